@@ -1,0 +1,1 @@
+//! The services that answer people: an actor for each.

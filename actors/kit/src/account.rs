@@ -1,0 +1,87 @@
+//! Accounts: who may use the HTTP API.
+
+use crate::store::{Ask, store_address};
+
+/// The number of an account.
+pub type AccountId = i64;
+
+/// An account as the store keeps it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its number.
+    pub id: AccountId,
+    /// The name it logs in with.
+    pub username: String,
+    /// Argon2id, in PHC form.
+    pub password_hash: String,
+    /// Made by the sandbox's settings: the router does not start with one on an address others can reach.
+    pub sandbox: bool,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Account({}, {:?})", self.id, self.username)
+    }
+}
+
+/// Finds an account by its name.
+#[derive(Debug)]
+pub struct FindAccount {
+    /// The name.
+    pub username: String,
+}
+impl Ask for FindAccount {
+    type Answer = Option<Account>;
+}
+
+/// Creates an account; an existing name is [`crate::store::StoreError::Exists`].
+pub struct CreateAccount {
+    /// The name.
+    pub username: String,
+    /// Argon2id, in PHC form.
+    pub password_hash: String,
+    /// See [`Account::sandbox`].
+    pub sandbox: bool,
+}
+impl Ask for CreateAccount {
+    type Answer = Account;
+}
+
+/// All accounts, by name.
+#[derive(Debug)]
+pub struct ListAccounts;
+impl Ask for ListAccounts {
+    type Answer = Vec<Account>;
+}
+
+/// Removes an account; its SMS stay in the ledger. Answers whether there was one.
+#[derive(Debug)]
+pub struct RemoveAccount {
+    /// The name.
+    pub username: String,
+}
+impl Ask for RemoveAccount {
+    type Answer = bool;
+}
+
+/// Changes an account's password. Answers whether there is such an account.
+pub struct SetPassword {
+    /// The name.
+    pub username: String,
+    /// Argon2id, in PHC form.
+    pub password_hash: String,
+}
+impl Ask for SetPassword {
+    type Answer = bool;
+}
+
+store_address! {
+    /// The address of the accounts' actor.
+    Accounts {
+        find: FindAccount,
+        create: CreateAccount,
+        list: ListAccounts,
+        remove: RemoveAccount,
+        set_password: SetPassword,
+    }
+}

@@ -1,0 +1,268 @@
+//! Callbacks: the clients' URLs, what is to be posted to them, and what came of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    account::AccountId,
+    clock::Timestamp,
+    store::{Ask, store_address},
+};
+
+/// The number of a callback.
+pub type CallbackId = i64;
+
+/// The number of something to be posted to a callback.
+pub type DeliveryId = i64;
+
+/// What a callback is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackName {
+    /// An SMS from a person came in.
+    SmsReceived,
+    /// A receipt for a sent SMS came in.
+    SmsReceipt,
+}
+
+impl CallbackName {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::SmsReceived, Self::SmsReceipt];
+
+    /// As clients write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SmsReceived => "sms_received",
+            Self::SmsReceipt => "sms_receipt",
+        }
+    }
+
+    /// Reads what [`Self::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.as_str() == text)
+    }
+}
+
+/// A callback as the store keeps it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// Its number.
+    pub id: CallbackId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it is told of.
+    pub name: CallbackName,
+    /// Where to post.
+    pub url: String,
+    /// The signing secret of the Standard Webhooks specification, `whsec_` and base64: shown once, at creation.
+    pub secret: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl std::fmt::Debug for Callback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Callback({}, {})", self.id, self.name.as_str())
+    }
+}
+
+/// Creates a callback.
+pub struct CreateCallback {
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it is told of.
+    pub name: CallbackName,
+    /// Where to post.
+    pub url: String,
+    /// See [`Callback::secret`].
+    pub secret: String,
+}
+impl Ask for CreateCallback {
+    type Answer = Callback;
+}
+
+/// An account's callbacks, oldest first.
+#[derive(Debug)]
+pub struct ListCallbacks {
+    /// Whose.
+    pub account: AccountId,
+}
+impl Ask for ListCallbacks {
+    type Answer = Vec<Callback>;
+}
+
+/// One callback of an account.
+#[derive(Debug)]
+pub struct FindCallback {
+    /// Whose.
+    pub account: AccountId,
+    /// Which.
+    pub id: CallbackId,
+}
+impl Ask for FindCallback {
+    type Answer = Option<Callback>;
+}
+
+/// Changes a callback; a field left out keeps its value.
+#[derive(Debug)]
+pub struct ChangeCallback {
+    /// Whose.
+    pub account: AccountId,
+    /// Which.
+    pub id: CallbackId,
+    /// What it is told of from now on.
+    pub name: Option<CallbackName>,
+    /// Where to post from now on.
+    pub url: Option<String>,
+}
+impl Ask for ChangeCallback {
+    type Answer = Option<Callback>;
+}
+
+/// Deletes a callback and what was still to be posted to it. Answers whether there was one.
+#[derive(Debug)]
+pub struct DeleteCallback {
+    /// Whose.
+    pub account: AccountId,
+    /// Which.
+    pub id: CallbackId,
+}
+impl Ask for DeleteCallback {
+    type Answer = bool;
+}
+
+/// Something to be posted to a callback. The store writes one for each callback of the account in the same
+/// transaction as the event itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number; the `webhook-id` of every attempt, so that the client can tell a repeated one.
+    pub id: DeliveryId,
+    /// The callback.
+    pub callback: CallbackId,
+    /// What happened.
+    pub name: CallbackName,
+    /// Where to post.
+    pub url: String,
+    /// See [`Callback::secret`].
+    pub secret: String,
+    /// The body, form-encoded.
+    pub body: String,
+    /// Attempts made before.
+    pub attempts: i32,
+    /// When the event happened: the give-up time counts from here.
+    pub created_at: Timestamp,
+    /// Until when the claim holds.
+    pub lease_until: Timestamp,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Delivery({}, callback {}, attempt {})", self.id, self.callback, self.attempts + 1)
+    }
+}
+
+/// Claims deliveries that are due, oldest first, `most_per_callback` of any one callback at the most, so that
+/// a dead URL with a long queue leaves room for the others.
+#[derive(Debug)]
+pub struct ClaimDeliveries {
+    /// How many in all.
+    pub limit: usize,
+    /// How many of one callback, those claimed and not yet recorded included.
+    pub most_per_callback: usize,
+    /// How long the claim holds, in seconds.
+    pub lease_s: u64,
+}
+impl Ask for ClaimDeliveries {
+    type Answer = Vec<Delivery>;
+}
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryAttempt {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// When.
+    pub at: Timestamp,
+    /// The HTTP status, where there was one.
+    pub http_status: Option<u16>,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+    /// What follows.
+    pub then: DeliveryThen,
+}
+
+/// What follows an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryThen {
+    /// It arrived.
+    Done,
+    /// Try again then.
+    Again(Timestamp),
+    /// Given up: it waits until an operator replays it.
+    Parked,
+}
+
+/// Records attempts.
+#[derive(Debug)]
+pub struct RecordDeliveryAttempts {
+    /// The attempts.
+    pub attempts: Vec<DeliveryAttempt>,
+}
+impl Ask for RecordDeliveryAttempts {
+    type Answer = ();
+}
+
+/// Deliveries that were given up, newest first: for the operator.
+#[derive(Debug)]
+pub struct ListParked {
+    /// How many at the most.
+    pub limit: usize,
+}
+impl Ask for ListParked {
+    type Answer = Vec<ParkedDelivery>;
+}
+
+/// A delivery that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedDelivery {
+    /// Its number.
+    pub id: DeliveryId,
+    /// What happened.
+    pub name: CallbackName,
+    /// Where it was to go.
+    pub url: String,
+    /// Attempts made.
+    pub attempts: i32,
+    /// The last error.
+    pub error: String,
+    /// When the event happened.
+    pub created_at: Timestamp,
+}
+
+/// Makes parked deliveries due again; `None`: all of them. Answers how many.
+#[derive(Debug)]
+pub struct ReplayParked {
+    /// Which.
+    pub ids: Option<Vec<DeliveryId>>,
+}
+impl Ask for ReplayParked {
+    type Answer = usize;
+}
+
+store_address! {
+    /// The address of the callbacks' persistence actor.
+    Callbacks {
+        create: CreateCallback,
+        list: ListCallbacks,
+        find: FindCallback,
+        change: ChangeCallback,
+        delete: DeleteCallback,
+        claim: ClaimDeliveries,
+        record: RecordDeliveryAttempts,
+        parked: ListParked,
+        replay: ReplayParked,
+    }
+}

@@ -1,0 +1,120 @@
+//! Kinds: what a room can be. A kind is a type; a registry is the explicit list of them.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{
+    room::{Room, StartError, Wires},
+    webhook::Webhook,
+};
+
+/// Something wrong in a room's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key within the room's table, dotted; empty for the table itself.
+    pub key: String,
+    /// What is wrong and what was expected.
+    pub what: String,
+}
+
+impl Problem {
+    /// A problem with a key.
+    pub fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { key: key.into(), what: what.into() }
+    }
+}
+
+/// A kind of transport or campaign.
+pub trait Kind: 'static {
+    /// As `kind = "..."` names it.
+    const NAME: &'static str;
+
+    /// Settings as an operator would write them, TOML, without the table's header and `kind`: a test parses and
+    /// checks them.
+    const EXAMPLE: &'static str;
+
+    /// The keys of its table, without `kind`; unknown ones are refused (`deny_unknown_fields`).
+    type Settings: DeserializeOwned;
+
+    /// What is wrong with settings that parse, without touching anything outside.
+    fn check(settings: &Self::Settings) -> Vec<Problem> {
+        let _nothing_to_check = settings;
+        Vec::new()
+    }
+
+    /// The webhooks a provider calls; the HTTP front-end mounts them under the transport's name.
+    fn webhooks(settings: &Self::Settings) -> Vec<Webhook> {
+        let _none = settings;
+        Vec::new()
+    }
+
+    /// Starts the room on the present arbiter: called at start-up, and again for a restart.
+    fn start(wires: Wires, settings: Self::Settings) -> Result<Room, StartError>;
+}
+
+/// A kind behind its name: the same calls, on settings not read yet.
+#[derive(Clone, Copy, Debug)]
+pub struct KindEntry {
+    /// [`Kind::NAME`].
+    pub name: &'static str,
+    /// [`Kind::EXAMPLE`].
+    pub example: &'static str,
+    /// Reads and checks settings.
+    pub check: fn(&Value) -> Vec<Problem>,
+    /// Reads settings and lists the webhooks; none where they do not parse.
+    pub webhooks: fn(&Value) -> Vec<Webhook>,
+    /// Reads settings and starts the room.
+    pub start: fn(Wires, &Value) -> Result<Room, StartError>,
+}
+
+impl KindEntry {
+    fn of<K: Kind>() -> Self {
+        Self {
+            name: K::NAME,
+            example: K::EXAMPLE,
+            check: |settings| match read::<K>(settings) {
+                Ok(settings) => K::check(&settings),
+                Err(problem) => vec![problem],
+            },
+            webhooks: |settings| read::<K>(settings).map(|settings| K::webhooks(&settings)).unwrap_or_default(),
+            start: |wires, settings| {
+                let settings =
+                    read::<K>(settings).map_err(|problem| StartError(format!("{}: {}", problem.key, problem.what)))?;
+                K::start(wires, settings)
+            },
+        }
+    }
+}
+
+fn read<K: Kind>(settings: &Value) -> Result<K::Settings, Problem> {
+    serde_path_to_error::deserialize(settings).map_err(|wrong| {
+        let path = wrong.path().to_string();
+        Problem::new(if path == "." { String::new() } else { path }, wrong.into_inner().to_string())
+    })
+}
+
+/// The kinds there are, by name: one registry for transports, one for campaigns.
+#[derive(Clone, Debug, Default)]
+pub struct Registry(BTreeMap<&'static str, KindEntry>);
+
+impl Registry {
+    /// Adds a kind. A second one of the same name replaces the first: that is how a build swaps one out.
+    #[must_use]
+    pub fn with<K: Kind>(mut self) -> Self {
+        self.0.insert(K::NAME, KindEntry::of::<K>());
+        self
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&KindEntry> {
+        self.0.get(name)
+    }
+
+    /// All kinds, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &KindEntry> {
+        self.0.values()
+    }
+}

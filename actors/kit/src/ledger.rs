@@ -1,0 +1,345 @@
+//! The ledger's questions: it keeps every SMS, and it is the outbox.
+//!
+//! An accepted SMS is a committed row before anyone hears of it. Where its transport has room, the row is
+//! born claimed and handed on in memory ([`HandOver`]); where it has not, it waits in the ledger until the
+//! transport asks ([`ClaimSms`]). A claim is a lease: what a crash leaves behind is claimed again.
+
+use std::sync::Arc;
+
+use crate::{
+    account::AccountId,
+    clock::Timestamp,
+    name::Name,
+    sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
+    store::{Ask, store_address},
+};
+
+/// Keeps SMS to be sent; all of a batch in one transaction. Answers them in the order given, committed.
+#[derive(Debug)]
+pub struct AcceptSms {
+    /// The batch.
+    pub batch: Vec<NewSms>,
+    /// The client's `Idempotency-Key`: with one, the answer may be an earlier one.
+    pub idempotency: Option<IdempotencyKey>,
+}
+impl Ask for AcceptSms {
+    type Answer = Accepted;
+}
+
+/// A client's word that a repeated request is the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The header's value.
+    pub key: String,
+    /// A digest of the method, the path and the body.
+    pub request_digest: Vec<u8>,
+    /// How long the key is kept, in seconds.
+    pub keep_s: u64,
+}
+
+/// What became of [`AcceptSms`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// Kept.
+    Now(Arc<[Sms]>),
+    /// Kept before, under the same key: nothing was added.
+    Before(Arc<[Sms]>),
+    /// The key was used for another request: nothing was kept.
+    KeyReused,
+}
+
+/// One SMS of an account and transport.
+#[derive(Debug)]
+pub struct FindSms {
+    /// Whose.
+    pub account: AccountId,
+    /// The transport.
+    pub transport: Name,
+    /// Which.
+    pub id: SmsId,
+}
+impl Ask for FindSms {
+    type Answer = Option<Sms>;
+}
+
+/// SMS of an account and transport, newest first.
+#[derive(Debug)]
+pub struct ListSms {
+    /// Whose.
+    pub account: AccountId,
+    /// The transport.
+    pub transport: Name,
+    /// Which.
+    pub which: Which,
+    /// How many to skip.
+    pub start: usize,
+    /// How many at the most.
+    pub limit: usize,
+}
+impl Ask for ListSms {
+    type Answer = Vec<Sms>;
+}
+
+/// Which SMS [`ListSms`] wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those changed at or after a moment.
+    Since(Timestamp),
+    /// Those with these numbers.
+    Ids(Vec<SmsId>),
+}
+
+/// What happened to one SMS, in order of time; `None` if the account has no such SMS.
+#[derive(Debug)]
+pub struct SmsTimeline {
+    /// Whose.
+    pub account: AccountId,
+    /// The transport.
+    pub transport: Name,
+    /// Which.
+    pub id: SmsId,
+}
+impl Ask for SmsTimeline {
+    type Answer = Option<Vec<TimelineEvent>>;
+}
+
+/// A thing that happened to an SMS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineEvent {
+    /// When.
+    pub at: Timestamp,
+    /// `accepted`, `attempt`, `receipt` or `callback`.
+    pub what: &'static str,
+    /// In words: the provider's answer, the receipt's status, the callback's HTTP status.
+    pub detail: String,
+}
+
+/// A transport has started (again) and has room for so many submissions at once: what it held before is due again.
+#[derive(Debug)]
+pub struct OpenOutbox {
+    /// The transport.
+    pub transport: Name,
+    /// How many submissions it can hold, in flight and waiting.
+    pub room: usize,
+}
+impl Ask for OpenOutbox {
+    type Answer = ();
+}
+
+/// A transport is stopping: nothing more is handed to it, what is accepted waits in the ledger.
+#[derive(Debug)]
+pub struct CloseOutbox {
+    /// The transport.
+    pub transport: Name,
+}
+impl Ask for CloseOutbox {
+    type Answer = ();
+}
+
+/// Claims SMS that are due, longest due first.
+#[derive(Debug)]
+pub struct ClaimSms {
+    /// The transport.
+    pub transport: Name,
+    /// How many at the most.
+    pub limit: usize,
+}
+impl Ask for ClaimSms {
+    type Answer = Vec<Submission>;
+}
+
+/// What came of one submission, as its transport decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Which.
+    pub id: SmsId,
+    /// When.
+    pub at: Timestamp,
+    /// What the provider said, or what went wrong; secrets redacted.
+    pub said: String,
+    /// What follows.
+    pub then: Then,
+}
+
+/// What follows a submission.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Then {
+    /// The provider has it, or it failed for good.
+    Done {
+        /// Its new status.
+        status: TransportStatus,
+        /// The provider's id for it.
+        provider_id: Option<String>,
+    },
+    /// To be tried again then.
+    Again {
+        /// When.
+        at: Timestamp,
+        /// It may have arrived all the same.
+        unsure: bool,
+    },
+    /// Not tried at all: due again then, and no attempt is counted.
+    Untried {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Records what came of submissions. Answers whether more SMS wait in the ledger for this transport.
+#[derive(Debug)]
+pub struct RecordOutcomes {
+    /// The transport.
+    pub transport: Name,
+    /// The outcomes.
+    pub outcomes: Vec<Outcome>,
+}
+impl Ask for RecordOutcomes {
+    type Answer = OutboxState;
+}
+
+/// Whether SMS wait in the ledger that were not handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutboxState {
+    /// None that the store knows of: new ones will be handed over.
+    Empty,
+    /// Some: claim them.
+    Waiting,
+}
+
+/// Gives back submissions that could not be handed over: due again at once, no attempt counted.
+#[derive(Debug)]
+pub struct ReleaseSms {
+    /// The transport.
+    pub transport: Name,
+    /// Which.
+    pub ids: Vec<SmsId>,
+}
+impl Ask for ReleaseSms {
+    type Answer = ();
+}
+
+/// Keeps receipts and changes what they speak of; in the order given.
+#[derive(Debug)]
+pub struct RecordReceipts {
+    /// Whose SMS they may speak of.
+    pub account: AccountId,
+    /// The transport.
+    pub transport: Name,
+    /// The receipts.
+    pub receipts: Vec<Receipt>,
+}
+impl Ask for RecordReceipts {
+    type Answer = Vec<ReceiptMatch>;
+}
+
+/// What became of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiptMatch {
+    /// It speaks of this SMS.
+    Matched(Box<Sms>),
+    /// It was here before: nothing changed.
+    Repeated(Box<Sms>),
+    /// It matches no SMS of the account, yet: kept, and matched when its id is known.
+    Unmatched,
+}
+
+/// Keeps SMS from people; in the order given. They are posted to the callbacks and routed to a campaign.
+#[derive(Debug)]
+pub struct KeepReceived {
+    /// Whose.
+    pub account: AccountId,
+    /// The transport.
+    pub transport: Name,
+    /// The SMS.
+    pub inbound: Vec<InboundSms>,
+}
+impl Ask for KeepReceived {
+    type Answer = Vec<Received>;
+}
+
+/// Claims received SMS whose routing nobody finished: at start-up, and after a full mailbox.
+#[derive(Debug)]
+pub struct ClaimReceived {
+    /// How many at the most.
+    pub limit: usize,
+}
+impl Ask for ClaimReceived {
+    type Answer = Vec<Received>;
+}
+
+/// The campaign has dealt with a received SMS; its answer, if any, is kept to be sent in the same transaction.
+/// Answers `None` where the SMS was settled before (nothing is sent twice) or is unknown.
+#[derive(Debug)]
+pub struct SettleReceived {
+    /// [`Received::message_id`].
+    pub message_id: String,
+    /// How it ended: the campaign's name, or why nobody got it.
+    pub outcome: String,
+    /// The answer's text.
+    pub reply: Option<String>,
+}
+impl Ask for SettleReceived {
+    type Answer = Option<Settled>;
+}
+
+/// A settled received SMS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The received SMS.
+    pub received: ReceivedId,
+    /// The answer as kept, if there was one.
+    pub reply: Option<Sms>,
+}
+
+/// How many SMS wait, by transport: for the operator.
+#[derive(Debug)]
+pub struct CountWaiting;
+impl Ask for CountWaiting {
+    type Answer = Vec<(Name, u64)>;
+}
+
+/// Receipts that matched nothing, newest first: for the operator.
+#[derive(Debug)]
+pub struct ListUnmatchedReceipts {
+    /// How many at the most.
+    pub limit: usize,
+}
+impl Ask for ListUnmatchedReceipts {
+    type Answer = Vec<(Timestamp, Name, Receipt)>;
+}
+
+store_address! {
+    /// The address of the ledger's actor.
+    Ledger {
+        accept: AcceptSms,
+        find: FindSms,
+        list: ListSms,
+        timeline: SmsTimeline,
+        open_outbox: OpenOutbox,
+        close_outbox: CloseOutbox,
+        claim: ClaimSms,
+        record_outcomes: RecordOutcomes,
+        release: ReleaseSms,
+        record_receipts: RecordReceipts,
+        keep_received: KeepReceived,
+        claim_received: ClaimReceived,
+        settle_received: SettleReceived,
+        count_waiting: CountWaiting,
+        unmatched_receipts: ListUnmatchedReceipts,
+    }
+}
+
+/// What the store passes to the router after a commit: over a bounded channel, in batches. What does not fit
+/// is released again by the store itself.
+#[derive(Debug)]
+pub enum HandOver {
+    /// Claimed SMS for a transport.
+    Submissions {
+        /// The transport.
+        transport: Name,
+        /// The SMS.
+        batch: Vec<Submission>,
+    },
+    /// Received SMS for the campaigns.
+    Received(Vec<Received>),
+}

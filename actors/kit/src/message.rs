@@ -1,0 +1,259 @@
+//! The message between a transport and a campaign, and the event that tells what became of one.
+//!
+//! One type serves the rooms and the broker: field names, values and nulls are those of the Vumi family, so a
+//! peer in another process and one in this one are the same to the router.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{clock::Timestamp, ids, name::Name};
+
+/// The version every message carries.
+pub const MESSAGE_VERSION: &str = "20110921";
+
+/// Where a message stands in its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEvent {
+    /// A session begins.
+    New,
+    /// A session goes on.
+    Resume,
+    /// A session ends, after this text where there is one.
+    Close,
+}
+
+/// The kind of network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the family's own words; each names its network")]
+pub enum TransportType {
+    Sms,
+    Ussd,
+    HttpApi,
+    Irc,
+    Telnet,
+    Twitter,
+    Xmpp,
+    Mxit,
+    Wechat,
+}
+
+/// A message from or to a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserMessage {
+    /// [`MESSAGE_VERSION`].
+    pub message_version: String,
+    /// Always `user_message`.
+    pub message_type: UserMessageTag,
+    /// When it was made.
+    #[serde(with = "family_time")]
+    pub timestamp: Timestamp,
+    /// 32 hex digits; any non-empty text from a peer.
+    pub message_id: String,
+    /// Where it goes: the code or number of the service, or the person.
+    pub to_addr: String,
+    /// Where it comes from.
+    pub from_addr: String,
+    /// The message it answers.
+    #[serde(default)]
+    pub in_reply_to: Option<String>,
+    /// Where it stands in its session.
+    #[serde(default)]
+    pub session_event: Option<SessionEvent>,
+    /// The text; none for a new USSD session.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// The transport it came by or goes by.
+    pub transport_name: Name,
+    /// The kind of network.
+    pub transport_type: TransportType,
+    /// The transport's own, copied to replies.
+    #[serde(default)]
+    pub transport_metadata: Map<String, Value>,
+    /// Anybody's.
+    #[serde(default)]
+    pub helper_metadata: Map<String, Value>,
+    /// `endpoint_name`, absent for `default`.
+    #[serde(default)]
+    pub routing_metadata: Map<String, Value>,
+    /// A group, where the network has them.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// The mobile network operator.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// `msisdn` or null.
+    #[serde(default)]
+    pub to_addr_type: Option<String>,
+    /// `msisdn` or null.
+    #[serde(default)]
+    pub from_addr_type: Option<String>,
+    /// Keys we do not know, handed on.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// The text `user_message`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserMessageTag {
+    /// `user_message`.
+    #[default]
+    UserMessage,
+}
+
+impl UserMessage {
+    /// A message from a person (`from`) to a service (`to`), as a transport makes it.
+    #[must_use]
+    pub fn from_person(transport: &Name, kind: TransportType, from: &str, to: &str, at: Timestamp) -> Self {
+        Self {
+            message_version: MESSAGE_VERSION.to_owned(),
+            message_type: UserMessageTag::UserMessage,
+            timestamp: at,
+            message_id: ids::message_id(),
+            to_addr: to.to_owned(),
+            from_addr: from.to_owned(),
+            in_reply_to: None,
+            session_event: None,
+            content: None,
+            transport_name: transport.clone(),
+            transport_type: kind,
+            transport_metadata: Map::new(),
+            helper_metadata: Map::new(),
+            routing_metadata: Map::new(),
+            group: None,
+            provider: None,
+            to_addr_type: None,
+            from_addr_type: Some("msisdn".to_owned()),
+            other: Map::new(),
+        }
+    }
+
+    /// The answer to this message: addresses swapped, transport, metadata, group and provider copied.
+    #[must_use]
+    pub fn reply(&self, content: Option<String>, session_event: Option<SessionEvent>, at: Timestamp) -> Self {
+        Self {
+            message_version: MESSAGE_VERSION.to_owned(),
+            message_type: UserMessageTag::UserMessage,
+            timestamp: at,
+            message_id: ids::message_id(),
+            to_addr: self.from_addr.clone(),
+            from_addr: self.to_addr.clone(),
+            in_reply_to: Some(self.message_id.clone()),
+            session_event,
+            content,
+            transport_name: self.transport_name.clone(),
+            transport_type: self.transport_type,
+            transport_metadata: self.transport_metadata.clone(),
+            helper_metadata: Map::new(),
+            routing_metadata: self.routing_metadata.clone(),
+            group: self.group.clone(),
+            provider: self.provider.clone(),
+            to_addr_type: self.from_addr_type.clone(),
+            from_addr_type: self.to_addr_type.clone(),
+            other: Map::new(),
+        }
+    }
+}
+
+/// What became of an outbound message: every one gets exactly one ack or nack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// 32 hex digits.
+    pub event_id: String,
+    /// When.
+    pub timestamp: Timestamp,
+    /// The outbound message.
+    pub user_message_id: String,
+    /// The transport it went by.
+    pub transport_name: Name,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened to an outbound message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It was sent.
+    Ack {
+        /// The id it was sent under.
+        sent_message_id: String,
+    },
+    /// It was not and will not be sent.
+    Nack {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// The message was sent.
+    #[must_use]
+    pub fn ack(of: &UserMessage, at: Timestamp) -> Self {
+        Self::about(of, What::Ack { sent_message_id: of.message_id.clone() }, at)
+    }
+
+    /// The message will not be sent, and why.
+    #[must_use]
+    pub fn nack(of: &UserMessage, reason: impl Into<String>, at: Timestamp) -> Self {
+        Self::about(of, What::Nack { reason: reason.into() }, at)
+    }
+
+    fn about(of: &UserMessage, what: What, at: Timestamp) -> Self {
+        Self {
+            event_id: ids::message_id(),
+            timestamp: at,
+            user_message_id: of.message_id.clone(),
+            transport_name: of.transport_name.clone(),
+            what,
+        }
+    }
+}
+
+mod family_time {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Timestamp;
+    use serde::de::Error as _;
+
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&at.to_micros_text())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(from)?;
+        Timestamp::parse(&text)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not a time: YYYY-MM-DD HH:MM:SS.ffffff, UTC")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SessionEvent, UserMessage};
+
+    #[test]
+    fn a_message_of_the_family_is_read_and_written_whole() {
+        let theirs = r#"{"message_version":"20110921","message_type":"user_message","timestamp":"2012-04-11 09:25:00.000001",
+            "message_id":"5b1d","to_addr":"*120*663*79#","from_addr":"+27831234567","in_reply_to":null,"session_event":"new",
+            "content":null,"transport_name":"truteq","transport_type":"ussd","transport_metadata":{"a":1},"helper_metadata":{},
+            "routing_metadata":{},"group":null,"provider":null,"to_addr_type":null,"from_addr_type":"msisdn","extra":[1]}"#;
+        let message: UserMessage = serde_json::from_str(theirs).unwrap();
+        assert_eq!(message.session_event, Some(SessionEvent::New));
+        let written: serde_json::Value = serde_json::to_value(&message).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(theirs).unwrap());
+    }
+
+    #[test]
+    fn a_reply_swaps_the_addresses_and_copies_the_metadata() {
+        let theirs = r#"{"message_version":"20110921","message_type":"user_message","timestamp":"2012-04-11T09:25:00Z",
+            "message_id":"5b1d","to_addr":"*120#","from_addr":"+27831234567","transport_name":"truteq","transport_type":"ussd",
+            "transport_metadata":{"a":1},"provider":"mtn"}"#;
+        let message: UserMessage = serde_json::from_str(theirs).unwrap();
+        let reply = message.reply(Some("hi".to_owned()), Some(SessionEvent::Close), message.timestamp);
+        assert_eq!((reply.to_addr.as_str(), reply.from_addr.as_str()), ("+27831234567", "*120#"));
+        assert_eq!(reply.in_reply_to.as_deref(), Some("5b1d"));
+        assert_eq!(reply.transport_metadata, message.transport_metadata);
+        assert_eq!(reply.provider.as_deref(), Some("mtn"));
+    }
+}

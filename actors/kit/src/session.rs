@@ -1,0 +1,124 @@
+//! USSD sessions and people's answers, as the store keeps them.
+//!
+//! A connector owns its sessions: the transport remembers the code that a person dialled, the campaign where
+//! the person is in its dialogue. Each is one row, found by owner and person.
+
+use crate::{
+    clock::Timestamp,
+    name::Name,
+    store::{Ask, store_address},
+};
+
+/// A session as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The connector it belongs to.
+    pub owner: Name,
+    /// The person: for a transport the MSISDN, for a campaign `<transport>/<msisdn>`.
+    pub person: String,
+    /// The USSD code dialled or the short code written to.
+    pub address: String,
+    /// The id of the last message handled: a message that comes again is recognised.
+    pub last_message_id: String,
+    /// The owner's own state, JSON.
+    pub state: String,
+    /// After this moment it is forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// Finds a session that has not expired.
+#[derive(Debug)]
+pub struct FindSession {
+    /// The connector.
+    pub owner: Name,
+    /// The person.
+    pub person: String,
+}
+impl Ask for FindSession {
+    type Answer = Option<SessionRecord>;
+}
+
+/// All sessions of a connector that have not expired: what a transport reads when it starts.
+#[derive(Debug)]
+pub struct OpenSessions {
+    /// The connector.
+    pub owner: Name,
+}
+impl Ask for OpenSessions {
+    type Answer = Vec<SessionRecord>;
+}
+
+/// Writes a session, new or changed, and what the person answered with it, in one transaction.
+#[derive(Debug)]
+pub struct SaveSession {
+    /// The session.
+    pub session: SessionRecord,
+    /// Answers to keep beyond the session.
+    pub answers: Vec<Answer>,
+}
+impl Ask for SaveSession {
+    type Answer = ();
+}
+
+/// Forgets a session, and keeps what the person answered with its last message.
+#[derive(Debug)]
+pub struct CloseSession {
+    /// The connector.
+    pub owner: Name,
+    /// The person.
+    pub person: String,
+    /// Answers to keep beyond the session.
+    pub answers: Vec<Answer>,
+}
+impl Ask for CloseSession {
+    type Answer = ();
+}
+
+/// What a person answered to a campaign's question; a later answer replaces an earlier one, and the counts follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The campaign.
+    pub campaign: Name,
+    /// The person's MSISDN.
+    pub person: String,
+    /// The question, in the campaign's own words.
+    pub question: String,
+    /// The answer.
+    pub answer: String,
+}
+
+/// How often each answer to a question was given, most frequent first.
+#[derive(Debug)]
+pub struct CountAnswers {
+    /// The campaign.
+    pub campaign: Name,
+    /// The question.
+    pub question: String,
+}
+impl Ask for CountAnswers {
+    type Answer = Vec<(String, u64)>;
+}
+
+/// What a person answered before: question and answer.
+#[derive(Debug)]
+pub struct FindAnswers {
+    /// The campaign.
+    pub campaign: Name,
+    /// The person's MSISDN.
+    pub person: String,
+}
+impl Ask for FindAnswers {
+    type Answer = Vec<(String, String)>;
+}
+
+store_address! {
+    /// The address of the sessions' actor.
+    Sessions {
+        find: FindSession,
+        open: OpenSessions,
+        save: SaveSession,
+        close: CloseSession,
+        count: CountAnswers,
+        answers: FindAnswers,
+    }
+}

@@ -1,0 +1,136 @@
+//! How a room asks the store: a typed question with its own reply channel.
+//!
+//! An actor's answer is lost when the asker gives up before the message was handled; a write must not be.
+//! So a question carries the channel its answer goes back on, and what was handed to the store happens
+//! whether or not anyone still waits for it.
+
+use actix::{Message, Recipient, dev::SendError};
+use tokio::sync::oneshot;
+
+use crate::{account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions};
+
+/// A message to the store and what it answers.
+pub trait Ask: Send + 'static {
+    /// What comes back.
+    type Answer: Send + 'static;
+}
+
+/// A message on its way to the store.
+#[derive(Debug)]
+pub struct Question<M: Ask> {
+    /// What is asked.
+    pub ask: M,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Result<M::Answer, StoreError>>,
+}
+
+impl<M: Ask> Message for Question<M> {
+    type Result = ();
+}
+
+/// Why the store did not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Its queue is full: nothing was written, try again in a moment.
+    #[error("the store's queue is full; nothing was written, try again in a moment")]
+    Busy,
+    /// It has stopped: nothing more is written.
+    #[error("the store has stopped")]
+    Stopped,
+    /// The database refused or is away; nothing was written.
+    #[error("the database failed: {0}")]
+    Database(String),
+    /// What was to be created exists already.
+    #[error("{0} exists already")]
+    Exists(String),
+}
+
+/// An address that takes questions of type `M`.
+pub trait Takes<M: Ask> {
+    /// Where to send them.
+    fn recipient(&self) -> &Recipient<Question<M>>;
+}
+
+/// Asking, for everything that [`Takes`] a question.
+pub trait Asking {
+    /// Asks, and fails with [`StoreError::Busy`] at once if there is no room: for callers who can say no.
+    fn ask<M: Ask>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
+    where
+        Self: Takes<M>;
+
+    /// Asks, and waits for room: for callers who would otherwise lose something.
+    fn ask_patiently<M: Ask>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
+    where
+        Self: Takes<M>;
+}
+
+impl<A> Asking for A {
+    async fn ask<M: Ask>(&self, ask: M) -> Result<M::Answer, StoreError>
+    where
+        A: Takes<M>,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.recipient().try_send(Question { ask, reply }).map_err(|refused| match refused {
+            SendError::Full(_) => StoreError::Busy,
+            SendError::Closed(_) => StoreError::Stopped,
+        })?;
+        answer.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    async fn ask_patiently<M: Ask>(&self, ask: M) -> Result<M::Answer, StoreError>
+    where
+        A: Takes<M>,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.recipient().send(Question { ask, reply }).await.map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+/// Declares the address of a persistence actor: a struct with a recipient for each question it takes.
+macro_rules! store_address {
+    ($(#[$doc:meta])* $Address:ident { $($field:ident: $Question:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $Address {
+            $($field: actix::Recipient<$crate::store::Question<$Question>>,)+
+        }
+
+        impl $Address {
+            /// The address of an actor that answers all of these questions.
+            pub fn of<A>(actor: &actix::Addr<A>) -> Self
+            where
+                A: actix::Actor<Context = actix::Context<A>>
+                    $(+ actix::Handler<$crate::store::Question<$Question>>)+,
+            {
+                Self { $($field: actor.clone().recipient(),)+ }
+            }
+        }
+
+        $(impl $crate::store::Takes<$Question> for $Address {
+            fn recipient(&self) -> &actix::Recipient<$crate::store::Question<$Question>> {
+                &self.$field
+            }
+        })+
+
+        impl std::fmt::Debug for $Address {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($Address))
+            }
+        }
+    };
+}
+pub(crate) use store_address;
+
+/// The persistence actors, as the other rooms know them.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// SMS sent and received, their receipts, the outbox.
+    pub ledger: Ledger,
+    /// Callback URLs, what is to be posted to them and what came of it.
+    pub callbacks: Callbacks,
+    /// USSD sessions and what people answered.
+    pub sessions: Sessions,
+    /// Who may use the HTTP API.
+    pub accounts: Accounts,
+}

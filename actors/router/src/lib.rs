@@ -1,0 +1,1 @@
+//! The dispatcher: one routing table, no I/O.

@@ -1,0 +1,1 @@
+//! Carriers for people without one: servers that speak the providers' protocols.

@@ -1,0 +1,1 @@
+//! The ledger, callbacks, sessions and accounts, kept with diesel.

@@ -1,0 +1,1 @@
+//! The carriers' protocols: an actor for each.
