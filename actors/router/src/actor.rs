@@ -1,0 +1,296 @@
+//! The router's actor.
+
+use std::{collections::HashMap, time::Duration};
+
+use actix::{
+    Actor, AsyncContext, Context, Handler, MessageResult, Recipient, ResponseFuture, StreamHandler, dev::SendError,
+};
+use futures_util::stream;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+use vumi_kit::{
+    health::{AskHealth, Health, State},
+    ledger::{ClaimReceived, HandOver, ReleaseSms, SettleReceived},
+    message::{TransportType, UserMessage},
+    name::Name,
+    room::{Ended, Faces, Lifeline, lifeline},
+    router::{Happened, Inbound, Outbound, Place, Refused, RouterAddress, Submit},
+    sms::{Received, SmsId, Submission},
+    store::{Asking, Store},
+};
+
+use crate::table::RoutingTable;
+
+/// The router's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouterSettings {
+    /// Messages that may wait for the router, and batches that the store may have ready for it.
+    pub mailbox: usize,
+    /// How long a message may wait for a busy campaign or transport before it is refused, in milliseconds.
+    pub hand_over_limit_ms: u64,
+    /// How often received SMS that no campaign has settled are tried again, in seconds.
+    pub retry_received_s: u64,
+}
+
+impl Default for RouterSettings {
+    fn default() -> Self {
+        Self { mailbox: 10_000, hand_over_limit_ms: 2_000, retry_received_s: 5 }
+    }
+}
+
+/// Received SMS that are tried again at once.
+const RECEIVED_AT_ONCE: usize = 500;
+
+/// The dispatcher.
+#[derive(Debug)]
+pub struct Router {
+    settings: RouterSettings,
+    table: RoutingTable,
+    rooms: HashMap<Name, Faces>,
+    store: Store,
+    handed_over: Option<mpsc::Receiver<HandOver>>,
+    _lifeline: Lifeline,
+}
+
+impl Router {
+    /// Starts the router on the present arbiter. `handed_over` is the other end of what the store was given.
+    pub fn start(
+        settings: RouterSettings,
+        table: RoutingTable,
+        store: Store,
+        handed_over: mpsc::Receiver<HandOver>,
+    ) -> (actix::Addr<Self>, Ended) {
+        let (lifeline, ended) = lifeline();
+        let router = Self {
+            settings,
+            table,
+            rooms: HashMap::new(),
+            store,
+            handed_over: Some(handed_over),
+            _lifeline: lifeline,
+        };
+        (Actor::start(router), ended)
+    }
+
+    /// The router as other rooms know it.
+    #[must_use]
+    pub fn address(router: &actix::Addr<Self>) -> RouterAddress {
+        RouterAddress {
+            inbound: router.clone().recipient(),
+            outbound: router.clone().recipient(),
+            happened: router.clone().recipient(),
+        }
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_millis(self.settings.hand_over_limit_ms)
+    }
+
+    /// Hands claimed SMS to their transport; what it can't take now goes back to the ledger.
+    fn submit(&self, transport: Name, batch: Vec<Submission>, ctx: &mut Context<Self>) {
+        let refused = match self.rooms.get(&transport).and_then(|faces| faces.submit.as_ref()) {
+            None => batch,
+            Some(room) => match room.try_send(Submit(batch)) {
+                Ok(()) => return,
+                Err(SendError::Full(Submit(batch)) | SendError::Closed(Submit(batch))) => batch,
+            },
+        };
+        debug!(%transport, count = refused.len(), "the transport has no room: its SMS wait in the ledger");
+        let ids: Vec<SmsId> = refused.into_iter().map(|sms| sms.id).collect();
+        let store = self.store.clone();
+        ctx.spawn(actix::fut::wrap_future(async move {
+            // If even this fails, the lease brings them back.
+            if let Err(error) = store.ledger.ask_patiently(ReleaseSms { transport, ids }).await {
+                warn!(%error, "SMS could not be released: they are due again when their lease ends");
+            }
+        }));
+    }
+
+    /// Routes a received SMS; where nobody can take it now, it stays unsettled and is tried again.
+    fn route_received(&self, received: Received, ctx: &mut Context<Self>) {
+        let (to, from) = (received.sms.to.as_str(), received.sms.from.as_str());
+        let Some(campaign) = self.table.sms(to, &received.sms.message) else {
+            let settle = SettleReceived {
+                message_id: received.message_id.clone(),
+                outcome: format!("no campaign serves {to}"),
+                reply: None,
+            };
+            let store = self.store.clone();
+            ctx.spawn(actix::fut::wrap_future(async move {
+                if let Err(error) = store.ledger.ask_patiently(settle).await {
+                    warn!(%error, "a received SMS without a route could not be settled: it will be tried again");
+                }
+            }));
+            return;
+        };
+        let mut message =
+            UserMessage::from_person(&received.transport, TransportType::Sms, from, to, received.created_at);
+        message.message_id.clone_from(&received.message_id);
+        message.content = Some(received.sms.message.clone());
+        let room = self.rooms.get(campaign).and_then(|faces| faces.inbound.as_ref());
+        let handed = room.is_some_and(|room| room.try_send(Inbound(message)).is_ok());
+        if !handed {
+            debug!(%campaign, received = received.id, "the campaign can't take the SMS now: it will be tried again");
+        }
+    }
+
+    /// An SMS a campaign sends: the answer to a received one, kept in the ledger and sent from there.
+    fn settle(&self, message: UserMessage) -> ResponseFuture<Result<(), Refused>> {
+        let Some(message_id) = message.in_reply_to else {
+            let transport = message.transport_name;
+            return Box::pin(async move { Err(Refused::NoTransport(transport)) });
+        };
+        let outcome = if message.content.is_some() { "answered" } else { "no answer" }.to_owned();
+        let settle = SettleReceived { message_id, outcome, reply: message.content };
+        let (store, name) = (self.store.clone(), message.transport_name);
+        Box::pin(async move {
+            match store.ledger.ask_patiently(settle).await {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => {
+                    debug!("the answer to an SMS that was settled before: not sent twice");
+                    Ok(())
+                }
+                Err(error) => {
+                    warn!(%error, "the answer to a received SMS could not be kept: the SMS will be routed again");
+                    Err(Refused::Busy(name))
+                }
+            }
+        })
+    }
+
+    fn claim_received(&self, ctx: &mut Context<Self>) {
+        let store = self.store.clone();
+        let claim = async move { store.ledger.ask(ClaimReceived { limit: RECEIVED_AT_ONCE }).await };
+        ctx.spawn(actix::fut::ActorFutureExt::map(
+            actix::fut::wrap_future(claim),
+            |claimed, router: &mut Self, ctx| match claimed {
+                Ok(received) => received.into_iter().for_each(|sms| router.route_received(sms, ctx)),
+                Err(error) => debug!(%error, "received SMS could not be claimed now"),
+            },
+        ));
+    }
+}
+
+impl Actor for Router {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.settings.mailbox);
+        if let Some(mut handed_over) = self.handed_over.take() {
+            ctx.add_stream(stream::poll_fn(move |cx| handed_over.poll_recv(cx)));
+        }
+        let every = Duration::from_secs(self.settings.retry_received_s.max(1));
+        ctx.run_interval(every, |router, ctx| router.claim_received(ctx));
+    }
+}
+
+impl StreamHandler<HandOver> for Router {
+    fn handle(&mut self, handed: HandOver, ctx: &mut Self::Context) {
+        match handed {
+            HandOver::Submissions { transport, batch } => self.submit(transport, batch, ctx),
+            HandOver::Received(received) => received.into_iter().for_each(|sms| self.route_received(sms, ctx)),
+        }
+    }
+
+    // The store has closed its end: the router goes on with what is under way until it is stopped.
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<Inbound> for Router {
+    type Result = ResponseFuture<Result<(), Refused>>;
+
+    fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
+        let campaign = match message.transport_type {
+            TransportType::Sms => self.table.sms(&message.to_addr, message.content.as_deref().unwrap_or_default()),
+            _ => self.table.ussd(&message.to_addr),
+        };
+        let Some(campaign) = campaign else {
+            let to = message.to_addr;
+            return Box::pin(async move { Err(Refused::NoRoute(to)) });
+        };
+        let room = self.rooms.get(campaign).and_then(|faces| faces.inbound.as_ref());
+        hand_over(room, Inbound(message), campaign.clone(), self.limit())
+    }
+}
+
+impl Handler<Outbound> for Router {
+    type Result = ResponseFuture<Result<(), Refused>>;
+
+    fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
+        if message.transport_type == TransportType::Sms {
+            return self.settle(message);
+        }
+        let transport = message.transport_name.clone();
+        match self.rooms.get(&transport) {
+            None => Box::pin(async move { Err(Refused::NoTransport(transport)) }),
+            Some(faces) => hand_over(faces.outbound.as_ref(), Outbound(message), transport, self.limit()),
+        }
+    }
+}
+
+/// Hands a message to a room and passes its answer on; a room with a full mailbox has `limit` to make room.
+fn hand_over<M>(
+    room: Option<&Recipient<M>>,
+    message: M,
+    name: Name,
+    limit: Duration,
+) -> ResponseFuture<Result<(), Refused>>
+where
+    M: actix::Message<Result = Result<(), Refused>> + Send + 'static,
+{
+    let Some(room) = room else {
+        return Box::pin(async move { Err(Refused::Away(name)) });
+    };
+    let answer = tokio::time::timeout(limit, room.send(message));
+    Box::pin(async move {
+        match answer.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Refused::Away(name)),
+            // The time-out drops the message where it was not handled yet: refused means not handled.
+            Err(_) => Err(Refused::Busy(name)),
+        }
+    })
+}
+
+impl Handler<Happened> for Router {
+    type Result = ();
+
+    fn handle(&mut self, happened: Happened, _: &mut Self::Context) {
+        let room = self.table.ussd(&happened.service).and_then(|campaign| self.rooms.get(campaign));
+        if let Some(room) = room.and_then(|faces| faces.happened.as_ref())
+            && let Err(SendError::Full(event) | SendError::Closed(event)) = room.try_send(happened)
+        {
+            warn!(service = %event.service, message = %event.event.user_message_id, "the campaign has no room for an event");
+        }
+    }
+}
+
+impl Handler<Place> for Router {
+    type Result = ();
+
+    fn handle(&mut self, place: Place, ctx: &mut Self::Context) {
+        match place.faces {
+            Some(faces) => {
+                let campaign = faces.inbound.is_some();
+                self.rooms.insert(place.name, faces);
+                if campaign {
+                    // What came in while it was away waits in the ledger.
+                    self.claim_received(ctx);
+                }
+            }
+            None => {
+                self.rooms.remove(&place.name);
+            }
+        }
+    }
+}
+
+impl Handler<AskHealth> for Router {
+    type Result = MessageResult<AskHealth>;
+
+    fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
+        MessageResult(Health { state: State::Up, detail: format!("{} rooms", self.rooms.len()) })
+    }
+}

@@ -1,0 +1,296 @@
+//! The routing table: which campaign serves an address.
+//!
+//! The more exactly a route says what it means, the earlier it is asked: an exact code before a prefix, a longer
+//! prefix before a shorter one, a prefix before a pattern, patterns in the order written; a short code with a
+//! keyword before a keyword alone, that before a short code alone; the default last.
+
+use std::collections::HashMap;
+
+use regex::Regex;
+use serde::Deserialize;
+use vumi_kit::{
+    address::{Msisdn, UssdCode},
+    name::Name,
+};
+
+/// One line of the routes in the settings. Exactly one way to match, and the campaign it leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// A USSD code, whole: `*120*663*79#`.
+    pub ussd: Option<UssdCode>,
+    /// The beginning of USSD codes: `*120*663*`.
+    pub ussd_prefix: Option<String>,
+    /// A regular expression for USSD codes, matched against the whole code.
+    pub ussd_pattern: Option<String>,
+    /// The number that people write SMS to.
+    pub short_code: Option<Msisdn>,
+    /// The first word of an SMS, in any case; alone, or together with `short_code`.
+    pub keyword: Option<String>,
+    /// `true`: everything that no other route takes.
+    #[serde(default)]
+    pub default: bool,
+    /// The campaign.
+    pub campaign: Name,
+}
+
+/// Something unclear in the routes: which one (counted from 0) and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclear {
+    /// The route's place in the list.
+    pub route: usize,
+    /// What is wrong and what was expected.
+    pub what: String,
+}
+
+/// The routes, ready to be asked.
+#[derive(Clone, Debug, Default)]
+pub struct RoutingTable {
+    codes: HashMap<String, Name>,
+    /// Longest first.
+    prefixes: Vec<(String, Name)>,
+    patterns: Vec<(Regex, Name)>,
+    /// Short code (or any) and keyword in upper case (or any).
+    sms: HashMap<(Option<String>, Option<String>), Name>,
+    default: Option<Name>,
+}
+
+impl RoutingTable {
+    /// Builds the table; everything unclear is named at once.
+    pub fn new(routes: &[Route]) -> Result<Self, Vec<Unclear>> {
+        let mut table = Self::default();
+        let mut unclear = Vec::new();
+        for (index, route) in routes.iter().enumerate() {
+            if let Err(what) = table.add(route) {
+                unclear.push(Unclear { route: index, what });
+            }
+        }
+        table.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        if unclear.is_empty() { Ok(table) } else { Err(unclear) }
+    }
+
+    fn add(&mut self, route: &Route) -> Result<(), String> {
+        let campaign = route.campaign.clone();
+        match route {
+            Route {
+                ussd: Some(code),
+                ussd_prefix: None,
+                ussd_pattern: None,
+                short_code: None,
+                keyword: None,
+                default: false,
+                ..
+            } => taken(self.codes.insert(code.to_string(), campaign), || format!("the code {code}")),
+            Route {
+                ussd: None,
+                ussd_prefix: Some(prefix),
+                ussd_pattern: None,
+                short_code: None,
+                keyword: None,
+                default: false,
+                ..
+            } => self.add_prefix(prefix, campaign),
+            Route {
+                ussd: None,
+                ussd_prefix: None,
+                ussd_pattern: Some(pattern),
+                short_code: None,
+                keyword: None,
+                default: false,
+                ..
+            } => self.add_pattern(pattern, campaign),
+            Route {
+                ussd: None, ussd_prefix: None, ussd_pattern: None, short_code, keyword, default: false, ..
+            } if short_code.is_some() || keyword.is_some() => {
+                self.add_sms(short_code.as_ref(), keyword.as_deref(), campaign)
+            }
+            Route {
+                ussd: None,
+                ussd_prefix: None,
+                ussd_pattern: None,
+                short_code: None,
+                keyword: None,
+                default: true,
+                ..
+            } => taken(self.default.replace(campaign), || "the default".to_owned()),
+            _ => {
+                Err("say one of `ussd`, `ussd_prefix`, `ussd_pattern`, `short_code` and/or `keyword`, `default = true`"
+                    .to_owned())
+            }
+        }
+    }
+
+    fn add_prefix(&mut self, prefix: &str, campaign: Name) -> Result<(), String> {
+        let good = prefix.starts_with('*') && prefix.bytes().all(|b| b.is_ascii_digit() || b == b'*');
+        if !good {
+            return Err(format!("`{prefix}` is not the beginning of a USSD code, such as *120*663*"));
+        }
+        let before = self.prefixes.iter().find(|(known, _)| known == prefix).map(|(_, campaign)| campaign.clone());
+        self.prefixes.push((prefix.to_owned(), campaign));
+        taken(before, || format!("the prefix {prefix}"))
+    }
+
+    fn add_pattern(&mut self, pattern: &str, campaign: Name) -> Result<(), String> {
+        let whole = format!("^(?:{pattern})$");
+        let regex = Regex::new(&whole).map_err(|wrong| format!("`{pattern}` is not a regular expression: {wrong}"))?;
+        let before = self.patterns.iter().find(|(known, _)| known.as_str() == whole).map(|(_, name)| name.clone());
+        self.patterns.push((regex, campaign));
+        taken(before, || format!("the pattern {pattern}"))
+    }
+
+    fn add_sms(&mut self, code: Option<&Msisdn>, keyword: Option<&str>, campaign: Name) -> Result<(), String> {
+        let keyword = keyword.map(str::trim);
+        if keyword.is_some_and(|word| word.is_empty() || word.contains(char::is_whitespace)) {
+            return Err("a keyword is one word".to_owned());
+        }
+        let key = (code.map(ToString::to_string), keyword.map(str::to_uppercase));
+        taken(self.sms.insert(key, campaign), || match (code, keyword) {
+            (Some(code), Some(word)) => format!("the keyword {word} on {code}"),
+            (Some(code), None) => format!("the short code {code}"),
+            (None, word) => format!("the keyword {}", word.unwrap_or_default()),
+        })
+    }
+
+    /// The campaign that serves a USSD code.
+    #[must_use]
+    pub fn ussd(&self, code: &str) -> Option<&Name> {
+        self.codes
+            .get(code)
+            .or_else(|| {
+                self.prefixes.iter().find(|(prefix, _)| code.starts_with(prefix.as_str())).map(|(_, name)| name)
+            })
+            .or_else(|| self.patterns.iter().find(|(pattern, _)| pattern.is_match(code)).map(|(_, name)| name))
+            .or(self.default.as_ref())
+    }
+
+    /// The campaign that serves an SMS to `short_code`.
+    #[must_use]
+    pub fn sms(&self, short_code: &str, text: &str) -> Option<&Name> {
+        let word = text.split_whitespace().next().map(str::to_uppercase);
+        let code = Some(short_code.to_owned());
+        let by_word = word.and_then(|word| {
+            let both = (code.clone(), Some(word));
+            self.sms.get(&both).or_else(|| self.sms.get(&(None, both.1)))
+        });
+        by_word.or_else(|| self.sms.get(&(code, None))).or(self.default.as_ref())
+    }
+
+    /// Every campaign that a route leads to, with the route's place in the list it was built from.
+    pub fn campaigns(routes: &[Route]) -> impl Iterator<Item = (usize, &Name)> {
+        routes.iter().enumerate().map(|(index, route)| (index, &route.campaign))
+    }
+}
+
+fn taken(before: Option<Name>, what: impl FnOnce() -> String) -> Result<(), String> {
+    match before {
+        None => Ok(()),
+        Some(campaign) => {
+            Err(format!("{} leads to `{campaign}` already: only one of the two can be meant, remove the other", what()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Route, RoutingTable};
+
+    #[derive(serde::Deserialize)]
+    struct Routes {
+        routes: Vec<Route>,
+    }
+
+    fn routes(text: &str) -> Vec<Route> {
+        toml::from_str::<Routes>(text).unwrap().routes
+    }
+
+    const ALL: &str = r#"
+        [[routes]]
+        ussd = "*120*663*79#"
+        campaign = "quiz"
+        [[routes]]
+        ussd_prefix = "*120*663*"
+        campaign = "menu"
+        [[routes]]
+        ussd_prefix = "*120*663*8"
+        campaign = "eight"
+        [[routes]]
+        ussd_pattern = '\*130\*\d+#'
+        campaign = "any130"
+        [[routes]]
+        short_code = "38080"
+        campaign = "clinic"
+        [[routes]]
+        short_code = "38080"
+        keyword = "quiz"
+        campaign = "quiz"
+        [[routes]]
+        keyword = "STOP"
+        campaign = "optout"
+        [[routes]]
+        default = true
+        campaign = "echo"
+    "#;
+
+    #[test]
+    fn the_most_exact_route_wins() {
+        let table = RoutingTable::new(&routes(ALL)).unwrap();
+        for (code, campaign) in [
+            ("*120*663*79#", "quiz"),
+            ("*120*663*7#", "menu"),
+            ("*120*663*81#", "eight"),
+            ("*130*5#", "any130"),
+            ("*130*x#", "echo"),
+            ("*999#", "echo"),
+        ] {
+            assert_eq!(table.ussd(code).unwrap().as_str(), campaign, "{code}");
+        }
+        for (code, text, campaign) in [
+            ("38080", "Quiz me", "quiz"),
+            ("38080", "hello", "clinic"),
+            ("38080", "stop", "optout"),
+            ("40000", "stop now", "optout"),
+            ("40000", "", "echo"),
+        ] {
+            assert_eq!(table.sms(code, text).unwrap().as_str(), campaign, "{code} {text}");
+        }
+    }
+
+    #[test]
+    fn without_a_default_an_unknown_address_has_no_campaign() {
+        let table = RoutingTable::new(&[]).unwrap();
+        assert_eq!(table.ussd("*120#"), None);
+        assert_eq!(table.sms("38080", "hi"), None);
+    }
+
+    #[test]
+    fn two_routes_that_cannot_both_be_meant_are_an_error_that_names_both() {
+        let twice = format!("{ALL}\n[[routes]]\nussd = \"*120*663*79\"\ncampaign = \"echo\"");
+        let unclear = RoutingTable::new(&routes(&twice)).unwrap_err();
+        assert_eq!(unclear[0].route, 8);
+        assert!(unclear[0].what.contains("`quiz` already"), "{}", unclear[0].what);
+        for again in [
+            "keyword = \"stop\"",
+            "short_code = \"+38080\"",
+            "default = true",
+            "ussd_prefix = \"*120*663*\"",
+            "ussd_pattern = '\\*130\\*\\d+#'",
+        ] {
+            let text = format!("{ALL}\n[[routes]]\n{again}\ncampaign = \"other\"");
+            assert_eq!(RoutingTable::new(&routes(&text)).unwrap_err().len(), 1, "{again}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_says_nothing_or_too_much_is_an_error() {
+        for bad in [
+            "",
+            "ussd = \"*1#\"\nkeyword = \"a\"",
+            "ussd_pattern = '('",
+            "ussd_prefix = \"120\"",
+            "keyword = \"two words\"",
+        ] {
+            let text = format!("[[routes]]\n{bad}\ncampaign = \"other\"");
+            assert!(RoutingTable::new(&routes(&text)).is_err(), "{bad}");
+        }
+    }
+}
