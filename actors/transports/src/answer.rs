@@ -1,0 +1,72 @@
+//! What we answer to a provider's webhook, where the provider has no form of its own for it.
+
+use serde_json::{Map, Value, json};
+use vumi_kit::{
+    ledger::ReceiptMatch,
+    sms::{Receipt, Received},
+    webhook::WebhookAnswer,
+};
+
+/// A JSON answer.
+pub(crate) fn json_answer(status: u16, value: &Value) -> WebhookAnswer {
+    WebhookAnswer { status, content_type: Some("application/json"), body: value.to_string().into() }
+}
+
+/// An answer without a body.
+pub(crate) fn empty_answer(status: u16) -> WebhookAnswer {
+    WebhookAnswer { status, content_type: None, body: bytes::Bytes::new() }
+}
+
+/// A received SMS: the keys of the `sms_received` callback (`spec/http-api.md`).
+pub(crate) fn received_json(received: &Received) -> Value {
+    let sms = &received.sms;
+    json!({
+        "id": received.id,
+        "to_msisdn": sms.to,
+        "from_msisdn": sms.from,
+        "message": sms.message,
+        "charset": sms.charset,
+        "transport_name": received.transport,
+        "transport_msg_id": sms.provider_id,
+        "received_at": sms.at.unwrap_or(received.created_at).to_seconds_text(),
+        "created_at": received.created_at.to_seconds_text(),
+        "updated_at": received.updated_at.to_seconds_text(),
+    })
+}
+
+/// A receipt: the provider's fields, and where it matched the SMS's `id` and status.
+pub(crate) fn receipt_json(receipt: &Receipt, matched: &ReceiptMatch) -> Value {
+    let mut object: Map<String, Value> =
+        receipt.fields.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    if let ReceiptMatch::Matched(sms) | ReceiptMatch::Repeated(sms) = matched {
+        object.insert("id".to_owned(), sms.id.into());
+        object.insert("transport_status".to_owned(), sms.status.0.into());
+        object.insert("transport_status_display".to_owned(), sms.status.display().into());
+    }
+    Value::Object(object)
+}
+
+/// The answer to a call with one receipt: 201 and the receipt, or 404.
+pub(crate) fn receipt_answer(receipts: &[(Receipt, ReceiptMatch)]) -> WebhookAnswer {
+    match receipts {
+        [(receipt, matched @ (ReceiptMatch::Matched(_) | ReceiptMatch::Repeated(_)))] => {
+            json_answer(201, &receipt_json(receipt, matched))
+        }
+        _ => {
+            let problem = json!({
+                "title": "No such SMS",
+                "status": 404,
+                "detail": "no SMS of this account and transport matches the receipt's ids; the receipt is kept",
+            });
+            WebhookAnswer { content_type: Some("application/problem+json"), ..json_answer(404, &problem) }
+        }
+    }
+}
+
+/// The answer to a call with one SMS from a person: 200 and the SMS as kept.
+pub(crate) fn received_answer(received: &[Received]) -> WebhookAnswer {
+    match received {
+        [one] => json_answer(200, &received_json(one)),
+        several => json_answer(200, &several.iter().map(received_json).collect()),
+    }
+}

@@ -1,0 +1,176 @@
+//! A call to a provider over HTTP, and what its failure means.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header, redirect};
+use vumi_kit::{
+    kind::Problem,
+    room::StartError,
+    sms::{Decision, TransportStatus},
+};
+
+use crate::outbox::OutboxSettings;
+
+/// A provider's answer longer than this is garbage.
+const LONGEST_ANSWER: usize = 256 * 1024;
+
+/// Kept connections are dropped before a usual keep-alive ends.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// One client for each transport: its connections are kept, as many as its window.
+pub(crate) struct Caller {
+    client: Client,
+}
+
+/// A provider's answer with a status of 2xx.
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// The body as text; what is not UTF-8 is replaced.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// What is wrong with a URL in the settings, if anything.
+pub(crate) fn check_url(key: &str, url: &str) -> Option<Problem> {
+    let what = match Url::parse(url) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => return None,
+        Ok(_) => "expected a URL that begins with http:// or https://".to_owned(),
+        Err(error) => format!("expected a URL such as https://api.example.com, but: {error}"),
+    };
+    Some(Problem::new(key, what))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        || host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl Caller {
+    /// A client for calls to `url`.
+    pub(crate) fn new(url: &str, settings: &OutboxSettings) -> Result<Self, StartError> {
+        let url = Url::parse(url).map_err(|error| StartError(format!("url: {error}")))?;
+        let mut builder = Client::builder()
+            .user_agent(concat!("vumi/", env!("CARGO_PKG_VERSION")))
+            .timeout(settings.call_limit)
+            .connect_timeout(settings.call_limit.div_f32(2.0))
+            .redirect(redirect::Policy::none())
+            .pool_max_idle_per_host(settings.window)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true);
+        // A proxy of the environment is meant for the world outside.
+        if is_loopback(&url) {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| StartError(format!("the HTTP client does not start: {error}")))?;
+        Ok(Self { client })
+    }
+
+    /// A POST with a form-encoded body.
+    pub(crate) fn post_form(&self, url: &str, body: String) -> RequestBuilder {
+        self.client.post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+    }
+
+    /// A POST with a body of some type.
+    pub(crate) fn post(&self, url: &str, content_type: &'static str, body: String) -> RequestBuilder {
+        self.client.post(url).header(header::CONTENT_TYPE, content_type).body(body)
+    }
+}
+
+/// Sends a request; any failure, and any status but 2xx, is a decision already.
+pub(crate) async fn call(request: RequestBuilder) -> Result<Answer, Decision> {
+    let response = request.send().await.map_err(failed)?;
+    let status = response.status();
+    let retry_after_s = retry_after(&response);
+    let body = read(response).await?;
+    if status.is_success() { Ok(Answer { body }) } else { Err(refused(status, retry_after_s, &body)) }
+}
+
+async fn read(mut response: Response) -> Result<Bytes, Decision> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(garbage("an answer of more than 256 KiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn retry_after(response: &Response) -> Option<u64> {
+    response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// An answer that nobody can read: the SMS may have arrived.
+pub(crate) fn garbage(said: &str) -> Decision {
+    let start: String = said.chars().take(200).collect();
+    Decision::Retry { said: format!("unreadable answer: {start}"), unsure: true }
+}
+
+fn failed(error: reqwest::Error) -> Decision {
+    let said = in_full(&error.without_url());
+    Decision::Retry { unsure: !said.not_written, said: said.text }
+}
+
+struct InFull {
+    text: String,
+    not_written: bool,
+}
+
+fn in_full(error: &reqwest::Error) -> InFull {
+    let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    InFull { text, not_written: error.is_connect() || error.is_builder() }
+}
+
+/// What a status other than 2xx means.
+fn refused(status: StatusCode, retry_after_s: Option<u64>, body: &[u8]) -> Decision {
+    let start: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
+    let said = format!("HTTP {status}: {start}");
+    match status.as_u16() {
+        429 => Decision::Throttled { retry_after_s, said },
+        503 if retry_after_s.is_some() => Decision::Throttled { retry_after_s, said },
+        503 | 408 => Decision::Retry { said, unsure: false },
+        // About the account or the URL, not about this SMS.
+        300..=399 | 401 | 402 | 403 | 404 | 405 | 407 | 410 => Decision::Misconfigured { said },
+        400..=499 => Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said },
+        _ => Decision::Retry { said, unsure: true },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_url, is_loopback};
+
+    #[test]
+    fn only_web_urls_pass() {
+        assert_eq!(check_url("url", "https://api.example.com"), None);
+        for bad in ["", "api.example.com", "ftp://example.com", "file:///etc/passwd", "http://"] {
+            assert_eq!(check_url("url", bad).unwrap().key, "url", "{bad}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_told_from_the_world() {
+        for (url, loopback) in [
+            ("http://localhost:1", true),
+            ("http://127.0.0.1:1/x", true),
+            ("http://[::1]:1", true),
+            ("http://example.com", false),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(is_loopback(&url.parse().unwrap()), loopback, "{url}");
+        }
+    }
+}

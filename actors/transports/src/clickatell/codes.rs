@@ -1,0 +1,73 @@
+//! Clickatell's error and status codes, and what each asks us to do.
+
+use vumi_kit::sms::{Decision, TransportStatus};
+
+/// Answers to a query for an SMS that Clickatell does not have.
+pub(super) const UNKNOWN_MESSAGE: [u16; 3] = [103, 104, 109];
+
+/// What an error means for the SMS.
+enum Means {
+    /// Nothing passes until an operator mends something.
+    Mend,
+    /// A pause helps.
+    Pause,
+    /// Another try may help; whether the SMS arrived is not known.
+    Retry,
+    /// This SMS fails.
+    Fail(TransportStatus),
+}
+
+/// The code of `ERR: <code>, <description>`.
+pub(super) fn error_code(line: &str) -> Option<u16> {
+    let rest = line.strip_prefix("ERR:")?.trim_start();
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| rest.split_at(end).0);
+    digits.parse().ok()
+}
+
+fn means(code: u16) -> Means {
+    match code {
+        // Authentication, account frozen, session, IP lockdown, api_id, credit.
+        1..=5 | 7 | 108 | 301 | 302 => Means::Mend,
+        130 => Means::Pause,
+        105 | 114 => Means::Fail(TransportStatus::ROUTING_ERROR),
+        115 => Means::Fail(TransportStatus::EXPIRED),
+        // Blocked, opted out, delisted.
+        121 | 122 | 128 => Means::Fail(TransportStatus::DELIVERY_ERROR),
+        101..=202 => Means::Fail(TransportStatus::MESSAGE_ERROR),
+        // 901 is an internal error; a code that is not documented is treated like one, until the SMS's time is up.
+        _ => Means::Retry,
+    }
+}
+
+/// What to do after an error.
+pub(super) fn decision(code: u16, said: &str) -> Decision {
+    let said = said.to_owned();
+    match means(code) {
+        Means::Mend => Decision::Misconfigured { said },
+        Means::Pause => Decision::Throttled { retry_after_s: None, said },
+        Means::Retry => Decision::Retry { said, unsure: true },
+        Means::Fail(status) => Decision::Rejected { status, said },
+    }
+}
+
+/// A status code, with or without leading zeros: our scale is Clickatell's.
+pub(super) fn status(code: &str) -> Option<TransportStatus> {
+    let code = code.trim();
+    let plain = !code.is_empty() && code.len() <= 4 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let number: i16 = plain.then(|| code.parse().ok())??;
+    (1..=14).contains(&number).then_some(TransportStatus(number))
+}
+
+/// What to do about an SMS that Clickatell says it has; `None`: it says it does not.
+pub(super) fn known(id: &str, status: TransportStatus, said: &str) -> Option<Decision> {
+    let said = said.to_owned();
+    let accepted = |status| Decision::Accepted { provider_id: Some(id.to_owned()), status, said: said.clone() };
+    match status.0 {
+        1 => None,
+        2 | 11 => Some(accepted(TransportStatus::QUEUED)),
+        // The receipt says when it reached the phone.
+        3 | 4 | 8 => Some(accepted(TransportStatus::AT_GATEWAY)),
+        _ if status.is_final() => Some(Decision::Rejected { status, said }),
+        _ => Some(accepted(TransportStatus::QUEUED)),
+    }
+}

@@ -1,0 +1,135 @@
+use serde_json::json;
+use vumi_kit::{
+    kind::Kind,
+    sms::{Decision, TransportStatus},
+};
+
+use super::{Clickatell, Settings, read_queried};
+use crate::{
+    exam::{
+        Carrier, Exam, Expect, answer, example, get, inbound, json, names_missing_fields, post_form, receipts, says,
+        submission, webhook,
+    },
+    outbox::{OutboxSettings, Provider},
+};
+
+const RECEIPT: &str =
+    "apiMsgId=abc&cliMsgId=42&to=27123456789&from=27123456780&timestamp=1275666685&status=004&charge=0.3";
+const INBOUND: &str =
+    "api_id=123456&moMsgId=m9&from=27123456789&to=38080&timestamp=2010-06-04+15%3A51%3A25&text=hi+there";
+
+fn settings(url: &str, outbox: OutboxSettings) -> Settings {
+    Settings { outbox, ..example::<Clickatell>(&[("url", json!(url))]) }
+}
+
+fn provider(url: &str, outbox: OutboxSettings) -> Clickatell {
+    Clickatell::new(&settings(url, outbox)).unwrap()
+}
+
+#[tokio::test]
+async fn it_passes_the_exam() {
+    let failed = |code| Expect::Rejected(TransportStatus(code));
+    Exam {
+        provider,
+        answers: vec![
+            (says(200, "ID: abc"), Expect::Accepted(Some("abc"))),
+            (says(200, "ID: abc To: 27123456789\n"), Expect::Accepted(Some("abc"))),
+            (says(200, "ERR: 001, Authentication failed"), Expect::Misconfigured),
+            (says(200, "ERR: 007, IP lockdown violation"), Expect::Misconfigured),
+            (says(200, "ERR: 301, No credit left"), Expect::Misconfigured),
+            (says(200, "ERR: 105, Invalid destination address"), failed(9)),
+            (says(200, "ERR: 113, Maximum message parts exceeded"), failed(5)),
+            (says(200, "ERR: 115, Message expired"), failed(10)),
+            (says(200, "ERR: 122, Destination mobile opted out"), failed(7)),
+            (says(200, "ERR: 130, Maximum MT limit exceeded until 2010-06-05"), Expect::Throttled(None)),
+            (says(200, "ERR: 901, Internal error"), Expect::Retry { unsure: true }),
+            (says(200, "ERR: 777, Never heard of"), Expect::Retry { unsure: true }),
+            (says(200, "ERR:"), Expect::Retry { unsure: true }),
+            (says(200, "ID:"), Expect::Retry { unsure: true }),
+        ],
+        texts: vec![
+            (
+                "hello & [world]",
+                vec![
+                    "POST /http/sendmsg ",
+                    "user=username&password=password&api_id=123456&to=27123456789&from=27123456780&climsgid=42",
+                    "callback=7&deliv_ack=1&req_feat=8224&msg_type=SMS_TEXT",
+                    "text=hello+%26+%5Bworld%5D",
+                ],
+            ),
+            ("привет 😀", vec!["unicode=1&text=043f04400438043204350442", "0020d83dde00"]),
+            (LONG, vec!["concat=2"]),
+        ],
+    }
+    .sit()
+    .await;
+}
+
+const LONG: &str = "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 \
+                    0123456789 0123456789 0123456789 0123456789 0123456789 0123456789";
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_by_our_own_id() {
+    let mut carrier = Carrier::that(says(200, "ID: abc Status: 004")).await;
+    let known = provider(&carrier.url, OutboxSettings::default()).look_up(&submission("hello")).await.unwrap();
+    assert!(matches!(known, Decision::Accepted { provider_id: Some(id), .. } if id == "abc"));
+    let heard = carrier.heard().await;
+    assert!(heard.starts_with("POST /http/querymsg "), "{heard}");
+    assert!(heard.ends_with("user=username&password=password&api_id=123456&climsgid=42"), "{heard}");
+}
+
+#[test]
+fn a_query_tells_what_became_of_a_submission() {
+    assert_eq!(read_queried("ERR: 104, Unknown client message id"), None);
+    assert_eq!(read_queried("ID: abc Status: 001"), None);
+    assert!(matches!(read_queried("ID: abc Status: 002"), Some(Decision::Accepted { .. })));
+    assert!(matches!(
+        read_queried("ID: abc Status: 10"),
+        Some(Decision::Rejected { status: TransportStatus::EXPIRED, .. })
+    ));
+    assert!(matches!(read_queried("ERR: 002, Unknown user"), Some(Decision::Misconfigured { .. })));
+    assert!(matches!(read_queried("<html>"), Some(Decision::Retry { unsure: true, .. })));
+}
+
+#[test]
+fn a_receipt_is_read_from_get_and_post_alike() {
+    let form = webhook(&Clickatell::webhooks(&example::<Clickatell>(&[])), "receipt.json");
+    for request in [get(RECEIPT), post_form(RECEIPT)] {
+        let [receipt] = &receipts(&*form, &request)[..] else { panic!("one receipt") };
+        assert_eq!(receipt.provider_id.as_deref(), Some("abc"));
+        assert_eq!(receipt.sms, Some(42));
+        assert_eq!(receipt.status, TransportStatus::DELIVERED);
+        assert_eq!(receipt.at.unwrap().to_seconds_text(), "2010-06-04 15:51:25");
+        assert_eq!(receipt.fields.len(), 7);
+        let matched = answer(&*form, &request, true);
+        assert_eq!(matched.status, 201);
+        assert_eq!(json(&matched)["id"], 42);
+        assert_eq!(json(&matched)["apiMsgId"], "abc");
+        assert_eq!(json(&matched)["transport_status_display"], "Received by recipient");
+        assert_eq!(answer(&*form, &request, false).status, 404);
+    }
+    names_missing_fields(&*form, RECEIPT, &["apiMsgId", "cliMsgId", "status"]);
+    assert_eq!(form.read(&get("apiMsgId=a&cliMsgId=x&status=4")).unwrap_err().field, "cliMsgId");
+    assert_eq!(form.read(&get("apiMsgId=a&cliMsgId=1&status=99")).unwrap_err().field, "status");
+}
+
+#[test]
+fn an_sms_from_a_person_is_read_and_answered_as_json() {
+    let form = webhook(&Clickatell::webhooks(&example::<Clickatell>(&[])), "receive.json");
+    for request in [get(INBOUND), post_form(INBOUND)] {
+        let sms = inbound(&*form, &request);
+        assert_eq!((sms.from.as_str(), sms.to.as_str()), ("27123456789", "38080"));
+        assert_eq!(sms.message, "hi there");
+        assert_eq!(sms.provider_id.as_deref(), Some("m9"));
+        let answered = answer(&*form, &request, true);
+        assert_eq!(answered.status, 200);
+        assert_eq!(json(&answered)["message"], "hi there");
+        assert_eq!(json(&answered)["transport_msg_id"], "m9");
+        assert_eq!(json(&answered)["received_at"], "2010-06-04 15:51:25");
+    }
+    names_missing_fields(&*form, INBOUND, &["api_id", "moMsgId", "from", "to", "text"]);
+    let another = INBOUND.replace("123456", "654321");
+    assert_eq!(form.read(&get(&another)).unwrap_err().field, "api_id");
+    let utf16 = format!("{}%04%1F&charset=UTF-16BE", INBOUND.trim_end_matches("hi+there"));
+    assert_eq!(inbound(&*form, &get(&utf16)).message, "П");
+}

@@ -1,0 +1,75 @@
+//! What Clickatell posts to us: receipts and SMS from people, GET or POST, form-encoded.
+
+use vumi_kit::{
+    clock::Timestamp,
+    sms::{InboundSms, Receipt, SmsId},
+    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+};
+
+use super::codes;
+use crate::{
+    answer::{empty_answer, receipt_answer, received_answer},
+    form::{Fields, in_charset, raw_field},
+};
+
+/// `receipt.json`.
+pub(super) struct Receipts;
+
+impl WebhookForm for Receipts {
+    fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
+        let fields = Fields::of(request);
+        let provider_id = fields.require("apiMsgId")?.to_owned();
+        let sms: SmsId =
+            fields.require("cliMsgId")?.trim().parse().map_err(|_| Unreadable::new("cliMsgId", "is not a number"))?;
+        let status = codes::status(fields.require("status")?)
+            .ok_or_else(|| Unreadable::new("status", "is not one of Clickatell's codes, 1 to 14"))?;
+        let at = fields.get("timestamp").and_then(|text| text.trim().parse().ok()).map(Timestamp::from_seconds);
+        let receipt =
+            Receipt { provider_id: Some(provider_id), sms: Some(sms), to: None, status, at, fields: fields.0 };
+        Ok(WebhookNews::Receipts(vec![receipt]))
+    }
+
+    fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
+        match kept {
+            WebhookKept::Receipts(receipts) => receipt_answer(receipts),
+            WebhookKept::Inbound(_) => empty_answer(200),
+        }
+    }
+}
+
+/// `receive.json`.
+pub(super) struct Inbound {
+    pub(super) api_id: String,
+}
+
+impl WebhookForm for Inbound {
+    fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
+        let fields = Fields::of(request);
+        if fields.require("api_id")?.trim() != self.api_id {
+            return Err(Unreadable::new("api_id", "is not the api_id in this transport's settings"));
+        }
+        let provider_id = fields.require("moMsgId")?.to_owned();
+        let from = fields.require_msisdn("from")?;
+        let to = fields.require_msisdn("to")?;
+        let text = fields.require("text")?;
+        let charset = fields.get("charset").filter(|charset| !charset.is_empty()).map(str::to_owned);
+        let decoded =
+            charset.as_deref().and_then(|charset| in_charset(&raw_field(request, "text").unwrap_or_default(), charset));
+        let inbound = InboundSms {
+            from,
+            to,
+            message: decoded.unwrap_or_else(|| text.to_owned()),
+            charset,
+            provider_id: Some(provider_id),
+            at: fields.get("timestamp").and_then(Timestamp::parse),
+        };
+        Ok(WebhookNews::Inbound(vec![inbound]))
+    }
+
+    fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
+        match kept {
+            WebhookKept::Inbound(received) => received_answer(received),
+            WebhookKept::Receipts(_) => empty_answer(200),
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! What is under way in a transport: the queue, the submissions in flight, and what waits to be recorded.
+//!
+//! The contract with the ledger (`vumi_kit::ledger`): a claimed SMS is ours until its lease runs out; every one we
+//! had is answered by an outcome, or left to its lease. Outcomes are kept here until the ledger has them.
+
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use vumi_kit::{
+    clock::{Clock, Timestamp},
+    health::State,
+    ledger::{ClaimSms, CloseOutbox, Ledger, OpenOutbox, OutboxState, Outcome, RecordOutcomes, Then},
+    name::Name,
+    sms::{Decision, Submission, TransportStatus},
+    store::{Asking, StoreError},
+};
+
+use super::{
+    OutboxSettings, Provider, Redactor,
+    attempt::{Landed, attempt},
+    breaker::{Breaker, Why},
+    pace::Pace,
+    shown::Shown,
+};
+
+/// Outcomes in one message to the ledger.
+const BATCH: usize = 1024;
+
+/// A call is cut off so much after its own limit, should the provider not have done it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A paced transport holds no more than it can send in this time: what waits longer loses its lease (120 s).
+const PACED_AHEAD: Duration = Duration::from_secs(20);
+
+/// What the actor tells the engine.
+pub(super) enum Told {
+    Work(Vec<Submission>),
+    Drain(oneshot::Sender<()>),
+}
+
+/// An answer of the ledger.
+enum Back {
+    Claimed { asked: usize, claimed: Result<Vec<Submission>, StoreError> },
+    Recorded { batch: Vec<Outcome>, recorded: Result<OutboxState, StoreError> },
+    Closed(Result<(), StoreError>),
+}
+
+/// See the module.
+pub(super) struct Engine<P> {
+    name: Name,
+    ledger: Rc<Ledger>,
+    clock: Clock,
+    settings: OutboxSettings,
+    provider: Rc<P>,
+    redactor: Redactor,
+    told: mpsc::Receiver<Told>,
+    shown: Rc<RefCell<Shown>>,
+    pace: Pace,
+    queue: VecDeque<Submission>,
+    flying: FuturesUnordered<LocalBoxFuture<'static, Landed>>,
+    outcomes: VecDeque<Outcome>,
+    asking: FuturesUnordered<LocalBoxFuture<'static, Back>>,
+    recording: usize,
+    claiming: bool,
+    /// More waits in the ledger, as far as we know.
+    more: bool,
+    poll_at: Instant,
+    record_at: Instant,
+    store_failures: u32,
+    draining: Vec<oneshot::Sender<()>>,
+    drained: bool,
+}
+
+impl<P: Provider> Engine<P> {
+    pub(super) fn new(
+        name: Name,
+        ledger: Rc<Ledger>,
+        clock: Clock,
+        settings: OutboxSettings,
+        provider: P,
+        told: mpsc::Receiver<Told>,
+    ) -> Self {
+        let shown = Shown {
+            state: State::Starting,
+            in_flight: 0,
+            waiting: 0,
+            unrecorded: 0,
+            store_error: None,
+            breaker: Breaker::new(settings.retry),
+        };
+        Self {
+            name,
+            ledger,
+            clock,
+            redactor: Redactor::of(&provider.secrets()),
+            provider: Rc::new(provider),
+            told,
+            shown: Rc::new(RefCell::new(shown)),
+            pace: Pace::new(settings.rate),
+            queue: VecDeque::new(),
+            flying: FuturesUnordered::new(),
+            outcomes: VecDeque::new(),
+            asking: FuturesUnordered::new(),
+            recording: 0,
+            claiming: false,
+            more: true,
+            poll_at: Instant::now(),
+            record_at: Instant::now(),
+            store_failures: 0,
+            draining: Vec::new(),
+            drained: false,
+            settings,
+        }
+    }
+
+    pub(super) fn shown(&self) -> Rc<RefCell<Shown>> {
+        self.shown.clone()
+    }
+
+    /// Runs until the store or the actor is gone.
+    pub(super) async fn run(mut self) {
+        if self.open().await.is_err() {
+            return;
+        }
+        loop {
+            self.begin_submissions();
+            self.ask_ledger();
+            self.show();
+            self.answer_drained();
+            let wake = self.next_wake();
+            tokio::select! {
+                told = self.told.recv() => match told {
+                    Some(Told::Work(batch)) => self.take_work(batch),
+                    Some(Told::Drain(done)) => self.drain(done),
+                    None => return,
+                },
+                Some(landed) = self.flying.next(), if !self.flying.is_empty() => {
+                    self.land(landed);
+                    while let Some(Some(landed)) = self.flying.next().now_or_never() {
+                        self.land(landed);
+                    }
+                }
+                Some(back) = self.asking.next(), if !self.asking.is_empty() => {
+                    if self.hear_ledger(back).is_err() {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// How many submissions may be here at once, in flight, waiting or unrecorded.
+    fn room(&self) -> usize {
+        let queue = self.settings.rate.map_or(self.settings.queue, |rate| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be 0.01 to 100000")]
+            let ahead = (rate * PACED_AHEAD.as_secs_f64()).ceil() as usize;
+            self.settings.queue.min(ahead)
+        });
+        self.settings.window + queue
+    }
+
+    fn free(&self) -> usize {
+        let taken = self.queue.len() + self.flying.len() + self.outcomes.len() + self.recording;
+        self.room().saturating_sub(taken)
+    }
+
+    /// Opens the outbox, however long the store takes; an error once it has stopped.
+    async fn open(&mut self) -> Result<(), StoreError> {
+        loop {
+            let open = OpenOutbox { transport: self.name.clone(), room: self.room() };
+            match self.ledger.as_ref().ask_patiently(open).await {
+                Ok(()) => break,
+                Err(StoreError::Stopped) => return Err(StoreError::Stopped),
+                Err(error) => {
+                    self.store_failures += 1;
+                    tracing::warn!(transport = %self.name, %error, "the outbox does not open yet");
+                    self.shown.borrow_mut().store_error = Some(error.to_string());
+                    tokio::time::sleep(self.settings.retry.wait(self.store_failures)).await;
+                }
+            }
+        }
+        self.store_failures = 0;
+        let mut shown = self.shown.borrow_mut();
+        shown.store_error = None;
+        shown.state = State::Up;
+        Ok(())
+    }
+
+    fn stopping(&self) -> bool {
+        self.drained || !self.draining.is_empty()
+    }
+
+    fn begin_submissions(&mut self) {
+        let now = Instant::now();
+        let at = self.clock.now();
+        while self.flying.len() < self.settings.window
+            && self.pace.next() <= now
+            && self.shown.borrow().breaker.lets_begin(now, self.flying.len())
+        {
+            let Some(submission) = self.queue.pop_front() else { break };
+            let calls = if submission.unsure { 2 } else { 1 };
+            if submission.give_up_at <= at {
+                self.give_up(submission.id, "its time ran out before it could be sent", at);
+            } else if submission.lease_until < at.plus((self.settings.call_limit + GRACE) * calls) {
+                // Not ours for long enough: whoever claims it next sends it, and an outcome from here could undo that.
+                tracing::debug!(transport = %self.name, sms = submission.id, "its lease ran out while it waited");
+            } else {
+                self.pace.take(now);
+                let call = attempt(self.provider.clone(), submission, self.settings.call_limit + GRACE);
+                self.flying.push(call.boxed_local());
+            }
+        }
+    }
+
+    fn land(&mut self, Landed { submission, decision }: Landed) {
+        let decision = self.redacted(decision);
+        let (now, at) = (Instant::now(), self.clock.now());
+        let pause_begins = {
+            let mut shown = self.shown.borrow_mut();
+            let before = shown.breaker.trouble().map(|trouble| trouble.why);
+            let pause_begins = shown.breaker.learn(&decision, now, at);
+            self.tell_change(before, shown.breaker.trouble().map(|trouble| trouble.why));
+            pause_begins
+        };
+        let outcome = self.outcome(&submission, decision, now, at);
+        self.outcomes.push_back(outcome);
+        if pause_begins {
+            let waiting = std::mem::take(&mut self.queue);
+            self.keep_or_return(waiting);
+        }
+    }
+
+    fn tell_change(&self, before: Option<Why>, after: Option<Why>) {
+        match (before, after) {
+            (None, Some(why)) => tracing::warn!(transport = %self.name, ?why, "paused"),
+            (Some(why), None) => tracing::info!(transport = %self.name, ?why, "works again"),
+            _ => {}
+        }
+    }
+
+    fn redacted(&self, mut decision: Decision) -> Decision {
+        let (Decision::Accepted { said, .. }
+        | Decision::Retry { said, .. }
+        | Decision::Throttled { said, .. }
+        | Decision::Rejected { said, .. }
+        | Decision::Misconfigured { said }) = &mut decision;
+        *said = self.redactor.clean(std::mem::take(said));
+        decision
+    }
+
+    fn outcome(&self, submission: &Submission, decision: Decision, now: Instant, at: Timestamp) -> Outcome {
+        let id = submission.id;
+        let (said, then) = match decision {
+            Decision::Accepted { provider_id, status, said } => (said, Then::Done { status, provider_id }),
+            Decision::Rejected { status, said } => (said, Then::Done { status, provider_id: None }),
+            Decision::Retry { said, unsure } => {
+                let attempts = u32::try_from(submission.attempts).unwrap_or(0).saturating_add(1);
+                let next = at.plus(self.settings.retry.wait(attempts));
+                if next >= submission.give_up_at {
+                    let then = Then::Done { status: TransportStatus::EXPIRED, provider_id: None };
+                    (format!("given up, its time runs out: {said}"), then)
+                } else {
+                    // An earlier attempt that may have arrived still may have.
+                    (said, Then::Again { at: next, unsure: unsure || submission.unsure })
+                }
+            }
+            Decision::Throttled { said, .. } | Decision::Misconfigured { said } => {
+                (said, Then::Untried { at: self.resumes_at(now, at) })
+            }
+        };
+        Outcome { id, at, said, then }
+    }
+
+    /// The end of the present pause on the ledger's clock; now, if there is none.
+    fn resumes_at(&self, now: Instant, at: Timestamp) -> Timestamp {
+        let until = self.shown.borrow().breaker.paused_until(now);
+        at.plus(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
+    }
+
+    fn give_up(&mut self, id: i64, why: &str, at: Timestamp) {
+        let then = Then::Done { status: TransportStatus::EXPIRED, provider_id: None };
+        self.outcomes.push_back(Outcome { id, at, said: why.to_owned(), then });
+    }
+
+    fn hand_back(&mut self, id: i64, why: &str, at: Timestamp, due: Timestamp) {
+        self.outcomes.push_back(Outcome { id, at, said: why.to_owned(), then: Then::Untried { at: due } });
+    }
+
+    fn take_work(&mut self, batch: Vec<Submission>) {
+        let at = self.clock.now();
+        if self.stopping() {
+            for submission in batch {
+                self.hand_back(submission.id, "the transport is stopping", at, at);
+            }
+            return;
+        }
+        let room = self.free();
+        let mut batch = VecDeque::from(batch);
+        let surplus = batch.split_off(room.min(batch.len()));
+        for submission in surplus {
+            self.hand_back(submission.id, "the transport has no room", at, at);
+        }
+        self.keep_or_return(batch);
+    }
+
+    /// Queues submissions, except those that a pause would outlast: they go back to the ledger until its end.
+    fn keep_or_return(&mut self, submissions: VecDeque<Submission>) {
+        let (now, at) = (Instant::now(), self.clock.now());
+        let resumes_at = self.resumes_at(now, at);
+        let needed_until = resumes_at.plus((self.settings.call_limit + GRACE) * 2);
+        for submission in submissions {
+            if resumes_at > at && submission.lease_until < needed_until {
+                self.hand_back(submission.id, "the transport is paused", at, resumes_at);
+            } else {
+                self.queue.push_back(submission);
+            }
+        }
+    }
+
+    fn drain(&mut self, done: oneshot::Sender<()>) {
+        if !self.stopping() {
+            let close = CloseOutbox { transport: self.name.clone() };
+            let ledger = self.ledger.clone();
+            self.asking.push(async move { Back::Closed(ledger.as_ref().ask_patiently(close).await) }.boxed_local());
+            self.shown.borrow_mut().state = State::Stopping;
+            let at = self.clock.now();
+            for submission in std::mem::take(&mut self.queue) {
+                self.hand_back(submission.id, "the transport is stopping", at, at);
+            }
+        }
+        self.drained = false;
+        self.draining.push(done);
+    }
+
+    fn answer_drained(&mut self) {
+        let busy = !self.flying.is_empty() || !self.outcomes.is_empty() || !self.asking.is_empty();
+        if self.draining.is_empty() || busy {
+            return;
+        }
+        self.drained = true;
+        for done in self.draining.drain(..) {
+            // Whoever asked may have stopped waiting.
+            let _heard = done.send(());
+        }
+    }
+
+    /// Records what came back and claims what there is room for, one question of each sort at a time.
+    fn ask_ledger(&mut self) {
+        let now = Instant::now();
+        if self.recording == 0 && !self.outcomes.is_empty() && self.record_at <= now {
+            self.record();
+        }
+        if self.poll_at <= now {
+            self.poll_at = now + self.settings.poll;
+            self.more = true;
+        }
+        let limit = self.claim_limit(now);
+        if self.more && !self.claiming && !self.stopping() && limit > 0 {
+            self.claiming = true;
+            let (ledger, transport) = (self.ledger.clone(), self.name.clone());
+            let claim = async move {
+                let claimed = ledger.as_ref().ask_patiently(ClaimSms { transport, limit }).await;
+                Back::Claimed { asked: limit, claimed }
+            };
+            self.asking.push(claim.boxed_local());
+        }
+    }
+
+    fn record(&mut self) {
+        let batch: Vec<_> = self.outcomes.drain(..self.outcomes.len().min(BATCH)).collect();
+        self.recording = batch.len();
+        let (ledger, transport) = (self.ledger.clone(), self.name.clone());
+        let record = async move {
+            // A copy stays here until the ledger has it.
+            let recorded = ledger.as_ref().ask_patiently(RecordOutcomes { transport, outcomes: batch.clone() }).await;
+            Back::Recorded { batch, recorded }
+        };
+        self.asking.push(record.boxed_local());
+    }
+
+    /// How many to claim now: none for a few free places, one as a probe while there is trouble.
+    fn claim_limit(&self, now: Instant) -> usize {
+        let shown = self.shown.borrow();
+        if shown.breaker.trouble().is_some() {
+            let probe = shown.breaker.paused_until(now).is_none() && self.queue.is_empty() && self.flying.is_empty();
+            return usize::from(probe);
+        }
+        let free = self.free();
+        if free >= (self.room() / 4).max(1) { free } else { 0 }
+    }
+
+    /// Hears the ledger; an error once the store has stopped.
+    fn hear_ledger(&mut self, back: Back) -> Result<(), StoreError> {
+        match back {
+            Back::Claimed { asked, claimed } => {
+                self.claiming = false;
+                match claimed {
+                    Ok(claimed) => {
+                        self.more = claimed.len() >= asked;
+                        self.take_work(claimed);
+                    }
+                    Err(StoreError::Stopped) => return Err(StoreError::Stopped),
+                    // The next poll asks again.
+                    Err(error) => {
+                        self.more = false;
+                        tracing::warn!(transport = %self.name, %error, "could not claim SMS");
+                    }
+                }
+            }
+            Back::Recorded { batch, recorded } => {
+                self.recording = 0;
+                match recorded {
+                    Ok(state) => {
+                        self.store_failures = 0;
+                        self.shown.borrow_mut().store_error = None;
+                        self.more |= state == OutboxState::Waiting;
+                    }
+                    Err(StoreError::Stopped) => return Err(StoreError::Stopped),
+                    Err(error) => self.record_later(batch, &error),
+                }
+            }
+            Back::Closed(closed) => {
+                if let Err(error) = closed {
+                    tracing::warn!(transport = %self.name, %error, "could not close the outbox");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn record_later(&mut self, batch: Vec<Outcome>, error: &StoreError) {
+        tracing::warn!(transport = %self.name, %error, count = batch.len(), "could not record outcomes; kept");
+        for outcome in batch.into_iter().rev() {
+            self.outcomes.push_front(outcome);
+        }
+        self.store_failures += 1;
+        self.record_at = Instant::now() + self.settings.retry.wait(self.store_failures);
+        self.shown.borrow_mut().store_error = Some(error.to_string());
+    }
+
+    fn show(&self) {
+        let mut shown = self.shown.borrow_mut();
+        shown.in_flight = self.flying.len();
+        shown.waiting = self.queue.len();
+        shown.unrecorded = self.outcomes.len() + self.recording;
+    }
+
+    /// When there is something to do though nothing happens.
+    fn next_wake(&self) -> Instant {
+        let now = Instant::now();
+        let mut wake = self.poll_at;
+        if !self.outcomes.is_empty() && self.recording == 0 {
+            wake = wake.min(self.record_at);
+        }
+        if let Some(until) = self.shown.borrow().breaker.paused_until(now) {
+            wake = wake.min(until);
+        }
+        if !self.queue.is_empty() && self.pace.next() > now {
+            wake = wake.min(self.pace.next());
+        }
+        wake
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Pacing: so many submissions a second, in virtual time under a paused clock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A timer wakes a millisecond late or so: what was missed may be made up for, but no more than this.
+const SLACK: Duration = Duration::from_millis(10);
+
+/// Spaces submissions evenly.
+pub(super) struct Pace {
+    interval: Duration,
+    next: Instant,
+}
+
+impl Pace {
+    pub(super) fn new(rate: Option<f64>) -> Self {
+        let interval = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
+        Self { interval, next: Instant::now() }
+    }
+
+    /// From when on the next one may go.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// One goes now.
+    pub(super) fn take(&mut self, now: Instant) {
+        let earliest = now.checked_sub(SLACK).unwrap_or(now);
+        self.next = self.next.max(earliest) + self.interval;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Pace;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_is_kept_over_a_second_whatever_the_timer_does() {
+        let mut pace = Pace::new(Some(1000.0));
+        let begin = tokio::time::Instant::now();
+        let mut gone = 0;
+        while begin.elapsed() < Duration::from_secs(1) {
+            tokio::time::sleep(Duration::from_millis(7)).await;
+            let now = tokio::time::Instant::now();
+            while pace.next() <= now {
+                pace.take(now);
+                gone += 1;
+            }
+        }
+        assert!((950..=1050).contains(&gone), "{gone}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_time_is_not_saved_up() {
+        let mut pace = Pace::new(Some(10.0));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let now = tokio::time::Instant::now();
+        pace.take(now);
+        assert!(pace.next() > now);
+    }
+}
