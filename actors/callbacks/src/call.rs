@@ -1,0 +1,164 @@
+//! One post to one URL, within its time limit.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use reqwest::{
+    Client, Response,
+    dns::Resolve,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    redirect::Policy,
+};
+use url::Url;
+use vumi_kit::{callback::Delivery, clock::Timestamp, room::StartError};
+
+use crate::{
+    guard::{Guarded, InternalAddress, check_literal},
+    settings::CallbackSettings,
+    signature::sign,
+    verdict::Answer,
+};
+
+/// How much of an answer's body is read, and thrown away, so that its connection can serve again; of a longer one
+/// the connection is closed.
+const MOST_BODY: usize = 16 * 1024;
+/// How long a connection is kept for the next post: clients have many servers, and each connection is a file.
+const KEEP_IDLE: Duration = Duration::from_secs(15);
+
+/// Makes posts. Clones share their connections.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    client: Client,
+    limit: Duration,
+    allow_internal: bool,
+}
+
+impl Caller {
+    /// A caller that resolves names by `names`.
+    pub(crate) fn new(settings: &CallbackSettings, names: Arc<dyn Resolve>) -> Result<Self, StartError> {
+        let names = if settings.allow_internal { names } else { Arc::new(Guarded(names)) };
+        let client = Client::builder()
+            // A proxy or a redirect would lead around the guard.
+            .no_proxy()
+            .redirect(Policy::none())
+            .dns_resolver(names)
+            .pool_idle_timeout(KEEP_IDLE)
+            .pool_max_idle_per_host(settings.most_per_callback)
+            .user_agent(concat!("Vumi/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| {
+                StartError(format!(
+                    "callbacks: the HTTP client could not be made ({}); are the system's CA certificates installed?",
+                    in_words(error)
+                ))
+            })?;
+        Ok(Self { client, limit: settings.limit, allow_internal: settings.allow_internal })
+    }
+
+    /// Posts a delivery, signed as sent at `at`.
+    pub(crate) async fn post(&self, delivery: &Delivery, at: Timestamp) -> Answer {
+        // The limit covers the name, the connection, TLS and the answer's head.
+        let ends = tokio::time::Instant::now() + self.limit;
+        let mut response = match tokio::time::timeout_at(ends, self.send(delivery, at)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(answer)) => return answer,
+            Err(_) => return Answer::None(format!("no answer within {:?}", self.limit)),
+        };
+        let code = response.status().as_u16();
+        let retry_after = retry_after(response.headers(), at);
+        // The status is the answer, whatever becomes of the body.
+        let _read_or_late = tokio::time::timeout_at(ends, finish(&mut response)).await;
+        Answer::Status { code, retry_after }
+    }
+
+    async fn send(&self, delivery: &Delivery, at: Timestamp) -> Result<Response, Answer> {
+        let refused = |why: &dyn Error| Answer::Refused(why.to_string());
+        let url = Url::parse(&delivery.url)
+            .map_err(|wrong| Answer::Refused(format!("the URL cannot be read ({wrong}): set another")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Answer::Refused("the URL is neither http nor https: set another".to_owned()));
+        }
+        if !self.allow_internal {
+            check_literal(&url).map_err(|wrong| refused(&wrong))?;
+        }
+        let id = format!("msg_{}", delivery.id);
+        let at_s = at.micros().div_euclid(1_000_000);
+        let signature = sign(&delivery.secret, &id, at_s, &delivery.body).map_err(|wrong| refused(&wrong))?;
+        self.client
+            .post(url)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", at_s)
+            .header("webhook-signature", signature)
+            .body(delivery.body.clone())
+            .send()
+            .await
+            .map_err(|error| match internal_address(&error) {
+                Some(wrong) => refused(wrong),
+                None => Answer::None(in_words(error)),
+            })
+    }
+}
+
+/// Reads the body to its end or to the bound.
+async fn finish(response: &mut Response) {
+    let mut read = 0;
+    while read <= MOST_BODY {
+        match response.chunk().await {
+            Ok(Some(chunk)) => read += chunk.len(),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+/// `Retry-After` in either of its forms: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_seconds(i64::try_from(date.as_secs()).ok()?).since(now))
+}
+
+fn internal_address(error: &reqwest::Error) -> Option<&InternalAddress> {
+    std::iter::successors(error.source(), |error| (*error).source()).find_map(|error| error.downcast_ref())
+}
+
+/// An error with its causes, without the URL: it may hold a secret, and it stands beside it anyway.
+fn in_words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::header::{HeaderMap, RETRY_AFTER};
+    use vumi_kit::clock::Timestamp;
+
+    use super::retry_after;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let now = Timestamp::parse("2015-10-21 07:27:00").unwrap();
+        for (value, wait_s) in [
+            ("120", Some(120)),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", Some(60)),
+            ("Wed, 21 Oct 2015 07:00:00 GMT", Some(0)),
+            ("soon", None),
+            ("-5", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+            assert_eq!(retry_after(&headers, now), wait_s.map(Duration::from_secs), "{value}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! A client's server on loopback: each request waits for the test to answer it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+};
+
+/// Longer than any test takes when all is well.
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(super) struct Listener {
+    address: SocketAddr,
+    requests: mpsc::UnboundedReceiver<Request>,
+}
+
+pub(super) struct Request {
+    pub(super) line: String,
+    headers: Vec<(String, String)>,
+    pub(super) body: String,
+    reply: oneshot::Sender<String>,
+}
+
+impl Listener {
+    pub(super) async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (came, requests) = mpsc::unbounded_channel();
+        actix_rt::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                actix_rt::spawn(serve(stream, came.clone()));
+            }
+        });
+        Self { address, requests }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(super) async fn next(&mut self) -> Request {
+        tokio::time::timeout(DEADLINE, self.requests.recv()).await.expect("a request in time").unwrap()
+    }
+
+    pub(super) fn none_came(&mut self) -> bool {
+        self.requests.try_recv().is_err()
+    }
+}
+
+impl Request {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    pub(super) fn answer(self, status: &str, headers: &[&str]) {
+        let headers = [headers, &["Content-Length: 2"]].concat().join("\r\n");
+        self.reply.send(format!("HTTP/1.1 {status}\r\n{headers}\r\n\r\nok")).unwrap();
+    }
+
+    /// Sends the head of an answer whose body never comes.
+    pub(super) fn begin_answer(self, status: &str, headers: &[&str]) {
+        self.reply.send(format!("HTTP/1.1 {status}\r\n{}\r\n\r\n", headers.join("\r\n"))).unwrap();
+    }
+}
+
+async fn serve(stream: TcpStream, came: mpsc::UnboundedSender<Request>) {
+    let mut stream = BufReader::new(stream);
+    while let Some((request, reply)) = read(&mut stream).await {
+        if came.send(request).is_err() {
+            return;
+        }
+        // A request that the test drops is never answered.
+        let Ok(answer) = reply.await else { return std::future::pending().await };
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<(Request, oneshot::Receiver<String>)> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+    let mut headers = Vec::new();
+    loop {
+        let mut header = String::new();
+        stream.read_line(&mut header).await.ok()?;
+        match header.trim_end().split_once(": ") {
+            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.to_owned())),
+            None => break,
+        }
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    let (reply, answer) = oneshot::channel();
+    let line = line.trim_end().to_owned();
+    Some((Request { line, headers, body: String::from_utf8(body).unwrap(), reply }, answer))
+}
