@@ -3,6 +3,8 @@
 mod codes;
 mod webhooks;
 
+pub(crate) use codes::status;
+
 use std::{fmt::Write as _, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};

@@ -37,12 +37,13 @@ pub(crate) fn raw_field(request: &WebhookRequest, name: &str) -> Option<Vec<u8>>
     let mut pairs = pairs.iter().flat_map(|text| text.split(|byte| *byte == b'&'));
     pairs.find_map(|pair| {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        let key = decode(halves.next()?);
-        (key == name.as_bytes()).then(|| decode(halves.next().unwrap_or_default()))
+        let key = unescape(halves.next()?);
+        (key == name.as_bytes()).then(|| unescape(halves.next().unwrap_or_default()))
     })
 }
 
-fn decode(encoded: &[u8]) -> Vec<u8> {
+/// The bytes behind URL-escaped ones.
+pub(crate) fn unescape(encoded: &[u8]) -> Vec<u8> {
     let spaced: Vec<u8> = encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     percent_decode(&spaced).collect()
 }

@@ -13,15 +13,25 @@
 mod answer;
 mod call;
 mod clickatell;
+mod clickatell_platform;
+mod escape;
 #[cfg(test)]
 mod exam;
 mod form;
+mod opera;
 mod outbox;
+mod techsys;
+mod xml;
 
 use vumi_kit::kind::Registry;
 
 /// All kinds of transport.
 #[must_use]
 pub fn kinds() -> Registry {
-    Registry::default().with::<clickatell::Clickatell>()
+    Registry::default()
+        .with::<clickatell::Clickatell>()
+        .with::<clickatell_platform::ClickatellPlatform>()
+        .with::<escape::Escape>()
+        .with::<opera::Opera>()
+        .with::<techsys::Techsys>()
 }

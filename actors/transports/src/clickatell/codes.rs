@@ -51,7 +51,7 @@ pub(super) fn decision(code: u16, said: &str) -> Decision {
 }
 
 /// A status code, with or without leading zeros: our scale is Clickatell's.
-pub(super) fn status(code: &str) -> Option<TransportStatus> {
+pub(crate) fn status(code: &str) -> Option<TransportStatus> {
     let code = code.trim();
     let plain = !code.is_empty() && code.len() <= 4 && code.bytes().all(|byte| byte.is_ascii_digit());
     let number: i16 = plain.then(|| code.parse().ok())??;

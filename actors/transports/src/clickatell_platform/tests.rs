@@ -1,0 +1,98 @@
+use serde_json::json;
+use vumi_kit::{kind::Kind, sms::TransportStatus};
+
+use super::{ClickatellPlatform, Settings};
+use crate::{
+    exam::{Exam, Expect, answer, example, inbound, json, post, receipts, says, webhook},
+    outbox::OutboxSettings,
+};
+
+fn provider(url: &str, outbox: OutboxSettings) -> ClickatellPlatform {
+    ClickatellPlatform::new(Settings { outbox, ..example::<ClickatellPlatform>(&[("url", json!(url))]) }).unwrap()
+}
+
+#[tokio::test]
+async fn it_passes_the_exam() {
+    let message = |accepted: bool, id: Option<&str>, error: Option<&str>| {
+        let message = json!({ "apiMessageId": id, "accepted": accepted, "to": "27123456789", "error": error });
+        json!({ "messages": [message], "error": null }).to_string()
+    };
+    Exam {
+        provider,
+        answers: vec![
+            (says(202, &message(true, Some("abc"), None)), Expect::Accepted(Some("abc"))),
+            (
+                says(200, &message(false, None, Some("Invalid destination"))),
+                Expect::Rejected(TransportStatus::MESSAGE_ERROR),
+            ),
+            (says(200, &message(true, None, None)), Expect::Retry { unsure: true }),
+            (says(200, r#"{"messages":[],"error":"busy"}"#), Expect::Retry { unsure: false }),
+            (says(200, r#"{"messages":[],"error":null}"#), Expect::Retry { unsure: true }),
+            (says(200, &"[".repeat(100_000)), Expect::Retry { unsure: true }),
+        ],
+        texts: vec![
+            (
+                "hello \"world\"",
+                vec![
+                    "POST /messages ",
+                    "authorization: key\r\n",
+                    r#""clientMessageId":"42""#,
+                    r#""content":"hello \"world\"""#,
+                    r#""from":"27123456780""#,
+                    r#""to":["27123456789"]"#,
+                ],
+            ),
+            ("привет 😀", vec![r#""content":"привет 😀""#]),
+        ],
+    }
+    .sit()
+    .await;
+}
+
+#[test]
+fn a_receipt_is_read_and_answered() {
+    let form = webhook(&ClickatellPlatform::webhooks(&example::<ClickatellPlatform>(&[])), "receipt.json");
+    let receipt = json!({
+        "messageId": "abc", "clientMessageId": "42", "statusCode": 4, "status": "RECEIVED_BY_RECIPIENT",
+        "statusDescription": "Message received", "timestamp": 1_275_666_685_000_i64, "more": {"a": 1},
+    });
+    let request = post("application/json", receipt.to_string());
+    let [read] = &receipts(&*form, &request)[..] else { panic!("one receipt") };
+    assert_eq!((read.provider_id.as_deref(), read.sms), (Some("abc"), Some(42)));
+    assert_eq!(read.status, TransportStatus::DELIVERED);
+    assert_eq!(read.at.unwrap().to_seconds_text(), "2010-06-04 15:51:25");
+    let answered = answer(&*form, &request, true);
+    assert_eq!((answered.status, &json(&answered)["messageId"]), (201, &json!("abc")));
+    assert_eq!(answer(&*form, &request, false).status, 404);
+    for field in ["messageId", "statusCode"] {
+        let mut without = receipt.clone();
+        without.as_object_mut().unwrap().remove(field);
+        assert_eq!(form.read(&post("application/json", without.to_string())).unwrap_err().field, field);
+    }
+    assert_eq!(form.read(&post("application/json", "{")).unwrap_err().field, "body");
+}
+
+#[test]
+fn an_sms_from_a_person_is_read_in_its_character_set() {
+    let form = webhook(&ClickatellPlatform::webhooks(&example::<ClickatellPlatform>(&[])), "receive.json");
+    for (text, charset, message) in [
+        ("hi + there", "UTF-8", "hi + there"),
+        ("%04%1F%D8%3D%DE%00", "UTF-16BE", "П😀"),
+        ("caf%E9+olé", "ISO-8859-1", "café olÃ©"),
+    ] {
+        let sms = json!({
+            "messageId": "m9", "fromNumber": "+27123456789", "toNumber": "38080",
+            "timestamp": 1_275_666_685_000_i64, "text": text, "charset": charset,
+        });
+        let request = post("application/json", sms.to_string());
+        let read = inbound(&*form, &request);
+        assert_eq!((read.from.as_str(), read.to.as_str()), ("27123456789", "38080"));
+        assert_eq!(read.message, message);
+        assert_eq!(json(&answer(&*form, &request, true))["message"], message);
+        for field in ["messageId", "fromNumber", "toNumber", "text"] {
+            let mut without = sms.clone();
+            without.as_object_mut().unwrap().remove(field);
+            assert_eq!(form.read(&post("application/json", without.to_string())).unwrap_err().field, field);
+        }
+    }
+}

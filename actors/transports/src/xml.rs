@@ -1,0 +1,230 @@
+//! XML from outside, read into a small tree and nothing more: no entities but XML's own five, no document type
+//! beyond a name, and bounds on size, depth and count (`spec/providers.md`, Opera).
+
+use quick_xml::{Reader, XmlVersion, events::BytesStart, events::Event};
+
+/// Longer documents are refused.
+const LONGEST: usize = 1024 * 1024;
+/// Elements within elements.
+const DEEPEST: usize = 32;
+/// Elements in all.
+const MOST_ELEMENTS: usize = 50_000;
+/// Attributes of one element.
+const MOST_ATTRIBUTES: usize = 16;
+
+/// An element.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Element {
+    pub(crate) name: String,
+    pub(crate) attributes: Vec<(String, String)>,
+    /// All text directly in it, joined.
+    pub(crate) text: String,
+    pub(crate) children: Vec<Element>,
+}
+
+/// Why a document is refused.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("is not well-formed XML: {0}")]
+    Malformed(String),
+    #[error("holds a document type with more than a name; declarations and external subsets are refused")]
+    DocumentType,
+    #[error("refers to the entity `{0}`; only lt, gt, amp, apos, quot and characters by number are read")]
+    Entity(String),
+    #[error("is larger, deeper or longer than any real one: refused")]
+    TooMuch,
+    #[error("is neither UTF-8 nor declared as ISO-8859-1")]
+    Encoding,
+}
+
+/// The text of a document's bytes.
+pub(crate) fn text_of(bytes: &[u8]) -> Result<String, Refused> {
+    if bytes.len() > LONGEST {
+        return Err(Refused::TooMuch);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.trim_start_matches('\u{feff}').to_owned()),
+        Err(_) => {
+            let start = bytes.get(..bytes.len().min(100)).unwrap_or_default().to_ascii_lowercase();
+            let declared = start.windows(10).any(|window| window == b"iso-8859-1");
+            if declared { Ok(bytes.iter().map(|byte| char::from(*byte)).collect()) } else { Err(Refused::Encoding) }
+        }
+    }
+}
+
+/// Reads a document.
+pub(crate) fn parse(text: &str) -> Result<Element, Refused> {
+    if text.len() > LONGEST {
+        return Err(Refused::TooMuch);
+    }
+    let mut reader = Reader::from_str(text);
+    let mut tree = Tree::default();
+    loop {
+        match reader.read_event().map_err(|error| Refused::Malformed(error.to_string()))? {
+            Event::Start(start) => tree.open(&start)?,
+            Event::Empty(start) => {
+                tree.open(&start)?;
+                tree.close();
+            }
+            Event::End(_) => tree.close(),
+            Event::Text(text) => tree.text(&text.xml10_content())?,
+            Event::CData(text) => tree.text(&text.xml10_content())?,
+            Event::GeneralRef(reference) => {
+                let character = reference.resolve_char_ref().map_err(|error| Refused::Malformed(error.to_string()))?;
+                let resolved = character.or(predefined(&reference));
+                let resolved = resolved.ok_or_else(|| Refused::Entity(reference.chars().take(40).collect()))?;
+                tree.text(resolved.encode_utf8(&mut [0; 4]))?;
+            }
+            Event::DocType(declared) => tree.document_type(&declared)?,
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+            Event::Eof => return tree.finish(),
+        }
+    }
+}
+
+fn predefined(name: &str) -> Option<char> {
+    Some(match name {
+        "lt" => '<',
+        "gt" => '>',
+        "amp" => '&',
+        "apos" => '\'',
+        "quot" => '"',
+        _ => return None,
+    })
+}
+
+#[derive(Default)]
+struct Tree {
+    open: Vec<Element>,
+    root: Option<Element>,
+    count: usize,
+    typed: bool,
+}
+
+impl Tree {
+    fn open(&mut self, start: &BytesStart<'_>) -> Result<(), Refused> {
+        self.count += 1;
+        if self.open.len() >= DEEPEST || self.count > MOST_ELEMENTS {
+            return Err(Refused::TooMuch);
+        }
+        if self.root.is_some() {
+            return Err(Refused::Malformed("more than one root".to_owned()));
+        }
+        let mut element = Element { name: start.name().into_inner().to_owned(), ..Element::default() };
+        for attribute in start.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|error| Refused::Malformed(error.to_string()))?;
+            if element.attributes.len() >= MOST_ATTRIBUTES {
+                return Err(Refused::TooMuch);
+            }
+            let key = attribute.key.into_inner().to_owned();
+            let value = attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .map_err(|_| Refused::Entity(format!("in the attribute {key}")))?;
+            element.attributes.push((key, value.into_owned()));
+        }
+        self.open.push(element);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        // The reader refuses an end without a start.
+        let Some(element) = self.open.pop() else { return };
+        match self.open.last_mut() {
+            Some(parent) => parent.children.push(element),
+            None => self.root = Some(element),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Refused> {
+        match self.open.last_mut() {
+            Some(element) => element.text.push_str(text),
+            None if text.trim().is_empty() => {}
+            None => return Err(Refused::Malformed("text outside the root".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn document_type(&mut self, declared: &str) -> Result<(), Refused> {
+        let name = declared.trim();
+        let plain = !name.is_empty()
+            && name.len() <= 100
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
+        if !plain || self.typed || self.root.is_some() || !self.open.is_empty() {
+            return Err(Refused::DocumentType);
+        }
+        self.typed = true;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Element, Refused> {
+        match self.root {
+            Some(root) if self.open.is_empty() => Ok(root),
+            _ => Err(Refused::Malformed("it ends too early".to_owned())),
+        }
+    }
+}
+
+impl Element {
+    /// The text of the first child of that name, without the white space around it.
+    pub(crate) fn child_text(&self, name: &str) -> Option<&str> {
+        self.children.iter().find(|child| child.name == name).map(|child| child.text.trim())
+    }
+
+    /// An attribute's value.
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DEEPEST, Refused, parse, text_of};
+
+    #[test]
+    fn a_plain_document_becomes_a_tree() {
+        let root = parse(
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE receipts>\n<!-- c --><receipts a=\"1 &amp; 2\"><x> a&lt;b&#x41; \
+             <![CDATA[<c>]]></x><y/></receipts>\n",
+        )
+        .unwrap();
+        assert_eq!(root.name, "receipts");
+        assert_eq!(root.attribute("a"), Some("1 & 2"));
+        assert_eq!(root.child_text("x"), Some("a<bA <c>"));
+        assert_eq!(root.child_text("y"), Some(""));
+    }
+
+    #[test]
+    fn hostile_documents_are_refused() {
+        let subset = "<!DOCTYPE r [<!ENTITY a \"b\">]><r>&a;</r>";
+        let external = "<!DOCTYPE r SYSTEM \"file:///etc/passwd\"><r/>";
+        let public = "<!DOCTYPE r PUBLIC \"x\" \"http://example.com/x.dtd\"><r/>";
+        for document in [subset, external, public, "<!DOCTYPE r><!DOCTYPE r><r/>", "<r><!DOCTYPE r></r>"] {
+            assert_eq!(parse(document), Err(Refused::DocumentType), "{document}");
+        }
+        assert!(matches!(parse("<r>&a;</r>"), Err(Refused::Entity(_))));
+        assert!(matches!(parse("<r a=\"&a;\"/>"), Err(Refused::Entity(_))));
+        assert_eq!(parse(&"<a>".repeat(100_000)), Err(Refused::TooMuch));
+        let deepest = format!("{}{}", "<a>".repeat(DEEPEST), "</a>".repeat(DEEPEST));
+        assert!(parse(&deepest).is_ok());
+        assert_eq!(parse(&format!("<r>{}</r>", "<a/>".repeat(60_000))), Err(Refused::TooMuch));
+        assert_eq!(parse(&format!("<r>{}</r>", "x".repeat(2_000_000))), Err(Refused::TooMuch));
+        let attributes: String = (0..1000).map(|number| format!(" a{number}=\"\"")).collect();
+        assert_eq!(parse(&format!("<r{attributes}/>")), Err(Refused::TooMuch));
+    }
+
+    #[test]
+    fn broken_documents_are_refused() {
+        for document in ["", "text", "<r>", "</r>", "<r></s>", "<r/><r/>", "<r/>text", "<r a=b/>", "<r>&#x110000;</r>"]
+        {
+            assert!(matches!(parse(document), Err(Refused::Malformed(_))), "{document:?}: {:?}", parse(document));
+        }
+    }
+
+    #[test]
+    fn bytes_are_utf_8_unless_they_say_otherwise() {
+        assert_eq!(text_of("\u{feff}<r>é</r>".as_bytes()).unwrap(), "<r>é</r>");
+        let latin1 = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><r>\xe9</r>";
+        assert!(text_of(latin1).unwrap().ends_with("<r>é</r>"));
+        assert_eq!(text_of(b"<r>\xe9</r>"), Err(Refused::Encoding));
+    }
+}
