@@ -109,7 +109,8 @@ fn measure_as(text: &str, encoding: Encoding) -> Measure {
         let (full, used) = parts(text, encoding);
         (full + 1, encoding.part() - used)
     };
-    Measure { encoding, segments, units, left_in_segment, forced_ucs2: strangers(text) }
+    let forced_ucs2 = if encoding == Encoding::Gsm7 { Vec::new() } else { strangers(text) };
+    Measure { encoding, segments, units, left_in_segment, forced_ucs2 }
 }
 
 /// The full parts of a long text and the units used in its last. A pair (escape and character, or two

@@ -1,0 +1,28 @@
+//! The HTTP API: sending, status, callbacks, and the webhooks that carriers call.
+//!
+//! `server` owns the actor and the socket; `routes` says which path leads where; `entry` lets a caller in
+//! (password, rate, time limit); a file for each group of calls does the rest. To add a call: its handler in
+//! the file it belongs to, its line in `routes`.
+
+mod auth;
+mod body;
+mod callbacks;
+mod entry;
+mod health;
+mod idempotency;
+pub mod password;
+mod preview;
+mod rates;
+mod refusal;
+mod routes;
+mod send;
+mod server;
+mod settings;
+mod status;
+mod template;
+mod view;
+mod webhooks;
+
+
+pub use server::{Door, HttpFrontEnd, HttpRoom, HttpWires, start};
+pub use settings::{HttpSettings, RateSettings};

@@ -1,0 +1,191 @@
+//! The actor that owns the HTTP server, and its start.
+
+use std::{io, net::SocketAddr};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServerHandle},
+    web,
+};
+use vumi_kit::{
+    clock::Clock,
+    health::{AskHealth, AskParts, Health, State},
+    name::Name,
+    room::{Drain, Ended, Lifeline, StartError, lifeline},
+    store::Store,
+    webhook::Webhook,
+};
+
+use super::{
+    auth::Gate, entry::Shared, idempotency::InProgress, rates::Rates, routes, send::Bounds, settings::HttpSettings,
+};
+
+/// A transport that the API serves: its name in the URLs and what its carrier calls.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The transport's name.
+    pub name: Name,
+    /// Its webhooks, mounted below `sms/{name}/`.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// What the front-end gets at its start.
+#[derive(Clone, Debug)]
+pub struct HttpWires {
+    /// Where everything is kept.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// The transports that the API serves.
+    pub transports: Vec<Door>,
+    /// The supervisor, for `/health/ready`.
+    pub parts: Recipient<AskParts>,
+}
+
+/// A started front-end.
+#[derive(Debug)]
+pub struct HttpRoom {
+    /// Where it listens: with port 0 in the settings, this tells which it got.
+    pub address: SocketAddr,
+    /// Answers how it is.
+    pub health: Recipient<AskHealth>,
+    /// Takes no more connections, finishes the requests under way, then answers.
+    pub drain: Recipient<Drain>,
+    /// Resolves when the actor is gone.
+    pub ended: Ended,
+}
+
+/// Starts the front-end on the present arbiter; its requests are served by threads of their own.
+pub fn start(wires: HttpWires, settings: HttpSettings) -> Result<HttpRoom, StartError> {
+    if let Some(problem) = settings.check().first() {
+        return Err(StartError(format!("http.{}: {}", problem.key, problem.what)));
+    }
+    let shared = web::Data::new(shared(wires, &settings)?);
+    let (server, address) = serve(&shared, &settings).map_err(|error| cannot_listen(settings.bind, &error))?;
+    let (held, ended) = lifeline();
+    let handle = server.handle();
+    let actor = HttpFrontEnd { server: Some(server), handle, address, draining: false, _lifeline: held }.start();
+    tracing::info!(%address, "serving HTTP");
+    Ok(HttpRoom { address, health: actor.clone().recipient(), drain: actor.recipient(), ended })
+}
+
+fn shared(wires: HttpWires, settings: &HttpSettings) -> Result<Shared, StartError> {
+    let gate = Gate::new(wires.store.accounts.clone(), settings).map_err(|error| StartError(error.to_string()))?;
+    Ok(Shared {
+        store: wires.store,
+        parts: wires.parts,
+        doors: wires.transports.into_iter().map(|door| (door.name, door.webhooks)).collect(),
+        gate,
+        rates: Rates::new(&settings.rates),
+        in_progress: InProgress::default(),
+        bounds: Bounds { max_segments: settings.max_segments, max_batch: settings.max_batch },
+        max_body: settings.max_body,
+        body_within: settings.body_within,
+        answer_within: settings.answer_within,
+        idempotency_keep: settings.idempotency_keep,
+    })
+}
+
+fn serve(shared: &web::Data<Shared>, settings: &HttpSettings) -> io::Result<(Server, SocketAddr)> {
+    let shared = shared.clone();
+    let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes::mount))
+        .workers(settings.workers)
+        .max_connections(settings.max_connections)
+        .keep_alive(settings.keep_alive)
+        .client_request_timeout(settings.head_within)
+        .shutdown_timeout(settings.drain_within.as_secs().max(1))
+        // Signals are the supervisor's.
+        .disable_signals()
+        .bind(settings.bind)?;
+    let address = server.addrs().first().copied().unwrap_or(settings.bind);
+    Ok((server.run(), address))
+}
+
+fn cannot_listen(bind: SocketAddr, error: &io::Error) -> StartError {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there: stop it, or choose another port with `bind` under [http]"
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: set `bind` under [http] to one it has",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: set `bind` under [http] to a higher one",
+        _ => "set `bind` under [http] to an address that can be listened on",
+    };
+    StartError(format!("could not listen on {bind}: {advice} ({error})"))
+}
+
+/// Owns the HTTP server: while it lives, the server does, and when the server ends, so does it.
+pub struct HttpFrontEnd {
+    server: Option<Server>,
+    handle: ServerHandle,
+    address: SocketAddr,
+    draining: bool,
+    _lifeline: Lifeline,
+}
+
+/// The server's future came to its end.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ServerEnded(io::Result<()>);
+
+/// Messages it holds at the most: health, drain and the server's end.
+const MAILBOX: usize = 16;
+
+impl Actor for HttpFrontEnd {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        if let Some(server) = self.server.take() {
+            let me = ctx.address().downgrade();
+            actix_rt::spawn(async move {
+                let ended = server.await;
+                if let Some(me) = me.upgrade() {
+                    // Gone already: then there is nobody to tell.
+                    let _told = me.send(ServerEnded(ended)).await;
+                }
+            });
+        }
+    }
+}
+
+impl Drop for HttpFrontEnd {
+    // However the actor ends, nothing must go on listening in its name: its successor needs the port.
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+    }
+}
+
+impl Handler<ServerEnded> for HttpFrontEnd {
+    type Result = ();
+
+    fn handle(&mut self, ended: ServerEnded, ctx: &mut Self::Context) {
+        match ended.0 {
+            Err(error) => tracing::error!(%error, "the HTTP server failed"),
+            Ok(()) if !self.draining => tracing::error!("the HTTP server ended unasked"),
+            Ok(()) => {}
+        }
+        ctx.stop();
+    }
+}
+
+impl Handler<AskHealth> for HttpFrontEnd {
+    type Result = Health;
+
+    fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Health {
+        if self.draining {
+            return Health { state: State::Stopping, detail: "finishing the requests under way".to_owned() };
+        }
+        Health { state: State::Up, detail: format!("serving http://{}", self.address) }
+    }
+}
+
+impl Handler<Drain> for HttpFrontEnd {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        self.draining = true;
+        let stopped = self.handle.stop(true);
+        Box::pin(stopped)
+    }
+}

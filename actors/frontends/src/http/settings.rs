@@ -1,0 +1,168 @@
+//! The front-end's settings: the `[http]` table.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use vumi_kit::kind::Problem;
+
+/// The settings of the HTTP front-end. Every key has a default.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSettings {
+    /// The address to listen on; port 0 takes a free one. Default `127.0.0.1:8000`.
+    pub bind: SocketAddr,
+    /// Threads that serve requests. Default 2.
+    pub workers: usize,
+    /// Connections a worker holds at once; more wait to be accepted. Default 4096.
+    pub max_connections: usize,
+    /// The largest body, in bytes; a larger one is refused with 413. Default 4 MiB, room for a batch of 10,000.
+    pub max_body: usize,
+    /// The most parts an SMS may take (160 or 70 characters in one, 153 or 67 in each of more). Default 9, which
+    /// is what carriers commonly join.
+    pub max_segments: u32,
+    /// The most recipients of one call. Default 10,000.
+    pub max_batch: usize,
+    /// How long a connection without a request is kept open. Default `75s`.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// How long a client may take to send a request's head. Default `10s`.
+    #[serde(with = "humantime_serde")]
+    pub head_within: Duration,
+    /// How long a client may take to send a body. Default `30s`.
+    #[serde(with = "humantime_serde")]
+    pub body_within: Duration,
+    /// How long the answer to one request may take, body included. Default `60s`.
+    #[serde(with = "humantime_serde")]
+    pub answer_within: Duration,
+    /// How long requests under way may take to finish when the router stops. Default `15s`.
+    #[serde(with = "humantime_serde")]
+    pub drain_within: Duration,
+    /// Calls an account may make.
+    pub rates: RateSettings,
+    /// How long an account is remembered before the store is asked again. A removed account, or a changed
+    /// password, takes effect within this time. Default `5s`.
+    #[serde(with = "humantime_serde")]
+    pub account_ttl: Duration,
+    /// How long a password that was right is remembered (as a keyed digest) before Argon2 checks it again.
+    /// Default `5m`.
+    #[serde(with = "humantime_serde")]
+    pub password_ttl: Duration,
+    /// Argon2 checks at once: each takes some 20 ms of a core and 19 MiB. Default 2.
+    pub password_checks: usize,
+    /// Wrong passwords a minute for one user name from one address; further ones are refused with 429. Default 10.
+    pub wrong_passwords: u32,
+    /// How long an `Idempotency-Key` is kept. Default `24h`.
+    #[serde(with = "humantime_serde")]
+    pub idempotency_keep: Duration,
+}
+
+/// Calls a minute for each account; 0 sets no limit. A batch is one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateSettings {
+    /// `send.json`, `template_send.json` and `preview.json`. Default 6,000.
+    pub sending: u32,
+    /// Receipts from carriers. Default 6,000.
+    pub receipts: u32,
+    /// SMS from people, brought by carriers. Default 6,000.
+    pub inbound: u32,
+    /// Status calls. Default 60.
+    pub reading: u32,
+    /// Callback calls. Default 60.
+    pub callbacks: u32,
+}
+
+impl Default for RateSettings {
+    fn default() -> Self {
+        Self { sending: 6_000, receipts: 6_000, inbound: 6_000, reading: 60, callbacks: 60 }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            workers: 2,
+            max_connections: 4096,
+            max_body: 4 * 1024 * 1024,
+            max_segments: 9,
+            max_batch: 10_000,
+            keep_alive: Duration::from_secs(75),
+            head_within: Duration::from_secs(10),
+            body_within: Duration::from_secs(30),
+            answer_within: Duration::from_secs(60),
+            drain_within: Duration::from_secs(15),
+            rates: RateSettings::default(),
+            account_ttl: Duration::from_secs(5),
+            password_ttl: Duration::from_secs(300),
+            password_checks: 2,
+            wrong_passwords: 10,
+            idempotency_keep: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+impl HttpSettings {
+    /// What is wrong with settings that parse; touches nothing outside.
+    #[must_use]
+    pub fn check(&self) -> Vec<Problem> {
+        let counts = [
+            ("workers", self.workers),
+            ("max_connections", self.max_connections),
+            ("max_body", self.max_body),
+            ("max_segments", self.max_segments as usize),
+            ("max_batch", self.max_batch),
+            ("password_checks", self.password_checks),
+            ("wrong_passwords", self.wrong_passwords as usize),
+        ];
+        let times = [
+            ("head_within", self.head_within),
+            ("body_within", self.body_within),
+            ("answer_within", self.answer_within),
+            ("drain_within", self.drain_within),
+        ];
+        let none_allowed = counts.into_iter().filter(|(_, n)| *n == 0).map(|(key, _)| (key, "must be at least 1"));
+        let no_time = times.into_iter().filter(|(_, t)| t.is_zero()).map(|(key, _)| (key, "must be longer than 0s"));
+        let too_long = (self.max_segments > 255).then_some(("max_segments", "an SMS has 255 parts at the most"));
+        none_allowed.chain(no_time).chain(too_long).map(|(key, what)| Problem::new(key, what)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HttpSettings;
+
+    fn read(json: &str) -> Result<HttpSettings, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn an_empty_table_gives_the_defaults_and_they_are_good() {
+        let settings = read("{}").unwrap();
+        assert_eq!(settings, HttpSettings::default());
+        assert_eq!(settings.check(), vec![]);
+        assert_eq!(settings.bind.to_string(), "127.0.0.1:8000");
+    }
+
+    #[test]
+    fn keys_are_read_and_unknown_ones_refused() {
+        let settings = read(r#"{"bind": "0.0.0.0:0", "account_ttl": "1m", "rates": {"reading": 0}}"#).unwrap();
+        assert_eq!(settings.account_ttl.as_secs(), 60);
+        assert_eq!((settings.rates.reading, settings.rates.sending), (0, 6_000));
+        assert!(read(r#"{"bnid": "0.0.0.0:0"}"#).is_err());
+        assert!(read(r#"{"rates": {"recieving": 1}}"#).is_err());
+    }
+
+    #[test]
+    fn a_bound_of_nothing_is_named() {
+        let keys: Vec<String> = HttpSettings { workers: 0, max_segments: 300, ..HttpSettings::default() }
+            .check()
+            .into_iter()
+            .map(|p| p.key)
+            .collect();
+        assert_eq!(keys, ["workers", "max_segments"]);
+    }
+}

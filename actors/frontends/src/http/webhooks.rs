@@ -1,0 +1,82 @@
+//! The webhooks that carriers call: mounted from what each transport declares.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HeaderValue},
+    },
+    web,
+};
+use vumi_kit::{
+    ledger::{KeepReceived, RecordReceipts},
+    store::Asking,
+    webhook::{Webhook, WebhookAnswer, WebhookKept, WebhookNews, WebhookRequest},
+};
+
+use super::{
+    body::media_type,
+    entry::{Caller, enter},
+    rates::Class,
+    refusal::Refusal,
+};
+
+/// The last parts of the paths that webhooks have, and how they are counted. A transport that lacks one answers 405.
+pub(crate) const PATHS: [(&str, Class); 3] =
+    [("receipt.json", Class::Receipts), ("receive.json", Class::Inbound), ("receive.xml", Class::Inbound)];
+
+/// Any method on `sms/{transport}/{path}`, for one of [`PATHS`].
+pub(crate) async fn call(
+    request: HttpRequest,
+    payload: web::Payload,
+    path: &'static str,
+    class: Class,
+) -> HttpResponse {
+    enter(&request, class, async |caller| {
+        let webhook = declared(&caller, path)?;
+        let told = WebhookRequest {
+            method: caller.request.method().as_str().to_owned(),
+            query: caller.request.query_string().to_owned(),
+            content_type: media_type(caller.request).into_owned(),
+            body: caller.body(payload).await?,
+        };
+        let news =
+            webhook.form.read(&told).map_err(|unreadable| Refusal::field(&unreadable.field, "", unreadable.what))?;
+        let kept = keep(&caller, news).await?;
+        Ok(response(webhook.form.answer(&told, &kept)))
+    })
+    .await
+}
+
+fn declared<'a>(caller: &'a Caller<'_>, path: &str) -> Result<&'a Webhook, Refusal> {
+    let (_, webhooks) = caller.door()?;
+    let webhook = webhooks.iter().find(|webhook| webhook.path == path);
+    let webhook = webhook.ok_or_else(|| Refusal::Method(String::new()))?;
+    if webhook.methods.contains(&caller.request.method().as_str()) {
+        Ok(webhook)
+    } else {
+        Err(Refusal::Method(webhook.methods.join(", ")))
+    }
+}
+
+async fn keep(caller: &Caller<'_>, news: WebhookNews) -> Result<WebhookKept, Refusal> {
+    let (account, transport) = (caller.account, caller.transport()?.clone());
+    let ledger = &caller.shared.store.ledger;
+    match news {
+        WebhookNews::Receipts(receipts) => {
+            let matches = ledger.ask(RecordReceipts { account, transport, receipts: receipts.clone() }).await?;
+            Ok(WebhookKept::Receipts(receipts.into_iter().zip(matches).collect()))
+        }
+        WebhookNews::Inbound(inbound) => {
+            Ok(WebhookKept::Inbound(ledger.ask(KeepReceived { account, transport, inbound }).await?))
+        }
+    }
+}
+
+fn response(answer: WebhookAnswer) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK));
+    if let Some(content_type) = answer.content_type {
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)));
+    }
+    response.body(answer.body)
+}
