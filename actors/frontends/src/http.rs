@@ -23,6 +23,10 @@ mod template;
 mod view;
 mod webhooks;
 
+#[cfg(test)]
+mod stand;
+#[cfg(test)]
+mod tests;
 
 pub use server::{Door, HttpFrontEnd, HttpRoom, HttpWires, start};
 pub use settings::{HttpSettings, RateSettings};

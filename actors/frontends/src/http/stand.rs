@@ -1,0 +1,363 @@
+//! For tests: the front-end on a free port, with a store in memory behind it that can be told to misbehave.
+
+use std::collections::HashMap;
+
+use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
+use bytes::Bytes;
+use reqwest::{Method, RequestBuilder};
+use tokio::sync::oneshot;
+use vumi_kit::{
+    account::{Account, Accounts, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword},
+    address::Msisdn,
+    callback::{
+        Callback, Callbacks, ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, FindCallback,
+        ListCallbacks, ListParked, RecordDeliveryAttempts, ReplayParked,
+    },
+    clock::{Clock, Timestamp},
+    health::{AskParts, Part, State},
+    ledger::{
+        AcceptSms, Accepted, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger,
+        ListSms, ListUnmatchedReceipts, OpenOutbox, OutboxState, ReceiptMatch, RecordOutcomes, RecordReceipts,
+        ReleaseSms, SettleReceived, SmsTimeline, TimelineEvent, Which,
+    },
+    name::Name,
+    session::{CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, Sessions},
+    sms::{InboundSms, Receipt, Received, Sms, TransportStatus},
+    store::{Ask, Question, Store, StoreError},
+    webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+};
+
+use super::{Door, HttpRoom, HttpSettings, HttpWires, password::hash_password, start};
+
+/// The moment at which everything in a test happens.
+pub(crate) fn moment() -> Timestamp {
+    Timestamp::parse("2010-05-13 11:34:34").unwrap()
+}
+
+/// A store in memory.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) sms: Vec<Sms>,
+    pub(crate) callbacks: Vec<Callback>,
+    pub(crate) parts: Vec<Part>,
+    /// How often an account was looked up.
+    pub(crate) lookups: usize,
+    /// What accepting fails with.
+    pub(crate) failure: Option<StoreError>,
+    /// Where questions to accept wait for as long as there is a list.
+    pub(crate) held: Option<Vec<Question<AcceptSms>>>,
+    keys: HashMap<String, (Vec<u8>, Vec<i64>)>,
+}
+
+impl Actor for Memory {
+    type Context = Context<Self>;
+}
+
+/// Does something with the memory.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct With(pub(crate) Box<dyn FnOnce(&mut Memory) + Send>);
+
+impl Handler<With> for Memory {
+    type Result = ();
+    fn handle(&mut self, with: With, _: &mut Self::Context) {
+        with.0(self);
+    }
+}
+
+impl Handler<AskParts> for Memory {
+    type Result = MessageResult<AskParts>;
+    fn handle(&mut self, _: AskParts, _: &mut Self::Context) -> MessageResult<AskParts> {
+        MessageResult(self.parts.clone())
+    }
+}
+
+macro_rules! answers {
+    ($($Question:ty => |$memory:ident, $ask:pat_param| $answer:expr;)+) => {$(
+        impl Handler<Question<$Question>> for Memory {
+            type Result = ();
+            fn handle(&mut self, Question { ask: $ask, reply }: Question<$Question>, _: &mut Self::Context) {
+                let $memory = self;
+                let _nobody_waits = reply.send(Ok($answer));
+            }
+        }
+    )+};
+}
+
+answers! {
+    FindAccount => |memory, ask| {
+        memory.lookups += 1;
+        memory.accounts.iter().find(|account| account.username == ask.username).cloned()
+    };
+    FindSms => |memory, ask| memory.of(ask.account, &ask.transport).find(|sms| sms.id == ask.id).cloned();
+    ListSms => |memory, ask| {
+        let wanted = |sms: &&Sms| match &ask.which {
+            Which::Since(at) => sms.updated_at >= *at,
+            Which::Ids(ids) => ids.contains(&sms.id),
+        };
+        let mut found: Vec<Sms> = memory.of(ask.account, &ask.transport).filter(wanted).cloned().collect();
+        found.reverse();
+        found.into_iter().skip(ask.start).take(ask.limit).collect()
+    };
+    SmsTimeline => |memory, ask| memory
+        .of(ask.account, &ask.transport)
+        .find(|sms| sms.id == ask.id)
+        .map(|sms| vec![TimelineEvent { at: sms.created_at, what: "accepted", detail: "kept".to_owned() }]);
+    RecordReceipts => |memory, ask| {
+        let matched = |receipt: &Receipt| {
+            let sms = memory.of(ask.account, &ask.transport).find(|sms| Some(sms.id) == receipt.sms);
+            sms.map_or(ReceiptMatch::Unmatched, |sms| ReceiptMatch::Matched(Box::new(sms.clone())))
+        };
+        ask.receipts.iter().map(matched).collect()
+    };
+    KeepReceived => |_memory, ask| ask
+        .inbound
+        .into_iter()
+        .map(|sms| Received {
+            id: 7,
+            account: ask.account,
+            transport: ask.transport.clone(),
+            message_id: "m7".to_owned(),
+            sms,
+            repeated: false,
+            created_at: moment(),
+            updated_at: moment(),
+        })
+        .collect();
+    CreateCallback => |memory, ask| {
+        let CreateCallback { account, name, url, secret } = ask;
+        let id = i64::try_from(memory.callbacks.len()).unwrap() + 3;
+        let callback = Callback { id, account, name, url, secret, created_at: moment(), updated_at: moment() };
+        memory.callbacks.push(callback.clone());
+        callback
+    };
+    ListCallbacks => |memory, ask| memory.callbacks.iter().filter(|c| c.account == ask.account).cloned().collect();
+    FindCallback => |memory, ask| memory.callback(ask.account, ask.id).cloned();
+    ChangeCallback => |memory, ask| memory.callback(ask.account, ask.id).map(|callback| {
+        callback.name = ask.name.unwrap_or(callback.name);
+        callback.url = ask.url.unwrap_or_else(|| callback.url.clone());
+        callback.clone()
+    });
+    DeleteCallback => |memory, ask| {
+        let before = memory.callbacks.len();
+        memory.callbacks.retain(|c| (c.account, c.id) != (ask.account, ask.id));
+        memory.callbacks.len() < before
+    };
+    // What the front-end never asks.
+    CreateAccount => |_memory, ask| {
+        Account { id: 0, username: ask.username, password_hash: ask.password_hash, sandbox: false }
+    };
+    ListAccounts => |memory, _| memory.accounts.clone();
+    RemoveAccount => |_memory, _| false;
+    SetPassword => |_memory, _| false;
+    OpenOutbox => |_memory, _| ();
+    CloseOutbox => |_memory, _| ();
+    ClaimSms => |_memory, _| vec![];
+    RecordOutcomes => |_memory, _| OutboxState::Empty;
+    ReleaseSms => |_memory, _| ();
+    ClaimReceived => |_memory, _| vec![];
+    SettleReceived => |_memory, _| None;
+    CountWaiting => |_memory, _| vec![];
+    ListUnmatchedReceipts => |_memory, _| vec![];
+    ClaimDeliveries => |_memory, _| vec![];
+    RecordDeliveryAttempts => |_memory, _| ();
+    ListParked => |_memory, _| vec![];
+    ReplayParked => |_memory, _| 0;
+    FindSession => |_memory, _| None;
+    OpenSessions => |_memory, _| vec![];
+    SaveSession => |_memory, _| ();
+    CloseSession => |_memory, _| ();
+    CountAnswers => |_memory, _| vec![];
+    FindAnswers => |_memory, _| vec![];
+}
+
+impl Handler<Question<AcceptSms>> for Memory {
+    type Result = ();
+    fn handle(&mut self, question: Question<AcceptSms>, _: &mut Self::Context) {
+        if let Some(held) = &mut self.held {
+            held.push(question);
+            return;
+        }
+        let Question { ask, reply } = question;
+        let _nobody_waits = reply.send(self.accept(ask));
+    }
+}
+
+impl Memory {
+    fn of<'a>(&'a self, account: i64, transport: &'a Name) -> impl Iterator<Item = &'a Sms> {
+        self.sms.iter().filter(move |sms| sms.account == account && sms.transport == *transport)
+    }
+
+    fn callback(&mut self, account: i64, id: i64) -> Option<&mut Callback> {
+        self.callbacks.iter_mut().find(|c| c.account == account && c.id == id)
+    }
+
+    pub(crate) fn accept(&mut self, ask: AcceptSms) -> Result<<AcceptSms as Ask>::Answer, StoreError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        if let Some(key) = &ask.idempotency
+            && let Some((digest, ids)) = self.keys.get(&key.key)
+        {
+            let before: Vec<Sms> = self.sms.iter().filter(|sms| ids.contains(&sms.id)).cloned().collect();
+            let same = *digest == key.request_digest;
+            return Ok(if same { Accepted::Before(before.into()) } else { Accepted::KeyReused });
+        }
+        let first = self.sms.len();
+        for new in ask.batch {
+            self.sms.push(Sms {
+                id: i64::try_from(self.sms.len()).unwrap() + 1,
+                account: new.account,
+                transport: new.transport,
+                to: new.to,
+                from: new.from,
+                message: new.message,
+                status: TransportStatus::PENDING,
+                provider_said: None,
+                provider_id: None,
+                attempts: 0,
+                delivered_at: None,
+                created_at: moment(),
+                updated_at: moment(),
+            });
+        }
+        let kept = &self.sms[first..];
+        if let Some(key) = ask.idempotency {
+            self.keys.insert(key.key, (key.request_digest, kept.iter().map(|sms| sms.id).collect()));
+        }
+        Ok(Accepted::Now(kept.into()))
+    }
+}
+
+/// A carrier's webhook whose calls carry `id` and `status` (a receipt) or `text` (an SMS).
+struct Form;
+
+impl WebhookForm for Form {
+    fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
+        let fields = request.parameters();
+        let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        if let Some(message) = field("text") {
+            let from = Msisdn::parse(&field("from").unwrap_or_default());
+            let from = from.map_err(|error| Unreadable::new("from", error.to_string()))?;
+            let to = Msisdn::parse("38080").unwrap();
+            return Ok(WebhookNews::Inbound(vec![InboundSms {
+                from,
+                to,
+                message,
+                charset: None,
+                provider_id: None,
+                at: None,
+            }]));
+        }
+        let sms = field("id").and_then(|id| id.parse().ok());
+        let sms = sms.ok_or_else(|| Unreadable::new("id", "is required"))?;
+        let status = TransportStatus::DELIVERED;
+        Ok(WebhookNews::Receipts(vec![Receipt {
+            provider_id: None,
+            sms: Some(sms),
+            to: None,
+            status,
+            at: None,
+            fields,
+        }]))
+    }
+
+    fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
+        let (status, body) = match kept {
+            WebhookKept::Receipts(receipts) if matches!(receipts[0].1, ReceiptMatch::Unmatched) => (404, String::new()),
+            WebhookKept::Receipts(receipts) => (201, format!("{}", receipts.len())),
+            WebhookKept::Inbound(received) => (200, format!("<id>{}</id>", received[0].id)),
+        };
+        let content_type = (!body.is_empty()).then_some("text/xml; charset=utf8");
+        WebhookAnswer { status, content_type, body: Bytes::from(body) }
+    }
+}
+
+/// The front-end and what is behind it.
+pub(crate) struct Stand {
+    pub(crate) room: HttpRoom,
+    pub(crate) memory: Addr<Memory>,
+    pub(crate) client: reqwest::Client,
+}
+
+impl Stand {
+    pub(crate) async fn start(settings: HttpSettings) -> Self {
+        let account = |id, name: &str, password: &str| Account {
+            id,
+            username: name.to_owned(),
+            password_hash: hash_password(password).unwrap(),
+            sandbox: false,
+        };
+        let memory = Memory {
+            accounts: vec![account(1, "username", "password"), account(2, "other", "secret")],
+            parts: vec![part("store", State::Up), part("clickatell", State::Degraded)],
+            ..Memory::default()
+        }
+        .start();
+        let store = store(&memory);
+        let webhook = |path, methods| Webhook { path, methods, form: std::sync::Arc::new(Form) };
+        let door = |name: &str, webhooks| Door { name: Name::parse(name).unwrap(), webhooks };
+        let transports = vec![
+            door(
+                "clickatell",
+                vec![webhook("receipt.json", &["GET", "POST"]), webhook("receive.json", &["GET", "POST"])],
+            ),
+            door("opera", vec![webhook("receive.xml", &["POST"])]),
+            door("techsys", vec![]),
+        ];
+        let wires = HttpWires { store, clock: Clock::held(moment()), transports, parts: memory.clone().recipient() };
+        let settings = HttpSettings { bind: "127.0.0.1:0".parse().unwrap(), ..settings };
+        let room = start(wires, settings).unwrap();
+        Self { room, memory, client: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        store(&self.memory)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.room.address)
+    }
+
+    /// A call below `/api/v1/` by the first account.
+    pub(crate) fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(&format!("/api/v1/{path}"))).basic_auth("username", Some("password"))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        self.call(Method::POST, path).form(form)
+    }
+
+    /// One good SMS, to be sent.
+    pub(crate) fn send(&self) -> RequestBuilder {
+        let form = [("to_msisdn", "27123456780"), ("from_msisdn", "27123456789"), ("message", "hello world")];
+        self.post("sms/clickatell/send.json", &form)
+    }
+
+    /// Looks at the memory, or changes it.
+    pub(crate) async fn memory<T: Send + 'static>(&self, with: impl FnOnce(&mut Memory) -> T + Send + 'static) -> T {
+        let (tell, told) = oneshot::channel();
+        let with = Box::new(move |memory: &mut Memory| drop(tell.send(with(memory))));
+        self.memory.send(With(with)).await.unwrap();
+        told.await.unwrap()
+    }
+}
+
+pub(crate) fn part(name: &str, state: State) -> Part {
+    let name = Name::parse(name).unwrap();
+    Part { name, role: "transport".to_owned(), state, detail: "as told".to_owned(), restarts: 0 }
+}
+
+fn store(memory: &Addr<Memory>) -> Store {
+    Store {
+        ledger: Ledger::of(memory),
+        callbacks: Callbacks::of(memory),
+        sessions: Sessions::of(memory),
+        accounts: Accounts::of(memory),
+    }
+}
