@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header, redirect};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header, redirect};
 use vumi_kit::{
     kind::Problem,
     room::StartError,
@@ -69,6 +69,10 @@ impl Caller {
         if is_loopback(&url) {
             builder = builder.no_proxy();
         }
+        // Without TLS there is no use for the machine's certificates, which take long to read.
+        if url.scheme() == "http" {
+            builder = builder.tls_certs_only([]);
+        }
         let client = builder.build().map_err(|error| StartError(format!("the HTTP client does not start: {error}")))?;
         Ok(Self { client })
     }
@@ -76,6 +80,11 @@ impl Caller {
     /// A POST with a form-encoded body.
     pub(crate) fn post_form(&self, url: &str, body: String) -> RequestBuilder {
         self.client.post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+    }
+
+    /// Any request.
+    pub(crate) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
     }
 
     /// A POST with a body of some type.

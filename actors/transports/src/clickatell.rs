@@ -5,7 +5,7 @@ mod webhooks;
 
 pub(crate) use codes::status;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use vumi_kit::{
 
 use crate::{
     call::{Caller, call, check_url, garbage},
+    form::hex_utf16,
     outbox::{Outbox, OutboxSettings, Provider},
 };
 
@@ -148,16 +149,6 @@ impl Clickatell {
         };
         form.finish()
     }
-}
-
-/// Hexadecimal UTF-16BE.
-fn hex_utf16(text: &str) -> String {
-    let mut hex = String::with_capacity(text.len() * 4);
-    for unit in text.encode_utf16() {
-        // Writing to a String can't fail.
-        let _written = write!(hex, "{unit:04x}");
-    }
-    hex
 }
 
 impl Provider for Clickatell {

@@ -1,5 +1,7 @@
 //! The fields of a provider's form: which are required, and what character set their bytes are in.
 
+use std::fmt::Write as _;
+
 use percent_encoding::percent_decode;
 use vumi_kit::{
     address::Msisdn,
@@ -64,6 +66,16 @@ pub(crate) fn in_charset(bytes: &[u8], charset: &str) -> Option<String> {
         "" | "UTF-8" | "UTF8" | "US-ASCII" => String::from_utf8(bytes.to_vec()).ok(),
         _ => None,
     }
+}
+
+/// Hexadecimal UTF-16BE.
+pub(crate) fn hex_utf16(text: &str) -> String {
+    let mut hex = String::with_capacity(text.len() * 4);
+    for unit in text.encode_utf16() {
+        // Writing to a String can't fail.
+        let _written = write!(hex, "{unit:04x}");
+    }
+    hex
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod escape;
 #[cfg(test)]
 mod exam;
 mod form;
+mod http;
 mod opera;
 mod outbox;
 mod techsys;
@@ -32,6 +33,7 @@ pub fn kinds() -> Registry {
         .with::<clickatell::Clickatell>()
         .with::<clickatell_platform::ClickatellPlatform>()
         .with::<escape::Escape>()
+        .with::<http::Http>()
         .with::<opera::Opera>()
         .with::<techsys::Techsys>()
 }

@@ -1,0 +1,141 @@
+//! How a provider's answer is read: where its result, id and words stand, and what a result means.
+
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value;
+use vumi_kit::sms::{Decision, TransportStatus};
+
+use crate::call::garbage;
+
+/// Where something stands in an answer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Find {
+    /// A JSON pointer, such as `/messages/0/id`.
+    Json(String),
+    /// A regular expression: its first group, or all that it matches.
+    Regex(String),
+}
+
+/// `[answer]`: what an answer with a status of 2xx means. Other statuses mean what they say: 429 and 503 a pause,
+/// 401, 403 and 404 wrong settings, other 4xx a refused SMS, 5xx another try.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AnswerSettings {
+    /// What tells whether the SMS was taken; none: an `id` tells it.
+    pub(super) result: Option<Find>,
+    /// The provider's id for the SMS.
+    pub(super) id: Option<Find>,
+    /// The provider's words, kept with the SMS; none: the beginning of the answer.
+    pub(super) said: Option<Find>,
+    /// Results that mean: taken.
+    #[serde(default)]
+    pub(super) accepted: Vec<String>,
+    /// Results that mean: try again.
+    #[serde(default)]
+    pub(super) retry: Vec<String>,
+    /// Results that mean: too fast, pause.
+    #[serde(default)]
+    pub(super) throttled: Vec<String>,
+    /// Results that mean: nothing passes until an operator mends something. All others mean: this SMS is refused.
+    #[serde(default)]
+    pub(super) misconfigured: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Finder {
+    Json(String),
+    Regex(Regex),
+}
+
+/// Settings made ready.
+#[derive(Debug)]
+pub(super) struct AnswerReader {
+    settings: AnswerSettings,
+    result: Option<Finder>,
+    id: Option<Finder>,
+    said: Option<Finder>,
+}
+
+impl Finder {
+    fn of(find: &Find) -> Result<Self, String> {
+        match find {
+            Find::Json(pointer) if pointer.is_empty() || pointer.starts_with('/') => Ok(Self::Json(pointer.clone())),
+            Find::Json(_) => Err("expected a JSON pointer, such as /messages/0/id".to_owned()),
+            Find::Regex(regex) => Regex::new(regex).map(Self::Regex).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn find(&self, text: &str, json: Option<&Value>) -> Option<String> {
+        match self {
+            Self::Json(pointer) => plain(json?.pointer(pointer)?),
+            Self::Regex(regex) => {
+                let captures = regex.captures(text)?;
+                captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_str().to_owned())
+            }
+        }
+    }
+}
+
+/// A text, number or truth value as text.
+pub(super) fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+impl AnswerReader {
+    /// Makes settings ready; an error names the key below `answer` and what is wrong.
+    pub(super) fn new(settings: &AnswerSettings) -> Result<Self, (&'static str, String)> {
+        let finder = |key, find: &Option<Find>| find.as_ref().map(Finder::of).transpose().map_err(|what| (key, what));
+        if settings.result.is_none() && settings.id.is_none() {
+            return Err((
+                "result",
+                "expected `result` or `id`: without both nothing tells that an SMS was taken".into(),
+            ));
+        }
+        if settings.result.is_some() && settings.accepted.is_empty() {
+            return Err(("accepted", "expected the results that mean: taken".into()));
+        }
+        Ok(Self {
+            result: finder("result", &settings.result)?,
+            id: finder("id", &settings.id)?,
+            said: finder("said", &settings.said)?,
+            settings: settings.clone(),
+        })
+    }
+
+    /// Reads an answer.
+    pub(super) fn read(&self, answer: &str) -> Decision {
+        let json: Option<Value> = serde_json::from_str(answer).ok();
+        let find = |finder: &Option<Finder>| finder.as_ref().and_then(|finder| finder.find(answer, json.as_ref()));
+        let provider_id = find(&self.id).filter(|id| !id.is_empty());
+        let said = find(&self.said).unwrap_or_else(|| answer.trim().chars().take(200).collect());
+        let result = find(&self.result);
+        let accepted = Decision::Accepted {
+            provider_id: provider_id.clone(),
+            status: TransportStatus::QUEUED,
+            said: said.clone(),
+        };
+        match (&self.result, result) {
+            (None, _) if provider_id.is_some() => accepted,
+            (None, _) | (Some(_), None) => garbage(answer),
+            (Some(_), Some(result)) => {
+                let means = |results: &[String]| results.contains(&result);
+                if means(&self.settings.accepted) {
+                    accepted
+                } else if means(&self.settings.retry) {
+                    Decision::Retry { said, unsure: false }
+                } else if means(&self.settings.throttled) {
+                    Decision::Throttled { retry_after_s: None, said }
+                } else if means(&self.settings.misconfigured) {
+                    Decision::Misconfigured { said }
+                } else {
+                    Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said }
+                }
+            }
+        }
+    }
+}
