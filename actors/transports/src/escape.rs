@@ -18,6 +18,9 @@ use crate::{
     outbox::{Outbox, OutboxSettings, Provider},
 };
 
+/// A page with more tags than this is not read: nested deeply enough, they would keep the HTML reader busy for seconds.
+const MOST_TAGS: usize = 1000;
+
 /// An account with E-Scape.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +110,9 @@ fn read_sent(page: &str) -> Decision {
 fn status_cell(page: &str) -> Option<String> {
     static ROWS: LazyLock<Option<Selector>> = LazyLock::new(|| Selector::parse("tbody tr").ok());
     static CELLS: LazyLock<Option<Selector>> = LazyLock::new(|| Selector::parse("td").ok());
+    if page.bytes().filter(|byte| *byte == b'<').count() > MOST_TAGS {
+        return None;
+    }
     let (rows, cells) = (ROWS.as_ref()?, CELLS.as_ref()?);
     let html = Html::parse_document(page);
     let mut statuses = html.select(rows).filter_map(|row| row.select(cells).nth(3));
