@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vumi_kit::{backoff::Backoff, clock::Timestamp, sms::Decision};
 
-/// So many submissions in a row that got no proper answer: the carrier is away.
-const AWAY_AFTER: u32 = 5;
+/// So many submissions in a row that got no proper answer: the carrier is away, not just unlucky.
+const AWAY_AFTER: u32 = 10;
 
 /// Why a transport pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

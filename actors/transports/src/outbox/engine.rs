@@ -3,6 +3,8 @@
 //! The contract with the ledger (`vumi_kit::ledger`): a claimed SMS is ours until its lease runs out; every one we
 //! had is answered by an outcome, or left to its lease. Outcomes are kept here until the ledger has them.
 
+mod books;
+
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
@@ -13,7 +15,7 @@ use tokio::{
 use vumi_kit::{
     clock::{Clock, Timestamp},
     health::State,
-    ledger::{ClaimSms, CloseOutbox, Ledger, OpenOutbox, OutboxState, Outcome, RecordOutcomes, Then},
+    ledger::{CloseOutbox, Ledger, OpenOutbox, Outcome, Then},
     name::Name,
     sms::{Decision, Submission, TransportStatus},
     store::{Asking, StoreError},
@@ -26,9 +28,7 @@ use super::{
     pace::Pace,
     shown::Shown,
 };
-
-/// Outcomes in one message to the ledger.
-const BATCH: usize = 1024;
+use books::Back;
 
 /// A call is cut off so much after its own limit, should the provider not have done it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -40,13 +40,6 @@ const PACED_AHEAD: Duration = Duration::from_secs(20);
 pub(super) enum Told {
     Work(Vec<Submission>),
     Drain(oneshot::Sender<()>),
-}
-
-/// An answer of the ledger.
-enum Back {
-    Claimed { asked: usize, claimed: Result<Vec<Submission>, StoreError> },
-    Recorded { batch: Vec<Outcome>, recorded: Result<OutboxState, StoreError> },
-    Closed(Result<(), StoreError>),
 }
 
 /// See the module.
@@ -347,100 +340,6 @@ impl<P: Provider> Engine<P> {
             // Whoever asked may have stopped waiting.
             let _heard = done.send(());
         }
-    }
-
-    /// Records what came back and claims what there is room for, one question of each sort at a time.
-    fn ask_ledger(&mut self) {
-        let now = Instant::now();
-        if self.recording == 0 && !self.outcomes.is_empty() && self.record_at <= now {
-            self.record();
-        }
-        if self.poll_at <= now {
-            self.poll_at = now + self.settings.poll;
-            self.more = true;
-        }
-        let limit = self.claim_limit(now);
-        if self.more && !self.claiming && !self.stopping() && limit > 0 {
-            self.claiming = true;
-            let (ledger, transport) = (self.ledger.clone(), self.name.clone());
-            let claim = async move {
-                let claimed = ledger.as_ref().ask_patiently(ClaimSms { transport, limit }).await;
-                Back::Claimed { asked: limit, claimed }
-            };
-            self.asking.push(claim.boxed_local());
-        }
-    }
-
-    fn record(&mut self) {
-        let batch: Vec<_> = self.outcomes.drain(..self.outcomes.len().min(BATCH)).collect();
-        self.recording = batch.len();
-        let (ledger, transport) = (self.ledger.clone(), self.name.clone());
-        let record = async move {
-            // A copy stays here until the ledger has it.
-            let recorded = ledger.as_ref().ask_patiently(RecordOutcomes { transport, outcomes: batch.clone() }).await;
-            Back::Recorded { batch, recorded }
-        };
-        self.asking.push(record.boxed_local());
-    }
-
-    /// How many to claim now: none for a few free places, one as a probe while there is trouble.
-    fn claim_limit(&self, now: Instant) -> usize {
-        let shown = self.shown.borrow();
-        if shown.breaker.trouble().is_some() {
-            let probe = shown.breaker.paused_until(now).is_none() && self.queue.is_empty() && self.flying.is_empty();
-            return usize::from(probe);
-        }
-        let free = self.free();
-        if free >= (self.room() / 4).max(1) { free } else { 0 }
-    }
-
-    /// Hears the ledger; an error once the store has stopped.
-    fn hear_ledger(&mut self, back: Back) -> Result<(), StoreError> {
-        match back {
-            Back::Claimed { asked, claimed } => {
-                self.claiming = false;
-                match claimed {
-                    Ok(claimed) => {
-                        self.more = claimed.len() >= asked;
-                        self.take_work(claimed);
-                    }
-                    Err(StoreError::Stopped) => return Err(StoreError::Stopped),
-                    // The next poll asks again.
-                    Err(error) => {
-                        self.more = false;
-                        tracing::warn!(transport = %self.name, %error, "could not claim SMS");
-                    }
-                }
-            }
-            Back::Recorded { batch, recorded } => {
-                self.recording = 0;
-                match recorded {
-                    Ok(state) => {
-                        self.store_failures = 0;
-                        self.shown.borrow_mut().store_error = None;
-                        self.more |= state == OutboxState::Waiting;
-                    }
-                    Err(StoreError::Stopped) => return Err(StoreError::Stopped),
-                    Err(error) => self.record_later(batch, &error),
-                }
-            }
-            Back::Closed(closed) => {
-                if let Err(error) = closed {
-                    tracing::warn!(transport = %self.name, %error, "could not close the outbox");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn record_later(&mut self, batch: Vec<Outcome>, error: &StoreError) {
-        tracing::warn!(transport = %self.name, %error, count = batch.len(), "could not record outcomes; kept");
-        for outcome in batch.into_iter().rev() {
-            self.outcomes.push_front(outcome);
-        }
-        self.store_failures += 1;
-        self.record_at = Instant::now() + self.settings.retry.wait(self.store_failures);
-        self.shown.borrow_mut().store_error = Some(error.to_string());
     }
 
     fn show(&self) {
