@@ -10,6 +10,7 @@ mod callbacks;
 mod entry;
 mod health;
 mod idempotency;
+mod openapi;
 pub mod password;
 mod preview;
 mod rates;

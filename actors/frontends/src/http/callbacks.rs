@@ -20,14 +20,18 @@ use super::{
 /// The longest URL, in bytes.
 const LONGEST_URL: usize = 2000;
 
-#[derive(Debug, Serialize)]
-struct CallbackView<'a> {
+/// A callback.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Callback)]
+pub(crate) struct CallbackView<'a> {
     id: i64,
     name: &'static str,
     url: &'a str,
+    #[schema(value_type = String, example = "2010-07-22 21:27:24")]
     created_at: Moment,
+    #[schema(value_type = String, example = "2010-07-22 21:27:24")]
     updated_at: Moment,
-    // Shown once, at creation.
+    /// The secret that calls are signed with (Standard Webhooks): shown once, at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
@@ -45,7 +49,36 @@ impl<'a> CallbackView<'a> {
     }
 }
 
-/// `POST account/callbacks.json`
+/// What a callback is created with.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
+pub(crate) struct CallbackBody {
+    /// `sms_received` or `sms_receipt`.
+    #[schema(example = "sms_received")]
+    name: String,
+    /// Where to post: http or https.
+    #[schema(example = "http://localhost/sms/clickatell/received/callback")]
+    url: String,
+}
+
+/// What a callback is changed with: a field left out keeps its value.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
+pub(crate) struct CallbackChange {
+    /// `sms_received` or `sms_receipt`.
+    name: Option<String>,
+    /// Where to post: http or https.
+    url: Option<String>,
+}
+
+/// Creates a callback.
+#[utoipa::path(
+    post,
+    path = "/api/v1/account/callbacks.json",
+    tag = "callbacks",
+    request_body(content((CallbackBody = "application/x-www-form-urlencoded"), (CallbackBody = "application/json"))),
+    responses((status = 200, description = "The new callback, with its secret", body = CallbackView)),
+)]
 pub(crate) async fn create(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     enter(&request, Class::Callbacks, async |caller| {
         let body = caller.body(payload).await?;
@@ -57,7 +90,13 @@ pub(crate) async fn create(request: HttpRequest, payload: web::Payload) -> HttpR
     .await
 }
 
-/// `GET account/callbacks.json`
+/// The callbacks of the account.
+#[utoipa::path(
+    get,
+    path = "/api/v1/account/callbacks.json",
+    tag = "callbacks",
+    responses((status = 200, description = "The callbacks, oldest first", body = Vec<CallbackView>)),
+)]
 pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
     enter(&request, Class::Callbacks, async |caller| {
         let callbacks = caller.shared.store.callbacks.ask(ListCallbacks { account: caller.account }).await?;
@@ -67,7 +106,14 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
     .await
 }
 
-/// `GET account/callbacks/{id}.json`
+/// One callback.
+#[utoipa::path(
+    get,
+    path = "/api/v1/account/callbacks/{id}.json",
+    tag = "callbacks",
+    params(("id" = i64, Path, description = "The callback's number")),
+    responses((status = 200, description = "The callback", body = CallbackView)),
+)]
 pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
     enter(&request, Class::Callbacks, async |caller| {
         let ask = FindCallback { account: caller.account, id: caller.id()? };
@@ -78,7 +124,15 @@ pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
     .await
 }
 
-/// `PUT account/callbacks/{id}.json`
+/// Changes a callback.
+#[utoipa::path(
+    put,
+    path = "/api/v1/account/callbacks/{id}.json",
+    tag = "callbacks",
+    params(("id" = i64, Path, description = "The callback's number")),
+    request_body(content((CallbackChange = "application/x-www-form-urlencoded"), (CallbackChange = "application/json"))),
+    responses((status = 200, description = "The changed callback", body = CallbackView)),
+)]
 pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     enter(&request, Class::Callbacks, async |caller| {
         let id = caller.id()?;
@@ -92,7 +146,14 @@ pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpR
     .await
 }
 
-/// `DELETE account/callbacks/{id}.json`
+/// Deletes a callback, and what was still to be posted to it.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/account/callbacks/{id}.json",
+    tag = "callbacks",
+    params(("id" = i64, Path, description = "The callback's number")),
+    responses((status = 204, description = "It is gone")),
+)]
 pub(crate) async fn delete(request: HttpRequest) -> HttpResponse {
     enter(&request, Class::Callbacks, async |caller| {
         let ask = DeleteCallback { account: caller.account, id: caller.id()? };

@@ -13,29 +13,56 @@ use super::{
     view::json,
 };
 
-#[derive(Debug, Serialize)]
-struct Preview<'a> {
+/// What a text takes.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Preview<'a> {
     message: &'a str,
+    /// `GSM 03.38` or `UCS-2`.
+    #[schema(value_type = String)]
     encoding: Encoding,
+    /// How many parts.
     segments: u32,
+    /// Septets or 16-bit units in all.
     units: usize,
+    /// Units that still fit into the last part.
     left_in_segment: usize,
+    /// The characters that forced UCS-2.
+    #[schema(value_type = Vec<String>)]
     forced_ucs2: Vec<char>,
     transliterated: Option<Transliterated>,
 }
 
 /// The same text in the GSM alphabet: offered, not done.
-#[derive(Debug, Serialize)]
-struct Transliterated {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Transliterated {
     message: String,
+    #[schema(value_type = String)]
     encoding: Encoding,
     segments: u32,
     units: usize,
     left_in_segment: usize,
+    /// The characters that have no spelling in the GSM alphabet and became `?`.
+    #[schema(value_type = Vec<String>)]
     lost: Vec<char>,
 }
 
-/// `POST sms/preview.json`
+/// What `preview.json` takes.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
+pub(crate) struct PreviewBody {
+    /// The text.
+    #[schema(example = "It’s on")]
+    message: String,
+}
+
+/// Tells what a text takes, without sending it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sms/preview.json",
+    tag = "sending",
+    request_body(content((PreviewBody = "application/x-www-form-urlencoded"), (PreviewBody = "application/json"))),
+    responses((status = 200, description = "What it takes", body = Preview)),
+)]
 pub(crate) async fn preview(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     enter(&request, Class::Sending, async |caller| {
         let body = caller.body(payload).await?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use vumi_kit::store::StoreError;
 
 /// A field that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct Wrong {
     /// The field, as the client named it.
     pub(crate) field: String,
@@ -66,13 +66,16 @@ pub(crate) enum Refusal {
 /// The media types that bodies may have.
 const MEDIA_TYPES: &str = "application/x-www-form-urlencoded or application/json";
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// A problem, as RFC 9457 has it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Problem<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
     detail: &'a str,
     #[serde(skip_serializing_if = "<[Wrong]>::is_empty")]
+    /// Every field that is wrong, with its value.
+    #[schema(value_type = Option<Vec<Wrong>>)]
     errors: &'a [Wrong],
 }
 

@@ -6,7 +6,9 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{callbacks, entry::enter, health, preview, rates::Class, refusal::Refusal, send, status, webhooks};
+use super::{
+    callbacks, entry::enter, health, openapi, preview, rates::Class, refusal::Refusal, send, status, webhooks,
+};
 
 /// Mounts everything.
 pub(crate) fn mount(app: &mut ServiceConfig) {
@@ -32,22 +34,19 @@ pub(crate) fn mount(app: &mut ServiceConfig) {
                     web::delete().to(callbacks::delete),
                 ],
             ))
-            .configure(mount_webhooks)
+            .service(web::resource("/sms/{transport}/receipt.json").to(webhooks::receipt_json))
+            .service(web::resource("/sms/{transport}/receive.json").to(webhooks::receive_json))
+            .service(web::resource("/sms/{transport}/receive.xml").to(webhooks::receive_xml))
+            .service(resource("/openapi.json", "GET", vec![web::get().to(openapi::document)]))
             .default_service(web::to(async |request: HttpRequest| refused(&request, nothing_here(&request)).await)),
     );
     for path in ["/health", "/health/"] {
         app.service(open(path, || web::route().to(health::alive)));
     }
     app.service(open("/health/ready", || web::route().to(health::ready)));
+    app.service(web::redirect("/api/docs", "/api/docs/"));
+    app.service(openapi::pages());
     app.default_service(web::to(async |request: HttpRequest| nothing_here(&request).response()));
-}
-
-fn mount_webhooks(scope: &mut ServiceConfig) {
-    for (path, class) in webhooks::PATHS {
-        // Which methods it has is for the transport to say.
-        let call = move |request: HttpRequest, payload: web::Payload| webhooks::call(request, payload, path, class);
-        scope.service(web::resource(format!("/sms/{{transport}}/{path}")).to(call));
-    }
 }
 
 /// A resource of the API: its routes, and 405 for every other method.

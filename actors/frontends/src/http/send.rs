@@ -43,12 +43,70 @@ enum Texts {
 /// Bodies from this size on are read on a thread of their own, so that others' requests need not wait.
 const LARGE: usize = 32 * 1024;
 
-/// `POST sms/{transport}/send.json`
+/// What `send.json` takes; `to_msisdn` is one MSISDN or a list (in a form: repeated).
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
+pub(crate) struct SendBody {
+    /// The recipients: 3 to 15 digits each, with or without a leading `+`.
+    #[schema(min_items = 1, example = json!(["27123456780", "27123456781"]))]
+    to_msisdn: Vec<String>,
+    /// The sender shown to them.
+    #[schema(example = "27123456789")]
+    from_msisdn: String,
+    /// The text.
+    #[schema(example = "hello world")]
+    message: String,
+}
+
+/// What `template_send.json` takes: beside these, a list of values for each `template_<name>` that the template
+/// names; the i-th recipient gets the i-th values.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
+pub(crate) struct TemplateBody {
+    /// The recipients: 3 to 15 digits each, with or without a leading `+`.
+    #[schema(min_items = 1, example = json!(["27123456780", "27123456781"]))]
+    to_msisdn: Vec<String>,
+    /// The sender shown to them.
+    #[schema(example = "27123456789")]
+    from_msisdn: String,
+    /// A Mustache template.
+    #[schema(example = "Hello {{name}}")]
+    template: String,
+    /// An example of a variable: the values of `{{name}}`.
+    #[schema(example = json!(["Simon", "Jack"]))]
+    template_name: Option<Vec<String>>,
+}
+
+/// Sends a text to one recipient or many.
+///
+/// All of a batch is kept, or nothing. By the time of the answer the SMS are committed.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sms/{transport}/send.json",
+    tag = "sending",
+    params(
+        ("transport" = String, Path, description = "The transport's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice"),
+    ),
+    request_body(content((SendBody = "application/x-www-form-urlencoded"), (SendBody = "application/json"))),
+    responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
+)]
 pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     enter(&request, Class::Sending, async |caller| accept(&caller, payload, Texts::Same).await).await
 }
 
-/// `POST sms/{transport}/template_send.json`
+/// Sends each recipient a text of their own.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sms/{transport}/template_send.json",
+    tag = "sending",
+    params(
+        ("transport" = String, Path, description = "The transport's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice"),
+    ),
+    request_body(content((TemplateBody = "application/x-www-form-urlencoded"), (TemplateBody = "application/json"))),
+    responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
+)]
 pub(crate) async fn template_send(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     enter(&request, Class::Sending, async |caller| accept(&caller, payload, Texts::Personal).await).await
 }

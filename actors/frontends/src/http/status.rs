@@ -24,7 +24,17 @@ const PAGE: usize = 100;
 /// How many numbers a call may ask for.
 const MOST_IDS: usize = 1000;
 
-/// `GET sms/{transport}/status/{id}.json`
+/// One SMS.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sms/{transport}/status/{id}.json",
+    tag = "status",
+    params(
+        ("transport" = String, Path, description = "The transport's name"),
+        ("id" = i64, Path, description = "The SMS's number"),
+    ),
+    responses((status = 200, description = "The SMS", body = SmsView)),
+)]
 pub(crate) async fn one(request: HttpRequest) -> HttpResponse {
     enter(&request, Class::Reading, async |caller| {
         let (transport, id) = (caller.transport()?.clone(), caller.id()?);
@@ -35,15 +45,30 @@ pub(crate) async fn one(request: HttpRequest) -> HttpResponse {
     .await
 }
 
-/// `GET sms/{transport}/status/{id}/events.json`
-pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
-    #[derive(Serialize)]
-    struct Event<'a> {
-        at: Moment,
-        event: &'static str,
-        detail: &'a str,
-    }
+/// A thing that happened to an SMS.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Event<'a> {
+    /// When, UTC.
+    #[schema(value_type = String, example = "2010-05-13 11:34:34")]
+    at: Moment,
+    /// `accepted`, `attempt`, `receipt` or `callback`.
+    event: &'static str,
+    /// In words.
+    detail: &'a str,
+}
 
+/// What happened to one SMS, in order of time.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sms/{transport}/status/{id}/events.json",
+    tag = "status",
+    params(
+        ("transport" = String, Path, description = "The transport's name"),
+        ("id" = i64, Path, description = "The SMS's number"),
+    ),
+    responses((status = 200, description = "The events", body = Vec<Event>)),
+)]
+pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
     enter(&request, Class::Reading, async |caller| {
         let (transport, id) = (caller.transport()?.clone(), caller.id()?);
         let found = caller.shared.store.ledger.ask(SmsTimeline { account: caller.account, transport, id }).await?;
@@ -60,7 +85,26 @@ fn no_such(caller: &Caller<'_>) -> Refusal {
     Refusal::NotFound(format!("this account has no SMS {id} sent through {transport}"))
 }
 
-/// `GET sms/{transport}/status.json?since=…` or `?id=…&id=…`
+/// Several SMS, newest first: those changed since a date, or those with these numbers.
+///
+/// Give `since` or `id`. A page holds 100; while there is more, a `Link` header leads to the next.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sms/{transport}/status.json",
+    tag = "status",
+    params(
+        ("transport" = String, Path, description = "The transport's name"),
+        ("since" = Option<String>, Query, description = "`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC", example = "2009-01-01"),
+        ("id" = Option<Vec<i64>>, Query, description = "Numbers of SMS"),
+        ("start" = Option<u64>, Query, description = "How many to skip"),
+    ),
+    responses((
+        status = 200,
+        description = "The SMS",
+        body = Vec<SmsView>,
+        headers(("Link" = String, description = "The next page, `rel=\"next\"`")),
+    )),
+)]
 pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
     enter(&request, Class::Reading, async |caller| {
         let transport = caller.transport()?.clone();

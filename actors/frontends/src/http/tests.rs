@@ -409,3 +409,18 @@ async fn draining_answers_what_is_under_way_and_takes_no_more() {
     assert!(stand.client.get(stand.url("/health/")).send().await.is_err());
     stand.room.ended.wait().await;
 }
+
+#[actix_web::test]
+async fn the_description_and_its_page_are_served_from_the_binary() {
+    let stand = stand().await;
+    let api: Value = stand.get("openapi.json").send().await.unwrap().json().await.unwrap();
+    assert_eq!((&api["openapi"], &api["info"]["title"]), (&json!("3.1.0"), &json!("Vumi")));
+    // `/api/docs` leads to the page, which needs no password and fetches nothing from elsewhere.
+    let page = stand.client.get(stand.url("/api/docs")).send().await.unwrap();
+    assert_eq!((page.status(), page.url().path()), (StatusCode::OK, "/api/docs/"));
+    let page = page.text().await.unwrap();
+    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "{page}");
+    let script = stand.client.get(stand.url("/api/docs/swagger-initializer.js")).send().await.unwrap();
+    let script = script.text().await.unwrap();
+    assert!(script.contains("/api/v1/openapi.json") && script.contains("\"validatorUrl\": \"none\""), "{script}");
+}

@@ -37,19 +37,30 @@ pub(crate) fn sms_list<'a>(
 }
 
 /// The SMS object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Sms)]
 pub(crate) struct SmsView<'a> {
+    /// Its number.
     id: i64,
     to_msisdn: &'a str,
     from_msisdn: &'a str,
     message: &'a str,
+    /// 0 pending, 2 queued, 3 at the gateway, 4 received by the recipient; 5, 7, 9, 10, 12: failed.
     transport_status: i16,
+    /// The status in words; empty while pending.
     transport_status_display: &'static str,
+    #[schema(value_type = Option<String>)]
     delivered_at: Option<Moment>,
+    #[schema(value_type = String, example = "2010-05-13 11:34:34")]
     created_at: Moment,
+    #[schema(value_type = String, example = "2010-05-13 11:34:34")]
     updated_at: Moment,
+    /// `GSM 03.38` or `UCS-2`.
+    #[schema(value_type = String)]
     encoding: Encoding,
+    /// How many parts it takes.
     segments: u32,
+    /// What the provider last said of it, as it said it.
     provider_status: Option<&'a str>,
 }
 

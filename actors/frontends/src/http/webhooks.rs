@@ -21,17 +21,49 @@ use super::{
     refusal::Refusal,
 };
 
-/// The last parts of the paths that webhooks have, and how they are counted. A transport that lacks one answers 405.
-pub(crate) const PATHS: [(&str, Class); 3] =
-    [("receipt.json", Class::Receipts), ("receive.json", Class::Inbound), ("receive.xml", Class::Inbound)];
+// The paths that webhooks have; which of them and with which methods is for the transport to say. One that it
+// lacks answers 405.
 
-/// Any method on `sms/{transport}/{path}`, for one of [`PATHS`].
-pub(crate) async fn call(
-    request: HttpRequest,
-    payload: web::Payload,
-    path: &'static str,
-    class: Class,
-) -> HttpResponse {
+/// A carrier tells what became of an SMS.
+#[utoipa::path(
+    method(get, post),
+    path = "/api/v1/sms/{transport}/receipt.json",
+    tag = "carriers",
+    params(("transport" = String, Path, description = "The transport's name")),
+    responses(
+        (status = 200, description = "Kept; the answer is what the carrier expects"),
+        (status = 201, description = "Kept; the answer is what the carrier expects"),
+    ),
+)]
+pub(crate) async fn receipt_json(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    call(request, payload, "receipt.json", Class::Receipts).await
+}
+
+/// A carrier brings an SMS.
+#[utoipa::path(
+    method(get, post),
+    path = "/api/v1/sms/{transport}/receive.json",
+    tag = "carriers",
+    params(("transport" = String, Path, description = "The transport's name")),
+    responses((status = 200, description = "Kept; the answer is what the carrier expects")),
+)]
+pub(crate) async fn receive_json(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    call(request, payload, "receive.json", Class::Inbound).await
+}
+
+/// A carrier that speaks XML brings an SMS.
+#[utoipa::path(
+    method(get, post),
+    path = "/api/v1/sms/{transport}/receive.xml",
+    tag = "carriers",
+    params(("transport" = String, Path, description = "The transport's name")),
+    responses((status = 200, description = "Kept; the answer is what the carrier expects")),
+)]
+pub(crate) async fn receive_xml(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    call(request, payload, "receive.xml", Class::Inbound).await
+}
+
+async fn call(request: HttpRequest, payload: web::Payload, path: &str, class: Class) -> HttpResponse {
     enter(&request, class, async |caller| {
         let webhook = declared(&caller, path)?;
         let told = WebhookRequest {

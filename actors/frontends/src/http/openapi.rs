@@ -1,0 +1,153 @@
+//! The API's description (OpenAPI 3.1), gathered from the handlers, and a page to browse and try it.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::CONTENT_TYPE},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        ContentBuilder, HeaderBuilder, Ref, ResponseBuilder,
+        path::{HttpMethod, Operation, PathItem},
+        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+    },
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{callbacks, entry::enter, preview, rates::Class, refusal, send, status, view, webhooks};
+
+/// Where the description is.
+const DOCUMENT: &str = "/api/v1/openapi.json";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Vumi",
+        description = "Sends SMS, tells what became of them, and takes what carriers bring.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    paths(
+        send::send,
+        send::template_send,
+        preview::preview,
+        status::one,
+        status::events,
+        status::list,
+        callbacks::create,
+        callbacks::list,
+        callbacks::read,
+        callbacks::change,
+        callbacks::delete,
+        webhooks::receipt_json,
+        webhooks::receive_json,
+        webhooks::receive_xml,
+    ),
+    components(schemas(refusal::Problem, refusal::Wrong, view::SmsView)),
+    modifiers(&Refusals),
+)]
+struct Api;
+
+/// What every call has in common: the password, and the ways in which it can be refused.
+struct Refusals;
+
+impl Modify for Refusals {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+        components.add_security_scheme("basic", basic);
+        api.security = Some(vec![SecurityRequirement::new("basic", [""; 0])]);
+        for item in api.paths.paths.values_mut() {
+            for (method, operation) in operations(item) {
+                refusals(operation);
+                name(&method, operation);
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
+    let PathItem { get, put, post, delete, .. } = item;
+    [(HttpMethod::Get, get), (HttpMethod::Put, put), (HttpMethod::Post, post), (HttpMethod::Delete, delete)]
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+        .collect()
+}
+
+/// Handlers of different groups share names, and a carrier's handler serves two methods: ids tell them apart.
+fn name(method: &HttpMethod, operation: &mut Operation) {
+    let group = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+    let handler = operation.operation_id.take().unwrap_or_default();
+    let which = if group == "carriers" && *method == HttpMethod::Get { "_get" } else { "" };
+    operation.operation_id = Some(format!("{group}_{handler}{which}"));
+}
+
+fn refusals(operation: &mut Operation) {
+    for (status, when, header) in [
+        (400, "Something is wrong: `errors` names every field and value; nothing was done", None),
+        (401, "No credentials, or wrong ones", Some("WWW-Authenticate")),
+        (404, "There is no such thing, or it is another account's", None),
+        (405, "Not with this method, or not with this transport", Some("Allow")),
+        (408, "The body did not arrive in time", None),
+        (409, "The Idempotency-Key is in progress, or was used for another request", None),
+        (413, "The body is too large", None),
+        (415, "A body of a type that is not understood", None),
+        (429, "Too many calls", Some("Retry-After")),
+        (503, "Not now; nothing was done", Some("Retry-After")),
+    ] {
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let mut response = ResponseBuilder::new().description(when).content("application/problem+json", problem);
+        if let Some(header) = header {
+            response = response.header(header, HeaderBuilder::new().build());
+        }
+        operation.responses.responses.insert(status.to_string(), response.build().into());
+    }
+}
+
+/// `GET /api/v1/openapi.json`
+pub(crate) async fn document(request: HttpRequest) -> HttpResponse {
+    enter(&request, Class::Reading, async |_| {
+        let mut response = HttpResponse::build(StatusCode::OK);
+        response.insert_header((CONTENT_TYPE, "application/json"));
+        Ok(response.body(Api::openapi().to_json().unwrap_or_default()))
+    })
+    .await
+}
+
+/// The page, below `/api/docs/`: all of it is in the binary.
+pub(crate) fn pages() -> SwaggerUi {
+    // Swagger would send the description to a validator on the internet.
+    SwaggerUi::new("/api/docs/{_:.*}").config(Config::from(DOCUMENT).validator_url("none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::Value;
+    use utoipa::OpenApi;
+
+    use super::Api;
+
+    #[test]
+    fn the_description_is_openapi_3_1_and_names_no_operation_twice() {
+        let api: Value = serde_json::from_str(&Api::openapi().to_json().unwrap()).unwrap();
+        assert_eq!(api["openapi"], "3.1.0");
+        let operations: Vec<&Value> =
+            api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
+        assert_eq!(operations.len(), 17);
+        let ids: HashSet<&str> = operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), operations.len(), "{ids:?}");
+        for operation in operations {
+            assert!(operation["responses"]["401"]["content"]["application/problem+json"].is_object());
+        }
+    }
+
+    #[test]
+    fn every_schema_that_is_named_is_there() {
+        let text = Api::openapi().to_json().unwrap();
+        let api: Value = serde_json::from_str(&text).unwrap();
+        for name in text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(api["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
+}
