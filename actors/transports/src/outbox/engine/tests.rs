@@ -298,6 +298,14 @@ story!(an_unsure_one_is_looked_up_first, |stage| settings(), {
     assert_eq!(stage.recorded(), 3);
 });
 
+story!(an_unsure_one_stays_unsure_when_the_next_try_does_not_get_through, |stage| settings(), {
+    *stage.carrier.down.borrow_mut() = true;
+    stage.hand(vec![Submission { unsure: true, ..sms(1, "hello") }, sms(2, "hello")]).await;
+    stage.pass(SECOND).await;
+    assert!(matches!(stage.then(1), Then::Again { unsure: true, .. }));
+    assert!(matches!(stage.then(2), Then::Again { unsure: false, .. }));
+});
+
 story!(a_throttle_pauses_the_whole_transport_and_costs_no_attempt, |stage| settings(), {
     stage.hand(vec![sms(1, "throttle")]).await;
     stage.pass(SECOND).await;
