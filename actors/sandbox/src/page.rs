@@ -1,0 +1,42 @@
+//! `GET /`: what an operator sees who opens the sandbox's address.
+
+use std::fmt::Write as _;
+
+use crate::control::Board;
+
+pub(crate) fn text(board: &Board) -> String {
+    let (http, callback) = (board.http, &board.settings.callback_url);
+    let mut page = String::from(
+        "Vumi's sandbox: carriers that speak the providers' protocols, on this machine only.\n\n\
+         Carriers (give a transport this url):\n",
+    );
+    for provider in &board.providers {
+        let name = provider.carrier().name;
+        let url = format!("http://{http}/{name}");
+        let _written_to_a_string = writeln!(page, "  {name:<20} {url:<48} {}", provider.serves());
+    }
+    let address = board.truteq.to_string();
+    let routers = board.exchange.lines();
+    let _written_to_a_string =
+        writeln!(page, "  {:<20} {address:<48} SSMI over TCP; routers logged in: {routers}", "truteq");
+    let _written_to_a_string = write!(
+        page,
+        "\nReceipts and inbound SMS go to {callback}/{{transport}}/...\n\n\
+         Try:\n\
+         \x20 What a carrier saw, with the ids:\n\
+         \x20   curl 'http://{http}/seen/clickatell?ids=true'\n\
+         \x20 Forget all that:\n\
+         \x20   curl -X DELETE http://{http}/seen\n\
+         \x20 A person sends an SMS (add \"method\":\"GET\" for Clickatell's other form):\n\
+         \x20   curl -d '{{\"from\":\"27831234567\",\"to\":\"27820000000\",\"text\":\"hello\"}}' http://{http}/inbound/clickatell\n\
+         \x20 Every third SMS is refused, answers come late (a body of {{}} makes the carrier behave):\n\
+         \x20   curl -X PUT -d '{{\"refuse_every\":3,\"delay\":\"2s\"}}' http://{http}/misbehave/clickatell\n\
+         \x20 What can be set:\n\
+         \x20   curl http://{http}/misbehave/clickatell\n\
+         \x20 A person dials, answers, hangs up:\n\
+         \x20   curl -d '{{\"msisdn\":\"27831234567\",\"code\":\"*120*663*79#\"}}' http://{http}/handset/dial\n\
+         \x20   curl -d '{{\"msisdn\":\"27831234567\",\"text\":\"1\"}}' http://{http}/handset/answer\n\
+         \x20   curl -d '{{\"msisdn\":\"27831234567\"}}' http://{http}/handset/hang_up\n"
+    );
+    page
+}

@@ -1,0 +1,153 @@
+//! What a carrier saw: the other side of the ledger, for tests that compare the two.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+
+/// The id an SMS is known by: the router's, else recipient and text. Numbers are the common case and take no heap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Id {
+    Number(u64),
+    Text(Box<str>),
+}
+
+impl Id {
+    fn of(text: &str) -> Self {
+        match text.parse::<u64>() {
+            Ok(number) if !text.starts_with(['0', '+']) => Self::Number(number),
+            _ => Self::Text(text.into()),
+        }
+    }
+}
+
+/// One SMS the carrier has: when it came first and as which submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Microseconds since 1970.
+    pub(crate) at: i64,
+    /// The carrier's own number for it.
+    pub(crate) number: u64,
+}
+
+/// The counts `/seen/{carrier}` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    /// SMS taken, whether or not the answer reached the router.
+    pub(crate) submissions: u64,
+    /// Of those, how many different ids.
+    pub(crate) distinct: u64,
+    /// Of those, how many came with an id that had come before.
+    pub(crate) duplicates: u64,
+    /// Of those, how many came when no more ids could be remembered.
+    pub(crate) untracked: u64,
+    /// Submissions refused.
+    pub(crate) refused: u64,
+    /// Connections closed without an answer.
+    pub(crate) dropped: u64,
+    /// Receipts the router answered with 2xx (TruTeq: sent).
+    pub(crate) receipts_posted: u64,
+    /// Attempts to post a receipt that failed.
+    pub(crate) receipts_failed: u64,
+    /// Receipts given up, after all attempts or for want of room.
+    pub(crate) receipts_given_up: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) counts: Counts,
+    ids: HashMap<Id, (Taken, u32)>,
+}
+
+/// One line of the list of ids.
+#[derive(Debug, Serialize)]
+pub(crate) struct SeenId {
+    id: String,
+    count: u32,
+}
+
+/// What a carrier saw since its start or the last reset.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    most: usize,
+    tally: Mutex<Tally>,
+}
+
+impl Seen {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, tally: Mutex::default() }
+    }
+
+    /// The counts, to read or to add to.
+    pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records an SMS.
+    pub(crate) fn take(&self, id: &str, taken: Taken) {
+        let mut tally = self.tally();
+        let room = tally.ids.len() < self.most;
+        tally.counts.submissions += 1;
+        let id = Id::of(id);
+        if let Some((_, count)) = tally.ids.get_mut(&id) {
+            *count = count.saturating_add(1);
+            tally.counts.duplicates += 1;
+        } else if room {
+            tally.ids.insert(id, (taken, 1));
+            tally.counts.distinct += 1;
+        } else {
+            tally.counts.untracked += 1;
+        }
+    }
+
+    /// The first SMS with that id.
+    pub(crate) fn find(&self, id: &str) -> Option<Taken> {
+        self.tally().ids.get(&Id::of(id)).map(|(taken, _)| *taken)
+    }
+
+    pub(crate) fn refused(&self) {
+        self.tally().counts.refused += 1;
+    }
+
+    pub(crate) fn dropped(&self) {
+        self.tally().counts.dropped += 1;
+    }
+
+    pub(crate) fn reset(&self) {
+        *self.tally() = Tally::default();
+    }
+
+    /// All ids with their counts, in no order.
+    pub(crate) fn ids(&self) -> Vec<SeenId> {
+        let id_text = |id: &Id| match id {
+            Id::Number(number) => number.to_string(),
+            Id::Text(text) => text.to_string(),
+        };
+        self.tally().ids.iter().map(|(id, (_, count))| SeenId { id: id_text(id), count: *count }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seen, Taken};
+
+    #[test]
+    fn an_id_that_comes_again_is_a_duplicate_and_memory_is_bounded() {
+        let seen = Seen::new(2);
+        let taken = |number| Taken { at: 0, number };
+        for (number, id) in (1..).zip(["7", "007", "7", "8"]) {
+            seen.take(id, taken(number));
+        }
+        let counts = seen.tally().counts.clone();
+        assert_eq!((counts.submissions, counts.distinct, counts.duplicates, counts.untracked), (4, 2, 1, 1));
+        assert_eq!(seen.find("7"), Some(taken(1)), "an id keeps its first submission");
+        assert_eq!(seen.find("8"), None);
+        let mut ids: Vec<_> = seen.ids().into_iter().map(|line| (line.id, line.count)).collect();
+        ids.sort();
+        assert_eq!(ids, [("007".to_owned(), 1), ("7".to_owned(), 2)]);
+        seen.reset();
+        assert_eq!(seen.tally().counts.submissions, 0);
+    }
+}

@@ -1,0 +1,6 @@
+//! The sandbox over its sockets: what a transport, a test and an operator see.
+
+mod carriers;
+mod misbehaviour;
+mod rig;
+mod ussd;
