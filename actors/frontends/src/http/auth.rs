@@ -33,10 +33,12 @@ use super::{
 /// Accounts, and right passwords, that are remembered at the most: the least used make room.
 const REMEMBERED: u64 = 10_000;
 /// Pairs of user name and address whose wrong passwords are counted at the most.
-const COUNTED: u64 = 100_000;
+const COUNTED: u64 = 20_000;
 /// Over which time wrong passwords are counted.
 const COUNTED_FOR: Duration = Duration::from_secs(60);
-/// The longest user name and password that are looked at, in bytes.
+/// The longest user name that is looked at, in bytes.
+const LONGEST_NAME: usize = 255;
+/// The longest credentials that are looked at, in bytes.
 const LONGEST: usize = 1024;
 
 /// Why a caller's credentials were not accepted.
@@ -88,6 +90,9 @@ impl Gate {
     pub(crate) async fn admit(&self, header: Option<&HeaderValue>, peer: Option<IpAddr>) -> Result<AccountId, Refusal> {
         let credentials = header.and_then(read).ok_or(Refusal::Unknown)?;
         let (user, password) = credentials.split_once(':').ok_or(Refusal::Unknown)?;
+        if user.len() > LONGEST_NAME {
+            return Err(Refusal::Unknown);
+        }
         let account = self.account(user).await?;
         let hash = account.as_ref().map_or(self.stand_in.as_str(), |account| &account.password_hash);
         let key = self.key(user, password, hash);

@@ -1,19 +1,12 @@
 //! The API as a client meets it: over a socket, against a store in memory.
 
-use actix::Recipient;
+mod access;
+
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use vumi_kit::{
-    health::{AskHealth, State},
-    room::Drain,
-    sms::TransportStatus,
-    store::StoreError,
-};
+use vumi_kit::sms::TransportStatus;
 
-use super::{
-    HttpSettings, HttpWires, RateSettings,
-    stand::{Stand, part},
-};
+use super::{HttpSettings, stand::Stand};
 
 async fn stand() -> Stand {
     Stand::start(HttpSettings::default()).await
@@ -106,58 +99,6 @@ async fn nothing_of_a_batch_with_a_wrong_recipient_is_kept_and_every_fault_is_na
 }
 
 #[actix_web::test]
-async fn strangers_are_asked_for_a_password_whatever_they_ask_for() {
-    let stand = stand().await;
-    for path in ["sms/clickatell/send.json", "sms/clickatell/status.json", "account/callbacks.json", "nothing"] {
-        for (user, password) in [("username", "wrong"), ("nobody", "password"), ("username", "")] {
-            let request = stand.client.get(stand.url(&format!("/api/v1/{path}"))).basic_auth(user, Some(password));
-            let response = request.send().await.unwrap();
-            assert_problem(&response, 401);
-            assert!(header(&response, "www-authenticate").starts_with("Basic realm=\"Vumi\""));
-        }
-        assert_problem(&stand.client.get(stand.url(&format!("/api/v1/{path}"))).send().await.unwrap(), 401);
-    }
-}
-
-#[actix_web::test]
-async fn wrong_passwords_are_counted_by_name_and_the_right_one_still_works_once_known() {
-    let stand = Stand::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
-    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
-    let url = stand.url("/api/v1/sms/clickatell/status/1.json");
-    let mut statuses = vec![];
-    for guess in ["a", "b", "c"] {
-        let response = stand.client.get(&url).basic_auth("username", Some(guess)).send().await.unwrap();
-        statuses.push((response.status().as_u16(), header(&response, "retry-after").to_owned()));
-    }
-    assert_eq!(statuses, [(401, String::new()), (401, String::new()), (429, "60".to_owned())]);
-    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
-    let other = stand.client.get(&url).basic_auth("other", Some("secret")).send().await.unwrap();
-    assert_eq!(other.status(), StatusCode::NOT_FOUND);
-}
-
-#[actix_web::test]
-async fn a_warm_request_does_not_ask_who_the_account_is() {
-    let stand = stand().await;
-    for _ in 0..5 {
-        assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
-    }
-    assert_eq!(stand.memory(|memory| memory.lookups).await, 1);
-}
-
-#[actix_web::test]
-async fn a_changed_password_takes_effect_once_the_account_is_read_again() {
-    let no_time = HttpSettings { account_ttl: std::time::Duration::from_nanos(1), ..HttpSettings::default() };
-    let stand = Stand::start(no_time).await;
-    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
-    let hash = super::password::hash_password("another").unwrap();
-    stand.memory(move |memory| memory.accounts[0].password_hash = hash).await;
-    assert_problem(&stand.send().send().await.unwrap(), 401);
-    stand.memory(|memory| memory.accounts.clear()).await;
-    let response = stand.get("sms/clickatell/status/1.json").basic_auth("username", Some("another")).send().await;
-    assert_problem(&response.unwrap(), 401);
-}
-
-#[actix_web::test]
 async fn an_account_sees_its_own_sms_only() {
     let stand = stand().await;
     stand.send().send().await.unwrap();
@@ -234,33 +175,6 @@ async fn a_key_in_progress_is_refused_until_its_request_is_answered() {
     assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::OK);
     assert_eq!(stand.send().header("Idempotency-Key", "k1").send().await.unwrap().status(), StatusCode::OK);
     assert_eq!(stand.memory(|memory| memory.sms.len()).await, 1);
-}
-
-#[actix_web::test]
-async fn a_store_that_is_busy_or_broken_is_a_503_that_says_when_to_come_back() {
-    let stand = stand().await;
-    for (failure, wait) in
-        [(StoreError::Busy, "1"), (StoreError::Database("away".into()), "5"), (StoreError::Stopped, "5")]
-    {
-        stand.memory(move |memory| memory.failure = Some(failure)).await;
-        let response = stand.send().send().await.unwrap();
-        assert_problem(&response, 503);
-        assert_eq!(header(&response, "retry-after"), wait);
-    }
-}
-
-#[actix_web::test]
-async fn too_many_calls_are_a_429_with_the_headers_that_say_so() {
-    let rates = RateSettings { sending: 2, ..RateSettings::default() };
-    let stand = Stand::start(HttpSettings { rates, ..HttpSettings::default() }).await;
-    for left in ["\"sending\";r=1;t=30", "\"sending\";r=0;t=60"] {
-        let response = stand.send().send().await.unwrap();
-        assert_eq!((response.status(), header(&response, "ratelimit")), (StatusCode::OK, left));
-    }
-    let response = stand.send().send().await.unwrap();
-    assert_problem(&response, 429);
-    assert_ne!(header(&response, "retry-after"), "");
-    assert_eq!(stand.get("sms/clickatell/status.json?id=1").send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[actix_web::test]
@@ -352,62 +266,6 @@ async fn a_preview_tells_what_a_text_takes_and_keeps_nothing() {
     assert_eq!((&shown["encoding"], &shown["transliterated"]["message"]), (&json!("UCS-2"), &json!("\"hi\"")));
     assert_problem(&stand.post("sms/preview.json", &[]).send().await.unwrap(), 400);
     assert_eq!(stand.memory(|memory| memory.sms.len()).await, 0);
-}
-
-#[actix_web::test]
-async fn health_needs_no_password_and_tells_a_part_that_takes_no_work() {
-    let stand = stand().await;
-    let alive = stand.client.get(stand.url("/health/")).send().await.unwrap();
-    assert_eq!((alive.status().as_u16(), alive.text().await.unwrap().as_str()), (200, "OK"));
-    let ready = stand.client.get(stand.url("/health/ready")).send().await.unwrap();
-    let lines = "store (transport): up, as told\nclickatell (transport): degraded, as told\n";
-    assert_eq!((ready.status().as_u16(), ready.text().await.unwrap().as_str()), (200, lines));
-    stand.memory(|memory| memory.parts.push(part("opera", State::Failed))).await;
-    let request = stand.client.get(stand.url("/health/ready")).header("accept", "application/json");
-    let failed = request.send().await.unwrap();
-    assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let shown: Value = failed.json().await.unwrap();
-    assert_eq!((&shown["ready"], &shown["parts"][2]["state"]), (&json!(false), &json!("failed")));
-}
-
-#[actix_web::test]
-async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
-    let stand = stand().await;
-    let wires = HttpWires {
-        store: stand.store(),
-        clock: vumi_kit::clock::Clock::system(),
-        transports: vec![],
-        parts: stand.memory.clone().recipient(),
-    };
-    let settings = HttpSettings { bind: stand.room.address, ..HttpSettings::default() };
-    let error = super::start(wires, settings).unwrap_err().to_string();
-    assert!(error.contains("another program listens there") && error.contains("`bind`"), "{error}");
-}
-
-#[actix_web::test]
-async fn draining_answers_what_is_under_way_and_takes_no_more() {
-    let stand = stand().await;
-    stand.memory(|memory| memory.held = Some(vec![])).await;
-    let under_way = actix_web::rt::spawn(stand.send().send());
-    while stand.memory(|memory| memory.held.as_ref().unwrap().len()).await == 0 {
-        tokio::task::yield_now().await;
-    }
-    let drain: Recipient<Drain> = stand.room.drain.clone();
-    let drained = actix_web::rt::spawn(async move { drain.send(Drain).await });
-    while stand.room.health.send(AskHealth).await.unwrap().state != State::Stopping {
-        tokio::task::yield_now().await;
-    }
-    stand
-        .memory(|memory| {
-            for question in memory.held.take().unwrap() {
-                let _nobody_waits = question.reply.send(memory.accept(question.ask));
-            }
-        })
-        .await;
-    assert_eq!(under_way.await.unwrap().unwrap().status(), StatusCode::OK);
-    drained.await.unwrap().unwrap();
-    assert!(stand.client.get(stand.url("/health/")).send().await.is_err());
-    stand.room.ended.wait().await;
 }
 
 #[actix_web::test]

@@ -1,0 +1,160 @@
+//! Who gets in and how often, and how the front-end lives and ends.
+
+use actix::Recipient;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use vumi_kit::{
+    health::{AskHealth, State},
+    room::Drain,
+    store::StoreError,
+};
+
+use super::{assert_problem, header, stand};
+use crate::http::{
+    HttpSettings, HttpWires, RateSettings,
+    stand::{Stand, part},
+};
+
+#[actix_web::test]
+async fn many_first_requests_at_once_cost_one_check_of_the_password() {
+    // With one wrong password allowed, a second check would be refused.
+    let stand = Stand::start(HttpSettings { wrong_passwords: 1, ..HttpSettings::default() }).await;
+    let all = futures_util::future::join_all((0..20).map(|_| stand.send().send())).await;
+    assert!(all.into_iter().all(|response| response.unwrap().status() == StatusCode::OK));
+    assert_eq!(stand.memory(|memory| memory.lookups).await, 1);
+}
+
+#[actix_web::test]
+async fn strangers_are_asked_for_a_password_whatever_they_ask_for() {
+    let stand = stand().await;
+    for path in ["sms/clickatell/send.json", "sms/clickatell/status.json", "account/callbacks.json", "nothing"] {
+        for (user, password) in [("username", "wrong"), ("nobody", "password"), ("username", "")] {
+            let request = stand.client.get(stand.url(&format!("/api/v1/{path}"))).basic_auth(user, Some(password));
+            let response = request.send().await.unwrap();
+            assert_problem(&response, 401);
+            assert!(header(&response, "www-authenticate").starts_with("Basic realm=\"Vumi\""));
+        }
+        assert_problem(&stand.client.get(stand.url(&format!("/api/v1/{path}"))).send().await.unwrap(), 401);
+    }
+}
+
+#[actix_web::test]
+async fn wrong_passwords_are_counted_by_name_and_the_right_one_still_works_once_known() {
+    let stand = Stand::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
+    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+    let url = stand.url("/api/v1/sms/clickatell/status/1.json");
+    let mut statuses = vec![];
+    for guess in ["a", "b", "c"] {
+        let response = stand.client.get(&url).basic_auth("username", Some(guess)).send().await.unwrap();
+        statuses.push((response.status().as_u16(), header(&response, "retry-after").to_owned()));
+    }
+    assert_eq!(statuses, [(401, String::new()), (401, String::new()), (429, "60".to_owned())]);
+    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+    let other = stand.client.get(&url).basic_auth("other", Some("secret")).send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::NOT_FOUND);
+}
+
+#[actix_web::test]
+async fn a_warm_request_does_not_ask_who_the_account_is() {
+    let stand = stand().await;
+    for _ in 0..5 {
+        assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(stand.memory(|memory| memory.lookups).await, 1);
+}
+
+#[actix_web::test]
+async fn a_changed_password_takes_effect_once_the_account_is_read_again() {
+    let no_time = HttpSettings { account_ttl: std::time::Duration::from_nanos(1), ..HttpSettings::default() };
+    let stand = Stand::start(no_time).await;
+    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+    let hash = crate::http::password::hash_password("another").unwrap();
+    stand.memory(move |memory| memory.accounts[0].password_hash = hash).await;
+    assert_problem(&stand.send().send().await.unwrap(), 401);
+    stand.memory(|memory| memory.accounts.clear()).await;
+    let response = stand.get("sms/clickatell/status/1.json").basic_auth("username", Some("another")).send().await;
+    assert_problem(&response.unwrap(), 401);
+}
+
+#[actix_web::test]
+async fn a_store_that_is_busy_or_broken_is_a_503_that_says_when_to_come_back() {
+    let stand = stand().await;
+    for (failure, wait) in
+        [(StoreError::Busy, "1"), (StoreError::Database("away".into()), "5"), (StoreError::Stopped, "5")]
+    {
+        stand.memory(move |memory| memory.failure = Some(failure)).await;
+        let response = stand.send().send().await.unwrap();
+        assert_problem(&response, 503);
+        assert_eq!(header(&response, "retry-after"), wait);
+    }
+}
+
+#[actix_web::test]
+async fn too_many_calls_are_a_429_with_the_headers_that_say_so() {
+    let rates = RateSettings { sending: 2, ..RateSettings::default() };
+    let stand = Stand::start(HttpSettings { rates, ..HttpSettings::default() }).await;
+    for left in ["\"sending\";r=1;t=30", "\"sending\";r=0;t=60"] {
+        let response = stand.send().send().await.unwrap();
+        assert_eq!((response.status(), header(&response, "ratelimit")), (StatusCode::OK, left));
+    }
+    let response = stand.send().send().await.unwrap();
+    assert_problem(&response, 429);
+    assert_ne!(header(&response, "retry-after"), "");
+    assert_eq!(stand.get("sms/clickatell/status.json?id=1").send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn health_needs_no_password_and_tells_a_part_that_takes_no_work() {
+    let stand = stand().await;
+    let alive = stand.client.get(stand.url("/health/")).send().await.unwrap();
+    assert_eq!((alive.status().as_u16(), alive.text().await.unwrap().as_str()), (200, "OK"));
+    let ready = stand.client.get(stand.url("/health/ready")).send().await.unwrap();
+    let lines = "store (transport): up, as told\nclickatell (transport): degraded, as told\n";
+    assert_eq!((ready.status().as_u16(), ready.text().await.unwrap().as_str()), (200, lines));
+    stand.memory(|memory| memory.parts.push(part("opera", State::Failed))).await;
+    let request = stand.client.get(stand.url("/health/ready")).header("accept", "application/json");
+    let failed = request.send().await.unwrap();
+    assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let shown: Value = failed.json().await.unwrap();
+    assert_eq!((&shown["ready"], &shown["parts"][2]["state"]), (&json!(false), &json!("failed")));
+}
+
+#[actix_web::test]
+async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
+    let stand = stand().await;
+    let wires = HttpWires {
+        store: stand.store(),
+        clock: vumi_kit::clock::Clock::system(),
+        transports: vec![],
+        parts: stand.memory.clone().recipient(),
+    };
+    let settings = HttpSettings { bind: stand.room.address, ..HttpSettings::default() };
+    let error = crate::http::start(wires, settings).unwrap_err().to_string();
+    assert!(error.contains("another program listens there") && error.contains("`bind`"), "{error}");
+}
+
+#[actix_web::test]
+async fn draining_answers_what_is_under_way_and_takes_no_more() {
+    let stand = stand().await;
+    stand.memory(|memory| memory.held = Some(vec![])).await;
+    let under_way = actix_web::rt::spawn(stand.send().send());
+    while stand.memory(|memory| memory.held.as_ref().unwrap().len()).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    let drain: Recipient<Drain> = stand.room.drain.clone();
+    let drained = actix_web::rt::spawn(async move { drain.send(Drain).await });
+    while stand.room.health.send(AskHealth).await.unwrap().state != State::Stopping {
+        tokio::task::yield_now().await;
+    }
+    stand
+        .memory(|memory| {
+            for question in memory.held.take().unwrap() {
+                let _nobody_waits = question.reply.send(memory.accept(question.ask));
+            }
+        })
+        .await;
+    assert_eq!(under_way.await.unwrap().unwrap().status(), StatusCode::OK);
+    drained.await.unwrap().unwrap();
+    assert!(stand.client.get(stand.url("/health/")).send().await.is_err());
+    stand.room.ended.wait().await;
+}
