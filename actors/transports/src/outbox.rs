@@ -20,6 +20,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     backoff::Backoff,
+    clock::Clock,
     health::{AskHealth, Health},
     kind::Problem,
     ledger::{Ledger, ReleaseSms},
@@ -165,14 +166,17 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Starts a provider's room on the present arbiter.
     pub(crate) fn open<P: Provider>(wires: Wires, settings: &OutboxSettings, provider: P) -> Room {
+        Self::begin(wires.name, wires.store.ledger, wires.clock, settings, provider)
+    }
+
+    fn begin<P: Provider>(name: Name, ledger: Ledger, clock: Clock, settings: &OutboxSettings, provider: P) -> Room {
         let (told, hears) = mpsc::channel(MAILBOX);
         let (held, ended) = lifeline();
-        let ledger = Rc::new(wires.store.ledger);
-        let engine = Engine::new(wires.name.clone(), ledger.clone(), wires.clock, settings.clone(), provider, hears);
+        let ledger = Rc::new(ledger);
+        let engine = Engine::new(name.clone(), ledger.clone(), clock, settings.clone(), provider, hears);
         let shown = engine.shown();
-        let outbox =
-            Self { name: wires.name, ledger, told, shown, engine: Some(Box::pin(engine.run())), _lifeline: held }
-                .start();
+        let engine: LocalBoxFuture<'static, ()> = Box::pin(engine.run());
+        let outbox = Self { name, ledger, told, shown, engine: Some(engine), _lifeline: held }.start();
         Room {
             faces: Faces { submit: Some(outbox.clone().recipient()), ..Faces::default() },
             health: outbox.clone().recipient(),

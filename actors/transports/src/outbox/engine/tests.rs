@@ -14,19 +14,21 @@ use vumi_kit::{
     address::Msisdn,
     backoff::Backoff,
     clock::{Clock, Timestamp},
-    health::State,
+    health::{AskHealth, State},
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger, ListSms,
         ListUnmatchedReceipts, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts, ReleaseSms,
         SettleReceived, SmsTimeline, Then,
     },
     name::Name,
+    room::Drain,
+    router::Submit,
     sms::{Decision, Submission, TransportStatus},
     store::{Question, StoreError},
 };
 
 use super::{Engine, Told};
-use crate::outbox::{OutboxSettings, Provider, shown::Shown};
+use crate::outbox::{Outbox, OutboxSettings, Provider, shown::Shown};
 
 const START: Timestamp = Timestamp::from_seconds(1_000_000);
 
@@ -408,3 +410,58 @@ story!(a_drain_finishes_what_is_in_flight_and_returns_the_rest, |stage| settings
     stage.pass(SECOND).await;
     assert!(matches!(stage.then(11), Then::Untried { .. }), "work that comes too late goes back");
 });
+
+#[test]
+fn the_room_takes_work_says_how_it_is_and_drains() {
+    actix::System::new().block_on(async {
+        let book = Arc::new(Mutex::new(Book::default()));
+        let ledger = Ledger::of(&FakeLedger(book.clone()).start());
+        let carrier = Rc::new(Obedient::default());
+        let name = Name::parse("fake").unwrap();
+        let room = Outbox::begin(name, ledger, Clock::held(START), &settings(), Fake(carrier.clone()));
+        let submit = room.faces.submit.unwrap();
+        submit.send(Submit(vec![sms(1, "hello"), sms(2, "reject")])).await.unwrap();
+        room.drain.send(Drain).await.unwrap();
+        assert_eq!(book.lock().unwrap().recorded.len(), 2);
+        assert_eq!(room.health.send(AskHealth).await.unwrap().state, State::Stopping);
+    });
+}
+
+#[test]
+fn the_room_ends_when_the_store_has_stopped() {
+    actix::System::new().block_on(async {
+        struct Gone;
+        impl Actor for Gone {
+            type Context = Context<Self>;
+        }
+        macro_rules! drops {
+            ($($Question:ty),+ $(,)?) => {$(
+                impl Handler<Question<$Question>> for Gone {
+                    type Result = ();
+                    fn handle(&mut self, _dropped: Question<$Question>, _: &mut Self::Context) {}
+                }
+            )+};
+        }
+        drops!(
+            OpenOutbox,
+            CloseOutbox,
+            ClaimSms,
+            RecordOutcomes,
+            AcceptSms,
+            FindSms,
+            ListSms,
+            SmsTimeline,
+            ReleaseSms,
+            RecordReceipts,
+            KeepReceived,
+            ClaimReceived,
+            SettleReceived,
+            CountWaiting,
+            ListUnmatchedReceipts,
+        );
+        let ledger = Ledger::of(&Gone.start());
+        let name = Name::parse("fake").unwrap();
+        let room = Outbox::begin(name, ledger, Clock::held(START), &settings(), Fake(Rc::new(Obedient::default())));
+        room.ended.wait().await;
+    });
+}
