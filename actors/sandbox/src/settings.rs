@@ -38,7 +38,8 @@ pub struct SandboxSettings {
     /// room is given up, counted and logged: an answer to the router never waits for one. Default 500000, which is
     /// a minute at 8,000 a second; one takes about 400 bytes.
     pub receipt_queue: usize,
-    /// How many receipts are posted at the same time, each on a connection that is kept. Default 16.
+    /// How many receipts are posted at the same time, each on a connection that is kept. Default 64:
+    /// 12,000 a second where the router takes 5 ms to commit one.
     pub receipt_connections: usize,
     /// How often a receipt is posted until the router answers 2xx; the waits between grow from 250 ms to 10 s.
     /// Default 10 times, 45 s in all.
@@ -72,7 +73,7 @@ impl Default for SandboxSettings {
             username: "username".to_owned(),
             password: SecretString::from("password"),
             receipt_queue: 500_000,
-            receipt_connections: 16,
+            receipt_connections: 64,
             receipt_attempts: 10,
             call_limit: Duration::from_secs(10),
             seen_ids: 2_000_000,

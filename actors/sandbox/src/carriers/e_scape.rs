@@ -80,7 +80,8 @@ impl EScape {
         } else if !to.strip_prefix('+').is_some_and(is_msisdn) {
             "2: Invalid recipient"
         } else if text.is_empty() {
-            "3: Empty message"
+            // Not 3: Kannel queues with that one.
+            "5: Empty message"
         } else if turn.refused {
             turn.refusal("4: Rejected by the smsc")
         } else {
