@@ -170,6 +170,8 @@ pub struct Event {
     pub transport_name: Name,
     /// What happened.
     pub what: What,
+    /// What else the transport has to say of it, such as `replaced_characters`: those its network lacks.
+    pub transport_metadata: Map<String, Value>,
 }
 
 /// What happened to an outbound message.
@@ -207,6 +209,7 @@ impl Event {
             user_message_id: of.message_id.clone(),
             transport_name: of.transport_name.clone(),
             what,
+            transport_metadata: Map::new(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod form;
 mod http;
 mod opera;
 mod outbox;
+mod ssmi;
 mod techsys;
 mod xml;
 
@@ -35,5 +36,6 @@ pub fn kinds() -> Registry {
         .with::<escape::Escape>()
         .with::<http::Http>()
         .with::<opera::Opera>()
+        .with::<ssmi::Ssmi>()
         .with::<techsys::Techsys>()
 }

@@ -1,0 +1,124 @@
+//! Work in order for each person, side by side for many.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, VecDeque},
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::sync::Notify;
+use vumi_kit::address::Msisdn;
+
+/// Work to be done for people: never two things at once for one person, and in the order it came. Whoever adds
+/// work holds back while there is much of it ([`Lanes::len`]).
+pub(super) struct Lanes<J> {
+    waiting: RefCell<Waiting<J>>,
+    woken: Notify,
+}
+
+struct Waiting<J> {
+    /// To be begun.
+    ready: VecDeque<(Msisdn, J)>,
+    /// What waits behind the work begun, or to be begun, for a person.
+    behind: HashMap<Msisdn, VecDeque<J>>,
+    count: usize,
+}
+
+impl<J> Default for Lanes<J> {
+    fn default() -> Self {
+        let waiting = Waiting { ready: VecDeque::new(), behind: HashMap::new(), count: 0 };
+        Self { waiting: RefCell::new(waiting), woken: Notify::new() }
+    }
+}
+
+impl<J> Lanes<J> {
+    pub(super) fn push(&self, person: Msisdn, job: J) {
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.count += 1;
+        if let Some(behind) = waiting.behind.get_mut(&person) {
+            behind.push_back(job);
+        } else {
+            waiting.behind.insert(person.clone(), VecDeque::new());
+            waiting.ready.push_back((person, job));
+            drop(waiting);
+            self.woken.notify_one();
+        }
+    }
+
+    /// How many jobs are not done.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.borrow().count
+    }
+
+    fn next(&self) -> Option<(Msisdn, J)> {
+        self.waiting.borrow_mut().ready.pop_front()
+    }
+
+    fn done(&self, person: Msisdn) {
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.count -= 1;
+        match waiting.behind.get_mut(&person).and_then(VecDeque::pop_front) {
+            Some(job) => waiting.ready.push_back((person, job)),
+            None => {
+                waiting.behind.remove(&person);
+            }
+        }
+    }
+
+    /// Does the work, for so many people at once.
+    pub(super) async fn run<F: Future<Output = ()>>(
+        &self,
+        at_once: usize,
+        work: impl Fn(Msisdn, J) -> F,
+        after_each: impl Fn(),
+    ) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < at_once
+                && let Some((person, job)) = self.next()
+            {
+                let doing = work(person.clone(), job);
+                under_way.push(async move {
+                    doing.await;
+                    person
+                });
+            }
+            tokio::select! {
+                Some(person) = under_way.next(), if !under_way.is_empty() => {
+                    self.done(person);
+                    after_each();
+                }
+                () = self.woken.notified() => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc, time::Duration};
+
+    use vumi_kit::address::Msisdn;
+
+    use super::Lanes;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_persons_work_is_in_order_and_nobody_waits_for_another() {
+        let lanes = Lanes::default();
+        let (slow, quick) = (Msisdn::parse("27831").unwrap(), Msisdn::parse("27832").unwrap());
+        for (person, job) in [(&slow, 10), (&slow, 1), (&quick, 2), (&slow, 3)] {
+            lanes.push(person.clone(), job);
+        }
+        let done = Rc::new(RefCell::new(Vec::new()));
+        let work = |_, seconds: u64| {
+            let done = done.clone();
+            async move {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                done.borrow_mut().push(seconds);
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), lanes.run(8, work, || {})).await.ok();
+        assert_eq!(*done.borrow(), [2, 10, 1, 3]);
+        assert_eq!(lanes.len(), 0);
+    }
+}

@@ -1,0 +1,158 @@
+//! The actor: it takes messages and shows how it is.
+
+use std::{cell::RefCell, rc::Rc};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, ResponseFuture,
+    WrapFuture,
+};
+use tokio::task::JoinSet;
+use vumi_kit::{
+    health::AskHealth,
+    name::Name,
+    room::{Drain, Ended, Faces, Lifeline, Room, Wires, lifeline},
+    router::{Outbound, Refused},
+    ssmi::ClientCommand,
+};
+
+use super::{
+    Settings,
+    core::{Core, LinkState, Shared},
+    couriers, link,
+    sms::Desk,
+};
+use crate::outbox::Outbox;
+
+/// See the module.
+pub(super) struct Truteq {
+    name: Name,
+    shared: Shared,
+    mailbox: usize,
+    outbox: Recipient<Drain>,
+    outbox_ended: Option<Ended>,
+    /// The futures at work; they end with the actor.
+    couriers: Option<JoinSet<()>>,
+    _lifeline: Lifeline,
+}
+
+/// Starts the room on the present arbiter.
+pub(super) fn open(wires: Wires, settings: Settings) -> Room {
+    let settings = Rc::new(settings);
+    let shared = Rc::new(RefCell::new(Core::new(wires.name.clone(), wires.clock.clone(), settings.clone())));
+    let outbox = Outbox::open(wires.clone(), &settings.outbox, Desk(shared.clone()));
+    let (held, ended) = lifeline();
+    let truteq = Truteq {
+        name: wires.name.clone(),
+        shared: shared.clone(),
+        mailbox: settings.queue,
+        outbox: outbox.drain,
+        outbox_ended: Some(outbox.ended),
+        couriers: Some(set_to_work(&shared, &wires, &settings)),
+        _lifeline: held,
+    }
+    .start();
+    Room {
+        faces: Faces { outbound: Some(truteq.clone().recipient()), submit: outbox.faces.submit, ..Faces::default() },
+        health: truteq.clone().recipient(),
+        drain: truteq.recipient(),
+        ended,
+    }
+}
+
+fn set_to_work(shared: &Shared, wires: &Wires, settings: &Settings) -> JoinSet<()> {
+    let mut couriers = JoinSet::new();
+    couriers.spawn_local(couriers::carry_to_router(shared.clone(), wires.clone()));
+    couriers.spawn_local(couriers::carry_to_store(shared.clone(), wires.clone()));
+    couriers.spawn_local(couriers::carry_events(shared.clone(), wires.clone()));
+    if settings.account.is_some() {
+        couriers.spawn_local(couriers::carry_to_ledger(shared.clone(), wires.clone(), settings.account.clone()));
+    }
+    couriers.spawn_local(couriers::sweep(shared.clone()));
+    let (shared, wires) = (shared.clone(), wires.clone());
+    couriers.spawn_local(async move {
+        if couriers::restore_sessions(&shared, &wires).await {
+            link::keep(shared).await;
+        }
+    });
+    couriers
+}
+
+impl Actor for Truteq {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.mailbox);
+        if let Some(mut couriers) = self.couriers.take() {
+            let name = self.name.clone();
+            let watch = async move {
+                // One that ends well has finished its work; one that panicked takes the room with it.
+                while let Some(ended) = couriers.join_next().await {
+                    if let Err(error) = ended {
+                        tracing::error!(transport = %name, %error, "the transport failed inside");
+                        return;
+                    }
+                }
+            };
+            ctx.spawn(watch.into_actor(self).map(|(), _, ctx| ctx.stop()));
+        }
+        if let Some(outbox) = self.outbox_ended.take() {
+            ctx.spawn(outbox.wait().into_actor(self).map(|(), _, ctx| ctx.stop()));
+        }
+    }
+}
+
+impl Handler<Outbound> for Truteq {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
+        self.shared.borrow_mut().reply(message)
+    }
+}
+
+impl Handler<AskHealth> for Truteq {
+    type Result = MessageResult<AskHealth>;
+
+    fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.shared.borrow().health())
+    }
+}
+
+impl Handler<Drain> for Truteq {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        self.shared.borrow_mut().draining = true;
+        Box::pin(drain(self.shared.clone(), self.outbox.clone()))
+    }
+}
+
+/// Finishes what is under way, says good-bye and closes.
+async fn drain(shared: Shared, outbox: Recipient<Drain>) {
+    // SMS first: their numbers come over the connection.
+    if outbox.send(Drain).await.is_err() {
+        tracing::debug!("the outbox is gone already");
+    }
+    let limit = shared.borrow().settings.drain_limit;
+    couriers::settle(&shared, limit).await;
+    let signals = {
+        let mut core = shared.borrow_mut();
+        core.say(&ClientCommand::Logout);
+        core.signals.clone()
+    };
+    let written = async {
+        while shared.borrow().wire.up && !shared.borrow().wire.idle() {
+            signals.finished.notified().await;
+        }
+    };
+    if tokio::time::timeout(limit, written).await.is_err() {
+        tracing::warn!("the server does not read: the connection is closed without a logout");
+    }
+    signals.stop.notify_one();
+    {
+        let mut core = shared.borrow_mut();
+        core.lose_link();
+        core.give_up_held();
+        core.link = LinkState::Stopping;
+    }
+    couriers::settle(&shared, limit).await;
+}

@@ -1,0 +1,233 @@
+//! Who is in which session: the code a person dialled is the address of all they say until the session ends.
+
+use std::{collections::HashMap, time::Duration};
+
+use vumi_kit::{address::Msisdn, clock::Timestamp, session::SessionRecord};
+
+use super::pages::Rest;
+
+/// An open session.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Session {
+    /// The code dialled, closing `#` included.
+    pub(super) code: String,
+    /// The id of the message that began it: it tells this session from the person's earlier ones, and since ids
+    /// are ordered by time, an answer to a message before it belongs to another session.
+    pub(super) first_id: String,
+    /// When anything was last said in it.
+    pub(super) last: Timestamp,
+    /// Until when the store remembers it.
+    pub(super) stored_until: Timestamp,
+    /// What the person has still to see of a long text.
+    pub(super) rest: Option<Rest>,
+    /// The person waits for the campaign.
+    pub(super) waits: bool,
+    /// Its closing text is on its way to the wire.
+    pub(super) closing: bool,
+}
+
+/// What came of opening a session.
+#[derive(Debug, PartialEq)]
+pub(super) enum Opened {
+    /// The person had none.
+    Fresh,
+    /// It takes the place of one.
+    Replaced(Box<Session>),
+    /// There are as many as there may be.
+    Full,
+}
+
+/// The open sessions.
+#[derive(Debug)]
+pub(super) struct Table {
+    lifetime: Duration,
+    most: usize,
+    sessions: HashMap<Msisdn, Session>,
+    waiting: usize,
+}
+
+impl Table {
+    pub(super) fn new(lifetime: Duration, most: usize) -> Self {
+        Self { lifetime, most, sessions: HashMap::new(), waiting: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many people wait for a campaign.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Opens a session that waits for its campaign.
+    pub(super) fn open(&mut self, person: &Msisdn, code: String, first_id: String, now: Timestamp) -> Opened {
+        let before = self.close(person);
+        if before.is_none() && self.sessions.len() >= self.most {
+            return Opened::Full;
+        }
+        let session = Session {
+            code,
+            first_id,
+            last: now,
+            stored_until: now.plus(self.lifetime),
+            rest: None,
+            waits: true,
+            closing: false,
+        };
+        self.waiting += 1;
+        self.sessions.insert(person.clone(), session);
+        before.map_or(Opened::Fresh, |session| Opened::Replaced(Box::new(session)))
+    }
+
+    /// Takes a session back from the store.
+    pub(super) fn restore(&mut self, record: SessionRecord) -> bool {
+        let Ok(person) = Msisdn::parse(&record.person) else { return false };
+        let session = Session {
+            code: record.address,
+            first_id: record.last_message_id,
+            last: Timestamp::from_micros(
+                record.expires_at.micros() - i64::try_from(self.lifetime.as_micros()).unwrap_or(0),
+            ),
+            stored_until: record.expires_at,
+            rest: serde_json::from_str(&record.state).unwrap_or_default(),
+            waits: false,
+            closing: false,
+        };
+        self.sessions.insert(person, session).is_none()
+    }
+
+    pub(super) fn get(&self, person: &Msisdn) -> Option<&Session> {
+        self.sessions.get(person)
+    }
+
+    pub(super) fn get_mut(&mut self, person: &Msisdn) -> Option<&mut Session> {
+        self.sessions.get_mut(person)
+    }
+
+    /// Notes that something was said. Answers whether the store should be told: its own copy is past half used up.
+    pub(super) fn touch(&mut self, person: &Msisdn, waits: bool, now: Timestamp) -> bool {
+        let lifetime = self.lifetime;
+        let Some(session) = self.sessions.get_mut(person) else { return false };
+        session.last = now;
+        match (std::mem::replace(&mut session.waits, waits), waits) {
+            (false, true) => self.waiting += 1,
+            (true, false) => self.waiting -= 1,
+            _ => {}
+        }
+        let due = session.stored_until < now.plus(lifetime / 2);
+        if due {
+            session.stored_until = now.plus(lifetime);
+        }
+        due
+    }
+
+    pub(super) fn close(&mut self, person: &Msisdn) -> Option<Session> {
+        let session = self.sessions.remove(person)?;
+        self.waiting -= usize::from(session.waits);
+        Some(session)
+    }
+
+    /// Closes the person's session if it is the one that began with this message.
+    pub(super) fn close_if(&mut self, person: &Msisdn, first_id: &str) -> Option<Session> {
+        self.get(person).filter(|session| session.first_id == first_id)?;
+        self.close(person)
+    }
+
+    fn over(&self, session: &Session, now: Timestamp) -> bool {
+        session.last.plus(self.lifetime) <= now
+    }
+
+    /// Closes the person's session if its lifetime is over.
+    pub(super) fn close_if_over(&mut self, person: &Msisdn, now: Timestamp) -> Option<Session> {
+        self.get(person).filter(|session| self.over(session, now))?;
+        self.close(person)
+    }
+
+    /// Whose lifetime is over.
+    pub(super) fn all_over(&self, now: Timestamp) -> Vec<Msisdn> {
+        let over = self.sessions.iter().filter(|(_, session)| self.over(session, now));
+        over.map(|(person, _)| person.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use vumi_kit::{address::Msisdn, clock::Timestamp, name::Name, session::SessionRecord};
+
+    use super::{Opened, Table};
+
+    const LIFETIME: Duration = Duration::from_secs(300);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(1_000_000 + seconds)
+    }
+
+    fn person(number: u64) -> Msisdn {
+        Msisdn::parse(&(27_831_000_000 + number).to_string()).unwrap()
+    }
+
+    fn open(table: &mut Table, number: u64, id: &str, seconds: i64) -> Opened {
+        table.open(&person(number), "*120#".to_owned(), id.to_owned(), at(seconds))
+    }
+
+    #[test]
+    fn a_new_session_replaces_the_one_that_is_open() {
+        let mut table = Table::new(LIFETIME, 10);
+        assert_eq!(open(&mut table, 1, "a", 0), Opened::Fresh);
+        let Opened::Replaced(old) = open(&mut table, 1, "b", 10) else { panic!("the old one was not replaced") };
+        assert_eq!(old.first_id, "a");
+        assert_eq!((table.len(), table.waiting()), (1, 1));
+        assert!(table.close_if(&person(1), "a").is_none());
+        assert!(table.close_if(&person(1), "b").is_some());
+        assert_eq!((table.len(), table.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_full_table_takes_no_new_person_but_a_new_session_of_one_it_has() {
+        let mut table = Table::new(LIFETIME, 1);
+        open(&mut table, 1, "a", 0);
+        assert_eq!(open(&mut table, 2, "b", 0), Opened::Full);
+        assert!(matches!(open(&mut table, 1, "c", 0), Opened::Replaced(_)));
+    }
+
+    #[test]
+    fn a_session_lives_its_lifetime_from_the_last_message() {
+        let mut table = Table::new(LIFETIME, 10);
+        open(&mut table, 1, "a", 0);
+        table.touch(&person(1), false, at(200));
+        assert!(table.close_if_over(&person(1), at(499)).is_none());
+        assert_eq!(table.all_over(at(499)), []);
+        assert_eq!(table.all_over(at(500)), [person(1)]);
+        assert!(table.close_if_over(&person(1), at(500)).is_some());
+    }
+
+    #[test]
+    fn the_store_is_told_again_when_half_of_what_it_knows_is_used_up() {
+        let mut table = Table::new(LIFETIME, 10);
+        open(&mut table, 1, "a", 0);
+        assert!(!table.touch(&person(1), false, at(150)));
+        assert!(table.touch(&person(1), true, at(151)));
+        assert!(!table.touch(&person(1), true, at(200)));
+    }
+
+    #[test]
+    fn a_session_comes_back_from_the_store_with_what_is_left_to_see() {
+        let mut table = Table::new(LIFETIME, 10);
+        let record = SessionRecord {
+            owner: Name::parse("truteq").unwrap(),
+            person: person(1).to_string(),
+            address: "*120#".to_owned(),
+            last_message_id: "a".to_owned(),
+            state: r#"{"text": "rest", "closes": true}"#.to_owned(),
+            expires_at: at(300),
+        };
+        assert!(table.restore(record.clone()));
+        assert!(!table.restore(SessionRecord { person: "nobody".to_owned(), ..record }));
+        let session = table.get(&person(1)).unwrap();
+        assert_eq!((session.last, session.code.as_str()), (at(0), "*120#"));
+        assert_eq!(session.rest.as_ref().unwrap().text, "rest");
+    }
+}
