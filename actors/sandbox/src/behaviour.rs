@@ -41,6 +41,8 @@ pub struct Misbehaviour {
     pub ignore_link_checks: bool,
     /// TruTeq only: a connection is closed after n commands from the router; 0, the default, closes none.
     pub drop_after: u64,
+    /// TruTeq only, and only by `PUT /misbehave/truteq`: closes every connection there is, once.
+    pub drop_now: bool,
 }
 
 impl Default for Misbehaviour {
@@ -58,6 +60,7 @@ impl Default for Misbehaviour {
             refuse_login: false,
             ignore_link_checks: false,
             drop_after: 0,
+            drop_now: false,
         }
     }
 }

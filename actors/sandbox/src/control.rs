@@ -79,8 +79,7 @@ async fn seen(
     Query(query): Query<SeenQuery>,
 ) -> Result<Response, Problem> {
     let carrier = board.carrier(&name)?;
-    let counts = carrier.seen.tally().counts.clone();
-    let mut shown = json!({"carrier": name, "counts": counts});
+    let mut shown = json!(carrier.seen.tally().counts);
     if let Some(shown) = shown.as_object_mut() {
         if name == board.exchange.carrier.name {
             shown.insert("ussd".to_owned(), json!(board.exchange.counts()));
@@ -113,9 +112,13 @@ async fn misbehave(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let carrier = board.carrier(&name)?;
-    let rules: Misbehaviour = read(&body)?;
+    let mut rules: Misbehaviour = read(&body)?;
+    let drop_now = std::mem::take(&mut rules.drop_now);
     let shown = json_answer(StatusCode::OK, &json!(rules));
     carrier.behaviour.change(rules);
+    if drop_now && name == board.exchange.carrier.name {
+        board.exchange.drop_lines();
+    }
     Ok(shown)
 }
 

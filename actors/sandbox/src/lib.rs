@@ -76,15 +76,25 @@ pub enum StartError {
 /// A running sandbox. Dropped, it ends by itself; [`Running::stop`] waits for that.
 #[derive(Debug)]
 pub struct Running {
-    /// Where the carriers that speak HTTP listen.
-    pub http: SocketAddr,
-    /// Where TruTeq listens.
-    pub truteq: SocketAddr,
+    http: SocketAddr,
+    truteq: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl Running {
+    /// Where the carriers that speak HTTP listen.
+    #[must_use]
+    pub const fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where TruTeq listens.
+    #[must_use]
+    pub const fn truteq_address(&self) -> SocketAddr {
+        self.truteq
+    }
+
     /// Closes all connections and ends the thread; receipts that wait are not posted any more. Blocks for the few
     /// milliseconds that takes.
     pub fn stop(self) {
@@ -122,7 +132,6 @@ pub fn start(settings: SandboxSettings) -> Result<Running, StartError> {
             runtime.shutdown_timeout(Duration::from_secs(1));
         })
         .map_err(StartError::Thread)?;
-    tracing::info!(http = %http_at, truteq = %truteq_at, "the sandbox's carriers listen");
     Ok(Running { http: http_at, truteq: truteq_at, stop, thread })
 }
 

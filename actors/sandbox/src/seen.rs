@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// The id an SMS is known by: the router's, else recipient and text. Numbers are the common case and take no heap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,13 +62,6 @@ pub(crate) struct Tally {
     ids: HashMap<Id, (Taken, u32)>,
 }
 
-/// One line of the list of ids.
-#[derive(Debug, Serialize)]
-pub(crate) struct SeenId {
-    id: String,
-    count: u32,
-}
-
 /// What a carrier saw since its start or the last reset.
 #[derive(Debug)]
 pub(crate) struct Seen {
@@ -119,13 +113,13 @@ impl Seen {
         *self.tally() = Tally::default();
     }
 
-    /// All ids with their counts, in no order.
-    pub(crate) fn ids(&self) -> Vec<SeenId> {
+    /// How often each id came.
+    pub(crate) fn ids(&self) -> serde_json::Map<String, Value> {
         let id_text = |id: &Id| match id {
             Id::Number(number) => number.to_string(),
             Id::Text(text) => text.to_string(),
         };
-        self.tally().ids.iter().map(|(id, (_, count))| SeenId { id: id_text(id), count: *count }).collect()
+        self.tally().ids.iter().map(|(id, (_, count))| (id_text(id), Value::from(*count))).collect()
     }
 }
 
@@ -144,9 +138,7 @@ mod tests {
         assert_eq!((counts.submissions, counts.distinct, counts.duplicates, counts.untracked), (4, 2, 1, 1));
         assert_eq!(seen.find("7"), Some(taken(1)), "an id keeps its first submission");
         assert_eq!(seen.find("8"), None);
-        let mut ids: Vec<_> = seen.ids().into_iter().map(|line| (line.id, line.count)).collect();
-        ids.sort();
-        assert_eq!(ids, [("007".to_owned(), 1), ("7".to_owned(), 2)]);
+        assert_eq!(serde_json::json!(seen.ids()), serde_json::json!({"7": 2, "007": 1}));
         seen.reset();
         assert_eq!(seen.tally().counts.submissions, 0);
     }

@@ -58,7 +58,7 @@ impl Rig {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.running.http)
+        format!("http://{}/{path}", self.running.http_address())
     }
 
     /// Posts a form; the status and the body.
@@ -88,7 +88,7 @@ impl Rig {
 
     /// One of the counts of `/seen`.
     pub(super) async fn count(&self, carrier: &str, name: &str) -> u64 {
-        self.seen(carrier).await["counts"][name].as_u64().unwrap()
+        self.seen(carrier).await[name].as_u64().unwrap()
     }
 
     /// Waits until one of the counts of `/seen` is `n`.

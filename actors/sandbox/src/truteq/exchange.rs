@@ -10,7 +10,7 @@ use std::{
 use axum::http::StatusCode;
 use serde::Serialize;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 use vumi_kit::ssmi::{Phase, SCREEN_UNITS, ServerCommand, UssdType, screen_units, to_latin1};
@@ -132,12 +132,14 @@ impl State {
 pub(crate) struct Exchange {
     pub(crate) carrier: Arc<Carrier>,
     answer_limit: Duration,
+    /// Changes when all lines are to be closed.
+    drops: watch::Sender<()>,
     state: Mutex<State>,
 }
 
 impl Exchange {
     pub(crate) fn new(carrier: Arc<Carrier>, answer_limit: Duration) -> Self {
-        Self { carrier, answer_limit, state: Mutex::default() }
+        Self { carrier, answer_limit, drops: watch::Sender::new(()), state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -150,6 +152,17 @@ impl Exchange {
 
     pub(crate) fn reset_counts(&self) {
         self.state().counts = UssdCounts::default();
+    }
+
+    /// Closes every router's line; their sessions stay.
+    pub(crate) fn drop_lines(&self) {
+        self.state().lines.clear();
+        self.drops.send_replace(());
+    }
+
+    /// What tells a line that it is to close.
+    pub(super) fn drops(&self) -> watch::Receiver<()> {
+        self.drops.subscribe()
     }
 
     /// How many routers are logged in.

@@ -73,6 +73,7 @@ impl Line {
         mut orders: mpsc::Receiver<ServerCommand>,
     ) -> io::Result<()> {
         let login_by = Instant::now() + PATIENCE;
+        let mut drops = self.exchange.drops();
         loop {
             while let Some(command) = self.later.take_due(Instant::now()) {
                 if is_report(&command) {
@@ -98,6 +99,7 @@ impl Line {
                 },
                 Some(order) = orders.recv() => self.say(&order),
                 () = self.later.wait() => {}
+                _ = drops.changed() => return Ok(()),
                 () = tokio::time::sleep_until(login_by), if self.number.is_none() => return Ok(()),
             }
         }
