@@ -155,6 +155,25 @@ impl UserMessage {
             other: Map::new(),
         }
     }
+
+    /// The answer to this message, made of it: as [`UserMessage::reply`], without copying.
+    #[must_use]
+    pub fn into_reply(self, content: Option<String>, session_event: Option<SessionEvent>, at: Timestamp) -> Self {
+        Self {
+            timestamp: at,
+            message_id: ids::message_id(),
+            to_addr: self.from_addr,
+            from_addr: self.to_addr,
+            in_reply_to: Some(self.message_id),
+            session_event,
+            content,
+            helper_metadata: Map::new(),
+            to_addr_type: self.from_addr_type,
+            from_addr_type: self.to_addr_type,
+            other: Map::new(),
+            ..self
+        }
+    }
 }
 
 /// What became of an outbound message: every one gets exactly one ack or nack.
@@ -258,5 +277,9 @@ mod tests {
         assert_eq!(reply.in_reply_to.as_deref(), Some("5b1d"));
         assert_eq!(reply.transport_metadata, message.transport_metadata);
         assert_eq!(reply.provider.as_deref(), Some("mtn"));
+
+        let made_of_it =
+            message.clone().into_reply(Some("hi".to_owned()), Some(SessionEvent::Close), message.timestamp);
+        assert_eq!(UserMessage { message_id: reply.message_id.clone(), ..made_of_it }, reply);
     }
 }
