@@ -1,1 +1,42 @@
-//! The services that answer people: an actor for each.
+//! The campaigns that ship with Vumi: services that answer people over USSD and SMS.
+//!
+//! It is not where sessions, queues and the store are dealt with: the kit does that for every campaign
+//! ([`vumi_kit::campaign`]).
+//!
+//! To add one: a file here with a type that implements [`vumi_kit::campaign::Campaign`], its `mod` line, and its line
+//! in [`kinds`]. `docs/campaigns.md` takes you through it; its examples are compiled and run by this crate's tests.
+
+mod echo;
+mod quiz;
+
+use vumi_kit::kind::Registry;
+
+/// The kinds of campaign that ship with Vumi.
+#[must_use]
+pub fn kinds() -> Registry {
+    Registry::default().with_campaign::<echo::Echo>().with_campaign::<quiz::Quiz>()
+}
+
+/// The examples of the manual are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/campaigns.md")]
+struct Manual;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_kinds_example_passes_its_check() {
+        for kind in super::kinds().iter() {
+            let example = toml::from_str(kind.example).unwrap();
+            assert_eq!((kind.check)(&example), [], "{}", kind.name);
+        }
+    }
+
+    #[test]
+    fn every_kind_refuses_a_key_it_does_not_know() {
+        for kind in super::kinds().iter() {
+            let problems = (kind.check)(&serde_json::json!({ "no_such_key": 1 }));
+            assert_eq!(problems.len(), 1, "{}: {problems:?}", kind.name);
+        }
+    }
+}
