@@ -1,0 +1,77 @@
+//! Sweeps at intervals, and says how the store is.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult, WrapFuture};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+use vumi_kit::{
+    health::{AskHealth, Health, State},
+    store::Question,
+};
+
+use crate::{
+    gauge::Gauge,
+    job::{Job, Sweep},
+};
+
+/// How often what has expired is swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+pub(crate) struct Keeper {
+    pub(crate) jobs: mpsc::WeakSender<Job>,
+    pub(crate) gauge: Arc<Gauge>,
+    pub(crate) sweeps: bool,
+}
+
+impl Actor for Keeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.sweeps {
+            ctx.spawn(sweep(self.jobs.clone()).into_actor(self));
+        }
+    }
+}
+
+async fn sweep(queue: mpsc::WeakSender<Job>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let mut more = true;
+        while more {
+            let Some(jobs) = queue.upgrade() else { return };
+            let (reply, answer) = oneshot::channel();
+            if jobs.send(Question { ask: Sweep, reply }.into()).await.is_err() {
+                return;
+            }
+            drop(jobs);
+            more = match answer.await {
+                Ok(Ok(more)) => more,
+                Ok(Err(error)) => {
+                    warn!(%error, "what has expired could not be swept; tried again soon");
+                    false
+                }
+                Err(_) => return,
+            };
+        }
+    }
+}
+
+impl Handler<AskHealth> for Keeper {
+    type Result = MessageResult<AskHealth>;
+
+    fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
+        let queue = self.jobs.upgrade().filter(|jobs| !jobs.is_closed());
+        MessageResult(match (queue, self.gauge.failing()) {
+            (None, _) => Health { state: State::Failed, detail: "the writer has ended".to_owned() },
+            (Some(_), Some(error)) => {
+                Health { state: State::Degraded, detail: format!("the last commit failed: {error}") }
+            }
+            (Some(jobs), None) => {
+                let (waiting, most) = (jobs.max_capacity() - jobs.capacity(), jobs.max_capacity());
+                let detail = format!("{waiting} of {most} questions wait; {} commits", self.gauge.commits());
+                Health { state: State::Up, detail }
+            }
+        })
+    }
+}

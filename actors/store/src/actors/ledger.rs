@@ -1,0 +1,13 @@
+//! The ledger's actor.
+
+use vumi_kit::ledger::{
+    AcceptSms, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, ListSms,
+    ListUnmatchedReceipts, OpenOutbox, RecordOutcomes, RecordReceipts, ReleaseSms, SettleReceived, SmsTimeline,
+};
+
+super::desk! {
+    Ledger
+    writes AcceptSms, OpenOutbox, CloseOutbox, ClaimSms, RecordOutcomes, ReleaseSms, RecordReceipts, KeepReceived,
+        ClaimReceived, SettleReceived;
+    reads FindSms, ListSms, SmsTimeline, CountWaiting, ListUnmatchedReceipts
+}

@@ -1,0 +1,180 @@
+//! Who holds what: outboxes open and close, SMS that are due are claimed, given back, or expire.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use vumi_kit::{
+    clock::Timestamp,
+    ledger::{ClaimSms, CloseOutbox, OpenOutbox, ReleaseSms},
+    name::Name,
+    sms::{SmsId, Submission, TransportStatus},
+};
+
+use super::{
+    Failed, Tx, Write,
+    rows::{count, msisdn},
+};
+use crate::schema::sms;
+
+/// A claim looks past so many batches of SMS that turn out to have expired.
+const ROUNDS: usize = 8;
+
+/// What an SMS that nobody could try says of itself.
+const NEVER_TRIED: &str = "not sent in time: its transport did not take it before the deadline";
+
+impl Write for OpenOutbox {
+    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        let (now, ours) = (tx.now.micros(), format!("{}/", tx.rules.node));
+        // Claims whose lease has ended are due anyway.
+        let claimed: Vec<(i64, Option<String>)> = sms::table
+            .filter(sms::transport.eq(self.transport.as_str()))
+            .filter(sms::next_attempt_at.gt(now))
+            .filter(sms::claimed_by.is_not_null())
+            .select((sms::id, sms::claimed_by))
+            .load(tx.conn)?;
+        for (id, claimed_by) in claimed {
+            if claimed_by.is_some_and(|by| by.starts_with(&ours)) {
+                diesel::update(sms::table.find(id))
+                    .set((sms::next_attempt_at.eq(Some(now)), sms::claimed_by.eq(None::<String>), sms::unsure.eq(1)))
+                    .execute(tx.conn)?;
+            }
+        }
+        let waiting = diesel::select(diesel::dsl::exists(
+            sms::table.filter(sms::transport.eq(self.transport.as_str())).filter(sms::next_attempt_at.le(now)),
+        ))
+        .get_result::<bool>(tx.conn)?;
+        tx.memory.outboxes.open(&self.transport, &tx.rules.node, tx.now, self.room, waiting);
+        Ok(())
+    }
+}
+
+impl Write for CloseOutbox {
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        tx.memory.outboxes.close(&self.transport);
+        Ok(())
+    }
+}
+
+/// An SMS that is due.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sms)]
+pub(super) struct Due {
+    id: i64,
+    recipient: String,
+    sender: String,
+    message: String,
+    attempts: i32,
+    unsure: i32,
+    claimed_by: Option<String>,
+    give_up_at: i64,
+    provider_said: Option<String>,
+}
+
+/// The longest due first.
+pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usize) -> QueryResult<Vec<Due>> {
+    sms::table
+        .filter(sms::transport.eq(transport))
+        .filter(sms::next_attempt_at.le(until.micros()))
+        .order((sms::next_attempt_at, sms::id))
+        .limit(count(limit))
+        .select(Due::as_select())
+        .load(tx.conn)
+}
+
+/// Its time ran out: it ends with the last reason.
+pub(super) fn expire(tx: &mut Tx<'_>, row: Due) -> QueryResult<()> {
+    diesel::update(sms::table.find(row.id))
+        .set((
+            sms::status.eq(i32::from(TransportStatus::EXPIRED.0)),
+            sms::provider_said.eq(Some(row.provider_said.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
+            sms::next_attempt_at.eq(None::<i64>),
+            sms::claimed_by.eq(None::<String>),
+            sms::updated_at.eq(tx.now.micros()),
+        ))
+        .execute(tx.conn)
+        .map(drop)
+}
+
+impl Write for ClaimSms {
+    fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Submission>, Failed> {
+        let opening = tx.memory.outboxes.opening(&self.transport, &tx.rules.node, tx.now);
+        let mut claimed = Vec::new();
+        for _ in 0..ROUNDS {
+            let wanted = self.limit - claimed.len();
+            if wanted == 0 {
+                break;
+            }
+            let found = due(tx, self.transport.as_str(), tx.now, wanted)?;
+            let all_found = found.len() < wanted;
+            for row in found {
+                claimed.extend(claim(tx, &self.transport, &opening, row)?);
+            }
+            if all_found {
+                tx.memory.outboxes.set_waiting(&self.transport, false);
+                break;
+            }
+        }
+        Ok(claimed)
+    }
+}
+
+fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: Due) -> QueryResult<Option<Submission>> {
+    let counted = row.claimed_by.as_deref() == Some(&**opening);
+    if row.give_up_at <= tx.now.micros() {
+        expire(tx, row)?;
+        tx.memory.outboxes.freed(transport, usize::from(counted));
+        return Ok(None);
+    }
+    // A claim that ran out: its holder may have tried, and nobody heard.
+    let unsure = row.unsure != 0 || row.claimed_by.is_some();
+    let lease_until = tx.lease_until();
+    diesel::update(sms::table.find(row.id))
+        .set((
+            sms::next_attempt_at.eq(Some(lease_until.micros())),
+            sms::claimed_by.eq(Some(&**opening)),
+            sms::unsure.eq(i32::from(unsure)),
+        ))
+        .execute(tx.conn)?;
+    tx.memory.outboxes.taken(transport, usize::from(!counted));
+    Ok(Some(Submission {
+        id: row.id,
+        to: msisdn(&row.recipient)?,
+        from: msisdn(&row.sender)?,
+        message: row.message,
+        attempts: row.attempts,
+        unsure,
+        lease_until,
+        give_up_at: Timestamp::from_micros(row.give_up_at),
+    }))
+}
+
+impl Write for ReleaseSms {
+    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        for id in self.ids {
+            release(tx, &self.transport, id)?;
+        }
+        Ok(())
+    }
+}
+
+/// Only what is claimed under the present opening: what an earlier one held was given back when this one began.
+fn release(tx: &mut Tx<'_>, transport: &Name, id: SmsId) -> QueryResult<()> {
+    let Some(opening) = tx.memory.outboxes.present(transport) else { return Ok(()) };
+    let held = sms::table.find(id).filter(sms::transport.eq(transport.as_str()));
+    let held = held.filter(sms::claimed_by.eq(&*opening)).select(sms::next_attempt_at);
+    let Some(due) = held.first::<Option<i64>>(tx.conn).optional()? else { return Ok(()) };
+    // A receipt may have settled it meanwhile.
+    let due = due.map(|_| tx.now.micros());
+    diesel::update(sms::table.find(id))
+        .set((sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>)))
+        .execute(tx.conn)?;
+    tx.memory.outboxes.freed(transport, 1);
+    if due.is_some() {
+        tx.memory.outboxes.set_waiting(transport, true);
+    }
+    Ok(())
+}

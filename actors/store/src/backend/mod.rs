@@ -1,0 +1,105 @@
+//! Everything that is the same text on every back-end: the questions and the writer.
+//!
+//! One body, expanded per connection type: a back-end's module (`sqlite.rs`) names this folder with `#[path]` and
+//! brings what differs, `Conn`, `BEGIN` and `configure`. So queries are plain diesel on a concrete connection.
+//! To answer a new question: `impl Write` or `impl Read` here, a line in `job.rs` for a write, a handler in its actor.
+
+mod accept;
+mod accounts;
+mod callbacks;
+mod claims;
+mod deliveries;
+mod idempotency;
+mod outcomes;
+mod readers;
+mod receipts;
+mod received;
+mod rows;
+mod sessions;
+mod status;
+mod sweep;
+mod timeline;
+mod writer;
+
+use diesel::result::Error;
+use vumi_kit::{
+    clock::Timestamp,
+    name::Name,
+    sms::{Received, Submission},
+    store::Ask,
+};
+
+use super::{BEGIN, Conn, Connected, configure};
+use crate::outboxes::Outboxes;
+pub(crate) use readers::Readers;
+pub(crate) use writer::{Rules, Writer};
+
+/// A question whose answer writes, within a transaction that others share.
+pub(crate) trait Write: Ask {
+    /// One statement at the most, and memory changed only after it: then a failure leaves nothing half done, and no
+    /// savepoint is needed.
+    fn is_one_statement(&self) -> bool {
+        false
+    }
+
+    /// Does it.
+    fn write(self, tx: &mut Tx<'_>) -> Result<Self::Answer, Failed>;
+}
+
+/// A question whose answer only reads.
+pub(crate) trait Read: Ask {
+    /// Does it.
+    fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Self::Answer, Failed>;
+}
+
+/// Why a question could not be answered.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The database refused.
+    Database(Error),
+    /// What was to be created exists.
+    Exists(String),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// An open transaction.
+pub(crate) struct Tx<'a> {
+    conn: &'a mut Conn,
+    now: Timestamp,
+    rules: &'a Rules,
+    memory: &'a mut Memory,
+}
+
+/// What the writer knows beside the database, and what is to be handed over once the transaction is committed.
+#[derive(Debug, Default)]
+struct Memory {
+    outboxes: Outboxes,
+    submissions: Vec<(Name, Submission)>,
+    received: Vec<Received>,
+    /// Where the sweep of sessions goes on: a hint, not rolled back.
+    swept_to: (String, String),
+}
+
+/// How the memory was at some moment.
+struct Mark {
+    outboxes: Outboxes,
+    submissions: usize,
+    received: usize,
+}
+
+impl Memory {
+    fn mark(&self) -> Mark {
+        Mark { outboxes: self.outboxes.clone(), submissions: self.submissions.len(), received: self.received.len() }
+    }
+
+    fn restore(&mut self, mark: Mark) {
+        self.outboxes = mark.outboxes;
+        self.submissions.truncate(mark.submissions);
+        self.received.truncate(mark.received);
+    }
+}

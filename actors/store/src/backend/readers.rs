@@ -1,0 +1,89 @@
+//! Reads: on threads of their own, over a small pool, as many at once as it has connections.
+
+use std::{sync::Arc, time::Duration};
+
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use vumi_kit::{
+    clock::Clock,
+    store::{Question, StoreError},
+};
+
+use super::{Conn, Connected, Failed, Read, configure};
+
+/// How long a read waits for its connection, which only a connection that failed makes it do.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Reads that may wait for a connection, for each connection. More wait in the mailboxes.
+const WAITING: usize = 128;
+
+#[derive(Debug)]
+struct Setup;
+
+impl CustomizeConnection<Conn, diesel::r2d2::Error> for Setup {
+    fn on_acquire(&self, conn: &mut Conn) -> Result<(), diesel::r2d2::Error> {
+        configure(conn, Connected::Reader).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    pool: Pool<ConnectionManager<Conn>>,
+    /// Permits to read.
+    running: Arc<Semaphore>,
+    /// Permits to wait for one.
+    room: Arc<Semaphore>,
+    clock: Clock,
+}
+
+impl Readers {
+    pub(crate) fn open(path: &str, count: u32, clock: Clock) -> Result<Self, String> {
+        let pool = Pool::builder()
+            .max_size(count)
+            .connection_timeout(CONNECT_LIMIT)
+            .test_on_check_out(false)
+            .connection_customizer(Box::new(Setup))
+            .build(ConnectionManager::new(path))
+            .map_err(|error| error.to_string())?;
+        let count = usize::try_from(count).unwrap_or(1);
+        let (running, room) = (Arc::new(Semaphore::new(count)), Arc::new(Semaphore::new(count * WAITING)));
+        Ok(Self { pool, running, room, clock })
+    }
+
+    /// Room for one more read, if there is some now.
+    pub(crate) fn try_admit(&self) -> Option<OwnedSemaphorePermit> {
+        self.room.clone().try_acquire_owned().ok()
+    }
+
+    /// Room for one more read, as soon as there is some.
+    pub(crate) async fn admit(self) -> Option<OwnedSemaphorePermit> {
+        self.room.acquire_owned().await.ok()
+    }
+
+    /// Answers a question that has room.
+    pub(crate) async fn answer<M: Read>(self, question: Question<M>, room: OwnedSemaphorePermit) {
+        let Ok(running) = self.running.acquire_owned().await else { return };
+        let (pool, clock) = (self.pool, self.clock);
+        let reading = tokio::task::spawn_blocking(move || {
+            let _until_done = (running, room);
+            let Question { ask, reply } = question;
+            // Whoever asked may have gone while it waited; then there is nobody to read for.
+            if !reply.is_closed() {
+                let answer = read(&pool, &clock, ask);
+                let _nobody_waits = reply.send(answer);
+            }
+        });
+        if reading.await.is_err() {
+            tracing::error!("a read panicked; who asked for it is told that the store has stopped");
+        }
+    }
+}
+
+fn read<M: Read>(pool: &Pool<ConnectionManager<Conn>>, clock: &Clock, ask: M) -> Result<M::Answer, StoreError> {
+    let mut conn = pool.get().map_err(|error| StoreError::Database(error.to_string()))?;
+    ask.read(&mut conn, clock.now()).map_err(|failed| match failed {
+        Failed::Database(error) => StoreError::Database(error.to_string()),
+        Failed::Exists(what) => StoreError::Exists(what),
+    })
+}

@@ -1,0 +1,276 @@
+//! Delivery receipts: matched with the SMS they speak of, or kept until it is known.
+
+use diesel::prelude::*;
+use form_urlencoded::Serializer;
+use vumi_kit::{
+    account::AccountId,
+    callback::CallbackName,
+    clock::Timestamp,
+    ledger::{ListUnmatchedReceipts, ReceiptMatch, RecordReceipts},
+    name::Name,
+    sms::{Receipt, Sms, SmsId, TransportStatus},
+};
+
+use super::{
+    Conn, Failed, Read, Tx, Write, deliveries,
+    rows::{self, SmsRow, count},
+};
+use crate::schema::{receipts, sms};
+
+impl Write for RecordReceipts {
+    fn write(self, tx: &mut Tx<'_>) -> Result<Vec<ReceiptMatch>, Failed> {
+        let mut matches = Vec::with_capacity(self.receipts.len());
+        for receipt in &self.receipts {
+            matches.push(record(tx, self.account, &self.transport, receipt)?);
+        }
+        Ok(matches)
+    }
+}
+
+fn record(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt) -> QueryResult<ReceiptMatch> {
+    let fields = written(&receipt.fields);
+    let Some(sms) = find(tx, account, transport, receipt)? else {
+        if !is_kept_unmatched(tx, account, transport, receipt, &fields)? {
+            keep(tx, account, transport, receipt, &fields, None)?;
+        }
+        return Ok(ReceiptMatch::Unmatched);
+    };
+    let same = receipts::table.filter(receipts::sms.eq(sms.id)).filter(receipts::fields.eq(&fields));
+    if diesel::select(diesel::dsl::exists(same)).get_result::<bool>(tx.conn)? {
+        return Ok(ReceiptMatch::Repeated(Box::new(sms)));
+    }
+    keep(tx, account, transport, receipt, &fields, Some(sms.id))?;
+    let news = News {
+        provider_id: receipt.provider_id.as_deref(),
+        status: receipt.status,
+        at: receipt.at,
+        fields: &receipt.fields,
+    };
+    apply(tx, sms, &news).map(|sms| ReceiptMatch::Matched(Box::new(sms)))
+}
+
+/// The SMS of the account that the receipt speaks of.
+fn find(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt) -> QueryResult<Option<Sms>> {
+    let row = match (receipt.sms, &receipt.provider_id) {
+        (Some(id), provider_id) => {
+            let named = sms::table.find(id).filter(sms::account.eq(account));
+            let named = named.filter(sms::transport.eq(transport.as_str())).select(SmsRow::as_select());
+            let named: Option<SmsRow> = named.first(tx.conn).optional()?;
+            // Where the provider's answer is still on its way, its id is taken from the receipt.
+            named.filter(|row| match (row.provider_id(), provider_id) {
+                (Some(known), Some(given)) => known == given,
+                _ => true,
+            })
+        }
+        (None, Some(provider_id)) => {
+            let known = sms::table
+                .filter(sms::transport.eq(transport.as_str()))
+                .filter(sms::provider_id.eq(provider_id))
+                .filter(sms::account.eq(account))
+                .order(sms::id.desc())
+                .select(SmsRow::as_select());
+            match &receipt.to {
+                Some(to) => known.filter(sms::recipient.eq(to.as_str())).first(tx.conn).optional()?,
+                None => known.first(tx.conn).optional()?,
+            }
+        }
+        (None, None) => None,
+    };
+    row.map(Sms::try_from).transpose()
+}
+
+fn is_kept_unmatched(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    transport: &Name,
+    receipt: &Receipt,
+    fields: &str,
+) -> QueryResult<bool> {
+    let kept = receipts::table
+        .filter(receipts::sms.is_null())
+        .filter(receipts::transport.eq(transport.as_str()))
+        .filter(receipts::account.eq(account))
+        .filter(receipts::fields.eq(fields))
+        .select(receipts::id);
+    let first = match &receipt.provider_id {
+        Some(provider_id) => kept.filter(receipts::provider_id.eq(provider_id)).first::<i64>(tx.conn),
+        None => kept.filter(receipts::provider_id.is_null()).first(tx.conn),
+    };
+    Ok(first.optional()?.is_some())
+}
+
+fn keep(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    transport: &Name,
+    receipt: &Receipt,
+    fields: &str,
+    sms: Option<SmsId>,
+) -> QueryResult<()> {
+    diesel::insert_into(receipts::table)
+        .values((
+            receipts::account.eq(account),
+            receipts::transport.eq(transport.as_str()),
+            receipts::sms.eq(sms),
+            receipts::named_sms.eq(receipt.sms),
+            receipts::provider_id.eq(receipt.provider_id.as_deref()),
+            receipts::recipient.eq(receipt.to.as_ref().map(|to| to.as_str())),
+            receipts::status.eq(i32::from(receipt.status.0)),
+            receipts::at.eq(receipt.at.map(Timestamp::micros)),
+            receipts::fields.eq(fields),
+            receipts::received_at.eq(tx.now.micros()),
+        ))
+        .execute(tx.conn)
+        .map(drop)
+}
+
+/// What a receipt says of the SMS it is matched with.
+struct News<'a> {
+    provider_id: Option<&'a str>,
+    status: TransportStatus,
+    at: Option<Timestamp>,
+    fields: &'a [(String, String)],
+}
+
+/// Changes the SMS as far as the news is news, and tells the account's callbacks in any case.
+fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
+    let supersedes = news.status.supersedes(sms.status);
+    let learns_id = sms.provider_id.is_none() && news.provider_id.is_some();
+    if supersedes {
+        sms.status = news.status;
+        if news.status == TransportStatus::DELIVERED {
+            sms.delivered_at = Some(news.at.unwrap_or(tx.now));
+        }
+        if let Some((_, said)) = news.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case("status")) {
+            sms.provider_said = Some(said.clone());
+        }
+    }
+    if learns_id {
+        sms.provider_id = news.provider_id.map(str::to_owned);
+    }
+    if supersedes || learns_id {
+        sms.updated_at = tx.now;
+        diesel::update(sms::table.find(sms.id))
+            .set((
+                sms::status.eq(i32::from(sms.status.0)),
+                sms::provider_said.eq(sms.provider_said.as_deref()),
+                sms::provider_id.eq(sms.provider_id.as_deref()),
+                sms::delivered_at.eq(sms.delivered_at.map(Timestamp::micros)),
+                sms::updated_at.eq(sms.updated_at.micros()),
+            ))
+            .execute(tx.conn)?;
+    }
+    // Who sends a receipt has the SMS: it is not submitted again. "Message unknown" says the contrary.
+    if news.status.supersedes(TransportStatus(1)) {
+        let left = sms::table.find(sms.id).filter(sms::next_attempt_at.is_not_null());
+        diesel::update(left).set(sms::next_attempt_at.eq(None::<i64>)).execute(tx.conn)?;
+    }
+    let body = callback_body(&sms, news.fields);
+    deliveries::enqueue(tx, sms.account, CallbackName::SmsReceipt, Some(sms.id), &body)?;
+    Ok(sms)
+}
+
+/// The receipt's fields as the provider sent them, then the SMS's.
+fn callback_body(sms: &Sms, fields: &[(String, String)]) -> String {
+    let mut body = Serializer::new(String::new());
+    body.extend_pairs(fields);
+    body.append_pair("id", &sms.id.to_string());
+    body.append_pair("transport_name", sms.transport.as_str());
+    body.append_pair("transport_status", &sms.status.0.to_string());
+    body.append_pair("transport_status_display", sms.status.display());
+    body.finish()
+}
+
+/// An SMS whose provider's id has just become known.
+pub(super) struct Known<'a> {
+    pub(super) id: SmsId,
+    pub(super) account: AccountId,
+    pub(super) recipient: &'a str,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = receipts)]
+struct Early {
+    id: i64,
+    named_sms: Option<i64>,
+    recipient: Option<String>,
+    status: i32,
+    at: Option<i64>,
+    fields: String,
+}
+
+/// Matches the receipts that came before the provider's answer did.
+pub(super) fn adopt(tx: &mut Tx<'_>, transport: &Name, provider_id: &str, known: &Known<'_>) -> QueryResult<()> {
+    let early: Vec<Early> = receipts::table
+        .filter(receipts::sms.is_null())
+        .filter(receipts::transport.eq(transport.as_str()))
+        .filter(receipts::provider_id.eq(provider_id))
+        .filter(receipts::account.eq(known.account))
+        .order(receipts::id)
+        .select(Early::as_select())
+        .load(tx.conn)?;
+    for receipt in early {
+        let names_it = receipt.named_sms.is_none_or(|id| id == known.id);
+        if !names_it
+            || receipt.recipient.as_deref().is_some_and(|to| receipt.named_sms.is_none() && to != known.recipient)
+        {
+            continue;
+        }
+        diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id))).execute(tx.conn)?;
+        let row: SmsRow = sms::table.find(known.id).select(SmsRow::as_select()).first(tx.conn)?;
+        let fields = read(&receipt.fields);
+        let news = News {
+            provider_id: Some(provider_id),
+            status: rows::status(receipt.status)?,
+            at: receipt.at.map(Timestamp::from_micros),
+            fields: &fields,
+        };
+        apply(tx, Sms::try_from(row)?, &news)?;
+    }
+    Ok(())
+}
+
+fn written(fields: &[(String, String)]) -> String {
+    Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+fn read(fields: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(fields.as_bytes()).map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = receipts)]
+struct Unmatched {
+    transport: String,
+    named_sms: Option<i64>,
+    provider_id: Option<String>,
+    recipient: Option<String>,
+    status: i32,
+    at: Option<i64>,
+    fields: String,
+    received_at: i64,
+}
+
+impl Read for ListUnmatchedReceipts {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(Timestamp, Name, Receipt)>, Failed> {
+        let unmatched: Vec<Unmatched> = receipts::table
+            .filter(receipts::sms.is_null())
+            .order(receipts::id.desc())
+            .limit(count(self.limit))
+            .select(Unmatched::as_select())
+            .load(conn)?;
+        let mut listed = Vec::with_capacity(unmatched.len());
+        for row in unmatched {
+            let receipt = Receipt {
+                provider_id: row.provider_id,
+                sms: row.named_sms,
+                to: row.recipient.as_deref().map(rows::msisdn).transpose()?,
+                status: rows::status(row.status)?,
+                at: row.at.map(Timestamp::from_micros),
+                fields: read(&row.fields),
+            };
+            listed.push((Timestamp::from_micros(row.received_at), rows::name(&row.transport)?, receipt));
+        }
+        Ok(listed)
+    }
+}

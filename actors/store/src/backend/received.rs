@@ -1,0 +1,169 @@
+//! SMS from people: kept once, posted to callbacks, routed until somebody has dealt with them.
+
+use diesel::prelude::*;
+use form_urlencoded::Serializer;
+use vumi_kit::{
+    account::AccountId,
+    callback::CallbackName,
+    ids::message_id,
+    ledger::{ClaimReceived, KeepReceived, SettleReceived, Settled},
+    name::Name,
+    sms::{InboundSms, NewSms, Received},
+};
+
+use super::{
+    Failed, Tx, Write, accept, deliveries,
+    rows::{ReceivedRow, count, msisdn, name},
+};
+use crate::{job::ReleaseReceived, schema::received_sms};
+
+impl Write for KeepReceived {
+    fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
+        let mut kept = Vec::with_capacity(self.inbound.len());
+        for inbound in self.inbound {
+            kept.push(keep(tx, self.account, &self.transport, inbound)?);
+        }
+        Ok(kept)
+    }
+}
+
+fn keep(tx: &mut Tx<'_>, account: AccountId, transport: &Name, sms: InboundSms) -> QueryResult<Received> {
+    if let Some(provider_id) = &sms.provider_id {
+        let before: Option<ReceivedRow> = received_sms::table
+            .filter(received_sms::account.eq(account))
+            .filter(received_sms::transport.eq(transport.as_str()))
+            .filter(received_sms::provider_id.eq(provider_id))
+            .select(ReceivedRow::as_select())
+            .first(tx.conn)
+            .optional()?;
+        if let Some(row) = before {
+            return row.into_received(true);
+        }
+    }
+    let (now, message_id) = (tx.now, message_id());
+    let id = diesel::insert_into(received_sms::table)
+        .values((
+            received_sms::account.eq(account),
+            received_sms::transport.eq(transport.as_str()),
+            received_sms::message_id.eq(&message_id),
+            received_sms::sender.eq(sms.from.as_str()),
+            received_sms::recipient.eq(sms.to.as_str()),
+            received_sms::message.eq(&sms.message),
+            received_sms::charset.eq(sms.charset.as_deref()),
+            received_sms::provider_id.eq(sms.provider_id.as_deref()),
+            received_sms::at.eq(sms.at.map(|at| at.micros())),
+            received_sms::route_at.eq(Some(tx.lease_until().micros())),
+            received_sms::claimed_by.eq(Some(&tx.rules.node)),
+            received_sms::created_at.eq(now.micros()),
+            received_sms::updated_at.eq(now.micros()),
+        ))
+        .returning(received_sms::id)
+        .get_result::<i64>(tx.conn)?;
+    let received = Received {
+        id,
+        account,
+        transport: transport.clone(),
+        message_id,
+        sms,
+        repeated: false,
+        created_at: now,
+        updated_at: now,
+    };
+    deliveries::enqueue(tx, account, CallbackName::SmsReceived, None, &callback_body(&received))?;
+    tx.memory.received.push(received.clone());
+    Ok(received)
+}
+
+fn callback_body(received: &Received) -> String {
+    let sms = &received.sms;
+    Serializer::new(String::new())
+        .append_pair("id", &received.id.to_string())
+        .append_pair("to_msisdn", sms.to.as_str())
+        .append_pair("from_msisdn", sms.from.as_str())
+        .append_pair("message", &sms.message)
+        .append_pair("charset", sms.charset.as_deref().unwrap_or_default())
+        .append_pair("transport_name", received.transport.as_str())
+        .append_pair("transport_msg_id", sms.provider_id.as_deref().unwrap_or_default())
+        .append_pair("received_at", &sms.at.unwrap_or(received.created_at).to_seconds_text())
+        .append_pair("created_at", &received.created_at.to_seconds_text())
+        .append_pair("updated_at", &received.updated_at.to_seconds_text())
+        .finish()
+}
+
+impl Write for ClaimReceived {
+    fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
+        let due: Vec<ReceivedRow> = received_sms::table
+            .filter(received_sms::route_at.le(tx.now.micros()))
+            .order((received_sms::route_at, received_sms::id))
+            .limit(count(self.limit))
+            .select(ReceivedRow::as_select())
+            .load(tx.conn)?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for row in due {
+            let received = row.into_received(false)?;
+            diesel::update(received_sms::table.find(received.id))
+                .set((
+                    received_sms::route_at.eq(Some(tx.lease_until().micros())),
+                    received_sms::claimed_by.eq(Some(&tx.rules.node)),
+                ))
+                .execute(tx.conn)?;
+            claimed.push(received);
+        }
+        Ok(claimed)
+    }
+}
+
+impl Write for ReleaseReceived {
+    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        for id in self.ids {
+            let held = received_sms::table.find(id).filter(received_sms::route_at.is_not_null());
+            diesel::update(held)
+                .set((received_sms::route_at.eq(Some(tx.now.micros())), received_sms::claimed_by.eq(None::<String>)))
+                .execute(tx.conn)?;
+        }
+        Ok(())
+    }
+}
+
+/// What settling needs to know.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = received_sms)]
+struct Unsettled {
+    id: i64,
+    account: i64,
+    transport: String,
+    sender: String,
+    recipient: String,
+}
+
+impl Write for SettleReceived {
+    fn write(self, tx: &mut Tx<'_>) -> Result<Option<Settled>, Failed> {
+        let unsettled: Option<Unsettled> = received_sms::table
+            .filter(received_sms::message_id.eq(&self.message_id))
+            .filter(received_sms::route_at.is_not_null())
+            .select(Unsettled::as_select())
+            .first(tx.conn)
+            .optional()?;
+        let Some(row) = unsettled else { return Ok(None) };
+        let reply = match self.reply {
+            None => None,
+            Some(message) => {
+                let (to, from) = (msisdn(&row.sender)?, msisdn(&row.recipient)?);
+                Some(accept::insert(
+                    tx,
+                    NewSms { account: row.account, transport: name(&row.transport)?, to, from, message },
+                )?)
+            }
+        };
+        diesel::update(received_sms::table.find(row.id))
+            .set((
+                received_sms::outcome.eq(Some(&self.outcome)),
+                received_sms::reply.eq(reply.as_ref().map(|sms| sms.id)),
+                received_sms::route_at.eq(None::<i64>),
+                received_sms::claimed_by.eq(None::<String>),
+                received_sms::updated_at.eq(tx.now.micros()),
+            ))
+            .execute(tx.conn)?;
+        Ok(Some(Settled { received: row.id, reply }))
+    }
+}

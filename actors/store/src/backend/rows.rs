@@ -1,0 +1,112 @@
+//! Rows, and the kit's types made of them.
+
+use diesel::{prelude::*, result::Error};
+use vumi_kit::{
+    address::Msisdn,
+    clock::Timestamp,
+    name::Name,
+    sms::{InboundSms, Received, Sms, TransportStatus},
+};
+
+use crate::schema::{received_sms, sms};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sms)]
+pub(super) struct SmsRow {
+    id: i64,
+    account: i64,
+    transport: String,
+    recipient: String,
+    sender: String,
+    message: String,
+    status: i32,
+    provider_said: Option<String>,
+    provider_id: Option<String>,
+    attempts: i32,
+    delivered_at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl SmsRow {
+    pub(super) fn provider_id(&self) -> Option<&String> {
+        self.provider_id.as_ref()
+    }
+}
+
+impl TryFrom<SmsRow> for Sms {
+    type Error = Error;
+    fn try_from(row: SmsRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id,
+            account: row.account,
+            transport: name(&row.transport)?,
+            to: msisdn(&row.recipient)?,
+            from: msisdn(&row.sender)?,
+            message: row.message,
+            status: status(row.status)?,
+            provider_said: row.provider_said,
+            provider_id: row.provider_id,
+            attempts: row.attempts,
+            delivered_at: row.delivered_at.map(Timestamp::from_micros),
+            created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
+        })
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = received_sms)]
+pub(super) struct ReceivedRow {
+    id: i64,
+    account: i64,
+    transport: String,
+    message_id: String,
+    sender: String,
+    recipient: String,
+    message: String,
+    charset: Option<String>,
+    provider_id: Option<String>,
+    at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl ReceivedRow {
+    pub(super) fn into_received(self, repeated: bool) -> Result<Received, Error> {
+        Ok(Received {
+            id: self.id,
+            account: self.account,
+            transport: name(&self.transport)?,
+            message_id: self.message_id,
+            sms: InboundSms {
+                from: msisdn(&self.sender)?,
+                to: msisdn(&self.recipient)?,
+                message: self.message,
+                charset: self.charset,
+                provider_id: self.provider_id,
+                at: self.at.map(Timestamp::from_micros),
+            },
+            repeated,
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+        })
+    }
+}
+
+pub(super) fn name(text: &str) -> Result<Name, Error> {
+    Name::parse(text).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
+}
+
+pub(super) fn msisdn(text: &str) -> Result<Msisdn, Error> {
+    Msisdn::parse(text).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
+}
+
+pub(super) fn status(number: i32) -> Result<TransportStatus, Error> {
+    i16::try_from(number).map(TransportStatus).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
+}
+
+/// A count or offset as the database takes it.
+pub(super) fn count(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,169 @@
+//! USSD sessions, and what people answered.
+
+use diesel::{prelude::*, upsert::excluded};
+use vumi_kit::{
+    clock::Timestamp,
+    session::{Answer, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord},
+};
+
+use super::{Conn, Failed, Read, Tx, Write, rows};
+use crate::schema::{answer_counts, answers, sessions};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct Row {
+    owner: String,
+    person: String,
+    address: String,
+    last_message_id: String,
+    state: String,
+    expires_at: i64,
+}
+
+impl TryFrom<Row> for SessionRecord {
+    type Error = diesel::result::Error;
+    fn try_from(row: Row) -> Result<Self, Self::Error> {
+        Ok(Self {
+            owner: rows::name(&row.owner)?,
+            person: row.person,
+            address: row.address,
+            last_message_id: row.last_message_id,
+            state: row.state,
+            expires_at: Timestamp::from_micros(row.expires_at),
+        })
+    }
+}
+
+impl Write for FindSession {
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    fn write(self, tx: &mut Tx<'_>) -> Result<Option<SessionRecord>, Failed> {
+        let row: Option<Row> = sessions::table
+            .find((self.owner.as_str(), &self.person))
+            .filter(sessions::expires_at.ge(tx.now.micros()))
+            .select(Row::as_select())
+            .first(tx.conn)
+            .optional()?;
+        Ok(row.map(SessionRecord::try_from).transpose()?)
+    }
+}
+
+impl Read for OpenSessions {
+    fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Vec<SessionRecord>, Failed> {
+        let rows: Vec<Row> = sessions::table
+            .filter(sessions::owner.eq(self.owner.as_str()))
+            .filter(sessions::expires_at.ge(now.micros()))
+            .order(sessions::person)
+            .select(Row::as_select())
+            .load(conn)?;
+        Ok(rows.into_iter().map(SessionRecord::try_from).collect::<Result<_, _>>()?)
+    }
+}
+
+impl Write for SaveSession {
+    fn is_one_statement(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        let session = &self.session;
+        diesel::insert_into(sessions::table)
+            .values((
+                sessions::owner.eq(session.owner.as_str()),
+                sessions::person.eq(&session.person),
+                sessions::address.eq(&session.address),
+                sessions::last_message_id.eq(&session.last_message_id),
+                sessions::state.eq(&session.state),
+                sessions::expires_at.eq(session.expires_at.micros()),
+            ))
+            .on_conflict((sessions::owner, sessions::person))
+            .do_update()
+            .set((
+                sessions::address.eq(excluded(sessions::address)),
+                sessions::last_message_id.eq(excluded(sessions::last_message_id)),
+                sessions::state.eq(excluded(sessions::state)),
+                sessions::expires_at.eq(excluded(sessions::expires_at)),
+            ))
+            .execute(tx.conn)?;
+        keep_answers(tx, &self.answers)?;
+        Ok(())
+    }
+}
+
+impl Write for CloseSession {
+    fn is_one_statement(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        diesel::delete(sessions::table.find((self.owner.as_str(), &self.person))).execute(tx.conn)?;
+        keep_answers(tx, &self.answers)?;
+        Ok(())
+    }
+}
+
+fn keep_answers(tx: &mut Tx<'_>, given: &[Answer]) -> QueryResult<()> {
+    for answer in given {
+        let key = (answer.campaign.as_str(), &answer.person, &answer.question);
+        let before: Option<String> = answers::table.find(key).select(answers::answer).first(tx.conn).optional()?;
+        match before {
+            Some(before) if before == answer.answer => continue,
+            Some(before) => recount(tx, answer, &before, -1)?,
+            None => {}
+        }
+        diesel::insert_into(answers::table)
+            .values((
+                answers::campaign.eq(answer.campaign.as_str()),
+                answers::person.eq(&answer.person),
+                answers::question.eq(&answer.question),
+                answers::answer.eq(&answer.answer),
+            ))
+            .on_conflict((answers::campaign, answers::person, answers::question))
+            .do_update()
+            .set(answers::answer.eq(excluded(answers::answer)))
+            .execute(tx.conn)?;
+        recount(tx, answer, &answer.answer, 1)?;
+    }
+    Ok(())
+}
+
+fn recount(tx: &mut Tx<'_>, of: &Answer, answer: &str, by: i64) -> QueryResult<()> {
+    diesel::insert_into(answer_counts::table)
+        .values((
+            answer_counts::campaign.eq(of.campaign.as_str()),
+            answer_counts::question.eq(&of.question),
+            answer_counts::answer.eq(answer),
+            answer_counts::count.eq(by),
+        ))
+        .on_conflict((answer_counts::campaign, answer_counts::question, answer_counts::answer))
+        .do_update()
+        .set(answer_counts::count.eq(answer_counts::count + excluded(answer_counts::count)))
+        .execute(tx.conn)
+        .map(drop)
+}
+
+impl Read for CountAnswers {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(String, u64)>, Failed> {
+        let counts: Vec<(String, i64)> = answer_counts::table
+            .filter(answer_counts::campaign.eq(self.campaign.as_str()))
+            .filter(answer_counts::question.eq(&self.question))
+            .filter(answer_counts::count.gt(0))
+            .order((answer_counts::count.desc(), answer_counts::answer))
+            .select((answer_counts::answer, answer_counts::count))
+            .load(conn)?;
+        Ok(counts.into_iter().map(|(answer, count)| (answer, count.unsigned_abs())).collect())
+    }
+}
+
+impl Read for FindAnswers {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(String, String)>, Failed> {
+        Ok(answers::table
+            .filter(answers::campaign.eq(self.campaign.as_str()))
+            .filter(answers::person.eq(&self.person))
+            .order(answers::question)
+            .select((answers::question, answers::answer))
+            .load(conn)?)
+    }
+}

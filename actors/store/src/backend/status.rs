@@ -1,0 +1,72 @@
+//! How SMS are: one, several, those changed since a moment; how many wait.
+
+use diesel::prelude::*;
+use vumi_kit::{
+    clock::Timestamp,
+    ledger::{CountWaiting, FindSms, ListSms, Which},
+    name::Name,
+    sms::Sms,
+};
+
+use super::{
+    Conn, Failed, Read,
+    rows::{self, SmsRow, count},
+};
+use crate::schema::sms;
+
+impl Read for FindSms {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Option<Sms>, Failed> {
+        Ok(find(conn, self.account, self.transport.as_str(), self.id)?)
+    }
+}
+
+fn find(conn: &mut Conn, account: i64, transport: &str, id: i64) -> QueryResult<Option<Sms>> {
+    let row: Option<SmsRow> = sms::table
+        .find(id)
+        .filter(sms::account.eq(account))
+        .filter(sms::transport.eq(transport))
+        .select(SmsRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(Sms::try_from).transpose()
+}
+
+impl Read for ListSms {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<Sms>, Failed> {
+        let transport = self.transport.as_str();
+        match self.which {
+            Which::Since(since) => {
+                let rows: Vec<SmsRow> = sms::table
+                    .filter(sms::account.eq(self.account))
+                    .filter(sms::transport.eq(transport))
+                    .filter(sms::updated_at.ge(since.micros()))
+                    .order((sms::updated_at.desc(), sms::id.desc()))
+                    .limit(count(self.limit))
+                    .offset(count(self.start))
+                    .select(SmsRow::as_select())
+                    .load(conn)?;
+                Ok(rows.into_iter().map(Sms::try_from).collect::<Result<_, _>>()?)
+            }
+            Which::Ids(mut ids) => {
+                // Numbers grow with time. A cached look-up for each costs less than a statement of its own length.
+                ids.sort_unstable_by(|a, b| b.cmp(a));
+                ids.dedup();
+                let found = ids.into_iter().filter_map(|id| find(conn, self.account, transport, id).transpose());
+                Ok(found.skip(self.start).take(self.limit).collect::<QueryResult<_>>()?)
+            }
+        }
+    }
+}
+
+impl Read for CountWaiting {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(Name, u64)>, Failed> {
+        let waiting: Vec<(String, i64)> = sms::table
+            .filter(sms::next_attempt_at.is_not_null())
+            .group_by(sms::transport)
+            .order(sms::transport)
+            .select((sms::transport, diesel::dsl::count_star()))
+            .load(conn)?;
+        let named = waiting.into_iter().map(|(transport, count)| Ok((rows::name(&transport)?, count.unsigned_abs())));
+        Ok(named.collect::<QueryResult<_>>()?)
+    }
+}

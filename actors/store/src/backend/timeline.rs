@@ -1,0 +1,72 @@
+//! What happened to one SMS.
+
+use diesel::prelude::*;
+use vumi_kit::{
+    clock::Timestamp,
+    ledger::{SmsTimeline, TimelineEvent},
+    sms::SmsId,
+};
+
+use super::{Conn, Failed, Read, rows};
+use crate::schema::{callback_attempts, callback_deliveries, receipts, sms, sms_attempts};
+
+impl Read for SmsTimeline {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Option<Vec<TimelineEvent>>, Failed> {
+        let accepted: Option<i64> = sms::table
+            .find(self.id)
+            .filter(sms::account.eq(self.account))
+            .filter(sms::transport.eq(self.transport.as_str()))
+            .select(sms::created_at)
+            .first(conn)
+            .optional()?;
+        let Some(accepted) = accepted else { return Ok(None) };
+        let mut events = vec![event(accepted, "accepted", format!("for {}", self.transport))];
+        events.extend(attempts(conn, self.id)?);
+        events.extend(receipts_of(conn, self.id)?);
+        events.extend(callbacks(conn, self.id)?);
+        // Stable: what happened at one moment stays in the order above.
+        events.sort_by_key(|event| event.at);
+        Ok(Some(events))
+    }
+}
+
+fn event(at: i64, what: &'static str, detail: String) -> TimelineEvent {
+    TimelineEvent { at: Timestamp::from_micros(at), what, detail }
+}
+
+fn attempts(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
+    let attempts: Vec<(i64, String)> = sms_attempts::table
+        .filter(sms_attempts::sms.eq(id))
+        .order(sms_attempts::attempt)
+        .select((sms_attempts::at, sms_attempts::said))
+        .load(conn)?;
+    Ok(attempts.into_iter().map(|(at, said)| event(at, "attempt", said)).collect())
+}
+
+fn receipts_of(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
+    let receipts: Vec<(i64, i32)> = receipts::table
+        .filter(receipts::sms.eq(id))
+        .order(receipts::id)
+        .select((receipts::received_at, receipts::status))
+        .load(conn)?;
+    let event = |(at, number)| {
+        let status = rows::status(number)?;
+        Ok(event(at, "receipt", format!("{} {}", status.0, status.display()).trim_end().to_owned()))
+    };
+    receipts.into_iter().map(event).collect()
+}
+
+fn callbacks(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
+    let attempts: Vec<(i64, Option<i32>, Option<String>)> = callback_attempts::table
+        .inner_join(callback_deliveries::table)
+        .filter(callback_deliveries::sms.eq(id))
+        .order((callback_attempts::at, callback_attempts::delivery, callback_attempts::attempt))
+        .select((callback_attempts::at, callback_attempts::http_status, callback_attempts::error))
+        .load(conn)?;
+    let event = |(at, http_status, error): (i64, Option<i32>, Option<String>)| {
+        let status = http_status.map(|status| format!("HTTP {status}"));
+        let words: Vec<String> = status.into_iter().chain(error).collect();
+        event(at, "callback", words.join(": "))
+    };
+    Ok(attempts.into_iter().map(event).collect())
+}

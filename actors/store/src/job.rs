@@ -1,0 +1,115 @@
+//! What waits for the writer.
+
+use vumi_kit::{
+    account::{CreateAccount, RemoveAccount, SetPassword},
+    callback::{ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, RecordDeliveryAttempts, ReplayParked},
+    ledger::{
+        AcceptSms, ClaimReceived, ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, RecordOutcomes, RecordReceipts,
+        ReleaseSms, SettleReceived,
+    },
+    session::{CloseSession, FindSession, SaveSession},
+    sms::ReceivedId,
+    store::{Ask, Question, StoreError},
+};
+
+/// Gives back received SMS that could not be handed over: due at once.
+#[derive(Debug)]
+pub(crate) struct ReleaseReceived {
+    pub(crate) ids: Vec<ReceivedId>,
+}
+impl Ask for ReleaseReceived {
+    type Answer = ();
+}
+
+/// This process starts: what an earlier one of the same name had claimed, and no transport will ask for, is due again.
+#[derive(Debug)]
+pub(crate) struct TakeOver;
+impl Ask for TakeOver {
+    type Answer = ();
+}
+
+/// Removes a bounded number of rows that nobody needs any more. Answers whether there may be many more.
+#[derive(Debug)]
+pub(crate) struct Sweep;
+impl Ask for Sweep {
+    type Answer = bool;
+}
+
+/// Panics in the writer's hands.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Panic;
+#[cfg(test)]
+impl Ask for Panic {
+    type Answer = ();
+}
+
+/// Everything the writer does: the one list of it. `FindSession` is among it since a batch of them costs less there
+/// than a thread's wake-up each, and since it then sees what was saved before it.
+macro_rules! for_each_write {
+    ($then:ident) => {
+        $then! {
+            AcceptSms, OpenOutbox, CloseOutbox, ClaimSms, RecordOutcomes, ReleaseSms, RecordReceipts, KeepReceived,
+            ClaimReceived, SettleReceived, ReleaseReceived,
+            CreateCallback, ChangeCallback, DeleteCallback, ClaimDeliveries, RecordDeliveryAttempts, ReplayParked,
+            FindSession, SaveSession, CloseSession,
+            CreateAccount, RemoveAccount, SetPassword,
+            TakeOver, Sweep,
+        }
+    };
+}
+pub(crate) use for_each_write;
+
+macro_rules! jobs {
+    ($($Question:ident),+ $(,)?) => {
+        /// A question on its way to the writer.
+        pub(crate) enum Job {
+            $($Question(Question<$Question>),)+
+            #[cfg(test)]
+            Panic(Question<Panic>),
+            /// Finish what is queued, then end.
+            Stop,
+        }
+
+        $(impl From<Question<$Question>> for Job {
+            fn from(question: Question<$Question>) -> Self {
+                Self::$Question(question)
+            }
+        })+
+
+        impl Job {
+            /// Answers it without having done it.
+            pub(crate) fn refuse(self, why: &StoreError) {
+                match self {
+                    $(Self::$Question(question) => refuse(question, why),)+
+                    #[cfg(test)]
+                    Self::Panic(question) => refuse(question, why),
+                    Self::Stop => {}
+                }
+            }
+        }
+    };
+}
+for_each_write!(jobs);
+
+fn refuse<M: Ask>(question: Question<M>, why: &StoreError) {
+    let _nobody_waits = question.reply.send(Err(why.clone()));
+}
+
+impl Job {
+    /// How many rows it may write, about.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::AcceptSms(question) => question.ask.batch.len(),
+            Self::ClaimSms(question) => question.ask.limit,
+            Self::RecordOutcomes(question) => question.ask.outcomes.len(),
+            Self::ReleaseSms(question) => question.ask.ids.len(),
+            Self::RecordReceipts(question) => question.ask.receipts.len(),
+            Self::KeepReceived(question) => question.ask.inbound.len(),
+            Self::ClaimDeliveries(question) => question.ask.limit,
+            Self::RecordDeliveryAttempts(question) => question.ask.attempts.len(),
+            _ => 1,
+        }
+        .max(1)
+    }
+}

@@ -1,0 +1,159 @@
+//! The tables, as `migrations/` creates them.
+
+diesel::table! {
+    accounts (id) {
+        id -> BigInt,
+        username -> Text,
+        password_hash -> Text,
+        sandbox -> Integer,
+    }
+}
+
+diesel::table! {
+    sms (id) {
+        id -> BigInt,
+        account -> BigInt,
+        transport -> Text,
+        recipient -> Text,
+        sender -> Text,
+        message -> Text,
+        status -> Integer,
+        provider_said -> Nullable<Text>,
+        provider_id -> Nullable<Text>,
+        attempts -> Integer,
+        delivered_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        give_up_at -> BigInt,
+        next_attempt_at -> Nullable<BigInt>,
+        claimed_by -> Nullable<Text>,
+        unsure -> Integer,
+    }
+}
+
+diesel::table! {
+    sms_attempts (sms, attempt) {
+        sms -> BigInt,
+        attempt -> Integer,
+        at -> BigInt,
+        said -> Text,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (account, key) {
+        account -> BigInt,
+        key -> Text,
+        request_digest -> Text,
+        sms_ids -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    receipts (id) {
+        id -> BigInt,
+        account -> BigInt,
+        transport -> Text,
+        sms -> Nullable<BigInt>,
+        named_sms -> Nullable<BigInt>,
+        provider_id -> Nullable<Text>,
+        recipient -> Nullable<Text>,
+        status -> Integer,
+        at -> Nullable<BigInt>,
+        fields -> Text,
+        received_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    received_sms (id) {
+        id -> BigInt,
+        account -> BigInt,
+        transport -> Text,
+        message_id -> Text,
+        sender -> Text,
+        recipient -> Text,
+        message -> Text,
+        charset -> Nullable<Text>,
+        provider_id -> Nullable<Text>,
+        at -> Nullable<BigInt>,
+        outcome -> Nullable<Text>,
+        reply -> Nullable<BigInt>,
+        route_at -> Nullable<BigInt>,
+        claimed_by -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    callbacks (id) {
+        id -> BigInt,
+        account -> BigInt,
+        name -> Text,
+        url -> Text,
+        secret -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    callback_deliveries (id) {
+        id -> BigInt,
+        callback -> BigInt,
+        name -> Text,
+        sms -> Nullable<BigInt>,
+        body -> Text,
+        attempts -> Integer,
+        last_error -> Nullable<Text>,
+        created_at -> BigInt,
+        next_attempt_at -> Nullable<BigInt>,
+        claimed_by -> Nullable<Text>,
+        parked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    callback_attempts (delivery, attempt) {
+        delivery -> BigInt,
+        attempt -> Integer,
+        at -> BigInt,
+        http_status -> Nullable<Integer>,
+        error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    sessions (owner, person) {
+        owner -> Text,
+        person -> Text,
+        address -> Text,
+        last_message_id -> Text,
+        state -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    answers (campaign, person, question) {
+        campaign -> Text,
+        person -> Text,
+        question -> Text,
+        answer -> Text,
+    }
+}
+
+diesel::table! {
+    answer_counts (campaign, question, answer) {
+        campaign -> Text,
+        question -> Text,
+        answer -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::joinable!(callback_deliveries -> callbacks (callback));
+diesel::joinable!(callback_attempts -> callback_deliveries (delivery));
+diesel::allow_tables_to_appear_in_same_query!(callbacks, callback_deliveries, callback_attempts);

@@ -1,0 +1,128 @@
+//! `[store]`.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use vumi_kit::{kind::Problem, name::Name};
+
+/// Where everything is kept, and how: `[store]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// The database: `sqlite://` and a path, relative to the working directory or absolute. Default `sqlite://vumi.db`.
+    pub url: String,
+    /// What an answered request survives. Default `full`.
+    pub synchronous: Synchronous,
+    /// Questions that may wait for the writer. Behind it the rooms' mailboxes fill, then callers who can say no
+    /// (HTTP) do. Default 10000.
+    pub queue: usize,
+    /// Questions that may wait in the mailbox of each of the store's actors. Default 1024.
+    pub mailbox: usize,
+    /// Rows that share a transaction at the most; a single larger batch has one of its own. Default 512.
+    pub most_per_commit: usize,
+    /// How long a transport may hold an SMS before it counts as lost and is given out again. Default 2m.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long an SMS is tried before it ends as expired. Default 24h.
+    #[serde(with = "humantime_serde")]
+    pub give_up_after: Duration,
+    /// Connections that read, beside the one that writes. Default 2.
+    pub readers: u32,
+    /// The name of this process in claims: routers that share a database need one each. Default `local`.
+    #[serde(deserialize_with = "node")]
+    pub node: String,
+}
+
+/// What an answered request survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Synchronous {
+    /// A power cut: every commit is on the disk before its answer.
+    Full,
+    /// A crash of the process, not of the machine.
+    Normal,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://vumi.db".to_owned(),
+            synchronous: Synchronous::Full,
+            queue: 10_000,
+            mailbox: 1024,
+            most_per_commit: 512,
+            lease: Duration::from_secs(120),
+            give_up_after: Duration::from_secs(24 * 60 * 60),
+            readers: 2,
+            node: "local".to_owned(),
+        }
+    }
+}
+
+fn node<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Name::deserialize(from).map(String::from)
+}
+
+impl StoreSettings {
+    /// What is wrong with them, without touching the database; keys as below `[store]`.
+    #[must_use]
+    pub fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut expect = |good: bool, key: &str, what: &str| {
+            if !good {
+                problems.push(Problem::new(key, what));
+            }
+        };
+        expect(self.path().is_some(), "url", URL_EXPECTED);
+        expect((1..=1_000_000).contains(&self.queue), "queue", "expected 1 to 1000000 questions");
+        expect((1..=100_000).contains(&self.mailbox), "mailbox", "expected 1 to 100000 questions");
+        expect((1..=100_000).contains(&self.most_per_commit), "most_per_commit", "expected 1 to 100000 rows");
+        expect((1..=64).contains(&self.readers), "readers", "expected 1 to 64 connections");
+        expect(self.lease >= Duration::from_secs(1), "lease", "expected a second or more, such as `2m`");
+        expect(!self.give_up_after.is_zero(), "give_up_after", "expected a time above zero, such as `24h`");
+        problems
+    }
+
+    /// The file of an SQLite database.
+    pub(crate) fn path(&self) -> Option<&str> {
+        let path = self.url.strip_prefix("sqlite://")?;
+        // SQLite reads these as databases in memory or with options of their own.
+        (!path.is_empty() && !path.starts_with(':') && !path.contains('?')).then_some(path)
+    }
+}
+
+/// What a database's URL looks like.
+pub(crate) const URL_EXPECTED: &str =
+    "expected `sqlite://` and the path of a file, such as `sqlite://vumi.db` or `sqlite:///var/lib/vumi/vumi.db`";
+
+#[cfg(test)]
+mod tests {
+    use super::StoreSettings;
+
+    #[test]
+    fn the_defaults_pass_their_own_check() {
+        assert_eq!(StoreSettings::default().check(), []);
+    }
+
+    #[test]
+    fn nonsense_is_named_by_its_key() {
+        let nonsense = r#"{"url": "postgres://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
+            "lease": "0s", "give_up_after": "0s"}"#;
+        let settings: StoreSettings = serde_json::from_str(nonsense).unwrap();
+        let keys: Vec<_> = settings.check().into_iter().map(|problem| problem.key).collect();
+        assert_eq!(keys, ["url", "queue", "mailbox", "most_per_commit", "readers", "lease", "give_up_after"]);
+    }
+
+    #[test]
+    fn unknown_keys_and_impossible_nodes_are_refused() {
+        assert!(serde_json::from_str::<StoreSettings>(r#"{"ur": "sqlite://x"}"#).is_err());
+        assert!(serde_json::from_str::<StoreSettings>(r#"{"node": "a/b"}"#).is_err());
+    }
+
+    #[test]
+    fn a_database_in_memory_is_refused_since_it_keeps_nothing() {
+        for url in ["sqlite://:memory:", "sqlite::memory:", "sqlite://", "sqlite://a?mode=memory", "vumi.db"] {
+            assert_eq!(StoreSettings { url: url.to_owned(), ..StoreSettings::default() }.path(), None, "{url}");
+        }
+    }
+}

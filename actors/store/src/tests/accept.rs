@@ -1,0 +1,103 @@
+//! Accepting SMS.
+
+use vumi_kit::{
+    ledger::{AcceptSms, Accepted, FindSms, IdempotencyKey},
+    sms::TransportStatus,
+    store::Asking,
+};
+
+use super::{ALICE, Stage, msisdn, opera, sms};
+
+fn with_key(batch: &[&str], key: &str, digest: u8) -> AcceptSms {
+    let key = IdempotencyKey { key: key.to_owned(), request_digest: vec![digest; 32], keep_s: 60 };
+    AcceptSms { batch: batch.iter().map(|text| sms(text)).collect(), idempotency: Some(key) }
+}
+
+#[actix_rt::test]
+async fn an_accepted_sms_is_pending_and_found() {
+    let stage = Stage::new();
+    let kept = stage.accept(1).await;
+    assert_eq!(kept[0].status, TransportStatus::PENDING);
+    assert_eq!(kept[0].created_at, stage.now());
+    assert_eq!(stage.find(kept[0].id).await, kept[0]);
+}
+
+#[actix_rt::test]
+async fn a_batch_of_ten_thousand_is_kept_in_order() {
+    let stage = Stage::new();
+    let kept = stage.accept(10_000).await;
+    assert_eq!(kept.len(), 10_000);
+    assert!(kept.windows(2).all(|pair| pair[0].id < pair[1].id));
+    assert!(kept.iter().enumerate().all(|(n, sms)| sms.message == format!("message {n}")));
+    assert_eq!(stage.find(kept[9_999].id).await.message, "message 9999");
+}
+
+#[actix_rt::test]
+async fn an_empty_batch_keeps_nothing() {
+    let stage = Stage::new();
+    assert_eq!(stage.accept(0).await, []);
+}
+
+#[actix_rt::test]
+async fn what_is_accepted_is_there_after_a_restart() {
+    let stage = Stage::new();
+    let kept = stage.accept(3).await;
+    let stage = stage.restarted().await;
+    assert_eq!(stage.find(kept[2].id).await, kept[2]);
+}
+
+#[actix_rt::test]
+async fn texts_are_kept_to_the_letter() {
+    let stage = Stage::new();
+    let mut odd = sms("'; DROP TABLE sms; -- \u{0} äé漢字😀\n");
+    odd.to = msisdn("+27831234567");
+    let Accepted::Now(kept) = stage.ledger(AcceptSms { batch: vec![odd.clone()], idempotency: None }).await else {
+        panic!("not now")
+    };
+    let found = stage.find(kept[0].id).await;
+    assert_eq!((found.message, found.to), (odd.message, odd.to));
+}
+
+#[actix_rt::test]
+async fn a_repeated_request_gives_the_first_answer_and_keeps_nothing() {
+    let stage = Stage::new();
+    let Accepted::Now(first) = stage.ledger(with_key(&["a", "b"], "k", 1)).await else { panic!("not now") };
+    assert_eq!(stage.ledger(with_key(&["a", "b"], "k", 1)).await, Accepted::Before(first.clone()));
+    assert_eq!(stage.claim(10).await.len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_key_used_for_another_request_keeps_nothing() {
+    let stage = Stage::new();
+    stage.ledger(with_key(&["a"], "k", 1)).await;
+    assert_eq!(stage.ledger(with_key(&["b"], "k", 2)).await, Accepted::KeyReused);
+    assert_eq!(stage.claim(10).await.len(), 1);
+}
+
+#[actix_rt::test]
+async fn another_accounts_key_is_another_key() {
+    let stage = Stage::new();
+    stage.ledger(with_key(&["a"], "k", 1)).await;
+    let mut bobs = with_key(&["a"], "k", 1);
+    bobs.batch[0].account = super::BOB;
+    assert!(matches!(stage.ledger(bobs).await, Accepted::Now(_)));
+}
+
+#[actix_rt::test]
+async fn a_key_is_forgotten_when_its_time_is_over() {
+    let stage = Stage::new();
+    stage.ledger(with_key(&["a"], "k", 1)).await;
+    stage.advance(60);
+    assert!(matches!(stage.ledger(with_key(&["b"], "k", 2)).await, Accepted::Now(_)));
+    assert!(matches!(stage.ledger(with_key(&["b"], "k", 2)).await, Accepted::Before(_)));
+}
+
+#[actix_rt::test]
+async fn another_account_or_transport_finds_nothing() {
+    let stage = Stage::new();
+    let id = stage.accept(1).await[0].id;
+    let other = vumi_kit::name::Name::parse("techsys").unwrap();
+    assert_eq!(stage.ledger(FindSms { account: super::BOB, transport: opera(), id }).await, None);
+    assert_eq!(stage.ledger(FindSms { account: ALICE, transport: other, id }).await, None);
+    assert!(stage.store.store.ledger.ask(FindSms { account: ALICE, transport: opera(), id }).await.unwrap().is_some());
+}
