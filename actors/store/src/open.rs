@@ -167,6 +167,12 @@ impl OpenStore {
         self.health.clone()
     }
 
+    /// Puts a job into the writer's queue, past the actors.
+    #[cfg(test)]
+    pub(crate) async fn enqueue(&self, job: Job) {
+        assert!(self.jobs.send(job).await.is_ok(), "the writer has ended");
+    }
+
     /// Commits and answers what is queued, then ends the writer. Questions that come later are answered "stopped".
     pub async fn close(self) {
         // A writer that is gone has nothing left to finish.

@@ -103,3 +103,12 @@ impl Memory {
         self.received.truncate(mark.received);
     }
 }
+
+/// Answers a question without the writer, for tests that watch its statements.
+#[cfg(test)]
+pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> Result<M::Answer, Failed> {
+    use std::time::Duration;
+    let (lease, give_up_after) = (Duration::from_secs(120), Duration::from_secs(24 * 3600));
+    let rules = Rules { node: "local".to_owned(), lease, give_up_after, most_per_commit: 1 };
+    ask.write(&mut Tx { conn, now, rules: &rules, memory: &mut Memory::default() })
+}

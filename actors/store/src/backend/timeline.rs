@@ -60,7 +60,7 @@ fn callbacks(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
     let attempts: Vec<(i64, Option<i32>, Option<String>)> = callback_attempts::table
         .inner_join(callback_deliveries::table)
         .filter(callback_deliveries::sms.eq(id))
-        .order((callback_attempts::at, callback_attempts::delivery, callback_attempts::attempt))
+        .order((callback_deliveries::id, callback_attempts::attempt))
         .select((callback_attempts::at, callback_attempts::http_status, callback_attempts::error))
         .load(conn)?;
     let event = |(at, http_status, error): (i64, Option<i32>, Option<String>)| {

@@ -64,8 +64,8 @@ impl Writer {
         let mut memory = Memory::default();
         while let Some(first) = self.jobs.blocking_recv() {
             let batch = self.gather(first);
-            if !batch.is_empty() && self.commit(&mut memory, batch) {
-                self.hand_over(&mut memory);
+            if !batch.is_empty() {
+                self.commit(&mut memory, batch);
             }
         }
         drop(self.lifelines);
@@ -85,7 +85,7 @@ impl Writer {
         batch
     }
 
-    /// One transaction, then the answers. Says whether it was committed.
+    /// One transaction, then what is to be handed over, then the answers. Says whether it was committed.
     fn commit(&mut self, memory: &mut Memory, batch: Vec<Job>) -> bool {
         let before = memory.mark();
         let mut replies = Vec::with_capacity(batch.len());
@@ -98,8 +98,15 @@ impl Writer {
             }
         };
         self.gauge.committed(failed.as_ref());
+        let releases = self.hand_over(memory);
         for reply in replies {
             reply(failed.as_ref());
+        }
+        if !releases.is_empty() {
+            debug!(batches = releases.len(), "the router has no room: released to the ledger");
+            if !self.commit(memory, releases) {
+                warn!("what the router had no room for waits for its lease's end");
+            }
         }
         failed.is_none()
     }
@@ -124,28 +131,17 @@ impl Writer {
         done
     }
 
-    /// Passes on what was committed; what finds no room is released in a transaction of its own.
-    fn hand_over(&mut self, memory: &mut Memory) {
-        let mut releases = Vec::new();
-        for (transport, batch) in by_transport(std::mem::take(&mut memory.submissions)) {
-            match self.handover.try_send(HandOver::Submissions { transport, batch }) {
-                Ok(()) => {}
-                Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) => releases.extend(release(refused)),
-            }
-        }
+    /// Passes on what was committed; answers what gives back what finds no room. A release hands nothing over itself.
+    fn hand_over(&self, memory: &mut Memory) -> Vec<Job> {
+        let submissions = by_transport(std::mem::take(&mut memory.submissions));
+        let submissions = submissions.into_iter().map(|(transport, batch)| HandOver::Submissions { transport, batch });
         let received = std::mem::take(&mut memory.received);
-        if !received.is_empty()
-            && let Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) =
-                self.handover.try_send(HandOver::Received(received))
-        {
-            releases.extend(release(refused));
-        }
-        if !releases.is_empty() {
-            debug!(batches = releases.len(), "the router has no room: released to the ledger");
-            if !self.commit(memory, releases) {
-                warn!("what the router had no room for waits for its lease's end");
-            }
-        }
+        let received = (!received.is_empty()).then_some(HandOver::Received(received));
+        let send = |batch| match self.handover.try_send(batch) {
+            Ok(()) => None,
+            Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) => Some(release(refused)),
+        };
+        submissions.chain(received).filter_map(send).collect()
     }
 }
 
@@ -160,15 +156,15 @@ fn by_transport(submissions: Vec<(Name, Submission)>) -> Vec<(Name, Vec<Submissi
     batches
 }
 
-fn release(refused: HandOver) -> Option<Job> {
+fn release(refused: HandOver) -> Job {
     match refused {
         HandOver::Submissions { transport, batch } => {
             let ids = batch.into_iter().map(|submission| submission.id).collect();
-            Some(Question { ask: ReleaseSms { transport, ids }, reply: oneshot::channel().0 }.into())
+            Question { ask: ReleaseSms { transport, ids }, reply: oneshot::channel().0 }.into()
         }
         HandOver::Received(batch) => {
             let ids = batch.into_iter().map(|received| received.id).collect();
-            Some(Question { ask: ReleaseReceived { ids }, reply: oneshot::channel().0 }.into())
+            Question { ask: ReleaseReceived { ids }, reply: oneshot::channel().0 }.into()
         }
     }
 }

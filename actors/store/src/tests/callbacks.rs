@@ -1,1 +1,158 @@
+//! Callbacks and their deliveries.
 
+use vumi_kit::{
+    callback::{
+        Callback, CallbackName, ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, Delivery,
+        DeliveryAttempt, DeliveryId, DeliveryThen, FindCallback, ListCallbacks, ListParked, RecordDeliveryAttempts,
+        ReplayParked,
+    },
+    ledger::KeepReceived,
+    sms::InboundSms,
+};
+
+use super::{ALICE, BOB, Stage, msisdn, opera};
+
+async fn create(stage: &Stage, account: i64, url: &str) -> Callback {
+    let (name, secret) = (CallbackName::SmsReceived, "whsec_x".to_owned());
+    stage.callbacks(CreateCallback { account, name, url: url.to_owned(), secret }).await
+}
+
+/// An event that the account's callbacks are told of.
+async fn event(stage: &Stage, account: i64) {
+    let sms = InboundSms {
+        from: msisdn("27831234567"),
+        to: msisdn("38080"),
+        message: "x".to_owned(),
+        charset: None,
+        provider_id: None,
+        at: None,
+    };
+    stage.ledger(KeepReceived { account, transport: opera(), inbound: vec![sms] }).await;
+}
+
+async fn claim(stage: &Stage, limit: usize, most_per_callback: usize) -> Vec<Delivery> {
+    stage.callbacks(ClaimDeliveries { limit, most_per_callback, lease_s: 60 }).await
+}
+
+async fn record(stage: &Stage, delivery: DeliveryId, http_status: Option<u16>, then: DeliveryThen) {
+    let error = http_status.is_none().then(|| "connection refused".to_owned());
+    let attempts = vec![DeliveryAttempt { delivery, at: stage.now(), http_status, error, then }];
+    stage.callbacks(RecordDeliveryAttempts { attempts }).await;
+}
+
+#[actix_rt::test]
+async fn callbacks_are_created_listed_found_changed_and_deleted() {
+    let stage = Stage::new();
+    let (first, second) = (create(&stage, ALICE, "http://a/").await, create(&stage, ALICE, "http://b/").await);
+    assert_eq!(stage.callbacks(ListCallbacks { account: ALICE }).await, [first.clone(), second.clone()]);
+    assert_eq!(stage.callbacks(FindCallback { account: ALICE, id: first.id }).await, Some(first.clone()));
+    stage.advance(1);
+    let change = |id, account| ChangeCallback { account, id, name: None, url: Some("http://c/".to_owned()) };
+    let changed = stage.callbacks(change(first.id, ALICE)).await.unwrap();
+    assert_eq!(changed, Callback { url: "http://c/".to_owned(), updated_at: stage.now(), ..first.clone() });
+    assert!(stage.callbacks(DeleteCallback { account: ALICE, id: second.id }).await);
+    assert!(!stage.callbacks(DeleteCallback { account: ALICE, id: second.id }).await);
+    assert_eq!(stage.callbacks(ListCallbacks { account: ALICE }).await, [changed]);
+}
+
+#[actix_rt::test]
+async fn another_accounts_callback_is_not_there() {
+    let stage = Stage::new();
+    let id = create(&stage, ALICE, "http://a/").await.id;
+    assert_eq!(stage.callbacks(FindCallback { account: BOB, id }).await, None);
+    assert_eq!(stage.callbacks(ChangeCallback { account: BOB, id, name: None, url: None }).await, None);
+    assert!(!stage.callbacks(DeleteCallback { account: BOB, id }).await);
+    assert_eq!(stage.callbacks(ListCallbacks { account: BOB }).await, []);
+}
+
+#[actix_rt::test]
+async fn one_callbacks_long_queue_leaves_room_for_the_others() {
+    let stage = Stage::new();
+    let dead = create(&stage, ALICE, "http://dead/").await.id;
+    for _ in 0..10 {
+        event(&stage, ALICE).await;
+    }
+    let alive = create(&stage, BOB, "http://alive/").await.id;
+    event(&stage, BOB).await;
+    let of = |claimed: Vec<Delivery>| claimed.into_iter().map(|delivery| delivery.callback).collect::<Vec<_>>();
+    assert_eq!(of(claim(&stage, 10, 3).await), [dead, dead, dead, alive]);
+    event(&stage, BOB).await;
+    assert_eq!(of(claim(&stage, 10, 3).await), [alive], "the dead one's three are still out");
+    stage.advance(60);
+    assert_eq!(of(claim(&stage, 2, 3).await), [dead, dead], "oldest first, as many as asked for");
+}
+
+#[actix_rt::test]
+async fn a_failed_post_is_due_again_then_and_a_success_never() {
+    let stage = Stage::new();
+    create(&stage, ALICE, "http://a/").await;
+    event(&stage, ALICE).await;
+    let first = claim(&stage, 10, 10).await.remove(0);
+    let at = stage.now().plus(std::time::Duration::from_secs(5));
+    record(&stage, first.id, Some(500), DeliveryThen::Again(at)).await;
+    assert!(claim(&stage, 10, 10).await.is_empty());
+    stage.advance(5);
+    let second = claim(&stage, 10, 10).await.remove(0);
+    assert_eq!((second.id, second.attempts, second.created_at), (first.id, 1, first.created_at));
+    record(&stage, first.id, Some(200), DeliveryThen::Done).await;
+    stage.advance(1000);
+    assert!(claim(&stage, 10, 10).await.is_empty());
+}
+
+#[actix_rt::test]
+async fn a_changed_url_holds_for_what_is_still_to_be_posted() {
+    let stage = Stage::new();
+    let id = create(&stage, ALICE, "http://old/").await.id;
+    event(&stage, ALICE).await;
+    let url = Some("http://new/".to_owned());
+    stage.callbacks(ChangeCallback { account: ALICE, id, name: None, url }).await;
+    assert_eq!(claim(&stage, 10, 10).await[0].url, "http://new/");
+}
+
+#[actix_rt::test]
+async fn a_deleted_callback_takes_along_what_was_to_be_posted() {
+    let stage = Stage::new();
+    let id = create(&stage, ALICE, "http://a/").await.id;
+    event(&stage, ALICE).await;
+    event(&stage, ALICE).await;
+    let out = claim(&stage, 1, 10).await.remove(0);
+    stage.callbacks(DeleteCallback { account: ALICE, id }).await;
+    assert!(claim(&stage, 10, 10).await.is_empty());
+    // An attempt that was under way meanwhile does no harm.
+    record(&stage, out.id, Some(200), DeliveryThen::Done).await;
+}
+
+#[actix_rt::test]
+async fn what_was_given_up_is_parked_seen_and_replayed() {
+    let stage = Stage::new();
+    create(&stage, ALICE, "http://a/").await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        event(&stage, ALICE).await;
+        let id = claim(&stage, 1, 10).await.remove(0).id;
+        record(&stage, id, None, DeliveryThen::Parked).await;
+        stage.advance(1);
+        ids.push(id);
+    }
+    assert!(claim(&stage, 10, 10).await.is_empty());
+    let parked = stage.callbacks(ListParked { limit: 2 }).await;
+    assert_eq!(parked.iter().map(|one| one.id).collect::<Vec<_>>(), [ids[2], ids[1]], "newest first");
+    assert_eq!((parked[0].error.as_str(), parked[0].attempts), ("connection refused", 1));
+    assert_eq!(parked[0].url, "http://a/");
+
+    assert_eq!(stage.callbacks(ReplayParked { ids: Some(vec![ids[1], 999]) }).await, 1);
+    assert_eq!(claim(&stage, 10, 10).await[0].id, ids[1]);
+    assert_eq!(stage.callbacks(ReplayParked { ids: None }).await, 2);
+    assert_eq!(claim(&stage, 10, 10).await.len(), 2);
+    assert_eq!(stage.callbacks(ListParked { limit: 10 }).await, []);
+}
+
+#[actix_rt::test]
+async fn what_a_dead_process_was_posting_is_due_when_its_successor_starts() {
+    let stage = Stage::new();
+    create(&stage, ALICE, "http://a/").await;
+    event(&stage, ALICE).await;
+    let id = claim(&stage, 10, 10).await[0].id;
+    let stage = stage.restarted().await;
+    assert_eq!(claim(&stage, 10, 10).await[0].id, id);
+}

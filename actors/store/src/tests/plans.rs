@@ -1,1 +1,176 @@
+//! What is asked all day finds its rows by an index, however long the tables have grown.
 
+use std::sync::{Arc, Mutex};
+
+use diesel::{Connection, QueryableByName, RunQueryDsl, connection::InstrumentationEvent, sql_types};
+use tempfile::TempDir;
+use vumi_kit::{
+    account::FindAccount,
+    callback::ClaimDeliveries,
+    ledger::{
+        AcceptSms, ClaimReceived, ClaimSms, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts, OpenOutbox, Outcome,
+        RecordOutcomes, RecordReceipts, ReleaseSms, SettleReceived, SmsTimeline, Then, Which,
+    },
+    session::{CloseSession, CountAnswers, FindAnswers, FindSession},
+    sms::{InboundSms, Receipt, TransportStatus},
+};
+
+use super::{ALICE, START, msisdn, opera, settings, sms};
+use crate::{
+    job::{ReleaseReceived, Sweep},
+    migrate,
+    sqlite::{
+        self, Conn,
+        backend::{Read, write_alone},
+    },
+};
+
+/// A connection, and the statements that went over it.
+struct Watched {
+    _folder: TempDir,
+    conn: Conn,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = sql_types::Text)]
+    detail: String,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(&folder);
+        migrate(&settings).unwrap();
+        let mut conn = sqlite::connect(settings.path().unwrap(), settings.synchronous).unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let into = seen.clone();
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                into.lock().unwrap().push(query.to_string());
+            }
+        });
+        Self { _folder: folder, conn, seen }
+    }
+
+    /// How the database goes about the statements since the last time.
+    fn plans(&mut self) -> Vec<(String, String)> {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        assert!(!seen.is_empty());
+        let mut plans = Vec::new();
+        for statement in seen {
+            let statement = statement.split(" -- binds").next().unwrap().to_owned();
+            let steps: Vec<Step> =
+                diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(&mut self.conn).unwrap();
+            plans.extend(steps.into_iter().map(|step| (statement.clone(), step.detail)));
+        }
+        self.seen.lock().unwrap().clear();
+        plans
+    }
+
+    /// Nothing is read from end to end, and nothing is sorted that an index holds in order.
+    fn all_by_index(&mut self) -> String {
+        let plans = self.plans();
+        for (statement, step) in &plans {
+            let is_long = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
+            assert!(!is_long && !step.contains("TEMP B-TREE"), "{step}: {statement}");
+        }
+        plans.into_iter().map(|(_, step)| step).collect::<Vec<_>>().join("\n")
+    }
+}
+
+macro_rules! read {
+    ($watched:ident, $ask:expr) => {{
+        $ask.read(&mut $watched.conn, START).unwrap();
+        $watched.all_by_index()
+    }};
+}
+
+macro_rules! write {
+    ($watched:ident, $ask:expr) => {{
+        write_alone($ask, &mut $watched.conn, START).unwrap();
+        $watched.all_by_index()
+    }};
+}
+
+#[test]
+fn the_status_of_sms_is_read_by_index() {
+    let (mut watched, account, transport) = (Watched::new(), ALICE, opera());
+    let one = read!(watched, FindSms { account, transport: transport.clone(), id: 1 });
+    assert!(one.contains("USING INTEGER PRIMARY KEY"), "{one}");
+    let list = |which| ListSms { account, transport: opera(), which, start: 0, limit: 100 };
+    let some = read!(watched, list(Which::Ids(vec![3, 4])));
+    assert!(some.contains("USING INTEGER PRIMARY KEY"), "{some}");
+    let since = read!(watched, list(Which::Since(START)));
+    assert!(since.contains("sms_changed (account=? AND transport=? AND updated_at>?)"), "{since}");
+    write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
+    read!(watched, SmsTimeline { account, transport, id: 1 });
+}
+
+#[test]
+fn the_outbox_works_by_index() {
+    let (mut watched, transport) = (Watched::new(), opera());
+    write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
+    write!(watched, OpenOutbox { transport: transport.clone(), room: 1 });
+    let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10 });
+    assert!(claim.contains("sms_due (transport=? AND next_attempt_at<?)"), "{claim}");
+    let then = Then::Done { status: TransportStatus::QUEUED, provider_id: Some("abc".to_owned()) };
+    let outcomes = vec![Outcome { id: 1, at: START, said: String::new(), then }];
+    let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes });
+    assert!(recorded.contains("receipts_unmatched (transport=? AND provider_id=?)"), "{recorded}");
+    write_alone(ReleaseSms { transport, ids: vec![1] }, &mut watched.conn, START).unwrap();
+    write!(watched, Sweep);
+}
+
+#[test]
+fn receipts_are_matched_by_index() {
+    let (mut watched, transport) = (Watched::new(), opera());
+    write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
+    let by = |provider_id: Option<&str>, sms, to: Option<&str>| Receipt {
+        provider_id: provider_id.map(str::to_owned),
+        sms,
+        to: to.map(msisdn),
+        status: TransportStatus::DELIVERED,
+        at: None,
+        fields: Vec::new(),
+    };
+    let receipts = vec![by(Some("abc"), None, None), by(Some("abc"), None, Some("27831234567"))];
+    let known = write!(watched, RecordReceipts { account: ALICE, transport: transport.clone(), receipts });
+    assert!(known.contains("sms_provider_id (transport=? AND provider_id=?)"), "{known}");
+    let receipts = vec![by(Some("abc"), Some(1), None), by(None, None, None)];
+    let named = write!(watched, RecordReceipts { account: ALICE, transport, receipts });
+    assert!(named.contains("receipts_sms (sms=?)"), "{named}");
+}
+
+#[test]
+fn received_sms_and_callbacks_are_found_by_index() {
+    let (mut watched, transport) = (Watched::new(), opera());
+    let inbound = vec![InboundSms {
+        from: msisdn("27831234567"),
+        to: msisdn("38080"),
+        message: String::new(),
+        charset: None,
+        provider_id: Some("mo".to_owned()),
+        at: None,
+    }];
+    let kept = write!(watched, KeepReceived { account: ALICE, transport, inbound });
+    assert!(kept.contains("received_sms_provider_id"), "{kept}");
+    write!(watched, ClaimReceived { limit: 10 });
+    write!(watched, ReleaseReceived { ids: vec![1] });
+    write!(watched, SettleReceived { message_id: "x".to_owned(), outcome: String::new(), reply: None });
+    write!(watched, ClaimDeliveries { limit: 10, most_per_callback: 2, lease_s: 60 });
+}
+
+#[test]
+fn sessions_answers_and_accounts_are_found_by_index() {
+    let (mut watched, campaign, person) = (Watched::new(), opera(), "p".to_owned());
+    write!(watched, FindSession { owner: campaign.clone(), person: person.clone() });
+    write!(watched, CloseSession { owner: campaign.clone(), person: person.clone(), answers: Vec::new() });
+    read!(watched, FindAnswers { campaign: campaign.clone(), person });
+    read!(watched, FindAccount { username: "alice".to_owned() });
+    // Sorting is of the few different answers to one question.
+    CountAnswers { campaign, question: "q".to_owned() }.read(&mut watched.conn, START).unwrap();
+    assert!(watched.plans().iter().any(|(_, step)| step.contains("campaign=? AND question=?")));
+    ListUnmatchedReceipts { limit: 10 }.read(&mut watched.conn, START).unwrap();
+}

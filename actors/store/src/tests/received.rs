@@ -1,1 +1,139 @@
+//! SMS from people.
 
+use vumi_kit::{
+    callback::{CallbackName, ClaimDeliveries, CreateCallback},
+    ledger::{ClaimReceived, HandOver, KeepReceived, SettleReceived},
+    sms::{InboundSms, Received},
+};
+
+use super::{ALICE, BOB, Stage, msisdn, opera};
+
+fn inbound(provider_id: Option<&str>) -> InboundSms {
+    InboundSms {
+        from: msisdn("27831234567"),
+        to: msisdn("38080"),
+        message: "JOIN the & quiz".to_owned(),
+        charset: Some("UTF-8".to_owned()),
+        provider_id: provider_id.map(str::to_owned),
+        at: None,
+    }
+}
+
+async fn keep_for(stage: &Stage, account: i64, inbound: InboundSms) -> Received {
+    stage.ledger(KeepReceived { account, transport: opera(), inbound: vec![inbound] }).await.remove(0)
+}
+
+async fn keep(stage: &Stage, provider_id: Option<&str>) -> Received {
+    keep_for(stage, ALICE, inbound(provider_id)).await
+}
+
+fn settle(received: &Received, reply: Option<&str>) -> SettleReceived {
+    let (message_id, reply) = (received.message_id.clone(), reply.map(str::to_owned));
+    SettleReceived { message_id, outcome: "quiz".to_owned(), reply }
+}
+
+#[actix_rt::test]
+async fn a_received_sms_is_handed_over_once_it_is_kept() {
+    let mut stage = Stage::new();
+    let kept = keep(&stage, Some("mo-1")).await;
+    let Some(HandOver::Received(batch)) = stage.handed() else { panic!("nothing") };
+    assert_eq!(batch, std::slice::from_ref(&kept));
+    assert_eq!((kept.sms, kept.repeated), (inbound(Some("mo-1")), false));
+}
+
+#[actix_rt::test]
+async fn a_repeated_one_is_neither_kept_nor_routed_again() {
+    let mut stage = Stage::new();
+    let first = keep(&stage, Some("mo-1")).await;
+    stage.handed();
+    stage.advance(5);
+    let again = keep(&stage, Some("mo-1")).await;
+    assert_eq!(again, Received { repeated: true, ..first });
+    assert!(stage.handed().is_none());
+    assert!(!keep_for(&stage, BOB, inbound(Some("mo-1"))).await.repeated, "another account's");
+}
+
+#[actix_rt::test]
+async fn without_a_providers_id_each_one_is_new() {
+    let stage = Stage::new();
+    let (first, second) = (keep(&stage, None).await, keep(&stage, None).await);
+    assert_ne!(first.message_id, second.message_id);
+    assert!(!second.repeated);
+}
+
+#[actix_rt::test]
+async fn what_nobody_settled_is_claimed_again_when_its_lease_ends() {
+    let stage = Stage::new();
+    let kept = keep(&stage, None).await;
+    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, []);
+    stage.advance(120);
+    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, [kept]);
+    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, []);
+}
+
+#[actix_rt::test]
+async fn what_a_dead_process_was_routing_is_due_when_its_successor_starts() {
+    let stage = Stage::new();
+    let kept = keep(&stage, None).await;
+    let stage = stage.restarted().await;
+    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, [kept]);
+}
+
+#[actix_rt::test]
+async fn what_the_router_has_no_room_for_is_due_at_once() {
+    let stage = Stage::new();
+    let mut kept = Vec::new();
+    for _ in 0..5 {
+        kept.push(keep(&stage, None).await);
+    }
+    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, kept[4..]);
+}
+
+#[actix_rt::test]
+async fn it_is_settled_once_and_its_answer_is_kept_and_handed_over() {
+    let mut stage = Stage::new();
+    stage.open_outbox(10).await;
+    let kept = keep(&stage, None).await;
+    stage.handed();
+    let settled = stage.ledger(settle(&kept, Some("Welcome!"))).await.unwrap();
+    let reply = settled.reply.unwrap();
+    assert_eq!((settled.received, reply.account, &reply.transport), (kept.id, ALICE, &opera()));
+    assert_eq!((&reply.from, &reply.to, reply.message.as_str()), (&kept.sms.to, &kept.sms.from, "Welcome!"));
+    assert_eq!(stage.handed_ids(), [reply.id]);
+
+    assert_eq!(stage.ledger(settle(&kept, Some("Welcome!"))).await, None, "nothing is sent twice");
+    assert!(stage.handed().is_none());
+    stage.advance(1000);
+    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, []);
+}
+
+#[actix_rt::test]
+async fn it_may_be_settled_without_an_answer() {
+    let stage = Stage::new();
+    let kept = keep(&stage, None).await;
+    assert_eq!(stage.ledger(settle(&kept, None)).await.unwrap().reply, None);
+    assert!(stage.claim(10).await.is_empty());
+    let unknown = SettleReceived { message_id: "unknown".to_owned(), outcome: String::new(), reply: None };
+    assert_eq!(stage.ledger(unknown).await, None);
+}
+
+#[actix_rt::test]
+async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
+    let stage = Stage::new();
+    for (account, url) in [(ALICE, "http://a/"), (ALICE, "http://b/"), (BOB, "http://c/")] {
+        let (name, url, secret) = (CallbackName::SmsReceived, url.to_owned(), "s".to_owned());
+        stage.callbacks(CreateCallback { account, name, url, secret }).await;
+    }
+    let kept = keep(&stage, Some("mo-1")).await;
+    keep(&stage, Some("mo-1")).await;
+    let told = stage.callbacks(ClaimDeliveries { limit: 10, most_per_callback: 10, lease_s: 60 }).await;
+    assert_eq!(told.iter().map(|delivery| delivery.url.as_str()).collect::<Vec<_>>(), ["http://a/", "http://b/"]);
+    let expected = format!(
+        "id={}&to_msisdn=38080&from_msisdn=27831234567&message=JOIN+the+%26+quiz&charset=UTF-8&transport_name=opera\
+         &transport_msg_id=mo-1&received_at=2027-01-15+08%3A00%3A00&created_at=2027-01-15+08%3A00%3A00\
+         &updated_at=2027-01-15+08%3A00%3A00",
+        kept.id
+    );
+    assert_eq!(told[0].body, expected);
+    assert_eq!(told[0].name, CallbackName::SmsReceived);
+}

@@ -1,1 +1,112 @@
+//! USSD sessions and answers.
 
+use std::time::Duration;
+
+use vumi_kit::{
+    name::Name,
+    session::{Answer, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord},
+};
+
+use super::Stage;
+
+fn quiz() -> Name {
+    Name::parse("quiz").unwrap()
+}
+
+fn session(stage: &Stage, person: &str) -> SessionRecord {
+    SessionRecord {
+        owner: quiz(),
+        person: person.to_owned(),
+        address: "*120#".to_owned(),
+        last_message_id: "m1".to_owned(),
+        state: "{\"at\":1}".to_owned(),
+        expires_at: stage.now().plus(Duration::from_secs(60)),
+    }
+}
+
+async fn save(stage: &Stage, session: SessionRecord) {
+    stage.sessions(SaveSession { session, answers: Vec::new() }).await;
+}
+
+async fn find(stage: &Stage, person: &str) -> Option<SessionRecord> {
+    stage.sessions(FindSession { owner: quiz(), person: person.to_owned() }).await
+}
+
+fn answer(person: &str, answer: &str) -> Answer {
+    let (person, question) = (person.to_owned(), "colour".to_owned());
+    Answer { campaign: quiz(), person, question, answer: answer.to_owned() }
+}
+
+async fn says(stage: &Stage, person: &str, said: &str) {
+    let close = CloseSession { owner: quiz(), person: person.to_owned(), answers: vec![answer(person, said)] };
+    stage.sessions(close).await;
+}
+
+async fn counts(stage: &Stage) -> Vec<(String, u64)> {
+    stage.sessions(CountAnswers { campaign: quiz(), question: "colour".to_owned() }).await
+}
+
+#[actix_rt::test]
+async fn a_session_is_found_as_it_was_saved_last_until_it_is_closed() {
+    let stage = Stage::new();
+    assert_eq!(find(&stage, "p").await, None);
+    save(&stage, session(&stage, "p")).await;
+    let changed = SessionRecord { state: "2".to_owned(), last_message_id: "m2".to_owned(), ..session(&stage, "p") };
+    save(&stage, changed.clone()).await;
+    assert_eq!(find(&stage, "p").await, Some(changed));
+    stage.sessions(CloseSession { owner: quiz(), person: "p".to_owned(), answers: Vec::new() }).await;
+    assert_eq!(find(&stage, "p").await, None);
+}
+
+#[actix_rt::test]
+async fn each_owner_has_its_own_session_of_a_person() {
+    let stage = Stage::new();
+    save(&stage, session(&stage, "p")).await;
+    let owner = Name::parse("echo").unwrap();
+    assert_eq!(stage.sessions(FindSession { owner, person: "p".to_owned() }).await, None);
+}
+
+#[actix_rt::test]
+async fn after_its_last_moment_a_session_is_forgotten() {
+    let stage = Stage::new();
+    save(&stage, session(&stage, "p")).await;
+    stage.advance(60);
+    assert!(find(&stage, "p").await.is_some());
+    stage.advance(1);
+    assert_eq!(find(&stage, "p").await, None);
+    assert_eq!(stage.sessions(OpenSessions { owner: quiz() }).await, []);
+}
+
+#[actix_rt::test]
+async fn a_connector_reads_its_open_sessions_after_a_restart() {
+    let stage = Stage::new();
+    for person in ["b", "a"] {
+        save(&stage, session(&stage, person)).await;
+    }
+    let stage = stage.restarted().await;
+    let open = stage.sessions(OpenSessions { owner: quiz() }).await;
+    assert_eq!(open, [session(&stage, "a"), session(&stage, "b")]);
+}
+
+#[actix_rt::test]
+async fn a_later_answer_replaces_the_earlier_and_the_counts_follow() {
+    let stage = Stage::new();
+    for (person, said) in [("p1", "red"), ("p2", "blue"), ("p3", "red"), ("p3", "red")] {
+        says(&stage, person, said).await;
+    }
+    assert_eq!(counts(&stage).await, [("red".to_owned(), 2), ("blue".to_owned(), 1)]);
+    says(&stage, "p1", "blue").await;
+    says(&stage, "p3", "blue").await;
+    assert_eq!(counts(&stage).await, [("blue".to_owned(), 3)]);
+    let asked = FindAnswers { campaign: quiz(), person: "p1".to_owned() };
+    assert_eq!(stage.sessions(asked).await, [("colour".to_owned(), "blue".to_owned())]);
+}
+
+#[actix_rt::test]
+async fn answers_are_kept_with_the_session_they_came_in() {
+    let stage = Stage::new();
+    let answers = vec![answer("p", "red")];
+    stage.sessions(SaveSession { session: session(&stage, "p"), answers }).await;
+    assert!(find(&stage, "p").await.is_some());
+    assert_eq!(counts(&stage).await, [("red".to_owned(), 1)]);
+}

@@ -1,1 +1,206 @@
+//! The writer: who fails alone, who fails together, who waits, who is told.
 
+use std::{rc::Rc, time::Duration};
+
+use diesel::connection::SimpleConnection;
+use tokio::sync::{mpsc, oneshot};
+use vumi_kit::{
+    account::CreateAccount,
+    health::{AskHealth, State},
+    ledger::{AcceptSms, CountWaiting, HandOver, IdempotencyKey},
+    name::Name,
+    session::{FindSession, OpenSessions, SaveSession, SessionRecord},
+    sms::TransportStatus,
+    store::{Asking, Question, StoreError},
+};
+
+use super::{ALICE, Stage, opera, settings, sms};
+use crate::{
+    job::{Job, Panic, Sweep},
+    sqlite,
+};
+
+fn another_program(stage: &Stage) -> sqlite::Conn {
+    let settings = settings(&stage.folder);
+    sqlite::connect(settings.path().unwrap(), settings.synchronous).unwrap()
+}
+
+async fn sweep(stage: &Stage) -> bool {
+    let (reply, answer) = oneshot::channel();
+    stage.store.enqueue(Question { ask: Sweep, reply }.into()).await;
+    answer.await.unwrap().unwrap()
+}
+
+#[actix_rt::test]
+async fn a_job_that_fails_leaves_nothing_behind_and_harms_no_other() {
+    let mut stage = Stage::new();
+    stage.open_outbox(2).await;
+    another_program(&stage)
+        .batch_execute("CREATE UNIQUE INDEX once ON sms (message) WHERE message LIKE 'message%'")
+        .unwrap();
+    let ask = |texts: &[&str]| AcceptSms { batch: texts.iter().map(|text| sms(text)).collect(), idempotency: None };
+    let ledger = stage.store.store.ledger.clone();
+    let (first, refused, last) = tokio::join!(
+        ledger.ask(ask(&["good"])),
+        ledger.ask(ask(&["message 0", "message 0"])),
+        ledger.ask(ask(&["good"]))
+    );
+    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    assert!(first.is_ok() && last.is_ok());
+    let mut handed = Vec::new();
+    while let Some(HandOver::Submissions { batch, .. }) = stage.handed() {
+        handed.extend(batch.into_iter().map(|submission| submission.message));
+    }
+    assert_eq!(handed, ["good", "good"], "the room that the failed one took was given back");
+    assert_eq!(stage.ledger(CountWaiting).await, [(opera(), 2)]);
+}
+
+#[actix_rt::test]
+async fn when_the_database_refuses_all_are_told_and_health_says_so_until_it_works_again() {
+    let mut stage = Stage::new();
+    stage.open_outbox(1).await;
+    let mut other = another_program(&stage);
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON sms BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
+    other.batch_execute(refuse).unwrap();
+    let ask = || AcceptSms { batch: vec![sms("a"), sms("b")], idempotency: None };
+    let refused = stage.store.store.ledger.ask(ask()).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Database(why) if why.contains("on fire")), "{refused}");
+    let health = stage.store.health().send(AskHealth).await.unwrap();
+    assert_eq!(health.state, State::Degraded);
+    assert!(health.detail.contains("on fire"), "{}", health.detail);
+
+    other.batch_execute("DROP TRIGGER refuse").unwrap();
+    let kept = stage.accept(1).await;
+    assert_eq!(stage.handed_ids(), [kept[0].id], "the room is there still");
+    assert_eq!(stage.store.health().send(AskHealth).await.unwrap().state, State::Up);
+}
+
+#[actix_rt::test]
+async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
+    let stage = Stage::new();
+    let create = || CreateAccount { username: "a".to_owned(), password_hash: String::new(), sandbox: false };
+    let accounts = &stage.store.store.accounts;
+    let (first, second) = tokio::join!(accounts.ask(create()), accounts.ask(create()));
+    assert!(first.is_ok());
+    assert!(matches!(second, Err(StoreError::Exists(_))));
+}
+
+#[actix_rt::test]
+async fn while_another_program_writes_the_store_waits_and_then_goes_on() {
+    let stage = Stage::new();
+    let mut other = another_program(&stage);
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let waiting = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None });
+    let release = async move { other.batch_execute("COMMIT").unwrap() };
+    let (kept, ()) = tokio::join!(waiting, release);
+    kept.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
+    let stage = Stage::new();
+    let ended = stage.store.ended();
+    let (reply, answer) = oneshot::channel();
+    stage.store.enqueue(Job::Panic(Question { ask: Panic, reply })).await;
+    assert!(answer.await.is_err(), "nobody answers");
+    ended.wait().await;
+    stage.store.ended().wait().await;
+    let refused = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await;
+    assert!(matches!(refused, Err(StoreError::Stopped)), "{refused:?}");
+    let health = stage.store.health().send(AskHealth).await.unwrap();
+    assert_eq!(health.state, State::Failed);
+    stage.store.close().await;
+}
+
+#[actix_rt::test]
+async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
+    let stage = Stage::new();
+    let mut answers = Vec::new();
+    for n in 0..200 {
+        let (reply, answer) = oneshot::channel();
+        let ask = AcceptSms { batch: vec![sms(&format!("message {n}"))], idempotency: None };
+        stage.store.enqueue(Question { ask, reply }.into()).await;
+        answers.push(answer);
+    }
+    let Stage { folder, clock, store, .. } = stage;
+    store.close().await;
+    for answer in answers {
+        answer.await.unwrap().unwrap();
+    }
+    let stage = Stage::at(folder, clock, |_| {});
+    assert_eq!(stage.ledger(CountWaiting).await, [(opera(), 200)]);
+}
+
+#[actix_rt::test]
+async fn a_full_queue_refuses_who_can_say_no_and_holds_who_cannot() {
+    let stage = Stage::with(|settings| (settings.queue, settings.mailbox) = (1, 1));
+    let mut other = another_program(&stage);
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+
+    // A clone of an address may always put one message in; so all who can say no share one.
+    let (impatient, patient) = (Rc::new(stage.store.store.ledger.clone()), Rc::new(stage.store.store.ledger.clone()));
+    let ask = |n: usize| AcceptSms { batch: vec![sms(&format!("message {n}"))], idempotency: None };
+    let held: Vec<_> = (0..10).map(|n| (patient.clone(), ask(n))).collect();
+    let held: Vec<_> = held
+        .into_iter()
+        .map(|(ledger, ask)| actix_rt::spawn(async move { ledger.as_ref().ask_patiently(ask).await }))
+        .collect();
+    let asked: Vec<_> = (10..20).map(|n| (impatient.clone(), ask(n))).collect();
+    let (told, mut refused) = mpsc::channel(10);
+    for (ledger, ask) in asked {
+        let told = told.clone();
+        actix_rt::spawn(async move {
+            if let Err(StoreError::Busy) = ledger.as_ref().ask(ask).await {
+                told.send(()).await.unwrap();
+            }
+        });
+    }
+    let busy = tokio::time::timeout(Duration::from_secs(20), refused.recv()).await;
+    assert_eq!(busy.expect("nobody was refused"), Some(()));
+    other.batch_execute("COMMIT").unwrap();
+    for waited in held {
+        waited.await.unwrap().unwrap();
+    }
+}
+
+#[actix_rt::test]
+async fn what_has_expired_is_swept_piece_by_piece() {
+    let stage = Stage::new();
+    let owner = Name::parse("quiz").unwrap();
+    for n in 0..5 {
+        let session = SessionRecord {
+            owner: owner.clone(),
+            person: n.to_string(),
+            address: String::new(),
+            last_message_id: String::new(),
+            state: String::new(),
+            expires_at: if n < 3 { stage.now() } else { stage.now().plus(Duration::from_secs(600)) },
+        };
+        stage.sessions(SaveSession { session, answers: Vec::new() }).await;
+    }
+    let key = IdempotencyKey { key: "k".to_owned(), request_digest: vec![1], keep_s: 1 };
+    stage.ledger(AcceptSms { batch: vec![sms("x")], idempotency: Some(key) }).await;
+    stage.advance(2);
+    assert!(!sweep(&stage).await, "little was left to sweep");
+    let rows = |table: &str| {
+        let mut conn = another_program(&stage);
+        let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("SELECT count(*) FROM {table}"));
+        diesel::RunQueryDsl::get_result::<i64>(query, &mut conn).unwrap()
+    };
+    assert_eq!(rows("sessions"), 2);
+    assert_eq!(rows("idempotency_keys"), 0);
+    assert_eq!(stage.sessions(OpenSessions { owner: owner.clone() }).await.len(), 2);
+    assert!(stage.sessions(FindSession { owner, person: "4".to_owned() }).await.is_some());
+}
+
+#[actix_rt::test]
+async fn sms_of_a_transport_that_is_gone_expire_all_the_same() {
+    let stage = Stage::new();
+    let id = stage.accept(1).await[0].id;
+    sweep(&stage).await;
+    assert_eq!(stage.find(id).await.status, TransportStatus::PENDING);
+    stage.advance(24 * 3600);
+    sweep(&stage).await;
+    let expired = stage.find(id).await;
+    assert_eq!((expired.account, expired.status), (ALICE, TransportStatus::EXPIRED));
+}
