@@ -1,2 +1,7 @@
-//! The supervisor binary.
-fn main() {}
+//! The supervisor binary: arguments, settings, supervisor, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vumi::cli::main()
+}

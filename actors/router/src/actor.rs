@@ -63,15 +63,15 @@ impl Router {
         handed_over: mpsc::Receiver<HandOver>,
     ) -> (actix::Addr<Self>, Ended) {
         let (lifeline, ended) = lifeline();
-        let router = Self {
-            settings,
-            table,
-            rooms: HashMap::new(),
-            store,
-            handed_over: Some(handed_over),
-            _lifeline: lifeline,
-        };
-        (Actor::start(router), ended)
+        let router =
+            Self { settings, table, rooms: HashMap::new(), store, handed_over: Some(handed_over), _lifeline: lifeline };
+        (
+            Self::create(|ctx| {
+                ctx.set_mailbox_capacity(router.settings.mailbox);
+                router
+            }),
+            ended,
+        )
     }
 
     /// The router as other rooms know it.
@@ -89,7 +89,7 @@ impl Router {
     }
 
     /// Hands claimed SMS to their transport; what it can't take now goes back to the ledger.
-    fn submit(&self, transport: Name, batch: Vec<Submission>, ctx: &mut Context<Self>) {
+    fn submit(&self, transport: Name, batch: Vec<Submission>) {
         let refused = match self.rooms.get(&transport).and_then(|faces| faces.submit.as_ref()) {
             None => batch,
             Some(room) => match room.try_send(Submit(batch)) {
@@ -100,16 +100,16 @@ impl Router {
         debug!(%transport, count = refused.len(), "the transport has no room: its SMS wait in the ledger");
         let ids: Vec<SmsId> = refused.into_iter().map(|sms| sms.id).collect();
         let store = self.store.clone();
-        ctx.spawn(actix::fut::wrap_future(async move {
+        actix::spawn(async move {
             // If even this fails, the lease brings them back.
             if let Err(error) = store.ledger.ask_patiently(ReleaseSms { transport, ids }).await {
                 warn!(%error, "SMS could not be released: they are due again when their lease ends");
             }
-        }));
+        });
     }
 
     /// Routes a received SMS; where nobody can take it now, it stays unsettled and is tried again.
-    fn route_received(&self, received: Received, ctx: &mut Context<Self>) {
+    fn route_received(&self, received: Received) {
         let (to, from) = (received.sms.to.as_str(), received.sms.from.as_str());
         let Some(campaign) = self.table.sms(to, &received.sms.message) else {
             let settle = SettleReceived {
@@ -118,11 +118,11 @@ impl Router {
                 reply: None,
             };
             let store = self.store.clone();
-            ctx.spawn(actix::fut::wrap_future(async move {
+            actix::spawn(async move {
                 if let Err(error) = store.ledger.ask_patiently(settle).await {
                     warn!(%error, "a received SMS without a route could not be settled: it will be tried again");
                 }
-            }));
+            });
             return;
         };
         let mut message =
@@ -163,13 +163,12 @@ impl Router {
     fn claim_received(&self, ctx: &mut Context<Self>) {
         let store = self.store.clone();
         let claim = async move { store.ledger.ask(ClaimReceived { limit: RECEIVED_AT_ONCE }).await };
-        ctx.spawn(actix::fut::ActorFutureExt::map(
-            actix::fut::wrap_future(claim),
-            |claimed, router: &mut Self, ctx| match claimed {
-                Ok(received) => received.into_iter().for_each(|sms| router.route_received(sms, ctx)),
+        ctx.spawn(actix::fut::ActorFutureExt::map(actix::fut::wrap_future(claim), |claimed, router: &mut Self, _| {
+            match claimed {
+                Ok(received) => received.into_iter().for_each(|sms| router.route_received(sms)),
                 Err(error) => debug!(%error, "received SMS could not be claimed now"),
-            },
-        ));
+            }
+        }));
     }
 }
 
@@ -177,7 +176,6 @@ impl Actor for Router {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(self.settings.mailbox);
         if let Some(mut handed_over) = self.handed_over.take() {
             ctx.add_stream(stream::poll_fn(move |cx| handed_over.poll_recv(cx)));
         }
@@ -187,10 +185,10 @@ impl Actor for Router {
 }
 
 impl StreamHandler<HandOver> for Router {
-    fn handle(&mut self, handed: HandOver, ctx: &mut Self::Context) {
+    fn handle(&mut self, handed: HandOver, _: &mut Self::Context) {
         match handed {
-            HandOver::Submissions { transport, batch } => self.submit(transport, batch, ctx),
-            HandOver::Received(received) => received.into_iter().for_each(|sms| self.route_received(sms, ctx)),
+            HandOver::Submissions { transport, batch } => self.submit(transport, batch),
+            HandOver::Received(received) => received.into_iter().for_each(|sms| self.route_received(sms)),
         }
     }
 

@@ -1,0 +1,101 @@
+//! SMS from the API through the ledger to the sandbox's Clickatell and its answer back into the ledger.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    http::{Connection, form_request},
+    site::{Site, free_port},
+};
+
+const SMS: usize = 60_000;
+const CONNECTIONS: usize = 64;
+
+pub(crate) fn run() {
+    let (http, carriers, truteq) = (free_port(), free_port(), free_port());
+    let router_site = Site::new(&settings(http, carriers));
+    let carrier_site = Site::new(&format!(
+        "[sandbox]\nhttp_bind = \"127.0.0.1:{carriers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell]\nreceipts = \"none\"\n"
+    ));
+    router_site.add_account();
+    let carrier = carrier_site.start(&["sandbox"]);
+    let router = router_site.start(&["run"]);
+    let begun = Instant::now();
+    let last = send_all(SocketAddr::from(([127, 0, 0, 1], http)));
+    let accepted = begun.elapsed();
+    wait_until_recorded(http, carriers, last);
+    let elapsed = begun.elapsed();
+    println!("\nSMS/s from the API through the ledger to the sandbox's carrier and back into the ledger");
+    println!(
+        "{SMS} SMS over {CONNECTIONS} connections: {:.0}/s (all accepted after {accepted:.1?}, all recorded after {elapsed:.1?}; \
+         router {:.1} CPU s, carrier {:.1} CPU s, router {:.0} MB resident)",
+        f64::from(u32::try_from(SMS).unwrap()) / elapsed.as_secs_f64(),
+        router.cpu_seconds(),
+        carrier.cpu_seconds(),
+        router.resident_mb(),
+    );
+}
+
+fn settings(http: u16, carriers: u16) -> String {
+    crate::accept::settings(http).replace("http://127.0.0.1:9/", &format!("http://127.0.0.1:{carriers}/"))
+}
+
+/// Sends them all and answers the highest number given.
+fn send_all(address: SocketAddr) -> i64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let body = "to_msisdn=27123456789&from_msisdn=27123456780&message=hello+world%2C+this+is+a+text+of+a+usual+length";
+    let request = form_request("/api/v1/sms/clickatell/send.json", body);
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let tasks: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let request = request.clone();
+                tokio::task::spawn_local(async move {
+                    let mut connection = Connection::open(address).await;
+                    let mut last = 0;
+                    for _ in 0..SMS / CONNECTIONS {
+                        assert_eq!(connection.call(&request).await, 200);
+                        last = id_in(&connection.buffer);
+                    }
+                    last
+                })
+            })
+            .collect();
+        let mut last = 0;
+        for task in tasks {
+            last = last.max(task.await.unwrap());
+        }
+        last
+    })
+}
+
+fn id_in(answer: &[u8]) -> i64 {
+    let start = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    serde_json::from_slice::<Value>(&answer[start..]).unwrap()[0]["id"].as_i64().unwrap()
+}
+
+fn wait_until_recorded(http: u16, carriers: u16, last: i64) {
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let all = u64::try_from(SMS / CONNECTIONS * CONNECTIONS).unwrap();
+    loop {
+        let seen: Value =
+            client.get(format!("http://127.0.0.1:{carriers}/seen/clickatell")).send().unwrap().json().unwrap();
+        if seen["submissions"].as_u64().unwrap() >= all && recorded(&client, http, last) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not all arrived: {seen}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// Whether the last hundred are no longer pending: outcomes are recorded in batches, so these come last.
+fn recorded(client: &reqwest::blocking::Client, http: u16, last: i64) -> bool {
+    let ids: String = (last - 99..=last).map(|id| format!("&id={id}")).collect();
+    let url = format!("http://127.0.0.1:{http}/api/v1/sms/clickatell/status.json?{}", &ids[1..]);
+    let list: Value = client.get(url).basic_auth("username", Some("password")).send().unwrap().json().unwrap();
+    list.as_array().unwrap().iter().all(|sms| sms["transport_status"] != 0)
+}

@@ -1,0 +1,116 @@
+//! USSD round trips over SSMI: the benchmark is the network; every person answers as soon as the screen comes.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use hdrhistogram::Histogram;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    http::{Figures, figures},
+    site::{Site, free_port},
+};
+
+const TIME: Duration = Duration::from_secs(5);
+
+pub(crate) fn run() {
+    println!("\nUSSD round trips/s over SSMI to the echo campaign, session in the store, {TIME:?} each");
+    println!("{:>8}  {:>10}  {:>8}  {:>8}  {:>12}", "sessions", "per second", "p50 ms", "p99 ms", "router CPU s");
+    for sessions in [1, 100, 1000] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (figures, cpu) = runtime.block_on(measure(sessions));
+        println!(
+            "{sessions:>8}  {:>10.0}  {:>8.2}  {:>8.2}  {cpu:>12.1}",
+            figures.per_second, figures.p50_ms, figures.p99_ms
+        );
+    }
+}
+
+async fn measure(sessions: usize) -> (Figures, f64) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let site = Site::new(&format!(
+        r#"
+        [http]
+        bind = "127.0.0.1:{}"
+        [transports.truteq]
+        kind = "ssmi"
+        host = "127.0.0.1"
+        port = {port}
+        username = "vumi"
+        password = "vumi"
+        [campaigns.echo]
+        kind = "echo"
+        [[routes]]
+        default = true
+        campaign = "echo"
+        "#,
+        free_port()
+    ));
+    let router = tokio::task::spawn_blocking(move || {
+        let running = site.start(&["run"]);
+        (site, running)
+    });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut input = BytesMut::with_capacity(1 << 20);
+    while !input.contains(&b'\r') {
+        assert!(stream.read_buf(&mut input).await.unwrap() > 0);
+    }
+    assert!(input.starts_with(b"SSMI,1,"), "the login comes first");
+    input.clear();
+    stream.write_all(b"SSMI,101,1\r").await.unwrap();
+    let (_site, running) = router.await.unwrap();
+    let figures = hold_sessions(&mut stream, input, sessions).await;
+    (figures, running.cpu_seconds())
+}
+
+async fn hold_sessions(stream: &mut TcpStream, mut input: BytesMut, sessions: usize) -> Figures {
+    let person = |n: usize| format!("2783{n:07}");
+    let mut asked: HashMap<String, Instant> = HashMap::new();
+    let mut output = Vec::with_capacity(1 << 20);
+    let begun = Instant::now();
+    for n in 0..sessions {
+        output.extend_from_slice(format!("SSMI,110,{},1,0,*120*1#\r", person(n)).as_bytes());
+        asked.insert(person(n), begun);
+    }
+    stream.write_all(&output).await.unwrap();
+    let started = begun + TIME / 5;
+    let until = started + TIME;
+    let mut micros = Histogram::<u64>::new(3).unwrap();
+    while Instant::now() < until {
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read_buf(&mut input)).await;
+        assert!(read.expect("the router answers").unwrap() > 0, "the router hung up");
+        output.clear();
+        let now = Instant::now();
+        while let Some(end) = input.iter().position(|byte| *byte == b'\r') {
+            let line = input.split_to(end + 1);
+            let text = String::from_utf8_lossy(&line);
+            let mut fields = text.trim_end().splitn(5, ',').skip(1);
+            match fields.next() {
+                Some("110") => {}
+                Some("3") => {
+                    output.extend_from_slice(b"SSMI,101,2\r");
+                    continue;
+                }
+                other => panic!("unexpected command {other:?}"),
+            }
+            let (msisdn, kind) = (fields.next().unwrap(), fields.next().unwrap());
+            assert_eq!(kind, "2", "the session stays open: {text}");
+            let since = asked.get_mut(msisdn).expect("an answer to somebody who asked");
+            if *since >= started {
+                micros.record(u64::try_from((now - *since).as_micros()).unwrap()).unwrap();
+            }
+            *since = now;
+            output.extend_from_slice(format!("SSMI,110,{msisdn},2,0,hello again\r").as_bytes());
+        }
+        stream.write_all(&output).await.unwrap();
+    }
+    figures(&micros, TIME)
+}

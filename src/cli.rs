@@ -1,0 +1,122 @@
+//! The command line.
+
+mod account;
+mod callbacks;
+mod check;
+mod dial;
+mod kinds;
+mod log;
+mod migrate;
+mod run;
+mod sandbox;
+mod send;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    builtin,
+    settings::{Kinds, Settings, SettingsError},
+};
+
+/// Routes SMS and USSD between mobile networks and services.
+///
+/// Without a command it runs the router. Without --settings it runs on its embedded default: SQLite in
+/// ./vumi.db, the HTTP API on http://127.0.0.1:8000, and a sandbox of carriers on loopback, so that everything
+/// works before you have an account with anybody.
+#[derive(Debug, Parser)]
+#[command(name = "vumi", version, max_term_width = 110, after_help = TRY)]
+struct Arguments {
+    /// A settings file (TOML); may be repeated, a later file overrides an earlier one. Afterwards the
+    /// environment overrides single keys: VUMI__HTTP__BIND=0.0.0.0:8000
+    #[arg(short, long, value_name = "FILE", env = "VUMI_SETTINGS", value_delimiter = ',', global = true)]
+    settings: Vec<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const TRY: &str = "Try, in a second terminal while `vumi` runs:
+  vumi status
+  vumi send --to 27831234567 --from 38080 'hello world'
+  vumi dial '*120*663*79#' --msisdn 27831234567";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the router (the default)
+    Run,
+    /// Checks the settings without starting anything; says what is wrong, where, and what was expected
+    Check,
+    /// Brings the database to this version's tables; `run` does it by itself
+    Migrate,
+    /// Accounts of the HTTP API
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Sends an SMS through the running router, and follows it with --wait
+    Send(send::Options),
+    /// A phone in the terminal: holds a USSD session through the sandbox's network
+    Dial(dial::Options),
+    /// Shows how every part of the running router is
+    Status(status::Options),
+    /// Callbacks that were given up
+    #[command(subcommand)]
+    Callbacks(callbacks::Command),
+    /// Runs the sandbox's carriers alone, for a router in another process
+    Sandbox,
+    /// Lists the kinds of transport and campaign there are, each with settings to start from
+    Kinds(kinds::Options),
+}
+
+/// Runs the command line with the kinds that ship with vumi.
+#[must_use]
+pub fn main() -> ExitCode {
+    run_with(&builtin())
+}
+
+/// Runs the command line with these kinds.
+#[must_use]
+pub fn run_with(kinds: &Kinds) -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(&arguments, kinds) {
+        Ok(code) => code,
+        Err(error) => {
+            say_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
+    let load = || Settings::load(&arguments.settings, std::env::vars(), kinds);
+    match arguments.command.as_ref().unwrap_or(&Command::Run) {
+        Command::Run => run::run(load()?),
+        Command::Check => check::check(&arguments.settings, load()),
+        Command::Migrate => migrate::migrate(&load()?),
+        Command::Account(command) => account::run(command, load()?),
+        Command::Send(options) => send::send(options, &load()?),
+        Command::Dial(options) => dial::dial(options, &load()?),
+        Command::Status(options) => status::status(options, &load()?),
+        Command::Callbacks(command) => callbacks::run(command, load()?),
+        Command::Sandbox => sandbox::run(load()?),
+        Command::Kinds(options) => kinds::list(options, kinds),
+    }
+}
+
+/// One line for each thing that is wrong.
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+fn say_error(error: &anyhow::Error) {
+    if let Some(SettingsError(wrongs)) = error.downcast_ref::<SettingsError>() {
+        for wrong in wrongs {
+            eprintln!("vumi: {wrong}");
+        }
+    } else {
+        eprintln!("vumi: {error:#}");
+    }
+}
+
+/// Runs a future on an actix system of its own: what every command that talks to actors or sockets needs.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    actix::System::new().block_on(future)
+}

@@ -1,0 +1,140 @@
+//! `vumi account`.
+
+use std::{io::BufRead, process::ExitCode};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use vumi_frontends::http::password::hash_password;
+use vumi_kit::{
+    account::{CreateAccount, ListAccounts, RemoveAccount, SetPassword},
+    clock::Clock,
+    ids,
+    store::{Asking, Store, StoreError},
+};
+
+use super::block_on;
+use crate::settings::Settings;
+
+/// What to do with accounts. Works beside a running router, which notices within a few seconds.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Makes an account, and shows its password once unless it was given
+    Add(NameAndPassword),
+    /// Lists the accounts
+    List,
+    /// Removes an account; its SMS stay in the ledger
+    Remove {
+        /// The account's name
+        name: String,
+    },
+    /// Gives an account another password
+    Password(NameAndPassword),
+}
+
+/// An account's name, and where its password comes from.
+#[derive(Debug, Args)]
+pub(super) struct NameAndPassword {
+    /// The account's name
+    name: String,
+    /// Reads the password from standard input (its first line) instead of making one up
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+pub(super) fn run(command: &Command, settings: Settings) -> anyhow::Result<ExitCode> {
+    with_store(settings, async |store| match command {
+        Command::Add(who) => add(store, who).await,
+        Command::List => list(store).await,
+        Command::Remove { name } => remove(store, name).await,
+        Command::Password(who) => password(store, who).await,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the store as a tool does, beside a router that may be running, and closes it again.
+pub(super) fn with_store(
+    settings: Settings,
+    work: impl AsyncFnOnce(&Store) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    block_on(async {
+        let opened = vumi_store::open_beside(settings.store, Clock::system())?;
+        let worked = work(&opened.store).await;
+        opened.close().await;
+        worked
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn add(store: &Store, who: &NameAndPassword) -> anyhow::Result<()> {
+    if who.name.is_empty() || who.name.contains(':') || who.name.chars().any(char::is_control) {
+        bail!("`{}` can't be a name: HTTP Basic allows no `:` and no control characters in it", who.name);
+    }
+    let (password, made_up) = chosen(who)?;
+    let created = store
+        .accounts
+        .ask(CreateAccount { username: who.name.clone(), password_hash: hash_password(&password)?, sandbox: false })
+        .await;
+    match created {
+        Ok(_) => {}
+        Err(StoreError::Exists(_)) => bail!("there is an account `{0}` already; `vumi account password {0}`", who.name),
+        Err(error) => return Err(error.into()),
+    }
+    println!("account `{}` made", who.name);
+    if made_up {
+        println!("its password, shown once: {password}");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn list(store: &Store) -> anyhow::Result<()> {
+    let accounts = store.accounts.ask(ListAccounts).await?;
+    if accounts.is_empty() {
+        println!("no accounts; `vumi account add NAME` makes one");
+    }
+    for account in accounts {
+        println!(
+            "{}{}",
+            account.username,
+            if account.sandbox { "  (the sandbox's: its password is known to all)" } else { "" }
+        );
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn remove(store: &Store, name: &str) -> anyhow::Result<()> {
+    if !store.accounts.ask(RemoveAccount { username: name.to_owned() }).await? {
+        bail!("there is no account `{name}`; `vumi account list`");
+    }
+    println!("account `{name}` removed");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn password(store: &Store, who: &NameAndPassword) -> anyhow::Result<()> {
+    let (password, made_up) = chosen(who)?;
+    let set = SetPassword { username: who.name.clone(), password_hash: hash_password(&password)? };
+    if !store.accounts.ask(set).await? {
+        bail!("there is no account `{}`; `vumi account list`", who.name);
+    }
+    println!("account `{}` has another password", who.name);
+    if made_up {
+        println!("shown once: {password}");
+    }
+    Ok(())
+}
+
+/// The password given, or one made up.
+fn chosen(who: &NameAndPassword) -> anyhow::Result<(String, bool)> {
+    if !who.password_stdin {
+        return Ok((ids::secret(), true));
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("the password can't be read from standard input")?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if password.is_empty() {
+        bail!("the password is empty: its first line on standard input is taken");
+    }
+    Ok((password, false))
+}

@@ -1,0 +1,163 @@
+//! `vumi dial`: a phone in the terminal.
+
+use std::{
+    io::{BufRead, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use vumi_kit::address::{Msisdn, UssdCode};
+
+use super::{block_on, status::client};
+use crate::settings::Settings;
+
+/// A USSD screen holds so many 7-bit characters.
+const SCREEN: usize = 182;
+/// Columns of the drawn phone.
+const COLUMNS: usize = 40;
+
+/// Options of `vumi dial`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The code, in quotes: '*120*663*79#'
+    code: String,
+    /// The phone's own number
+    #[arg(long, default_value = "27831234567")]
+    msisdn: String,
+    /// The sandbox's address; that of the settings if left out
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+/// What the network shows.
+#[derive(Deserialize)]
+struct Shown {
+    screen: String,
+    session: String,
+    elapsed_ms: f64,
+}
+
+pub(super) fn dial(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let code = UssdCode::parse(&options.code)?;
+    let msisdn = Msisdn::parse(&options.msisdn)?;
+    let url = match (&options.url, &settings.sandbox) {
+        (Some(url), _) => url.trim_end_matches('/').to_owned(),
+        (None, Some(sandbox)) => format!("http://{}", sandbox.http_bind),
+        (None, None) => {
+            bail!("these settings have no [sandbox], and `dial` goes through the sandbox's network: give --url")
+        }
+    };
+    block_on(async {
+        let handset = Handset { client: client()?, url, msisdn };
+        handset.hold(&code).await
+    })
+}
+
+struct Handset {
+    client: reqwest::Client,
+    url: String,
+    msisdn: Msisdn,
+}
+
+impl Handset {
+    async fn hold(&self, code: &UssdCode) -> anyhow::Result<ExitCode> {
+        let mut shown = self.press("dial", json!({ "msisdn": self.msisdn.as_str(), "code": code.as_str() })).await?;
+        loop {
+            draw(&shown);
+            if shown.session != "open" {
+                return Ok(ExitCode::SUCCESS);
+            }
+            let Some(text) = typed()? else {
+                self.press("hang_up", json!({ "msisdn": self.msisdn.as_str() })).await?;
+                return Ok(ExitCode::SUCCESS);
+            };
+            shown = self.press("answer", json!({ "msisdn": self.msisdn.as_str(), "text": text })).await?;
+        }
+    }
+
+    async fn press(&self, key: &str, body: Value) -> anyhow::Result<Shown> {
+        let url = format!("{}/handset/{key}", self.url);
+        let answer =
+            self.client.post(&url).json(&body).send().await.with_context(|| {
+                format!("no sandbox answers at {}: start one with `vumi` or `vumi sandbox`", self.url)
+            })?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        if !status.is_success() {
+            let detail = serde_json::from_str::<Value>(&text).ok();
+            let detail = detail.as_ref().and_then(|body| body.get("detail")).and_then(Value::as_str).unwrap_or(&text);
+            bail!("the network says: {detail}");
+        }
+        serde_json::from_str(&text).with_context(|| format!("{url} does not answer as a sandbox does"))
+    }
+}
+
+/// What the person types; none at the end of the input (Ctrl-D): they hang up.
+#[expect(clippy::print_stdout, reason = "the phone's prompt")]
+fn typed() -> anyhow::Result<Option<String>> {
+    let stdin = std::io::stdin();
+    print!("> ");
+    std::io::stdout().flush()?;
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line)?;
+    let text = line.trim_end_matches(['\r', '\n']).to_owned();
+    if !stdin.is_terminal() {
+        println!("{text}");
+    }
+    Ok((read > 0).then_some(text))
+}
+
+#[expect(clippy::print_stdout, reason = "the phone's screen")]
+fn draw(shown: &Shown) {
+    let used = shown.screen.chars().count();
+    println!("┌{}┐", "─".repeat(COLUMNS + 2));
+    for line in wrapped(&shown.screen) {
+        println!("│ {line:COLUMNS$} │");
+    }
+    let left = format!(" {used}/{SCREEN} ");
+    let right = format!(" {} in {:.0} ms ", shown.session, shown.elapsed_ms);
+    let rule = (COLUMNS + 2).saturating_sub(left.chars().count() + right.chars().count());
+    println!("└{left}{}{right}┘", "─".repeat(rule));
+}
+
+/// The screen's lines, broken at words where they are too long for a phone.
+fn wrapped(screen: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in screen.split('\n') {
+        let mut current = String::new();
+        for word in line.split(' ') {
+            let room = COLUMNS.saturating_sub(current.chars().count());
+            if !current.is_empty() && word.chars().count() + 1 > room {
+                lines.push(std::mem::take(&mut current));
+            }
+            if !current.is_empty() {
+                current.push(' ');
+            }
+            for c in word.chars() {
+                if current.chars().count() == COLUMNS {
+                    lines.push(std::mem::take(&mut current));
+                }
+                current.push(c);
+            }
+        }
+        lines.push(current);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COLUMNS, wrapped};
+
+    #[test]
+    fn long_lines_break_at_words_and_nothing_is_lost() {
+        let text = format!("one two\n\n{} end", "x".repeat(COLUMNS + 5));
+        let lines = wrapped(&text);
+        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS));
+        assert_eq!(lines.concat().replace(' ', ""), text.replace(['\n', ' '], ""));
+        assert_eq!(lines[0], "one two");
+        assert_eq!(lines[1], "");
+    }
+}

@@ -1,0 +1,25 @@
+//! `vumi sandbox`.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use super::{block_on, log};
+use crate::settings::Settings;
+
+pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    log::start();
+    block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let sandbox = vumi_sandbox::start(settings.sandbox.unwrap_or_default())?;
+        info!(http = %sandbox.http_address(), truteq = %sandbox.truteq_address(), "ready; stop with Ctrl-C");
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        sandbox.stop();
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,112 @@
+//! `vumi send`.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+use vumi_kit::sms::TransportStatus;
+
+use super::{
+    block_on,
+    status::{base_url, client},
+};
+use crate::settings::Settings;
+
+/// Options of `vumi send`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The recipient's number; may be repeated
+    #[arg(long, required = true, value_name = "MSISDN")]
+    to: Vec<String>,
+    /// The sender's number or short code
+    #[arg(long, value_name = "MSISDN")]
+    from: String,
+    /// The transport that sends it, as the settings name it
+    #[arg(long, default_value = "clickatell")]
+    transport: String,
+    /// NAME:PASSWORD of an account; the default is the sandbox's
+    #[arg(long, env = "VUMI_USER", default_value = "username:password", hide_env_values = true)]
+    user: String,
+    /// The router's address; that of the settings if left out
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Waits until each is delivered or has failed; exits with 1 if one failed or --limit passed
+    #[arg(long)]
+    wait: bool,
+    /// How long --wait waits, in seconds
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    limit: u64,
+    /// The text
+    message: String,
+}
+
+pub(super) fn send(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let base = format!("{}/api/v1/sms/{}", base_url(options.url.as_ref(), settings), options.transport);
+    block_on(async {
+        let client = client()?;
+        let sent = accept(&client, &base, options).await?;
+        for sms in &sent {
+            say(sms);
+        }
+        if !options.wait {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let follow = follow(&client, &base, options, &sent);
+        match tokio::time::timeout(Duration::from_secs(options.limit), follow).await {
+            Ok(all_good) => Ok(if all_good? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+            Err(_) => bail!("not all were delivered within {} s; the router goes on trying", options.limit),
+        }
+    })
+}
+
+async fn accept(client: &reqwest::Client, base: &str, options: &Options) -> anyhow::Result<Vec<Value>> {
+    let mut form: Vec<(&str, &str)> = options.to.iter().map(|to| ("to_msisdn", to.as_str())).collect();
+    form.push(("from_msisdn", &options.from));
+    form.push(("message", &options.message));
+    let request = client.post(format!("{base}/send.json")).form(&form);
+    let answer = authorised(request, &options.user)
+        .send()
+        .await
+        .with_context(|| format!("no router answers at {base}: start one with `vumi`"))?;
+    let (status, body) = (answer.status(), answer.text().await?);
+    if !status.is_success() {
+        bail!("refused ({status}): {body}");
+    }
+    serde_json::from_str(&body).context("the answer is not a router's")
+}
+
+async fn follow(client: &reqwest::Client, base: &str, options: &Options, sent: &[Value]) -> anyhow::Result<bool> {
+    let mut all_good = true;
+    for sms in sent {
+        let id = sms.get("id").and_then(Value::as_i64).context("an SMS without an id")?;
+        loop {
+            let request = client.get(format!("{base}/status/{id}.json"));
+            let now: Value = authorised(request, &options.user).send().await?.error_for_status()?.json().await?;
+            let code = now.get("transport_status").and_then(Value::as_i64).and_then(|code| i16::try_from(code).ok());
+            let status = TransportStatus(code.unwrap_or_default());
+            if status.is_final() {
+                say(&now);
+                all_good &= status == TransportStatus::DELIVERED;
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+    Ok(all_good)
+}
+
+fn authorised(request: reqwest::RequestBuilder, user: &str) -> reqwest::RequestBuilder {
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    request.basic_auth(name, Some(password))
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+fn say(sms: &Value) {
+    let field = |key: &str| {
+        sms.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default()
+    };
+    let display = field("transport_status_display");
+    let status = if display.is_empty() { "accepted".to_owned() } else { display };
+    println!("SMS {} to {}: {status}", field("id"), field("to_msisdn"));
+}

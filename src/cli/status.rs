@@ -1,0 +1,85 @@
+//! `vumi status`.
+
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Deserialize;
+use vumi_kit::health::{Part, State};
+
+use super::block_on;
+use crate::settings::Settings;
+
+/// Options of `vumi status`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The router's address; that of the settings if left out
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `/health/ready` answers.
+#[derive(Deserialize)]
+struct Readiness {
+    parts: Vec<Part>,
+}
+
+/// The base of the running router's URLs.
+pub(super) fn base_url(given: Option<&String>, settings: &Settings) -> String {
+    given.map_or_else(|| format!("http://{}", settings.http.bind), |url| url.trim_end_matches('/').to_owned())
+}
+
+/// An HTTP client for one short command.
+pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?)
+}
+
+pub(super) fn status(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let url = format!("{}/health/ready", base_url(options.url.as_ref(), settings));
+    let (ready, body) = block_on(async {
+        let answer = client()?
+            .get(&url)
+            .header("accept", "application/json")
+            .send()
+            .await
+            .with_context(|| format!("no router answers at {url}: start one with `vumi`"))?;
+        anyhow::Ok((answer.status().is_success(), answer.text().await?))
+    })?;
+    show(&body, options.json, ready)
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+fn show(body: &str, json: bool, ready: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        println!("{body}");
+    } else {
+        let Readiness { parts } = serde_json::from_str(body).context("the answer is not a router's")?;
+        let colours = std::io::stdout().is_terminal();
+        let width = parts.iter().map(|part| part.name.as_str().len()).max().unwrap_or_default();
+        for part in &parts {
+            let restarts = if part.restarts > 0 { format!(" ({} restarts)", part.restarts) } else { String::new() };
+            println!(
+                "{:width$}  {:9}  {}  {}{restarts}",
+                part.name.as_str(),
+                part.role,
+                coloured(part.state, colours),
+                part.detail
+            );
+        }
+        println!("{}", if ready { "ready" } else { "not ready" });
+    }
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn coloured(state: State, colours: bool) -> String {
+    let colour = match state {
+        State::Up => 32,
+        State::Degraded | State::Starting | State::Restarting | State::Stopping => 33,
+        State::Failed => 31,
+    };
+    let word = format!("{:10}", state.as_str());
+    if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word }
+}

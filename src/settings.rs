@@ -1,0 +1,284 @@
+//! The settings: files and environment, read into typed structs; every room a named envelope.
+//!
+//! Layers, the later the stronger: the files given (or the embedded default), then the environment
+//! (`VUMI__HTTP__BIND=...`; a name's `-` may be written `_`). A key `password_file` gives the content of that
+//! file as `password`, and so does any other key that ends in `_file`.
+
+mod layers;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use vumi_callbacks::CallbackSettings;
+use vumi_frontends::http::HttpSettings;
+use vumi_kit::{
+    kind::{KindEntry, Problem, Registry},
+    name::Name,
+};
+use vumi_router::{Route, RouterSettings, RoutingTable};
+use vumi_sandbox::SandboxSettings;
+use vumi_store::StoreSettings;
+
+use crate::supervisor::SupervisorSettings;
+use layers::Layers;
+
+/// The settings that `vumi` runs with when it is given none.
+pub const EMBEDDED_DEFAULT: &str = include_str!("../settings/default.toml");
+
+/// Names of vumi's own parts.
+pub(crate) const RESERVED: [&str; 4] = ["store", "router", "callbacks", "http"];
+
+/// What kinds of room this build knows.
+#[derive(Clone, Debug)]
+pub struct Kinds {
+    /// Kinds of transport.
+    pub transports: Registry,
+    /// Kinds of campaign.
+    pub campaigns: Registry,
+}
+
+/// A room to be: its name, its kind, and its own table, not read yet.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// The name: `[transports.NAME]`, `[campaigns.NAME]`.
+    pub name: Name,
+    /// What it is.
+    pub kind: KindEntry,
+    /// The rest of the table.
+    pub settings: Value,
+}
+
+/// Everything the settings say.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[store]`.
+    pub store: StoreSettings,
+    /// `[http]`.
+    pub http: HttpSettings,
+    /// `[callbacks]`.
+    pub callbacks: CallbackSettings,
+    /// `[router]`.
+    pub router: RouterSettings,
+    /// `[supervisor]`.
+    pub supervisor: SupervisorSettings,
+    /// `[transports.*]`.
+    pub transports: Vec<Envelope>,
+    /// `[campaigns.*]`.
+    pub campaigns: Vec<Envelope>,
+    /// `[[routes]]`.
+    pub table: RoutingTable,
+    /// `[sandbox]`: carriers to run beside the router; absent in production.
+    pub sandbox: Option<SandboxSettings>,
+}
+
+/// One thing wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The file or variable it stands in, where that is known.
+    pub place: Option<String>,
+    /// The key, dotted.
+    pub key: String,
+    /// What is wrong and what was expected.
+    pub what: String,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+/// Everything wrong with the settings, a line each.
+#[derive(Debug, thiserror::Error)]
+pub struct SettingsError(pub Vec<Wrong>);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        write!(f, "{}", lines.join("\n"))
+    }
+}
+
+/// The top level of the settings; unknown tables are refused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sections {
+    #[serde(default)]
+    store: Value,
+    #[serde(default)]
+    http: Value,
+    #[serde(default)]
+    callbacks: Value,
+    #[serde(default)]
+    router: Value,
+    #[serde(default)]
+    supervisor: Value,
+    #[serde(default)]
+    transports: BTreeMap<String, Value>,
+    #[serde(default)]
+    campaigns: BTreeMap<String, Value>,
+    #[serde(default)]
+    routes: Vec<Value>,
+    #[serde(default)]
+    sandbox: Option<Value>,
+}
+
+impl Settings {
+    /// Reads the files (the embedded default where there are none) and the environment, and checks everything
+    /// that can be checked without touching anything outside.
+    pub fn load(
+        files: &[PathBuf],
+        environment: impl IntoIterator<Item = (String, String)>,
+        kinds: &Kinds,
+    ) -> Result<Self, SettingsError> {
+        let mut layers = Layers::read(files, environment)?;
+        let sections: Sections =
+            serde_path_to_error::deserialize(layers.tree()).map_err(|wrong| layers.wrong("", &wrong))?;
+        let mut wrongs = Vec::new();
+        let mut reader = Reader { layers: &mut layers, wrongs: &mut wrongs };
+
+        let store = reader.section("store", sections.store);
+        let http = reader.section("http", sections.http);
+        let callbacks = reader.section("callbacks", sections.callbacks);
+        let router = reader.section("router", sections.router);
+        let supervisor = reader.section("supervisor", sections.supervisor);
+        let sandbox = sections.sandbox.map(|table| reader.section("sandbox", table));
+        let transports = reader.envelopes("transports", sections.transports, &kinds.transports);
+        let campaigns = reader.envelopes("campaigns", sections.campaigns, &kinds.campaigns);
+        reader.problems("store", store.as_ref().map(StoreSettings::check));
+        reader.problems("http", http.as_ref().map(HttpSettings::check));
+        reader.problems("callbacks", callbacks.as_ref().map(CallbackSettings::check));
+        reader.problems("sandbox", sandbox.as_ref().and_then(Option::as_ref).map(SandboxSettings::check));
+        reader.distinct(&transports, &campaigns);
+        let table = reader.routes(sections.routes, &campaigns);
+
+        match (store, http, callbacks, router, supervisor, sandbox.transpose(), table) {
+            (Some(store), Some(http), Some(callbacks), Some(router), Some(supervisor), Some(sandbox), Some(table))
+                if wrongs.is_empty() =>
+            {
+                Ok(Self { store, http, callbacks, router, supervisor, transports, campaigns, table, sandbox })
+            }
+            _ => Err(SettingsError(wrongs)),
+        }
+    }
+}
+
+trait Transpose<T> {
+    fn transpose(self) -> Option<Option<T>>;
+}
+
+impl<T> Transpose<T> for Option<Option<T>> {
+    /// Absent is fine; present and unreadable is not.
+    fn transpose(self) -> Option<Option<T>> {
+        match self {
+            None => Some(None),
+            Some(Some(read)) => Some(Some(read)),
+            Some(None) => None,
+        }
+    }
+}
+
+struct Reader<'a> {
+    layers: &'a mut Layers,
+    wrongs: &'a mut Vec<Wrong>,
+}
+
+impl Reader<'_> {
+    fn section<T: DeserializeOwned>(&mut self, key: &str, table: Value) -> Option<T> {
+        let table = if table.is_null() { Value::Object(Map::new()) } else { table };
+        let table = self.layers.typed(key, table, |table| {
+            let read: Result<T, _> = serde_path_to_error::deserialize(table);
+            read.err().map(|wrong| Problem::new(wrong.path().to_string(), "")).into_iter().collect()
+        });
+        match serde_path_to_error::deserialize(&table) {
+            Ok(read) => Some(read),
+            Err(wrong) => {
+                self.wrongs.extend(self.layers.wrong(key, &wrong).0);
+                None
+            }
+        }
+    }
+
+    fn envelopes(&mut self, section: &str, tables: BTreeMap<String, Value>, registry: &Registry) -> Vec<Envelope> {
+        tables.into_iter().filter_map(|(name, table)| self.envelope(section, &name, table, registry)).collect()
+    }
+
+    fn envelope(&mut self, section: &str, name: &str, table: Value, registry: &Registry) -> Option<Envelope> {
+        let key = format!("{section}.{name}");
+        let name = Name::parse(name).map_err(|wrong| self.add(&key, wrong.to_string())).ok()?;
+        let Value::Object(mut table) = table else {
+            self.add(&key, format!("expected a table: [{key}] with `kind = \"...\"`"));
+            return None;
+        };
+        let known = || registry.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+        let kind = match table.remove("kind") {
+            Some(Value::String(kind)) => kind,
+            _ => {
+                self.add(&key, format!("`kind` is missing: one of {}", known()));
+                return None;
+            }
+        };
+        let Some(entry) = registry.get(&kind) else {
+            self.add(&format!("{key}.kind"), format!("there is no kind `{kind}`: one of {}", known()));
+            return None;
+        };
+        let settings = self.layers.typed(&key, Value::Object(table), |settings| (entry.check)(settings));
+        let problems = (entry.check)(&settings);
+        let good = problems.is_empty();
+        self.problems(&key, Some(problems));
+        good.then_some(Envelope { name, kind: *entry, settings })
+    }
+
+    fn problems(&mut self, section: &str, problems: Option<Vec<Problem>>) {
+        for problem in problems.into_iter().flatten() {
+            self.add(&layers::joined(section, &problem.key), problem.what);
+        }
+    }
+
+    /// A name is a connector's: one transport or one campaign, and none of the router's own parts.
+    fn distinct(&mut self, transports: &[Envelope], campaigns: &[Envelope]) {
+        for campaign in campaigns.iter().filter(|campaign| transports.iter().any(|other| other.name == campaign.name)) {
+            let what = "a transport has that name already: give one of the two another".to_owned();
+            self.add(&format!("campaigns.{}", campaign.name), what);
+        }
+        for (section, rooms) in [("transports", transports), ("campaigns", campaigns)] {
+            for room in rooms.iter().filter(|room| RESERVED.contains(&room.name.as_str())) {
+                let what = format!("the name is taken by a part of vumi itself: {}", RESERVED.join(", "));
+                self.add(&format!("{section}.{}", room.name), what);
+            }
+        }
+    }
+
+    fn routes(&mut self, routes: Vec<Value>, campaigns: &[Envelope]) -> Option<RoutingTable> {
+        let mut read: Vec<Route> = Vec::new();
+        for (index, route) in routes.into_iter().enumerate() {
+            read.push(self.section(&format!("routes[{index}]"), route)?);
+        }
+        for (index, campaign) in RoutingTable::campaigns(&read) {
+            if !campaigns.iter().any(|known| known.name == *campaign) {
+                let known: Vec<&str> = campaigns.iter().map(|known| known.name.as_str()).collect();
+                let what = format!("there is no campaign `{campaign}`: one of {}", known.join(", "));
+                self.add(&format!("routes[{index}].campaign"), what);
+            }
+        }
+        RoutingTable::new(&read)
+            .map_err(|unclear| {
+                for one in unclear {
+                    self.add(&format!("routes[{}]", one.route), one.what);
+                }
+            })
+            .ok()
+    }
+
+    fn add(&mut self, key: &str, what: String) {
+        let place = self.layers.place(key);
+        self.wrongs.push(Wrong { place, key: key.to_owned(), what });
+    }
+}

@@ -1,0 +1,44 @@
+//! The supervisor: starts the rooms in order, starts one again that fails, tells how all are, stops them.
+//!
+//! actix's own supervisor keeps the old state after a stop and does not notice a panic. This one watches every
+//! room's life line; when it drops, the room's settings are read again and its kind's `start` is called again
+//! on a fresh arbiter, with back-off and within a budget. Without the store or the router nothing is worth
+//! running: if one of them dies, the process ends and begins clean.
+
+mod accounts;
+mod rooms;
+mod running;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use vumi_kit::backoff::Backoff;
+
+pub use running::{Running, StartFailed, start};
+
+/// The supervisor's settings.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SupervisorSettings {
+    /// The wait before a failed room is started again: doubles from `first` to `most`.
+    pub restart: Backoff,
+    /// So often may a room fail within `within` before it stays down until an operator acts.
+    pub restarts: u32,
+    /// See `restarts`.
+    #[serde(with = "humantime_serde")]
+    pub within: Duration,
+    /// When stopping: how long each stage may finish what is under way.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for SupervisorSettings {
+    fn default() -> Self {
+        Self {
+            restart: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
+            restarts: 10,
+            within: Duration::from_secs(600),
+            drain: Duration::from_secs(10),
+        }
+    }
+}

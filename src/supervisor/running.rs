@@ -1,0 +1,213 @@
+//! Start order and stop order.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use actix::{Actor, Addr, Arbiter};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+use vumi_callbacks::CallbackWires;
+use vumi_frontends::http::{Door, HttpWires};
+use vumi_kit::{
+    clock::Clock,
+    health::AskParts,
+    name::Name,
+    room::{Ended, Faces, Room, StartError, Wires},
+    store::StoreError,
+};
+use vumi_router::Router;
+
+use super::{
+    accounts,
+    rooms::{Fixture, Role, StartFn, StartRoom, StopRooms, Supervisor, Watch},
+};
+use crate::settings::{Envelope, Settings};
+
+/// Why the router did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFailed {
+    /// The store could not be opened.
+    #[error("store: {0}")]
+    Store(#[from] vumi_store::OpenError),
+    /// The store could not answer.
+    #[error("store: {0}")]
+    Ask(#[from] StoreError),
+    /// The sandbox's password could not be hashed.
+    #[error(transparent)]
+    Password(#[from] vumi_frontends::http::password::HashError),
+    /// A room could not start.
+    #[error("{0}: {1}")]
+    Room(Name, StartError),
+    /// An account that everybody knows would be open to everybody.
+    #[error(
+        "http.bind: {0} can be reached from outside, and the account `{1}` was made by the sandbox's settings, so its \
+         password is known: bind to 127.0.0.1, or `vumi account remove {1}`"
+    )]
+    SandboxAccount(SocketAddr, String),
+    /// Something that start-up relies on ended at once.
+    #[error("{0} ended while starting: see the log above")]
+    Ended(&'static str),
+}
+
+/// The running router.
+pub struct Running {
+    supervisor: Addr<Supervisor>,
+    store: vumi_store::OpenStore,
+    address: SocketAddr,
+    /// Resolves with the part without which nothing is worth running.
+    fatal: mpsc::Receiver<&'static str>,
+    /// The store's and the router's arbiters.
+    arbiters: Vec<Arbiter>,
+}
+
+/// Starts everything, in order: store, router, transports and campaigns, callbacks, front-ends.
+pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
+    let clock = Clock::system();
+    let (tell_fatal, fatal) = mpsc::channel(2);
+    let (handover, handed_over) = mpsc::channel(settings.router.mailbox);
+
+    let store_arbiter = Arbiter::new();
+    let (store_settings, store_clock) = (settings.store.clone(), clock.clone());
+    let open = move || vumi_store::open(store_settings, store_clock, handover);
+    let store = on(&store_arbiter, open).await.ok_or(StartFailed::Ended("store"))??;
+    watch(store.ended(), "store", tell_fatal.clone());
+    accounts::prepare(&store.store, &settings).await?;
+
+    let router_arbiter = Arbiter::new();
+    let (router_settings, table, router_store) = (settings.router.clone(), settings.table.clone(), store.store.clone());
+    let start_router = move || Router::start(router_settings, table, router_store, handed_over);
+    let (router, ended) = on(&router_arbiter, start_router).await.ok_or(StartFailed::Ended("router"))?;
+    watch(ended, "router", tell_fatal);
+
+    let address = Router::address(&router);
+    let supervisor = Supervisor::new(
+        settings.supervisor.clone(),
+        address,
+        router.clone().recipient(),
+        store.store.clone(),
+        clock.clone(),
+    )
+    .start();
+    let fixtures = [
+        Fixture { name: own_name("store"), role: Role::Store, health: store.health() },
+        Fixture { name: own_name("router"), role: Role::Router, health: router.recipient() },
+    ];
+    for fixture in fixtures {
+        supervisor.try_send(Watch(fixture)).map_err(|_| StartFailed::Ended("supervisor"))?;
+    }
+    let bound = start_rooms(&supervisor, &settings).await?;
+    Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
+}
+
+async fn start_rooms(supervisor: &Addr<Supervisor>, settings: &Settings) -> Result<SocketAddr, StartFailed> {
+    for (role, envelopes) in [(Role::Campaign, &settings.campaigns), (Role::Transport, &settings.transports)] {
+        for envelope in envelopes {
+            start_room(supervisor, envelope.name.clone(), role, of_kind(envelope.clone())).await?;
+        }
+    }
+    let callback_settings = settings.callbacks.clone();
+    let callbacks: StartFn = Arc::new(move |wires: Wires| {
+        let wires = CallbackWires { store: wires.store, clock: wires.clock };
+        let room = vumi_callbacks::start(wires, callback_settings.clone())?;
+        Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
+    });
+    start_room(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
+
+    let bound = Arc::new(OnceLock::new());
+    let http = http_room(supervisor, settings, bound.clone());
+    start_room(supervisor, own_name("http"), Role::FrontEnd, http).await?;
+    bound.get().copied().ok_or(StartFailed::Ended("http"))
+}
+
+fn of_kind(envelope: Envelope) -> StartFn {
+    Arc::new(move |wires: Wires| (envelope.kind.start)(wires, &envelope.settings))
+}
+
+fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<OnceLock<SocketAddr>>) -> StartFn {
+    let doors: Vec<Door> = settings
+        .transports
+        .iter()
+        .map(|envelope| Door { name: envelope.name.clone(), webhooks: (envelope.kind.webhooks)(&envelope.settings) })
+        .collect();
+    let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
+    Arc::new(move |wires: Wires| {
+        let mut http = http.clone();
+        // After a restart the clients find it where it was, also when the settings let the machine choose a port.
+        if let Some(address) = bound.get() {
+            http.bind = *address;
+        }
+        let wires =
+            HttpWires { store: wires.store, clock: wires.clock, transports: doors.clone(), parts: parts.clone() };
+        let room = vumi_frontends::http::start(wires, http)?;
+        let _same_as_before = bound.set(room.address);
+        Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
+    })
+}
+
+async fn start_room(supervisor: &Addr<Supervisor>, name: Name, role: Role, start: StartFn) -> Result<(), StartFailed> {
+    let started = supervisor.send(StartRoom { name: name.clone(), role, start }).await;
+    started.map_err(|_| StartFailed::Ended("supervisor"))?.map_err(|error| StartFailed::Room(name, error))
+}
+
+/// Runs something on an arbiter: actors that it starts live there.
+async fn on<T: Send + 'static>(arbiter: &Arbiter, what: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (tell, told) = oneshot::channel();
+    arbiter.spawn_fn(move || {
+        let _nobody_waits = tell.send(what());
+    });
+    told.await.ok()
+}
+
+fn watch(ended: Ended, part: &'static str, tell: mpsc::Sender<&'static str>) {
+    actix::spawn(async move {
+        ended.wait().await;
+        // Nobody listens once the router is being stopped.
+        let _stopping = tell.try_send(part);
+    });
+}
+
+#[expect(clippy::expect_used, reason = "the names are constants, and a test reads them")]
+fn own_name(name: &'static str) -> Name {
+    Name::parse(name).expect("a constant name")
+}
+
+impl Running {
+    /// Where the HTTP API listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Resolves when a part has ended without which nothing is worth running, and names it.
+    pub async fn fatal(&mut self) -> &'static str {
+        match self.fatal.recv().await {
+            Some(part) => part,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops everything in reverse order; each stage finishes what is under way, within its bound.
+    pub async fn stop(self) {
+        for role in [Role::FrontEnd, Role::Callbacks, Role::Campaign, Role::Transport] {
+            if self.supervisor.send(StopRooms(role)).await.is_err() {
+                warn!("the supervisor is gone: the parts end with the process");
+            }
+        }
+        self.store.close().await;
+        for arbiter in self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_names_of_vumis_own_parts_are_names() {
+        for name in crate::settings::RESERVED {
+            assert_eq!(super::own_name(name).as_str(), name);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Starts the built binary with settings and a database of its own, and talks to it as its users do.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test fails.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A port nobody listens on now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until `probe` gives something; fails with `what` when the deadline passes.
+pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A folder with settings, from which processes are started.
+pub(crate) struct Site {
+    pub(crate) folder: TempDir,
+    pub(crate) http: u16,
+    pub(crate) carriers: u16,
+    pub(crate) truteq: u16,
+    environment: Vec<(String, String)>,
+    client: Client,
+}
+
+impl Site {
+    /// The embedded default on free ports, with rate limits out of the way.
+    pub(crate) fn new() -> Self {
+        let site = Self {
+            folder: TempDir::new().unwrap(),
+            http: free_port(),
+            carriers: free_port(),
+            truteq: free_port(),
+            environment: Vec::new(),
+            client: Client::builder().timeout(DEADLINE).no_proxy().build().unwrap(),
+        };
+        let default = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/settings/default.toml")).unwrap();
+        let moved = default
+            .replace("127.0.0.1:8000", &format!("127.0.0.1:{}", site.http))
+            .replace("127.0.0.1:8010", &format!("127.0.0.1:{}", site.carriers))
+            .replace("127.0.0.1:50008", &format!("127.0.0.1:{}", site.truteq))
+            .replace("port = 50008", &format!("port = {}", site.truteq));
+        fs::write(site.settings_file(), moved).unwrap();
+        site
+    }
+
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        self.folder.path().join("vumi.toml")
+    }
+
+    /// Changes the settings' text.
+    pub(crate) fn edit(&self, change: impl FnOnce(String) -> String) {
+        let text = fs::read_to_string(self.settings_file()).unwrap();
+        fs::write(self.settings_file(), change(text)).unwrap();
+    }
+
+    /// Adds lines below a table's header.
+    pub(crate) fn add_to(&self, table: &str, lines: &str) {
+        let header = format!("[{table}]\n");
+        self.edit(|text| {
+            assert!(text.contains(&header), "no [{table}]");
+            text.replace(&header, &format!("{header}{lines}\n"))
+        });
+    }
+
+    /// Sets a variable for every process started from here on.
+    pub(crate) fn set(&mut self, variable: &str, value: &str) {
+        self.environment.push((variable.to_owned(), value.to_owned()));
+    }
+
+    /// `vumi ARGUMENTS` in this folder, not started yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vumi"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("VUMI_SETTINGS", self.settings_file())
+            .env_remove("VUMI_LOG")
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `vumi ARGUMENTS` to its end.
+    pub(crate) fn vumi(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Starts a process and waits until its log says that it is ready.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Process {
+        let process = Process::spawn(self.command(arguments));
+        process.wait_for_line("ready; stop with");
+        process
+    }
+
+    /// Starts the router with its sandbox.
+    pub(crate) fn run(&self) -> Process {
+        self.start(&["run"])
+    }
+
+    /// Waits until the SSMI transport has logged in.
+    pub(crate) fn wait_for_network(&self) {
+        eventually("the SSMI transport is up", || {
+            let parts: Value = self.get_open("/health/ready").ok()?.json().ok()?;
+            let truteq = parts["parts"].as_array()?.iter().find(|part| part["name"] == "truteq")?.clone();
+            (truteq["state"] == "up").then_some(())
+        });
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.http)
+    }
+
+    pub(crate) fn carrier_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.carriers)
+    }
+
+    /// A request without credentials, JSON wanted.
+    pub(crate) fn get_open(&self, path: &str) -> reqwest::Result<Response> {
+        self.client.get(self.url(path)).header("accept", "application/json").send()
+    }
+
+    /// A request to the API with the sandbox's account.
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url(path)).basic_auth("username", Some("password"))
+    }
+
+    /// A request to the API with the sandbox's account.
+    pub(crate) fn post(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        self.client.post(self.url(path)).basic_auth("username", Some("password")).form(form)
+    }
+
+    /// A client for other requests.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends an SMS and answers its number.
+    pub(crate) fn send(&self, transport: &str, to: &str, message: &str) -> i64 {
+        let form = [("to_msisdn", to), ("from_msisdn", "27123456789"), ("message", message)];
+        let answer = self.post(&format!("/api/v1/sms/{transport}/send.json"), &form).send().unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
+        answer.json::<Value>().unwrap()[0]["id"].as_i64().unwrap()
+    }
+
+    /// The SMS as the API shows it.
+    pub(crate) fn status(&self, transport: &str, id: i64) -> Value {
+        let answer = self.get(&format!("/api/v1/sms/{transport}/status/{id}.json")).send().unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().unwrap()
+    }
+
+    /// Waits until the SMS has this status.
+    pub(crate) fn wait_for_status(&self, transport: &str, id: i64, status: i64) -> Value {
+        eventually(&format!("SMS {id} by {transport} has status {status}"), || {
+            let sms = self.status(transport, id);
+            (sms["transport_status"] == status).then_some(sms)
+        })
+    }
+
+    /// What a carrier of the sandbox saw.
+    pub(crate) fn seen(&self, carrier: &str) -> Value {
+        self.client.get(self.carrier_url(&format!("/seen/{carrier}?ids=true"))).send().unwrap().json().unwrap()
+    }
+
+    /// Tells a carrier of the sandbox how to misbehave.
+    pub(crate) fn misbehave(&self, carrier: &str, how: &Value) {
+        let answer = self.client.put(self.carrier_url(&format!("/misbehave/{carrier}"))).json(how).send().unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().unwrap());
+    }
+
+    /// Presses a key of a handset on the sandbox's network.
+    pub(crate) fn handset(&self, key: &str, body: &Value) -> Response {
+        self.client.post(self.carrier_url(&format!("/handset/{key}"))).json(body).send().unwrap()
+    }
+}
+
+/// A running process; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (stderr, kept) = (child.stderr.take().unwrap(), lines.clone());
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        Self { child, lines, reader: Some(reader) }
+    }
+
+    /// Everything it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    /// Waits until a line with this text is logged.
+    pub(crate) fn wait_for_line(&self, text: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.lines.lock().unwrap().iter().any(|line| line.contains(text)) {
+            let ended = self.reader.as_ref().is_none_or(JoinHandle::is_finished);
+            assert!(!ended && Instant::now() < deadline, "no line with {text:?}:\n{}", self.log());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code.
+    pub(crate) fn stop(mut self) -> i32 {
+        self.signal("TERM");
+        self.exit_code()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn exit_code(&mut self) -> i32 {
+        let status = eventually("the process ends", || self.child.try_wait().unwrap());
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status.code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _status = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of process {}\n{}", self.child.id(), self.log());
+        }
+    }
+}
+
+/// Standard output and error as text.
+pub(crate) fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The content of a file, or nothing.
+pub(crate) fn read(path: &Path) -> String {
+    let mut text = String::new();
+    if let Ok(mut file) = fs::File::open(path) {
+        file.read_to_string(&mut text).unwrap();
+    }
+    text
+}

@@ -1,0 +1,120 @@
+//! Wrong settings, a taken port, a database that can't be used: one clear line, and an exit status that is not 0.
+
+use std::{fs, net::TcpListener};
+
+use crate::black_box::{Site, read, words};
+
+/// What `vumi ARGUMENTS` says when it refuses.
+fn refusal(site: &Site, arguments: &[&str]) -> String {
+    let output = site.vumi(arguments);
+    assert!(!output.status.success(), "{}", words(&output));
+    let said = words(&output);
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+#[test]
+fn check_names_file_key_and_what_was_expected() {
+    for (from, to, expected) in [
+        ("[http]\n", "[http]\nport = 80\n", "http"),
+        ("kind = \"clickatell\"", "kind = \"clickatel\"", "transports.clickatell.kind"),
+        ("campaign = \"quiz\"", "campaign = \"quizz\"", "there is no campaign `quizz`"),
+        ("ussd = \"*120*663*79#\"", "ussd = \"hello\"", "USSD code"),
+        ("api_id = \"1234\"", "api_idd = \"1234\"", "api_idd"),
+        ("[store]\n", "[stroe]\n", "stroe"),
+    ] {
+        let site = Site::new();
+        site.edit(|text| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+        let said = refusal(&site, &["check"]);
+        assert!(said.contains(expected), "{to}: {said}");
+        assert!(said.contains("vumi.toml"), "{to}: {said}");
+        assert!(said.trim().lines().count() <= 2, "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_and_one_that_is_not_there_are_named() {
+    let site = Site::new();
+    site.edit(|_| "this is = = no toml".to_owned());
+    assert!(refusal(&site, &["check"]).contains("vumi.toml"));
+    assert!(refusal(&site, &["--settings", "nowhere.toml", "check"]).contains("nowhere.toml"));
+}
+
+#[test]
+fn the_shipped_settings_are_good() {
+    let site = Site::new();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/settings");
+    let mut checked = 0;
+    for file in fs::read_dir(shipped).unwrap() {
+        let path = file.unwrap().path();
+        let output = site.vumi(&["--settings", path.to_str().unwrap(), "check"]);
+        assert!(output.status.success(), "{}: {}", path.display(), words(&output));
+        checked += 1;
+    }
+    assert!(checked >= 2);
+}
+
+#[test]
+fn every_kind_shows_settings_to_start_from() {
+    let site = Site::new();
+    let kinds = words(&site.vumi(&["kinds"]));
+    for kind in ["clickatell", "opera", "e-scape", "techsys", "ssmi", "echo", "quiz"] {
+        assert!(kinds.contains(&format!("kind = \"{kind}\"")), "{kind} in {kinds}");
+    }
+}
+
+#[test]
+fn a_variable_overrides_one_key_and_a_secret_can_stand_in_a_file() {
+    let mut site = Site::new();
+    let secret = site.folder.path().join("secret");
+    fs::write(&secret, "vumi\n").unwrap();
+    site.set("VUMI__TRANSPORTS__OPERA__PASSWORD_FILE", secret.to_str().unwrap());
+    site.set("VUMI__HTTP__WORKERS", "1");
+    site.set("VUMI__TRANSPORTS__E_SCAPE__SMSC", "other");
+    let checked = site.vumi(&["check"]);
+    assert!(checked.status.success(), "{}", words(&checked));
+
+    site.set("VUMI__HTTP__WORKERS", "many");
+    let said = refusal(&site, &["check"]);
+    assert!(said.contains("VUMI__HTTP__WORKERS") && said.contains("http.workers"), "{said}");
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let site = Site::new();
+    let _taken = TcpListener::bind(("127.0.0.1", site.http)).unwrap();
+    let said = refusal(&site, &["run"]);
+    assert!(said.contains(&site.http.to_string()), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_as_it_is() {
+    let site = Site::new();
+    let path = site.folder.path().join("vumi.db");
+    fs::write(&path, "dear diary, this is not a database, and it must stay as it is").unwrap();
+    let said = refusal(&site, &["run"]);
+    assert!(said.contains("vumi.db"), "{said}");
+    assert!(read(&path).starts_with("dear diary"));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let site = Site::new();
+    site.edit(|text| text.replace("sqlite://vumi.db", "sqlite://not/here/vumi.db"));
+    assert!(refusal(&site, &["run"]).contains("not/here"));
+}
+
+#[test]
+fn a_second_router_on_the_same_database_is_refused() {
+    let site = Site::new();
+    let router = site.run();
+    let second = Site::new();
+    let path = site.folder.path().join("vumi.db");
+    second.edit(|text| text.replace("sqlite://vumi.db", &format!("sqlite://{}", path.display())));
+    let said = refusal(&second, &["run"]);
+    assert!(said.contains("vumi.db"), "{said}");
+    assert_eq!(router.stop(), 0);
+}

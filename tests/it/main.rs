@@ -1,0 +1,14 @@
+//! The stories a user could tell, each against the built binary: over HTTP and TCP only, on free ports, with a
+//! database of its own. One file per story; `tests/black_box` starts and stops the processes.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+#[path = "../black_box/mod.rs"]
+mod black_box;
+
+mod accounts;
+mod bad_settings;
+mod crash;
+mod sms;
+mod supervision;
+mod ussd;

@@ -1,0 +1,108 @@
+//! A person dials, the campaign answers.
+
+use std::{io::Write, process::Stdio};
+
+use serde_json::{Value, json};
+
+use crate::black_box::{Site, words};
+
+fn dial(site: &Site, msisdn: &str, code: &str) -> Value {
+    let answer = site.handset("dial", &json!({ "msisdn": msisdn, "code": code }));
+    assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
+    answer.json().unwrap()
+}
+
+fn answer(site: &Site, msisdn: &str, text: &str) -> Value {
+    let answer = site.handset("answer", &json!({ "msisdn": msisdn, "text": text }));
+    assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
+    answer.json().unwrap()
+}
+
+#[test]
+fn a_quiz_is_played_to_its_end_and_a_returning_person_hears_the_statistics() {
+    let site = Site::new();
+    let _router = site.run();
+    site.wait_for_network();
+    let first = dial(&site, "27831234567", "*120*663*79#");
+    assert_eq!(first["session"], "open");
+    let wrong = answer(&site, "27831234567", "99");
+    assert_eq!(wrong["session"], "open", "a wrong choice asks again");
+    let mut last = wrong;
+    for _ in 0..3 {
+        assert_eq!(last["session"], "open");
+        last = answer(&site, "27831234567", "1");
+    }
+    assert_eq!(last["session"], "closed", "three questions, then thanks: {last}");
+
+    let again = dial(&site, "27831234567", "*120*663*79#");
+    assert_ne!(again["screen"], first["screen"], "a returning person is told the statistics");
+}
+
+#[test]
+fn an_open_session_survives_kill_9_and_a_restart() {
+    let site = Site::new();
+    let carriers = site.start(&["sandbox"]);
+    let alone = site.folder.path().join("router.toml");
+    let text = std::fs::read_to_string(site.settings_file()).unwrap();
+    std::fs::write(&alone, text.split("[sandbox]").next().unwrap()).unwrap();
+    let run = ["--settings", alone.to_str().unwrap(), "run"];
+    let router = site.start(&run);
+    site.wait_for_network();
+    let first = dial(&site, "27831234567", "*120*663*79#");
+    let second = answer(&site, "27831234567", "1");
+    assert_ne!(first["screen"], second["screen"]);
+    router.kill();
+    let _router = site.start(&run);
+    site.wait_for_network();
+    let again = answer(&site, "27831234567", "nonsense");
+    assert_eq!(again["session"], "open");
+    let question = second["screen"].as_str().unwrap().lines().last().unwrap().to_owned();
+    assert!(again["screen"].as_str().unwrap().contains(&question), "asked again what was open: {again} after {second}");
+    drop(carriers);
+}
+
+#[test]
+fn an_unserved_code_is_echoed_by_the_default_campaign() {
+    let site = Site::new();
+    let _router = site.run();
+    site.wait_for_network();
+    let shown = dial(&site, "27830000001", "*999#");
+    assert_eq!(shown["session"], "open");
+    let shown = answer(&site, "27830000001", "parrot");
+    assert!(shown["screen"].as_str().unwrap().contains("parrot"), "{shown}");
+}
+
+#[test]
+fn the_phone_in_the_terminal_holds_a_session() {
+    let site = Site::new();
+    let _router = site.run();
+    site.wait_for_network();
+    let mut phone = site
+        .command(&["dial", "*120*663*79#", "--msisdn", "27831234567"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    phone.stdin.take().unwrap().write_all(b"1\n1\n1\n").unwrap();
+    let output = phone.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", words(&output));
+    let screens = words(&output);
+    assert_eq!(screens.matches("/182").count(), 4, "{screens}");
+    assert!(screens.contains("closed"), "{screens}");
+}
+
+#[test]
+fn a_lost_connection_comes_back_and_the_session_goes_on() {
+    let site = Site::new();
+    let _router = site.run();
+    site.wait_for_network();
+    dial(&site, "27831234567", "*120*1#");
+    site.misbehave("truteq", &json!({ "drop_now": true }));
+    site.wait_for_network();
+    let shown = crate::black_box::eventually("the answer comes after the reconnection", || {
+        let answer = site.handset("answer", &json!({ "msisdn": "27831234567", "text": "still here" }));
+        if answer.status().is_success() { answer.json::<Value>().ok() } else { None }
+    });
+    assert!(shown["screen"].as_str().unwrap().contains("still here"), "{shown}");
+}
