@@ -8,6 +8,8 @@
 mod accounts;
 mod rooms;
 mod running;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -260,7 +260,7 @@ impl Handler<StopRooms> for Supervisor {
         let limit = self.settings.drain;
         let mut drains = Vec::new();
         for (name, room) in self.rooms.iter_mut().filter(|(_, room)| room.role == role) {
-            room.state = State::Stopping;
+            (room.state, room.health) = (State::Stopping, None);
             let (name, drain) = (name.clone(), room.drain.take());
             drains.push(async move {
                 let Some(drain) = drain else { return };

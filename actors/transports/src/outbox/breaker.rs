@@ -34,16 +34,23 @@ pub(super) struct Breaker {
     waits: Backoff,
     trouble: Option<Trouble>,
     unanswered: u32,
+    /// Why the first of the unanswered was not answered, and when.
+    doubt: Option<(String, Timestamp)>,
     pauses: u32,
 }
 
 impl Breaker {
     pub(super) fn new(waits: Backoff) -> Self {
-        Self { waits, trouble: None, unanswered: 0, pauses: 0 }
+        Self { waits, trouble: None, unanswered: 0, doubt: None, pauses: 0 }
     }
 
     pub(super) fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()
+    }
+
+    /// What went wrong, and since when, while nothing is answered and it is too early to call that an outage.
+    pub(super) fn doubt(&self) -> Option<&(String, Timestamp)> {
+        self.doubt.as_ref()
     }
 
     /// The end of the pause, if there is one now.
@@ -62,11 +69,13 @@ impl Breaker {
             Decision::Accepted { .. } | Decision::Rejected { .. } => {
                 self.trouble = None;
                 self.unanswered = 0;
+                self.doubt = None;
                 self.pauses = 0;
                 false
             }
             Decision::Retry { said, .. } => {
                 self.unanswered += 1;
+                self.doubt.get_or_insert_with(|| (said.clone(), at));
                 let pauses = self.trouble.is_some() || self.unanswered >= AWAY_AFTER;
                 pauses && self.pause(Why::Away, said, None, now, at)
             }

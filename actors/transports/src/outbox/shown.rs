@@ -35,6 +35,9 @@ impl Shown {
             // A slower pace is no fault.
             let degraded = state == State::Up && trouble.why != Why::Throttled;
             state = if degraded { State::Degraded } else { state };
+        } else if let Some((said, since)) = self.breaker.doubt() {
+            detail = format!("no answer since {}: {said}; {detail}", since.to_seconds_text());
+            state = if state == State::Up { State::Degraded } else { state };
         }
         Health { state, detail }
     }

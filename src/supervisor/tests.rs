@@ -1,0 +1,185 @@
+//! Rooms that fail, against a real store and a real router.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Actor, Addr, Context, Handler, MessageResult};
+use tokio::sync::mpsc;
+use vumi_kit::{
+    backoff::Backoff,
+    clock::{Clock, Timestamp},
+    health::{AskHealth, AskParts, Health, Part, State},
+    message::{TransportType, UserMessage},
+    name::Name,
+    room::{Drain, Faces, Lifeline, Room, StartError, Wires, lifeline},
+    router::{Inbound, Refused, RouterAddress},
+};
+use vumi_router::{Router, RouterSettings, RoutingTable};
+use vumi_store::StoreSettings;
+
+use super::{
+    SupervisorSettings,
+    rooms::{Role, StartFn, StartRoom, StopRooms, Supervisor},
+};
+
+/// Panics at the content `boom`.
+struct Fragile(#[expect(dead_code, reason = "held for its drop")] Lifeline);
+
+impl Actor for Fragile {
+    type Context = Context<Self>;
+}
+
+impl Handler<Inbound> for Fragile {
+    type Result = Result<(), Refused>;
+    fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
+        assert_ne!(message.content.as_deref(), Some("boom"), "the test asked for it");
+        Ok(())
+    }
+}
+
+impl Handler<AskHealth> for Fragile {
+    type Result = MessageResult<AskHealth>;
+    fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
+        MessageResult(Health { state: State::Up, detail: String::new() })
+    }
+}
+
+impl Handler<Drain> for Fragile {
+    type Result = ();
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {}
+}
+
+fn fragile() -> Room {
+    let (line, ended) = lifeline();
+    let actor = Fragile(line).start();
+    let faces = Faces { inbound: Some(actor.clone().recipient()), ..Faces::default() };
+    Room { faces, health: actor.clone().recipient(), drain: actor.recipient(), ended }
+}
+
+struct Stage {
+    supervisor: Addr<Supervisor>,
+    router: RouterAddress,
+    started: mpsc::UnboundedReceiver<u32>,
+    tell: mpsc::UnboundedSender<u32>,
+    _folder: tempfile::TempDir,
+    _store: vumi_store::OpenStore,
+}
+
+impl Stage {
+    fn new(restarts: u32) -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("vumi.db").display());
+        let (handover, handed_over) = mpsc::channel(16);
+        let clock = Clock::system();
+        let store = vumi_store::open(StoreSettings { url, ..StoreSettings::default() }, clock.clone(), handover).unwrap();
+        let route = serde_json::json!({ "default": true, "campaign": "fragile" });
+        let table = RoutingTable::new(&[serde_json::from_value(route).unwrap()]).unwrap();
+        let (router, _ended) = Router::start(RouterSettings::default(), table, store.store.clone(), handed_over);
+        let settings = SupervisorSettings {
+            restart: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
+            restarts,
+            ..SupervisorSettings::default()
+        };
+        let address = Router::address(&router);
+        let supervisor =
+            Supervisor::new(settings, address.clone(), router.recipient(), store.store.clone(), clock).start();
+        let (tell, started) = mpsc::unbounded_channel();
+        Self { supervisor, router: address, started, tell, _folder: folder, _store: store }
+    }
+
+    /// Starts the room `fragile`; its n-th start (counted from 1) does what `start` says.
+    async fn start(
+        &self,
+        start: impl Fn(u32) -> Result<Room, StartError> + Send + Sync + 'static,
+    ) -> Result<(), StartError> {
+        let (count, tell) = (AtomicU32::new(0), self.tell.clone());
+        let start: StartFn = Arc::new(move |_: Wires| {
+            let nth = count.fetch_add(1, Ordering::SeqCst) + 1;
+            let room = start(nth);
+            tell.send(nth).unwrap();
+            room
+        });
+        let name = Name::parse("fragile").unwrap();
+        self.supervisor.send(StartRoom { name, role: Role::Campaign, start }).await.unwrap()
+    }
+
+    /// Sends a message to the room, by the router.
+    async fn say(&self, text: &str) -> Result<(), Refused> {
+        let name = Name::parse("truteq").unwrap();
+        let at = Timestamp::from_seconds(0);
+        let mut message = UserMessage::from_person(&name, TransportType::Ussd, "27831234567", "*120#", at);
+        message.content = Some(text.to_owned());
+        self.router.inbound.send(Inbound(message)).await.unwrap()
+    }
+
+    async fn part(&self) -> Part {
+        self.supervisor.send(AskParts).await.unwrap().pop().unwrap()
+    }
+
+    /// Waits until the room is as expected.
+    async fn until(&self, expected: impl Fn(&Part) -> bool) -> Part {
+        let wait = async {
+            loop {
+                let part = self.part().await;
+                if expected(&part) {
+                    return part;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the room gets there in time")
+    }
+}
+
+#[actix::test]
+async fn a_room_that_panics_is_started_again_and_the_router_finds_the_new_one() {
+    let mut stage = Stage::new(3);
+    stage.start(|_| Ok(fragile())).await.unwrap();
+    assert_eq!(stage.started.recv().await, Some(1));
+    stage.until(|part| part.state == State::Up).await;
+    assert_eq!(stage.say("hello").await, Ok(()));
+    assert!(stage.say("boom").await.is_err());
+    assert_eq!(stage.started.recv().await, Some(2));
+    let part = stage.until(|part| part.state == State::Up && part.restarts == 1).await;
+    assert_eq!(part.role, "campaign");
+    assert_eq!(stage.say("hello again").await, Ok(()));
+}
+
+#[actix::test]
+async fn a_room_that_fails_too_often_stays_down_and_says_why() {
+    let mut stage = Stage::new(2);
+    stage.start(|nth| if nth == 1 { Ok(fragile()) } else { Err(StartError("no luck".to_owned())) }).await.unwrap();
+    assert!(stage.say("boom").await.is_err());
+    let part = stage.until(|part| part.state == State::Failed).await;
+    assert!(part.detail.contains("no luck"), "{}", part.detail);
+    assert_eq!(part.restarts, 2);
+    for nth in 1..=3 {
+        assert_eq!(stage.started.recv().await, Some(nth));
+    }
+    assert!(stage.started.try_recv().is_err(), "and it is not started again");
+    assert_eq!(stage.say("hello").await, Err(Refused::Away(Name::parse("fragile").unwrap())));
+}
+
+#[actix::test]
+async fn a_first_start_that_fails_or_panics_is_told_to_whoever_asked() {
+    let stage = Stage::new(2);
+    let error = stage.start(|_| Err(StartError("the key is missing".to_owned()))).await.unwrap_err();
+    assert_eq!(error.to_string(), "the key is missing");
+    let error = stage.start(|_| panic!("the test asked for it")).await.unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
+}
+
+#[actix::test]
+async fn a_stopped_room_is_not_started_again() {
+    let mut stage = Stage::new(2);
+    stage.start(|_| Ok(fragile())).await.unwrap();
+    assert_eq!(stage.started.recv().await, Some(1));
+    stage.supervisor.send(StopRooms(Role::Campaign)).await.unwrap();
+    stage.until(|part| part.state == State::Stopping).await;
+    assert!(stage.started.try_recv().is_err());
+}
