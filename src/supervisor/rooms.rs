@@ -318,7 +318,8 @@ impl Question {
             None => self.otherwise,
             Some(health) => match tokio::time::timeout(HEALTH_LIMIT, health.send(AskHealth)).await {
                 Ok(Ok(health)) => health,
-                Ok(Err(_)) => Health { state: State::Failed, detail: "it is gone".to_owned() },
+                // It ended, and the news has not been dealt with yet.
+                Ok(Err(_)) => Health { state: State::Restarting, detail: "it has just ended".to_owned() },
                 Err(_) => Health { state: State::Degraded, detail: format!("no answer within {HEALTH_LIMIT:?}") },
             },
         };

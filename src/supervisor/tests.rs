@@ -76,7 +76,8 @@ impl Stage {
         let url = format!("sqlite://{}", folder.path().join("vumi.db").display());
         let (handover, handed_over) = mpsc::channel(16);
         let clock = Clock::system();
-        let store = vumi_store::open(StoreSettings { url, ..StoreSettings::default() }, clock.clone(), handover).unwrap();
+        let store =
+            vumi_store::open(StoreSettings { url, ..StoreSettings::default() }, clock.clone(), handover).unwrap();
         let route = serde_json::json!({ "default": true, "campaign": "fragile" });
         let table = RoutingTable::new(&[serde_json::from_value(route).unwrap()]).unwrap();
         let (router, _ended) = Router::start(RouterSettings::default(), table, store.store.clone(), handed_over);
