@@ -6,7 +6,7 @@ use vumi_kit::{
     clock::Timestamp,
 };
 
-use super::{Conn, Failed, Read, Tx, Write, callbacks};
+use super::{Conn, Failed, Fixed, Read, Tx, Write, callbacks};
 use crate::schema::{accounts, idempotency_keys};
 
 #[derive(Queryable, Selectable)]
@@ -74,7 +74,8 @@ impl Write for SetPassword {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         let named = accounts::table.filter(accounts::username.eq(&self.username));
-        let changed = diesel::update(named).set(accounts::password_hash.eq(&self.password_hash)).execute(tx.conn)?;
+        let changed =
+            Fixed(diesel::update(named).set(accounts::password_hash.eq(&self.password_hash))).execute(tx.conn)?;
         Ok(changed > 0)
     }
 }

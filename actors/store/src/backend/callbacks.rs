@@ -7,7 +7,7 @@ use vumi_kit::{
     clock::Timestamp,
 };
 
-use super::{Conn, Failed, Read, Tx, Write, deliveries};
+use super::{Conn, Failed, Fixed, Read, Tx, Write, deliveries};
 use crate::schema::callbacks;
 
 #[derive(Queryable, Selectable)]
@@ -92,13 +92,12 @@ impl Write for ChangeCallback {
         callback.name = self.name.unwrap_or(callback.name);
         callback.url = self.url.unwrap_or(callback.url);
         callback.updated_at = tx.now;
-        diesel::update(callbacks::table.find(callback.id))
-            .set((
-                callbacks::name.eq(callback.name.as_str()),
-                callbacks::url.eq(&callback.url),
-                callbacks::updated_at.eq(callback.updated_at.micros()),
-            ))
-            .execute(tx.conn)?;
+        Fixed(diesel::update(callbacks::table.find(callback.id)).set((
+            callbacks::name.eq(callback.name.as_str()),
+            callbacks::url.eq(&callback.url),
+            callbacks::updated_at.eq(callback.updated_at.micros()),
+        )))
+        .execute(tx.conn)?;
         Ok(Some(callback))
     }
 }

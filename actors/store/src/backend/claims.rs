@@ -11,7 +11,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Failed, Tx, Write,
+    Failed, Fixed, Tx, Write,
     rows::{count, msisdn},
 };
 use crate::schema::sms;
@@ -34,9 +34,12 @@ impl Write for OpenOutbox {
             .load(tx.conn)?;
         for (id, claimed_by) in claimed {
             if claimed_by.is_some_and(|by| by.starts_with(&ours)) {
-                diesel::update(sms::table.find(id))
-                    .set((sms::next_attempt_at.eq(Some(now)), sms::claimed_by.eq(None::<String>), sms::unsure.eq(1)))
-                    .execute(tx.conn)?;
+                Fixed(diesel::update(sms::table.find(id)).set((
+                    sms::next_attempt_at.eq(Some(now)),
+                    sms::claimed_by.eq(None::<String>),
+                    sms::unsure.eq(1),
+                )))
+                .execute(tx.conn)?;
             }
         }
         let waiting = diesel::select(diesel::dsl::exists(
@@ -87,16 +90,15 @@ pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usi
 
 /// Its time ran out: it ends with the last reason.
 pub(super) fn expire(tx: &mut Tx<'_>, row: Due) -> QueryResult<()> {
-    diesel::update(sms::table.find(row.id))
-        .set((
-            sms::status.eq(i32::from(TransportStatus::EXPIRED.0)),
-            sms::provider_said.eq(Some(row.provider_said.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
-            sms::next_attempt_at.eq(None::<i64>),
-            sms::claimed_by.eq(None::<String>),
-            sms::updated_at.eq(tx.now.micros()),
-        ))
-        .execute(tx.conn)
-        .map(drop)
+    Fixed(diesel::update(sms::table.find(row.id)).set((
+        sms::status.eq(i32::from(TransportStatus::EXPIRED.0)),
+        sms::provider_said.eq(Some(row.provider_said.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
+        sms::next_attempt_at.eq(None::<i64>),
+        sms::claimed_by.eq(None::<String>),
+        sms::updated_at.eq(tx.now.micros()),
+    )))
+    .execute(tx.conn)
+    .map(drop)
 }
 
 impl Write for ClaimSms {
@@ -132,13 +134,12 @@ fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: Due) -> Que
     // A claim that ran out: its holder may have tried, and nobody heard.
     let unsure = row.unsure != 0 || row.claimed_by.is_some();
     let lease_until = tx.lease_until();
-    diesel::update(sms::table.find(row.id))
-        .set((
-            sms::next_attempt_at.eq(Some(lease_until.micros())),
-            sms::claimed_by.eq(Some(&**opening)),
-            sms::unsure.eq(i32::from(unsure)),
-        ))
-        .execute(tx.conn)?;
+    Fixed(diesel::update(sms::table.find(row.id)).set((
+        sms::next_attempt_at.eq(Some(lease_until.micros())),
+        sms::claimed_by.eq(Some(&**opening)),
+        sms::unsure.eq(i32::from(unsure)),
+    )))
+    .execute(tx.conn)?;
     tx.memory.outboxes.taken(transport, usize::from(!counted));
     Ok(Some(Submission {
         id: row.id,
@@ -169,8 +170,7 @@ fn release(tx: &mut Tx<'_>, transport: &Name, id: SmsId) -> QueryResult<()> {
     let Some(due) = held.first::<Option<i64>>(tx.conn).optional()? else { return Ok(()) };
     // A receipt may have settled it meanwhile.
     let due = due.map(|_| tx.now.micros());
-    diesel::update(sms::table.find(id))
-        .set((sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>)))
+    Fixed(diesel::update(sms::table.find(id)).set((sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>))))
         .execute(tx.conn)?;
     tx.memory.outboxes.freed(transport, 1);
     if due.is_some() {

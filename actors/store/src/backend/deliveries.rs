@@ -14,7 +14,7 @@ use vumi_kit::{
     sms::SmsId,
 };
 
-use super::{Conn, Failed, Read, Tx, Write, callbacks::callback_name, rows::count};
+use super::{Conn, Failed, Fixed, Read, Tx, Write, callbacks::callback_name, rows::count};
 use crate::schema::{callback_attempts, callback_deliveries, callbacks};
 
 /// Writes one for each callback of the account that is told of such events.
@@ -90,12 +90,11 @@ impl Write for ClaimDeliveries {
         due.truncate(self.limit);
         due.into_iter()
             .map(|(row, callback, url, secret)| {
-                diesel::update(callback_deliveries::table.find(row.id))
-                    .set((
-                        callback_deliveries::next_attempt_at.eq(Some(lease_until.micros())),
-                        callback_deliveries::claimed_by.eq(Some(&tx.rules.node)),
-                    ))
-                    .execute(tx.conn)?;
+                Fixed(diesel::update(callback_deliveries::table.find(row.id)).set((
+                    callback_deliveries::next_attempt_at.eq(Some(lease_until.micros())),
+                    callback_deliveries::claimed_by.eq(Some(&tx.rules.node)),
+                )))
+                .execute(tx.conn)?;
                 Ok(Delivery {
                     id: row.id,
                     callback,
@@ -175,16 +174,15 @@ fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
         DeliveryThen::Parked => (None, Some(attempt.at.micros())),
     };
     let error = attempt.error.clone().or_else(|| attempt.http_status.map(|status| format!("HTTP {status}")));
-    diesel::update(row)
-        .set((
-            callback_deliveries::attempts.eq(number),
-            callback_deliveries::last_error.eq(error),
-            callback_deliveries::next_attempt_at.eq(next),
-            callback_deliveries::claimed_by.eq(None::<String>),
-            callback_deliveries::parked_at.eq(parked),
-        ))
-        .execute(tx.conn)
-        .map(drop)
+    Fixed(diesel::update(row).set((
+        callback_deliveries::attempts.eq(number),
+        callback_deliveries::last_error.eq(error),
+        callback_deliveries::next_attempt_at.eq(next),
+        callback_deliveries::claimed_by.eq(None::<String>),
+        callback_deliveries::parked_at.eq(parked),
+    )))
+    .execute(tx.conn)
+    .map(drop)
 }
 
 impl Read for ListParked {
@@ -225,12 +223,12 @@ impl Write for ReplayParked {
             callback_deliveries::parked_at.eq(None::<i64>),
         );
         let Some(ids) = self.ids else {
-            return Ok(diesel::update(parked).set(due).execute(tx.conn)?);
+            return Ok(Fixed(diesel::update(parked).set(due)).execute(tx.conn)?);
         };
         let mut replayed = 0;
         for id in ids {
             let one = parked.filter(callback_deliveries::id.eq(id));
-            replayed += diesel::update(one).set(due).execute(tx.conn)?;
+            replayed += Fixed(diesel::update(one).set(due)).execute(tx.conn)?;
         }
         Ok(replayed)
     }

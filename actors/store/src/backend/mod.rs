@@ -9,6 +9,7 @@ mod accounts;
 mod callbacks;
 mod claims;
 mod deliveries;
+mod fixed;
 mod idempotency;
 mod outcomes;
 mod readers;
@@ -31,6 +32,7 @@ use vumi_kit::{
 
 use super::{BEGIN, Conn, Connected, configure};
 use crate::outboxes::Outboxes;
+use fixed::Fixed;
 pub(crate) use readers::Readers;
 pub(crate) use writer::{Rules, Writer};
 

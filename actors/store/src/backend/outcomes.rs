@@ -9,7 +9,7 @@ use vumi_kit::{
     sms::TransportStatus,
 };
 
-use super::{Failed, Tx, Write, receipts, rows};
+use super::{Failed, Fixed, Tx, Write, receipts, rows};
 use crate::schema::{sms, sms_attempts};
 
 impl Write for RecordOutcomes {
@@ -62,19 +62,18 @@ fn record(tx: &mut Tx<'_>, transport: &Name, outcome: Outcome) -> QueryResult<()
             ))
             .execute(tx.conn)?;
     }
-    diesel::update(sms::table.find(id))
-        .set((
-            sms::status.eq(row.status),
-            sms::provider_said.eq(row.provider_said.as_deref()),
-            sms::provider_id.eq(row.provider_id.as_deref()),
-            sms::attempts.eq(row.attempts),
-            sms::delivered_at.eq(row.delivered_at),
-            sms::next_attempt_at.eq(row.next_attempt_at),
-            sms::claimed_by.eq(None::<String>),
-            sms::unsure.eq(row.unsure),
-            sms::updated_at.eq(tx.now.micros()),
-        ))
-        .execute(tx.conn)?;
+    Fixed(diesel::update(sms::table.find(id)).set((
+        sms::status.eq(row.status),
+        sms::provider_said.eq(row.provider_said.as_deref()),
+        sms::provider_id.eq(row.provider_id.as_deref()),
+        sms::attempts.eq(row.attempts),
+        sms::delivered_at.eq(row.delivered_at),
+        sms::next_attempt_at.eq(row.next_attempt_at),
+        sms::claimed_by.eq(None::<String>),
+        sms::unsure.eq(row.unsure),
+        sms::updated_at.eq(tx.now.micros()),
+    )))
+    .execute(tx.conn)?;
     if row.next_attempt_at.is_some_and(|due| due <= tx.now.micros()) {
         tx.memory.outboxes.set_waiting(transport, true);
     }

@@ -12,7 +12,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Failed, Read, Tx, Write, deliveries,
+    Conn, Failed, Fixed, Read, Tx, Write, deliveries,
     rows::{self, SmsRow, count},
 };
 use crate::schema::{receipts, sms};
@@ -150,20 +150,19 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
     }
     if supersedes || learns_id {
         sms.updated_at = tx.now;
-        diesel::update(sms::table.find(sms.id))
-            .set((
-                sms::status.eq(i32::from(sms.status.0)),
-                sms::provider_said.eq(sms.provider_said.as_deref()),
-                sms::provider_id.eq(sms.provider_id.as_deref()),
-                sms::delivered_at.eq(sms.delivered_at.map(Timestamp::micros)),
-                sms::updated_at.eq(sms.updated_at.micros()),
-            ))
-            .execute(tx.conn)?;
+        Fixed(diesel::update(sms::table.find(sms.id)).set((
+            sms::status.eq(i32::from(sms.status.0)),
+            sms::provider_said.eq(sms.provider_said.as_deref()),
+            sms::provider_id.eq(sms.provider_id.as_deref()),
+            sms::delivered_at.eq(sms.delivered_at.map(Timestamp::micros)),
+            sms::updated_at.eq(sms.updated_at.micros()),
+        )))
+        .execute(tx.conn)?;
     }
     // Who sends a receipt has the SMS: it is not submitted again. "Message unknown" says the contrary.
     if news.status.supersedes(TransportStatus(1)) {
         let left = sms::table.find(sms.id).filter(sms::next_attempt_at.is_not_null());
-        diesel::update(left).set(sms::next_attempt_at.eq(None::<i64>)).execute(tx.conn)?;
+        Fixed(diesel::update(left).set(sms::next_attempt_at.eq(None::<i64>))).execute(tx.conn)?;
     }
     let body = callback_body(&sms, news.fields);
     deliveries::enqueue(tx, sms.account, CallbackName::SmsReceipt, Some(sms.id), &body)?;
@@ -216,7 +215,8 @@ pub(super) fn adopt(tx: &mut Tx<'_>, transport: &Name, provider_id: &str, known:
         {
             continue;
         }
-        diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id))).execute(tx.conn)?;
+        Fixed(diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id))))
+            .execute(tx.conn)?;
         let row: SmsRow = sms::table.find(known.id).select(SmsRow::as_select()).first(tx.conn)?;
         let fields = read(&receipt.fields);
         let news = News {

@@ -12,7 +12,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Failed, Tx, Write, accept, deliveries,
+    Failed, Fixed, Tx, Write, accept, deliveries,
     rows::{ReceivedRow, count, msisdn, name},
 };
 use crate::{job::ReleaseReceived, schema::received_sms};
@@ -101,12 +101,11 @@ impl Write for ClaimReceived {
         let mut claimed = Vec::with_capacity(due.len());
         for row in due {
             let received = row.into_received(false)?;
-            diesel::update(received_sms::table.find(received.id))
-                .set((
-                    received_sms::route_at.eq(Some(tx.lease_until().micros())),
-                    received_sms::claimed_by.eq(Some(&tx.rules.node)),
-                ))
-                .execute(tx.conn)?;
+            Fixed(diesel::update(received_sms::table.find(received.id)).set((
+                received_sms::route_at.eq(Some(tx.lease_until().micros())),
+                received_sms::claimed_by.eq(Some(&tx.rules.node)),
+            )))
+            .execute(tx.conn)?;
             claimed.push(received);
         }
         Ok(claimed)
@@ -117,9 +116,13 @@ impl Write for ReleaseReceived {
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         for id in self.ids {
             let held = received_sms::table.find(id).filter(received_sms::route_at.is_not_null());
-            diesel::update(held)
-                .set((received_sms::route_at.eq(Some(tx.now.micros())), received_sms::claimed_by.eq(None::<String>)))
-                .execute(tx.conn)?;
+            Fixed(
+                diesel::update(held).set((
+                    received_sms::route_at.eq(Some(tx.now.micros())),
+                    received_sms::claimed_by.eq(None::<String>),
+                )),
+            )
+            .execute(tx.conn)?;
         }
         Ok(())
     }
@@ -155,15 +158,14 @@ impl Write for SettleReceived {
                 )?)
             }
         };
-        diesel::update(received_sms::table.find(row.id))
-            .set((
-                received_sms::outcome.eq(Some(&self.outcome)),
-                received_sms::reply.eq(reply.as_ref().map(|sms| sms.id)),
-                received_sms::route_at.eq(None::<i64>),
-                received_sms::claimed_by.eq(None::<String>),
-                received_sms::updated_at.eq(tx.now.micros()),
-            ))
-            .execute(tx.conn)?;
+        Fixed(diesel::update(received_sms::table.find(row.id)).set((
+            received_sms::outcome.eq(Some(&self.outcome)),
+            received_sms::reply.eq(reply.as_ref().map(|sms| sms.id)),
+            received_sms::route_at.eq(None::<i64>),
+            received_sms::claimed_by.eq(None::<String>),
+            received_sms::updated_at.eq(tx.now.micros()),
+        )))
+        .execute(tx.conn)?;
         Ok(Some(Settled { received: row.id, reply }))
     }
 }

@@ -6,7 +6,7 @@ use vumi_kit::{
     session::{Answer, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord},
 };
 
-use super::{Conn, Failed, Read, Tx, Write, rows};
+use super::{Conn, Failed, Fixed, Read, Tx, Write, rows};
 use crate::schema::{answer_counts, answers, sessions};
 
 #[derive(Queryable, Selectable)]
@@ -69,24 +69,26 @@ impl Write for SaveSession {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         let session = &self.session;
-        diesel::insert_into(sessions::table)
-            .values((
-                sessions::owner.eq(session.owner.as_str()),
-                sessions::person.eq(&session.person),
-                sessions::address.eq(&session.address),
-                sessions::last_message_id.eq(&session.last_message_id),
-                sessions::state.eq(&session.state),
-                sessions::expires_at.eq(session.expires_at.micros()),
-            ))
-            .on_conflict((sessions::owner, sessions::person))
-            .do_update()
-            .set((
-                sessions::address.eq(excluded(sessions::address)),
-                sessions::last_message_id.eq(excluded(sessions::last_message_id)),
-                sessions::state.eq(excluded(sessions::state)),
-                sessions::expires_at.eq(excluded(sessions::expires_at)),
-            ))
-            .execute(tx.conn)?;
+        Fixed(
+            diesel::insert_into(sessions::table)
+                .values((
+                    sessions::owner.eq(session.owner.as_str()),
+                    sessions::person.eq(&session.person),
+                    sessions::address.eq(&session.address),
+                    sessions::last_message_id.eq(&session.last_message_id),
+                    sessions::state.eq(&session.state),
+                    sessions::expires_at.eq(session.expires_at.micros()),
+                ))
+                .on_conflict((sessions::owner, sessions::person))
+                .do_update()
+                .set((
+                    sessions::address.eq(excluded(sessions::address)),
+                    sessions::last_message_id.eq(excluded(sessions::last_message_id)),
+                    sessions::state.eq(excluded(sessions::state)),
+                    sessions::expires_at.eq(excluded(sessions::expires_at)),
+                )),
+        )
+        .execute(tx.conn)?;
         keep_answers(tx, &self.answers)?;
         Ok(())
     }
@@ -113,35 +115,39 @@ fn keep_answers(tx: &mut Tx<'_>, given: &[Answer]) -> QueryResult<()> {
             Some(before) => recount(tx, answer, &before, -1)?,
             None => {}
         }
-        diesel::insert_into(answers::table)
-            .values((
-                answers::campaign.eq(answer.campaign.as_str()),
-                answers::person.eq(&answer.person),
-                answers::question.eq(&answer.question),
-                answers::answer.eq(&answer.answer),
-            ))
-            .on_conflict((answers::campaign, answers::person, answers::question))
-            .do_update()
-            .set(answers::answer.eq(excluded(answers::answer)))
-            .execute(tx.conn)?;
+        Fixed(
+            diesel::insert_into(answers::table)
+                .values((
+                    answers::campaign.eq(answer.campaign.as_str()),
+                    answers::person.eq(&answer.person),
+                    answers::question.eq(&answer.question),
+                    answers::answer.eq(&answer.answer),
+                ))
+                .on_conflict((answers::campaign, answers::person, answers::question))
+                .do_update()
+                .set(answers::answer.eq(excluded(answers::answer))),
+        )
+        .execute(tx.conn)?;
         recount(tx, answer, &answer.answer, 1)?;
     }
     Ok(())
 }
 
 fn recount(tx: &mut Tx<'_>, of: &Answer, answer: &str, by: i64) -> QueryResult<()> {
-    diesel::insert_into(answer_counts::table)
-        .values((
-            answer_counts::campaign.eq(of.campaign.as_str()),
-            answer_counts::question.eq(&of.question),
-            answer_counts::answer.eq(answer),
-            answer_counts::count.eq(by),
-        ))
-        .on_conflict((answer_counts::campaign, answer_counts::question, answer_counts::answer))
-        .do_update()
-        .set(answer_counts::count.eq(answer_counts::count + excluded(answer_counts::count)))
-        .execute(tx.conn)
-        .map(drop)
+    Fixed(
+        diesel::insert_into(answer_counts::table)
+            .values((
+                answer_counts::campaign.eq(of.campaign.as_str()),
+                answer_counts::question.eq(&of.question),
+                answer_counts::answer.eq(answer),
+                answer_counts::count.eq(by),
+            ))
+            .on_conflict((answer_counts::campaign, answer_counts::question, answer_counts::answer))
+            .do_update()
+            .set(answer_counts::count.eq(answer_counts::count + excluded(answer_counts::count))),
+    )
+    .execute(tx.conn)
+    .map(drop)
 }
 
 impl Read for CountAnswers {

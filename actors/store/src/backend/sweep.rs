@@ -4,7 +4,7 @@
 use diesel::prelude::*;
 use vumi_kit::clock::Timestamp;
 
-use super::{Failed, Tx, Write, claims, rows};
+use super::{Failed, Fixed, Tx, Write, claims, rows};
 use crate::{
     job::{Sweep, TakeOver},
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
@@ -88,15 +88,20 @@ impl Write for TakeOver {
         let routing = received_sms::table
             .filter(received_sms::route_at.gt(tx.now.micros()))
             .filter(received_sms::claimed_by.eq(&tx.rules.node));
-        diesel::update(routing)
-            .set((received_sms::route_at.eq(now), received_sms::claimed_by.eq(None::<String>)))
-            .execute(tx.conn)?;
+        Fixed(
+            diesel::update(routing).set((received_sms::route_at.eq(now), received_sms::claimed_by.eq(None::<String>))),
+        )
+        .execute(tx.conn)?;
         let posting = callback_deliveries::table
             .filter(callback_deliveries::claimed_by.eq(&tx.rules.node))
             .filter(callback_deliveries::next_attempt_at.is_not_null());
-        diesel::update(posting)
-            .set((callback_deliveries::next_attempt_at.eq(now), callback_deliveries::claimed_by.eq(None::<String>)))
-            .execute(tx.conn)?;
+        Fixed(
+            diesel::update(posting).set((
+                callback_deliveries::next_attempt_at.eq(now),
+                callback_deliveries::claimed_by.eq(None::<String>),
+            )),
+        )
+        .execute(tx.conn)?;
         Ok(())
     }
 }
