@@ -149,6 +149,28 @@ async fn room_is_counted_by_what_is_held_under_the_present_opening() {
 }
 
 #[actix_rt::test]
+async fn what_is_claimed_takes_room_too() {
+    let mut stage = Stage::new();
+    stage.accept(1).await;
+    stage.open_outbox(1).await;
+    assert_eq!(stage.claim(10).await.len(), 1);
+    stage.accept(1).await;
+    assert!(stage.handed().is_none());
+}
+
+#[actix_rt::test]
+async fn a_claim_that_ran_out_takes_its_room_once() {
+    let mut stage = Stage::new();
+    stage.open_outbox(2).await;
+    stage.accept(1).await;
+    stage.handed_ids();
+    stage.advance(120);
+    assert_eq!(stage.claim(10).await.len(), 1);
+    let id = stage.accept(1).await[0].id;
+    assert_eq!(stage.handed_ids(), [id]);
+}
+
+#[actix_rt::test]
 async fn a_closed_outbox_is_handed_nothing() {
     let mut stage = Stage::new();
     stage.open_outbox(10).await;
