@@ -19,7 +19,8 @@ pub struct Misbehaviour {
     /// start, or from the last change.
     pub refuse_every: u64,
     /// What a refusal says, in the provider's own form: `301, No credit left` (Clickatell), `2: Invalid recipient`
-    /// (E-Scape), a return code (TruTeq), words for the others. Default: that of a failure that stays one, where the
+    /// (E-Scape), `406, UserInBlacklist` (Africa's Talking), `21610, Unsubscribed` (Twilio), a return code (TruTeq),
+    /// words for the others. Default: that of a failure that stays one, where the
     /// provider knows one.
     pub refuse_with: String,
     /// The connection of every n-th submission is closed without an answer; 0, the default, closes none.
@@ -31,7 +32,8 @@ pub struct Misbehaviour {
     /// How long after the submission. Default `200ms`.
     #[serde(with = "humantime_serde")]
     pub receipt_delay: Duration,
-    /// The status in receipts, as the provider writes it. Default: received by the person (`004`, `4`, `D`, `0`).
+    /// The status in receipts, as the provider writes it. Default: received by the person (`004`, `4`, `D`, `0`,
+    /// `Success`, `delivered`).
     pub receipt_status: String,
     /// TruTeq only: a new session's first message is sent twice.
     pub duplicate_new: bool,

@@ -10,11 +10,13 @@ use crate::{
     settings::SandboxSettings,
 };
 
+pub(crate) mod africas_talking;
 pub(crate) mod clickatell;
 pub(crate) mod clickatell_platform;
 pub(crate) mod e_scape;
 pub(crate) mod opera;
 pub(crate) mod techsys;
+pub(crate) mod twilio;
 
 /// A carrier's side that its provider decides.
 pub(crate) trait Provider: Send + Sync {
@@ -39,5 +41,7 @@ pub(crate) fn all(settings: &SandboxSettings, post: &Post) -> Result<Vec<Arc<dyn
         Arc::new(opera::Opera::new(settings, post)?),
         Arc::new(e_scape::EScape::new(settings, post)?),
         Arc::new(techsys::Techsys::new(settings, post)?),
+        Arc::new(africas_talking::AfricasTalking::new(settings, post)?),
+        Arc::new(twilio::Twilio::new(settings, post)?),
     ])
 }

@@ -1,5 +1,6 @@
 //! Carriers for people without one: servers on this machine that speak the wire protocols of Clickatell (both of
-//! them), Opera, E-Scape, Techsys and TruTeq, take SMS, send receipts, let people dial, and misbehave on request.
+//! them), Opera, E-Scape, Techsys, Africa's Talking, Twilio and TruTeq, take SMS, send receipts, let people dial, and
+//! misbehave on request.
 //!
 //! It is a second reading of the providers' documents: it shares no code with the transports (but SSMI's codec,
 //! which lives in the kit), so that a misreading on one side shows. It is no simulator of networks: it has no
@@ -36,8 +37,8 @@ mod tests;
 
 pub use behaviour::{DropWhen, Misbehaviour, Receipts};
 pub use settings::{
-    ClickatellPlatformSettings, ClickatellSettings, EScapeSettings, OperaSettings, SandboxSettings, TechsysSettings,
-    TruteqSettings,
+    AfricasTalkingSettings, ClickatellPlatformSettings, ClickatellSettings, EScapeSettings, OperaSettings,
+    SandboxSettings, TechsysSettings, TruteqSettings, TwilioSettings,
 };
 
 use control::Board;

@@ -27,7 +27,7 @@ pub(crate) fn text(board: &Board) -> String {
          \x20   curl 'http://{http}/seen/clickatell?ids=true'\n\
          \x20 Forget all that:\n\
          \x20   curl -X DELETE http://{http}/seen\n\
-         \x20 A person sends an SMS (add \"method\":\"GET\" for Clickatell's other form):\n\
+         \x20 A person sends an SMS (add \"method\":\"GET\" for Clickatell's and Twilio's other form):\n\
          \x20   curl -d '{{\"from\":\"27831234567\",\"to\":\"27820000000\",\"text\":\"hello\"}}' http://{http}/inbound/clickatell\n\
          \x20 Every third SMS is refused, answers come late (a body of {{}} makes the carrier behave):\n\
          \x20   curl -X PUT -d '{{\"refuse_every\":3,\"delay\":\"2s\"}}' http://{http}/misbehave/clickatell\n\

@@ -12,8 +12,9 @@ use vumi_kit::{kind::Problem, name::Name};
 
 pub use crate::{
     carriers::{
-        clickatell::ClickatellSettings, clickatell_platform::ClickatellPlatformSettings, e_scape::EScapeSettings,
-        opera::OperaSettings, techsys::TechsysSettings,
+        africas_talking::AfricasTalkingSettings, clickatell::ClickatellSettings,
+        clickatell_platform::ClickatellPlatformSettings, e_scape::EScapeSettings, opera::OperaSettings,
+        techsys::TechsysSettings, twilio::TwilioSettings,
     },
     truteq::TruteqSettings,
 };
@@ -60,6 +61,10 @@ pub struct SandboxSettings {
     pub e_scape: EScapeSettings,
     /// Techsys.
     pub techsys: TechsysSettings,
+    /// Africa's Talking.
+    pub africas_talking: AfricasTalkingSettings,
+    /// Twilio.
+    pub twilio: TwilioSettings,
     /// TruTeq.
     pub truteq: TruteqSettings,
 }
@@ -82,6 +87,8 @@ impl Default for SandboxSettings {
             opera: OperaSettings::default(),
             e_scape: EScapeSettings::default(),
             techsys: TechsysSettings::default(),
+            africas_talking: AfricasTalkingSettings::default(),
+            twilio: TwilioSettings::default(),
             truteq: TruteqSettings::default(),
         }
     }
@@ -106,6 +113,8 @@ impl SandboxSettings {
             ("opera", &self.opera.transport),
             ("e_scape", &self.e_scape.transport),
             ("techsys", &self.techsys.transport),
+            ("africas_talking", &self.africas_talking.transport),
+            ("twilio", &self.twilio.transport),
         ] {
             if let Err(wrong) = Name::parse(transport) {
                 problems.push(Problem::new(format!("{table}.transport"), wrong.to_string()));

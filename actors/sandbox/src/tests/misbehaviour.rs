@@ -113,7 +113,7 @@ async fn what_was_seen_is_shown_with_ids_and_can_be_forgotten() {
 async fn wrong_orders_get_words_that_help() {
     let rig = Rig::start(SandboxSettings::default(), &[]).await;
     let unknown = rig.seen("vodacom").await;
-    let names = "clickatell, clickatell-platform, opera, e-scape, techsys, truteq";
+    let names = "clickatell, clickatell-platform, opera, e-scape, techsys, africas-talking, twilio, truteq";
     assert_eq!(unknown["detail"], json!(format!("there is no carrier `vodacom`; there are {names}")));
     let wrong = rig.client.put(rig.url("misbehave/opera")).body(r#"{"refuse": 3}"#).send().await.unwrap();
     assert_eq!(wrong.status(), 400);
@@ -134,6 +134,8 @@ async fn the_front_page_names_every_carrier_and_its_url() {
         "opera",
         "e-scape",
         "techsys",
+        "africas-talking",
+        "twilio",
         "handset/dial",
         "seen",
         "inbound/clickatell",
