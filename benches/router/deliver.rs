@@ -19,7 +19,7 @@ pub(crate) fn run() {
     let (http, carriers, truteq) = (free_port(), free_port(), free_port());
     let router_site = Site::new(&settings(http, carriers));
     let carrier_site = Site::new(&format!(
-        "[sandbox]\nhttp_bind = \"127.0.0.1:{carriers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell]\nreceipts = \"none\"\n"
+        "[sandbox]\nhttp_bind = \"127.0.0.1:{carriers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell.misbehave]\nreceipts = \"none\"\n"
     ));
     router_site.add_account();
     let carrier = carrier_site.start(&["sandbox"]);

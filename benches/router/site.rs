@@ -72,7 +72,7 @@ pub(crate) fn wait_until_ready(mut command: Command) -> Running {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if line.contains("ready") {
                 let _only_the_first_counts = tell.send(());
-            } else if line.contains("ERROR") || line.contains("WARN") {
+            } else if line.contains("ERROR") {
                 eprintln!("{line}");
             }
         }

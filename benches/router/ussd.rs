@@ -1,7 +1,7 @@
 //! USSD round trips over SSMI: the benchmark is the network; every person answers as soon as the screen comes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn run() {
     }
 }
 
-async fn measure(sessions: usize) -> (Figures, f64) {
+async fn measure(sessions: usize, offered: Option<u32>) -> (Figures, f64) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let site = Site::new(&format!(
@@ -67,13 +67,15 @@ async fn measure(sessions: usize) -> (Figures, f64) {
     input.clear();
     stream.write_all(b"SSMI,101,1\r").await.unwrap();
     let (_site, running) = router.await.unwrap();
-    let figures = hold_sessions(&mut stream, input, sessions).await;
+    let figures = hold_sessions(&mut stream, input, sessions, offered).await;
     (figures, running.cpu_seconds())
 }
 
-async fn hold_sessions(stream: &mut TcpStream, mut input: BytesMut, sessions: usize) -> Figures {
+/// Every person answers a screen at once, or, where a rate is offered, when its turn comes.
+async fn hold_sessions(stream: &mut TcpStream, mut input: BytesMut, sessions: usize, offered: Option<u32>) -> Figures {
     let person = |n: usize| format!("2783{n:07}");
     let mut asked: HashMap<String, Instant> = HashMap::new();
+    let mut ready: VecDeque<String> = VecDeque::new();
     let mut output = Vec::with_capacity(1 << 20);
     let begun = Instant::now();
     for n in 0..sessions {
@@ -83,34 +85,51 @@ async fn hold_sessions(stream: &mut TcpStream, mut input: BytesMut, sessions: us
     stream.write_all(&output).await.unwrap();
     let started = begun + TIME / 5;
     let until = started + TIME;
+    let mut sent = 0.0;
     let mut micros = Histogram::<u64>::new(3).unwrap();
     while Instant::now() < until {
-        let read = tokio::time::timeout(Duration::from_secs(10), stream.read_buf(&mut input)).await;
-        assert!(read.expect("the router answers").unwrap() > 0, "the router hung up");
+        // A millisecond at a time, so that those who pause get their turn.
+        let pause = if offered.is_some() { Duration::from_millis(1) } else { Duration::from_secs(10) };
+        match tokio::time::timeout(pause, stream.read_buf(&mut input)).await {
+            Ok(read) => assert!(read.unwrap() > 0, "the router hung up"),
+            Err(_) => assert!(offered.is_some(), "the router does not answer"),
+        }
         output.clear();
         let now = Instant::now();
         while let Some(end) = input.iter().position(|byte| *byte == b'\r') {
             let line = input.split_to(end + 1);
-            let text = String::from_utf8_lossy(&line);
-            let mut fields = text.trim_end().splitn(5, ',').skip(1);
-            match fields.next() {
-                Some("110") => {}
-                Some("3") => {
-                    output.extend_from_slice(b"SSMI,101,2\r");
-                    continue;
-                }
-                other => panic!("unexpected command {other:?}"),
+            let Some(msisdn) = answered(&line, &mut output) else { continue };
+            let since = asked[&msisdn];
+            if since >= started {
+                micros.record(u64::try_from((now - since).as_micros()).unwrap()).unwrap();
             }
-            let (msisdn, kind) = (fields.next().unwrap(), fields.next().unwrap());
-            assert_eq!(kind, "2", "the session stays open: {text}");
-            let since = asked.get_mut(msisdn).expect("an answer to somebody who asked");
-            if *since >= started {
-                micros.record(u64::try_from((now - *since).as_micros()).unwrap()).unwrap();
-            }
-            *since = now;
+            ready.push_back(msisdn);
+        }
+        let turns = offered.map_or(f64::MAX, |offered| f64::from(offered) * begun.elapsed().as_secs_f64());
+        while sent < turns {
+            let Some(msisdn) = ready.pop_front() else { break };
             output.extend_from_slice(format!("SSMI,110,{msisdn},2,0,hello again\r").as_bytes());
+            asked.insert(msisdn, now);
+            sent += 1.0;
         }
         stream.write_all(&output).await.unwrap();
     }
     figures(&micros, TIME)
+}
+
+/// The person whom a line from the router answers; a link check is answered here.
+fn answered(line: &[u8], output: &mut Vec<u8>) -> Option<String> {
+    let text = String::from_utf8_lossy(line);
+    let mut fields = text.trim_end().splitn(5, ',').skip(1);
+    match fields.next() {
+        Some("110") => {}
+        Some("3") => {
+            output.extend_from_slice(b"SSMI,101,2\r");
+            return None;
+        }
+        other => panic!("unexpected command {other:?}"),
+    }
+    let (msisdn, kind) = (fields.next().unwrap(), fields.next().unwrap());
+    assert_eq!(kind, "2", "the session stays open: {text}");
+    Some(msisdn.to_owned())
 }

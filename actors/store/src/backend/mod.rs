@@ -44,6 +44,10 @@ pub(crate) trait Write: Ask {
         false
     }
 
+    /// Answered at once, before the commit of what stands beside it: only for what writes nothing, and whose asker
+    /// has waited for the commit of what it looks for.
+    const ANSWERED_AT_ONCE: bool = false;
+
     /// Does it.
     fn write(self, tx: &mut Tx<'_>) -> Result<Self::Answer, Failed>;
 }

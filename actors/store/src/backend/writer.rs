@@ -218,6 +218,10 @@ for_each_write!(perform);
 fn answer<M: Write>(question: Question<M>, tx: &mut Tx<'_>, replies: &mut Vec<Reply>) -> Result<(), Error> {
     let Question { ask, reply } = question;
     let (answer, failed) = match attempt(ask, tx) {
+        Ok(answer) if M::ANSWERED_AT_ONCE => {
+            let _nobody_waits = reply.send(answer);
+            return Ok(());
+        }
         Ok(answer) => (answer, Ok(())),
         Err(failed) => (Err(StoreError::Database(failed.to_string())), Err(failed)),
     };
