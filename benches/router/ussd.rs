@@ -21,12 +21,15 @@ const TIME: Duration = Duration::from_secs(5);
 
 pub(crate) fn run() {
     println!("\nUSSD round trips/s over SSMI to the echo campaign, session in the store, {TIME:?} each");
-    println!("{:>8}  {:>10}  {:>8}  {:>8}  {:>12}", "sessions", "per second", "p50 ms", "p99 ms", "router CPU s");
-    for sessions in [1, 100, 1000] {
+    println!("people answer at once, or pause so that so many round trips a second are offered");
+    let heads = ["sessions", "offered", "per second", "p50 ms", "p99 ms", "router CPU s"];
+    println!("{:>8}  {:>9}  {:>10}  {:>8}  {:>8}  {:>12}", heads[0], heads[1], heads[2], heads[3], heads[4], heads[5]);
+    for (sessions, offered) in [(1, None), (100, None), (1000, None), (1000, Some(20_000))] {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (figures, cpu) = runtime.block_on(measure(sessions));
+        let (figures, cpu) = runtime.block_on(measure(sessions, offered));
+        let asked = offered.map_or_else(|| "at once".to_owned(), |offered| format!("{offered}/s"));
         println!(
-            "{sessions:>8}  {:>10.0}  {:>8.2}  {:>8.2}  {cpu:>12.1}",
+            "{sessions:>8}  {asked:>9}  {:>10.0}  {:>8.2}  {:>8.2}  {cpu:>12.1}",
             figures.per_second, figures.p50_ms, figures.p99_ms
         );
     }
