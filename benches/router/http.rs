@@ -29,6 +29,30 @@ pub(crate) fn form_request(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A `GET` with the benchmark's account.
+pub(crate) fn get_request(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic dXNlcm5hbWU6cGFzc3dvcmQ=\r\n\r\n")
+        .into_bytes()
+}
+
+/// Sends requests one after the other over one connection for `time`.
+pub(crate) fn one_by_one(address: SocketAddr, time: Duration, mut next: impl FnMut() -> Vec<u8>) -> Figures {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let micros = runtime.block_on(async {
+        let mut connection = Connection::open(address).await;
+        let mut micros = Histogram::<u64>::new(3).unwrap();
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            let request = next();
+            let begun = Instant::now();
+            assert_eq!(connection.call(&request).await, 200, "{}", String::from_utf8_lossy(&connection.buffer));
+            micros.record(u64::try_from(begun.elapsed().as_micros()).unwrap()).unwrap();
+        }
+        micros
+    });
+    figures(&micros, time)
+}
+
 /// Sends the same request over `connections` for `time` (and a warm-up of a fifth of it).
 pub(crate) fn hammer(address: SocketAddr, connections: usize, request: &[u8], time: Duration) -> Figures {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

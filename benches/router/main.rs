@@ -19,6 +19,7 @@ mod http;
 mod memory;
 mod reference;
 mod site;
+mod status;
 mod ussd;
 
 fn main() {
@@ -36,6 +37,9 @@ fn main() {
     }
     if wanted("deliver") {
         deliver::run();
+    }
+    if wanted("status") {
+        status::run();
     }
     if wanted("ussd") {
         ussd::run();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::settings::Kinds;
+use crate::settings::{Kinds, RESERVED};
 
 /// Options of `vumi kinds`.
 #[derive(Debug, Args)]
@@ -18,7 +18,9 @@ pub(super) fn list(options: &Options, kinds: &Kinds) -> anyhow::Result<ExitCode>
     let mut shown = 0;
     for (section, registry) in [("transports", &kinds.transports), ("campaigns", &kinds.campaigns)] {
         for kind in registry.iter().filter(|kind| options.kind.as_deref().is_none_or(|wanted| wanted == kind.name)) {
-            println!("[{section}.{0}]\nkind = \"{0}\"\n{1}\n", kind.name, kind.example.trim());
+            let reserved = if RESERVED.contains(&kind.name) { "my-" } else { "" };
+            let room = format!("{section}.{reserved}{}", kind.name);
+            println!("[{room}]\nkind = \"{}\"\n{}\n", kind.name, below(&room, kind.example.trim()));
             shown += 1;
         }
     }
@@ -28,4 +30,14 @@ pub(super) fn list(options: &Options, kinds: &Kinds) -> anyhow::Result<ExitCode>
         options.kind.as_deref().unwrap_or_default()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// An example's own tables, named as they are inside the room's table: `[[questions]]` is `[[campaigns.quiz.questions]]`.
+fn below(room: &str, example: &str) -> String {
+    let header = |line: &str| match (line.strip_prefix("[["), line.strip_prefix('[')) {
+        (Some(rest), _) => format!("[[{room}.{rest}"),
+        (None, Some(rest)) => format!("[{room}.{rest}"),
+        (None, None) => line.to_owned(),
+    };
+    example.lines().map(header).collect::<Vec<_>>().join("\n")
 }

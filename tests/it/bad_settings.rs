@@ -58,12 +58,16 @@ fn the_shipped_settings_are_good() {
 }
 
 #[test]
-fn every_kind_shows_settings_to_start_from() {
+fn every_kind_shows_settings_that_pass_the_check() {
     let site = Site::new();
     let kinds = words(&site.vumi(&["kinds"]));
     for kind in ["clickatell", "opera", "e-scape", "techsys", "ssmi", "echo", "quiz"] {
         assert!(kinds.contains(&format!("kind = \"{kind}\"")), "{kind} in {kinds}");
     }
+    site.edit(|_| kinds);
+    let checked = site.vumi(&["check"]);
+    assert!(checked.status.success(), "{}", words(&checked));
+    assert!(refusal(&site, &["kinds", "nonsense"]).contains("nonsense"));
 }
 
 #[test]
