@@ -111,7 +111,7 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
     get,
     path = "/api/v1/account/callbacks/{id}.json",
     tag = "callbacks",
-    params(("id" = i64, Path, description = "The callback's number")),
+    params(("id" = u64, Path, description = "The callback's number")),
     responses((status = 200, description = "The callback", body = CallbackView)),
 )]
 pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
@@ -129,7 +129,7 @@ pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
     put,
     path = "/api/v1/account/callbacks/{id}.json",
     tag = "callbacks",
-    params(("id" = i64, Path, description = "The callback's number")),
+    params(("id" = u64, Path, description = "The callback's number")),
     request_body(content((CallbackChange = "application/x-www-form-urlencoded"), (CallbackChange = "application/json"))),
     responses((status = 200, description = "The changed callback", body = CallbackView)),
 )]
@@ -151,7 +151,7 @@ pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpR
     delete,
     path = "/api/v1/account/callbacks/{id}.json",
     tag = "callbacks",
-    params(("id" = i64, Path, description = "The callback's number")),
+    params(("id" = u64, Path, description = "The callback's number")),
     responses((status = 204, description = "It is gone")),
 )]
 pub(crate) async fn delete(request: HttpRequest) -> HttpResponse {

@@ -7,12 +7,13 @@ use actix_web::{
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ContentBuilder, HeaderBuilder, Ref, ResponseBuilder,
+        ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Type,
         path::{HttpMethod, Operation, PathItem},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
+use vumi_kit::name::Name;
 
 use super::{callbacks, entry::enter, preview, rates::Class, refusal, send, status, view, webhooks};
 
@@ -42,7 +43,7 @@ const DOCUMENT: &str = "/api/v1/openapi.json";
         webhooks::receive_json,
         webhooks::receive_xml,
     ),
-    components(schemas(refusal::Problem, refusal::Wrong, view::SmsView)),
+    components(schemas(refusal::Problem, refusal::Wrong, view::SmsView, send::Recipient)),
     modifiers(&Refusals),
 )]
 struct Api;
@@ -105,12 +106,30 @@ fn refusals(operation: &mut Operation) {
 
 /// `GET /api/v1/openapi.json`
 pub(crate) async fn document(request: HttpRequest) -> HttpResponse {
-    enter(&request, Class::Reading, async |_| {
+    enter(&request, Class::Reading, async |caller| {
+        let mut api = Api::openapi();
+        name_transports(&mut api, caller.shared.doors.keys().map(Name::as_str));
         let mut response = HttpResponse::build(StatusCode::OK);
         response.insert_header((CONTENT_TYPE, "application/json"));
-        Ok(response.body(Api::openapi().to_json().unwrap_or_default()))
+        Ok(response.body(api.to_json().unwrap_or_default()))
     })
     .await
+}
+
+/// The settings say which transports there are: wherever a path takes one, the description lists them.
+fn name_transports<'a>(api: &mut utoipa::openapi::OpenApi, names: impl Iterator<Item = &'a str>) {
+    let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build();
+    for item in api.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter
+                    && parameter.name == "transport"
+                {
+                    parameter.schema = Some(schema.clone().into());
+                }
+            }
+        }
+    }
 }
 
 /// The page, below `/api/docs/`: all of it is in the binary.
@@ -126,7 +145,7 @@ mod tests {
     use serde_json::Value;
     use utoipa::OpenApi;
 
-    use super::Api;
+    use super::{Api, name_transports};
 
     #[test]
     fn the_description_is_openapi_3_1_and_names_no_operation_twice() {
@@ -139,6 +158,18 @@ mod tests {
         assert_eq!(ids.len(), operations.len(), "{ids:?}");
         for operation in operations {
             assert!(operation["responses"]["401"]["content"]["application/problem+json"].is_object());
+        }
+    }
+
+    #[test]
+    fn the_transports_of_the_settings_are_listed_wherever_a_path_takes_one() {
+        let mut api = Api::openapi();
+        name_transports(&mut api, ["a", "b"].into_iter());
+        let api: Value = serde_json::from_str(&api.to_json().unwrap()).unwrap();
+        for (path, item) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| path.contains("{transport}")) {
+            for operation in item.as_object().unwrap().values() {
+                assert_eq!(operation["parameters"][0]["schema"]["enum"], serde_json::json!(["a", "b"]), "{path}");
+            }
         }
     }
 

@@ -43,18 +43,24 @@ enum Texts {
 /// Bodies from this size on are read on a thread of their own, so that others' requests need not wait.
 const LARGE: usize = 32 * 1024;
 
+/// A recipient: 3 to 15 digits, with or without a leading `+`.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, pattern = r"^\+?[0-9]{3,15}$", example = "27123456780")]
+#[expect(dead_code, reason = "describes the field, which is read as text so that every fault can be named")]
+pub(crate) struct Recipient(String);
+
 /// What `send.json` takes; `to_msisdn` is one MSISDN or a list (in a form: repeated).
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct SendBody {
     /// The recipients: 3 to 15 digits each, with or without a leading `+`.
     #[schema(min_items = 1, example = json!(["27123456780", "27123456781"]))]
-    to_msisdn: Vec<String>,
+    to_msisdn: Vec<Recipient>,
     /// The sender shown to them.
-    #[schema(example = "27123456789")]
+    #[schema(pattern = r"^\+?[0-9]{3,15}$", example = "27123456789")]
     from_msisdn: String,
     /// The text.
-    #[schema(example = "hello world")]
+    #[schema(min_length = 1, example = "hello world")]
     message: String,
 }
 
@@ -65,9 +71,9 @@ pub(crate) struct SendBody {
 pub(crate) struct TemplateBody {
     /// The recipients: 3 to 15 digits each, with or without a leading `+`.
     #[schema(min_items = 1, example = json!(["27123456780", "27123456781"]))]
-    to_msisdn: Vec<String>,
+    to_msisdn: Vec<Recipient>,
     /// The sender shown to them.
-    #[schema(example = "27123456789")]
+    #[schema(pattern = r"^\+?[0-9]{3,15}$", example = "27123456789")]
     from_msisdn: String,
     /// A Mustache template.
     #[schema(example = "Hello {{name}}")]

@@ -31,7 +31,7 @@ const MOST_IDS: usize = 1000;
     tag = "status",
     params(
         ("transport" = String, Path, description = "The transport's name"),
-        ("id" = i64, Path, description = "The SMS's number"),
+        ("id" = u64, Path, description = "The SMS's number"),
     ),
     responses((status = 200, description = "The SMS", body = SmsView)),
 )]
@@ -64,7 +64,7 @@ pub(crate) struct Event<'a> {
     tag = "status",
     params(
         ("transport" = String, Path, description = "The transport's name"),
-        ("id" = i64, Path, description = "The SMS's number"),
+        ("id" = u64, Path, description = "The SMS's number"),
     ),
     responses((status = 200, description = "The events", body = Vec<Event>)),
 )]
@@ -95,7 +95,7 @@ fn no_such(caller: &Caller<'_>) -> Refusal {
     params(
         ("transport" = String, Path, description = "The transport's name"),
         ("since" = Option<String>, Query, description = "`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC", example = "2009-01-01"),
-        ("id" = Option<Vec<i64>>, Query, description = "Numbers of SMS"),
+        ("id" = Option<Vec<u64>>, Query, description = "Numbers of SMS"),
         ("start" = Option<u64>, Query, description = "How many to skip"),
     ),
     responses((
