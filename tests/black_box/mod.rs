@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::blocking::{Body, Client, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -150,6 +150,12 @@ impl Site {
     /// A request to the API with the sandbox's account.
     pub(crate) fn post(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
         self.client.post(self.url(path)).basic_auth("username", Some("password")).form(form)
+    }
+
+    /// A request to the API with the sandbox's account and a body of any type.
+    pub(crate) fn post_body(&self, path: &str, content_type: &str, body: impl Into<Body>) -> RequestBuilder {
+        let request = self.client.post(self.url(path)).basic_auth("username", Some("password"));
+        request.header("content-type", content_type).body(body)
     }
 
     /// A client for other requests.

@@ -8,7 +8,15 @@ mod black_box;
 
 mod accounts;
 mod bad_settings;
+mod callbacks;
+mod clinic;
 mod crash;
+mod http_api;
+mod listener;
+mod seed_readme;
 mod sms;
 mod supervision;
+mod timeline;
 mod ussd;
+mod webhooks;
+mod wrong_input;

@@ -1,0 +1,37 @@
+//! A second account beside the sandbox's, for what one account must not see of another.
+
+use std::{io::Write, process::Stdio};
+
+use reqwest::{Method, blocking::RequestBuilder};
+
+use crate::black_box::Site;
+
+/// An account called `clinic`.
+pub(crate) struct Clinic<'a>(&'a Site);
+
+impl<'a> Clinic<'a> {
+    /// Adds the account.
+    pub(crate) fn new(site: &'a Site) -> Self {
+        let mut added = site
+            .command(&["account", "add", "clinic", "--password-stdin"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        added.stdin.take().unwrap().write_all(b"s3cret\n").unwrap();
+        assert!(added.wait().unwrap().success());
+        Self(site)
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.0.client().request(method, self.0.url(path)).basic_auth("clinic", Some("s3cret"))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        self.request(Method::POST, path).form(form)
+    }
+}
