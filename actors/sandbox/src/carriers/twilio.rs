@@ -198,6 +198,10 @@ fn check(to: &str, from: &str, text: &str) -> Result<(), Refusal> {
     if from.is_empty() {
         return Err(Refusal::of_sms(21603, "A 'From' phone number is required."));
     }
+    // A short code stands there bare; what has a plus has to be a whole number.
+    if from.strip_prefix('+').is_some_and(|number| number.len() < 7) {
+        return Err(Refusal::of_sms(21212, format!("The 'From' number {from} is not a valid phone number.")));
+    }
     match text.chars().count() {
         0 => Err(Refusal::of_sms(21602, "Message body is required.")),
         n if n > LONGEST => {

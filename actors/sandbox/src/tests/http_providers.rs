@@ -105,6 +105,7 @@ async fn twilio_refuses_with_http_statuses_and_codes() {
         ("AC1", "", "1", "a", 400, 21604),
         ("AC1", "27831234567", "1", "a", 400, 21211),
         ("AC1", "+27831234567", "", "a", 400, 21603),
+        ("AC1", "+27831234567", "+38080", "a", 400, 21212),
         ("AC1", "+27831234567", "1", "", 400, 21602),
         ("AC1", "+27831234567", "1", long.as_str(), 400, 21617),
     ] {
@@ -114,7 +115,7 @@ async fn twilio_refuses_with_http_statuses_and_codes() {
     rig.misbehave("twilio", json!({"refuse_every": 1})).await;
     let (_, refusal) = twilio(&rig, "AC1", &[("To", "+27831234567"), ("From", "1"), ("Body", "a")]).await;
     assert_eq!(refusal["code"], 21610);
-    assert_eq!(rig.count("twilio", "refused").await, 7);
+    assert_eq!(rig.count("twilio", "refused").await, 8);
 }
 
 #[tokio::test]
