@@ -14,6 +14,7 @@ mod crash;
 mod http_api;
 mod listener;
 mod seed_readme;
+mod http_provider;
 mod sms;
 mod supervision;
 mod timeline;

@@ -94,7 +94,7 @@ impl Provider for Escape {
 }
 
 /// The page's table has a row a recipient, its fourth cell `<code>: <words>`. We send to one recipient at a time.
-fn read_sent(page: &str) -> Decision {
+pub(crate) fn read_sent(page: &str) -> Decision {
     let Some(said) = status_cell(page) else { return garbage(page) };
     let (code, words) = said.split_once(':').unwrap_or((&said, ""));
     match code.trim().parse::<i32>() {
@@ -145,10 +145,11 @@ impl WebhookForm for Inbound {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
     use vumi_kit::{kind::Kind, sms::TransportStatus};
 
-    use super::{Escape, Settings};
+    use super::{Escape, Settings, read_sent};
     use crate::{
         exam::{Exam, Expect, answer, example, get, inbound, names_missing_fields, says, webhook},
         outbox::OutboxSettings,
@@ -196,6 +197,21 @@ mod tests {
         }
         .sit()
         .await;
+    }
+
+    proptest! {
+        #[test]
+        fn no_page_makes_the_reader_panic(
+            pieces in proptest::collection::vec(
+                prop::sample::select(vec![
+                    "<table>", "<tbody>", "</tbody>", "<tr>", "</tr>", "<td>", "</td>", "0", ":", "3: ok", "<script>", "<!--",
+                    "&amp;", "<svg><td>", "<template>", "<", ">", "é", "\0",
+                ]),
+                0..60,
+            ),
+        ) {
+            let _decision = read_sent(&pieces.concat());
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ use vumi_kit::{
 
 use crate::form::hex_utf16;
 
+/// The longest short code, in digits; international numbers are longer.
+const LONGEST_SHORT_CODE: usize = 6;
+
 /// What a template may name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Part {
@@ -106,6 +109,8 @@ fn value(part: Part, submission: &Submission) -> String {
         Part::To => submission.to.as_str().to_owned(),
         Part::ToPlus => submission.to.with_plus(),
         Part::From => submission.from.as_str().to_owned(),
+        // A short code is a number of one country only: providers want it without the plus.
+        Part::FromPlus if submission.from.as_str().len() <= LONGEST_SHORT_CODE => submission.from.as_str().to_owned(),
         Part::FromPlus => submission.from.with_plus(),
         Part::Text => submission.message.clone(),
         Part::TextHexUtf16 => hex_utf16(&submission.message),
@@ -149,6 +154,14 @@ mod tests {
         assert_eq!(template.render(&sms, &secrets, json), "+27123456789 & <\\\"é\\\"> {{to}}, k\\\"110");
         let in_xml = template.render(&sms, &secrets, xml);
         assert_eq!(in_xml, "+27123456789 & &lt;&quot;é&quot;&gt; {{to}}, k&quot;110");
+    }
+
+    #[test]
+    fn a_short_code_gets_no_plus() {
+        let template = Template::parse("{{from_plus}}", &BTreeMap::new()).unwrap();
+        let mut sms = submission("a");
+        sms.from = "38080".to_owned().try_into().unwrap();
+        assert_eq!(template.render(&sms, &BTreeMap::new(), as_it_is), "38080");
     }
 
     #[test]

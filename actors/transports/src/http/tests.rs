@@ -1,7 +1,12 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use vumi_kit::{kind::Kind, sms::TransportStatus};
 
-use super::{Http, Settings};
+use super::{
+    Http, Settings,
+    reading::AnswerReader,
+    template::{self, Template},
+};
 use crate::{
     exam::{
         Carrier, Exam, Expect, answer, get, inbound, json, names_missing_fields, post, post_form, receipts, says,
@@ -12,6 +17,7 @@ use crate::{
 
 const AFRICAS_TALKING: &str = include_str!("africas_talking.toml");
 const TWILIO: &str = include_str!("twilio.toml");
+const GUIDE: &str = include_str!("../../../../docs/http-provider.md");
 
 fn settings(text: &str, changes: Value) -> Settings {
     let mut table: Value = toml::from_str(text).unwrap();
@@ -50,12 +56,16 @@ async fn africas_talking_passes_the_exam_by_settings_alone() {
             (says(201, &answer(403, "InvalidPhoneNumber")), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
             (says(201, &answer(405, "InsufficientBalance")), Expect::Misconfigured),
             (says(201, &answer(500, "InternalServerError")), Expect::Retry { unsure: false }),
-            (says(201, r#"{"SMSMessageData":{"Recipients":[]}}"#), Expect::Retry { unsure: true }),
+            (
+                says(201, r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#),
+                Expect::Rejected(TransportStatus::MESSAGE_ERROR),
+            ),
+            (says(201, r#"{"SMSMessageData":{"Message":"Sent to 0/1"}}"#), Expect::Retry { unsure: true }),
         ],
         texts: vec![
             (
                 "hello & more",
-                vec!["apikey: key\r\n", "from=27123456780&message=hello+%26+more&to=%2B27123456789&username=sandbox"],
+                vec!["apikey: key\r\n", "from=27123456780&message=hello+%26+more&to=%2B27123456789&username=vumi"],
             ),
             ("é😀", vec!["message=%C3%A9%F0%9F%98%80"]),
         ],
@@ -75,7 +85,11 @@ async fn twilio_passes_the_exam_by_settings_alone() {
         ],
         texts: vec![(
             "hello",
-            vec!["authorization: Basic QUMxMjM6dG9rZW4=\r\n", "Body=hello&From=%2B27123456780&To=%2B27123456789"],
+            vec![
+                "authorization: Basic QUMxMjM6dG9rZW4=\r\n",
+                "Body=hello&From=%2B27123456780&StatusCallback=https",
+                "&To=%2B27123456789",
+            ],
         )],
     }
     .sit()
@@ -154,6 +168,22 @@ fn an_sms_from_a_person_is_read_and_answered_by_the_settings() {
 }
 
 #[test]
+fn every_block_of_the_guide_is_a_transport_that_would_start() {
+    let blocks: Vec<_> = GUIDE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() >= 3);
+    for block in blocks {
+        let file: Value = toml::from_str(block).unwrap();
+        for (name, table) in file["transports"].as_object().unwrap() {
+            let mut table = table.clone();
+            assert_eq!(table.as_object_mut().unwrap().remove("kind"), Some(json!("http")), "{name}");
+            let kinds = crate::kinds();
+            assert_eq!((kinds.get("http").unwrap().check)(&table), [], "{name}");
+            assert!(Http::new(serde_json::from_value(table).unwrap()).is_ok(), "{name}");
+        }
+    }
+}
+
+#[test]
 fn wrong_settings_are_named() {
     assert_eq!(problems(json!({ "url": "nowhere" })), ["url"]);
     assert_eq!(problems(json!({ "body": { "form": { "a": "{{nobody}}" } } })), ["body.form.a"]);
@@ -163,4 +193,33 @@ fn wrong_settings_are_named() {
     assert_eq!(problems(json!({ "answer": { "id": { "json": "a/b" } } })), ["answer.id"]);
     let receipt = json!({ "format": "form", "id": "a", "status": "b", "statuses": { "x": 99 } });
     assert_eq!(problems(json!({ "receipt": receipt })), ["receipt.statuses.x"]);
+}
+
+proptest! {
+    #[test]
+    fn no_answer_and_no_place_in_it_make_the_reader_panic(
+        place in "(/[a-z0-9~]{0,3}){0,3}|\\PC{0,12}",
+        answer in prop_oneof![any::<String>(), "[\\[\\]{}:,\"a0/1n. ]{0,40}"],
+    ) {
+        for find in ["json", "regex"] {
+            let settings = serde_json::from_value(json!({ "id": { find: place } })).unwrap();
+            if let Ok(reader) = AnswerReader::new(&settings) {
+                let _decision = reader.read(&answer);
+            }
+        }
+        for example in [AFRICAS_TALKING, TWILIO] {
+            let _decision = AnswerReader::new(&settings(example, json!({})).answer).unwrap().read(&answer);
+        }
+    }
+
+    #[test]
+    fn a_text_never_breaks_out_of_its_place_in_a_template(text in any::<String>(), any_template in any::<String>()) {
+        let none = std::collections::BTreeMap::new();
+        let _parsed_or_refused = Template::parse(&any_template, &none);
+        let ours = Template::parse("{{text}}", &none).unwrap();
+        let filled = |escape| ours.render(&submission(&text), &none, escape);
+        prop_assert_eq!(&filled(template::as_it_is), &text);
+        prop_assert_eq!(serde_json::from_str::<String>(&format!("\"{}\"", filled(template::json))).unwrap(), text.clone());
+        prop_assert!(!filled(template::xml).contains(['<', '>', '"']));
+    }
 }
