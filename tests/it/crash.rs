@@ -90,6 +90,7 @@ fn load(site: &Site, stop: &AtomicBool, number: &AtomicU64, answered: &Mutex<Has
 }
 
 /// The answers, the ledger and the carrier: nothing lost; duplicates are counted.
+#[expect(clippy::print_stdout, reason = "the figures of the run, for who asks with --nocapture")]
 fn compare(site: &Site, answered: &HashSet<i64>, seed: u64) {
     let seen = site.seen("clickatell");
     let times: HashMap<i64, u64> = seen["ids"]

@@ -1,19 +1,16 @@
-//! Every call of the HTTP API's table, through every transport: sending, batches, templates, status, pages, repeated
-//! requests, limits, and what one account sees of another.
+//! Every call of the HTTP API's table, through every transport: sending, batches, templates, status, pages, and what
+//! one account sees of another.
 
-use reqwest::blocking::{Body, Response};
+use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
-use crate::{
-    black_box::{Site, eventually},
-    clinic::Clinic,
-};
+use crate::{black_box::Site, clinic::Clinic};
 
 /// Each transport, and the status of an SMS that its sandbox has taken (and told of, where it can).
 const TRANSPORTS: [(&str, i64); 4] = [("clickatell", 4), ("opera", 4), ("e-scape", 2), ("techsys", 2)];
 
 /// Carriers that can't be reached, so that SMS stay as they are.
-fn quiet_site() -> Site {
+pub(crate) fn quiet_site() -> Site {
     let site = Site::new();
     site.edit(|text| text.replace(&format!("http://127.0.0.1:{}/", site.carriers), "http://127.0.0.1:1/"));
     site
@@ -23,18 +20,18 @@ fn json_body(site: &Site, path: &str, body: &Value) -> Response {
     site.post_body(path, "application/json", body.to_string()).send().unwrap()
 }
 
-fn list(answer: Response) -> Vec<Value> {
+pub(crate) fn list(answer: Response) -> Vec<Value> {
     assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
     assert_eq!(answer.headers()["content-type"], "application/json");
     answer.json().unwrap()
 }
 
-fn ids(list: &[Value]) -> Vec<i64> {
+pub(crate) fn ids(list: &[Value]) -> Vec<i64> {
     list.iter().map(|sms| sms["id"].as_i64().unwrap()).collect()
 }
 
 #[track_caller]
-fn assert_problem(answer: &Response, status: u16) {
+pub(crate) fn assert_problem(answer: &Response, status: u16) {
     assert_eq!(answer.status(), status);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
 }
@@ -167,235 +164,6 @@ fn a_long_list_comes_in_pages_of_100_with_a_link_to_the_next() {
     let answer = site.get(&format!("/api/v1/sms/techsys/status.json?{}", &many[1..])).send().unwrap();
     assert!(answer.headers().contains_key("link"));
     assert_eq!(ids(&list(answer)), newest_first[..100]);
-}
-
-#[test]
-fn a_repeated_request_with_the_same_key_gives_the_first_answer_and_sends_nothing_twice() {
-    let site = Site::new();
-    let router = site.run();
-    let clinic = Clinic::new(&site);
-    let path = "/api/v1/sms/clickatell/send.json";
-    let form = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "once")];
-    let first = site.post(path, &form).header("idempotency-key", "k1").send().unwrap();
-    assert_eq!(first.headers().get("idempotency-replayed"), None);
-    let first = list(first);
-    site.wait_for_status("clickatell", first[0]["id"].as_i64().unwrap(), 4);
-    let again = site.post(path, &form).header("idempotency-key", "k1").send().unwrap();
-    assert_eq!(again.headers()["idempotency-replayed"], "true");
-    assert_eq!(list(again), first, "the first answer, though the SMS has arrived since");
-
-    // Another body, or another call, with the same key.
-    let other = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "twice")];
-    assert_problem(&site.post(path, &other).header("idempotency-key", "k1").send().unwrap(), 409);
-    let elsewhere = site.post("/api/v1/sms/opera/send.json", &form).header("idempotency-key", "k1");
-    assert_problem(&elsewhere.send().unwrap(), 409);
-
-    // Another key, or another account with this one, is another request.
-    let second = list(site.post(path, &form).header("idempotency-key", "k2").send().unwrap());
-    assert_ne!(second[0]["id"], first[0]["id"]);
-    let theirs = clinic.post(path, &form).header("idempotency-key", "k1").send().unwrap();
-    assert_eq!(theirs.headers().get("idempotency-replayed"), None);
-    assert_ne!(list(theirs)[0]["id"], first[0]["id"]);
-
-    // A refused request leaves its key free.
-    let wrong = [("to_msisdn", "no"), ("from_msisdn", "27123456780"), ("message", "x")];
-    assert_problem(&site.post(path, &wrong).header("idempotency-key", "k3").send().unwrap(), 400);
-    list(site.post(path, &form).header("idempotency-key", "k3").send().unwrap());
-    assert_problem(&site.post(path, &form).header("idempotency-key", "k".repeat(256)).send().unwrap(), 400);
-
-    // The key outlives the process.
-    assert_eq!(router.stop(), 0);
-    let _router = site.run();
-    assert_eq!(list(site.post(path, &form).header("idempotency-key", "k1").send().unwrap()), first);
-}
-
-#[test]
-fn requests_with_one_key_at_the_same_time_send_once() {
-    let site = quiet_site();
-    let _router = site.run();
-    let to = vec!["27123456789"; 2_000];
-    let body = json!({ "to_msisdn": to, "from_msisdn": "271", "message": "x" });
-    let answers: Vec<Response> = std::thread::scope(|scope| {
-        let send = || {
-            let request = site.post_body("/api/v1/sms/opera/send.json", "application/json", body.to_string());
-            request.header("idempotency-key", "k").send().unwrap()
-        };
-        let requests: Vec<_> = (0..6).map(|_| scope.spawn(send)).collect();
-        requests.into_iter().map(|request| request.join().unwrap()).collect()
-    });
-    let mut first = Vec::new();
-    for answer in answers {
-        if answer.status() == 409 {
-            assert_problem(&answer, 409);
-            assert!(answer.headers().contains_key("retry-after"), "still in progress: ask again");
-        } else {
-            first.push(ids(&list(answer)));
-        }
-    }
-    assert!(!first.is_empty());
-    assert!(first.iter().all(|ids| *ids == first[0]));
-    let all = list(site.get("/api/v1/sms/opera/status.json?since=2009-01-01&start=1999").send().unwrap());
-    assert_eq!(all.len(), 1, "2,000 in all");
-}
-
-#[test]
-fn too_many_calls_of_one_class_are_429_for_that_account_and_class() {
-    let site = Site::new();
-    for (class, calls) in [("sending", 3), ("receipts", 2), ("inbound", 2), ("reading", 4), ("callbacks", 2)] {
-        site.edit(|text| text.replace(&format!("\n{class} = 0"), &format!("\n{class} = {calls}")));
-    }
-    let _router = site.run();
-    let clinic = Clinic::new(&site);
-    let sms = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "x")];
-    let send = || site.post("/api/v1/sms/clickatell/send.json", &sms).send().unwrap();
-    let receipt = || site.get("/api/v1/sms/clickatell/receipt.json").send().unwrap();
-    let inbound = || site.post("/api/v1/sms/opera/receive.xml", &[]).send().unwrap();
-    let read = || site.get("/api/v1/sms/clickatell/status.json?id=1").send().unwrap();
-    let callbacks = || site.get("/api/v1/account/callbacks.json").send().unwrap();
-    let calls: [(&str, u64, &dyn Fn() -> Response); 5] = [
-        ("sending", 3, &send),
-        ("receipts", 2, &receipt),
-        ("inbound", 2, &inbound),
-        ("reading", 4, &read),
-        ("callbacks", 2, &callbacks),
-    ];
-    for (class, limit, call) in calls {
-        let mut left = limit;
-        let refused = eventually("the limit is reached", || {
-            let answer = call();
-            let limits = answer.headers()["ratelimit"].to_str().unwrap().to_owned();
-            assert_eq!(answer.headers()["ratelimit-policy"], format!("\"{class}\";q={limit};w=60"));
-            assert!(limits.starts_with(&format!("\"{class}\";r=")), "{limits}");
-            if answer.status() == 429 {
-                return Some(answer);
-            }
-            assert!(left > 0, "{class}: more than {limit} calls went through");
-            left -= 1;
-            None
-        });
-        assert_eq!(left, 0, "{class}: all {limit} calls went through first");
-        assert_problem(&refused, 429);
-        let wait_s: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-        assert!((1..=60).contains(&wait_s), "{class}: {wait_s}");
-    }
-    // Nobody else's, and nothing without a limit, is refused.
-    assert_eq!(clinic.post("/api/v1/sms/clickatell/send.json", &sms).send().unwrap().status(), 200);
-    assert_eq!(site.get_open("/health/").unwrap().status(), 200);
-    // What was refused was not sent.
-    eventually("the four SMS are submitted", || (site.seen("clickatell")["submissions"] == 4).then_some(()));
-}
-
-#[test]
-fn without_the_right_password_there_is_401_everywhere_under_the_api() {
-    let site = quiet_site();
-    site.add_to("http", "wrong_passwords = 3");
-    let _router = site.run();
-    let every = [
-        "sms/clickatell/send.json",
-        "sms/clickatell/template_send.json",
-        "sms/clickatell/status/1.json",
-        "sms/clickatell/status/1/events.json",
-        "sms/clickatell/status.json",
-        "sms/clickatell/receipt.json",
-        "sms/clickatell/receive.json",
-        "sms/opera/receive.xml",
-        "sms/vodacom/send.json",
-        "sms/preview.json",
-        "account/callbacks.json",
-        "account/callbacks/1.json",
-        "openapi.json",
-        "nothing/here",
-    ];
-    for path in every {
-        let url = site.url(&format!("/api/v1/{path}"));
-        for method in [reqwest::Method::GET, reqwest::Method::POST, reqwest::Method::DELETE] {
-            let answer = site.client().request(method, &url).send().unwrap();
-            assert_problem(&answer, 401);
-            assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic realm=\"Vumi\""));
-        }
-    }
-    let with = |user: &str, password: &str| {
-        site.client().get(site.url("/api/v1/account/callbacks.json")).basic_auth(user, Some(password)).send().unwrap()
-    };
-    for (user, password) in [("username", "wrong"), ("nobody", "password"), ("", ""), ("username", "")] {
-        assert_problem(&with(user, password), 401);
-    }
-    assert_eq!(with("username", "password").status(), 200);
-    // Guessing has an end, for that name.
-    let guesses: Vec<u16> = (0..4).map(|n| with("guessed", &n.to_string()).status().as_u16()).collect();
-    assert_eq!(guesses, [401, 401, 401, 429]);
-    assert!(with("guessed", "x").headers().contains_key("retry-after"));
-    assert_eq!(with("username", "password").status(), 200);
-}
-
-#[test]
-fn other_methods_are_405_with_allow() {
-    let site = quiet_site();
-    let _router = site.run();
-    for (path, allow) in [
-        ("/api/v1/sms/clickatell/send.json", "POST"),
-        ("/api/v1/sms/clickatell/template_send.json", "POST"),
-        ("/api/v1/sms/preview.json", "POST"),
-        ("/api/v1/sms/clickatell/status/1.json", "GET"),
-        ("/api/v1/sms/clickatell/status/1/events.json", "GET"),
-        ("/api/v1/sms/clickatell/status.json", "GET"),
-        ("/api/v1/account/callbacks.json", "GET, POST"),
-        ("/api/v1/account/callbacks/1.json", "GET, PUT, DELETE"),
-        ("/api/v1/openapi.json", "GET"),
-        ("/health/", "GET, HEAD"),
-        ("/health/ready", "GET, HEAD"),
-    ] {
-        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
-            if allow.split(", ").any(|allowed| allowed == method) {
-                continue;
-            }
-            let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-            let answer = site.client().request(method.clone(), site.url(path));
-            let answer = answer.basic_auth("username", Some("password")).send().unwrap();
-            assert_eq!(answer.status(), 405, "{method} {path}");
-            assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
-            assert_problem(&answer, 405);
-        }
-    }
-}
-
-#[test]
-fn bodies_that_are_too_large_or_of_another_type_are_413_and_415() {
-    let site = quiet_site();
-    site.add_to("http", "max_body = 1000");
-    let _router = site.run();
-    let large = "x".repeat(1001);
-    let sms = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", large.as_str())];
-    for path in [
-        "/api/v1/sms/clickatell/send.json",
-        "/api/v1/sms/clickatell/template_send.json",
-        "/api/v1/sms/preview.json",
-        "/api/v1/account/callbacks.json",
-        "/api/v1/sms/clickatell/receipt.json",
-        "/api/v1/sms/clickatell/receive.json",
-        "/api/v1/sms/opera/receive.xml",
-    ] {
-        assert_problem(&site.post(path, &sms).send().unwrap(), 413);
-        // In pieces, without a length announced.
-        let pieces = Body::new(std::io::Cursor::new(format!("message={large}")));
-        let request = site.post_body(path, "application/x-www-form-urlencoded", pieces);
-        assert_problem(&request.send().unwrap(), 413);
-    }
-    for path in [
-        "/api/v1/sms/clickatell/send.json",
-        "/api/v1/sms/clickatell/template_send.json",
-        "/api/v1/sms/preview.json",
-        "/api/v1/account/callbacks.json",
-    ] {
-        let body = "to_msisdn=271&from_msisdn=272&message=x";
-        for content_type in ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"] {
-            assert_problem(&site.post_body(path, content_type, body).send().unwrap(), 415);
-        }
-        let packed = site.post_body(path, "application/x-www-form-urlencoded", body).header("content-encoding", "gzip");
-        assert_problem(&packed.send().unwrap(), 415);
-    }
-    let kept = list(site.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().unwrap());
-    assert_eq!(kept, [] as [Value; 0]);
 }
 
 #[test]
