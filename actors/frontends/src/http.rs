@@ -25,7 +25,7 @@ mod view;
 mod webhooks;
 
 #[cfg(test)]
-mod stand;
+pub(crate) mod stand;
 #[cfg(test)]
 mod tests;
 

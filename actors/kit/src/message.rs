@@ -3,7 +3,9 @@
 //! One type serves the rooms and the broker: field names, values and nulls are those of the Vumi family, so a
 //! peer in another process and one in this one are the same to the router.
 
-use serde::{Deserialize, Serialize};
+mod event;
+
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{clock::Timestamp, ids, name::Name};
@@ -69,13 +71,13 @@ pub struct UserMessage {
     /// The kind of network.
     pub transport_type: TransportType,
     /// The transport's own, copied to replies.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub transport_metadata: Map<String, Value>,
     /// Anybody's.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub helper_metadata: Map<String, Value>,
     /// `endpoint_name`, absent for `default`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub routing_metadata: Map<String, Value>,
     /// A group, where the network has them.
     #[serde(default)]
@@ -176,8 +178,9 @@ impl UserMessage {
     }
 }
 
-/// What became of an outbound message: every one gets exactly one ack or nack.
-#[derive(Clone, Debug, PartialEq)]
+/// What became of an outbound message: every one gets exactly one ack or nack, and perhaps delivery reports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "event::OnTheBroker", into = "event::OnTheBroker")]
 pub struct Event {
     /// 32 hex digits.
     pub event_id: String,
@@ -191,6 +194,12 @@ pub struct Event {
     pub what: What,
     /// What else the transport has to say of it, such as `replaced_characters`: those its network lacks.
     pub transport_metadata: Map<String, Value>,
+    /// Anybody's.
+    pub helper_metadata: Map<String, Value>,
+    /// `endpoint_name`, absent for `default`.
+    pub routing_metadata: Map<String, Value>,
+    /// Keys we do not know, handed on.
+    pub other: Map<String, Value>,
 }
 
 /// What happened to an outbound message.
@@ -206,6 +215,23 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// What the network says of its way to the phone.
+    DeliveryReport {
+        /// Where it is.
+        status: DeliveryStatus,
+    },
+}
+
+/// Where a message is on its way to the phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// On its way.
+    Pending,
+    /// It did not arrive and will not.
+    Failed,
+    /// It arrived.
+    Delivered,
 }
 
 impl Event {
@@ -229,8 +255,16 @@ impl Event {
             transport_name: of.transport_name.clone(),
             what,
             transport_metadata: Map::new(),
+            helper_metadata: Map::new(),
+            routing_metadata: Map::new(),
+            other: Map::new(),
         }
     }
+}
+
+/// Peers write null where a key is unused.
+fn null_is_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 mod family_time {

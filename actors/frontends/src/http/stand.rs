@@ -47,7 +47,7 @@ pub(crate) struct Memory {
     pub(crate) failure: Option<StoreError>,
     /// Where questions to accept wait for as long as there is a list.
     pub(crate) held: Option<Vec<Question<AcceptSms>>>,
-    keys: HashMap<String, (Vec<u8>, Vec<i64>)>,
+    pub(crate) keys: HashMap<String, (Vec<u8>, Vec<i64>)>,
 }
 
 impl Actor for Memory {
@@ -353,7 +353,7 @@ pub(crate) fn part(name: &str, state: State) -> Part {
     Part { name, role: "transport".to_owned(), state, detail: "as told".to_owned(), restarts: 0 }
 }
 
-fn store(memory: &Addr<Memory>) -> Store {
+pub(crate) fn store(memory: &Addr<Memory>) -> Store {
     Store {
         ledger: Ledger::of(memory),
         callbacks: Callbacks::of(memory),

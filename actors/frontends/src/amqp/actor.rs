@@ -1,0 +1,194 @@
+//! The actor that owns the link to the broker, and its start.
+
+use std::rc::Rc;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, MessageResult, Recipient, ResponseFuture};
+use tokio::{sync::watch, task::JoinHandle};
+use vumi_kit::{
+    clock::Clock,
+    health::{AskHealth, Health, State},
+    name::Name,
+    room::{Drain, Ended, Faces, Lifeline, StartError, lifeline},
+    router::RouterAddress,
+    store::Store,
+};
+
+use super::{
+    core::{Core, Link},
+    faces, link,
+    pump::pump,
+    settings::{AmqpSettings, Side},
+};
+
+/// What the front-end gets at its start.
+#[derive(Clone, Debug)]
+pub struct AmqpWires {
+    /// Where messages go.
+    pub router: RouterAddress,
+    /// Where everything is kept.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// All transports of the settings: SMS of a campaign's own accord go to one of these.
+    pub transports: Vec<Name>,
+}
+
+/// A started front-end.
+#[derive(Debug)]
+pub struct AmqpRoom {
+    /// For the router: the campaigns and transports that live elsewhere.
+    pub rooms: Vec<(Name, Faces)>,
+    /// Answers how it is.
+    pub health: Recipient<AskHealth>,
+    /// Consumes no more, finishes what is under way, then answers.
+    pub drain: Recipient<Drain>,
+    /// Resolves when the actor is gone.
+    pub ended: Ended,
+}
+
+/// Starts the front-end on the present arbiter. It does not wait for the broker: while that is away, the rooms
+/// refuse and its health says so.
+pub fn start(wires: AmqpWires, settings: AmqpSettings) -> Result<AmqpRoom, StartError> {
+    if let Some(problem) = settings.check().first() {
+        return Err(StartError(format!("amqp.{}: {}", problem.key, problem.what)));
+    }
+    let uri = settings.uri().map_err(|problem| StartError(format!("amqp.{}: {}", problem.key, problem.what)))?;
+    let broker = format!("{}:{}{}", uri.authority.host, uri.authority.port, shown_vhost(&uri.vhost));
+    let names: Vec<Name> = settings.connectors.keys().cloned().collect();
+    let core = Rc::new(Core::new(wires, settings));
+    let rooms = rooms(&core, names);
+    let (held, ended) = lifeline();
+    let (tell_gone, link_gone) = watch::channel(());
+    let (kept, pumped) = (core.clone(), core.clone());
+    let keeping = actix_rt::spawn(async move {
+        link::keep(kept).await;
+        drop(tell_gone);
+    });
+    let pumping = actix_rt::spawn(pump(pumped));
+    let actor = AmqpFrontEnd { core, broker, keeping, pumping, link_gone, _lifeline: held }.start();
+    Ok(AmqpRoom { rooms, health: actor.clone().recipient(), drain: actor.recipient(), ended })
+}
+
+fn shown_vhost(vhost: &str) -> String {
+    if vhost.starts_with('/') { vhost.to_owned() } else { format!("/{vhost}") }
+}
+
+fn rooms(core: &Rc<Core>, names: Vec<Name>) -> Vec<(Name, Faces)> {
+    let mut rooms: Vec<(Name, Faces)> = Vec::new();
+    for (name, connector) in names.into_iter().zip(&core.connectors) {
+        match connector.side {
+            Side::Campaign => rooms.push((name.clone(), faces::campaign(name, connector.clone(), core.clone()))),
+            Side::Transport => {
+                for name in &connector.transports {
+                    // One transport may be behind several connectors: a reply leaves by that its message came by.
+                    if !rooms.iter().any(|(placed, _)| placed == name) {
+                        rooms.push((name.clone(), faces::transport(name.clone(), core.clone())));
+                    }
+                }
+            }
+        }
+    }
+    rooms
+}
+
+/// Owns the link to the broker: while it lives, the link is kept.
+pub struct AmqpFrontEnd {
+    core: Rc<Core>,
+    /// Where the broker is, without its password.
+    broker: String,
+    keeping: JoinHandle<()>,
+    pumping: JoinHandle<()>,
+    /// Closed when the link's task has ended.
+    link_gone: watch::Receiver<()>,
+    _lifeline: Lifeline,
+}
+
+/// Messages it holds at the most: health, drain and the link's end.
+const MAILBOX: usize = 16;
+
+/// The link's task has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct LinkEnded;
+
+impl Actor for AmqpFrontEnd {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        let (mut link_gone, me) = (self.link_gone.clone(), ctx.address().downgrade());
+        actix_rt::spawn(async move {
+            let _closed = link_gone.changed().await;
+            if let Some(me) = me.upgrade() {
+                // Gone already: then there is nobody to tell.
+                let _told = me.send(LinkEnded).await;
+            }
+        });
+    }
+}
+
+impl Drop for AmqpFrontEnd {
+    // However the actor ends, nothing must go on consuming in its name.
+    fn drop(&mut self) {
+        self.keeping.abort();
+        self.pumping.abort();
+    }
+}
+
+impl Handler<LinkEnded> for AmqpFrontEnd {
+    type Result = ();
+
+    fn handle(&mut self, _: LinkEnded, ctx: &mut Self::Context) {
+        if !self.core.is_stopping() {
+            tracing::error!("the link to the broker ended unasked");
+        }
+        ctx.stop();
+    }
+}
+
+impl Handler<AskHealth> for AmqpFrontEnd {
+    type Result = MessageResult<AskHealth>;
+
+    fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
+        let core = &self.core;
+        let (state, mut detail) = match &*core.link.borrow() {
+            _ if core.is_stopping() => (State::Stopping, "finishing what is under way".to_owned()),
+            Link::Down { since, why } => {
+                (State::Degraded, format!("{} is away since {}: {why}", self.broker, since.to_seconds_text()))
+            }
+            Link::Up { status, .. } if status.blocked() => {
+                let why = "takes nothing while its alarm lasts (memory or disk): see `rabbitmq-diagnostics alarms`";
+                (State::Degraded, format!("{} {why}", self.broker))
+            }
+            Link::Up { since, .. } => {
+                (State::Up, format!("connected to {} since {}", self.broker, since.to_seconds_text()))
+            }
+        };
+        let in_work = core.books.borrow().held();
+        detail.push_str(&format!("; {} connectors, {in_work} deliveries in work", core.connectors.len()));
+        let waiting = core.events.borrow().len() as u64 + core.counts.telling.get() as u64;
+        for (count, what) in [
+            (waiting, "events wait"),
+            (core.counts.dead.get(), "dead letters"),
+            (core.counts.overdue.get(), "acknowledged without an answer"),
+            (core.counts.events_lost.get(), "events lost"),
+        ] {
+            if count > 0 {
+                detail.push_str(&format!(", {count} {what}"));
+            }
+        }
+        MessageResult(Health { state, detail })
+    }
+}
+
+impl Handler<Drain> for AmqpFrontEnd {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        self.core.stopping.send_replace(true);
+        let mut link_gone = self.link_gone.clone();
+        Box::pin(async move {
+            let _closed = link_gone.changed().await;
+        })
+    }
+}

@@ -1,0 +1,282 @@
+//! The front-end's settings: the `[amqp]` table.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use vumi_kit::{backoff::Backoff, kind::Problem, name::Name};
+
+/// The longest wait before the broker is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The settings of the AMQP front-end. Every key has a default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AmqpSettings {
+    /// The whole address, `amqp://user:password@host:5672/%2Fvumi` (`amqps` for TLS): a `/` in the name of the
+    /// vhost is written `%2F`. With it, `host`, `port`, `tls`, `user`, `password` and `vhost` are not read.
+    pub url: Option<SecretString>,
+    /// The broker's machine. Default `127.0.0.1`.
+    pub host: String,
+    /// Its port. Default 5672, or 5671 with `tls`.
+    pub port: Option<u16>,
+    /// Whether to speak TLS. Default `false`.
+    pub tls: bool,
+    /// The user. Default `guest`, which the broker lets in from its own machine only.
+    pub user: String,
+    /// Its password. Default `guest`.
+    pub password: SecretString,
+    /// The vhost, as `rabbitmqctl list_vhosts` shows it. Default `/`.
+    pub vhost: String,
+    /// How often both ends show that they are alive; a connection that is silent for twice as long is given up.
+    /// Default `10s`.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    /// How long connecting, and declaring the topology, may take. Default `10s`.
+    #[serde(with = "humantime_serde")]
+    pub connect_within: Duration,
+    /// The wait before the broker is tried again: doubles from `first` to `most`, which is 30 s at the most.
+    /// Default `{ first = "200ms", most = "30s" }`.
+    pub reconnect: Backoff,
+    /// Deliveries that may be in work at once, for each queue. Default 200.
+    pub prefetch: u16,
+    /// Messages that may be published and not confirmed; more are refused for now. Default 1000.
+    pub unconfirmed: usize,
+    /// How long the broker may take to confirm a message before the one who sent it is told that it may not have
+    /// arrived. Less than the router's `hand_over_limit_ms`. Default `1500ms`.
+    #[serde(with = "humantime_serde")]
+    pub confirm_within: Duration,
+    /// How long a delivery is offered to a room that is busy or not running before the broker gets it back, for
+    /// another process or a later try. Default `5s`.
+    #[serde(with = "humantime_serde")]
+    pub offer_for: Duration,
+    /// How long a delivery stays unacknowledged while the campaign makes its answer, or the transport sends. If
+    /// this process dies within that time, another one gets the delivery. Default `20s`.
+    #[serde(with = "humantime_serde")]
+    pub hold_for: Duration,
+    /// Acks and nacks that may wait for the broker; when there are more, the newest is dropped and counted.
+    /// Default 10,000.
+    pub events_waiting: usize,
+    /// How many message ids are remembered, so that a redelivery is known for one. Default 50,000.
+    pub remember: usize,
+    /// The queue for what can't be decoded, or fails for good. Default `vumi.dead`.
+    pub dead_letters: String,
+    /// The connectors: a table for each, `[amqp.connectors.NAME]`.
+    pub connectors: BTreeMap<Name, ConnectorSettings>,
+}
+
+/// A connector: a transport or a campaign that lives on the other side of the broker.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectorSettings {
+    /// What lives on the other side.
+    pub side: Side,
+    /// The connector's name on the broker: its queues are `<connector>.inbound`, `.outbound` and `.event`. Default:
+    /// the table's own name, by which the routes know a campaign.
+    #[serde(default)]
+    pub connector: Option<Name>,
+    /// Side `transport`: the transports whose messages come by this connector, and replies to which leave by it.
+    /// Default: the connector alone.
+    #[serde(default)]
+    pub transports: Vec<Name>,
+    /// Side `campaign`: the account that SMS belong to which the campaign sends of its own accord, in answer to
+    /// none. Without it, those are not sent.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+/// What lives on the other side of a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// A transport: inbound messages and events are consumed, outbound ones published.
+    Transport,
+    /// A campaign: inbound messages and events are published, outbound ones consumed.
+    Campaign,
+}
+
+impl Default for AmqpSettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            host: "127.0.0.1".to_owned(),
+            port: None,
+            tls: false,
+            user: "guest".to_owned(),
+            password: "guest".into(),
+            vhost: "/".to_owned(),
+            heartbeat: Duration::from_secs(10),
+            connect_within: Duration::from_secs(10),
+            reconnect: Backoff::new(Duration::from_millis(200), LONGEST_WAIT),
+            prefetch: 200,
+            unconfirmed: 1_000,
+            confirm_within: Duration::from_millis(1_500),
+            offer_for: Duration::from_secs(5),
+            hold_for: Duration::from_secs(20),
+            events_waiting: 10_000,
+            remember: 50_000,
+            dead_letters: "vumi.dead".to_owned(),
+            connectors: BTreeMap::new(),
+        }
+    }
+}
+
+impl AmqpSettings {
+    /// What is wrong with settings that parse; touches nothing outside.
+    #[must_use]
+    pub fn check(&self) -> Vec<Problem> {
+        let counts = [
+            ("prefetch", usize::from(self.prefetch)),
+            ("unconfirmed", self.unconfirmed),
+            ("events_waiting", self.events_waiting),
+            ("remember", self.remember),
+        ];
+        let times = [
+            ("heartbeat", self.heartbeat),
+            ("connect_within", self.connect_within),
+            ("confirm_within", self.confirm_within),
+            ("offer_for", self.offer_for),
+            ("hold_for", self.hold_for),
+        ];
+        let no_count = counts.into_iter().filter(|(_, n)| *n == 0).map(|(key, _)| (key, "must be at least 1"));
+        let no_time = times.into_iter().filter(|(_, t)| t.is_zero()).map(|(key, _)| (key, "must be longer than 0s"));
+        let too_long = (self.reconnect.most > LONGEST_WAIT).then_some(("reconnect.most", "must be 30s at the most"));
+        let bad_queue = (self.dead_letters.is_empty() || self.dead_letters.len() > 255)
+            .then_some(("dead_letters", "must be a queue's name: 1 to 255 bytes"));
+        let mut problems: Vec<Problem> = no_count
+            .chain(no_time)
+            .chain(too_long)
+            .chain(bad_queue)
+            .map(|(key, what)| Problem::new(key, what))
+            .collect();
+        problems.extend(self.uri().err());
+        problems.extend(self.connectors.iter().flat_map(|(name, connector)| self.check_connector(name, connector)));
+        problems
+    }
+
+    fn check_connector(&self, name: &Name, connector: &ConnectorSettings) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |key: &str, what: String| problems.push(Problem::new(format!("connectors.{name}.{key}"), what));
+        match connector.side {
+            Side::Transport if connector.account.is_some() => {
+                add("account", "is for connectors with `side = \"campaign\"` only".to_owned());
+            }
+            Side::Campaign if !connector.transports.is_empty() => {
+                add("transports", "is for connectors with `side = \"transport\"` only".to_owned());
+            }
+            _ => {}
+        }
+        let same = |(other, of): &(&Name, &ConnectorSettings)| {
+            *other < name && of.side == connector.side && of.on_the_broker(other) == connector.on_the_broker(name)
+        };
+        if let Some((other, _)) = self.connectors.iter().find(same) {
+            add("connector", format!("`{other}` is that side of the same connector: remove one of the two"));
+        }
+        problems
+    }
+
+    /// The campaigns that live elsewhere, as the routes name them.
+    pub fn campaigns(&self) -> impl Iterator<Item = &Name> {
+        self.connectors.iter().filter(|(_, connector)| connector.side == Side::Campaign).map(|(name, _)| name)
+    }
+
+    /// The transports that live elsewhere; one that several connectors lead to is named once for each.
+    pub fn transports(&self) -> impl Iterator<Item = &Name> {
+        let elsewhere = self.connectors.iter().filter(|(_, connector)| connector.side == Side::Transport);
+        elsewhere.flat_map(|(name, connector)| connector.transports_behind(name))
+    }
+
+    /// The broker's address.
+    pub(super) fn uri(&self) -> Result<AMQPUri, Problem> {
+        let mut uri = match &self.url {
+            // What is wrong is said without the address: it holds the password.
+            Some(url) => url.expose_secret().parse().map_err(|_| {
+                Problem::new("url", "expected amqp://user:password@host:5672/vhost, with `/` in the vhost as %2F")
+            })?,
+            None => self.uri_of_parts(),
+        };
+        if uri.query.heartbeat.is_none() {
+            uri.query.heartbeat = Some(u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
+        }
+        Ok(uri)
+    }
+
+    fn uri_of_parts(&self) -> AMQPUri {
+        let (scheme, port) = if self.tls { (AMQPScheme::AMQPS, 5671) } else { (AMQPScheme::AMQP, 5672) };
+        let userinfo = AMQPUserInfo { username: self.user.clone(), password: self.password.expose_secret().to_owned() };
+        AMQPUri {
+            scheme,
+            authority: AMQPAuthority { userinfo, host: self.host.clone(), port: self.port.unwrap_or(port) },
+            vhost: self.vhost.clone(),
+            query: AMQPQueryString::default(),
+        }
+    }
+}
+
+impl ConnectorSettings {
+    /// Its name on the broker.
+    pub(super) fn on_the_broker<'a>(&'a self, name: &'a Name) -> &'a Name {
+        self.connector.as_ref().unwrap_or(name)
+    }
+
+    /// The transports whose messages come by it.
+    pub(super) fn transports_behind<'a>(&'a self, name: &'a Name) -> &'a [Name] {
+        if self.transports.is_empty() { std::slice::from_ref(self.on_the_broker(name)) } else { &self.transports }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AmqpSettings, Name};
+
+    fn read(toml: serde_json::Value) -> AmqpSettings {
+        serde_json::from_value(toml).unwrap()
+    }
+
+    #[test]
+    fn an_empty_table_gives_the_defaults_and_they_are_good() {
+        let settings = read(serde_json::json!({}));
+        assert_eq!(settings.check(), vec![]);
+        let uri = settings.uri().unwrap();
+        assert_eq!((uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str()), ("127.0.0.1", 5672, "/"));
+        assert_eq!(uri.query.heartbeat, Some(10));
+    }
+
+    #[test]
+    fn the_address_stands_in_one_key_or_in_several() {
+        let whole = read(serde_json::json!({"url": "amqp://vumi:s%2Fcret@broker:5673/%2Fvumi"})).uri().unwrap();
+        let parts = serde_json::json!({"user": "vumi", "password": "s/cret", "host": "broker", "port": 5673,
+            "vhost": "/vumi"});
+        assert_eq!(whole, read(parts).uri().unwrap());
+        let wrong = read(serde_json::json!({"url": "http://user:hunter2@broker"})).check();
+        assert_eq!(wrong[0].key, "url");
+        assert!(!wrong[0].what.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_connector_says_what_lives_on_the_other_side() {
+        let settings = read(serde_json::json!({"connectors": {
+            "quiz": {"side": "campaign"},
+            "ussd": {"side": "transport"},
+            "dispatch": {"side": "transport", "connector": "upstream", "transports": ["truteq", "opera"]},
+        }}));
+        assert_eq!(settings.check(), vec![]);
+        let names = |names: Vec<&Name>| names.into_iter().map(Name::as_str).collect::<Vec<_>>().join(" ");
+        assert_eq!(names(settings.campaigns().collect()), "quiz");
+        assert_eq!(names(settings.transports().collect()), "truteq opera ussd");
+    }
+
+    #[test]
+    fn what_can_not_work_is_named() {
+        let wrong = read(serde_json::json!({"prefetch": 0, "reconnect": {"most": "1m"}, "connectors": {
+            "a": {"side": "campaign", "transports": ["x"]},
+            "b": {"side": "campaign", "connector": "a"},
+            "c": {"side": "transport", "account": "me"},
+        }}));
+        let keys: Vec<String> = wrong.check().into_iter().map(|problem| problem.key).collect();
+        let expected =
+            ["prefetch", "reconnect.most", "connectors.a.transports", "connectors.b.connector", "connectors.c.account"];
+        assert_eq!(keys, expected);
+    }
+}
