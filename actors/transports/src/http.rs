@@ -1,6 +1,8 @@
 //! Any provider with an HTTP API, by settings alone: how to ask, how to read the answer, what it posts to us.
 //! Two real ones stand beside this file as settings: Africa's Talking and Twilio.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod reading;
 mod template;
 mod webhooks;

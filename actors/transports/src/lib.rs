@@ -18,6 +18,8 @@ mod escape;
 #[cfg(test)]
 mod exam;
 mod form;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod opera;
 mod outbox;

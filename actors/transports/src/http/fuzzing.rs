@@ -1,0 +1,26 @@
+//! What the fuzzer calls in here; see `crate::fuzzing`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use vumi_kit::sms::{Decision, Submission};
+
+use super::{
+    reading::AnswerReader,
+    template::{Template, as_it_is, json, xml},
+};
+
+/// Reads an answer by settings as they stand under `answer`; none where the settings are refused.
+#[must_use]
+pub fn read_answer(settings: &Value, answer: &str) -> Option<Decision> {
+    let settings = serde_json::from_value(settings.clone()).ok()?;
+    Some(AnswerReader::new(&settings).ok()?.read(answer))
+}
+
+/// Fills in a template as it is, for JSON and for XML; none where the template is refused.
+#[must_use]
+pub fn fill_in(template: &str, submission: &Submission) -> Option<[String; 3]> {
+    let none = BTreeMap::new();
+    let template = Template::parse(template, &none).ok()?;
+    Some([as_it_is, json, xml].map(|escape| template.render(submission, &none, escape)))
+}

@@ -1,0 +1,8 @@
+//! The page that E-Scape answers a submission with.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|page: &str| {
+    let _decision = vumi_transports::fuzzing::read_escape_answer(page);
+});

@@ -1,0 +1,25 @@
+//! A request's template of the fuzzer's own, and a text filled in: what is put in can't break out of its place.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use vumi_kit::{clock::Timestamp, sms::Submission};
+use vumi_transports::fuzzing::fill_in;
+
+fuzz_target!(|data: &str| {
+    let (template, text) = data.split_once('\n').unwrap_or(("", data));
+    let submission = Submission {
+        id: 42,
+        to: "27831234567".to_owned().try_into().expect("an MSISDN"),
+        from: "38080".to_owned().try_into().expect("a short code"),
+        message: text.to_owned(),
+        attempts: 0,
+        unsure: false,
+        lease_until: Timestamp::from_seconds(0),
+        give_up_at: Timestamp::from_seconds(0),
+    };
+    let _filled_in = fill_in(template, &submission);
+    let [plain, json, xml] = fill_in("{{text}}", &submission).expect("a good template");
+    assert_eq!(plain, text);
+    assert_eq!(serde_json::from_str::<String>(&format!("\"{json}\"")).expect("JSON"), text);
+    assert!(!xml.contains(['<', '>', '"']), "{xml}");
+});
