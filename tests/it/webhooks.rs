@@ -162,7 +162,7 @@ fn a_receipt_may_be_there_before_clickatells_answer_to_the_submission() {
     let _router = site.run();
     let id = site.send("clickatell", "27123456789", "a");
     submitted.recv().unwrap();
-    clickatell_receipt(&site, &format!("api{id}"), &id.to_string(), "004");
+    assert_eq!(clickatell_receipt(&site, &format!("api{id}"), &id.to_string(), "004").status(), 201);
     release.send(()).unwrap();
     let sms = site.wait_for_status("clickatell", id, 4);
     assert_eq!(sms["delivered_at"], "2010-07-22 21:47:24");
