@@ -1,5 +1,7 @@
 //! SMS from people: kept once, posted to callbacks, routed until somebody has dealt with them.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use form_urlencoded::Serializer;
 use vumi_kit::{
@@ -16,6 +18,10 @@ use super::{
     rows::{ReceivedRow, count, msisdn, name},
 };
 use crate::{job::ReleaseReceived, schema::received_sms};
+
+/// How long a campaign has to deal with an SMS before it is routed again. Campaigns give up after seconds, so this is
+/// shorter than a transport's lease: a person who writes while the campaign is being restarted is answered soon.
+const ROUTING_LEASE: Duration = Duration::from_secs(30);
 
 impl Write for KeepReceived {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
@@ -52,7 +58,7 @@ fn keep(tx: &mut Tx<'_>, account: AccountId, transport: &Name, sms: InboundSms) 
             received_sms::charset.eq(sms.charset.as_deref()),
             received_sms::provider_id.eq(sms.provider_id.as_deref()),
             received_sms::at.eq(sms.at.map(|at| at.micros())),
-            received_sms::route_at.eq(Some(tx.lease_until().micros())),
+            received_sms::route_at.eq(Some(tx.now.plus(ROUTING_LEASE).micros())),
             received_sms::claimed_by.eq(Some(&tx.rules.node)),
             received_sms::created_at.eq(now.micros()),
             received_sms::updated_at.eq(now.micros()),
@@ -102,7 +108,7 @@ impl Write for ClaimReceived {
         for row in due {
             let received = row.into_received(false)?;
             Fixed(diesel::update(received_sms::table.find(received.id)).set((
-                received_sms::route_at.eq(Some(tx.lease_until().micros())),
+                received_sms::route_at.eq(Some(tx.now.plus(ROUTING_LEASE).micros())),
                 received_sms::claimed_by.eq(Some(&tx.rules.node)),
             )))
             .execute(tx.conn)?;
