@@ -7,6 +7,7 @@ mod dial;
 mod kinds;
 mod log;
 mod migrate;
+mod receipts;
 mod run;
 mod sandbox;
 mod send;
@@ -63,6 +64,8 @@ enum Command {
     /// Callbacks that were given up
     #[command(subcommand)]
     Callbacks(callbacks::Command),
+    /// Lists receipts that match no SMS: from another system's SMS, say, or a wrong account
+    Receipts(receipts::Options),
     /// Runs the sandbox's carriers alone, for a router in another process
     Sandbox,
     /// Lists the kinds of transport and campaign there are, each with settings to start from
@@ -99,6 +102,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         Command::Dial(options) => dial::dial(options, &load()?),
         Command::Status(options) => status::status(options, &load()?),
         Command::Callbacks(command) => callbacks::run(command, load()?),
+        Command::Receipts(options) => receipts::list(options, load()?),
         Command::Sandbox => sandbox::run(load()?),
         Command::Kinds(options) => kinds::list(options, kinds),
     }

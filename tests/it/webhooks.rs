@@ -311,3 +311,14 @@ fn another_accounts_receipts_and_inbound_sms_are_never_matched_or_told() {
     });
     assert_eq!(client.heard().len(), 1);
 }
+
+#[test]
+fn a_receipt_that_matches_nothing_is_shown_to_the_operator() {
+    let site = Site::new();
+    let _router = site.run();
+    let none = crate::black_box::words(&site.vumi(&["receipts"]));
+    assert!(none.contains("every receipt matched"), "{none}");
+    assert_eq!(clickatell_receipt(&site, "apiNobody", "", "004").status(), 404);
+    let shown = crate::black_box::words(&site.vumi(&["receipts"]));
+    assert!(shown.contains("apiNobody") && shown.contains("clickatell"), "{shown}");
+}

@@ -1,0 +1,34 @@
+//! `vumi receipts`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use vumi_kit::{ledger::ListUnmatchedReceipts, store::Asking};
+
+use super::account::with_store;
+use crate::settings::Settings;
+
+/// Options of `vumi receipts`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// How many at the most
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+pub(super) fn list(options: &Options, settings: Settings) -> anyhow::Result<ExitCode> {
+    with_store(settings, async |store| {
+        let unmatched = store.ledger.ask(ListUnmatchedReceipts { limit: options.limit }).await?;
+        if unmatched.is_empty() {
+            println!("every receipt matched an SMS");
+        }
+        for (at, transport, receipt) in unmatched {
+            let id = receipt.provider_id.as_deref().unwrap_or("-");
+            let said: Vec<String> = receipt.fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            println!("{}  {transport}  {id}  {:?}  {}", at.to_seconds_text(), receipt.status, said.join(" "));
+        }
+        Ok(())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
