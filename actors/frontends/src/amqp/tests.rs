@@ -10,7 +10,11 @@ use vumi_kit::{
     sms::Sms,
 };
 
-use super::dead::{self, Replay};
+use super::{
+    AmqpSettings,
+    dead::{self, Replay},
+    try_connect,
+};
 use crate::http::stand::{With, moment};
 use stage::{Heard, Stage, on_stage};
 
@@ -226,6 +230,24 @@ async fn what_a_process_leaves_unanswered_goes_to_the_next_one() {
 }
 
 #[actix::test]
+async fn what_keeps_us_from_the_broker_is_told_in_words() {
+    on_stage(async |stage| {
+        let _front = stage.start().await;
+        try_connect(&stage.settings()).await.unwrap();
+        let vhost = AmqpSettings { vhost: "/nowhere".to_owned(), ..stage.settings() };
+        let told = try_connect(&vhost).await.unwrap_err().to_string();
+        assert!(told.contains("rabbitmqctl add_vhost"), "{told}");
+        let password = AmqpSettings { password: "wrong".into(), ..stage.settings() };
+        let told = try_connect(&password).await.unwrap_err().to_string();
+        assert!(told.contains("`amqp.password`") && !told.contains("wrong"), "{told}");
+        stage.cut_the_wire();
+        let told = try_connect(&stage.settings()).await.unwrap_err().to_string();
+        assert!(told.contains("is the broker running"), "{told}");
+    })
+    .await;
+}
+
+#[actix::test]
 async fn a_queue_that_was_deleted_is_declared_again() {
     on_stage(async |stage| {
         let front = stage.start().await;
@@ -299,6 +321,65 @@ async fn it_stops_when_what_is_under_way_is_done() {
         drained.await.unwrap().unwrap();
         assert_eq!(stage.waiting(&format!("{ussd}.inbound")).await, 0);
         front.0.ended.wait().await;
+    })
+    .await;
+}
+
+#[actix::test]
+async fn a_message_that_the_broker_does_not_confirm_is_not_said_to_be_in_good_hands() {
+    on_stage(async |stage| {
+        let within = std::time::Duration::from_millis(200);
+        let settings = AmqpSettings { unconfirmed: 1, confirm_within: within, ..stage.settings() };
+        let front = stage.start_with(settings).await;
+        let quiz = stage.name("quiz");
+        let room = front.faces(&quiz).inbound.clone().unwrap();
+        let message = |id| Inbound(serde_json::from_value(stage.message(id, json!({}))).unwrap());
+        stage.stall_the_wire();
+        assert_eq!(room.send(message("m1")).await.unwrap(), Err(Refused::Busy(quiz.clone())));
+        assert_eq!(room.send(message("m2")).await.unwrap(), Err(Refused::Busy(quiz.clone())), "one is unconfirmed");
+        stage.cut_the_wire();
+        front.until("is away since").await;
+        stage.mend_the_wire();
+        front.until("connected").await;
+        assert_eq!(room.send(message("m3")).await.unwrap(), Ok(()));
+    })
+    .await;
+}
+
+#[actix::test]
+async fn an_answer_that_could_not_be_published_is_asked_for_again() {
+    on_stage(async |stage| {
+        let front = stage.start().await;
+        let ussd = stage.name("ussd");
+        stage.publish(&format!("{ussd}.inbound"), &stage.message("m1", json!({}))).await;
+        let message = inbound(&stage).await;
+        stage.cut_the_wire();
+        front.until("is away since").await;
+        let room = front.faces(&ussd).outbound.clone().unwrap();
+        assert_eq!(room.send(Outbound(answer(&message, "hello"))).await.unwrap(), Err(Refused::Away(ussd.clone())));
+        stage.mend_the_wire();
+        let again = inbound(&stage).await;
+        assert_eq!(again.message_id, "m1");
+        assert_eq!(room.send(Outbound(answer(&again, "hello"))).await.unwrap(), Ok(()));
+        assert_eq!(stage.read(&format!("{ussd}.outbound")).await.1["content"], json!("hello"));
+    })
+    .await;
+}
+
+#[actix::test]
+async fn a_received_sms_that_nobody_answers_is_published_once() {
+    on_stage(async |stage| {
+        let front = stage.start().await;
+        let quiz = stage.name("quiz");
+        let room = front.faces(&quiz).inbound.clone().unwrap();
+        let sms = || {
+            let message = stage.message("m1", json!({"transport_type": "sms", "session_event": null, "content": "hi"}));
+            Inbound(serde_json::from_value(message).unwrap())
+        };
+        assert_eq!(room.send(sms()).await.unwrap(), Ok(()));
+        assert_eq!(room.send(sms()).await.unwrap(), Ok(()), "it is settled");
+        stage.read(&format!("{quiz}.inbound")).await;
+        assert_eq!(stage.waiting(&format!("{quiz}.inbound")).await, 0);
     })
     .await;
 }

@@ -95,38 +95,54 @@ impl Handler<Happened> for FakeRouter {
     }
 }
 
+/// What a wire does.
+#[derive(Clone, Copy, PartialEq)]
+enum Carries {
+    Everything,
+    /// It stays up, and nothing comes through.
+    Nothing,
+    Cut,
+}
+
 /// A wire to the broker that can be cut.
 struct Wire {
     address: SocketAddr,
-    open: watch::Sender<bool>,
+    carries: watch::Sender<Carries>,
 }
 
 impl Wire {
     async fn lay(broker: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (open, is_open) = watch::channel(true);
+        let (carries, state) = watch::channel(Carries::Everything);
         actix_rt::spawn(async move {
             let mut calls = JoinSet::new();
-            let mut changes = is_open.clone();
+            let mut changes = state.clone();
             loop {
                 tokio::select! {
-                    Ok((mut near, _)) = listener.accept() => if *is_open.borrow() {
-                        let broker = broker.clone();
-                        calls.spawn(async move {
-                            let mut far = TcpStream::connect(broker).await.unwrap();
-                            let _cut = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                        });
+                    Ok((near, _)) = listener.accept() => if *state.borrow() == Carries::Everything {
+                        calls.spawn(carry(near, broker.clone(), state.clone()));
                     },
                     changed = changes.changed() => match changed {
-                        Ok(()) if !*is_open.borrow() => calls.shutdown().await,
+                        Ok(()) if *state.borrow() == Carries::Cut => calls.shutdown().await,
                         Ok(()) => {}
                         Err(_) => return,
                     },
                 }
             }
         });
-        Self { address, open }
+        Self { address, carries }
+    }
+}
+
+async fn carry(mut near: TcpStream, broker: String, mut state: watch::Receiver<Carries>) {
+    let mut far = TcpStream::connect(broker).await.unwrap();
+    let stalled = tokio::select! {
+        _ended = tokio::io::copy_bidirectional(&mut near, &mut far) => false,
+        stalled = state.wait_for(|carries| *carries == Carries::Nothing) => stalled.is_ok(),
+    };
+    if stalled {
+        let _cut = state.wait_for(|carries| *carries != Carries::Nothing).await;
     }
 }
 
@@ -211,6 +227,10 @@ impl Stage {
 
     /// Starts a front-end, and waits until it is connected.
     pub(super) async fn start(&self) -> Front {
+        self.start_with(self.settings()).await
+    }
+
+    pub(super) async fn start_with(&self, settings: AmqpSettings) -> Front {
         let router = RouterAddress {
             inbound: self.fake.clone().recipient(),
             outbound: self.fake.clone().recipient(),
@@ -219,7 +239,7 @@ impl Stage {
         let clock = Clock::held(moment());
         let transports = vec![Name::parse("clickatell").unwrap()];
         let wires = AmqpWires { router, store: store(&self.memory), clock, transports };
-        let front = Front(start(wires, self.settings()).unwrap());
+        let front = Front(start(wires, settings).unwrap());
         front.until("connected").await;
         front
     }
@@ -269,11 +289,15 @@ impl Stage {
     }
 
     pub(super) fn cut_the_wire(&self) {
-        self.wire.open.send_replace(false);
+        self.wire.carries.send_replace(Carries::Cut);
+    }
+
+    pub(super) fn stall_the_wire(&self) {
+        self.wire.carries.send_replace(Carries::Nothing);
     }
 
     pub(super) fn mend_the_wire(&self) {
-        self.wire.open.send_replace(true);
+        self.wire.carries.send_replace(Carries::Everything);
     }
 
     /// A message of a peer's.
