@@ -26,7 +26,7 @@ const OTHER: &str = "27837654321";
 fn nack_reason(what: What) -> String {
     match what {
         What::Nack { reason } => reason,
-        What::Ack { .. } => panic!("acked"),
+        other => panic!("not refused: {other:?}"),
     }
 }
 
