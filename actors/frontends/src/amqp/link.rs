@@ -19,7 +19,7 @@ use super::{
     explain::explain,
     intake::{Source, Stream, consume},
     settings::{AmqpSettings, Side},
-    topology::{declare_connector, declare_own},
+    topology::{Queues, declare_connector, declare_own},
 };
 
 /// How often the connection is looked at while nothing goes over it.
@@ -32,11 +32,23 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 #[error("{0}")]
 pub struct CannotConnect(pub(super) String);
 
-/// Connects, and closes again: whether the address, the user and the vhost are right.
+/// Connects, declares the topology as the front-end would at its start, and closes again: whether address, user,
+/// vhost and permissions are right, and no queue stands in the way.
 pub async fn try_connect(settings: &AmqpSettings) -> Result<(), CannotConnect> {
-    let (connection, _channel) = open(settings, "vumi check").await?;
+    let (connection, channel) = open(settings, "vumi check").await?;
+    let declared = async {
+        declare_own(&channel, &settings.dead_letters).await?;
+        for (name, connector) in &settings.connectors {
+            declare_connector(&channel, &Queues::of(connector.on_the_broker(name))).await?;
+        }
+        Ok(())
+    };
+    let declared = timeout(settings.connect_within, declared).await;
     close(&connection).await;
-    Ok(())
+    match declared {
+        Ok(declared) => declared.map_err(|error: lapin::Error| CannotConnect(explain(&error))),
+        Err(_) => Err(CannotConnect(format!("nothing was declared within {:?}", settings.connect_within))),
+    }
 }
 
 /// A connection with a channel.

@@ -240,6 +240,10 @@ async fn what_keeps_us_from_the_broker_is_told_in_words() {
         let password = AmqpSettings { password: "wrong".into(), ..stage.settings() };
         let told = try_connect(&password).await.unwrap_err().to_string();
         assert!(told.contains("`amqp.password`") && !told.contains("wrong"), "{told}");
+        stage.declare_with_a_limit(&format!("{}.dead2", stage.prefix)).await;
+        let in_the_way = AmqpSettings { dead_letters: format!("{}.dead2", stage.prefix), ..stage.settings() };
+        let told = try_connect(&in_the_way).await.unwrap_err().to_string();
+        assert!(told.contains("delete it") && told.contains("dead2"), "{told}");
         stage.cut_the_wire();
         let told = try_connect(&stage.settings()).await.unwrap_err().to_string();
         assert!(told.contains("is the broker running"), "{told}");

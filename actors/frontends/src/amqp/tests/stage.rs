@@ -17,7 +17,7 @@ use lapin::{
         BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
         QueueDeleteOptions,
     },
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
     uri::AMQPUri,
 };
 use serde_json::{Value, json};
@@ -278,6 +278,14 @@ impl Stage {
         self.peer.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap().message_count()
     }
 
+    /// Somebody has declared a queue, and not plainly.
+    pub(super) async fn declare_with_a_limit(&self, queue: &str) {
+        let mut limit = FieldTable::default();
+        limit.insert("x-max-length".into(), AMQPValue::LongInt(10));
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.peer.queue_declare(queue.into(), durable, limit).await.unwrap();
+    }
+
     pub(super) async fn heard(&self) -> Heard {
         timeout(LIMIT, async { self.router.lock().await.recv().await.unwrap() })
             .await
@@ -321,7 +329,9 @@ impl Stage {
                 self.peer.queue_delete(queue.into(), options).await.unwrap();
             }
         }
-        self.peer.queue_delete(format!("{}.dead", self.prefix).into(), options).await.unwrap();
+        for queue in ["dead", "dead2"] {
+            self.peer.queue_delete(format!("{}.{queue}", self.prefix).into(), options).await.unwrap();
+        }
     }
 }
 
