@@ -6,7 +6,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -18,9 +21,17 @@ use tempfile::TempDir;
 /// How long anything may take before a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A port nobody listens on now.
+/// A port nobody listens on now, below those the system gives to outgoing connections: one of these could be taken
+/// between this look and the process's own.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+    loop {
+        let port = 10_000 + (first - 10_000 + NEXT.fetch_add(1, Ordering::SeqCst)) % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until `probe` gives something; fails with `what` when the deadline passes.

@@ -318,7 +318,7 @@ fn a_receipt_that_matches_nothing_is_shown_to_the_operator() {
     let _router = site.run();
     let none = crate::black_box::words(&site.vumi(&["receipts"]));
     assert!(none.contains("every receipt matched"), "{none}");
-    assert_eq!(clickatell_receipt(&site, "apiNobody", "", "004").status(), 404);
+    assert_eq!(clickatell_receipt(&site, "apiNobody", "987654", "004").status(), 404);
     let shown = crate::black_box::words(&site.vumi(&["receipts"]));
     assert!(shown.contains("apiNobody") && shown.contains("clickatell"), "{shown}");
 }

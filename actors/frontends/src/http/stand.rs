@@ -52,6 +52,11 @@ pub(crate) struct Memory {
 
 impl Actor for Memory {
     type Context = Context<Self>;
+
+    // A store's mailbox holds more than actix's 16: twenty requests at once must not be refused.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(1_000);
+    }
 }
 
 /// Does something with the memory.
