@@ -3,6 +3,7 @@
 mod account;
 mod callbacks;
 mod check;
+mod dead;
 mod dial;
 mod kinds;
 mod log;
@@ -64,6 +65,9 @@ enum Command {
     /// Callbacks that were given up
     #[command(subcommand)]
     Callbacks(callbacks::Command),
+    /// Messages from the broker that could not be used
+    #[command(subcommand)]
+    Dead(dead::Command),
     /// Lists receipts that match no SMS: from another system's SMS, say, or a wrong account
     Receipts(receipts::Options),
     /// Runs the sandbox's carriers alone, for a router in another process
@@ -102,6 +106,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         Command::Dial(options) => dial::dial(options, &load()?),
         Command::Status(options) => status::status(options, &load()?),
         Command::Callbacks(command) => callbacks::run(command, load()?),
+        Command::Dead(command) => dead::run(command, &load()?),
         Command::Receipts(options) => receipts::list(options, load()?),
         Command::Sandbox => sandbox::run(load()?),
         Command::Kinds(options) => kinds::list(options, kinds),

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use vumi_callbacks::CallbackSettings;
-use vumi_frontends::http::HttpSettings;
+use vumi_frontends::{amqp::AmqpSettings, http::HttpSettings};
 use vumi_kit::{
     kind::{KindEntry, Problem, Registry},
     name::Name,
@@ -27,7 +27,10 @@ use layers::Layers;
 pub const EMBEDDED_DEFAULT: &str = include_str!("../settings/default.toml");
 
 /// Names of vumi's own parts.
-pub(crate) const RESERVED: [&str; 4] = ["store", "router", "callbacks", "http"];
+pub(crate) const RESERVED: [&str; 5] = ["store", "router", "callbacks", "http", "amqp"];
+
+/// `true` makes a process with `[amqp]` work entirely by itself, as the variable did in the first Vumi.
+const SKIP_QUEUE: &str = "VUMI_SKIP_QUEUE";
 
 /// What kinds of room this build knows.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[http]`.
     pub http: HttpSettings,
+    /// `[amqp]`: connectors whose other side lives in another process.
+    pub amqp: Option<AmqpSettings>,
     /// `[callbacks]`.
     pub callbacks: CallbackSettings,
     /// `[router]`.
@@ -115,6 +120,8 @@ struct Sections {
     #[serde(default)]
     http: Value,
     #[serde(default)]
+    amqp: Option<Value>,
+    #[serde(default)]
     callbacks: Value,
     #[serde(default)]
     router: Value,
@@ -138,6 +145,9 @@ impl Settings {
         environment: impl IntoIterator<Item = (String, String)>,
         kinds: &Kinds,
     ) -> Result<Self, SettingsError> {
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let skip_queue =
+            environment.iter().any(|(key, value)| key == SKIP_QUEUE && matches!(value.as_str(), "true" | "1"));
         let mut layers = Layers::read(files, environment)?;
         let sections: Sections =
             serde_path_to_error::deserialize(layers.tree()).map_err(|wrong| layers.wrong("", &wrong))?;
@@ -146,6 +156,7 @@ impl Settings {
 
         let store = reader.section("store", sections.store);
         let http = reader.section("http", sections.http);
+        let amqp = sections.amqp.filter(|_| !skip_queue).map(|table| reader.section::<AmqpSettings>("amqp", table));
         let callbacks = reader.section("callbacks", sections.callbacks);
         let router = reader.section("router", sections.router);
         let supervisor = reader.section("supervisor", sections.supervisor);
@@ -154,16 +165,26 @@ impl Settings {
         let campaigns = reader.envelopes("campaigns", sections.campaigns, &kinds.campaigns);
         reader.problems("store", store.as_ref().map(StoreSettings::check));
         reader.problems("http", http.as_ref().map(HttpSettings::check));
+        let amqp = amqp.transpose();
+        let elsewhere = amqp.as_ref().and_then(Option::as_ref);
+        reader.problems("amqp", elsewhere.map(AmqpSettings::check));
         reader.problems("callbacks", callbacks.as_ref().map(CallbackSettings::check));
         reader.problems("sandbox", sandbox.as_ref().and_then(Option::as_ref).map(SandboxSettings::check));
-        reader.distinct(&transports, &campaigns);
-        let table = reader.routes(sections.routes, &campaigns);
+        reader.distinct(&transports, &campaigns, elsewhere);
+        let table = reader.routes(sections.routes, &campaigns, elsewhere);
 
-        match (store, http, callbacks, router, supervisor, sandbox.transpose(), table) {
-            (Some(store), Some(http), Some(callbacks), Some(router), Some(supervisor), Some(sandbox), Some(table))
-                if wrongs.is_empty() =>
-            {
-                Ok(Self { store, http, callbacks, router, supervisor, transports, campaigns, table, sandbox })
+        match (store, http, amqp, callbacks, router, supervisor, sandbox.transpose(), table) {
+            (
+                Some(store),
+                Some(http),
+                Some(amqp),
+                Some(callbacks),
+                Some(router),
+                Some(supervisor),
+                Some(sandbox),
+                Some(table),
+            ) if wrongs.is_empty() => {
+                Ok(Self { store, http, amqp, callbacks, router, supervisor, transports, campaigns, table, sandbox })
             }
             _ => Err(SettingsError(wrongs)),
         }
@@ -243,7 +264,13 @@ impl Reader<'_> {
     }
 
     /// A name is a connector's: one transport or one campaign, and none of the router's own parts.
-    fn distinct(&mut self, transports: &[Envelope], campaigns: &[Envelope]) {
+    fn distinct(&mut self, transports: &[Envelope], campaigns: &[Envelope], elsewhere: Option<&AmqpSettings>) {
+        for name in elsewhere.into_iter().flat_map(|amqp| amqp.campaigns().chain(amqp.transports())) {
+            if transports.iter().chain(campaigns).any(|room| room.name == *name) {
+                let what = format!("`{name}` lives in this process: it can't live behind the broker too");
+                self.add("amqp.connectors", what);
+            }
+        }
         for campaign in campaigns.iter().filter(|campaign| transports.iter().any(|other| other.name == campaign.name)) {
             let what = "a transport has that name already: give one of the two another".to_owned();
             self.add(&format!("campaigns.{}", campaign.name), what);
@@ -256,14 +283,21 @@ impl Reader<'_> {
         }
     }
 
-    fn routes(&mut self, routes: Vec<Value>, campaigns: &[Envelope]) -> Option<RoutingTable> {
+    fn routes(
+        &mut self,
+        routes: Vec<Value>,
+        campaigns: &[Envelope],
+        elsewhere: Option<&AmqpSettings>,
+    ) -> Option<RoutingTable> {
+        let here = campaigns.iter().map(|campaign| &campaign.name);
+        let known: Vec<&Name> = here.chain(elsewhere.into_iter().flat_map(AmqpSettings::campaigns)).collect();
         let mut read: Vec<Route> = Vec::new();
         for (index, route) in routes.into_iter().enumerate() {
             read.push(self.section(&format!("routes[{index}]"), route)?);
         }
         for (index, campaign) in RoutingTable::campaigns(&read) {
-            if !campaigns.iter().any(|known| known.name == *campaign) {
-                let known: Vec<&str> = campaigns.iter().map(|known| known.name.as_str()).collect();
+            if !known.contains(&campaign) {
+                let known: Vec<&str> = known.iter().map(|known| known.as_str()).collect();
                 let what = format!("there is no campaign `{campaign}`: one of {}", known.join(", "));
                 self.add(&format!("routes[{index}].campaign"), what);
             }

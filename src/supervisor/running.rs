@@ -5,16 +5,20 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use actix::{Actor, Addr, Arbiter};
+use actix::{Actor, Addr, Arbiter, Recipient};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 use vumi_callbacks::CallbackWires;
-use vumi_frontends::http::{Door, HttpWires};
+use vumi_frontends::{
+    amqp::{AmqpSettings, AmqpWires},
+    http::{Door, HttpWires},
+};
 use vumi_kit::{
     clock::Clock,
     health::AskParts,
     name::Name,
     room::{Ended, Faces, Room, StartError, Wires},
+    router::Place,
     store::StoreError,
 };
 use vumi_router::Router;
@@ -92,20 +96,30 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     .start();
     let fixtures = [
         Fixture { name: own_name("store"), role: Role::Store, health: store.health() },
-        Fixture { name: own_name("router"), role: Role::Router, health: router.recipient() },
+        Fixture { name: own_name("router"), role: Role::Router, health: router.clone().recipient() },
     ];
     for fixture in fixtures {
         supervisor.try_send(Watch(fixture)).map_err(|_| StartFailed::Ended("supervisor"))?;
     }
-    let bound = start_rooms(&supervisor, &settings).await?;
+    let bound = start_rooms(&supervisor, router.recipient(), &settings).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
 }
 
-async fn start_rooms(supervisor: &Addr<Supervisor>, settings: &Settings) -> Result<SocketAddr, StartFailed> {
-    for (role, envelopes) in [(Role::Campaign, &settings.campaigns), (Role::Transport, &settings.transports)] {
-        for envelope in envelopes {
-            start_room(supervisor, envelope.name.clone(), role, of_kind(envelope.clone())).await?;
-        }
+async fn start_rooms(
+    supervisor: &Addr<Supervisor>,
+    place: Recipient<Place>,
+    settings: &Settings,
+) -> Result<SocketAddr, StartFailed> {
+    for campaign in &settings.campaigns {
+        start_room(supervisor, campaign.name.clone(), Role::Campaign, of_kind(campaign.clone())).await?;
+    }
+    if let Some(amqp) = &settings.amqp {
+        let here = settings.transports.iter().map(|transport| transport.name.clone());
+        let transports = here.chain(amqp.transports().cloned()).collect();
+        start_room(supervisor, own_name("amqp"), Role::FrontEnd, amqp_room(place, amqp.clone(), transports)).await?;
+    }
+    for transport in &settings.transports {
+        start_room(supervisor, transport.name.clone(), Role::Transport, of_kind(transport.clone())).await?;
     }
     let callback_settings = settings.callbacks.clone();
     let callbacks: StartFn = Arc::new(move |wires: Wires| {
@@ -123,6 +137,20 @@ async fn start_rooms(supervisor: &Addr<Supervisor>, settings: &Settings) -> Resu
 
 fn of_kind(envelope: Envelope) -> StartFn {
     Arc::new(move |wires: Wires| (envelope.kind.start)(wires, &envelope.settings))
+}
+
+/// Connectors behind the broker: rooms in the router's table like any other, also after a restart.
+fn amqp_room(place: Recipient<Place>, settings: AmqpSettings, transports: Vec<Name>) -> StartFn {
+    Arc::new(move |wires: Wires| {
+        let wires =
+            AmqpWires { router: wires.router, store: wires.store, clock: wires.clock, transports: transports.clone() };
+        let room = vumi_frontends::amqp::start(wires, settings.clone())?;
+        for (name, faces) in room.rooms {
+            let full = |_| StartError("the router has no room for a connector now".to_owned());
+            place.try_send(Place { name, faces: Some(faces) }).map_err(full)?;
+        }
+        Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
+    })
 }
 
 fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<OnceLock<SocketAddr>>) -> StartFn {

@@ -54,6 +54,8 @@ pub(crate) struct Site {
     pub(crate) truteq: u16,
     environment: Vec<(String, String)>,
     client: Client,
+    /// A carrier that takes connections and never answers.
+    silent: Option<TcpListener>,
 }
 
 impl Site {
@@ -66,6 +68,7 @@ impl Site {
             truteq: free_port(),
             environment: Vec::new(),
             client: Client::builder().timeout(DEADLINE).no_proxy().build().unwrap(),
+            silent: None,
         };
         let default = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/settings/default.toml")).unwrap();
         let moved = default
@@ -74,6 +77,16 @@ impl Site {
             .replace("127.0.0.1:50008", &format!("127.0.0.1:{}", site.truteq))
             .replace("port = 50008", &format!("port = {}", site.truteq));
         fs::write(site.settings_file(), moved).unwrap();
+        site
+    }
+
+    /// Like [`Site::new`], but the SMS carriers never answer: what is accepted stays as it was accepted.
+    pub(crate) fn quiet() -> Self {
+        let mut site = Self::new();
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        site.edit(|text| text.replace(&format!("http://127.0.0.1:{}/", site.carriers), &format!("http://{address}/")));
+        site.silent = Some(silent);
         site
     }
 
@@ -133,10 +146,15 @@ impl Site {
 
     /// Waits until the SSMI transport has logged in.
     pub(crate) fn wait_for_network(&self) {
-        eventually("the SSMI transport is up", || {
+        self.wait_for_part("truteq");
+    }
+
+    /// Waits until a part of the router is up.
+    pub(crate) fn wait_for_part(&self, name: &str) {
+        eventually(&format!("{name} is up"), || {
             let parts: Value = self.get_open("/health/ready").ok()?.json().ok()?;
-            let truteq = parts["parts"].as_array()?.iter().find(|part| part["name"] == "truteq")?.clone();
-            (truteq["state"] == "up").then_some(())
+            let part = parts["parts"].as_array()?.iter().find(|part| part["name"] == name)?.clone();
+            (part["state"] == "up").then_some(())
         });
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     black_box::{Site, eventually},
     clinic::Clinic,
-    http_api::{assert_problem, ids, list, quiet_site},
+    http_api::{assert_problem, ids, list},
 };
 
 #[test]
@@ -51,7 +51,7 @@ fn a_repeated_request_with_the_same_key_gives_the_first_answer_and_sends_nothing
 
 #[test]
 fn requests_with_one_key_at_the_same_time_send_once() {
-    let site = quiet_site();
+    let site = Site::quiet();
     let _router = site.run();
     let to = vec!["27123456789"; 2_000];
     let body = json!({ "to_msisdn": to, "from_msisdn": "271", "message": "x" });
@@ -127,7 +127,7 @@ fn too_many_calls_of_one_class_are_429_for_that_account_and_class() {
 
 #[test]
 fn without_the_right_password_there_is_401_everywhere_under_the_api() {
-    let site = quiet_site();
+    let site = Site::quiet();
     site.add_to("http", "wrong_passwords = 3");
     let _router = site.run();
     let every = [
@@ -170,7 +170,7 @@ fn without_the_right_password_there_is_401_everywhere_under_the_api() {
 
 #[test]
 fn other_methods_are_405_with_allow() {
-    let site = quiet_site();
+    let site = Site::quiet();
     let _router = site.run();
     for (path, allow) in [
         ("/api/v1/sms/clickatell/send.json", "POST"),
@@ -201,7 +201,7 @@ fn other_methods_are_405_with_allow() {
 
 #[test]
 fn bodies_that_are_too_large_or_of_another_type_are_413_and_415() {
-    let site = quiet_site();
+    let site = Site::quiet();
     site.add_to("http", "max_body = 1000");
     let _router = site.run();
     let large = "x".repeat(1001);

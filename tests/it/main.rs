@@ -7,6 +7,7 @@
 mod black_box;
 
 mod accounts;
+mod amqp;
 mod bad_settings;
 mod callbacks;
 mod clinic;

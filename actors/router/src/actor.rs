@@ -217,11 +217,14 @@ impl Handler<Outbound> for Router {
     type Result = ResponseFuture<Result<(), Refused>>;
 
     fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
-        if message.transport_type == TransportType::Sms {
+        let transport = message.transport_name.clone();
+        let room = self.rooms.get(&transport);
+        // The ledger sends SMS, except those of a transport that lives elsewhere, in a process with its own outbox.
+        let elsewhere = room.is_some_and(|faces| faces.submit.is_none() && faces.outbound.is_some());
+        if message.transport_type == TransportType::Sms && !elsewhere {
             return self.settle(message);
         }
-        let transport = message.transport_name.clone();
-        match self.rooms.get(&transport) {
+        match room {
             None => Box::pin(async move { Err(Refused::NoTransport(transport)) }),
             Some(faces) => hand_over(faces.outbound.as_ref(), Outbound(message), transport, self.limit()),
         }

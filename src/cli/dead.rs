@@ -1,0 +1,83 @@
+//! `vumi dead`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use vumi_frontends::amqp::{
+    AmqpSettings,
+    dead::{self, Replay},
+};
+
+use super::block_on;
+use crate::settings::Settings;
+
+/// What to do with messages from the broker that could not be used.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Lists them, oldest first, each with the reason
+    List {
+        /// How many at the most
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Shows one, with its body
+    Show {
+        /// The id that `list` shows
+        id: String,
+    },
+    /// Puts them back where they came from
+    Replay {
+        /// The id that `list` shows
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// All there are
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+}
+
+pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let amqp = settings.amqp.as_ref().context("these settings have no [amqp], so there is no broker to ask")?;
+    block_on(async {
+        match command {
+            Command::List { limit } => list(amqp, *limit).await,
+            Command::Show { id } => show(amqp, id).await,
+            Command::Replay { id, .. } => replay(amqp, id.as_ref()).await,
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn list(amqp: &AmqpSettings, limit: usize) -> anyhow::Result<()> {
+    let letters = dead::list(amqp, limit).await?;
+    if letters.is_empty() {
+        println!("`{}` is empty", amqp.dead_letters);
+    }
+    for letter in letters {
+        println!("{}  {}  {}  {}", letter.id, letter.at, letter.queue.as_deref().unwrap_or("-"), letter.reason);
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn show(amqp: &AmqpSettings, id: &str) -> anyhow::Result<()> {
+    let Some(letter) = dead::show(amqp, id).await? else {
+        bail!("there is no dead letter `{id}`; `vumi dead list`");
+    };
+    println!("from {} at {}: {}", letter.queue.as_deref().unwrap_or("-"), letter.at, letter.reason);
+    println!("{}", String::from_utf8_lossy(&letter.body));
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn replay(amqp: &AmqpSettings, id: Option<&String>) -> anyhow::Result<()> {
+    let which = id.map_or(Replay::All, |id| Replay::One(id.clone()));
+    let replayed = dead::replay(amqp, &which).await?;
+    if let (0, Some(id)) = (replayed, id) {
+        bail!("there is no dead letter `{id}`; `vumi dead list`");
+    }
+    println!("{replayed} put back");
+    Ok(())
+}
