@@ -1,6 +1,6 @@
 //! A person dials in one process, the campaign answers in another; RabbitMQ stands between them.
 
-use std::net::TcpStream;
+use std::{io::Write, net::TcpStream};
 
 use lapin::{Connection, ConnectionProperties, options::QueueDeleteOptions};
 use serde_json::json;
@@ -15,7 +15,9 @@ fn broker() -> Option<String> {
     let url = std::env::var(VARIABLE).unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2F".to_owned());
     let host = url.split('@').nth(1).and_then(|rest| rest.split('/').next())?;
     if TcpStream::connect(host).is_err() {
-        println!("left out: no RabbitMQ at {host}; {VARIABLE}=amqp://user:password@host:5672/%2F names one");
+        // Past the test runner, which would keep it to itself.
+        let said = format!("left out: no RabbitMQ at {host}; {VARIABLE}=amqp://user:password@host:5672/%2F names one");
+        let _nobody_reads = writeln!(std::io::stderr(), "{said}");
         return None;
     }
     Some(url)
