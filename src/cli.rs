@@ -86,6 +86,7 @@ pub fn main() -> ExitCode {
 #[must_use]
 pub fn run_with(kinds: &Kinds) -> ExitCode {
     let arguments = Arguments::parse();
+    end_quietly_when_nobody_reads();
     match dispatch(&arguments, kinds) {
         Ok(code) => code,
         Err(error) => {
@@ -111,6 +112,17 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         Command::Sandbox => sandbox::run(load()?),
         Command::Kinds(options) => kinds::list(options, kinds),
     }
+}
+
+/// `vumi status | head` ends when `head` has seen enough, without the standard library's report of a panic.
+fn end_quietly_when_nobody_reads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|said| said.starts_with("failed printing to stdout: Broken pipe")) {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
 }
 
 /// One line for each thing that is wrong.
