@@ -91,7 +91,7 @@ CREATE TABLE received_sms (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX received_sms_provider_id ON received_sms (account, transport, provider_id)
+CREATE INDEX received_sms_provider_id ON received_sms (account, transport, provider_id)
     WHERE provider_id IS NOT NULL;
 CREATE INDEX received_sms_due ON received_sms (route_at) WHERE route_at IS NOT NULL;
 

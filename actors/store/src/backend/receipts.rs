@@ -196,6 +196,7 @@ struct Early {
     status: i32,
     at: Option<i64>,
     fields: String,
+    received_at: i64,
 }
 
 /// Matches the receipts that came before the provider's answer did.
@@ -215,9 +216,14 @@ pub(super) fn adopt(tx: &mut Tx<'_>, transport: &Name, provider_id: &str, known:
         {
             continue;
         }
+        let row: SmsRow = sms::table.find(known.id).select(SmsRow::as_select()).first(tx.conn)?;
+        let sent = Sms::try_from(row)?;
+        // A provider may use an id again: a receipt from before the SMS was accepted speaks of another one.
+        if receipt.received_at < sent.created_at.micros() {
+            continue;
+        }
         Fixed(diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id))))
             .execute(tx.conn)?;
-        let row: SmsRow = sms::table.find(known.id).select(SmsRow::as_select()).first(tx.conn)?;
         let fields = read(&receipt.fields);
         let news = News {
             provider_id: Some(provider_id),
@@ -225,7 +231,7 @@ pub(super) fn adopt(tx: &mut Tx<'_>, transport: &Name, provider_id: &str, known:
             at: receipt.at.map(Timestamp::from_micros),
             fields: &fields,
         };
-        apply(tx, Sms::try_from(row)?, &news)?;
+        apply(tx, sent, &news)?;
     }
     Ok(())
 }

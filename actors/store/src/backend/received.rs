@@ -39,6 +39,10 @@ fn keep(tx: &mut Tx<'_>, account: AccountId, transport: &Name, sms: InboundSms) 
             .filter(received_sms::account.eq(account))
             .filter(received_sms::transport.eq(transport.as_str()))
             .filter(received_sms::provider_id.eq(provider_id))
+            // Not every provider's ids are unique (SSMI's are a sequence): another person or text is another SMS.
+            .filter(received_sms::sender.eq(sms.from.as_str()))
+            .filter(received_sms::recipient.eq(sms.to.as_str()))
+            .filter(received_sms::message.eq(&sms.message))
             .select(ReceivedRow::as_select())
             .first(tx.conn)
             .optional()?;

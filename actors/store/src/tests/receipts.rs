@@ -147,6 +147,18 @@ async fn a_receipt_before_the_answer_is_kept_and_matched_when_the_id_is_known() 
 }
 
 #[actix_rt::test]
+async fn a_receipt_from_before_an_sms_was_accepted_is_not_about_it() {
+    let stage = Stage::new();
+    assert_eq!(record(&stage, receipt("abc", TransportStatus::DELIVERED)).await, ReceiptMatch::Unmatched);
+    stage.advance(60);
+    let id = stage.accept(1).await[0].id;
+    stage.claim(1).await;
+    stage.done(id, "abc").await;
+    assert_ne!(stage.find(id).await.status, TransportStatus::DELIVERED);
+    assert_eq!(stage.ledger(ListUnmatchedReceipts { limit: 10 }).await.len(), 1);
+}
+
+#[actix_rt::test]
 async fn an_early_receipt_for_another_recipient_or_account_stays_unmatched() {
     let stage = Stage::new();
     let id = stage.accept(1).await[0].id;

@@ -54,6 +54,16 @@ async fn a_repeated_one_is_neither_kept_nor_routed_again() {
 }
 
 #[actix_rt::test]
+async fn an_id_used_again_for_another_person_or_text_is_another_sms() {
+    let stage = Stage::new();
+    keep(&stage, Some("1")).await;
+    let theirs = InboundSms { from: msisdn("27830000009"), ..inbound(Some("1")) };
+    assert!(!keep_for(&stage, ALICE, theirs).await.repeated);
+    let other = InboundSms { message: "something else".to_owned(), ..inbound(Some("1")) };
+    assert!(!keep_for(&stage, ALICE, other).await.repeated);
+}
+
+#[actix_rt::test]
 async fn without_a_providers_id_each_one_is_new() {
     let stage = Stage::new();
     let (first, second) = (keep(&stage, None).await, keep(&stage, None).await);
