@@ -156,16 +156,15 @@ impl Settings {
 
         let store = reader.section("store", sections.store);
         let http = reader.section("http", sections.http);
-        let amqp = sections.amqp.filter(|_| !skip_queue).map(|table| reader.section::<AmqpSettings>("amqp", table));
+        let amqp = reader.optional_section("amqp", sections.amqp.filter(|_| !skip_queue));
         let callbacks = reader.section("callbacks", sections.callbacks);
         let router = reader.section("router", sections.router);
         let supervisor = reader.section("supervisor", sections.supervisor);
-        let sandbox = sections.sandbox.map(|table| reader.section("sandbox", table));
+        let sandbox = reader.optional_section("sandbox", sections.sandbox);
         let transports = reader.envelopes("transports", sections.transports, &kinds.transports);
         let campaigns = reader.envelopes("campaigns", sections.campaigns, &kinds.campaigns);
         reader.problems("store", store.as_ref().map(StoreSettings::check));
         reader.problems("http", http.as_ref().map(HttpSettings::check));
-        let amqp = amqp.transpose();
         let elsewhere = amqp.as_ref().and_then(Option::as_ref);
         reader.problems("amqp", elsewhere.map(AmqpSettings::check));
         reader.problems("callbacks", callbacks.as_ref().map(CallbackSettings::check));
@@ -173,7 +172,7 @@ impl Settings {
         reader.distinct(&transports, &campaigns, elsewhere);
         let table = reader.routes(sections.routes, &campaigns, elsewhere);
 
-        match (store, http, amqp, callbacks, router, supervisor, sandbox.transpose(), table) {
+        match (store, http, amqp, callbacks, router, supervisor, sandbox, table) {
             (
                 Some(store),
                 Some(http),
@@ -187,21 +186,6 @@ impl Settings {
                 Ok(Self { store, http, amqp, callbacks, router, supervisor, transports, campaigns, table, sandbox })
             }
             _ => Err(SettingsError(wrongs)),
-        }
-    }
-}
-
-trait Transpose<T> {
-    fn transpose(self) -> Option<Option<T>>;
-}
-
-impl<T> Transpose<T> for Option<Option<T>> {
-    /// Absent is fine; present and unreadable is not.
-    fn transpose(self) -> Option<Option<T>> {
-        match self {
-            None => Some(None),
-            Some(Some(read)) => Some(Some(read)),
-            Some(None) => None,
         }
     }
 }
@@ -224,6 +208,14 @@ impl Reader<'_> {
                 self.wrongs.extend(self.layers.wrong(key, &wrong).0);
                 None
             }
+        }
+    }
+
+    /// Absent is fine; present and unreadable is not.
+    fn optional_section<T: DeserializeOwned>(&mut self, key: &str, table: Option<Value>) -> Option<Option<T>> {
+        match table {
+            None => Some(None),
+            Some(table) => self.section(key, table).map(Some),
         }
     }
 

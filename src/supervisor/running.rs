@@ -33,10 +33,10 @@ use crate::settings::{Envelope, Settings};
 #[derive(Debug, thiserror::Error)]
 pub enum StartFailed {
     /// The store could not be opened.
-    #[error("store: {0}")]
+    #[error("store")]
     Store(#[from] vumi_store::OpenError),
     /// The store could not answer.
-    #[error("store: {0}")]
+    #[error("store")]
     Ask(#[from] StoreError),
     /// The sandbox's password could not be hashed.
     #[error(transparent)]
@@ -166,8 +166,7 @@ fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<Once
         if let Some(address) = bound.get() {
             http.bind = *address;
         }
-        let wires =
-            HttpWires { store: wires.store, clock: wires.clock, transports: doors.clone(), parts: parts.clone() };
+        let wires = HttpWires { store: wires.store, transports: doors.clone(), parts: parts.clone() };
         let room = vumi_frontends::http::start(wires, http)?;
         let _same_as_before = bound.set(room.address);
         Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })

@@ -49,7 +49,7 @@ use truteq::exchange::Exchange;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address can't be listened on.
-    #[error("the sandbox can't listen on {address}: {source}; another sandbox or router? change sandbox.{key}")]
+    #[error("the sandbox can't listen on {address}; another sandbox or router? change sandbox.{key}")]
     Bind {
         /// The setting that names the address: `http_bind` or `truteq_bind`.
         key: &'static str,

@@ -46,7 +46,7 @@ pub enum OpenError {
     #[error("a migration failed and was rolled back: {0}")]
     Migration(String),
     /// The file system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// Where.
         path: PathBuf,

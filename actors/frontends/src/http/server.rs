@@ -9,7 +9,6 @@ use actix_web::{
     web,
 };
 use vumi_kit::{
-    clock::Clock,
     health::{AskHealth, AskParts, Health, State},
     name::Name,
     room::{Drain, Ended, Lifeline, StartError, lifeline},
@@ -35,8 +34,6 @@ pub struct Door {
 pub struct HttpWires {
     /// Where everything is kept.
     pub store: Store,
-    /// The time.
-    pub clock: Clock,
     /// The transports that the API serves.
     pub transports: Vec<Door>,
     /// The supervisor, for `/health/ready`.

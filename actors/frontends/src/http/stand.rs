@@ -13,7 +13,7 @@ use vumi_kit::{
         Callback, Callbacks, ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, FindCallback,
         ListCallbacks, ListParked, RecordDeliveryAttempts, ReplayParked,
     },
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
     health::{AskParts, Part, State},
     ledger::{
         AcceptSms, Accepted, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger,
@@ -311,7 +311,7 @@ impl Stand {
             door("opera", vec![webhook("receive.xml", &["POST"])]),
             door("techsys", vec![]),
         ];
-        let wires = HttpWires { store, clock: Clock::held(moment()), transports, parts: memory.clone().recipient() };
+        let wires = HttpWires { store, transports, parts: memory.clone().recipient() };
         let settings = HttpSettings { bind: "127.0.0.1:0".parse().unwrap(), ..settings };
         let room = start(wires, settings).unwrap();
         Self { room, memory, client: reqwest::Client::builder().no_proxy().build().unwrap() }

@@ -125,7 +125,6 @@ async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
     let stand = stand().await;
     let wires = HttpWires {
         store: stand.store(),
-        clock: vumi_kit::clock::Clock::system(),
         transports: vec![],
         parts: stand.memory.clone().recipient(),
     };
