@@ -123,11 +123,7 @@ async fn health_needs_no_password_and_tells_a_part_that_takes_no_work() {
 #[actix_web::test]
 async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
     let stand = stand().await;
-    let wires = HttpWires {
-        store: stand.store(),
-        transports: vec![],
-        parts: stand.memory.clone().recipient(),
-    };
+    let wires = HttpWires { store: stand.store(), transports: vec![], parts: stand.memory.clone().recipient() };
     let settings = HttpSettings { bind: stand.room.address, ..HttpSettings::default() };
     let error = crate::http::start(wires, settings).unwrap_err().to_string();
     assert!(error.contains("another program listens there") && error.contains("`bind`"), "{error}");
