@@ -277,7 +277,7 @@ impl Handler<Place> for Router {
                 let campaign = faces.inbound.is_some();
                 self.rooms.insert(place.name, faces);
                 if campaign {
-                    // What came in while it was away waits in the ledger.
+                    // What nobody holds is routed now; what the campaign held when it went is due when its lease ends.
                     self.claim_received(ctx);
                 }
             }
