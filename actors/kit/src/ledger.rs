@@ -4,7 +4,7 @@
 //! born claimed and handed on in memory ([`HandOver`]); where it has not, it waits in the ledger until the
 //! transport asks ([`ClaimSms`]). A claim is a lease: what a crash leaves behind is claimed again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     account::AccountId,
@@ -115,6 +115,7 @@ pub struct TimelineEvent {
 }
 
 /// A transport has started (again) and has room for so many submissions at once: what it held before is due again.
+/// Answers how long a claim holds.
 #[derive(Debug)]
 pub struct OpenOutbox {
     /// The transport.
@@ -123,7 +124,7 @@ pub struct OpenOutbox {
     pub room: usize,
 }
 impl Ask for OpenOutbox {
-    type Answer = ();
+    type Answer = Duration;
 }
 
 /// A transport is stopping: nothing more is handed to it, what is accepted waits in the ledger.
@@ -175,13 +176,16 @@ pub enum Then {
     Again {
         /// When.
         at: Timestamp,
-        /// It may have arrived all the same.
+        /// It may have arrived all the same: one more attempt whose result nobody knows.
         unsure: bool,
     },
     /// Not tried at all: due again then, and no attempt is counted.
     Untried {
-        /// When.
+        /// When: [`Submission::due_at`] gives it back its place in the line.
         at: Timestamp,
+        /// The [`Submission::lease_until`] of the claim that is given back. Where somebody else has claimed the SMS
+        /// since, nothing changes.
+        held_until: Timestamp,
     },
 }
 

@@ -65,7 +65,8 @@ impl TransportStatus {
         matches!(self.0, 4 | 5 | 6 | 7 | 9 | 10 | 12 | 14)
     }
 
-    /// Whether news of `self` may replace `current`: never a final status, and never a step back.
+    /// Whether news of `self` may replace `current`: never a final status, and never a step back. But what is on the
+    /// phone was delivered, whatever was thought before: an SMS that ended as failed may have arrived all the same.
     #[must_use]
     pub const fn supersedes(self, current: Self) -> bool {
         const fn rank(status: TransportStatus) -> u8 {
@@ -76,6 +77,9 @@ impl TransportStatus {
                 3 | 8 => 3,
                 _ => 4,
             }
+        }
+        if self.0 == Self::DELIVERED.0 {
+            return current.0 != Self::DELIVERED.0;
         }
         !current.is_final() && rank(self) > rank(current)
     }
@@ -146,9 +150,11 @@ pub struct Submission {
     pub message: String,
     /// Attempts made before.
     pub attempts: i32,
-    /// An attempt may have been made whose result nobody recorded (a crash, a lost answer): ask the provider
-    /// first where it can be asked.
-    pub unsure: bool,
+    /// Attempts that may have been made and whose result nobody knows (a lost answer, a crash): above 0, ask the
+    /// provider first where it can be asked.
+    pub unsure: i32,
+    /// Since when it was due as it was claimed: its place in the line, should it be given back untried.
+    pub due_at: Timestamp,
     /// Until when the claim holds; a submission not begun by then belongs to whoever claims it next.
     pub lease_until: Timestamp,
     /// After this moment it is not tried again.
@@ -262,5 +268,13 @@ mod tests {
         assert!(!S::DELIVERED.supersedes(S::DELIVERED));
         assert!(!S::DELIVERY_ERROR.supersedes(S::DELIVERED));
         assert!(!S::QUEUED.supersedes(S::AT_GATEWAY));
+        assert!(!S::ROUTING_ERROR.supersedes(S::DELIVERY_ERROR));
+    }
+
+    #[test]
+    fn what_is_on_the_phone_was_delivered_whatever_was_thought_before() {
+        for thought in [S::PENDING, S::AT_GATEWAY, S::DELIVERY_ERROR, S::EXPIRED] {
+            assert!(S::DELIVERED.supersedes(thought), "{thought:?}");
+        }
     }
 }

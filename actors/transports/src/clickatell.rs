@@ -20,7 +20,7 @@ use vumi_kit::{
 use crate::{
     call::{Caller, call, check_url, garbage},
     form::hex_utf16,
-    outbox::{Outbox, OutboxSettings, Provider},
+    outbox::{LookUp, Outbox, OutboxSettings, Provider},
 };
 
 /// Numeric sender and delivery acknowledgement: our senders are numbers, and receipts are wanted.
@@ -159,14 +159,14 @@ impl Provider for Clickatell {
         }
     }
 
-    async fn look_up(&self, submission: &Submission) -> Option<Decision> {
+    async fn look_up(&self, submission: &Submission) -> LookUp {
         let start = self.credentials.expose_secret();
         let form = form_urlencoded::Serializer::for_suffix(format!("{start}&"), start.len() + 1)
             .append_pair("climsgid", &submission.id.to_string())
             .finish();
         match call(self.caller.post_form(&self.query_url, form)).await {
             Ok(answer) => read_queried(&answer.text()),
-            Err(decision) => Some(decision),
+            Err(decision) => LookUp::Said(decision),
         }
     }
 
@@ -187,8 +187,8 @@ fn read_sent(answer: &str) -> Decision {
     codes::error_code(line).map_or_else(|| garbage(line), |code| codes::decision(code, line))
 }
 
-/// `ID: <apimsgid> Status: <code>` or `ERR: <code>, <description>`; `None`: Clickatell does not know the SMS.
-fn read_queried(answer: &str) -> Option<Decision> {
+/// `ID: <apimsgid> Status: <code>` or `ERR: <code>, <description>`.
+fn read_queried(answer: &str) -> LookUp {
     let line = answer.trim();
     let mut words = line.split_whitespace();
     if let (Some("ID:"), Some(id), Some("Status:"), Some(code)) =
@@ -196,13 +196,13 @@ fn read_queried(answer: &str) -> Option<Decision> {
     {
         return match codes::status(code) {
             Some(status) => codes::known(id, status, line),
-            None => Some(garbage(line)),
+            None => LookUp::Said(garbage(line)),
         };
     }
     match codes::error_code(line) {
-        Some(code) if codes::UNKNOWN_MESSAGE.contains(&code) => None,
-        Some(code) => Some(codes::decision(code, line)),
-        None => Some(garbage(line)),
+        Some(code) if codes::UNKNOWN_MESSAGE.contains(&code) => LookUp::NotThere,
+        Some(code) => LookUp::Said(codes::decision(code, line)),
+        None => LookUp::Said(garbage(line)),
     }
 }
 

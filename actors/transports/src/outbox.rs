@@ -42,16 +42,27 @@ pub(crate) trait Provider: 'static {
     /// Submits once and says what came of it. The caller bounds the time.
     fn submit(&self, submission: &Submission) -> impl Future<Output = Decision>;
 
-    /// Asks whether a submission whose answer was lost arrived; `None`: it did not, or nobody can say.
-    fn look_up(&self, submission: &Submission) -> impl Future<Output = Option<Decision>> {
+    /// Asks whether a submission whose answer was lost arrived.
+    fn look_up(&self, submission: &Submission) -> impl Future<Output = LookUp> {
         let _cannot_be_asked = submission;
-        std::future::ready(None)
+        std::future::ready(LookUp::CannotSay)
     }
 
     /// What must never be repeated in what the provider said.
     fn secrets(&self) -> Vec<&SecretString> {
         Vec::new()
     }
+}
+
+/// What a provider knows of a submission whose answer was lost.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LookUp {
+    /// What became of it, or that the question got no answer.
+    Said(Decision),
+    /// It did not arrive.
+    NotThere,
+    /// Nobody can say.
+    CannotSay,
 }
 
 /// How a transport takes SMS from the ledger and hands them to its carrier: `[transports.<name>.outbox]`.
@@ -69,6 +80,10 @@ pub(crate) struct OutboxSettings {
     pub(crate) poll: Duration,
     /// The waits between attempts, and of the whole transport while its carrier is away. Default 1s to 5m.
     pub(crate) retry: Backoff,
+    /// How many times more an SMS may be submitted whose answer got lost, and whose provider can't say whether it
+    /// arrived: each time it may reach the person again. 0: never again, no SMS arrives twice and some may not arrive.
+    /// Then it ends as failed, its outcome unknown. Default 2.
+    pub(crate) unsure_attempts: u32,
     /// How long one call to the carrier may take. Default 10s.
     #[serde(with = "humantime_serde")]
     pub(crate) call_limit: Duration,
@@ -82,6 +97,7 @@ impl Default for OutboxSettings {
             rate: None,
             poll: Duration::from_secs(1),
             retry: Backoff::default(),
+            unsure_attempts: 2,
             call_limit: CALL_LIMIT,
         }
     }
@@ -110,6 +126,7 @@ impl OutboxSettings {
             "retry",
             "expected `first` above zero and not above `most`",
         );
+        expect(self.unsure_attempts <= 1000, "unsure_attempts", "expected 0 to 1000 further submissions");
         expect(
             !self.call_limit.is_zero() && self.call_limit <= longest_call,
             "call_limit",
@@ -270,9 +287,14 @@ mod tests {
     #[test]
     fn the_defaults_pass_their_own_check_and_nonsense_is_named() {
         assert_eq!(OutboxSettings::default().check(), []);
-        let nonsense: OutboxSettings =
-            serde_json::from_str(r#"{"window": 0, "rate": -1.0, "poll": "0s", "call_limit": "5m"}"#).unwrap();
+        let nonsense: OutboxSettings = serde_json::from_str(
+            r#"{"window": 0, "rate": -1.0, "poll": "0s", "unsure_attempts": 9999, "call_limit": "5m"}"#,
+        )
+        .unwrap();
         let keys: Vec<_> = nonsense.check().into_iter().map(|problem| problem.key).collect();
-        assert_eq!(keys, ["outbox.window", "outbox.rate", "outbox.poll", "outbox.call_limit"]);
+        assert_eq!(
+            keys,
+            ["outbox.window", "outbox.rate", "outbox.poll", "outbox.unsure_attempts", "outbox.call_limit"]
+        );
     }
 }

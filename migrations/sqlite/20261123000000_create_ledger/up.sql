@@ -29,7 +29,7 @@ CREATE TABLE sms (
     next_attempt_at BIGINT,
     -- The node, and when it opened the outbox; NULL: nobody's.
     claimed_by TEXT,
-    -- An attempt may have been made whose result nobody recorded.
+    -- Attempts that may have been made and whose result nobody knows.
     unsure INTEGER NOT NULL
 );
 CREATE INDEX sms_due ON sms (transport, next_attempt_at) WHERE next_attempt_at IS NOT NULL;

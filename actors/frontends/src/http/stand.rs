@@ -1,6 +1,6 @@
 //! For tests: the front-end on a free port, with a store in memory behind it that can be told to misbehave.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
 use bytes::Bytes;
@@ -156,7 +156,7 @@ answers! {
     ListAccounts => |memory, _| memory.accounts.clone();
     RemoveAccount => |_memory, _| false;
     SetPassword => |_memory, _| false;
-    OpenOutbox => |_memory, _| ();
+    OpenOutbox => |_memory, _| Duration::from_secs(120);
     CloseOutbox => |_memory, _| ();
     ClaimSms => |_memory, _| vec![];
     RecordOutcomes => |_memory, _| OutboxState::Empty;

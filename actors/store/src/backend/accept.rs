@@ -60,7 +60,8 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: NewSms) -> QueryResult<Sms> {
             from: new.from.clone(),
             message: new.message.clone(),
             attempts: 0,
-            unsure: false,
+            unsure: 0,
+            due_at: now,
             lease_until,
             give_up_at,
         };

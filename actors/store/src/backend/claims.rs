@@ -1,6 +1,6 @@
 //! Who holds what: outboxes open and close, SMS that are due are claimed, given back, or expire.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use diesel::prelude::*;
 use vumi_kit::{
@@ -23,7 +23,7 @@ const ROUNDS: usize = 8;
 const NEVER_TRIED: &str = "not sent in time: its transport did not take it before the deadline";
 
 impl Write for OpenOutbox {
-    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+    fn write(self, tx: &mut Tx<'_>) -> Result<Duration, Failed> {
         let (now, ours) = (tx.now.micros(), format!("{}/", tx.rules.node));
         // Claims whose lease has ended are due anyway.
         let claimed: Vec<(i64, Option<String>)> = sms::table
@@ -37,7 +37,7 @@ impl Write for OpenOutbox {
                 Fixed(diesel::update(sms::table.find(id)).set((
                     sms::next_attempt_at.eq(Some(now)),
                     sms::claimed_by.eq(None::<String>),
-                    sms::unsure.eq(1),
+                    sms::unsure.eq(sms::unsure + 1),
                 )))
                 .execute(tx.conn)?;
             }
@@ -47,7 +47,7 @@ impl Write for OpenOutbox {
         ))
         .get_result::<bool>(tx.conn)?;
         tx.memory.outboxes.open(&self.transport, &tx.rules.node, tx.now, self.room, waiting);
-        Ok(())
+        Ok(tx.rules.lease)
     }
 }
 
@@ -72,6 +72,7 @@ pub(super) struct Due {
     message: String,
     attempts: i32,
     unsure: i32,
+    next_attempt_at: Option<i64>,
     claimed_by: Option<String>,
     give_up_at: i64,
     provider_said: Option<String>,
@@ -132,12 +133,12 @@ fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: Due) -> Que
         return Ok(None);
     }
     // A claim that ran out: its holder may have tried, and nobody heard.
-    let unsure = row.unsure != 0 || row.claimed_by.is_some();
+    let unsure = row.unsure.saturating_add(i32::from(row.claimed_by.is_some()));
     let lease_until = tx.lease_until();
     Fixed(diesel::update(sms::table.find(row.id)).set((
         sms::next_attempt_at.eq(Some(lease_until.micros())),
         sms::claimed_by.eq(Some(&**opening)),
-        sms::unsure.eq(i32::from(unsure)),
+        sms::unsure.eq(unsure),
     )))
     .execute(tx.conn)?;
     tx.memory.outboxes.taken(transport, usize::from(!counted));
@@ -148,6 +149,7 @@ fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: Due) -> Que
         message: row.message,
         attempts: row.attempts,
         unsure,
+        due_at: row.next_attempt_at.map_or(tx.now, Timestamp::from_micros),
         lease_until,
         give_up_at: Timestamp::from_micros(row.give_up_at),
     }))

@@ -45,6 +45,12 @@ fn record(tx: &mut Tx<'_>, transport: &Name, outcome: Outcome) -> QueryResult<()
         warn!(%transport, sms = outcome.id, "an outcome of an SMS that is not in the ledger");
         return Ok(());
     };
+    // Given back by one who held it before.
+    if let Then::Untried { held_until, .. } = outcome.then
+        && row.next_attempt_at.is_some_and(|until| until != held_until.micros())
+    {
+        return Ok(());
+    }
     if row.claimed_by.is_some() && row.claimed_by.as_deref() == tx.memory.outboxes.present(transport).as_deref() {
         tx.memory.outboxes.freed(transport, 1);
     }
@@ -107,9 +113,9 @@ impl Row {
             }
             Then::Again { at: due, unsure } => {
                 self.again(due);
-                self.unsure |= i32::from(unsure);
+                self.unsure = self.unsure.saturating_add(i32::from(unsure));
             }
-            Then::Untried { at: due } => self.again(due),
+            Then::Untried { at: due, .. } => self.again(due),
         }
         if self.next_attempt_at.is_some() && !said.is_empty() {
             self.provider_said = Some(said.to_owned());

@@ -34,7 +34,7 @@ async fn sms_are_handed_over_as_far_as_there_is_room() {
     assert_eq!(batch[0].message, "message 0");
     assert_eq!(batch[0].lease_until, stage.now().plus(Duration::from_secs(120)));
     assert_eq!(batch[0].give_up_at, stage.now().plus(Duration::from_secs(24 * 3600)));
-    assert!(!batch[0].unsure);
+    assert_eq!(batch[0].unsure, 0);
     assert_eq!(stage.claimed_ids(10).await, [kept[2].id], "the others are claimed already");
 }
 
@@ -77,7 +77,7 @@ async fn a_claim_yields_each_sms_once_before_its_lease_ends() {
     stage.advance(1);
     let again = stage.claim(10).await;
     assert_eq!(again.len(), 3);
-    assert!(again.iter().all(|submission| submission.unsure), "nobody knows what came of the first attempt");
+    assert!(again.iter().all(|submission| submission.unsure == 1), "nobody knows what came of the first attempt");
 }
 
 #[actix_rt::test]
@@ -103,7 +103,7 @@ async fn an_outbox_that_opens_again_gets_what_it_held_before_as_unsure() {
     stage.open_outbox(10).await;
     let again = stage.claim(10).await;
     assert_eq!(again.iter().map(|submission| submission.id).collect::<Vec<_>>(), [held[0].id, held[1].id]);
-    assert!(again.iter().all(|submission| submission.unsure));
+    assert!(again.iter().all(|submission| submission.unsure == 1));
 }
 
 #[actix_rt::test]
@@ -117,7 +117,7 @@ async fn what_a_dead_process_held_is_due_when_its_successor_opens_the_outbox() {
     let new = stage.accept(1).await[0].id;
     assert!(stage.handed().is_none(), "the older one comes first");
     let again = stage.claim(10).await;
-    assert_eq!(again.iter().map(|s| (s.id, s.unsure)).collect::<Vec<_>>(), [(held, true), (new, false)]);
+    assert_eq!(again.iter().map(|s| (s.id, s.unsure)).collect::<Vec<_>>(), [(held, 1), (new, 0)]);
 }
 
 #[actix_rt::test]
@@ -189,7 +189,7 @@ async fn a_released_sms_is_due_at_once_and_no_attempt_is_counted() {
     stage.handed_ids();
     stage.ledger(ReleaseSms { transport: opera(), ids: vec![id, 999] }).await;
     let again = stage.claim(10).await;
-    assert_eq!((again[0].id, again[0].attempts, again[0].unsure), (id, 0, false));
+    assert_eq!((again[0].id, again[0].attempts, again[0].unsure), (id, 0, 0));
 }
 
 #[actix_rt::test]
@@ -218,19 +218,49 @@ async fn an_attempt_that_is_to_be_repeated_is_due_then() {
     assert!(stage.claim(1).await.is_empty());
     stage.advance(1);
     let again = stage.claim(1).await;
-    assert_eq!((again[0].attempts, again[0].unsure), (1, true));
+    assert_eq!((again[0].attempts, again[0].unsure), (1, 1));
 }
 
 #[actix_rt::test]
 async fn what_was_not_tried_counts_no_attempt() {
     let stage = Stage::new();
     let id = stage.accept(1).await[0].id;
-    stage.claim(1).await;
-    stage.outcome(id, "out of credit", Then::Untried { at: stage.now().plus(AGAIN) }).await;
+    let held_until = stage.claim(1).await[0].lease_until;
+    stage.outcome(id, "out of credit", Then::Untried { at: stage.now().plus(AGAIN), held_until }).await;
     stage.advance(10);
     let again = stage.claim(1).await;
-    assert_eq!((again[0].attempts, again[0].unsure), (0, false));
+    assert_eq!((again[0].attempts, again[0].unsure), (0, 0));
     assert_eq!(stage.find(id).await.provider_said.as_deref(), Some("out of credit"));
+}
+
+#[actix_rt::test]
+async fn what_was_claimed_again_since_is_not_given_back_by_its_first_holder() {
+    let mut stage = Stage::new();
+    stage.open_outbox(1).await;
+    let id = stage.accept(1).await[0].id;
+    stage.handed_ids();
+    let held_until = stage.now().plus(Duration::from_secs(120));
+    stage.advance(120);
+    stage.claim(1).await;
+    stage.outcome(id, "", Then::Untried { at: stage.now(), held_until }).await;
+    assert!(stage.claim(1).await.is_empty(), "its second holder has it");
+    stage.accept(1).await;
+    assert!(stage.handed().is_none(), "and it takes the room there is");
+}
+
+#[actix_rt::test]
+async fn each_lost_answer_and_each_lost_holder_is_counted_and_a_sure_answer_is_not() {
+    let stage = Stage::new();
+    let id = stage.accept(1).await[0].id;
+    stage.claim(1).await;
+    for unsure in [true, false, true] {
+        stage.outcome(id, "", Then::Again { at: stage.now(), unsure }).await;
+        stage.claim(1).await;
+    }
+    stage.advance(120);
+    assert_eq!(stage.claim(1).await[0].unsure, 3);
+    stage.open_outbox(1).await;
+    assert_eq!(stage.claim(1).await[0].unsure, 4);
 }
 
 #[actix_rt::test]

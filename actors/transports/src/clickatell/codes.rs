@@ -1,5 +1,6 @@
 //! Clickatell's error and status codes, and what each asks us to do.
 
+use crate::outbox::LookUp;
 use vumi_kit::sms::{Decision, TransportStatus};
 
 /// Answers to a query for an SMS that Clickatell does not have.
@@ -58,16 +59,16 @@ pub(crate) fn status(code: &str) -> Option<TransportStatus> {
     (1..=14).contains(&number).then_some(TransportStatus(number))
 }
 
-/// What to do about an SMS that Clickatell says it has; `None`: it says it does not.
-pub(super) fn known(id: &str, status: TransportStatus, said: &str) -> Option<Decision> {
+/// What to do about an SMS of which Clickatell says where it is.
+pub(super) fn known(id: &str, status: TransportStatus, said: &str) -> LookUp {
     let said = said.to_owned();
     let accepted = |status| Decision::Accepted { provider_id: Some(id.to_owned()), status, said: said.clone() };
     match status.0 {
-        1 => None,
-        2 | 11 => Some(accepted(TransportStatus::QUEUED)),
+        1 => LookUp::NotThere,
+        2 | 11 => LookUp::Said(accepted(TransportStatus::QUEUED)),
         // The receipt says when it reached the phone.
-        3 | 4 | 8 => Some(accepted(TransportStatus::AT_GATEWAY)),
-        _ if status.is_final() => Some(Decision::Rejected { status, said }),
-        _ => Some(accepted(TransportStatus::QUEUED)),
+        3 | 4 | 8 => LookUp::Said(accepted(TransportStatus::AT_GATEWAY)),
+        _ if status.is_final() => LookUp::Said(Decision::Rejected { status, said }),
+        _ => LookUp::Said(accepted(TransportStatus::QUEUED)),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         Carrier, Exam, Expect, answer, example, get, inbound, json, names_missing_fields, post_form, receipts, says,
         submission, webhook,
     },
-    outbox::{OutboxSettings, Provider},
+    outbox::{LookUp, OutboxSettings, Provider},
 };
 
 const RECEIPT: &str =
@@ -71,8 +71,9 @@ const LONG: &str = "0123456789 0123456789 0123456789 0123456789 0123456789 01234
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_by_our_own_id() {
     let mut carrier = Carrier::that(says(200, "ID: abc Status: 004")).await;
-    let known = provider(&carrier.url, OutboxSettings::default()).look_up(&submission("hello")).await.unwrap();
-    assert!(matches!(known, Decision::Accepted { provider_id: Some(id), .. } if id == "abc"));
+    let known = provider(&carrier.url, OutboxSettings::default()).look_up(&submission("hello")).await;
+    let LookUp::Said(Decision::Accepted { provider_id: Some(id), .. }) = known else { panic!("{known:?}") };
+    assert_eq!(id, "abc");
     let heard = carrier.heard().await;
     assert!(heard.starts_with("POST /http/querymsg "), "{heard}");
     assert!(heard.ends_with("user=username&password=password&api_id=123456&climsgid=42"), "{heard}");
@@ -80,15 +81,15 @@ async fn a_lost_answer_is_asked_for_by_our_own_id() {
 
 #[test]
 fn a_query_tells_what_became_of_a_submission() {
-    assert_eq!(read_queried("ERR: 104, Unknown client message id"), None);
-    assert_eq!(read_queried("ID: abc Status: 001"), None);
-    assert!(matches!(read_queried("ID: abc Status: 002"), Some(Decision::Accepted { .. })));
+    assert_eq!(read_queried("ERR: 104, Unknown client message id"), LookUp::NotThere);
+    assert_eq!(read_queried("ID: abc Status: 001"), LookUp::NotThere);
+    assert!(matches!(read_queried("ID: abc Status: 002"), LookUp::Said(Decision::Accepted { .. })));
     assert!(matches!(
         read_queried("ID: abc Status: 10"),
-        Some(Decision::Rejected { status: TransportStatus::EXPIRED, .. })
+        LookUp::Said(Decision::Rejected { status: TransportStatus::EXPIRED, .. })
     ));
-    assert!(matches!(read_queried("ERR: 002, Unknown user"), Some(Decision::Misconfigured { .. })));
-    assert!(matches!(read_queried("<html>"), Some(Decision::Retry { unsure: true, .. })));
+    assert!(matches!(read_queried("ERR: 002, Unknown user"), LookUp::Said(Decision::Misconfigured { .. })));
+    assert!(matches!(read_queried("<html>"), LookUp::Said(Decision::Retry { unsure: true, .. })));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use vumi_kit::{
 
 use super::{
     OutboxSettings, Provider, Redactor,
-    attempt::{Landed, attempt},
+    attempt::{Bounds, Came, Landed, attempt},
     breaker::{Breaker, Why},
     pace::Pace,
     shown::Shown,
@@ -82,6 +82,7 @@ impl<P: Provider> Engine<P> {
             in_flight: 0,
             waiting: 0,
             unrecorded: 0,
+            late: 0,
             store_error: None,
             breaker: Breaker::new(settings.retry),
         };
@@ -167,7 +168,7 @@ impl<P: Provider> Engine<P> {
         loop {
             let open = OpenOutbox { transport: self.name.clone(), room: self.room() };
             match self.ledger.as_ref().ask_patiently(open).await {
-                Ok(()) => break,
+                Ok(_lease) => break,
                 Err(StoreError::Stopped) => return Err(StoreError::Stopped),
                 Err(error) => {
                     self.store_failures += 1;
@@ -196,23 +197,29 @@ impl<P: Provider> Engine<P> {
             && self.shown.borrow().breaker.lets_begin(now, self.flying.len())
         {
             let Some(submission) = self.queue.pop_front() else { break };
-            let calls = if submission.unsure { 2 } else { 1 };
+            let calls = if submission.unsure > 0 { 2 } else { 1 };
             if submission.give_up_at <= at {
-                self.give_up(submission.id, "its time ran out before it could be sent", at);
+                self.give_up(&submission, "its time ran out before it could be sent", at);
             } else if submission.lease_until < at.plus((self.settings.call_limit + GRACE) * calls) {
-                // Not ours for long enough: whoever claims it next sends it, and an outcome from here could undo that.
-                tracing::debug!(transport = %self.name, sms = submission.id, "its lease ran out while it waited");
+                // Not ours for long enough.
+                self.shown.borrow_mut().late += 1;
+                self.hand_back(&submission, "its lease was nearly over", at, submission.due_at);
             } else {
                 self.pace.take(now);
-                let call = attempt(self.provider.clone(), submission, self.settings.call_limit + GRACE);
+                let bounds =
+                    Bounds { call: self.settings.call_limit + GRACE, unsure_attempts: self.settings.unsure_attempts };
+                let call = attempt(self.provider.clone(), submission, bounds);
                 self.flying.push(call.boxed_local());
             }
         }
     }
 
-    fn land(&mut self, Landed { submission, decision }: Landed) {
-        let decision = self.redacted(decision);
+    fn land(&mut self, Landed { submission, came }: Landed) {
         let (now, at) = (Instant::now(), self.clock.now());
+        let decision = match came {
+            Came::Decided(decision) => self.redacted(decision),
+            Came::Unknown => return self.end_unknown(&submission, at),
+        };
         let pause_begins = {
             let mut shown = self.shown.borrow_mut();
             let before = shown.breaker.trouble().map(|trouble| trouble.why);
@@ -256,14 +263,14 @@ impl<P: Provider> Engine<P> {
                 let next = at.plus(self.settings.retry.wait(attempts));
                 if next >= submission.give_up_at {
                     let then = Then::Done { status: TransportStatus::EXPIRED, provider_id: None };
-                    (format!("given up, its time runs out: {said}"), then)
+                    let may_be_there = if unsure || submission.unsure > 0 { "; it may have arrived" } else { "" };
+                    (format!("given up, its time runs out: {said}{may_be_there}"), then)
                 } else {
-                    // An earlier attempt that may have arrived still may have.
-                    (said, Then::Again { at: next, unsure: unsure || submission.unsure })
+                    (said, Then::Again { at: next, unsure })
                 }
             }
             Decision::Throttled { said, .. } | Decision::Misconfigured { said } => {
-                (said, Then::Untried { at: self.resumes_at(now, at) })
+                (said, Then::Untried { at: self.resumes_at(now, at), held_until: submission.lease_until })
             }
         };
         Outcome { id, at, said, then }
@@ -275,20 +282,33 @@ impl<P: Provider> Engine<P> {
         at.plus(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
     }
 
-    fn give_up(&mut self, id: i64, why: &str, at: Timestamp) {
+    fn give_up(&mut self, submission: &Submission, why: &str, at: Timestamp) {
         let then = Then::Done { status: TransportStatus::EXPIRED, provider_id: None };
-        self.outcomes.push_back(Outcome { id, at, said: why.to_owned(), then });
+        let may_be_there = if submission.unsure > 0 { "; an earlier attempt may have arrived" } else { "" };
+        self.outcomes.push_back(Outcome { id: submission.id, at, said: format!("{why}{may_be_there}"), then });
     }
 
-    fn hand_back(&mut self, id: i64, why: &str, at: Timestamp, due: Timestamp) {
-        self.outcomes.push_back(Outcome { id, at, said: why.to_owned(), then: Then::Untried { at: due } });
+    /// Ends one that may have arrived or not. A receipt that comes later may still say that it was delivered.
+    fn end_unknown(&mut self, submission: &Submission, at: Timestamp) {
+        let said = format!(
+            "outcome unknown: answers lost: {}; it may have arrived, so it is not sent again",
+            submission.unsure
+        );
+        tracing::warn!(transport = %self.name, sms = submission.id, %said, "given up");
+        let then = Then::Done { status: TransportStatus::DELIVERY_ERROR, provider_id: None };
+        self.outcomes.push_back(Outcome { id: submission.id, at, said, then });
+    }
+
+    fn hand_back(&mut self, submission: &Submission, why: &str, at: Timestamp, due: Timestamp) {
+        let then = Then::Untried { at: due, held_until: submission.lease_until };
+        self.outcomes.push_back(Outcome { id: submission.id, at, said: why.to_owned(), then });
     }
 
     fn take_work(&mut self, batch: Vec<Submission>) {
         let at = self.clock.now();
         if self.stopping() {
             for submission in batch {
-                self.hand_back(submission.id, "the transport is stopping", at, at);
+                self.hand_back(&submission, "the transport is stopping", at, submission.due_at);
             }
             return;
         }
@@ -296,7 +316,7 @@ impl<P: Provider> Engine<P> {
         let mut batch = VecDeque::from(batch);
         let surplus = batch.split_off(room.min(batch.len()));
         for submission in surplus {
-            self.hand_back(submission.id, "the transport has no room", at, at);
+            self.hand_back(&submission, "the transport has no room", at, submission.due_at);
         }
         self.keep_or_return(batch);
     }
@@ -308,7 +328,7 @@ impl<P: Provider> Engine<P> {
         let needed_until = resumes_at.plus((self.settings.call_limit + GRACE) * 2);
         for submission in submissions {
             if resumes_at > at && submission.lease_until < needed_until {
-                self.hand_back(submission.id, "the transport is paused", at, resumes_at);
+                self.hand_back(&submission, "the transport is paused", at, resumes_at);
             } else {
                 self.queue.push_back(submission);
             }
@@ -323,7 +343,7 @@ impl<P: Provider> Engine<P> {
             self.shown.borrow_mut().state = State::Stopping;
             let at = self.clock.now();
             for submission in std::mem::take(&mut self.queue) {
-                self.hand_back(submission.id, "the transport is stopping", at, at);
+                self.hand_back(&submission, "the transport is stopping", at, submission.due_at);
             }
         }
         self.drained = false;

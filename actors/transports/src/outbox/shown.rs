@@ -11,6 +11,8 @@ pub(super) struct Shown {
     pub(super) in_flight: usize,
     pub(super) waiting: usize,
     pub(super) unrecorded: usize,
+    /// SMS given back since the start because their lease was nearly over.
+    pub(super) late: u64,
     pub(super) store_error: Option<String>,
     pub(super) breaker: Breaker,
 }
@@ -18,6 +20,9 @@ pub(super) struct Shown {
 impl Shown {
     pub(super) fn health(&self) -> Health {
         let mut detail = format!("{} in flight, {} waiting here", self.in_flight, self.waiting);
+        if self.late > 0 {
+            detail = format!("{detail}, {} given back since their lease was nearly over (`store.lease`)", self.late);
+        }
         let mut state = self.state;
         if let Some(error) = &self.store_error {
             detail = format!("{detail}; {} outcomes wait for the store: {error}", self.unrecorded);

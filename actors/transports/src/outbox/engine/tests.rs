@@ -28,8 +28,9 @@ use vumi_kit::{
 };
 
 use super::{Engine, Told};
-use crate::outbox::{Outbox, OutboxSettings, Provider, shown::Shown};
+use crate::outbox::{LookUp, Outbox, OutboxSettings, Provider, shown::Shown};
 
+const LEASE: Duration = Duration::from_secs(120);
 const START: Timestamp = Timestamp::from_seconds(1_000_000);
 
 /// What the ledger was asked, and what it holds.
@@ -72,7 +73,7 @@ macro_rules! never_asked {
     )+};
 }
 answers! {
-    OpenOutbox => |book, ask| { book.opened = Some(ask.room); Ok(()) };
+    OpenOutbox => |book, ask| { book.opened = Some(ask.room); Ok(LEASE) };
     CloseOutbox => |book, _ask| { book.closed = true; Ok(()) };
     ClaimSms => |book, ask| {
         book.claims.push(ask.limit);
@@ -142,9 +143,14 @@ impl Provider for Fake {
         }
     }
 
-    async fn look_up(&self, submission: &Submission) -> Option<Decision> {
+    async fn look_up(&self, submission: &Submission) -> LookUp {
         self.0.asked.borrow_mut().push(submission.id);
-        (submission.message == "arrived").then(accepted)
+        match submission.message.as_str() {
+            "arrived" => LookUp::Said(accepted()),
+            "deaf" => LookUp::Said(Decision::Retry { said: "no answer to the question".to_owned(), unsure: true }),
+            "unheard" => LookUp::NotThere,
+            _ => LookUp::CannotSay,
+        }
     }
 }
 
@@ -194,6 +200,11 @@ impl Stage {
         book.recorded.iter().rev().find(|outcome| outcome.id == id).expect("an outcome").then.clone()
     }
 
+    fn said(&self, id: i64) -> String {
+        let book = self.book.lock().unwrap();
+        book.recorded.iter().rev().find(|outcome| outcome.id == id).expect("an outcome").said.clone()
+    }
+
     fn recorded(&self) -> usize {
         self.book.lock().unwrap().recorded.len()
     }
@@ -215,8 +226,9 @@ fn sms(id: i64, message: &str) -> Submission {
         from: Msisdn::parse("27123456780").unwrap(),
         message: message.to_owned(),
         attempts: 0,
-        unsure: false,
-        lease_until: START.plus(Duration::from_secs(120)),
+        unsure: 0,
+        due_at: START,
+        lease_until: START.plus(LEASE),
         give_up_at: START.plus(Duration::from_secs(3600)),
     }
 }
@@ -272,7 +284,7 @@ story!(what_waits_in_the_ledger_is_claimed_and_no_more_than_there_is_room_for, |
 story!(what_finds_no_room_goes_back_untried, |stage| settings(), {
     stage.hand(many(30, "hello")).await;
     stage.pass(SECOND).await;
-    assert!(matches!(stage.then(30), Then::Untried { at } if at <= START.plus(SECOND)));
+    assert!(matches!(stage.then(30), Then::Untried { at: START, .. }));
     assert_eq!(stage.carrier.heard.borrow().len(), 20);
 });
 
@@ -290,7 +302,7 @@ story!(a_carrier_that_never_answers_is_cut_off, |stage| settings(), {
 });
 
 story!(an_unsure_one_is_looked_up_first, |stage| settings(), {
-    let unsure = |id, text| Submission { unsure: true, ..sms(id, text) };
+    let unsure = |id, text| Submission { unsure: 1, ..sms(id, text) };
     stage.hand(vec![unsure(1, "arrived"), unsure(2, "hello"), sms(3, "arrived")]).await;
     stage.pass(SECOND).await;
     assert_eq!(*stage.carrier.asked.borrow(), [1, 2]);
@@ -300,18 +312,42 @@ story!(an_unsure_one_is_looked_up_first, |stage| settings(), {
     assert_eq!(stage.recorded(), 3);
 });
 
-story!(an_unsure_one_stays_unsure_when_the_next_try_does_not_get_through, |stage| settings(), {
+story!(a_try_that_did_not_get_through_and_a_question_without_answer_are_no_lost_submissions, |stage| settings(), {
     *stage.carrier.down.borrow_mut() = true;
-    stage.hand(vec![Submission { unsure: true, ..sms(1, "hello") }, sms(2, "hello")]).await;
+    let unsure = |id, text| Submission { unsure: 1, ..sms(id, text) };
+    stage.hand(vec![unsure(1, "hello"), unsure(2, "deaf")]).await;
     stage.pass(SECOND).await;
-    assert!(matches!(stage.then(1), Then::Again { unsure: true, .. }));
+    assert!(matches!(stage.then(1), Then::Again { unsure: false, .. }));
     assert!(matches!(stage.then(2), Then::Again { unsure: false, .. }));
+    assert_eq!(*stage.carrier.heard.borrow(), [1]);
 });
+
+story!(where_nobody_can_say_what_arrived_it_is_sent_so_often_and_no_oftener, |stage| settings(), {
+    let unsure = |id, unsure, text| Submission { unsure, ..sms(id, text) };
+    stage.hand(vec![unsure(1, 2, "hello"), unsure(2, 3, "hello"), unsure(3, 3, "unheard")]).await;
+    stage.pass(SECOND).await;
+    let mut heard = stage.carrier.heard.borrow().clone();
+    heard.sort_unstable();
+    assert_eq!(heard, [1, 3], "the second was sent three times, the third is known not to have arrived");
+    assert_eq!(stage.then(2), Then::Done { status: TransportStatus::DELIVERY_ERROR, provider_id: None });
+    let said = stage.said(2);
+    assert!(said.contains("outcome unknown: answers lost: 3") && said.contains("may have arrived"), "{said}");
+});
+
+story!(
+    with_no_unsure_attempts_nothing_is_ever_sent_twice,
+    |stage| OutboxSettings { unsure_attempts: 0, ..settings() },
+    {
+        stage.hand(vec![Submission { unsure: 1, ..sms(1, "hello") }, sms(2, "hello")]).await;
+        stage.pass(SECOND).await;
+        assert_eq!(*stage.carrier.heard.borrow(), [2]);
+    }
+);
 
 story!(a_throttle_pauses_the_whole_transport_and_costs_no_attempt, |stage| settings(), {
     stage.hand(vec![sms(1, "throttle")]).await;
     stage.pass(SECOND).await;
-    assert!(matches!(stage.then(1), Then::Untried { at } if at >= START.plus(29 * SECOND)));
+    assert!(matches!(stage.then(1), Then::Untried { at, .. } if at >= START.plus(29 * SECOND)));
     stage.hand(vec![sms(2, "hello")]).await;
     stage.pass(20 * SECOND).await;
     assert_eq!(*stage.carrier.heard.borrow(), [1]);
@@ -351,14 +387,18 @@ story!(a_pause_longer_than_a_lease_gives_the_queue_back, |stage| settings(), {
     let short = |id| Submission { lease_until: START.plus(30 * SECOND), ..sms(id, "hello") };
     stage.hand(vec![sms(1, "throttle"), short(2), short(3), short(4), short(5), short(6)]).await;
     stage.pass(SECOND).await;
-    assert!(matches!(stage.then(6), Then::Untried { at } if at >= START.plus(29 * SECOND)));
+    assert!(matches!(stage.then(6), Then::Untried { at, .. } if at >= START.plus(29 * SECOND)));
 });
 
-story!(one_whose_lease_is_nearly_over_is_left_to_the_next_claim, |stage| settings(), {
-    stage.hand(vec![Submission { lease_until: START.plus(5 * SECOND), ..sms(1, "hello") }, sms(2, "hello")]).await;
+story!(one_whose_lease_is_nearly_over_goes_back_to_its_place_in_the_line_and_is_counted, |stage| settings(), {
+    let held_until = START.plus(5 * SECOND);
+    let due_at = Timestamp::from_seconds(999_000);
+    stage.hand(vec![Submission { lease_until: held_until, due_at, ..sms(1, "hello") }, sms(2, "hello")]).await;
     stage.pass(SECOND).await;
     assert_eq!(*stage.carrier.heard.borrow(), [2]);
-    assert_eq!(stage.recorded(), 1);
+    assert_eq!(stage.then(1), Then::Untried { at: due_at, held_until });
+    let health = stage.shown.borrow().health();
+    assert!(health.detail.contains("1 given back since their lease was nearly over"), "{}", health.detail);
 });
 
 story!(one_whose_time_is_up_expires_and_is_not_sent, |stage| settings(), {

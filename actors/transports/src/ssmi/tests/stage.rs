@@ -92,7 +92,7 @@ answers! {
     OpenSessions => |store, _ask| std::mem::take(&mut store.open);
     SaveSession => |store, ask| { store.asked.send(Asked::Save(ask.session)).ok(); };
     CloseSession => |store, ask| { store.asked.send(Asked::Close(ask.person)).ok(); };
-    OpenOutbox => |_store, _ask| ();
+    OpenOutbox => |_store, _ask| Duration::from_secs(120);
     CloseOutbox => |_store, _ask| ();
     ClaimSms => |_store, _ask| Vec::new();
     RecordOutcomes => |store, ask| { store.asked.send(Asked::Outcomes(ask.outcomes)).ok(); OutboxState::Empty };
