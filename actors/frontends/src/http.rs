@@ -11,6 +11,7 @@ mod entry;
 mod health;
 mod idempotency;
 mod openapi;
+mod origin;
 pub mod password;
 mod preview;
 mod rates;
@@ -21,6 +22,7 @@ mod server;
 mod settings;
 mod status;
 mod template;
+mod tries;
 mod view;
 mod webhooks;
 
@@ -29,5 +31,6 @@ pub(crate) mod stand;
 #[cfg(test)]
 mod tests;
 
+pub use origin::{ForwardedHeader, Network};
 pub use server::{Door, HttpFrontEnd, HttpRoom, HttpWires, start};
 pub use settings::{HttpSettings, RateSettings};

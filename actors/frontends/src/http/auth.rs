@@ -3,16 +3,13 @@
 //! The account's row is remembered for some seconds, and a password that was right for some minutes, under a
 //! SHA-256 keyed with a pepper of this process and the stored hash: so a changed password is a different entry,
 //! and a request on a warm cache asks neither the store nor Argon2. An unknown user costs the same check as a
-//! known one. One check at a time for the same credentials; wrong ones are counted by name and address.
+//! known one. One check at a time for the same credentials.
+//!
+//! Guessing is bounded, and nobody pays for somebody else's guesses: credentials that were right before are
+//! checked again whatever others tried, on a lane of their own; wrong ones that come again are refused without a check; every other
+//! check is counted by name and address (`tries`).
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use actix_web::http::header::HeaderValue;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -28,14 +25,17 @@ use super::{
     password::{HashError, hash_password, verify_password},
     refusal::Refusal,
     settings::HttpSettings,
+    tries::Tries,
 };
 
 /// Accounts, and right passwords, that are remembered at the most: the least used make room.
 const REMEMBERED: u64 = 10_000;
-/// Pairs of user name and address whose wrong passwords are counted at the most.
-const COUNTED: u64 = 20_000;
-/// Over which time wrong passwords are counted.
-const COUNTED_FOR: Duration = Duration::from_secs(60);
+/// How long credentials that were right, and have not been used since, need not stand in line with strangers'.
+const PROVEN_FOR: Duration = Duration::from_secs(24 * 3600);
+/// How long wrong credentials are remembered, so that a program that keeps sending them costs no further checks.
+const WRONG_FOR: Duration = Duration::from_secs(600);
+/// Strangers' checks that may wait for their turn at once: a longer line would be waited for in vain.
+const MOST_WAITING: usize = 64;
 /// The longest user name that is looked at, in bytes.
 const LONGEST_NAME: usize = 255;
 /// The longest credentials that are looked at, in bytes.
@@ -45,7 +45,8 @@ const LONGEST: usize = 1024;
 #[derive(Debug)]
 enum Denied {
     Wrong,
-    TooMany,
+    /// Seconds until there may be another check.
+    TooMany(u64),
     NoCheck,
 }
 
@@ -53,20 +54,28 @@ impl From<&Denied> for Refusal {
     fn from(denied: &Denied) -> Self {
         match denied {
             Denied::Wrong => Self::Unknown,
-            Denied::TooMany => Self::TooMany(COUNTED_FOR.as_secs(), "wrong passwords"),
+            Denied::TooMany(wait_s) => Self::TooMany(*wait_s, "wrong passwords"),
             Denied::NoCheck => Self::Away(1, "the password could not be checked"),
         }
     }
 }
 
+/// What credentials are remembered by: see [`Gate::key`].
+type Key = [u8; 32];
+
 /// The gate: lets callers with an account in.
 pub(crate) struct Gate {
     accounts: Accounts,
     rows: Cache<String, Arc<Account>>,
-    right: Cache<[u8; 32], ()>,
-    wrong: moka::sync::Cache<(String, Option<IpAddr>), Arc<AtomicU32>>,
-    most_wrong: u32,
-    checks: Arc<Semaphore>,
+    right: Cache<Key, ()>,
+    // Right before: it may not be any more (another pepper or hash is another key), but a guess it is not.
+    proven: moka::sync::Cache<Key, ()>,
+    wrong: moka::sync::Cache<Key, ()>,
+    tries: Tries,
+    // Strangers' checks, those that wait for their turn included.
+    line: Semaphore,
+    strangers: Arc<Semaphore>,
+    known: Arc<Semaphore>,
     pepper: [u8; 32],
     // What the password of an unknown user is checked against, so that it takes as long as a known one's.
     stand_in: String,
@@ -74,20 +83,28 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(accounts: Accounts, settings: &HttpSettings) -> Result<Self, HashError> {
+        let remembered = || moka::sync::Cache::<Key, ()>::builder().max_capacity(REMEMBERED);
         Ok(Self {
             accounts,
             rows: Cache::builder().max_capacity(REMEMBERED).time_to_live(settings.account_ttl).build(),
             right: Cache::builder().max_capacity(REMEMBERED).time_to_live(settings.password_ttl).build(),
-            wrong: moka::sync::Cache::builder().max_capacity(COUNTED).time_to_live(COUNTED_FOR).build(),
-            most_wrong: settings.wrong_passwords,
-            checks: Arc::new(Semaphore::new(settings.password_checks)),
+            proven: remembered().time_to_idle(PROVEN_FOR).build(),
+            wrong: remembered().time_to_live(WRONG_FOR).build(),
+            tries: Tries::new(settings.wrong_passwords),
+            line: Semaphore::new(MOST_WAITING + settings.password_checks),
+            strangers: Arc::new(Semaphore::new(settings.password_checks)),
+            known: Arc::new(Semaphore::new(1)),
             pepper: rand::random(),
             stand_in: hash_password("nobody's password")?,
         })
     }
 
     /// Lets a caller in by the `Authorization` header.
-    pub(crate) async fn admit(&self, header: Option<&HeaderValue>, peer: Option<IpAddr>) -> Result<AccountId, Refusal> {
+    pub(crate) async fn admit(
+        &self,
+        header: Option<&HeaderValue>,
+        origin: Option<IpAddr>,
+    ) -> Result<AccountId, Refusal> {
         let credentials = header.and_then(read).ok_or(Refusal::Unknown)?;
         let (user, password) = credentials.split_once(':').ok_or(Refusal::Unknown)?;
         if user.len() > LONGEST_NAME {
@@ -97,7 +114,13 @@ impl Gate {
         let hash = account.as_ref().map_or(self.stand_in.as_str(), |account| &account.password_hash);
         let key = self.key(user, password, hash);
         if self.right.get(&key).await.is_none() {
-            let check = self.check(user, password, hash, account.is_some(), peer);
+            let known = account.is_some();
+            let check = async {
+                if self.proven.get(&key).is_some() {
+                    return self.check(&self.known, password, hash, known).await;
+                }
+                self.guess(key, user, password, hash, known, origin).await
+            };
             self.right.try_get_with(key, check).await.map_err(|denied| Refusal::from(&*denied))?;
         }
         account.map(|account| account.id).ok_or(Refusal::Unknown)
@@ -120,7 +143,7 @@ impl Gate {
         }
     }
 
-    fn key(&self, user: &str, password: &str, hash: &str) -> [u8; 32] {
+    fn key(&self, user: &str, password: &str, hash: &str) -> Key {
         let mut digest = Sha256::new();
         digest.update(self.pepper);
         for part in [user, password, hash] {
@@ -130,20 +153,33 @@ impl Gate {
         digest.finalize().into()
     }
 
-    async fn check(
+    /// Checks credentials that nobody has shown to be right yet.
+    async fn guess(
         &self,
+        key: Key,
         user: &str,
         password: &str,
         hash: &str,
         known: bool,
-        peer: Option<IpAddr>,
+        origin: Option<IpAddr>,
     ) -> Result<(), Denied> {
-        let counted = (user.to_owned(), peer);
-        let failures = self.wrong.get_with_by_ref(&counted, Arc::default);
-        if failures.fetch_add(1, Ordering::Relaxed) >= self.most_wrong {
-            return Err(Denied::TooMany);
+        if self.wrong.get(&key).is_some() {
+            return Err(Denied::Wrong);
         }
-        let permit = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| Denied::NoCheck)?;
+        self.tries.count(user, origin).map_err(Denied::TooMany)?;
+        let _place = self.line.try_acquire().map_err(|_| Denied::NoCheck)?;
+        let checked = self.check(&self.strangers, password, hash, known).await;
+        match checked {
+            Ok(()) => self.proven.insert(key, ()),
+            // An unknown name's too, or the time it takes would tell; an account that is added has another key.
+            Err(Denied::Wrong) => self.wrong.insert(key, ()),
+            Err(_) => {}
+        }
+        checked
+    }
+
+    async fn check(&self, lane: &Arc<Semaphore>, password: &str, hash: &str, known: bool) -> Result<(), Denied> {
+        let permit = Arc::clone(lane).acquire_owned().await.map_err(|_| Denied::NoCheck)?;
         let (password, hash) = (password.to_owned(), hash.to_owned());
         let right = tokio::task::spawn_blocking(move || {
             // Held by the thread that works: a caller who hangs up must not make room for another check.
@@ -152,12 +188,7 @@ impl Gate {
         })
         .await
         .map_err(|_| Denied::NoCheck)?;
-        if right && known {
-            // Only wrong ones count; this one was counted ahead.
-            failures.fetch_sub(1, Ordering::Relaxed);
-            return Ok(());
-        }
-        Err(Denied::Wrong)
+        if right && known { Ok(()) } else { Err(Denied::Wrong) }
     }
 }
 

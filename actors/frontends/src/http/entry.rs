@@ -10,6 +10,7 @@ use vumi_kit::{account::AccountId, health::AskParts, name::Name, store::Store, w
 use super::{
     auth::Gate,
     idempotency::InProgress,
+    origin::Origins,
     rates::{Class, Left, Rates},
     refusal::Refusal,
     send::Bounds,
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) parts: Recipient<AskParts>,
     pub(crate) doors: BTreeMap<Name, Vec<Webhook>>,
+    pub(crate) origins: Origins,
     pub(crate) gate: Gate,
     pub(crate) rates: Rates,
     pub(crate) in_progress: InProgress,
@@ -104,8 +106,8 @@ async fn admitted<W>(
 where
     W: AsyncFnOnce(Caller<'_>) -> Result<HttpResponse, Refusal>,
 {
-    let peer = request.peer_addr().map(|peer| peer.ip());
-    let account = shared.gate.admit(request.headers().get(AUTHORIZATION), peer).await?;
+    let origin = shared.origins.of(request);
+    let account = shared.gate.admit(request.headers().get(AUTHORIZATION), origin).await?;
     let (now_left, allowed) = shared.rates.count(class, account);
     *left = now_left;
     allowed?;

@@ -17,7 +17,8 @@ use vumi_kit::{
 };
 
 use super::{
-    auth::Gate, entry::Shared, idempotency::InProgress, rates::Rates, routes, send::Bounds, settings::HttpSettings,
+    auth::Gate, entry::Shared, idempotency::InProgress, origin::Origins, rates::Rates, routes, send::Bounds,
+    settings::HttpSettings,
 };
 
 /// A transport that the API serves: its name in the URLs and what its carrier calls.
@@ -73,6 +74,7 @@ fn shared(wires: HttpWires, settings: &HttpSettings) -> Result<Shared, StartErro
         store: wires.store,
         parts: wires.parts,
         doors: wires.transports.into_iter().map(|door| (door.name, door.webhooks)).collect(),
+        origins: Origins::new(&settings.trusted_proxies, settings.forwarded_header),
         gate,
         rates: Rates::new(&settings.rates),
         in_progress: InProgress::default(),

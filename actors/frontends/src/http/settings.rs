@@ -8,6 +8,8 @@ use std::{
 use serde::Deserialize;
 use vumi_kit::kind::Problem;
 
+use super::origin::{ForwardedHeader, Network};
+
 /// The settings of the HTTP front-end. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,8 +54,17 @@ pub struct HttpSettings {
     pub password_ttl: Duration,
     /// Argon2 checks at once: each takes some 20 ms of a core and 19 MiB. Default 2.
     pub password_checks: usize,
-    /// Wrong passwords a minute for one user name from one address; further ones are refused with 429. Default 10.
+    /// How many passwords a minute may be tried for one user name from one address, and ten times as many for all
+    /// names from one address; further ones are refused with 429. What was right before, or is the same wrong one
+    /// again, does not count. Default 10.
     pub wrong_passwords: u32,
+    /// The proxies that clients come through: addresses or networks, such as `["127.0.0.1", "10.0.0.0/8"]`. Only what
+    /// they say about where a call comes from is believed; without this, all who come through a proxy share one
+    /// address. Default none.
+    pub trusted_proxies: Vec<Network>,
+    /// The header in which they say it: `x-forwarded-for` or `forwarded`. Default `x-forwarded-for`. The proxy must
+    /// append to it or replace it.
+    pub forwarded_header: ForwardedHeader,
     /// How long an `Idempotency-Key` is kept. Default `24h`.
     #[serde(with = "humantime_serde")]
     pub idempotency_keep: Duration,
@@ -100,6 +111,8 @@ impl Default for HttpSettings {
             password_ttl: Duration::from_secs(300),
             password_checks: 2,
             wrong_passwords: 10,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             idempotency_keep: Duration::from_secs(24 * 3600),
         }
     }

@@ -39,20 +39,70 @@ async fn strangers_are_asked_for_a_password_whatever_they_ask_for() {
     }
 }
 
-#[actix_web::test]
-async fn wrong_passwords_are_counted_by_name_and_the_right_one_still_works_once_known() {
-    let stand = Stand::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
-    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+async fn try_in(stand: &Stand, user: &str, password: &str, forwarded_for: &str) -> u16 {
     let url = stand.url("/api/v1/sms/clickatell/status/1.json");
+    let request = stand.client.get(url).basic_auth(user, Some(password)).header("x-forwarded-for", forwarded_for);
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[actix_web::test]
+async fn wrong_passwords_are_bounded_and_say_when_to_come_back() {
+    let stand = Stand::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
     let mut statuses = vec![];
     for guess in ["a", "b", "c"] {
+        let url = stand.url("/api/v1/sms/clickatell/status/1.json");
         let response = stand.client.get(&url).basic_auth("username", Some(guess)).send().await.unwrap();
         statuses.push((response.status().as_u16(), header(&response, "retry-after").to_owned()));
     }
-    assert_eq!(statuses, [(401, String::new()), (401, String::new()), (429, "60".to_owned())]);
+    assert_eq!(statuses, [(401, String::new()), (401, String::new()), (429, "30".to_owned())]);
+    assert_eq!(try_in(&stand, "other", "secret", "").await, 404);
+}
+
+#[actix_web::test]
+async fn a_client_that_was_let_in_before_is_not_locked_out_by_others_wrong_passwords() {
+    // A right password is forgotten at once, so that each call needs a check.
+    let settings = HttpSettings {
+        wrong_passwords: 2,
+        password_ttl: std::time::Duration::from_nanos(1),
+        ..HttpSettings::default()
+    };
+    let stand = Stand::start(settings).await;
     assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
-    let other = stand.client.get(&url).basic_auth("other", Some("secret")).send().await.unwrap();
-    assert_eq!(other.status(), StatusCode::NOT_FOUND);
+    let mut guesses = vec![];
+    for guess in ["a", "b", "c"] {
+        guesses.push(try_in(&stand, "username", guess, "").await);
+    }
+    assert_eq!(guesses, [401, 429, 429]);
+    for _ in 0..3 {
+        assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[actix_web::test]
+async fn a_program_that_keeps_sending_one_wrong_password_uses_up_one_try() {
+    let stand = Stand::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
+    for _ in 0..5 {
+        assert_eq!(try_in(&stand, "username", "old password", "").await, 401);
+    }
+    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn behind_a_trusted_proxy_each_client_has_tries_of_its_own() {
+    let proxies = serde_json::from_value(json!(["127.0.0.0/8"])).unwrap();
+    let settings = HttpSettings { wrong_passwords: 1, trusted_proxies: proxies, ..HttpSettings::default() };
+    let stand = Stand::start(settings).await;
+    assert_eq!(try_in(&stand, "username", "a", "203.0.113.9").await, 401);
+    // What a client writes in front of what the proxy appends makes it nobody else.
+    assert_eq!(try_in(&stand, "username", "b", "198.51.100.1, 203.0.113.9").await, 429);
+    assert_eq!(try_in(&stand, "username", "password", "198.51.100.1").await, 404);
+}
+
+#[actix_web::test]
+async fn without_a_trusted_proxy_nobody_is_believed() {
+    let stand = Stand::start(HttpSettings { wrong_passwords: 1, ..HttpSettings::default() }).await;
+    assert_eq!(try_in(&stand, "username", "a", "203.0.113.9").await, 401);
+    assert_eq!(try_in(&stand, "username", "b", "198.51.100.1").await, 429);
 }
 
 #[actix_web::test]

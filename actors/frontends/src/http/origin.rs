@@ -1,0 +1,197 @@
+//! Where a call comes from: the connection's other end, or, behind a proxy that the settings trust, the client
+//! that the proxy names.
+//!
+//! What a header says is believed only as far as trusted proxies wrote it: it is read from its end, over the
+//! trusted ones, to the first address that is none. What stands before that one, anybody may have written.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use actix_web::{
+    HttpRequest,
+    http::header::{HeaderMap, HeaderName},
+};
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// Addresses that belong together: one, or a network such as `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let wanted = |_| D::Error::custom(format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"));
+        net.map(Self).map_err(wanted)
+    }
+}
+
+/// The header in which the trusted proxies name the client. Only one is read: a proxy that writes the one passes
+/// the other on as the client sent it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, as most proxies write it.
+    #[default]
+    #[serde(rename = "x-forwarded-for")]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    #[serde(rename = "forwarded")]
+    Forwarded,
+}
+
+/// Whose word is taken for where a call comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins {
+    trusted: Vec<Network>,
+    header: ForwardedHeader,
+}
+
+impl Origins {
+    pub(crate) fn new(trusted: &[Network], header: ForwardedHeader) -> Self {
+        Self { trusted: trusted.to_vec(), header }
+    }
+
+    /// Whether an address is a trusted proxy's.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted.iter().any(|network| network.0.contains(&address))
+    }
+
+    /// Where a request comes from; `None` only where there is no connection (in tests).
+    pub(crate) fn of(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?.ip();
+        Some(household(self.behind(peer, request.headers())))
+    }
+
+    fn behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let name = match self.header {
+            ForwardedHeader::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
+            ForwardedHeader::Forwarded => HeaderName::from_static("forwarded"),
+        };
+        let lines: Vec<&str> = headers.get_all(name).map(|line| line.to_str().unwrap_or_default()).collect();
+        let mut origin = peer;
+        for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            if !self.trusts(origin) {
+                break;
+            }
+            // A hop that names no address (`unknown`, `_hidden`) ends what can be known.
+            let Some(address) = self.address_of(hop) else { break };
+            origin = address;
+        }
+        origin
+    }
+
+    fn address_of(&self, hop: &str) -> Option<IpAddr> {
+        let node = match self.header {
+            ForwardedHeader::XForwardedFor => hop,
+            ForwardedHeader::Forwarded => hop.split(';').find_map(|pair| {
+                let (name, value) = pair.trim().split_once('=')?;
+                name.trim().eq_ignore_ascii_case("for").then_some(value)
+            })?,
+        };
+        address(node.trim().trim_matches('"'))
+    }
+}
+
+/// An address, with or without a port; that of IPv6 with or without brackets.
+fn address(node: &str) -> Option<IpAddr> {
+    if let Some((inside, _port)) = node.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return inside.parse().ok();
+    }
+    let without_port = || node.rsplit_once(':').and_then(|(host, _port)| host.parse().ok());
+    node.parse().ok().or_else(without_port)
+}
+
+/// What one household or machine gets of IPv6 is a network of 64 bits: it counts as one address.
+pub(crate) fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::{ForwardedHeader, Network, Origins, address, household};
+
+    fn origins(header: ForwardedHeader) -> Origins {
+        let trusted: Vec<Network> = serde_json::from_value(json!(["10.0.0.0/8", "192.0.2.7", "fd00::/8"])).unwrap();
+        Origins::new(&trusted, header)
+    }
+
+    #[track_caller]
+    fn assert_origin(header: ForwardedHeader, peer: &str, lines: &[(&str, &str)], expected: &str) {
+        let mut request = TestRequest::get().peer_addr(format!("{peer}:4000").parse().unwrap());
+        for line in lines {
+            request = request.append_header(*line);
+        }
+        let origin = origins(header).of(&request.to_http_request());
+        assert_eq!(origin, Some(expected.parse().unwrap()), "{peer} {lines:?}");
+    }
+
+    #[test]
+    fn the_right_most_address_that_is_no_trusted_proxys_is_the_clients() {
+        let header = ForwardedHeader::XForwardedFor;
+        for (peer, lines, expected) in [
+            ("198.51.100.1", vec![], "198.51.100.1"),
+            // Nobody trusts this peer, so nobody believes it.
+            ("198.51.100.1", vec![("x-forwarded-for", "203.0.113.9")], "198.51.100.1"),
+            ("10.1.2.3", vec![("x-forwarded-for", "203.0.113.9")], "203.0.113.9"),
+            ("10.1.2.3", vec![("x-forwarded-for", "1.1.1.1, 203.0.113.9, 192.0.2.7")], "203.0.113.9"),
+            ("10.1.2.3", vec![("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "203.0.113.9")], "203.0.113.9"),
+            ("10.1.2.3", vec![("x-forwarded-for", "203.0.113.9:51234")], "203.0.113.9"),
+            // A proxy that names nobody is all that is known.
+            ("10.1.2.3", vec![("x-forwarded-for", "unknown")], "10.1.2.3"),
+            ("10.1.2.3", vec![("x-forwarded-for", "203.0.113.9, nonsense, 10.9.9.9")], "10.9.9.9"),
+            ("10.1.2.3", vec![("x-forwarded-for", "10.9.9.9")], "10.9.9.9"),
+            // Only the header of the settings is read.
+            ("10.1.2.3", vec![("forwarded", "for=203.0.113.9")], "10.1.2.3"),
+            ("[fd00::1]", vec![("x-forwarded-for", "2001:db8:1:2:3:4:5:6")], "2001:db8:1:2::"),
+            ("[::ffff:10.1.2.3]", vec![("x-forwarded-for", "203.0.113.9")], "203.0.113.9"),
+        ] {
+            assert_origin(header, peer, &lines, expected);
+        }
+    }
+
+    #[test]
+    fn the_standard_header_is_read_where_the_settings_name_it() {
+        let header = ForwardedHeader::Forwarded;
+        for (value, expected) in [
+            ("for=1.1.1.1, proto=http;For=203.0.113.9;by=10.0.0.1", "203.0.113.9"),
+            ("for=\"[2001:db8:1:2:3:4:5:6]:4711\"", "2001:db8:1:2::"),
+            ("for=_hidden", "10.1.2.3"),
+            ("proto=https", "10.1.2.3"),
+        ] {
+            assert_origin(header, "10.1.2.3", &[("forwarded", value)], expected);
+        }
+        assert_origin(header, "10.1.2.3", &[("x-forwarded-for", "203.0.113.9")], "10.1.2.3");
+    }
+
+    #[test]
+    fn a_network_that_is_none_is_refused_by_name() {
+        let wrong = serde_json::from_value::<Network>(json!("10.0.0.0/33")).unwrap_err().to_string();
+        assert!(wrong.contains("`10.0.0.0/33` is neither an address nor a network"), "{wrong}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_panic(value in "([0-9a-f.:,;=\"\\[\\] ]|for|\\PC){0,40}") {
+            let _address = address(&value);
+            for header in [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded] {
+                let _address = origins(header).address_of(&value);
+            }
+        }
+
+        #[test]
+        fn addresses_of_one_household_count_as_one(low in any::<[u64; 2]>()) {
+            let at = |low: u64| IpAddr::from(std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(low)));
+            prop_assert_eq!(household(at(low[0])), household(at(low[1])));
+        }
+    }
+}
