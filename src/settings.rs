@@ -6,7 +6,7 @@
 
 mod layers;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -170,6 +170,9 @@ impl Settings {
         reader.problems("callbacks", callbacks.as_ref().map(CallbackSettings::check));
         reader.problems("sandbox", sandbox.as_ref().and_then(Option::as_ref).map(SandboxSettings::check));
         reader.distinct(&transports, &campaigns, elsewhere);
+        if let Some(store) = &store {
+            reader.lease(store.lease, &transports);
+        }
         let table = reader.routes(sections.routes, &campaigns, elsewhere);
 
         match (store, http, amqp, callbacks, router, supervisor, sandbox, table) {
@@ -253,6 +256,19 @@ impl Reader<'_> {
         for problem in problems.into_iter().flatten() {
             self.add(&layers::joined(section, &problem.key), problem.what);
         }
+    }
+
+    /// Under a lease that is too short for its calls a transport would send nothing. The one that needs most is named.
+    fn lease(&mut self, lease: Duration, transports: &[Envelope]) {
+        let needs = transports.iter().map(|room| ((room.kind.least_lease)(&room.settings), room));
+        let Some((least, room)) = needs.max_by_key(|(least, _)| *least).filter(|(least, _)| lease < *least) else {
+            return;
+        };
+        let what = format!(
+            "{lease:?} is too short for `transports.{}.outbox.call_limit`: expected {least:?} or more, or a shorter limit",
+            room.name
+        );
+        self.add("store.lease", what);
     }
 
     /// A name is a connector's: one transport or one campaign, and none of the router's own parts.

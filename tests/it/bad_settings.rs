@@ -71,6 +71,19 @@ fn every_kind_shows_settings_that_pass_the_check() {
 }
 
 #[test]
+fn a_lease_too_short_for_a_transports_calls_is_named_with_the_least_that_will_do() {
+    let site = Site::new();
+    site.add_to("store", "lease = \"10s\"");
+    site.add_to("transports.opera", "outbox = { call_limit = \"15s\" }");
+    let said = refusal(&site, &["check"]);
+    assert!(said.contains("store.lease: 10s is too short for `transports.opera.outbox.call_limit`"), "{said}");
+    assert!(said.contains("expected 48s or more"), "{said}");
+    site.edit(|text| text.replace("lease = \"10s\"", "lease = \"48s\""));
+    let checked = site.vumi(&["check"]);
+    assert!(checked.status.success(), "{}", words(&checked));
+}
+
+#[test]
 fn a_variable_overrides_one_key_and_a_secret_can_stand_in_a_file() {
     let mut site = Site::new();
     let secret = site.folder.path().join("secret");

@@ -84,6 +84,19 @@ fn a_permanent_refusal_ends_in_a_failure_that_says_why() {
 }
 
 #[test]
+fn a_refused_account_is_logged_with_what_the_carrier_said_and_when_it_is_tried_again() {
+    let site = Site::new();
+    site.edit(|text| text.replacen("password = \"vumi\"", "password = \"wrong\"", 1));
+    let router = site.run();
+    site.send("clickatell", "27123456789", "kept");
+    router.wait_for_line("paused");
+    let log = router.log();
+    let paused = log.lines().find(|line| line.contains("paused")).unwrap();
+    assert!(paused.contains("Authentication failed") && paused.contains("next_try_in"), "{paused}");
+    assert!(!log.contains("wrong"), "{log}");
+}
+
+#[test]
 fn what_was_accepted_while_the_router_stops_goes_out_after_the_restart() {
     let site = Site::new();
     site.edit(|text| text.replace(&format!("{}/clickatell", site.carriers), "1/clickatell"));

@@ -1,6 +1,6 @@
 //! Kinds: what a room can be. A kind is a type; a registry is the explicit list of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -50,6 +50,12 @@ pub trait Kind: 'static {
         Vec::new()
     }
 
+    /// How long an SMS that the room holds must stay its own: it can't send under a shorter `store.lease`.
+    fn least_lease(settings: &Self::Settings) -> Duration {
+        let _holds_none = settings;
+        Duration::ZERO
+    }
+
     /// Starts the room on the present arbiter: called at start-up, and again for a restart.
     fn start(wires: Wires, settings: Self::Settings) -> Result<Room, StartError>;
 }
@@ -65,6 +71,8 @@ pub struct KindEntry {
     pub check: fn(&Value) -> Vec<Problem>,
     /// Reads settings and lists the webhooks; none where they do not parse.
     pub webhooks: fn(&Value) -> Vec<Webhook>,
+    /// Reads settings and says what lease they need; none where they do not parse.
+    pub least_lease: fn(&Value) -> Duration,
     /// Reads settings and starts the room.
     pub start: fn(Wires, &Value) -> Result<Room, StartError>,
 }
@@ -79,6 +87,7 @@ impl KindEntry {
                 Err(problem) => vec![problem],
             },
             webhooks: |settings| read::<K>(settings).map(|settings| K::webhooks(&settings)).unwrap_or_default(),
+            least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
             start: |wires, settings| {
                 let settings =
                     read::<K>(settings).map_err(|problem| StartError(format!("{}: {}", problem.key, problem.what)))?;

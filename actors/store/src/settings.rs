@@ -20,7 +20,8 @@ pub struct StoreSettings {
     pub mailbox: usize,
     /// Rows that share a transaction at the most; a single larger batch has one of its own. Default 512.
     pub most_per_commit: usize,
-    /// How long a transport may hold an SMS before it counts as lost and is given out again. Default 2m.
+    /// How long a transport may hold an SMS before it counts as lost and is given out again: three times and more what a
+    /// call to its carrier may take. Default 2m.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
     /// How long an SMS is tried before it ends as expired. Default 24h.

@@ -5,7 +5,7 @@ mod webhooks;
 
 pub(crate) use codes::status;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -103,6 +103,10 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
                 form: Arc::new(webhooks::Inbound { api_id: settings.api_id.clone() }),
             },
         ]
+    }
+
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
     }
 
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {

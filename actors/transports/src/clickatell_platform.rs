@@ -2,7 +2,7 @@
 
 mod webhooks;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -78,6 +78,10 @@ name_sender = true
             Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::Receipts) },
             Webhook { path: "receive.json", methods, form: Arc::new(webhooks::Inbound) },
         ]
+    }
+
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
     }
 
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {

@@ -1,6 +1,9 @@
 //! E-Scape: a Kannel behind a form that answers in HTML (`spec/providers.md`).
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use scraper::{Html, Selector};
 use serde::Deserialize;
@@ -64,6 +67,10 @@ smsc = "smsc1"
         vec![Webhook { path: "receive.json", methods: &["GET"], form: Arc::new(Inbound) }]
     }
 
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         let outbox = settings.outbox.clone();
         Ok(Outbox::open(wires, &outbox, Self::new(settings)?))
@@ -98,7 +105,8 @@ pub(crate) fn read_sent(page: &str) -> Decision {
     let Some(said) = status_cell(page) else { return garbage(page) };
     let (code, words) = said.split_once(':').unwrap_or((&said, ""));
     match code.trim().parse::<i32>() {
-        // 3 is Kannel's "Queued for later delivery".
+        // The contract names 0 as accepted. 3 is Kannel's own "Queued for later delivery": it has the SMS and sends it
+        // when it can. Called a failure, a delivered SMS would be shown as failed; tried again, it would arrive twice.
         Ok(0 | 3) => Decision::Accepted { provider_id: None, status: TransportStatus::QUEUED, said },
         // Kannel's "Temporal failure, try again later."
         Ok(_) if words.contains("try again later") => Decision::Retry { said, unsure: false },

@@ -7,7 +7,7 @@ mod reading;
 mod template;
 mod webhooks;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use reqwest::{
     Method, RequestBuilder, Url,
@@ -194,6 +194,10 @@ impl Kind for Http {
             form: Arc::new(webhooks::Inbound(inbound)),
         });
         receipts.into_iter().chain(inbound).collect()
+    }
+
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
     }
 
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {

@@ -119,6 +119,10 @@ max_segments = 9
         ]
     }
 
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         let outbox = settings.outbox.clone();
         let provider = Self::new(settings, wires.clock.clone())?;

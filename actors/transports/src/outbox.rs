@@ -8,6 +8,7 @@ mod breaker;
 mod engine;
 mod pace;
 mod shown;
+mod throughput;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -71,7 +72,8 @@ pub(crate) enum LookUp {
 pub(crate) struct OutboxSettings {
     /// Submissions in flight at once. Default 64.
     pub(crate) window: usize,
-    /// Submissions that wait in memory behind them; further ones wait in the ledger. Default 1000.
+    /// Submissions that wait in memory behind them; further ones wait in the ledger. Fewer where the carrier is so slow
+    /// that they would wait for more than a third of `store.lease`. Default 1000.
     pub(crate) queue: usize,
     /// Submissions a second at the most; none: as fast as the carrier answers.
     pub(crate) rate: Option<f64>,
@@ -133,6 +135,19 @@ impl OutboxSettings {
             "expected a time above zero, 30s at the most: a claimed SMS must still be ours when the call ends",
         );
         problems
+    }
+}
+
+impl OutboxSettings {
+    /// How long a call may take before it is cut off, should the provider not have done it.
+    fn call_bound(&self) -> Duration {
+        self.call_limit + Duration::from_secs(1)
+    }
+
+    /// The shortest lease under which every SMS can be sent: it may wait here for a third of it, and then there is time
+    /// to ask after an earlier submission and to submit.
+    pub(crate) fn least_lease(&self) -> Duration {
+        self.call_bound() * 3
     }
 }
 

@@ -271,6 +271,10 @@ texts = { unavailable = "Service unavailable, please try again later.", more = "
         problems
     }
 
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         Ok(room::open(wires, settings))
     }

@@ -1,5 +1,7 @@
 //! Techsys: a form to send with, and nothing comes back later (`spec/providers.md`).
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use vumi_kit::{
     kind::{Kind, Problem},
@@ -49,6 +51,10 @@ bind = "bind"
         }
         problems.extend(settings.outbox.check());
         problems
+    }
+
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
     }
 
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {

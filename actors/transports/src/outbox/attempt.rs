@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, rc::Rc, time::Duration};
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 use vumi_kit::sms::{Decision, Submission};
 
 use super::{LookUp, Provider};
@@ -11,6 +12,8 @@ use super::{LookUp, Provider};
 pub(super) struct Landed {
     pub(super) submission: Submission,
     pub(super) came: Came,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 /// What came of an attempt.
@@ -32,12 +35,13 @@ pub(super) struct Bounds {
 
 /// One attempt, asked about first where the answer to an earlier one was lost. Whatever happens, it lands.
 pub(super) async fn attempt<P: Provider>(provider: Rc<P>, submission: Submission, bounds: Bounds) -> Landed {
+    let began = Instant::now();
     let attempt = AssertUnwindSafe(ask_or_submit(&*provider, &submission, bounds)).catch_unwind();
     let came = attempt.await.unwrap_or_else(|_panic| {
         let said = "the transport failed inside; its log says where".to_owned();
         Came::Decided(Decision::Retry { said, unsure: true })
     });
-    Landed { submission, came }
+    Landed { submission, came, took: began.elapsed() }
 }
 
 async fn ask_or_submit<P: Provider>(provider: &P, submission: &Submission, bounds: Bounds) -> Came {

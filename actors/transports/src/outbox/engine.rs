@@ -24,17 +24,12 @@ use vumi_kit::{
 use super::{
     OutboxSettings, Provider, Redactor,
     attempt::{Bounds, Came, Landed, attempt},
-    breaker::{Breaker, Why},
+    breaker::{Breaker, Trouble, Why},
     pace::Pace,
     shown::Shown,
+    throughput::Throughput,
 };
 use books::Back;
-
-/// A call is cut off so much after its own limit, should the provider not have done it.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// A paced transport holds no more than it can send in this time: what waits longer loses its lease (120 s).
-const PACED_AHEAD: Duration = Duration::from_secs(20);
 
 /// What the actor tells the engine.
 pub(super) enum Told {
@@ -53,6 +48,9 @@ pub(super) struct Engine<P> {
     told: mpsc::Receiver<Told>,
     shown: Rc<RefCell<Shown>>,
     pace: Pace,
+    throughput: Throughput,
+    /// How long a claim holds.
+    lease: Duration,
     queue: VecDeque<Submission>,
     flying: FuturesUnordered<LocalBoxFuture<'static, Landed>>,
     outcomes: VecDeque<Outcome>,
@@ -95,6 +93,8 @@ impl<P: Provider> Engine<P> {
             told,
             shown: Rc::new(RefCell::new(shown)),
             pace: Pace::new(settings.rate),
+            throughput: Throughput::default(),
+            lease: Duration::ZERO,
             queue: VecDeque::new(),
             flying: FuturesUnordered::new(),
             outcomes: VecDeque::new(),
@@ -148,14 +148,16 @@ impl<P: Provider> Engine<P> {
         }
     }
 
-    /// How many submissions may be here at once, in flight, waiting or unrecorded.
+    /// How many submissions there is ever room for here, in flight, waiting or unrecorded.
+    fn most(&self) -> usize {
+        self.settings.window + self.settings.queue
+    }
+
+    /// How many of them are held: a window's worth at least, and no more than the carrier takes in a third of a lease.
+    /// What waits longer could lose its lease, and its place in the line with it.
     fn room(&self) -> usize {
-        let queue = self.settings.rate.map_or(self.settings.queue, |rate| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be 0.01 to 100000")]
-            let ahead = (rate * PACED_AHEAD.as_secs_f64()).ceil() as usize;
-            self.settings.queue.min(ahead)
-        });
-        self.settings.window + queue
+        let reach = self.throughput.within(self.lease / 3, self.settings.window, self.settings.rate);
+        reach.clamp(self.settings.window, self.most())
     }
 
     fn free(&self) -> usize {
@@ -163,12 +165,25 @@ impl<P: Provider> Engine<P> {
         self.room().saturating_sub(taken)
     }
 
+    /// Gives back the end of the queue where the carrier has become slower than was thought.
+    fn shed(&mut self) {
+        let at = self.clock.now();
+        while self.queue.len() + self.flying.len() > self.room()
+            && let Some(submission) = self.queue.pop_back()
+        {
+            self.hand_back(&submission, "its carrier is slow: it waits in the ledger", at, submission.due_at);
+        }
+    }
+
     /// Opens the outbox, however long the store takes; an error once it has stopped.
     async fn open(&mut self) -> Result<(), StoreError> {
         loop {
-            let open = OpenOutbox { transport: self.name.clone(), room: self.room() };
+            let open = OpenOutbox { transport: self.name.clone(), room: self.most() };
             match self.ledger.as_ref().ask_patiently(open).await {
-                Ok(_lease) => break,
+                Ok(lease) => {
+                    self.lease = lease;
+                    break;
+                }
                 Err(StoreError::Stopped) => return Err(StoreError::Stopped),
                 Err(error) => {
                     self.store_failures += 1;
@@ -200,21 +215,22 @@ impl<P: Provider> Engine<P> {
             let calls = if submission.unsure > 0 { 2 } else { 1 };
             if submission.give_up_at <= at {
                 self.give_up(&submission, "its time ran out before it could be sent", at);
-            } else if submission.lease_until < at.plus((self.settings.call_limit + GRACE) * calls) {
+            } else if submission.lease_until < at.plus(self.settings.call_bound() * calls) {
                 // Not ours for long enough.
                 self.shown.borrow_mut().late += 1;
                 self.hand_back(&submission, "its lease was nearly over", at, submission.due_at);
             } else {
                 self.pace.take(now);
                 let bounds =
-                    Bounds { call: self.settings.call_limit + GRACE, unsure_attempts: self.settings.unsure_attempts };
+                    Bounds { call: self.settings.call_bound(), unsure_attempts: self.settings.unsure_attempts };
                 let call = attempt(self.provider.clone(), submission, bounds);
                 self.flying.push(call.boxed_local());
             }
         }
     }
 
-    fn land(&mut self, Landed { submission, came }: Landed) {
+    fn land(&mut self, Landed { submission, came, took }: Landed) {
+        self.throughput.took(took);
         let (now, at) = (Instant::now(), self.clock.now());
         let decision = match came {
             Came::Decided(decision) => self.redacted(decision),
@@ -224,7 +240,7 @@ impl<P: Provider> Engine<P> {
             let mut shown = self.shown.borrow_mut();
             let before = shown.breaker.trouble().map(|trouble| trouble.why);
             let pause_begins = shown.breaker.learn(&decision, now, at);
-            self.tell_change(before, shown.breaker.trouble().map(|trouble| trouble.why));
+            self.tell_change(before, shown.breaker.trouble(), now);
             pause_begins
         };
         let outcome = self.outcome(&submission, decision, now, at);
@@ -233,11 +249,15 @@ impl<P: Provider> Engine<P> {
             let waiting = std::mem::take(&mut self.queue);
             self.keep_or_return(waiting);
         }
+        self.shed();
     }
 
-    fn tell_change(&self, before: Option<Why>, after: Option<Why>) {
+    fn tell_change(&self, before: Option<Why>, after: Option<&Trouble>, now: Instant) {
         match (before, after) {
-            (None, Some(why)) => tracing::warn!(transport = %self.name, ?why, "paused"),
+            (_, Some(Trouble { why, said, until, .. })) if before != Some(*why) => {
+                let next_try_in = until.saturating_duration_since(now);
+                tracing::warn!(transport = %self.name, ?why, %said, ?next_try_in, "paused");
+            }
             (Some(why), None) => tracing::info!(transport = %self.name, ?why, "works again"),
             _ => {}
         }
@@ -325,7 +345,7 @@ impl<P: Provider> Engine<P> {
     fn keep_or_return(&mut self, submissions: VecDeque<Submission>) {
         let (now, at) = (Instant::now(), self.clock.now());
         let resumes_at = self.resumes_at(now, at);
-        let needed_until = resumes_at.plus((self.settings.call_limit + GRACE) * 2);
+        let needed_until = resumes_at.plus(self.settings.call_bound() * 2);
         for submission in submissions {
             if resumes_at > at && submission.lease_until < needed_until {
                 self.hand_back(&submission, "the transport is paused", at, resumes_at);

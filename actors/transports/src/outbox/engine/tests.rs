@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix::{Actor, Context, Handler};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use vumi_kit::{
     address::Msisdn,
     backoff::Backoff,
@@ -112,6 +112,7 @@ struct Obedient {
     down: RefCell<bool>,
     now: RefCell<usize>,
     most_at_once: RefCell<usize>,
+    released: Notify,
 }
 
 struct Fake(Rc<Obedient>);
@@ -130,7 +131,7 @@ impl Provider for Fake {
         let now = *self.0.now.borrow();
         let most = now.max(*self.0.most_at_once.borrow());
         *self.0.most_at_once.borrow_mut() = most;
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
         *self.0.now.borrow_mut() -= 1;
         match submission.message.as_str() {
             "panic" => panic!("as told"),
@@ -139,6 +140,10 @@ impl Provider for Fake {
             "throttle" => Decision::Throttled { retry_after_s: Some(30), said: "slower".to_owned() },
             "account" => Decision::Misconfigured { said: "no credit".to_owned() },
             "silence" => std::future::pending().await,
+            "held" => {
+                self.0.released.notified().await;
+                accepted()
+            }
             _ => accepted(),
         }
     }
@@ -428,6 +433,27 @@ story!(outcomes_survive_a_database_that_fails, |stage| settings(), {
     assert_eq!(stage.shown.borrow().health().state, State::Up);
 });
 
+story!(
+    a_slow_carriers_transport_holds_no_more_than_it_sends_in_a_third_of_a_lease,
+    |stage| OutboxSettings { queue: 100, ..settings() },
+    {
+        assert_eq!(stage.book.lock().unwrap().opened, Some(104));
+        let due_at = Timestamp::from_seconds(999_000);
+        let silence = |sms| Submission { due_at, ..sms };
+        stage.hand(many(104, "silence").into_iter().map(silence).collect()).await;
+        stage.pass(12 * SECOND).await;
+        // Four at once, 11 s each: 15 in 40 s. Three were still in flight when the first told how slow they are.
+        let given_back = Then::Untried { at: due_at, held_until: START.plus(LEASE) };
+        assert_eq!(stage.then(104), given_back);
+        assert_eq!(stage.then(20), given_back);
+        assert_eq!(stage.recorded(), 4 + 104 - 16);
+        stage.book.lock().unwrap().waiting = many(50, "silence").into();
+        stage.pass(60 * SECOND).await;
+        let book = stage.book.lock().unwrap();
+        assert!(book.claims.iter().skip(1).all(|limit| *limit <= 15), "{:?}", book.claims);
+    }
+);
+
 story!(a_rate_is_kept, |stage| OutboxSettings { rate: Some(5.0), ..settings() }, {
     stage.hand(many(20, "hello")).await;
     stage.pass(2 * SECOND).await;
@@ -436,12 +462,14 @@ story!(a_rate_is_kept, |stage| OutboxSettings { rate: Some(5.0), ..settings() },
 });
 
 story!(a_drain_finishes_what_is_in_flight_and_returns_the_rest, |stage| settings(), {
-    stage.hand(many(10, "hello")).await;
-    tokio::task::yield_now().await;
+    stage.hand(many(10, "held")).await;
+    stage.pass(SECOND).await;
     let (done, drained) = oneshot::channel();
     assert!(stage.told.send(Told::Drain(done)).await.is_ok());
-    drained.await.unwrap();
+    stage.pass(SECOND).await;
     assert!(stage.book.lock().unwrap().closed);
+    stage.carrier.released.notify_waiters();
+    drained.await.unwrap();
     assert_eq!(stage.recorded(), 10);
     assert_eq!(stage.carrier.heard.borrow().len(), 4);
     assert!(matches!(stage.then(1), Then::Done { .. }));

@@ -1,0 +1,67 @@
+//! How much a carrier takes: from how long its calls last, so that it is known while little is sent, too.
+
+use std::time::Duration;
+
+/// Each call moves the mean by this part of its difference.
+const WEIGHT: u32 = 8;
+
+/// The moving mean of how long calls last.
+#[derive(Default)]
+pub(super) struct Throughput {
+    call: Option<Duration>,
+}
+
+impl Throughput {
+    /// A call took so long.
+    pub(super) fn took(&mut self, call: Duration) {
+        self.call = Some(self.call.map_or(call, |mean| mean - mean / WEIGHT + call / WEIGHT));
+    }
+
+    /// How many submissions the carrier takes in `time`, with so many at once and so many a second at the most;
+    /// as many as there are where nothing is known yet.
+    pub(super) fn within(&self, time: Duration, at_once: usize, rate: Option<f64>) -> usize {
+        let measured = self.call.map_or(f64::INFINITY, |call| lossy(at_once) / call.as_secs_f64());
+        let a_second = rate.map_or(measured, |rate| rate.min(measured));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive; what is too large is cut"
+        )]
+        let many = (a_second * time.as_secs_f64()).ceil() as usize;
+        many
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of submissions are far below 2^52")]
+fn lossy(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Throughput;
+
+    const FORTY: Duration = Duration::from_secs(40);
+
+    #[test]
+    fn before_the_first_call_only_the_rate_is_a_bound() {
+        assert_eq!(Throughput::default().within(FORTY, 64, None), usize::MAX);
+        assert_eq!(Throughput::default().within(FORTY, 64, Some(0.5)), 20);
+    }
+
+    #[test]
+    fn it_follows_the_carrier_and_one_odd_call_does_not_sway_it() {
+        let mut throughput = Throughput::default();
+        throughput.took(Duration::from_secs(2));
+        assert_eq!(throughput.within(FORTY, 4, None), 80);
+        throughput.took(Duration::from_secs(10));
+        assert!((50..80).contains(&throughput.within(FORTY, 4, None)));
+        for _ in 0..100 {
+            throughput.took(Duration::from_millis(100));
+        }
+        assert!((1500..=1600).contains(&throughput.within(FORTY, 4, None)));
+        assert_eq!(throughput.within(FORTY, 4, Some(10.0)), 400);
+    }
+}
