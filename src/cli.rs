@@ -47,10 +47,11 @@ const TRY: &str = "Try, in a second terminal while `vumi` runs:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the router (the default)
-    Run,
+    /// Runs the router (the default), or a part of it
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::Part),
     /// Checks the settings without starting anything; says what is wrong, where, and what was expected
-    Check,
+    Check(check::Options),
     /// Brings the database to this version's tables; `run` does it by itself
     Migrate,
     /// Accounts of the HTTP API
@@ -97,10 +98,12 @@ pub fn run_with(kinds: &Kinds) -> ExitCode {
 }
 
 fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
-    let load = || Settings::load(&arguments.settings, std::env::vars(), kinds);
-    match arguments.command.as_ref().unwrap_or(&Command::Run) {
-        Command::Run => run::run(load()?),
-        Command::Check => check::check(&arguments.settings, load()),
+    let load_part = |only: &[String]| Settings::load(&arguments.settings, std::env::vars(), kinds, only);
+    let load = || load_part(&[]);
+    let Some(command) = &arguments.command else { return run::run(load()?) };
+    match command {
+        Command::Run(part) => run::run(load_part(&part.only)?),
+        Command::Check(options) => check::check(&arguments.settings, load_part(&options.part.only)),
         Command::Migrate => migrate::migrate(&load()?),
         Command::Account(command) => account::run(command, load()?),
         Command::Send(options) => send::send(options, &load()?),

@@ -10,7 +10,7 @@ pub mod cli;
 mod settings;
 mod supervisor;
 
-pub use settings::{EMBEDDED_DEFAULT, Envelope, Kinds, Settings, SettingsError, Wrong};
+pub use settings::{EMBEDDED_DEFAULT, Envelope, Here, Kinds, Settings, SettingsError, Wrong};
 pub use supervisor::{Running, StartFailed, SupervisorSettings, start};
 pub use vumi_kit as kit;
 

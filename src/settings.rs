@@ -5,6 +5,7 @@
 //! file as `password`, and so does any other key that ends in `_file`.
 
 mod layers;
+mod only;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -22,6 +23,7 @@ use vumi_store::StoreSettings;
 
 use crate::supervisor::SupervisorSettings;
 use layers::Layers;
+pub use only::Here;
 
 /// The settings that `vumi` runs with when it is given none.
 pub const EMBEDDED_DEFAULT: &str = include_str!("../settings/default.toml");
@@ -67,10 +69,12 @@ pub struct Settings {
     pub router: RouterSettings,
     /// `[supervisor]`.
     pub supervisor: SupervisorSettings,
-    /// `[transports.*]`.
+    /// `[transports.*]`, here and elsewhere.
     pub transports: Vec<Envelope>,
-    /// `[campaigns.*]`.
+    /// `[campaigns.*]`, here and elsewhere.
     pub campaigns: Vec<Envelope>,
+    /// What of it this process runs.
+    pub here: Here,
     /// `[[routes]]`.
     pub table: RoutingTable,
     /// `[sandbox]`: carriers to run beside the router; absent in production.
@@ -139,11 +143,12 @@ struct Sections {
 
 impl Settings {
     /// Reads the files (the embedded default where there are none) and the environment, and checks everything
-    /// that can be checked without touching anything outside.
+    /// that can be checked without touching anything outside. `only` names the parts to run, all where it is empty.
     pub fn load(
         files: &[PathBuf],
         environment: impl IntoIterator<Item = (String, String)>,
         kinds: &Kinds,
+        only: &[String],
     ) -> Result<Self, SettingsError> {
         let environment: Vec<(String, String)> = environment.into_iter().collect();
         let skip_queue =
@@ -156,7 +161,7 @@ impl Settings {
 
         let store = reader.section("store", sections.store);
         let http = reader.section("http", sections.http);
-        let amqp = reader.optional_section("amqp", sections.amqp.filter(|_| !skip_queue));
+        let mut amqp = reader.optional_section("amqp", sections.amqp.filter(|_| !skip_queue));
         let callbacks = reader.section("callbacks", sections.callbacks);
         let router = reader.section("router", sections.router);
         let supervisor = reader.section("supervisor", sections.supervisor);
@@ -165,11 +170,13 @@ impl Settings {
         let campaigns = reader.envelopes("campaigns", sections.campaigns, &kinds.campaigns);
         reader.problems("store", store.as_ref().map(StoreSettings::check));
         reader.problems("http", http.as_ref().map(HttpSettings::check));
-        let elsewhere = amqp.as_ref().and_then(Option::as_ref);
-        reader.problems("amqp", elsewhere.map(AmqpSettings::check));
+        reader.problems("amqp", amqp.as_ref().and_then(Option::as_ref).map(AmqpSettings::check));
         reader.problems("callbacks", callbacks.as_ref().map(CallbackSettings::check));
         reader.problems("sandbox", sandbox.as_ref().and_then(Option::as_ref).map(SandboxSettings::check));
-        reader.distinct(&transports, &campaigns, elsewhere);
+        let sandboxed = matches!(sandbox, Some(Some(_)));
+        let here = reader.here(only, &transports, &campaigns, sandboxed, amqp.as_mut(), skip_queue);
+        let elsewhere = amqp.as_ref().and_then(Option::as_ref);
+        reader.distinct(&transports, &campaigns, &here, elsewhere);
         if let Some(store) = &store {
             reader.lease(store.lease, &transports);
         }
@@ -185,9 +192,19 @@ impl Settings {
                 Some(supervisor),
                 Some(sandbox),
                 Some(table),
-            ) if wrongs.is_empty() => {
-                Ok(Self { store, http, amqp, callbacks, router, supervisor, transports, campaigns, table, sandbox })
-            }
+            ) if wrongs.is_empty() => Ok(Self {
+                store,
+                http,
+                amqp,
+                callbacks,
+                router,
+                supervisor,
+                transports,
+                campaigns,
+                here,
+                table,
+                sandbox,
+            }),
             _ => Err(SettingsError(wrongs)),
         }
     }
@@ -272,9 +289,15 @@ impl Reader<'_> {
     }
 
     /// A name is a connector's: one transport or one campaign, and none of the router's own parts.
-    fn distinct(&mut self, transports: &[Envelope], campaigns: &[Envelope], elsewhere: Option<&AmqpSettings>) {
+    fn distinct(
+        &mut self,
+        transports: &[Envelope],
+        campaigns: &[Envelope],
+        here: &Here,
+        elsewhere: Option<&AmqpSettings>,
+    ) {
         for name in elsewhere.into_iter().flat_map(|amqp| amqp.campaigns().chain(amqp.transports())) {
-            if transports.iter().chain(campaigns).any(|room| room.name == *name) {
+            if here.transports.contains(name) || here.campaigns.contains(name) {
                 let what = format!("`{name}` lives in this process: it can't live behind the broker too");
                 self.add("amqp.connectors", what);
             }
@@ -317,6 +340,35 @@ impl Reader<'_> {
                 }
             })
             .ok()
+    }
+
+    /// What runs here, and how it is joined with what does not.
+    fn here(
+        &mut self,
+        only: &[String],
+        transports: &[Envelope],
+        campaigns: &[Envelope],
+        sandbox: bool,
+        amqp: Option<&mut Option<AmqpSettings>>,
+        skip_queue: bool,
+    ) -> Here {
+        let here = Here::of(only, transports, campaigns, sandbox).unwrap_or_else(|wrong| {
+            self.add_for("--only", wrong);
+            Here::default()
+        });
+        if let Some(amqp) = amqp
+            && self.wrongs.is_empty()
+        {
+            for what in here.join(amqp, transports, campaigns, skip_queue) {
+                self.add_for("--only", what);
+            }
+        }
+        here
+    }
+
+    /// For what stands in none of the layers.
+    fn add_for(&mut self, place: &str, what: String) {
+        self.wrongs.push(Wrong { place: Some(place.to_owned()), key: String::new(), what });
     }
 
     fn add(&mut self, key: &str, what: String) {

@@ -2,21 +2,37 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use clap::Args;
+use vumi_kit::name::Name;
+
+use super::run::Part;
 use crate::settings::{Settings, SettingsError};
+
+/// Options of `vumi check`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    pub(super) part: Part,
+}
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(super) fn check(files: &[PathBuf], settings: Result<Settings, SettingsError>) -> anyhow::Result<ExitCode> {
     let settings = settings?;
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let what = if files.is_empty() { "the embedded default".to_owned() } else { files.join(", ") };
-    let names = |rooms: &[crate::Envelope]| {
-        rooms.iter().map(|room| format!("{} ({})", room.name, room.kind.name)).collect::<Vec<_>>().join(", ")
+    let names = |rooms: &[crate::Envelope], here: &[Name]| {
+        let name = |room: &crate::Envelope| {
+            let elsewhere = if here.contains(&room.name) { "" } else { ", elsewhere" };
+            format!("{} ({}{elsewhere})", room.name, room.kind.name)
+        };
+        rooms.iter().map(name).collect::<Vec<_>>().join(", ")
     };
+    let here = &settings.here;
     println!("{what}: good");
-    println!("  http        {}", settings.http.bind);
+    println!("  http        {}", if here.http { settings.http.bind.to_string() } else { "elsewhere".to_owned() });
     println!("  store       {}", settings.store.url);
-    println!("  transports  {}", names(&settings.transports));
-    println!("  campaigns   {}", names(&settings.campaigns));
+    println!("  transports  {}", names(&settings.transports, &here.transports));
+    println!("  campaigns   {}", names(&settings.campaigns, &here.campaigns));
     println!("  sandbox     {}", if settings.sandbox.is_some() { "yes: not for production" } else { "no" });
     Ok(ExitCode::SUCCESS)
 }

@@ -2,13 +2,40 @@
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use super::{block_on, log};
-use crate::{settings::Settings, supervisor};
+use crate::{
+    settings::Settings,
+    supervisor::{self, StartFailed},
+};
+
+/// Which part of the settings, for `vumi run` and `vumi check`.
+#[derive(Debug, Default, Args)]
+pub(super) struct Part {
+    /// Runs only these parts of the settings: http, callbacks, transports, campaigns, sandbox, transport:NAME,
+    /// campaign:NAME; separated by commas, or repeated. The other parts run in other processes of the same settings,
+    /// over one PostgreSQL ([store]) and, where campaigns answer people of another process, one RabbitMQ ([amqp])
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+}
+
+/// What `vumi run --help` ends with.
+pub(super) const EXAMPLES: &str = "Three processes of one settings file, on one machine or on three:
+  vumi run --settings cluster.toml --only http,callbacks
+  vumi run --settings cluster.toml --only transports
+  vumi run --settings cluster.toml --only campaigns
+
+SMS wait in the ledger until the process with their transport claims them. A campaign may run in as many processes
+as you like; a USSD transport runs in one at a time.";
 
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    if settings.here.sandbox_alone() {
+        return super::sandbox::run(settings);
+    }
     log::start();
     block_on(until_stopped(settings))
 }
@@ -16,12 +43,23 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
 async fn until_stopped(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let sandbox = settings.sandbox.clone().map(vumi_sandbox::start).transpose()?;
+    let sandbox = settings.sandbox.clone().filter(|_| settings.here.sandbox);
+    let sandbox = sandbox.map(vumi_sandbox::start).transpose()?;
     if let Some(sandbox) = &sandbox {
         info!(http = %sandbox.http_address(), truteq = %sandbox.truteq_address(), "the sandbox's carriers are up");
     }
-    let mut running = supervisor::start(settings).await?;
-    info!(http = %running.address(), "ready; stop with Ctrl-C");
+    let here = settings.here.clone();
+    let mut running = supervisor::start(settings).await.map_err(|failed| match failed {
+        StartFailed::Store(vumi_store::OpenError::Locked(path)) if here.part => anyhow!(
+            "store: {} is in use by another vumi, and an SQLite file has room for one: processes that run a part each              share a PostgreSQL, store.url = \"postgres://vumi@127.0.0.1/vumi\"",
+            path.display()
+        ),
+        other => other.into(),
+    })?;
+    match running.address() {
+        Some(http) => info!(%http, runs = %here, "ready; stop with Ctrl-C"),
+        None => info!(runs = %here, "ready; stop with Ctrl-C"),
+    }
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,
         _ = interrupt.recv() => ExitCode::SUCCESS,

@@ -12,6 +12,9 @@ use crate::settings::Settings;
 
 /// Makes the sandbox's account, and refuses to go on where others could use it.
 pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), StartFailed> {
+    if !settings.here.http {
+        return Ok(());
+    }
     if let Some(sandbox) = &settings.sandbox
         && settings.http.bind.ip().is_loopback()
     {

@@ -59,7 +59,7 @@ pub enum StartFailed {
 pub struct Running {
     supervisor: Addr<Supervisor>,
     store: vumi_store::OpenStore,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     /// Resolves with the part without which nothing is worth running.
     fatal: mpsc::Receiver<&'static str>,
     /// The store's and the router's arbiters.
@@ -109,16 +109,17 @@ async fn start_rooms(
     supervisor: &Addr<Supervisor>,
     place: Recipient<Place>,
     settings: &Settings,
-) -> Result<SocketAddr, StartFailed> {
-    for campaign in &settings.campaigns {
+) -> Result<Option<SocketAddr>, StartFailed> {
+    let here = &settings.here;
+    for campaign in settings.campaigns.iter().filter(|room| here.campaigns.contains(&room.name)) {
         start_room(supervisor, campaign.name.clone(), Role::Campaign, of_kind(campaign.clone())).await?;
     }
     if let Some(amqp) = &settings.amqp {
-        let here = settings.transports.iter().map(|transport| transport.name.clone());
-        let transports = here.chain(amqp.transports().cloned()).collect();
+        let named = settings.transports.iter().map(|transport| transport.name.clone());
+        let transports = named.chain(amqp.transports().cloned()).collect();
         start_room(supervisor, own_name("amqp"), Role::FrontEnd, amqp_room(place, amqp.clone(), transports)).await?;
     }
-    for transport in &settings.transports {
+    for transport in settings.transports.iter().filter(|room| here.transports.contains(&room.name)) {
         start_room(supervisor, transport.name.clone(), Role::Transport, of_kind(transport.clone())).await?;
     }
     let callback_settings = settings.callbacks.clone();
@@ -127,12 +128,17 @@ async fn start_rooms(
         let room = vumi_callbacks::start(wires, callback_settings.clone())?;
         Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
     });
-    start_room(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
+    if here.callbacks {
+        start_room(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
+    }
 
+    if !here.http {
+        return Ok(None);
+    }
     let bound = Arc::new(OnceLock::new());
     let http = http_room(supervisor, settings, bound.clone());
     start_room(supervisor, own_name("http"), Role::FrontEnd, http).await?;
-    bound.get().copied().ok_or(StartFailed::Ended("http"))
+    bound.get().copied().map(Some).ok_or(StartFailed::Ended("http"))
 }
 
 fn of_kind(envelope: Envelope) -> StartFn {
@@ -201,9 +207,9 @@ fn own_name(name: &'static str) -> Name {
 }
 
 impl Running {
-    /// Where the HTTP API listens.
+    /// Where the HTTP API listens, if it runs here.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
+    pub const fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 

@@ -11,7 +11,7 @@ use crate::black_box::{Site, words};
 const VARIABLE: &str = "VUMI_TEST_AMQP";
 
 /// The broker's address, where one answers; else says that the test is left out.
-fn broker() -> Option<String> {
+pub(crate) fn broker() -> Option<String> {
     let url = std::env::var(VARIABLE).unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2F".to_owned());
     let host = url.split('@').nth(1).and_then(|rest| rest.split('/').next())?;
     if TcpStream::connect(host).is_err() {
@@ -24,9 +24,9 @@ fn broker() -> Option<String> {
 }
 
 /// A connector's queues, deleted at the end.
-struct Queues {
-    url: String,
-    connector: String,
+pub(crate) struct Queues {
+    pub(crate) url: String,
+    pub(crate) connector: String,
 }
 
 impl Drop for Queues {

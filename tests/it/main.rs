@@ -17,6 +17,7 @@ mod http_provider;
 mod limits;
 mod listener;
 mod opera_webhooks;
+mod roles;
 mod seed_readme;
 mod sms;
 mod supervision;

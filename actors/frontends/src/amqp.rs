@@ -26,4 +26,4 @@ mod wire;
 
 pub use actor::{AmqpFrontEnd, AmqpRoom, AmqpWires, start};
 pub use link::{CannotConnect, try_connect};
-pub use settings::{AmqpSettings, ConnectorSettings, Side};
+pub use settings::{AmqpSettings, ConnectorSettings, Peers, Side};

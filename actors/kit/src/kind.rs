@@ -38,6 +38,10 @@ pub trait Kind: 'static {
     /// The keys of its table, without `kind`; unknown ones are refused (`deny_unknown_fields`).
     type Settings: DeserializeOwned;
 
+    /// Whether it holds conversations with people, USSD sessions say, so that a campaign's answers must find their way
+    /// back to it. One that only sends SMS takes them from the ledger, wherever it runs.
+    const CONVERSES: bool = false;
+
     /// What is wrong with settings that parse, without touching anything outside.
     fn check(settings: &Self::Settings) -> Vec<Problem> {
         let _nothing_to_check = settings;
@@ -67,6 +71,8 @@ pub struct KindEntry {
     pub name: &'static str,
     /// [`Kind::EXAMPLE`].
     pub example: &'static str,
+    /// [`Kind::CONVERSES`].
+    pub converses: bool,
     /// Reads and checks settings.
     pub check: fn(&Value) -> Vec<Problem>,
     /// Reads settings and lists the webhooks; none where they do not parse.
@@ -82,6 +88,7 @@ impl KindEntry {
         Self {
             name: K::NAME,
             example: K::EXAMPLE,
+            converses: K::CONVERSES,
             check: |settings| match read::<K>(settings) {
                 Ok(settings) => K::check(&settings),
                 Err(problem) => vec![problem],

@@ -161,6 +161,10 @@ impl Router {
     }
 
     fn claim_received(&self, ctx: &mut Context<Self>) {
+        // Claimed where no campaign can be reached, they would be kept from the processes that have one.
+        if self.table.serves_sms() && !self.rooms.values().any(|faces| faces.inbound.is_some()) {
+            return;
+        }
         let store = self.store.clone();
         let claim = async move { store.ledger.ask(ClaimReceived { limit: RECEIVED_AT_ONCE }).await };
         ctx.spawn(actix::fut::ActorFutureExt::map(actix::fut::wrap_future(claim), |claimed, router: &mut Self, _| {

@@ -175,6 +175,11 @@ impl RoutingTable {
         by_word.or_else(|| self.sms.get(&(code, None))).or(self.default.as_ref())
     }
 
+    /// Whether any campaign serves SMS.
+    pub(crate) fn serves_sms(&self) -> bool {
+        self.default.is_some() || !self.sms.is_empty()
+    }
+
     /// Every campaign that a route leads to, with the route's place in the list it was built from.
     pub fn campaigns(routes: &[Route]) -> impl Iterator<Item = (usize, &Name)> {
         routes.iter().enumerate().map(|(index, route)| (index, &route.campaign))

@@ -234,6 +234,7 @@ pub(crate) struct Ssmi;
 
 impl Kind for Ssmi {
     const NAME: &'static str = "ssmi";
+    const CONVERSES: bool = true;
     const EXAMPLE: &'static str = r#"
 host = "127.0.0.1"
 port = 50008

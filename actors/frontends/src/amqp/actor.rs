@@ -14,10 +14,10 @@ use vumi_kit::{
 };
 
 use super::{
-    core::{Core, Link},
+    core::{Core, End, Link},
     faces, link,
     pump::pump,
-    settings::{AmqpSettings, Side},
+    settings::AmqpSettings,
 };
 
 /// What the front-end gets at its start.
@@ -54,9 +54,8 @@ pub fn start(wires: AmqpWires, settings: AmqpSettings) -> Result<AmqpRoom, Start
     }
     let uri = settings.uri().map_err(|problem| StartError(format!("amqp.{}: {}", problem.key, problem.what)))?;
     let broker = format!("{}:{}{}", uri.authority.host, uri.authority.port, shown_vhost(&uri.vhost));
-    let names: Vec<Name> = settings.connectors.keys().cloned().collect();
     let core = Rc::new(Core::new(wires, settings));
-    let rooms = rooms(&core, names);
+    let rooms = rooms(&core);
     let (held, ended) = lifeline();
     let (tell_gone, link_gone) = watch::channel(());
     let (kept, pumped) = (core.clone(), core.clone());
@@ -73,12 +72,16 @@ fn shown_vhost(vhost: &str) -> String {
     if vhost.starts_with('/') { vhost.to_owned() } else { format!("/{vhost}") }
 }
 
-fn rooms(core: &Rc<Core>, names: Vec<Name>) -> Vec<(Name, Faces)> {
+fn rooms(core: &Rc<Core>) -> Vec<(Name, Faces)> {
     let mut rooms: Vec<(Name, Faces)> = Vec::new();
-    for (name, connector) in names.into_iter().zip(&core.connectors) {
-        match connector.side {
-            Side::Campaign => rooms.push((name.clone(), faces::campaign(name, connector.clone(), core.clone()))),
-            Side::Transport => {
+    for connector in &core.connectors {
+        match connector.end {
+            // The room is here.
+            End::OwnTransport | End::OwnCampaign => {}
+            End::Campaign | End::PeersCampaign => {
+                rooms.push((connector.name.clone(), faces::campaign(connector.clone(), core.clone())));
+            }
+            End::Transport | End::PeersTransport => {
                 for name in &connector.transports {
                     // One transport may be behind several connectors: a reply leaves by that its message came by.
                     if !rooms.iter().any(|(placed, _)| placed == name) {

@@ -29,6 +29,7 @@ use super::{
     actor::AmqpWires,
     books::{Books, Key},
     explain::explain,
+    intake::Source,
     settings::{AmqpSettings, Side},
     topology::{EXCHANGE, Queues},
 };
@@ -38,16 +39,82 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connector, ready to be used.
 pub(super) struct Connector {
-    /// Its place in the settings.
+    /// Its place among all.
     pub(super) number: usize,
-    /// What lives on the other side.
-    pub(super) side: Side,
+    /// The room's name, or the table's.
+    pub(super) name: Name,
+    /// What lives on which side.
+    pub(super) end: End,
     /// Its queues.
     pub(super) queues: Queues,
-    /// Side `transport`: the transports behind it.
+    /// The transports behind it.
     pub(super) transports: Vec<Name>,
-    /// Side `campaign`: whose the SMS are that it sends of its own accord.
+    /// Whose the SMS are that a campaign elsewhere sends of its own accord.
     pub(super) account: Option<String>,
+}
+
+/// What a connector leads to. Peers are processes of the same settings over the same ledger; without them, both
+/// directions go by the same connector, and each side has a ledger of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// A transport elsewhere.
+    Transport,
+    /// A campaign elsewhere.
+    Campaign,
+    /// A transport that a peer runs.
+    PeersTransport,
+    /// A campaign that a peer runs.
+    PeersCampaign,
+    /// A transport that runs here, for peers.
+    OwnTransport,
+    /// A campaign that runs here, for peers.
+    OwnCampaign,
+}
+
+impl End {
+    /// The queues that are read here.
+    pub(super) const fn sources(self) -> &'static [Source] {
+        match self {
+            Self::Transport | Self::OwnCampaign => &[Source::Inbound, Source::Event],
+            Self::Campaign | Self::OwnTransport => &[Source::Outbound],
+            Self::PeersTransport | Self::PeersCampaign => &[],
+        }
+    }
+}
+
+impl Connector {
+    /// All connectors: those of the tables, then those between peers.
+    pub(super) fn all(settings: &AmqpSettings) -> Vec<Rc<Self>> {
+        let tables = settings.connectors.iter().map(|(name, connector)| Self {
+            number: 0,
+            name: name.clone(),
+            end: match connector.side {
+                Side::Transport => End::Transport,
+                Side::Campaign => End::Campaign,
+            },
+            queues: Queues::of(connector.on_the_broker(name)),
+            transports: connector.transports_behind(name).to_vec(),
+            account: connector.account.clone(),
+        });
+        let peers = &settings.peers;
+        let peers = [
+            (End::PeersTransport, &peers.transports_elsewhere),
+            (End::PeersCampaign, &peers.campaigns_elsewhere),
+            (End::OwnTransport, &peers.transports_here),
+            (End::OwnCampaign, &peers.campaigns_here),
+        ];
+        let peers = peers.into_iter().flat_map(|(end, names)| {
+            names.iter().map(move |name| Self {
+                number: 0,
+                name: name.clone(),
+                end,
+                queues: Queues::of(name),
+                transports: vec![name.clone()],
+                account: None,
+            })
+        });
+        tables.chain(peers).enumerate().map(|(number, connector)| Rc::new(Self { number, ..connector })).collect()
+    }
 }
 
 /// Whether there is a broker.
@@ -149,17 +216,8 @@ impl Publication {
 
 impl Core {
     pub(super) fn new(wires: AmqpWires, settings: AmqpSettings) -> Self {
-        let connectors = settings.connectors.iter().enumerate().map(|(number, (name, connector))| {
-            Rc::new(Connector {
-                number,
-                side: connector.side,
-                queues: Queues::of(connector.on_the_broker(name)),
-                transports: connector.transports_behind(name).to_vec(),
-                account: connector.account.clone(),
-            })
-        });
         Self {
-            connectors: connectors.collect(),
+            connectors: Connector::all(&settings),
             books: RefCell::new(Books::new(settings.remember)),
             link: RefCell::new(Link::Down { since: wires.clock.now(), why: "connecting".to_owned() }),
             generation: Cell::new(0),
@@ -296,10 +354,17 @@ impl Core {
             && self.unconfirmed.available_permits() >= self.settings.unconfirmed
     }
 
+    /// A message's delivery: of the connector that it came by.
+    pub(super) fn key(&self, id: String, otherwise: &Connector) -> Key {
+        let number = self.books.borrow().came_by.get(&id).map_or(otherwise.number, |connector| connector.number);
+        (number, id)
+    }
+
     /// The connector that leads to a transport: that by which the message came that is answered, or the first.
     pub(super) fn towards(&self, transport: &Name, in_reply_to: Option<&str>) -> Option<Rc<Connector>> {
-        let leads_there =
-            |connector: &&Rc<Connector>| connector.side == Side::Transport && connector.transports.contains(transport);
+        let leads_there = |connector: &&Rc<Connector>| {
+            matches!(connector.end, End::Transport | End::PeersTransport) && connector.transports.contains(transport)
+        };
         let books = self.books.borrow();
         let came_by = in_reply_to.and_then(|id| books.came_by.get(id)).filter(leads_there);
         came_by.or_else(|| self.connectors.iter().find(leads_there)).cloned()

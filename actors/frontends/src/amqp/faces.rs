@@ -15,13 +15,12 @@ use vumi_kit::{
 };
 
 use super::{
-    core::{Connector, Core, Publication, Telling, Unpublished},
+    core::{Connector, Core, End, Publication, Telling, Unpublished},
     wire::write_message,
 };
 
 /// A campaign that lives elsewhere.
 pub(super) struct CampaignElsewhere {
-    name: Name,
     connector: Rc<Connector>,
     core: Rc<Core>,
 }
@@ -48,9 +47,9 @@ fn begin<A: Actor<Context = Context<A>>>(actor: A, mailbox: usize) -> Addr<A> {
 }
 
 /// The faces of a campaign.
-pub(super) fn campaign(name: Name, connector: Rc<Connector>, core: Rc<Core>) -> Faces {
+pub(super) fn campaign(connector: Rc<Connector>, core: Rc<Core>) -> Faces {
     let mailbox = core.settings.unconfirmed;
-    let actor = begin(CampaignElsewhere { name, connector, core }, mailbox);
+    let actor = begin(CampaignElsewhere { connector, core }, mailbox);
     Faces { inbound: Some(actor.clone().recipient()), happened: Some(actor.recipient()), ..Faces::default() }
 }
 
@@ -65,10 +64,11 @@ impl Handler<Inbound> for CampaignElsewhere {
     type Result = ResponseFuture<Result<(), Refused>>;
 
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
-        let (core, name) = (self.core.clone(), self.name.clone());
+        let (core, name) = (self.core.clone(), self.connector.name.clone());
         let Some(permit) = permit(&core) else { return Box::pin(async move { Err(Refused::Busy(name)) }) };
         let (queue, id) = (self.connector.queues.inbound.clone(), message.message_id.clone());
-        let sms = message.transport_type == TransportType::Sms;
+        // Peers answer an SMS in the ledger that they share, and it comes again until they have.
+        let sms = message.transport_type == TransportType::Sms && self.connector.end == End::Campaign;
         Box::pin(async move {
             if sms && core.books.borrow().published.get(&id).is_some() {
                 return no_answer(&core, id, name).await;
@@ -99,7 +99,7 @@ impl Handler<Happened> for CampaignElsewhere {
     type Result = ();
 
     fn handle(&mut self, Happened { event, .. }: Happened, _: &mut Self::Context) {
-        let settles = Some((self.connector.number, event.user_message_id.clone()));
+        let settles = Some(self.core.key(event.user_message_id.clone(), &self.connector));
         self.core.tell(Telling { queue: self.connector.queues.event.clone(), event, settles });
     }
 }
@@ -113,13 +113,16 @@ impl Handler<Outbound> for TransportElsewhere {
         let Some(connector) = core.towards(&name, answered.as_deref()) else {
             return Box::pin(async move { Err(Refused::NoTransport(name)) });
         };
+        if connector.end == End::PeersTransport && message.transport_type == TransportType::Sms {
+            return Box::pin(async move { answer_in_the_ledger(&core, message).await });
+        }
         let permit = permit(&core);
         Box::pin(async move {
             let sent = match permit {
                 Some(permit) => send(&core, permit, &connector, message).await,
                 None => Err(Unpublished::Unsure),
             };
-            let key = answered.map(|id| (connector.number, id));
+            let key = answered.map(|id| core.key(id, &connector));
             match (&sent, key) {
                 (Ok(()), Some(key)) => core.settle(&key).await,
                 // The campaign asks once: the message it answers is to come again, and is answered again.
@@ -128,6 +131,21 @@ impl Handler<Outbound> for TransportElsewhere {
             }
             sent.map_err(|why| refused(why, name))
         })
+    }
+}
+
+/// The answer to an SMS in the ledger that peers share; it is sent from there.
+async fn answer_in_the_ledger(core: &Rc<Core>, message: UserMessage) -> Result<(), Refused> {
+    let name = message.transport_name;
+    let Some(message_id) = message.in_reply_to else { return Err(Refused::NoTransport(name)) };
+    let outcome = if message.content.is_some() { "answered" } else { "no answer" }.to_owned();
+    let settle = SettleReceived { message_id, outcome, reply: message.content };
+    match core.store.ledger.ask_patiently(settle).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::warn!(%error, "the answer to a received SMS could not be kept: the SMS comes again");
+            Err(Refused::Busy(name))
+        }
     }
 }
 

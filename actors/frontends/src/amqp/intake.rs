@@ -26,7 +26,7 @@ use vumi_kit::{
 
 use super::{
     books::{Arrival, Key},
-    core::{Connector, Core, Telling, add},
+    core::{Connector, Core, End, Telling, add},
     dead::burial,
     explain::explain,
     push::{Failure, push},
@@ -182,12 +182,17 @@ impl Work<'_> {
 
     /// A message from a person.
     async fn inbound(&self, message: UserMessage, acker: Acker, body: &[u8]) {
-        if !self.connector.transports.contains(&message.transport_name) {
+        let peers = self.connector.end == End::OwnCampaign;
+        let transports = if peers { &self.core.transports } else { &self.connector.transports };
+        if !transports.contains(&message.transport_name) {
             let reason = format!(
                 "an answer would not find its way: transport `{}` is not among the `transports` of this connector",
                 message.transport_name
             );
             return self.bury(acker, body, &reason, None).await;
+        }
+        if peers && message.transport_type == TransportType::Sms {
+            return self.sms_from_peer(message, acker, body).await;
         }
         let key = self.key(&message.message_id);
         if !self.is_new(&key, acker).await {
@@ -204,11 +209,25 @@ impl Work<'_> {
         }
     }
 
+    /// An SMS from a person that the ledger has, and brings again until it is answered: once the campaign has it, the
+    /// broker need not.
+    async fn sms_from_peer(&self, message: UserMessage, acker: Acker, body: &[u8]) {
+        match self.offer(&self.core.router.inbound, || Inbound(message.clone())).await {
+            Offered::Taken => self.core.acknowledge(Some(acker)).await,
+            Offered::Refused(reason) => self.bury(acker, body, &reason, None).await,
+            Offered::Later => self.core.return_later(acker),
+        }
+    }
+
     /// A message to a person.
     async fn outbound(&self, message: UserMessage, acker: Acker, body: &[u8]) {
         let key = self.key(&message.message_id);
         if !self.is_new(&key, acker).await {
             return;
+        }
+        if self.connector.end == End::OwnTransport {
+            // What becomes of it is told by its campaign's connector, and this one's delivery is done then.
+            self.core.books.borrow_mut().came_by.insert(key.1.clone(), self.connector.clone());
         }
         let sms = message.transport_type == TransportType::Sms;
         let offered = if sms && message.in_reply_to.is_none() {
@@ -301,7 +320,14 @@ impl Work<'_> {
         // The reason can hold what somebody wrote: it stands in the letter's header, not in the log.
         tracing::warn!(queue = self.queue, "a delivery can't be used: it is a dead letter, see `vumi dead list`");
         if let Some(message) = nack {
-            self.tell(Event::nack(message, reason, core.clock.now()), None);
+            let event = Event::nack(message, reason, core.clock.now());
+            if self.connector.end == End::OwnTransport {
+                let service = message.from_addr.clone();
+                // A full mailbox is waited for; a router that is gone ends the process.
+                let _the_process_ends = core.router.happened.send(Happened { service, event }).await;
+            } else {
+                self.tell(event, None);
+            }
         }
         core.acknowledge(Some(acker)).await;
     }

@@ -17,9 +17,9 @@ use tokio::time::{Duration, interval, sleep, timeout};
 use super::{
     core::{Connector, Core, Link},
     explain::explain,
-    intake::{Source, Stream, consume},
-    settings::{AmqpSettings, Side},
-    topology::{Queues, declare_connector, declare_own},
+    intake::{Stream, consume},
+    settings::AmqpSettings,
+    topology::{declare_connector, declare_own},
 };
 
 /// How often the connection is looked at while nothing goes over it.
@@ -38,8 +38,8 @@ pub async fn try_connect(settings: &AmqpSettings) -> Result<(), CannotConnect> {
     let (connection, channel) = open(settings, "vumi check").await?;
     let declared = async {
         declare_own(&channel, &settings.dead_letters).await?;
-        for (name, connector) in &settings.connectors {
-            declare_connector(&channel, &Queues::of(connector.on_the_broker(name))).await?;
+        for connector in Connector::all(settings) {
+            declare_connector(&channel, &connector.queues).await?;
         }
         Ok(())
     };
@@ -183,7 +183,7 @@ async fn declare_and_consume(
         let channel = consuming.create_channel().await?;
         // On RabbitMQ the count is each consumer's.
         channel.basic_qos(core.settings.prefetch, BasicQosOptions::default()).await?;
-        for &source in sources(connector) {
+        for &source in connector.end.sources() {
             let queue = source.queue(connector).into();
             let options = BasicConsumeOptions::default();
             let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
@@ -192,13 +192,6 @@ async fn declare_and_consume(
         channels.push(channel);
     }
     Ok((channels, streams))
-}
-
-const fn sources(connector: &Connector) -> &'static [Source] {
-    match connector.side {
-        Side::Transport => &[Source::Inbound, Source::Event],
-        Side::Campaign => &[Source::Outbound],
-    }
 }
 
 /// Consumes until the connection is lost or the front-end stops.

@@ -64,6 +64,24 @@ pub struct AmqpSettings {
     pub dead_letters: String,
     /// The connectors: a table for each, `[amqp.connectors.NAME]`.
     pub connectors: BTreeMap<Name, ConnectorSettings>,
+    /// What runs here and what in other processes of the same settings; not in the table, but the command line's.
+    #[serde(skip)]
+    pub peers: Peers,
+}
+
+/// Processes that run a part each of the same settings, over one ledger. What they hand to each other needs no table:
+/// messages from people go straight to the queue of their campaign, messages to people to that of their transport.
+/// SMS to people are in the ledger, and need no queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Campaigns that run here.
+    pub campaigns_here: Vec<Name>,
+    /// Campaigns that run elsewhere.
+    pub campaigns_elsewhere: Vec<Name>,
+    /// Transports that run here and hold conversations.
+    pub transports_here: Vec<Name>,
+    /// Transports that run elsewhere and hold conversations.
+    pub transports_elsewhere: Vec<Name>,
 }
 
 /// A connector: a transport or a campaign that lives on the other side of the broker.
@@ -118,6 +136,7 @@ impl Default for AmqpSettings {
             remember: 50_000,
             dead_letters: "vumi.dead".to_owned(),
             connectors: BTreeMap::new(),
+            peers: Peers::default(),
         }
     }
 }
@@ -178,13 +197,16 @@ impl AmqpSettings {
 
     /// The campaigns that live elsewhere, as the routes name them.
     pub fn campaigns(&self) -> impl Iterator<Item = &Name> {
-        self.connectors.iter().filter(|(_, connector)| connector.side == Side::Campaign).map(|(name, _)| name)
+        let elsewhere = self.connectors.iter().filter(|(_, connector)| connector.side == Side::Campaign);
+        elsewhere.map(|(name, _)| name).chain(&self.peers.campaigns_elsewhere)
     }
 
     /// The transports that live elsewhere; one that several connectors lead to is named once for each.
     pub fn transports(&self) -> impl Iterator<Item = &Name> {
         let elsewhere = self.connectors.iter().filter(|(_, connector)| connector.side == Side::Transport);
-        elsewhere.flat_map(|(name, connector)| connector.transports_behind(name))
+        elsewhere
+            .flat_map(|(name, connector)| connector.transports_behind(name))
+            .chain(&self.peers.transports_elsewhere)
     }
 
     /// The broker's address.

@@ -1,3 +1,4 @@
+mod peers;
 mod stage;
 
 use serde_json::{Value, json};

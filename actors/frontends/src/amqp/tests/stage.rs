@@ -237,7 +237,7 @@ impl Stage {
             happened: self.fake.clone().recipient(),
         };
         let clock = Clock::held(moment());
-        let transports = vec![Name::parse("clickatell").unwrap()];
+        let transports = vec![Name::parse("clickatell").unwrap(), self.name("ussd")];
         let wires = AmqpWires { router, store: store(&self.memory), clock, transports };
         let front = Front(start(wires, settings).unwrap());
         front.until("connected").await;
