@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -142,6 +142,14 @@ impl Site {
     /// Starts the router with its sandbox.
     pub(crate) fn run(&self) -> Process {
         self.start(&["run"])
+    }
+
+    /// Makes the account that the sandbox would make, for settings without one.
+    pub(crate) fn add_account(&self, settings: &Path) {
+        let arguments = ["--settings", settings.to_str().unwrap(), "account", "add", "username", "--password-stdin"];
+        let mut child = self.command(&arguments).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"password\n").unwrap();
+        assert!(child.wait().unwrap().success());
     }
 
     /// Waits until the SSMI transport has logged in.

@@ -26,7 +26,7 @@ fn nothing_answered_with_200_is_lost_by_kill_9() {
     let text = std::fs::read_to_string(site.settings_file()).unwrap();
     std::fs::write(&alone, text.split("[sandbox]").next().unwrap()).unwrap();
     let run = ["--settings", alone.to_str().unwrap(), "run"];
-    add_account(&site, &alone);
+    site.add_account(&alone);
 
     let seed = u64::from(std::process::id());
     let mut chance = StdRng::seed_from_u64(seed);
@@ -61,14 +61,6 @@ fn nothing_answered_with_200_is_lost_by_kill_9() {
         (pending == 0).then_some(store)
     });
     compare(&site, &answered, seed);
-}
-
-fn add_account(site: &Site, settings: &std::path::Path) {
-    use std::{io::Write, process::Stdio};
-    let arguments = ["--settings", settings.to_str().unwrap(), "account", "add", "username", "--password-stdin"];
-    let mut child = site.command(&arguments).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"password\n").unwrap();
-    assert!(child.wait().unwrap().success());
 }
 
 /// Sends until told to stop; keeps the numbers of those that were answered with 200.

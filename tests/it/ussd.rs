@@ -46,6 +46,7 @@ fn an_open_session_survives_kill_9_and_a_restart() {
     let text = std::fs::read_to_string(site.settings_file()).unwrap();
     std::fs::write(&alone, text.split("[sandbox]").next().unwrap()).unwrap();
     let run = ["--settings", alone.to_str().unwrap(), "run"];
+    site.add_account(&alone);
     let router = site.start(&run);
     site.wait_for_network();
     let first = dial(&site, "27831234567", "*120*663*79#");

@@ -63,7 +63,10 @@ pub struct Room {
     pub ended: Ended,
 }
 
-/// Finish what is under way and take no more; answered when done. Whoever asks sets the bound.
+/// Take no more work, at once; then finish what is under way; answered when done. Whoever asks sets the bound.
+///
+/// Rooms are drained from the edge inwards: a transport before the campaigns, so that people who wait for an answer
+/// get it. What outlives the process (a claimed SMS, an open session) is left as it is, not ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain;

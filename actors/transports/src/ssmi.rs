@@ -69,7 +69,8 @@ pub(crate) struct Settings {
     /// Messages on their way to the router at once; while there are more, nothing is read. Default 2000
     #[serde(default = "default_window")]
     window: usize,
-    /// Replies that may wait: for the connection, for the wire, to be acknowledged. Default 10000
+    /// Replies that may wait: for the connection, for the wire, to be acknowledged; SMS that may wait for the ledger, or
+    /// for their account. Default 10000
     #[serde(default = "default_queue")]
     queue: usize,
     /// Screens that one reply may fill; a longer one is refused. Default 9
@@ -78,7 +79,8 @@ pub(crate) struct Settings {
     /// How long each step of a stop may wait for answers and writes under way. Default 2s
     #[serde(default = "default_drain_limit", with = "humantime_serde")]
     drain_limit: Duration,
-    /// The account that SMS from people, and delivery reports, belong to. Without one they are not kept.
+    /// The account that SMS from people, and delivery reports, belong to. While there is none of that name, they wait
+    /// in memory. Without this key they are not kept.
     #[serde(default)]
     account: Option<String>,
     /// The number people write SMS to, where the server does not say.
@@ -105,6 +107,8 @@ struct Texts {
     full: String,
     /// The session is over: they took too long, say.
     gone: String,
+    /// What they said can't be passed on while the router stops; the session stays open.
+    again: String,
     /// The line under a page that is not the last; its first word is what to answer.
     more: String,
 }
@@ -115,6 +119,7 @@ impl Default for Texts {
             unavailable: "Service unavailable, please try again later.".to_owned(),
             full: "Too many people use this service now, please try again later.".to_owned(),
             gone: "This session has ended. Please dial again.".to_owned(),
+            again: "One moment, please. Then send your answer again.".to_owned(),
             more: "0 More".to_owned(),
         }
     }
@@ -127,7 +132,8 @@ impl Texts {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let texts = [("unavailable", &self.unavailable), ("full", &self.full), ("gone", &self.gone)];
+        let texts =
+            [("unavailable", &self.unavailable), ("full", &self.full), ("gone", &self.gone), ("again", &self.again)];
         for (key, text) in texts {
             if screen_units(text) > SCREEN_UNITS || !to_latin1(text).1.is_empty() {
                 problems.push(Problem::new(

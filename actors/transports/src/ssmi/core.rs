@@ -126,7 +126,7 @@ impl Core {
     pub(super) fn has_room(&self) -> bool {
         self.to_router.len() < self.settings.window
             && self.to_store.len() < self.settings.queue
-            && self.sms.for_ledger() < self.settings.queue
+            && (self.sms.no_account_since.is_some() || self.sms.for_ledger() < self.settings.queue)
             && self.wire.has_room()
     }
 
@@ -152,6 +152,16 @@ impl Core {
     pub(super) fn say_last_word(&mut self, person: &Msisdn, text: String) {
         let msisdn = person.as_str().to_owned();
         self.say(&ClientCommand::Ussd { msisdn, kind: UssdType::End, message: text });
+    }
+
+    /// Keeps a session open whose campaign has stopped before us: it is in the store, and the next life goes on with it.
+    pub(super) fn ask_again(&mut self, person: &Msisdn, first_id: &str) {
+        if self.table.get(person).is_none_or(|session| session.first_id != first_id) {
+            return;
+        }
+        self.table.touch(person, false, self.clock.now());
+        let (msisdn, message) = (person.as_str().to_owned(), self.settings.texts.again.clone());
+        self.say(&ClientCommand::Ussd { msisdn, kind: UssdType::Response, message });
     }
 
     /// A message of the session to its campaign.
@@ -201,7 +211,7 @@ impl Core {
     pub(super) fn health(&self) -> Health {
         let server = self.settings.address();
         let sessions = self.table.len();
-        let (state, mut detail) = match &self.link {
+        let (mut state, mut detail) = match &self.link {
             LinkState::Starting => (State::Starting, "reading its open sessions from the store".to_owned()),
             LinkState::Up => (State::Up, format!("connected to {server}, {sessions} sessions")),
             LinkState::Down { since, why } => (
@@ -210,6 +220,15 @@ impl Core {
             ),
             LinkState::Stopping => (State::Stopping, format!("stopping, {sessions} sessions")),
         };
+        if let (Some(since), Some(account)) = (self.sms.no_account_since, &self.settings.account) {
+            state = if state == State::Up { State::Degraded } else { state };
+            detail = format!(
+                "no account `{account}` since {} UTC (make it: vumi account add {account}), {} SMS and delivery reports \
+                 wait for it; {detail}",
+                since.to_seconds_text(),
+                self.sms.for_ledger()
+            );
+        }
         let trouble = self.complaints.summary();
         if !trouble.is_empty() {
             detail.push_str("; ");

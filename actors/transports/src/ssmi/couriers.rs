@@ -130,54 +130,40 @@ async fn wait_to_tell(shared: &Shared, wires: &Wires, happened: Happened) {
     }
 }
 
-/// Hands SMS from people and delivery reports to the ledger, in batches.
-pub(super) async fn carry_to_ledger(shared: Shared, wires: Wires, username: Option<String>) {
+/// Hands SMS from people and delivery reports to the ledger, in batches. The account is looked up for each: it may be
+/// made, or removed, while the router runs.
+pub(super) async fn carry_to_ledger(shared: Shared, wires: Wires, username: String) {
     let signals = shared.borrow().signals.clone();
-    let Some(username) = username else { return };
-    let mut account = None;
-    loop {
-        if account.is_none() {
-            account = find_account(&shared, &wires, &username).await;
-        }
-        if shared.borrow().sms.for_ledger() == 0 {
-            signals.ledger.notified().await;
-        } else if let Some(account) = account {
-            hand_to_ledger(&shared, &wires, account).await;
-        } else {
-            drop_unroutable(&mut shared.borrow_mut());
-        }
-        signals.progress();
-    }
-}
-
-/// The account SMS and receipts belong to; `None`, and a complaint, if there is none of that name.
-async fn find_account(shared: &Shared, wires: &Wires, username: &str) -> Option<AccountId> {
     let mut failures = 0;
     loop {
-        match wires.store.accounts.ask_patiently(FindAccount { username: username.to_owned() }).await {
-            Ok(Some(account)) => return Some(account.id),
-            Ok(None) => {
-                let hint = format!("create it: vumi account add {username}");
-                shared.borrow_mut().complaints.add("the account of `account` does not exist", hint);
-                return None;
+        match wires.store.accounts.ask_patiently(FindAccount { username: username.clone() }).await {
+            Ok(Some(account)) => {
+                failures = 0;
+                shared.borrow_mut().sms.no_account_since = None;
+                hand_to_ledger(&shared, &wires, account.id).await;
+                signals.progress();
+                if shared.borrow().sms.for_ledger() == 0 {
+                    signals.ledger.notified().await;
+                }
+                continue;
             }
-            Err(StoreError::Stopped) => return None,
-            Err(error) => {
-                failures += 1;
-                shared.borrow_mut().complaints.add("the account could not be found", error);
-                sleep(STORE_RETRY.wait(failures)).await;
-            }
+            Ok(None) => no_account(&mut shared.borrow_mut(), &username),
+            Err(StoreError::Stopped) => return,
+            Err(error) => shared.borrow_mut().complaints.add("the account could not be looked up", error),
         }
+        failures += 1;
+        signals.progress();
+        sleep(STORE_RETRY.wait(failures)).await;
     }
 }
 
-fn drop_unroutable(core: &mut Core) {
-    for _ in core.sms.received.drain(..) {
-        core.complaints.add("SMS from people not kept", "the account of `account` does not exist");
+fn no_account(core: &mut Core, username: &str) {
+    if core.sms.no_account_since.is_none() {
+        tracing::warn!(transport = %core.name, account = %username,
+            "no such account: SMS from people wait for it; make it with `vumi account add`");
     }
-    for _ in core.sms.receipts.drain(..) {
-        core.complaints.add("delivery reports not kept", "the account of `account` does not exist");
-    }
+    let now = core.clock.now();
+    core.sms.no_account_since.get_or_insert(now);
 }
 
 /// Hands over one batch of each sort; what the store does not take stays first in its queue.
@@ -243,5 +229,5 @@ fn settled(core: &Core) -> bool {
         && core.to_router.len() == 0
         && core.to_store.len() == 0
         && core.happened.is_empty()
-        && core.sms.for_ledger() == 0
+        && (core.sms.no_account_since.is_some() || core.sms.for_ledger() == 0)
 }

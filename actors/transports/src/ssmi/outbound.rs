@@ -126,6 +126,7 @@ impl Core {
 
     /// The connection is gone: replies that were not written whole wait for the next one.
     pub(super) fn lose_link(&mut self) {
+        self.sms.lose_link(self.wire.written());
         let mut waiting: Vec<_> = self.wire.lose().into_iter().collect();
         while let Some(reply) = waiting.pop() {
             if let Some(session) = self.table.get_mut(&reply.person)
@@ -135,7 +136,6 @@ impl Core {
             }
             self.held.push_front(reply.message);
         }
-        self.sms.lose_link();
         self.unanswered_check = false;
         self.reading_stood_still = false;
         self.signals.progress();
@@ -174,6 +174,10 @@ impl Core {
     pub(super) fn not_routed(&mut self, person: &Msisdn, undelivered: &Undelivered, why: impl std::fmt::Display) {
         self.complaints.add(undelivered.kind, why);
         if undelivered.event == Some(SessionEvent::Close) {
+            return;
+        }
+        if self.draining && undelivered.event == Some(SessionEvent::Resume) {
+            self.ask_again(person, &undelivered.first_id);
             return;
         }
         if self.table.close_if(person, &undelivered.first_id).is_some() {

@@ -3,12 +3,11 @@
 use std::{cell::RefCell, rc::Rc};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, ResponseFuture,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture,
 };
 use tokio::task::JoinSet;
 use vumi_kit::{
-    health::AskHealth,
+    health::{AskHealth, Health, State},
     name::Name,
     room::{Drain, Ended, Faces, Lifeline, Room, Wires, lifeline},
     router::{Outbound, Refused},
@@ -29,6 +28,7 @@ pub(super) struct Truteq {
     shared: Shared,
     mailbox: usize,
     outbox: Recipient<Drain>,
+    outbox_health: Recipient<AskHealth>,
     outbox_ended: Option<Ended>,
     /// The futures at work; they end with the actor.
     couriers: Option<JoinSet<()>>,
@@ -46,6 +46,7 @@ pub(super) fn open(wires: Wires, settings: Settings) -> Room {
         shared: shared.clone(),
         mailbox: settings.queue,
         outbox: outbox.drain,
+        outbox_health: outbox.health,
         outbox_ended: Some(outbox.ended),
         couriers: Some(set_to_work(&shared, &wires, &settings)),
         _lifeline: held,
@@ -64,8 +65,8 @@ fn set_to_work(shared: &Shared, wires: &Wires, settings: &Settings) -> JoinSet<(
     couriers.spawn_local(couriers::carry_to_router(shared.clone(), wires.clone()));
     couriers.spawn_local(couriers::carry_to_store(shared.clone(), wires.clone()));
     couriers.spawn_local(couriers::carry_events(shared.clone(), wires.clone()));
-    if settings.account.is_some() {
-        couriers.spawn_local(couriers::carry_to_ledger(shared.clone(), wires.clone(), settings.account.clone()));
+    if let Some(account) = &settings.account {
+        couriers.spawn_local(couriers::carry_to_ledger(shared.clone(), wires.clone(), account.clone()));
     }
     couriers.spawn_local(couriers::sweep(shared.clone()));
     let (shared, wires) = (shared.clone(), wires.clone());
@@ -110,10 +111,20 @@ impl Handler<Outbound> for Truteq {
 }
 
 impl Handler<AskHealth> for Truteq {
-    type Result = MessageResult<AskHealth>;
+    type Result = ResponseFuture<Health>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.shared.borrow().health())
+        let (shared, sms) = (self.shared.clone(), self.outbox_health.send(AskHealth));
+        Box::pin(async move {
+            let sms = sms.await;
+            let mut health = shared.borrow().health();
+            if let Ok(sms) = sms {
+                let degraded = health.state == State::Up && sms.state == State::Degraded;
+                health.state = if degraded { State::Degraded } else { health.state };
+                health.detail = format!("{}; SMS: {}", health.detail, sms.detail);
+            }
+            health
+        })
     }
 }
 
@@ -155,4 +166,8 @@ async fn drain(shared: Shared, outbox: Recipient<Drain>) {
         core.link = LinkState::Stopping;
     }
     couriers::settle(&shared, limit).await;
+    let lost = shared.borrow().sms.for_ledger();
+    if lost > 0 {
+        tracing::warn!(count = lost, "SMS from people and delivery reports lost: the ledger did not have them in time");
+    }
 }

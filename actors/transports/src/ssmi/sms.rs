@@ -8,18 +8,23 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 use vumi_kit::{
     address::Msisdn,
-    sms::{Decision, InboundSms, Receipt, Submission, TransportStatus},
+    clock::Timestamp,
+    sms::{Decision, InboundSms, Receipt, SmsId, Submission, TransportStatus},
     ssmi::{ClientCommand, Coding, ReturnCode, ServerCommand},
 };
 
 use super::core::{Core, Shared};
-use crate::outbox::Provider;
+use crate::outbox::{LookUp, Provider};
 
 /// What is known of SMS under way.
 #[derive(Default)]
 pub(super) struct SmsDesk {
     /// Sent, and not numbered by the server yet; in order, for it numbers them by person only.
     unnumbered: HashMap<Msisdn, VecDeque<Unnumbered>>,
+    /// Numbers that came when nobody waited for them any more.
+    late: HashMap<SmsId, Late>,
+    /// Since when the account that SMS and reports belong to is not there: they wait for it.
+    pub(super) no_account_since: Option<Timestamp>,
     /// For the ledger.
     pub(super) received: VecDeque<InboundSms>,
     /// For the ledger.
@@ -27,24 +32,47 @@ pub(super) struct SmsDesk {
 }
 
 struct Unnumbered {
+    id: SmsId,
     sent: Instant,
-    number: oneshot::Sender<String>,
+    /// Where its frame ends on the wire.
+    frame_end: u64,
+    number: oneshot::Sender<Numbered>,
+}
+
+/// What became of a sent SMS; nothing, if the connection was lost once its frame was written.
+enum Numbered {
+    As(String),
+    NeverWritten,
+}
+
+struct Late {
+    number: String,
+    came: Instant,
 }
 
 /// A sent SMS whose number is this late will get none.
 const NUMBER_LIMIT: Duration = Duration::from_secs(60);
+/// Late numbers are kept for the next attempt to find; so long, and so many.
+const LATE_KEPT: Duration = Duration::from_secs(3600);
+const MOST_LATE: usize = 10_000;
 
 impl SmsDesk {
     pub(super) fn for_ledger(&self) -> usize {
         self.received.len() + self.receipts.len()
     }
 
-    pub(super) fn lose_link(&mut self) {
-        self.unnumbered.clear();
+    /// The connection is gone, written so far.
+    pub(super) fn lose_link(&mut self, written: u64) {
+        for waiting in self.unnumbered.drain().flat_map(|(_, queue)| queue) {
+            if waiting.frame_end > written {
+                // Whose time is up, nobody waits for.
+                let _heard = waiting.number.send(Numbered::NeverWritten);
+            }
+        }
     }
 
     /// Gives the person's oldest SMS its number. One that nobody waits for any more takes its number all the
-    /// same: it belongs to no later one.
+    /// same: it belongs to no later one, and the next attempt will ask for it.
     fn numbered(&mut self, person: &Msisdn, number: String) -> bool {
         let Some(queue) = self.unnumbered.get_mut(person) else { return false };
         while queue.front().is_some_and(|first| first.number.is_closed() && first.sent.elapsed() > NUMBER_LIMIT) {
@@ -54,11 +82,23 @@ impl SmsDesk {
         if queue.is_empty() {
             self.unnumbered.remove(person);
         }
-        first.is_some_and(|first| first.number.send(number).is_ok())
+        let Some(first) = first else { return false };
+        if let Err(Numbered::As(number)) = first.number.send(Numbered::As(number)) {
+            if self.late.len() >= MOST_LATE {
+                return false;
+            }
+            self.late.insert(first.id, Late { number, came: Instant::now() });
+        }
+        true
     }
 
-    /// Forgets those that got no number and that nobody waits for.
+    fn take_late(&mut self, id: SmsId) -> Option<String> {
+        self.late.remove(&id).map(|late| late.number)
+    }
+
+    /// Forgets those that got no number and that nobody waits for, and numbers that nobody asked for.
     pub(super) fn sweep(&mut self) {
+        self.late.retain(|_, late| late.came.elapsed() < LATE_KEPT);
         self.unnumbered.retain(|_, queue| {
             queue.retain(|one| !(one.number.is_closed() && one.sent.elapsed() > NUMBER_LIMIT));
             !queue.is_empty()
@@ -68,7 +108,7 @@ impl SmsDesk {
 
 impl Core {
     /// Sends an SMS. Answers where its number will come, and which characters were replaced.
-    fn send_sms(&mut self, submission: &Submission) -> Result<(oneshot::Receiver<String>, Vec<char>), Decision> {
+    fn send_sms(&mut self, submission: &Submission) -> Result<(oneshot::Receiver<Numbered>, Vec<char>), Decision> {
         if !self.wire.up {
             let said = format!("not connected to {}", self.settings.address());
             return Err(Decision::Retry { said, unsure: false });
@@ -77,12 +117,18 @@ impl Core {
             return Err(Decision::Retry { said: "the server does not read".to_owned(), unsure: false });
         }
         let (number, numbered) = oneshot::channel();
-        let replaced = self.say(&ClientCommand::SendSms {
+        let frame = ClientCommand::SendSms {
             validity: self.settings.sms_validity_min,
             msisdn: submission.to.as_str().to_owned(),
             message: submission.message.clone(),
-        });
-        let waiting = Unnumbered { sent: Instant::now(), number };
+        };
+        let replaced = self
+            .wire
+            .frame(&frame)
+            .map_err(|bad| Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said: bad.to_string() })?;
+        self.signals.writable.notify_one();
+        let frame_end = self.wire.framed();
+        let waiting = Unnumbered { id: submission.id, sent: Instant::now(), frame_end, number };
         self.sms.unnumbered.entry(submission.to.clone()).or_default().push_back(waiting);
         Ok((numbered, replaced))
     }
@@ -110,6 +156,17 @@ impl Core {
         }
     }
 
+    /// While the account is not there, what came for it is held as far as there is room. Reading goes on: the same
+    /// connection carries people's sessions.
+    fn has_room_for_ledger(&mut self) -> bool {
+        let full = self.sms.no_account_since.is_some() && self.sms.for_ledger() >= self.settings.queue;
+        if full {
+            let hint = "as many wait for their account as `queue` allows: create it";
+            self.complaints.add("SMS from people and delivery reports lost", hint);
+        }
+        !full
+    }
+
     fn report(&mut self, msisdn: String, sequence: String, code: ReturnCode) {
         if self.settings.account.is_none() {
             self.complaints.add("delivery reports not kept", "set `account` to the account whose SMS they speak of");
@@ -123,6 +180,9 @@ impl Core {
             // Kept for the operator to see; it decides nothing.
             ReturnCode::Other(_) => TransportStatus::AT_GATEWAY,
         };
+        if !self.has_room_for_ledger() {
+            return;
+        }
         self.sms.receipts.push_back(Receipt {
             provider_id: Some(sequence.clone()),
             sms: None,
@@ -151,6 +211,9 @@ impl Core {
             );
             return;
         };
+        if !self.has_room_for_ledger() {
+            return;
+        }
         let at = Some(self.clock.now());
         let charset = Some("ISO-8859-1".to_owned());
         self.sms.received.push_back(InboundSms { from, to, message, charset, provider_id: Some(sequence), at });
@@ -181,16 +244,26 @@ impl Provider for Desk {
             Err(decision) => return decision,
         };
         match numbered.await {
-            Ok(number) => Decision::Accepted {
-                said: accepted_said(&number, &replaced),
-                provider_id: Some(number),
-                status: TransportStatus::AT_GATEWAY,
-            },
+            Ok(Numbered::As(number)) => accepted(number, &replaced),
+            Ok(Numbered::NeverWritten) => {
+                Decision::Retry { said: "the connection was lost before it was written".to_owned(), unsure: false }
+            }
             Err(_) => {
                 Decision::Retry { said: "the connection was lost before it was numbered".to_owned(), unsure: true }
             }
         }
     }
+
+    /// The server can't be asked, but its answer may have come late.
+    async fn look_up(&self, submission: &Submission) -> LookUp {
+        let late = self.0.borrow_mut().sms.take_late(submission.id);
+        late.map_or(LookUp::CannotSay, |number| LookUp::Said(accepted(number, &[])))
+    }
+}
+
+fn accepted(number: String, replaced: &[char]) -> Decision {
+    let said = accepted_said(&number, replaced);
+    Decision::Accepted { said, provider_id: Some(number), status: TransportStatus::AT_GATEWAY }
 }
 
 fn accepted_said(number: &str, replaced: &[char]) -> String {
@@ -203,9 +276,26 @@ fn accepted_said(number: &str, replaced: &[char]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vumi_kit::ssmi::Coding;
+    use tokio::{sync::oneshot, time::Instant};
+    use vumi_kit::{address::Msisdn, ssmi::Coding};
 
-    use super::text_of;
+    use super::{Numbered, SmsDesk, Unnumbered, text_of};
+
+    #[tokio::test]
+    async fn what_was_never_written_whole_when_the_connection_was_lost_did_not_arrive() {
+        let mut desk = SmsDesk::default();
+        let person = Msisdn::parse("27831234567").unwrap();
+        let mut numbers = Vec::new();
+        for (id, frame_end) in [(1, 100), (2, 200)] {
+            let (number, numbered) = oneshot::channel();
+            let waiting = Unnumbered { id, sent: Instant::now(), frame_end, number };
+            desk.unnumbered.entry(person.clone()).or_default().push_back(waiting);
+            numbers.push(numbered);
+        }
+        desk.lose_link(199);
+        assert!(matches!(numbers.pop().unwrap().await, Ok(Numbered::NeverWritten)));
+        assert!(numbers.pop().unwrap().await.is_err(), "nobody knows whether the first arrived");
+    }
 
     #[test]
     fn a_binary_sms_is_read_where_it_is_text_and_kept_as_hex_where_not() {

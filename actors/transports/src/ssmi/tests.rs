@@ -14,6 +14,7 @@ use vumi_kit::{
     room::Drain,
     router::{Refused, Submit},
     session::SessionRecord,
+    sms::Submission,
     sms::TransportStatus,
     ssmi::{ClientCommand, Coding, Genfields, Phase, Pid, ReturnCode, ServerCommand, UssdType},
 };
@@ -252,7 +253,7 @@ async fn a_long_text_is_shown_page_by_page_and_its_end_closes_the_session() {
     let (_, kind, page) = line.screen().await;
     assert_eq!(kind, UssdType::End);
     assert!(page.ends_with("word "), "{page}");
-    assert_eq!(stage.is(State::Up).await.detail.split(", ").nth(1), Some("0 sessions"));
+    assert!(stage.is(State::Up).await.detail.contains(", 0 sessions; "));
 }
 
 #[actix_rt::test]
@@ -364,6 +365,61 @@ async fn an_sms_whose_connection_is_lost_may_have_arrived() {
 }
 
 #[actix_rt::test]
+async fn a_number_that_comes_late_is_found_by_the_next_attempt_and_nothing_is_sent_twice() {
+    let mut stage = Stage::with(json!({"outbox": {"call_limit": "50ms"}}), Vec::new()).await;
+    let mut line = stage.logged_in().await;
+    stage.is(State::Up).await;
+    let submit = stage.room.faces.submit.clone().unwrap();
+    submit.send(Submit(vec![submission("hi")])).await.unwrap();
+    line.hear().await.unwrap();
+    let Asked::Outcomes(outcomes) = stage.asked().await else { panic!("no outcome was recorded") };
+    assert!(matches!(outcomes[0].then, Then::Again { unsure: true, .. }));
+    let health = stage.is(State::Degraded).await;
+    assert!(health.detail.contains("SMS: no answer since"), "{health:?}");
+
+    line.say(ServerCommand::Seq { msisdn: "27123456789".to_owned(), sequence: "77".to_owned() }).await;
+    // Heard after the number.
+    stage.dial(&mut line, PERSON).await;
+    assert!(matches!(stage.asked().await, Asked::Save(_)));
+    submit.send(Submit(vec![Submission { unsure: 1, ..submission("hi") }])).await.unwrap();
+    let Asked::Outcomes(outcomes) = stage.asked().await else { panic!("no outcome was recorded") };
+    let done = Then::Done { status: TransportStatus::AT_GATEWAY, provider_id: Some("77".to_owned()) };
+    assert_eq!(outcomes[0].then, done);
+    stage.is(State::Up).await;
+}
+
+#[actix_rt::test]
+async fn without_their_account_sms_from_people_wait_for_it_and_it_may_go_again() {
+    let mut stage = Stage::with(json!({"queue": 2}), Vec::new()).await;
+    *stage.has_account.lock().unwrap() = false;
+    let mut line = stage.logged_in().await;
+    let mo = |sequence: u32| ServerCommand::Mo {
+        msisdn: PERSON.to_owned(),
+        sequence: sequence.to_string(),
+        message: "hello".to_owned(),
+    };
+    for sequence in 1..=3 {
+        line.say(mo(sequence)).await;
+    }
+    // Heard after the SMS: people's sessions go on.
+    stage.dial(&mut line, PERSON).await;
+    assert!(matches!(stage.asked().await, Asked::Save(_)));
+    let health = stage.is(State::Degraded).await;
+    assert!(health.detail.starts_with("no account `someone` since"), "{health:?}");
+    assert!(health.detail.contains("2 SMS and delivery reports wait"), "{health:?}");
+    assert!(health.detail.contains("SMS from people and delivery reports lost: 1"), "{health:?}");
+
+    *stage.has_account.lock().unwrap() = true;
+    let Asked::Received(received) = stage.asked().await else { panic!("the SMS were not kept") };
+    assert_eq!(received.len(), 2);
+    stage.is(State::Up).await;
+
+    *stage.has_account.lock().unwrap() = false;
+    line.say(mo(4)).await;
+    assert!(stage.is(State::Degraded).await.detail.contains("1 SMS and delivery reports wait"));
+}
+
+#[actix_rt::test]
 async fn sms_from_people_are_kept() {
     let mut stage = Stage::set().await;
     let mut line = stage.logged_in().await;
@@ -413,6 +469,31 @@ async fn a_drain_answers_who_waits_and_then_logs_out() {
     assert_eq!(line.hear().await, None);
     drained.await.unwrap().unwrap();
     assert_eq!(stage.health().await.state, State::Stopping);
+}
+
+#[actix_rt::test]
+async fn whoever_answers_while_the_router_stops_is_asked_again_and_keeps_the_session() {
+    let mut stage = Stage::set().await;
+    let mut line = stage.logged_in().await;
+    let waiting = stage.dial(&mut line, OTHER).await;
+    assert!(matches!(stage.asked().await, Asked::Save(_)));
+    let begun = stage.dial(&mut line, PERSON).await;
+    assert!(matches!(stage.asked().await, Asked::Save(_)));
+    stage.reply(&begun, "?", SessionEvent::Resume).await;
+    line.screen().await;
+    let drained = actix_rt::spawn(stage.room.drain.send(Drain));
+    stage.is(State::Up).await;
+    // The campaigns are gone already.
+    *stage.refuses.lock().unwrap() = Some(Refused::NoRoute(CODE.to_owned()));
+    line.ussd(PERSON, UssdType::Response, "1").await;
+    let text = "One moment, please. Then send your answer again.".to_owned();
+    assert_eq!(line.screen().await, (PERSON.to_owned(), UssdType::Response, text));
+    stage.reply(&waiting, "bye", SessionEvent::Close).await;
+    assert_eq!(line.screen().await.2, "bye");
+    assert_eq!(line.hear().await, Some(ClientCommand::Logout));
+    drained.await.unwrap().unwrap();
+    assert_eq!(stage.asked().await, Asked::Close(OTHER.to_owned()), "PERSON's session is not closed");
+    assert!(stage.health().await.detail.contains("1 sessions"));
 }
 
 #[test]

@@ -36,6 +36,16 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// How far frames were added, in bytes since the connection was made.
+    pub(super) fn framed(&self) -> u64 {
+        self.framed
+    }
+
+    /// How far they were written.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// How many replies wait to be written.
     pub(super) fn replies(&self) -> usize {
         self.replies.len()

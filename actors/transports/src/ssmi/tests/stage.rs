@@ -61,6 +61,7 @@ pub(super) enum Asked {
 struct FakeStore {
     asked: mpsc::UnboundedSender<Asked>,
     open: Vec<SessionRecord>,
+    has_account: Arc<Mutex<bool>>,
 }
 
 impl Actor for FakeStore {
@@ -98,7 +99,7 @@ answers! {
     RecordOutcomes => |store, ask| { store.asked.send(Asked::Outcomes(ask.outcomes)).ok(); OutboxState::Empty };
     KeepReceived => |store, ask| { store.asked.send(Asked::Received(ask.inbound)).ok(); Vec::new() };
     RecordReceipts => |store, ask| { store.asked.send(Asked::Receipts(ask.receipts)).ok(); Vec::new() };
-    FindAccount => |_store, ask| Some(Account {
+    FindAccount => |store, ask| store.has_account.lock().unwrap().then(|| Account {
         id: 7, username: ask.username, password_hash: String::new(), sandbox: false,
     });
 }
@@ -222,6 +223,8 @@ pub(super) struct Stage {
     pub(super) room: Room,
     pub(super) clock: Clock,
     pub(super) refuses: Arc<Mutex<Option<Refused>>>,
+    /// Whether the account `someone` exists.
+    pub(super) has_account: Arc<Mutex<bool>>,
     listener: TcpListener,
     inbound: mpsc::UnboundedReceiver<UserMessage>,
     events: mpsc::UnboundedReceiver<Event>,
@@ -248,8 +251,9 @@ impl Stage {
         let (tell_event, events) = mpsc::unbounded_channel();
         let (tell_asked, asked) = mpsc::unbounded_channel();
         let refuses = Arc::new(Mutex::new(None));
+        let has_account = Arc::new(Mutex::new(true));
         let router = FakeRouter { inbound: tell_inbound, events: tell_event, refuses: refuses.clone() }.start();
-        let store = FakeStore { asked: tell_asked, open }.start();
+        let store = FakeStore { asked: tell_asked, open, has_account: has_account.clone() }.start();
         let clock = Clock::held(Timestamp::from_seconds(1_000_000));
         let wires = Wires {
             name: Name::parse("truteq").unwrap(),
@@ -267,7 +271,7 @@ impl Stage {
             clock: clock.clone(),
         };
         let room = Ssmi::start(wires, settings).unwrap();
-        Self { room, clock, refuses, listener, inbound, events, asked }
+        Self { room, clock, refuses, has_account, listener, inbound, events, asked }
     }
 
     /// The router connects.
