@@ -50,7 +50,8 @@ enum Command {
     /// Runs the router (the default), or a part of it
     #[command(after_help = run::EXAMPLES)]
     Run(run::Part),
-    /// Checks the settings without starting anything; says what is wrong, where, and what was expected
+    /// Checks the settings without starting anything; says what is wrong, where, and what was expected. With --connect
+    /// also whether database, broker and carriers are there
     Check(check::Options),
     /// Brings the database to this version's tables; `run` does it by itself
     Migrate,
@@ -103,7 +104,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
     let Some(command) = &arguments.command else { return run::run(load()?) };
     match command {
         Command::Run(part) => run::run(load_part(&part.only)?),
-        Command::Check(options) => check::check(&arguments.settings, load_part(&options.part.only)),
+        Command::Check(options) => check::check(options, &arguments.settings, load_part(&options.part.only)),
         Command::Migrate => migrate::migrate(&load()?),
         Command::Account(command) => account::run(command, load()?),
         Command::Send(options) => send::send(options, &load()?),

@@ -177,6 +177,9 @@ impl Settings {
         let here = reader.here(only, &transports, &campaigns, sandboxed, amqp.as_mut(), skip_queue);
         let elsewhere = amqp.as_ref().and_then(Option::as_ref);
         reader.distinct(&transports, &campaigns, &here, elsewhere);
+        if let (Some(http), true, true) = (&http, sandboxed, here.http) {
+            reader.sandbox_stays_inside(http);
+        }
         if let Some(store) = &store {
             reader.lease(store.lease, &transports);
         }
@@ -272,6 +275,18 @@ impl Reader<'_> {
     fn problems(&mut self, section: &str, problems: Option<Vec<Problem>>) {
         for problem in problems.into_iter().flatten() {
             self.add(&layers::joined(section, &problem.key), problem.what);
+        }
+    }
+
+    /// Everybody knows the password of the sandbox's account.
+    fn sandbox_stays_inside(&mut self, http: &HttpSettings) {
+        if !http.bind.ip().is_loopback() {
+            let what = format!(
+                "{} can be reached from outside, and [sandbox] makes an account whose password everybody knows: bind to \
+                 127.0.0.1, or remove [sandbox]",
+                http.bind
+            );
+            self.add("http.bind", what);
         }
     }
 

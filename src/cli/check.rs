@@ -1,5 +1,7 @@
 //! `vumi check`.
 
+mod connect;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
@@ -13,10 +15,18 @@ use crate::settings::{Settings, SettingsError};
 pub(super) struct Options {
     #[command(flatten)]
     pub(super) part: Part,
+    /// Also tries the database, the broker and, as far as a connection, each transport's carrier; says what is missing
+    /// and what mends it. Sends nothing to anybody
+    #[arg(long)]
+    connect: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
-pub(super) fn check(files: &[PathBuf], settings: Result<Settings, SettingsError>) -> anyhow::Result<ExitCode> {
+pub(super) fn check(
+    options: &Options,
+    files: &[PathBuf],
+    settings: Result<Settings, SettingsError>,
+) -> anyhow::Result<ExitCode> {
     let settings = settings?;
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let what = if files.is_empty() { "the embedded default".to_owned() } else { files.join(", ") };
@@ -34,5 +44,9 @@ pub(super) fn check(files: &[PathBuf], settings: Result<Settings, SettingsError>
     println!("  transports  {}", names(&settings.transports, &here.transports));
     println!("  campaigns   {}", names(&settings.campaigns, &here.campaigns));
     println!("  sandbox     {}", if settings.sandbox.is_some() { "yes: not for production" } else { "no" });
-    Ok(ExitCode::SUCCESS)
+    if !options.connect {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let all_there = super::block_on(connect::connect(&settings))?;
+    Ok(if all_there { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,6 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use reqwest::{StatusCode, header::RETRY_AFTER};
 use serde_json::Value;
 use vumi_kit::sms::TransportStatus;
 
@@ -12,6 +13,9 @@ use super::{
     status::{base_url, client},
 };
 use crate::settings::Settings;
+
+/// Within an account's usual rate of reading, 60 a minute.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Options of `vumi send`.
 #[derive(Debug, Args)]
@@ -55,7 +59,7 @@ pub(super) fn send(options: &Options, settings: &Settings) -> anyhow::Result<Exi
         let follow = follow(&client, &base, options, &sent);
         match tokio::time::timeout(Duration::from_secs(options.limit), follow).await {
             Ok(all_good) => Ok(if all_good? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-            Err(_) => bail!("not all were delivered within {} s; the router goes on trying", options.limit),
+            Err(_) => bail!("not all were seen delivered within {} s; the router goes on trying", options.limit),
         }
     })
 }
@@ -82,7 +86,12 @@ async fn follow(client: &reqwest::Client, base: &str, options: &Options, sent: &
         let id = sms.get("id").and_then(Value::as_i64).context("an SMS without an id")?;
         loop {
             let request = client.get(format!("{base}/status/{id}.json"));
-            let now: Value = authorised(request, &options.user).send().await?.error_for_status()?.json().await?;
+            let answer = authorised(request, &options.user).send().await?;
+            if let Some(wait) = later(&answer) {
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            let now: Value = answer.error_for_status()?.json().await?;
             let code = now.get("transport_status").and_then(Value::as_i64).and_then(|code| i16::try_from(code).ok());
             let status = TransportStatus(code.unwrap_or_default());
             if status.is_final() {
@@ -90,10 +99,19 @@ async fn follow(client: &reqwest::Client, base: &str, options: &Options, sent: &
                 all_good &= status == TransportStatus::DELIVERED;
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
     Ok(all_good)
+}
+
+/// How long to wait where the router is asked too often, or can't answer now.
+fn later(answer: &reqwest::Response) -> Option<Duration> {
+    if !matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let told = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
+    Some(told.map_or(LOOK_EVERY, |seconds: u64| Duration::from_secs(seconds.clamp(1, 60))))
 }
 
 fn authorised(request: reqwest::RequestBuilder, user: &str) -> reqwest::RequestBuilder {

@@ -37,12 +37,20 @@ impl Layers {
                         .to_owned(),
                 }]));
             }
+            if file.is_dir() {
+                return Err(SettingsError(vec![Wrong {
+                    place: Some(file.display().to_string()),
+                    key: String::new(),
+                    what: "is a folder: name a file in it; --settings may be repeated".to_owned(),
+                }]));
+            }
             builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));
         }
         let read = builder.build().map_err(|error| unreadable(files, &error))?;
         let mut layers = Self { tree: Value::Null, places: BTreeMap::new(), from_environment: BTreeMap::new() };
         layers.tree = layers.convert("", read.cache);
         for (variable, text) in environment {
+            refuse_misspelt(&variable)?;
             if let Some(key) = variable.strip_prefix(PREFIX) {
                 layers.overlay(&variable, key, text)?;
             }
@@ -200,10 +208,32 @@ pub(super) fn joined(section: &str, key: &str) -> String {
     if section.is_empty() || key.is_empty() { format!("{section}{key}") } else { format!("{section}.{key}") }
 }
 
+/// `VUMI_HTTP__BIND` would be left out without a word.
+fn refuse_misspelt(variable: &str) -> Result<(), SettingsError> {
+    let Some(rest) = variable.strip_prefix("VUMI_") else { return Ok(()) };
+    if variable.starts_with(PREFIX) || variable.starts_with("VUMI_TEST_") || !rest.contains("__") {
+        return Ok(());
+    }
+    let what = format!("sets nothing: two underscores follow VUMI, as in {PREFIX}{rest}");
+    Err(SettingsError(vec![Wrong { place: Some(variable.to_owned()), key: String::new(), what }]))
+}
+
+/// TOML's errors draw the line they are in; here one line says where and what.
 fn unreadable(files: &[PathBuf], error: &config::ConfigError) -> SettingsError {
-    let place = match files {
+    let file = match files {
         [one] => Some(one.display().to_string()),
         _ => None,
     };
-    SettingsError(vec![Wrong { place, key: String::new(), what: error.to_string() }])
+    let (place, what) = match error {
+        config::ConfigError::FileParse { uri, cause } => {
+            let said = cause.to_string();
+            let mut lines = said.lines().filter(|line| !line.trim().is_empty());
+            let first = lines.next().unwrap_or_default();
+            let at = first.strip_prefix("TOML parse error at ").unwrap_or(first);
+            let what = lines.next_back().map_or_else(|| at.to_owned(), |last| format!("{at}: {}", last.trim()));
+            (file.or_else(|| uri.clone()), what)
+        }
+        other => (file, other.to_string()),
+    };
+    SettingsError(vec![Wrong { place, key: String::new(), what }])
 }

@@ -38,8 +38,12 @@ fn check_names_file_key_and_what_was_expected() {
 #[test]
 fn a_file_that_is_no_toml_and_one_that_is_not_there_are_named() {
     let site = Site::new();
-    site.edit(|_| "this is = = no toml".to_owned());
-    assert!(refusal(&site, &["check"]).contains("vumi.toml"));
+    let folder = site.folder.path().to_str().unwrap();
+    assert!(refusal(&site, &["--settings", folder, "check"]).contains("is a folder"));
+    site.edit(|_| "[http]\nthis is = = no toml".to_owned());
+    let said = refusal(&site, &["check"]);
+    assert!(said.contains("vumi.toml: line 2, column 6: "), "{said}");
+    assert_eq!(said.trim().lines().count(), 1, "{said}");
     assert!(refusal(&site, &["--settings", "nowhere.toml", "check"]).contains("nowhere.toml"));
 }
 
@@ -134,4 +138,35 @@ fn a_second_router_on_the_same_database_is_refused() {
     let said = refusal(&second, &["run"]);
     assert!(said.contains("vumi.db"), "{said}");
     assert_eq!(router.stop(), 0);
+}
+
+#[test]
+fn a_variable_with_one_underscore_too_few_is_refused_and_spelt_right() {
+    let mut site = Site::new();
+    site.set("VUMI_TEST_SOMETHING__ELSE", "1");
+    assert!(site.vumi(&["check"]).status.success());
+    site.set("VUMI_HTTP__BIND", "127.0.0.1:9000");
+    let said = refusal(&site, &["check"]);
+    assert!(said.contains("VUMI_HTTP__BIND") && said.contains("VUMI__HTTP__BIND"), "{said}");
+}
+
+#[test]
+fn an_address_to_listen_on_is_an_ip_address_or_localhost() {
+    let mut site = Site::new();
+    site.set("VUMI__HTTP__BIND", "localhost:8999");
+    let checked = site.vumi(&["check"]);
+    assert!(checked.status.success() && words(&checked).contains("127.0.0.1:8999"), "{}", words(&checked));
+    site.set("VUMI__HTTP__BIND", "here.example:80");
+    let said = refusal(&site, &["check"]);
+    assert!(said.contains("http.bind") && said.contains("such as 127.0.0.1:8000"), "{said}");
+}
+
+#[test]
+fn check_and_run_both_refuse_the_sandboxs_account_where_others_could_use_it() {
+    let mut site = Site::new();
+    site.set("VUMI__HTTP__BIND", &format!("0.0.0.0:{}", site.http));
+    for command in ["check", "run"] {
+        let said = refusal(&site, &[command]);
+        assert!(said.contains("http.bind") && said.contains("[sandbox]"), "{command}: {said}");
+    }
 }

@@ -4,7 +4,7 @@ use reqwest::blocking::{Body, Response};
 use serde_json::{Value, json};
 
 use crate::{
-    black_box::{Site, eventually},
+    black_box::{Site, eventually, words},
     clinic::Clinic,
     http_api::{assert_problem, ids, list},
 };
@@ -236,4 +236,23 @@ fn bodies_that_are_too_large_or_of_another_type_are_413_and_415() {
     }
     let kept = list(site.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().unwrap());
     assert_eq!(kept, [] as [Value; 0]);
+}
+
+#[test]
+fn following_an_sms_waits_where_the_router_is_asked_too_often() {
+    let site = Site::new();
+    site.edit(|text| text.replace("\nreading = 0", "\nreading = 20"));
+    let _router = site.run();
+    eventually("the limit is reached", || {
+        let answer = site.get("/api/v1/sms/clickatell/status.json?id=1").send().unwrap();
+        (answer.status() == 429).then_some(())
+    });
+    let send = |more: &[&str]| {
+        let sms = ["send", "--to", "27831234567", "--from", "38080", "--wait"];
+        site.vumi(&[&sms, more, &["hello"]].concat())
+    };
+    let short = send(&["--limit", "0"]);
+    assert!(!short.status.success() && words(&short).contains("within 0 s"), "{}", words(&short));
+    let followed = send(&[]);
+    assert!(followed.status.success(), "{}", words(&followed));
 }

@@ -11,6 +11,7 @@ mod amqp;
 mod bad_settings;
 mod callbacks;
 mod clinic;
+mod connect;
 mod crash;
 mod http_api;
 mod http_provider;

@@ -117,6 +117,7 @@ fn people_dial_in_one_process_and_each_campaign_answers_in_its_own() {
     let campaign = |name: &str| format!("campaign:{name}-{}", std::process::id());
     let _front = part(&site, "http,callbacks,transports,sandbox", "front");
     site.wait_for_part(&queues[0].connector);
+    site.wait_for_part("amqp");
     let quiz = part(&site, &campaign("quiz"), "quiz");
     let echo = part(&site, &campaign("echo"), "echo");
 

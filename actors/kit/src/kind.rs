@@ -60,6 +60,12 @@ pub trait Kind: 'static {
         Duration::ZERO
     }
 
+    /// Where its carrier is: a URL, of which `vumi check --connect` uses scheme (`https` speaks TLS), host and port.
+    fn carrier(settings: &Self::Settings) -> Option<String> {
+        let _none = settings;
+        None
+    }
+
     /// Starts the room on the present arbiter: called at start-up, and again for a restart.
     fn start(wires: Wires, settings: Self::Settings) -> Result<Room, StartError>;
 }
@@ -79,6 +85,8 @@ pub struct KindEntry {
     pub webhooks: fn(&Value) -> Vec<Webhook>,
     /// Reads settings and says what lease they need; none where they do not parse.
     pub least_lease: fn(&Value) -> Duration,
+    /// Reads settings and says where the carrier is; none where they do not parse.
+    pub carrier: fn(&Value) -> Option<String>,
     /// Reads settings and starts the room.
     pub start: fn(Wires, &Value) -> Result<Room, StartError>,
 }
@@ -95,6 +103,7 @@ impl KindEntry {
             },
             webhooks: |settings| read::<K>(settings).map(|settings| K::webhooks(&settings)).unwrap_or_default(),
             least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
+            carrier: |settings| read::<K>(settings).ok().and_then(|settings| K::carrier(&settings)),
             start: |wires, settings| {
                 let settings =
                     read::<K>(settings).map_err(|problem| StartError(format!("{}: {}", problem.key, problem.what)))?;

@@ -8,7 +8,7 @@ use std::{
 use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
-use vumi_kit::{kind::Problem, name::Name};
+use vumi_kit::{address::listen_address, kind::Problem, name::Name};
 
 pub use crate::{
     carriers::{
@@ -25,8 +25,10 @@ pub use crate::{
 pub struct SandboxSettings {
     /// Where the carriers that speak HTTP listen, and the pages that show and steer them. Default `127.0.0.1:8010`;
     /// port 0 takes any free one.
+    #[serde(deserialize_with = "listen_address")]
     pub http_bind: SocketAddr,
     /// Where TruTeq listens for SSMI. Default `127.0.0.1:50008`; port 0 takes any free one.
+    #[serde(deserialize_with = "listen_address")]
     pub truteq_bind: SocketAddr,
     /// Below this URL the carriers call the router: `{callback_url}/{transport}/receipt.json`.
     /// Default `http://127.0.0.1:8000/api/v1/sms`.

@@ -109,6 +109,10 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
         settings.outbox.least_lease()
     }
 
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         let provider = Self::new(&settings)?;
         Ok(Outbox::open(wires, &settings.outbox, provider))

@@ -71,6 +71,10 @@ smsc = "smsc1"
         settings.outbox.least_lease()
     }
 
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         let outbox = settings.outbox.clone();
         Ok(Outbox::open(wires, &outbox, Self::new(settings)?))

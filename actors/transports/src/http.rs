@@ -200,6 +200,10 @@ impl Kind for Http {
         settings.outbox.least_lease()
     }
 
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         let outbox = settings.outbox.clone();
         Ok(Outbox::open(wires, &outbox, Self::new(settings)?))

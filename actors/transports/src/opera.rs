@@ -123,6 +123,10 @@ max_segments = 9
         settings.outbox.least_lease()
     }
 
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         let outbox = settings.outbox.clone();
         let provider = Self::new(settings, wires.clock.clone())?;

@@ -282,6 +282,10 @@ texts = { unavailable = "Service unavailable, please try again later.", more = "
         settings.outbox.least_lease()
     }
 
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(format!("tcp://{}", settings.address()))
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         Ok(room::open(wires, settings))
     }

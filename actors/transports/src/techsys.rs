@@ -57,6 +57,10 @@ bind = "bind"
         settings.outbox.least_lease()
     }
 
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
     fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
         let outbox = settings.outbox.clone();
         Ok(Outbox::open(wires, &outbox, Self::new(settings)?))

@@ -52,8 +52,7 @@ pub fn start(wires: AmqpWires, settings: AmqpSettings) -> Result<AmqpRoom, Start
     if let Some(problem) = settings.check().first() {
         return Err(StartError(format!("amqp.{}: {}", problem.key, problem.what)));
     }
-    let uri = settings.uri().map_err(|problem| StartError(format!("amqp.{}: {}", problem.key, problem.what)))?;
-    let broker = format!("{}:{}{}", uri.authority.host, uri.authority.port, shown_vhost(&uri.vhost));
+    let broker = settings.shown();
     let core = Rc::new(Core::new(wires, settings));
     let rooms = rooms(&core);
     let (held, ended) = lifeline();
@@ -66,10 +65,6 @@ pub fn start(wires: AmqpWires, settings: AmqpSettings) -> Result<AmqpRoom, Start
     let pumping = actix_rt::spawn(pump(pumped));
     let actor = AmqpFrontEnd { core, broker, keeping, pumping, link_gone, _lifeline: held }.start();
     Ok(AmqpRoom { rooms, health: actor.clone().recipient(), drain: actor.recipient(), ended })
-}
-
-fn shown_vhost(vhost: &str) -> String {
-    if vhost.starts_with('/') { vhost.to_owned() } else { format!("/{vhost}") }
 }
 
 fn rooms(core: &Rc<Core>) -> Vec<(Name, Faces)> {

@@ -3,6 +3,7 @@
 use lapin::{
     Error, ErrorKind,
     protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
+    uri::AMQPUri,
 };
 
 /// What went wrong, and what to do about it.
@@ -19,6 +20,27 @@ pub(super) fn explain(error: &Error) -> String {
         Some(advice) => format!("{error}: {advice}"),
         None => error.to_string(),
     }
+}
+
+/// What went wrong, and the commands that mend it on this broker.
+pub(super) fn explain_at(error: &Error, uri: &AMQPUri) -> String {
+    let (user, vhost) = (&uri.authority.userinfo.username, &uri.vhost);
+    let allow = format!("rabbitmqctl set_permissions -p {vhost} {user} '.*' '.*' '.*'");
+    let ErrorKind::ProtocolError(said) = error.kind() else { return explain(error) };
+    let text = said.get_message().as_str();
+    let advice = match said.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if text.to_lowercase().contains("login") => format!(
+            "check `amqp.user` and `amqp.password`; rabbitmqctl add_user {user} PASSWORD makes the user, rabbitmqctl \
+             change_password {user} PASSWORD gives it another password"
+        ),
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => allow,
+        AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) if text.contains("not found") => {
+            format!("rabbitmqctl add_vhost {vhost} --default-queue-type quorum && {allow}")
+        }
+        AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => allow,
+        _ => return explain(error),
+    };
+    format!("{error}: {advice}")
 }
 
 fn advice(kind: &AMQPErrorKind, said: &str) -> Option<&'static str> {

@@ -11,12 +11,13 @@ use lapin::{
     Channel, Connection, ConnectionProperties,
     options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions},
     types::FieldTable,
+    uri::AMQPUri,
 };
 use tokio::time::{Duration, interval, sleep, timeout};
 
 use super::{
     core::{Connector, Core, Link},
-    explain::explain,
+    explain::{explain, explain_at},
     intake::{Stream, consume},
     settings::AmqpSettings,
     topology::{declare_connector, declare_own},
@@ -35,6 +36,7 @@ pub struct CannotConnect(pub(super) String);
 /// Connects, declares the topology as the front-end would at its start, and closes again: whether address, user,
 /// vhost and permissions are right, and no queue stands in the way.
 pub async fn try_connect(settings: &AmqpSettings) -> Result<(), CannotConnect> {
+    let uri = address(settings)?;
     let (connection, channel) = open(settings, "vumi check").await?;
     let declared = async {
         declare_own(&channel, &settings.dead_letters).await?;
@@ -46,23 +48,27 @@ pub async fn try_connect(settings: &AmqpSettings) -> Result<(), CannotConnect> {
     let declared = timeout(settings.connect_within, declared).await;
     close(&connection).await;
     match declared {
-        Ok(declared) => declared.map_err(|error: lapin::Error| CannotConnect(explain(&error))),
+        Ok(declared) => declared.map_err(|error: lapin::Error| CannotConnect(explain_at(&error, &uri))),
         Err(_) => Err(CannotConnect(format!("nothing was declared within {:?}", settings.connect_within))),
     }
 }
 
+fn address(settings: &AmqpSettings) -> Result<AMQPUri, CannotConnect> {
+    settings.uri().map_err(|problem| CannotConnect(format!("amqp.{}: {}", problem.key, problem.what)))
+}
+
 /// A connection with a channel.
 pub(super) async fn open(settings: &AmqpSettings, name: &str) -> Result<(Connection, Channel), CannotConnect> {
-    let uri = settings.uri().map_err(|problem| CannotConnect(format!("amqp.{}: {}", problem.key, problem.what)))?;
+    let uri = address(settings)?;
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let opened = async {
-        let connection = Connection::connect_uri(uri, properties).await?;
+        let connection = Connection::connect_uri(uri.clone(), properties).await?;
         let channel = connection.create_channel().await?;
         Ok::<_, lapin::Error>((connection, channel))
     };
     match timeout(settings.connect_within, opened).await {
         Ok(Ok(opened)) => Ok(opened),
-        Ok(Err(error)) => Err(CannotConnect(explain(&error))),
+        Ok(Err(error)) => Err(CannotConnect(explain_at(&error, &uri))),
         Err(_) => Err(CannotConnect(format!("no answer within {:?}", settings.connect_within))),
     }
 }

@@ -209,6 +209,18 @@ impl AmqpSettings {
             .chain(&self.peers.transports_elsewhere)
     }
 
+    /// The broker's address, without the password.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.uri().map_or_else(
+            |problem| problem.what,
+            |uri| {
+                let slash = if uri.vhost.starts_with('/') { "" } else { "/" };
+                format!("{}:{}{slash}{}", uri.authority.host, uri.authority.port, uri.vhost)
+            },
+        )
+    }
+
     /// The broker's address.
     pub(super) fn uri(&self) -> Result<AMQPUri, Problem> {
         let mut uri = match &self.url {

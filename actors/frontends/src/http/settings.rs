@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use vumi_kit::kind::Problem;
+use vumi_kit::{address::listen_address, kind::Problem};
 
 use super::origin::{ForwardedHeader, Network};
 
@@ -15,6 +15,7 @@ use super::origin::{ForwardedHeader, Network};
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
     /// The address to listen on; port 0 takes a free one. Default `127.0.0.1:8000`.
+    #[serde(deserialize_with = "listen_address")]
     pub bind: SocketAddr,
     /// Threads that serve requests. Default 2.
     pub workers: usize,
