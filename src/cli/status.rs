@@ -78,7 +78,7 @@ fn coloured(state: State, colours: bool) -> String {
     let colour = match state {
         State::Up => 32,
         State::Degraded | State::Starting | State::Restarting | State::Stopping => 33,
-        State::Failed => 31,
+        State::Away | State::Failed => 31,
     };
     let word = format!("{:10}", state.as_str());
     if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word }

@@ -25,7 +25,7 @@ impl std::fmt::Debug for Account {
 }
 
 /// Finds an account by its name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FindAccount {
     /// The name.
     pub username: String,
@@ -35,6 +35,7 @@ impl Ask for FindAccount {
 }
 
 /// Creates an account; an existing name is [`crate::store::StoreError::Exists`].
+#[derive(Clone)]
 pub struct CreateAccount {
     /// The name.
     pub username: String,
@@ -48,14 +49,14 @@ impl Ask for CreateAccount {
 }
 
 /// All accounts, by name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ListAccounts;
 impl Ask for ListAccounts {
     type Answer = Vec<Account>;
 }
 
 /// Removes an account; its SMS stay in the ledger. Answers whether there was one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RemoveAccount {
     /// The name.
     pub username: String,
@@ -65,6 +66,7 @@ impl Ask for RemoveAccount {
 }
 
 /// Changes an account's password. Answers whether there is such an account.
+#[derive(Clone)]
 pub struct SetPassword {
     /// The name.
     pub username: String,

@@ -70,6 +70,7 @@ impl std::fmt::Debug for Callback {
 }
 
 /// Creates a callback.
+#[derive(Clone)]
 pub struct CreateCallback {
     /// Whose it is.
     pub account: AccountId,
@@ -85,7 +86,7 @@ impl Ask for CreateCallback {
 }
 
 /// An account's callbacks, oldest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ListCallbacks {
     /// Whose.
     pub account: AccountId,
@@ -95,7 +96,7 @@ impl Ask for ListCallbacks {
 }
 
 /// One callback of an account.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FindCallback {
     /// Whose.
     pub account: AccountId,
@@ -107,7 +108,7 @@ impl Ask for FindCallback {
 }
 
 /// Changes a callback; a field left out keeps its value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ChangeCallback {
     /// Whose.
     pub account: AccountId,
@@ -123,7 +124,7 @@ impl Ask for ChangeCallback {
 }
 
 /// Deletes a callback and what was still to be posted to it. Answers whether there was one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeleteCallback {
     /// Whose.
     pub account: AccountId,
@@ -166,7 +167,7 @@ impl std::fmt::Debug for Delivery {
 
 /// Claims deliveries that are due, oldest first, `most_per_callback` of any one callback at the most, so that
 /// a dead URL with a long queue leaves room for the others.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClaimDeliveries {
     /// How many in all.
     pub limit: usize,
@@ -206,7 +207,7 @@ pub enum DeliveryThen {
 }
 
 /// Records attempts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RecordDeliveryAttempts {
     /// The attempts.
     pub attempts: Vec<DeliveryAttempt>,
@@ -216,7 +217,7 @@ impl Ask for RecordDeliveryAttempts {
 }
 
 /// Deliveries that were given up, newest first: for the operator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ListParked {
     /// How many at the most.
     pub limit: usize,
@@ -243,7 +244,7 @@ pub struct ParkedDelivery {
 }
 
 /// Makes parked deliveries due again; `None`: all of them. Answers how many.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ReplayParked {
     /// Which.
     pub ids: Option<Vec<DeliveryId>>,

@@ -29,6 +29,8 @@ pub enum State {
     Up,
     /// Takes work and keeps it, but something it depends on is away: a carrier, say.
     Degraded,
+    /// It can keep nothing, since what it depends on is away or refuses (the database, say): nothing is accepted.
+    Away,
     /// It failed and is being started again.
     Restarting,
     /// It failed too often: it stays down until an operator acts.
@@ -51,6 +53,7 @@ impl State {
             Self::Starting => "starting",
             Self::Up => "up",
             Self::Degraded => "degraded",
+            Self::Away => "away",
             Self::Restarting => "restarting",
             Self::Failed => "failed",
             Self::Stopping => "stopping",

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Keeps SMS to be sent; all of a batch in one transaction. Answers them in the order given, committed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AcceptSms {
     /// The batch.
     pub batch: Vec<NewSms>,
@@ -49,7 +49,7 @@ pub enum Accepted {
 }
 
 /// One SMS of an account and transport.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FindSms {
     /// Whose.
     pub account: AccountId,
@@ -63,7 +63,7 @@ impl Ask for FindSms {
 }
 
 /// SMS of an account and transport, newest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ListSms {
     /// Whose.
     pub account: AccountId,
@@ -90,7 +90,7 @@ pub enum Which {
 }
 
 /// What happened to one SMS, in order of time; `None` if the account has no such SMS.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SmsTimeline {
     /// Whose.
     pub account: AccountId,
@@ -116,7 +116,7 @@ pub struct TimelineEvent {
 
 /// A transport has started (again) and has room for so many submissions at once: what it held before is due again.
 /// Answers how long a claim holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OpenOutbox {
     /// The transport.
     pub transport: Name,
@@ -128,7 +128,7 @@ impl Ask for OpenOutbox {
 }
 
 /// A transport is stopping: nothing more is handed to it, what is accepted waits in the ledger.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CloseOutbox {
     /// The transport.
     pub transport: Name,
@@ -138,7 +138,7 @@ impl Ask for CloseOutbox {
 }
 
 /// Claims SMS that are due, longest due first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClaimSms {
     /// The transport.
     pub transport: Name,
@@ -190,7 +190,7 @@ pub enum Then {
 }
 
 /// Records what came of submissions. Answers whether more SMS wait in the ledger for this transport.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RecordOutcomes {
     /// The transport.
     pub transport: Name,
@@ -211,7 +211,7 @@ pub enum OutboxState {
 }
 
 /// Gives back submissions that could not be handed over: due again at once, no attempt counted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ReleaseSms {
     /// The transport.
     pub transport: Name,
@@ -223,7 +223,7 @@ impl Ask for ReleaseSms {
 }
 
 /// Keeps receipts and changes what they speak of; in the order given.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RecordReceipts {
     /// Whose SMS they may speak of.
     pub account: AccountId,
@@ -248,7 +248,7 @@ pub enum ReceiptMatch {
 }
 
 /// Keeps SMS from people; in the order given. They are posted to the callbacks and routed to a campaign.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KeepReceived {
     /// Whose.
     pub account: AccountId,
@@ -262,7 +262,7 @@ impl Ask for KeepReceived {
 }
 
 /// Claims received SMS whose routing nobody finished: at start-up, and after a full mailbox.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClaimReceived {
     /// How many at the most.
     pub limit: usize,
@@ -273,7 +273,7 @@ impl Ask for ClaimReceived {
 
 /// The campaign has dealt with a received SMS; its answer, if any, is kept to be sent in the same transaction.
 /// Answers `None` where the SMS was settled before (nothing is sent twice) or is unknown.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SettleReceived {
     /// [`Received::message_id`].
     pub message_id: String,
@@ -296,14 +296,14 @@ pub struct Settled {
 }
 
 /// How many SMS wait, by transport: for the operator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CountWaiting;
 impl Ask for CountWaiting {
     type Answer = Vec<(Name, u64)>;
 }
 
 /// Receipts that matched nothing, newest first: for the operator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ListUnmatchedReceipts {
     /// How many at the most.
     pub limit: usize,

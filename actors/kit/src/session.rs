@@ -27,7 +27,7 @@ pub struct SessionRecord {
 }
 
 /// Finds a session that has not expired.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FindSession {
     /// The connector.
     pub owner: Name,
@@ -39,7 +39,7 @@ impl Ask for FindSession {
 }
 
 /// All sessions of a connector that have not expired: what a transport reads when it starts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OpenSessions {
     /// The connector.
     pub owner: Name,
@@ -49,7 +49,7 @@ impl Ask for OpenSessions {
 }
 
 /// Writes a session, new or changed, and what the person answered with it, in one transaction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SaveSession {
     /// The session.
     pub session: SessionRecord,
@@ -61,7 +61,7 @@ impl Ask for SaveSession {
 }
 
 /// Forgets a session, and keeps what the person answered with its last message.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CloseSession {
     /// The connector.
     pub owner: Name,
@@ -88,7 +88,7 @@ pub struct Answer {
 }
 
 /// How often each answer to a question was given, most frequent first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CountAnswers {
     /// The campaign.
     pub campaign: Name,
@@ -100,7 +100,7 @@ impl Ask for CountAnswers {
 }
 
 /// What a person answered before: question and answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FindAnswers {
     /// The campaign.
     pub campaign: Name,

@@ -13,7 +13,7 @@ use vumi_kit::store::{Question, Store, StoreError};
 
 use crate::{
     job::Job,
-    sqlite::backend::{Read, Readers},
+    readers::{Read, Readers},
 };
 pub(crate) use keeper::Keeper;
 

@@ -13,7 +13,7 @@ use vumi_kit::{
 };
 
 /// Gives back received SMS that could not be handed over: due at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReleaseReceived {
     pub(crate) ids: Vec<ReceivedId>,
 }
@@ -22,14 +22,14 @@ impl Ask for ReleaseReceived {
 }
 
 /// This process starts: what an earlier one of the same name had claimed, and no transport will ask for, is due again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TakeOver;
 impl Ask for TakeOver {
     type Answer = ();
 }
 
 /// Removes a bounded number of rows that nobody needs any more. Answers whether there may be many more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sweep;
 impl Ask for Sweep {
     type Answer = bool;
@@ -37,7 +37,7 @@ impl Ask for Sweep {
 
 /// Panics in the writer's hands.
 #[cfg(test)]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Panic;
 #[cfg(test)]
 impl Ask for Panic {

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, thread::JoinHandle};
 
 use actix::{Actor, Recipient};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info};
+use tracing::error;
 use vumi_kit::{
     clock::Clock,
     health::AskHealth,
@@ -18,12 +18,13 @@ use crate::{
     error::OpenError,
     gauge::{Gauge, Lifelines, Watchers},
     job::{Job, TakeOver},
+    migrations,
     place::{self, Lock},
-    settings::StoreSettings,
-    sqlite::{
-        self,
-        backend::{Readers, Rules, Writer},
-    },
+    postgres,
+    readers::Readers,
+    settings::{Database, StoreSettings},
+    sqlite,
+    writing::{Rules, WriterParts},
 };
 
 /// The open store.
@@ -37,14 +38,18 @@ pub struct OpenStore {
     lock: Option<Lock>,
 }
 
-/// Opens the store for the router: alone, its migrations run, the actors on the present arbiter. Must be called on one.
-/// What is committed and may be sent at once goes to `handover`.
+/// Opens the store for the router: its migrations run, the actors on the present arbiter. Must be called on one. An SQLite
+/// file is this process's alone; on PostgreSQL its name is. What is committed and may be sent at once goes to
+/// `handover`.
 pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOver>) -> Result<OpenStore, OpenError> {
-    let path = checked(&settings)?.to_owned();
-    let path = Path::new(&path);
-    place::look_at(path)?;
-    let lock = place::lock(path)?;
-    let opened = Opening { settings, clock, handover }.start(Some(lock))?;
+    let lock = match checked(&settings)? {
+        Database::Sqlite(path) => {
+            place::look_at(Path::new(path))?;
+            Some(place::lock(Path::new(path))?)
+        }
+        Database::Postgres(_) => None,
+    };
+    let opened = Opening { settings, clock, handover, role: Role::Router }.start(lock)?;
     // First in the queue: what this process held before it died is nobody's now.
     let take_over = Question { ask: TakeOver, reply: oneshot::channel().0 };
     opened.jobs.try_send(take_over.into()).map_err(|_| OpenError::Database("the writer ended at once".to_owned()))?;
@@ -53,41 +58,61 @@ pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOv
 
 /// Opens the store for a command that runs beside the router, or alone. Must be called on an arbiter.
 pub fn open_beside(settings: StoreSettings, clock: Clock) -> Result<OpenStore, OpenError> {
-    let path = checked(&settings)?.to_owned();
-    let path = Path::new(&path);
-    place::look_at(path)?;
     if !pending(&settings)?.is_empty() {
         migrate(&settings)?;
     }
     // Nobody takes what is handed over: it is released, and the router finds it in the ledger.
-    Opening { settings, clock, handover: mpsc::channel(1).0 }.start(None)
+    Opening { settings, clock, handover: mpsc::channel(1).0, role: Role::Command }.start(None)
 }
 
 /// Runs the migrations that were not run yet, and answers their names.
 pub fn migrate(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
-    let path = checked(settings)?;
-    place::look_at(Path::new(path))?;
-    let _alone = place::lock(Path::new(path))?;
-    run_migrations(&mut connect(settings, path)?)
+    match checked(settings)? {
+        Database::Sqlite(path) => {
+            place::look_at(Path::new(path))?;
+            let _alone = place::lock(Path::new(path))?;
+            migrations::run(&mut connect_sqlite(settings, path)?, sqlite::migrations)
+        }
+        Database::Postgres(url) => {
+            let mut conn = connect_postgres(settings, url)?;
+            // Several processes may start at once.
+            postgres::hold_off_migrations(&mut conn).map_err(OpenError::Migration)?;
+            migrations::run(&mut conn, postgres::migrations)
+        }
+    }
 }
 
 /// The names of the migrations that were not run yet.
 pub fn pending(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
-    let path = checked(settings)?;
-    place::look_at(Path::new(path))?;
-    pending_on(&mut connect(settings, path)?)
-}
-
-fn checked(settings: &StoreSettings) -> Result<&str, OpenError> {
-    let path = settings.path().ok_or_else(|| OpenError::BadUrl(settings.url.clone()))?;
-    match settings.check().into_iter().next() {
-        Some(problem) => Err(OpenError::Settings { key: problem.key, what: problem.what }),
-        None => Ok(path),
+    match checked(settings)? {
+        Database::Sqlite(path) => {
+            place::look_at(Path::new(path))?;
+            migrations::pending(&mut connect_sqlite(settings, path)?, sqlite::migrations)
+        }
+        Database::Postgres(url) => migrations::pending(&mut connect_postgres(settings, url)?, postgres::migrations),
     }
 }
 
-fn connect(settings: &StoreSettings, path: &str) -> Result<sqlite::Conn, OpenError> {
+fn checked(settings: &StoreSettings) -> Result<Database<'_>, OpenError> {
+    let database = settings.database().ok_or_else(|| OpenError::BadUrl(settings.shown_url()))?;
+    match settings.check().into_iter().next() {
+        Some(problem) => Err(OpenError::Settings { key: problem.key, what: problem.what }),
+        None => Ok(database),
+    }
+}
+
+fn connect_sqlite(settings: &StoreSettings, path: &str) -> Result<sqlite::Conn, OpenError> {
     sqlite::connect(path, settings.synchronous).map_err(|said| refused(path, said))
+}
+
+fn connect_postgres(settings: &StoreSettings, url: &str) -> Result<postgres::Conn, OpenError> {
+    postgres::connect(url, settings.synchronous).map_err(|said| not_let_in(settings, &said))
+}
+
+fn not_let_in(settings: &StoreSettings, said: &str) -> OpenError {
+    // It says one thing for each address of the host, over several lines.
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    OpenError::NotLetIn { url: settings.shown_url(), said }
 }
 
 fn refused(path: &str, said: String) -> OpenError {
@@ -103,56 +128,105 @@ fn refused(path: &str, said: String) -> OpenError {
     }
 }
 
-fn pending_on(conn: &mut sqlite::Conn) -> Result<Vec<String>, OpenError> {
-    let unknown = sqlite::unknown_migrations(conn).map_err(OpenError::Database)?;
-    if !unknown.is_empty() {
-        return Err(OpenError::Newer { versions: unknown.join(", ") });
-    }
-    sqlite::pending_migrations(conn).map_err(OpenError::Database)
-}
-
-fn run_migrations(conn: &mut sqlite::Conn) -> Result<Vec<String>, OpenError> {
-    let pending = pending_on(conn)?;
-    if !pending.is_empty() {
-        sqlite::migrate(conn).map_err(OpenError::Migration)?;
-        info!(migrations = pending.join(", "), "the database was migrated");
-    }
-    Ok(pending)
+/// Who opens the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Sweeps, and holds claims under its name.
+    Router,
+    /// Comes and goes.
+    Command,
 }
 
 struct Opening {
     settings: StoreSettings,
     clock: Clock,
     handover: mpsc::Sender<HandOver>,
+    role: Role,
 }
 
 impl Opening {
     fn start(self, lock: Option<Lock>) -> Result<OpenStore, OpenError> {
-        let Self { settings, clock, handover } = self;
-        let path = checked(&settings)?;
-        let mut conn = connect(&settings, path)?;
-        run_migrations(&mut conn)?;
-        let readers = Readers::open(path, settings.readers, clock.clone()).map_err(OpenError::Database)?;
+        match checked(&self.settings)? {
+            Database::Sqlite(path) => self.on_sqlite(path, lock),
+            Database::Postgres(url) => self.on_postgres(url),
+        }
+    }
 
+    fn on_sqlite(&self, path: &str, lock: Option<Lock>) -> Result<OpenStore, OpenError> {
+        let settings = &self.settings;
+        let mut conn = connect_sqlite(settings, path)?;
+        migrations::run(&mut conn, sqlite::migrations)?;
+        let readers = sqlite::backend::Readers::open(path, settings.readers, self.clock.clone());
+        let readers = Readers::Sqlite(readers.map_err(|said| refused(path, said))?);
+        let (at, synchronous) = (path.to_owned(), settings.synchronous);
+        let connect = Box::new(move || sqlite::connect(&at, synchronous));
+        self.begin(readers, lock, settings.signature(), |parts| {
+            let work = sqlite::backend::Writer::new(conn, connect, parts);
+            move || work.run()
+        })
+    }
+
+    fn on_postgres(&self, url: &str) -> Result<OpenStore, OpenError> {
+        let settings = &self.settings;
+        migrate(settings)?;
+        let node = settings.signature();
+        let (at, synchronous, role, own) = (url.to_owned(), settings.synchronous, self.role, node.clone());
+        let connect = Box::new(move || {
+            let mut conn = postgres::connect(&at, synchronous)?;
+            if role == Role::Router && !postgres::take_node(&mut conn, &own)? {
+                return Err(NODE_TAKEN.to_owned());
+            }
+            Ok(conn)
+        });
+        let conn = connect().map_err(|said| {
+            if said == NODE_TAKEN { OpenError::NodeTaken(node.clone()) } else { not_let_in(settings, &said) }
+        })?;
+        let readers = postgres::backend::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
+        let readers = Readers::Postgres(readers.map_err(|said| not_let_in(settings, &said))?);
+        self.begin(readers, None, node, |parts| {
+            let work = postgres::backend::Writer::new(conn, connect, parts);
+            move || work.run()
+        })
+    }
+
+    /// Starts the writer's thread and the actors.
+    fn begin<W: FnOnce() + Send + 'static>(
+        &self,
+        readers: Readers,
+        lock: Option<Lock>,
+        node: String,
+        writer: impl FnOnce(WriterParts) -> W,
+    ) -> Result<OpenStore, OpenError> {
+        let settings = &self.settings;
         let (jobs, queued) = mpsc::channel(settings.queue);
         let (gauge, (lifelines, watchers)) = (Arc::new(Gauge::default()), Lifelines::new());
         let rules = Rules {
-            node: settings.node.clone(),
+            node,
             lease: settings.lease,
             give_up_after: settings.give_up_after,
             most_per_commit: settings.most_per_commit,
         };
-        let writer = Writer { conn, jobs: queued, clock, rules, handover, gauge: gauge.clone(), lifelines };
+        let work = writer(WriterParts {
+            jobs: queued,
+            clock: self.clock.clone(),
+            rules,
+            handover: self.handover.clone(),
+            gauge: gauge.clone(),
+            lifelines,
+        });
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(work)
             .map_err(|error| OpenError::Database(format!("no thread for the writer: {error}")))?;
 
-        let keeper = Keeper { jobs: jobs.downgrade(), gauge, sweeps: lock.is_some() }.start();
+        let keeper = Keeper { jobs: jobs.downgrade(), gauge, sweeps: self.role == Role::Router }.start();
         let store = Desk { jobs: jobs.clone(), readers, mailbox: settings.mailbox }.start();
         Ok(OpenStore { store, health: keeper.recipient(), jobs, watchers, writer, lock })
     }
 }
+
+/// What a connection says that could not take its name.
+const NODE_TAKEN: &str = "another process has this one's name";
 
 impl OpenStore {
     /// Resolves when the writer has ended, however it did: nothing is kept from then on.

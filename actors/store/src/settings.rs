@@ -9,7 +9,8 @@ use vumi_kit::{kind::Problem, name::Name};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
-    /// The database: `sqlite://` and a path, relative to the working directory or absolute. Default `sqlite://vumi.db`.
+    /// The database: `sqlite://` and a path, relative to the working directory or absolute, or
+    /// `postgres://user:password@host:port/database`, which several processes may share. Default `sqlite://vumi.db`.
     pub url: String,
     /// What an answered request survives. Default `full`.
     pub synchronous: Synchronous,
@@ -29,9 +30,10 @@ pub struct StoreSettings {
     pub give_up_after: Duration,
     /// Connections that read, beside the one that writes. Default 2.
     pub readers: u32,
-    /// The name of this process in claims: routers that share a database need one each. Default `local`.
-    #[serde(deserialize_with = "node")]
-    pub node: String,
+    /// The name of this process in claims; processes that share a database need one each. One that starts again under its
+    /// name goes on at once with what it held; without a name that waits for the lease's end. Default on SQLite
+    /// `local`, on PostgreSQL a new one at each start.
+    pub node: Option<Name>,
 }
 
 /// What an answered request survives.
@@ -55,13 +57,18 @@ impl Default for StoreSettings {
             lease: Duration::from_secs(120),
             give_up_after: Duration::from_secs(24 * 60 * 60),
             readers: 2,
-            node: "local".to_owned(),
+            node: None,
         }
     }
 }
 
-fn node<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    Name::deserialize(from).map(String::from)
+/// Which database a URL means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Database<'a> {
+    /// The path of SQLite's file.
+    Sqlite(&'a str),
+    /// PostgreSQL's whole URL.
+    Postgres(&'a str),
 }
 
 impl StoreSettings {
@@ -74,7 +81,7 @@ impl StoreSettings {
                 problems.push(Problem::new(key, what));
             }
         };
-        expect(self.path().is_some(), "url", URL_EXPECTED);
+        expect(self.database().is_some(), "url", URL_EXPECTED);
         expect((1..=1_000_000).contains(&self.queue), "queue", "expected 1 to 1000000 questions");
         expect((1..=100_000).contains(&self.mailbox), "mailbox", "expected 1 to 100000 questions");
         expect((1..=100_000).contains(&self.most_per_commit), "most_per_commit", "expected 1 to 100000 rows");
@@ -84,17 +91,40 @@ impl StoreSettings {
         problems
     }
 
-    /// The file of an SQLite database.
-    pub(crate) fn path(&self) -> Option<&str> {
-        let path = self.url.strip_prefix("sqlite://")?;
-        // SQLite reads these as databases in memory or with options of their own.
-        (!path.is_empty() && !path.starts_with(':') && !path.contains('?')).then_some(path)
+    /// The database; none: the URL is of nothing we know.
+    pub(crate) fn database(&self) -> Option<Database<'_>> {
+        if let Some(path) = self.url.strip_prefix("sqlite://") {
+            // SQLite reads these as databases in memory or with options of their own.
+            let is_file = !path.is_empty() && !path.starts_with(':') && !path.contains('?');
+            return is_file.then_some(Database::Sqlite(path));
+        }
+        let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| self.url.strip_prefix(scheme))?;
+        (!rest.is_empty()).then_some(Database::Postgres(&self.url))
+    }
+
+    /// The URL without its password.
+    pub(crate) fn shown_url(&self) -> String {
+        let shown = self.url.split_once("://").and_then(|(scheme, rest)| {
+            let (user, rest) = rest.split_once('@')?;
+            let (name, _) = user.split_once(':')?;
+            Some(format!("{scheme}://{name}:***@{rest}"))
+        });
+        shown.unwrap_or_else(|| self.url.clone())
+    }
+
+    /// What this process signs its claims with.
+    pub(crate) fn signature(&self) -> String {
+        match (&self.node, self.database()) {
+            (Some(node), _) => node.to_string(),
+            (None, Some(Database::Postgres(_))) => format!("{}-{}", std::process::id(), vumi_kit::ids::message_id()),
+            (None, _) => "local".to_owned(),
+        }
     }
 }
 
 /// What a database's URL looks like.
-pub(crate) const URL_EXPECTED: &str =
-    "expected `sqlite://` and the path of a file, such as `sqlite://vumi.db` or `sqlite:///var/lib/vumi/vumi.db`";
+pub(crate) const URL_EXPECTED: &str = "expected `sqlite://` and the path of a file, such as `sqlite://vumi.db` or \
+     `sqlite:///var/lib/vumi/vumi.db`, or `postgres://user:password@host/database`";
 
 #[cfg(test)]
 mod tests {
@@ -107,7 +137,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_named_by_its_key() {
-        let nonsense = r#"{"url": "postgres://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
+        let nonsense = r#"{"url": "mysql://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
             "lease": "0s", "give_up_after": "0s"}"#;
         let settings: StoreSettings = serde_json::from_str(nonsense).unwrap();
         let keys: Vec<_> = settings.check().into_iter().map(|problem| problem.key).collect();
@@ -121,9 +151,24 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_not_shown() {
+        let of = |url: &str| StoreSettings { url: url.to_owned(), ..StoreSettings::default() }.shown_url();
+        assert_eq!(of("postgres://vumi:secret@db:5432/vumi"), "postgres://vumi:***@db:5432/vumi");
+        assert_eq!(of("postgres://vumi@db/vumi"), "postgres://vumi@db/vumi");
+        assert_eq!(of("sqlite://vumi.db"), "sqlite://vumi.db");
+    }
+
+    #[test]
+    fn processes_on_one_postgresql_sign_with_names_of_their_own() {
+        let settings = StoreSettings { url: "postgres://db/vumi".to_owned(), ..StoreSettings::default() };
+        assert_ne!(settings.signature(), settings.signature());
+        assert_eq!(StoreSettings::default().signature(), "local");
+    }
+
+    #[test]
     fn a_database_in_memory_is_refused_since_it_keeps_nothing() {
         for url in ["sqlite://:memory:", "sqlite::memory:", "sqlite://", "sqlite://a?mode=memory", "vumi.db"] {
-            assert_eq!(StoreSettings { url: url.to_owned(), ..StoreSettings::default() }.path(), None, "{url}");
+            assert_eq!(StoreSettings { url: url.to_owned(), ..StoreSettings::default() }.database(), None, "{url}");
         }
     }
 }

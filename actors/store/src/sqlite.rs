@@ -1,9 +1,23 @@
 //! What is SQLite's own: its connection, its pragmas, its BEGIN.
 
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection, migration::MigrationVersion};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection, result::Error};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::settings::Synchronous;
+
+/// The row as it is, for this transaction alone. Here every transaction that writes is alone.
+macro_rules! for_update {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// Like `for_update`, without the rows that another process has in its hands.
+macro_rules! skip_locked {
+    ($query:expr) => {
+        $query
+    };
+}
 
 #[path = "backend/mod.rs"]
 pub(crate) mod backend;
@@ -13,6 +27,9 @@ pub(crate) type Conn = SqliteConnection;
 
 /// A deferred transaction that reads first fails at its first write when another program has written meanwhile.
 const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// A connection to a file does not break while nobody uses it.
+const TEST_ON_CHECK_OUT: bool = false;
 
 /// How long a statement waits for another program that writes.
 const PATIENCE_MS: u32 = 5_000;
@@ -26,7 +43,11 @@ pub(crate) enum Connected {
     Reader,
 }
 
-pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+/// Those of this database.
+pub(crate) const fn migrations() -> EmbeddedMigrations {
+    const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+    MIGRATIONS
+}
 
 /// Sets a fresh connection up.
 fn configure(conn: &mut Conn, connected: Connected) -> diesel::QueryResult<()> {
@@ -50,26 +71,23 @@ pub(crate) fn connect(path: &str, synchronous: Synchronous) -> Result<Conn, Stri
     Ok(conn)
 }
 
-/// Migrations that the database has and this binary does not know.
-pub(crate) fn unknown_migrations(conn: &mut Conn) -> Result<Vec<String>, String> {
-    use diesel::migration::MigrationSource;
-    let known =
-        MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS).map_err(|error| error.to_string())?;
-    let applied: Vec<MigrationVersion<'static>> = conn.applied_migrations().map_err(|error| error.to_string())?;
-    Ok(applied
-        .into_iter()
-        .filter(|version| !known.iter().any(|migration| migration.name().version() == *version))
-        .map(|version| version.to_string())
-        .collect())
+/// Waits until no other transaction works on what has these names. Here none does.
+#[expect(clippy::unnecessary_wraps, reason = "another back-end asks its database")]
+fn alone(_: &mut Conn, _: impl FnOnce() -> Vec<String>) -> diesel::QueryResult<()> {
+    Ok(())
 }
 
-/// The names of migrations that were not run yet.
-pub(crate) fn pending_migrations(conn: &mut Conn) -> Result<Vec<String>, String> {
-    let pending = conn.pending_migrations(MIGRATIONS).map_err(|error| error.to_string())?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+/// Whether another process's transaction was in the way. Here they wait for each other.
+const fn is_conflict(_: &Error) -> bool {
+    false
 }
 
-/// Runs them.
-pub(crate) fn migrate(conn: &mut Conn) -> Result<(), String> {
-    conn.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| error.to_string())
+/// Whether the connection is gone. Here it is a file.
+const fn is_lost(_: &mut Conn, _: &Error) -> bool {
+    false
+}
+
+/// Whether the database can't keep such a value.
+const fn is_data(_: &str) -> bool {
+    false
 }

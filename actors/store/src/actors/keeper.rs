@@ -18,6 +18,9 @@ use crate::{
 /// How often what has expired is swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// A transaction that takes longer than this holds everybody up.
+const STUCK: Duration = Duration::from_secs(2);
+
 pub(crate) struct Keeper {
     pub(crate) jobs: mpsc::WeakSender<Job>,
     pub(crate) gauge: Arc<Gauge>,
@@ -62,12 +65,13 @@ impl Handler<AskHealth> for Keeper {
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
         let queue = self.jobs.upgrade().filter(|jobs| !jobs.is_closed());
-        MessageResult(match (queue, self.gauge.failing()) {
-            (None, _) => Health { state: State::Failed, detail: "the writer has ended".to_owned() },
-            (Some(_), Some(error)) => {
-                Health { state: State::Degraded, detail: format!("the last commit failed: {error}") }
-            }
-            (Some(jobs), None) => {
+        let stuck = self.gauge.busy_for().filter(|busy| *busy > STUCK);
+        let away = |detail| Health { state: State::Away, detail };
+        MessageResult(match (queue, self.gauge.failing(), stuck) {
+            (None, ..) => Health { state: State::Failed, detail: "the writer has ended".to_owned() },
+            (Some(_), Some(error), _) => away(error),
+            (Some(_), None, Some(busy)) => away(format!("the database has not answered for {busy:.0?}")),
+            (Some(jobs), None, None) => {
                 let (waiting, most) = (jobs.max_capacity() - jobs.capacity(), jobs.max_capacity());
                 let detail = format!("{waiting} of {most} questions wait; {} commits", self.gauge.commits());
                 Health { state: State::Up, detail }

@@ -10,10 +10,6 @@ use super::{Failed, Tx, Write, idempotency};
 use crate::schema::sms;
 
 impl Write for AcceptSms {
-    fn is_one_statement(&self) -> bool {
-        self.idempotency.is_none() && self.batch.len() <= 1
-    }
-
     fn write(self, tx: &mut Tx<'_>) -> Result<Accepted, Failed> {
         let key = self.idempotency.and_then(|key| self.batch.first().map(|sms| (sms.account, key)));
         if let Some((account, key)) = &key

@@ -68,10 +68,6 @@ impl Write for RemoveAccount {
 }
 
 impl Write for SetPassword {
-    fn is_one_statement(&self) -> bool {
-        true
-    }
-
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         let named = accounts::table.filter(accounts::username.eq(&self.username));
         let changed =

@@ -43,10 +43,6 @@ pub(super) fn callback_name(text: &str) -> QueryResult<CallbackName> {
 }
 
 impl Write for CreateCallback {
-    fn is_one_statement(&self) -> bool {
-        true
-    }
-
     fn write(self, tx: &mut Tx<'_>) -> Result<Callback, Failed> {
         let id = diesel::insert_into(callbacks::table)
             .values((

@@ -26,12 +26,12 @@ impl Write for OpenOutbox {
     fn write(self, tx: &mut Tx<'_>) -> Result<Duration, Failed> {
         let (now, ours) = (tx.now.micros(), format!("{}/", tx.rules.node));
         // Claims whose lease has ended are due anyway.
-        let claimed: Vec<(i64, Option<String>)> = sms::table
+        let claimed = sms::table
             .filter(sms::transport.eq(self.transport.as_str()))
             .filter(sms::next_attempt_at.gt(now))
             .filter(sms::claimed_by.is_not_null())
-            .select((sms::id, sms::claimed_by))
-            .load(tx.conn)?;
+            .select((sms::id, sms::claimed_by));
+        let claimed: Vec<(i64, Option<String>)> = skip_locked!(claimed).load(tx.conn)?;
         for (id, claimed_by) in claimed {
             if claimed_by.is_some_and(|by| by.starts_with(&ours)) {
                 Fixed(diesel::update(sms::table.find(id)).set((
@@ -52,10 +52,6 @@ impl Write for OpenOutbox {
 }
 
 impl Write for CloseOutbox {
-    fn is_one_statement(&self) -> bool {
-        true
-    }
-
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         tx.memory.outboxes.close(&self.transport);
         Ok(())
@@ -80,13 +76,13 @@ pub(super) struct Due {
 
 /// The longest due first.
 pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usize) -> QueryResult<Vec<Due>> {
-    sms::table
+    let due = sms::table
         .filter(sms::transport.eq(transport))
         .filter(sms::next_attempt_at.le(until.micros()))
         .order((sms::next_attempt_at, sms::id))
         .limit(count(limit))
-        .select(Due::as_select())
-        .load(tx.conn)
+        .select(Due::as_select());
+    skip_locked!(due).load(tx.conn)
 }
 
 /// Its time ran out: it ends with the last reason.
@@ -169,7 +165,7 @@ fn release(tx: &mut Tx<'_>, transport: &Name, id: SmsId) -> QueryResult<()> {
     let Some(opening) = tx.memory.outboxes.present(transport) else { return Ok(()) };
     let held = sms::table.find(id).filter(sms::transport.eq(transport.as_str()));
     let held = held.filter(sms::claimed_by.eq(&*opening)).select(sms::next_attempt_at);
-    let Some(due) = held.first::<Option<i64>>(tx.conn).optional()? else { return Ok(()) };
+    let Some(due) = for_update!(held).first::<Option<i64>>(tx.conn).optional()? else { return Ok(()) };
     // A receipt may have settled it meanwhile.
     let due = due.map(|_| tx.now.micros());
     Fixed(diesel::update(sms::table.find(id)).set((sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>))))

@@ -132,13 +132,13 @@ fn claimed_of(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<usize> {
 }
 
 fn due_of(tx: &mut Tx<'_>, callback: CallbackId, limit: usize) -> QueryResult<Vec<Due>> {
-    callback_deliveries::table
+    let due = callback_deliveries::table
         .filter(callback_deliveries::callback.eq(callback))
         .filter(callback_deliveries::next_attempt_at.le(tx.now.micros()))
         .order((callback_deliveries::next_attempt_at, callback_deliveries::id))
         .limit(count(limit))
-        .select(Due::as_select())
-        .load(tx.conn)
+        .select(Due::as_select());
+    skip_locked!(due).load(tx.conn)
 }
 
 impl Write for RecordDeliveryAttempts {
@@ -152,7 +152,7 @@ impl Write for RecordDeliveryAttempts {
 
 fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
     let row = callback_deliveries::table.find(attempt.delivery);
-    let before: Option<i32> = row.select(callback_deliveries::attempts).first(tx.conn).optional()?;
+    let before: Option<i32> = for_update!(row.select(callback_deliveries::attempts)).first(tx.conn).optional()?;
     let Some(before) = before else {
         // Its callback was deleted meanwhile.
         warn!(delivery = attempt.delivery, "an attempt at something that is no longer to be posted");

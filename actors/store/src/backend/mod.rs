@@ -1,7 +1,9 @@
 //! Everything that is the same text on every back-end: the questions and the writer.
 //!
-//! One body, expanded per connection type: a back-end's module (`sqlite.rs`) names this folder with `#[path]` and
-//! brings what differs, `Conn`, `BEGIN` and `configure`. So queries are plain diesel on a concrete connection.
+//! One body, expanded per connection type: a back-end's module (`sqlite.rs`, `postgres.rs`) names this folder with
+//! `#[path]` and brings what differs: `Conn` and how one is set up, `BEGIN`, which errors mean what, and how rows are
+//! locked where several processes write (`for_update!`, `skip_locked!`, `alone`). So queries are plain diesel on a
+//! concrete connection.
 //! To answer a new question: `impl Write` or `impl Read` here, a line in `job.rs` for a write, a handler in its actor.
 
 mod accept;
@@ -30,20 +32,14 @@ use vumi_kit::{
     store::Ask,
 };
 
-use super::{BEGIN, Conn, Connected, configure};
-use crate::outboxes::Outboxes;
+use super::{BEGIN, Conn, Connected, TEST_ON_CHECK_OUT, alone, configure, is_conflict, is_data, is_lost};
+use crate::{outboxes::Outboxes, writing::Rules};
 use fixed::Fixed;
 pub(crate) use readers::Readers;
-pub(crate) use writer::{Rules, Writer};
+pub(crate) use writer::Writer;
 
 /// A question whose answer writes, within a transaction that others share.
-pub(crate) trait Write: Ask {
-    /// One statement at the most, and memory changed only after it: then a failure leaves nothing half done, and no
-    /// savepoint is needed.
-    fn is_one_statement(&self) -> bool {
-        false
-    }
-
+pub(crate) trait Write: Ask + Clone {
     /// Answered at once, before the commit of what stands beside it: only for what writes nothing, and whose asker
     /// has waited for the commit of what it looks for.
     const ANSWERED_AT_ONCE: bool = false;
@@ -92,6 +88,7 @@ struct Memory {
 }
 
 /// How the memory was at some moment.
+#[derive(Clone)]
 struct Mark {
     outboxes: Outboxes,
     submissions: usize,

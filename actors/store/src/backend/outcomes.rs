@@ -9,11 +9,19 @@ use vumi_kit::{
     sms::TransportStatus,
 };
 
-use super::{Failed, Fixed, Tx, Write, receipts, rows};
+use super::{Failed, Fixed, Tx, Write, alone, receipts, rows};
 use crate::schema::{sms, sms_attempts};
 
 impl Write for RecordOutcomes {
     fn write(self, tx: &mut Tx<'_>) -> Result<OutboxState, Failed> {
+        // A receipt may come to another process at this moment, and finds no id yet.
+        alone(tx.conn, || {
+            let ids = self.outcomes.iter().filter_map(|outcome| match &outcome.then {
+                Then::Done { provider_id, .. } => provider_id.as_deref(),
+                _ => None,
+            });
+            ids.map(|id| receipts::name(&self.transport, id)).collect()
+        })?;
         for outcome in self.outcomes {
             record(tx, &self.transport, outcome)?;
         }
@@ -41,7 +49,7 @@ struct Row {
 
 fn record(tx: &mut Tx<'_>, transport: &Name, outcome: Outcome) -> QueryResult<()> {
     let found = sms::table.find(outcome.id).filter(sms::transport.eq(transport.as_str()));
-    let Some(mut row) = found.select(Row::as_select()).first(tx.conn).optional()? else {
+    let Some(mut row) = for_update!(found.select(Row::as_select())).first(tx.conn).optional()? else {
         warn!(%transport, sms = outcome.id, "an outcome of an SMS that is not in the ledger");
         return Ok(());
     };

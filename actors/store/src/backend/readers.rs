@@ -9,7 +9,7 @@ use vumi_kit::{
     store::{Question, StoreError},
 };
 
-use super::{Conn, Connected, Failed, Read, configure};
+use super::{Conn, Connected, Failed, Read, TEST_ON_CHECK_OUT, configure};
 
 /// How long a read waits for its connection, which only a connection that failed makes it do.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -38,13 +38,13 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn open(path: &str, count: u32, clock: Clock) -> Result<Self, String> {
+    pub(crate) fn open(at: &str, count: u32, clock: Clock) -> Result<Self, String> {
         let pool = Pool::builder()
             .max_size(count)
             .connection_timeout(CONNECT_LIMIT)
-            .test_on_check_out(false)
+            .test_on_check_out(TEST_ON_CHECK_OUT)
             .connection_customizer(Box::new(Setup))
-            .build(ConnectionManager::new(path))
+            .build(ConnectionManager::new(at))
             .map_err(|error| error.to_string())?;
         let count = usize::try_from(count).unwrap_or(1);
         let (running, room) = (Arc::new(Semaphore::new(count)), Arc::new(Semaphore::new(count * WAITING)));

@@ -12,19 +12,29 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Failed, Fixed, Read, Tx, Write, deliveries,
+    Conn, Failed, Fixed, Read, Tx, Write, alone, deliveries,
     rows::{self, SmsRow, count},
 };
 use crate::schema::{receipts, sms};
 
 impl Write for RecordReceipts {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<ReceiptMatch>, Failed> {
+        // The submission's outcome may be recorded by another process at this moment.
+        alone(tx.conn, || {
+            let ids = self.receipts.iter().filter_map(|receipt| receipt.provider_id.as_deref());
+            ids.map(|id| name(&self.transport, id)).collect()
+        })?;
         let mut matches = Vec::with_capacity(self.receipts.len());
         for receipt in &self.receipts {
             matches.push(record(tx, self.account, &self.transport, receipt)?);
         }
         Ok(matches)
     }
+}
+
+/// What `alone` knows a provider's id by.
+pub(super) fn name(transport: &Name, provider_id: &str) -> String {
+    format!("{transport} {provider_id}")
 }
 
 fn record(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt) -> QueryResult<ReceiptMatch> {
@@ -55,7 +65,7 @@ fn find(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt
         (Some(id), provider_id) => {
             let named = sms::table.find(id).filter(sms::account.eq(account));
             let named = named.filter(sms::transport.eq(transport.as_str())).select(SmsRow::as_select());
-            let named: Option<SmsRow> = named.first(tx.conn).optional()?;
+            let named: Option<SmsRow> = for_update!(named).first(tx.conn).optional()?;
             // Where the provider's answer is still on its way, its id is taken from the receipt.
             named.filter(|row| match (row.provider_id(), provider_id) {
                 (Some(known), Some(given)) => known == given,
@@ -70,8 +80,8 @@ fn find(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt
                 .order(sms::id.desc())
                 .select(SmsRow::as_select());
             match &receipt.to {
-                Some(to) => known.filter(sms::recipient.eq(to.as_str())).first(tx.conn).optional()?,
-                None => known.first(tx.conn).optional()?,
+                Some(to) => for_update!(known.filter(sms::recipient.eq(to.as_str()))).first(tx.conn).optional()?,
+                None => for_update!(known).first(tx.conn).optional()?,
             }
         }
         (None, None) => None,

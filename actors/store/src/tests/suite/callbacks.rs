@@ -42,7 +42,7 @@ async fn record(stage: &Stage, delivery: DeliveryId, http_status: Option<u16>, t
 
 #[actix_rt::test]
 async fn callbacks_are_created_listed_found_changed_and_deleted() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let (first, second) = (create(&stage, ALICE, "http://a/").await, create(&stage, ALICE, "http://b/").await);
     assert_eq!(stage.callbacks(ListCallbacks { account: ALICE }).await, [first.clone(), second.clone()]);
     assert_eq!(stage.callbacks(FindCallback { account: ALICE, id: first.id }).await, Some(first.clone()));
@@ -57,7 +57,7 @@ async fn callbacks_are_created_listed_found_changed_and_deleted() {
 
 #[actix_rt::test]
 async fn another_accounts_callback_is_not_there() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = create(&stage, ALICE, "http://a/").await.id;
     assert_eq!(stage.callbacks(FindCallback { account: BOB, id }).await, None);
     assert_eq!(stage.callbacks(ChangeCallback { account: BOB, id, name: None, url: None }).await, None);
@@ -67,7 +67,7 @@ async fn another_accounts_callback_is_not_there() {
 
 #[actix_rt::test]
 async fn one_callbacks_long_queue_leaves_room_for_the_others() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let dead = create(&stage, ALICE, "http://dead/").await.id;
     for _ in 0..10 {
         event(&stage, ALICE).await;
@@ -84,7 +84,7 @@ async fn one_callbacks_long_queue_leaves_room_for_the_others() {
 
 #[actix_rt::test]
 async fn a_failed_post_is_due_again_then_and_a_success_never() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     create(&stage, ALICE, "http://a/").await;
     event(&stage, ALICE).await;
     let first = claim(&stage, 10, 10).await.remove(0);
@@ -101,7 +101,7 @@ async fn a_failed_post_is_due_again_then_and_a_success_never() {
 
 #[actix_rt::test]
 async fn a_changed_url_holds_for_what_is_still_to_be_posted() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = create(&stage, ALICE, "http://old/").await.id;
     event(&stage, ALICE).await;
     let url = Some("http://new/".to_owned());
@@ -111,7 +111,7 @@ async fn a_changed_url_holds_for_what_is_still_to_be_posted() {
 
 #[actix_rt::test]
 async fn a_deleted_callback_takes_along_what_was_to_be_posted() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = create(&stage, ALICE, "http://a/").await.id;
     event(&stage, ALICE).await;
     event(&stage, ALICE).await;
@@ -124,7 +124,7 @@ async fn a_deleted_callback_takes_along_what_was_to_be_posted() {
 
 #[actix_rt::test]
 async fn what_was_given_up_is_parked_seen_and_replayed() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     create(&stage, ALICE, "http://a/").await;
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -149,7 +149,7 @@ async fn what_was_given_up_is_parked_seen_and_replayed() {
 
 #[actix_rt::test]
 async fn what_a_dead_process_was_posting_is_due_when_its_successor_starts() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     create(&stage, ALICE, "http://a/").await;
     event(&stage, ALICE).await;
     let id = claim(&stage, 10, 10).await[0].id;

@@ -48,7 +48,7 @@ async fn bodies(stage: &Stage) -> Vec<String> {
 
 #[actix_rt::test]
 async fn a_receipt_for_the_phone_delivers_it_when_the_provider_says() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let sms = sent(&stage, "abc").await;
     stage.advance(60);
     let at = sms.created_at.plus(Duration::from_secs(5));
@@ -61,7 +61,7 @@ async fn a_receipt_for_the_phone_delivers_it_when_the_provider_says() {
 
 #[actix_rt::test]
 async fn without_a_time_in_the_receipt_it_was_delivered_now() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let sms = sent(&stage, "abc").await;
     stage.advance(60);
     record(&stage, receipt("abc", TransportStatus::DELIVERED)).await;
@@ -70,7 +70,7 @@ async fn without_a_time_in_the_receipt_it_was_delivered_now() {
 
 #[actix_rt::test]
 async fn both_ids_given_must_both_match() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let (one, other) = (sent(&stage, "one").await, sent(&stage, "other").await);
     let crossed = Receipt { sms: Some(one.id), ..receipt("other", TransportStatus::DELIVERED) };
     assert_eq!(record(&stage, crossed).await, ReceiptMatch::Unmatched);
@@ -82,7 +82,7 @@ async fn both_ids_given_must_both_match() {
 
 #[actix_rt::test]
 async fn a_receipt_with_our_number_may_overtake_the_answer_and_brings_the_id() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     let fast = Receipt { sms: Some(id), ..receipt("abc", TransportStatus::DELIVERED) };
@@ -94,7 +94,7 @@ async fn a_receipt_with_our_number_may_overtake_the_answer_and_brings_the_id() {
 
 #[actix_rt::test]
 async fn an_outcome_after_the_receipt_undoes_nothing_but_brings_the_id() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     let mut fast = receipt("abc", TransportStatus::DELIVERED);
@@ -108,7 +108,7 @@ async fn an_outcome_after_the_receipt_undoes_nothing_but_brings_the_id() {
 
 #[actix_rt::test]
 async fn a_retry_decided_after_the_receipt_is_not_made() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     record(&stage, Receipt { sms: Some(id), ..receipt("abc", TransportStatus::AT_GATEWAY) }).await;
@@ -119,7 +119,7 @@ async fn a_retry_decided_after_the_receipt_is_not_made() {
 
 #[actix_rt::test]
 async fn message_unknown_does_not_stop_the_retries() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     record(&stage, Receipt { sms: Some(id), ..receipt("abc", TransportStatus(1)) }).await;
     assert_eq!(stage.claimed_ids(1).await, [id]);
@@ -127,7 +127,7 @@ async fn message_unknown_does_not_stop_the_retries() {
 
 #[actix_rt::test]
 async fn a_receipt_before_the_answer_is_kept_and_matched_when_the_id_is_known() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     hears_of_receipts(&stage).await;
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
@@ -148,7 +148,7 @@ async fn a_receipt_before_the_answer_is_kept_and_matched_when_the_id_is_known() 
 
 #[actix_rt::test]
 async fn a_receipt_from_before_an_sms_was_accepted_is_not_about_it() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     assert_eq!(record(&stage, receipt("abc", TransportStatus::DELIVERED)).await, ReceiptMatch::Unmatched);
     stage.advance(60);
     let id = stage.accept(1).await[0].id;
@@ -160,7 +160,7 @@ async fn a_receipt_from_before_an_sms_was_accepted_is_not_about_it() {
 
 #[actix_rt::test]
 async fn an_early_receipt_for_another_recipient_or_account_stays_unmatched() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     let elsewhere = Receipt { to: Some(msisdn("27830000000")), ..receipt("abc", TransportStatus::DELIVERED) };
@@ -173,7 +173,7 @@ async fn an_early_receipt_for_another_recipient_or_account_stays_unmatched() {
 
 #[actix_rt::test]
 async fn a_repeated_receipt_changes_nothing_and_tells_nobody() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     hears_of_receipts(&stage).await;
     let sms = sent(&stage, "abc").await;
     let delivered = receipt("abc", TransportStatus::DELIVERED);
@@ -187,7 +187,7 @@ async fn a_repeated_receipt_changes_nothing_and_tells_nobody() {
 
 #[actix_rt::test]
 async fn late_news_never_undoes_a_final_status() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let sms = sent(&stage, "abc").await;
     record(&stage, receipt("abc", TransportStatus::DELIVERED)).await;
     let before = stage.find(sms.id).await;
@@ -198,7 +198,7 @@ async fn late_news_never_undoes_a_final_status() {
 
 #[actix_rt::test]
 async fn one_provider_id_for_several_recipients_is_told_apart_by_the_recipient() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let (one, mut other) = (sent(&stage, "abc").await, super::sms("x"));
     other.to = msisdn("27830000000");
     stage.ledger(vumi_kit::ledger::AcceptSms { batch: vec![other], idempotency: None }).await;
@@ -212,7 +212,7 @@ async fn one_provider_id_for_several_recipients_is_told_apart_by_the_recipient()
 
 #[actix_rt::test]
 async fn another_accounts_sms_is_never_matched() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let sms = sent(&stage, "abc").await;
     for named in [None, Some(sms.id)] {
         let bobs = Receipt { sms: named, ..receipt("abc", TransportStatus::DELIVERED) };
@@ -223,7 +223,7 @@ async fn another_accounts_sms_is_never_matched() {
 
 #[actix_rt::test]
 async fn a_receipt_without_any_id_is_kept_for_the_operator() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let nameless = Receipt { provider_id: None, ..receipt("abc", TransportStatus::DELIVERED) };
     assert_eq!(record(&stage, nameless.clone()).await, ReceiptMatch::Unmatched);
     assert_eq!(record(&stage, nameless.clone()).await, ReceiptMatch::Unmatched);
@@ -232,7 +232,7 @@ async fn a_receipt_without_any_id_is_kept_for_the_operator() {
 
 #[actix_rt::test]
 async fn the_callback_carries_the_providers_fields_and_then_the_sms() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     hears_of_receipts(&stage).await;
     let sms = sent(&stage, "abc").await;
     record(&stage, receipt("abc", TransportStatus::DELIVERED)).await;

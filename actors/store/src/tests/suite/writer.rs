@@ -14,15 +14,11 @@ use vumi_kit::{
     store::{Asking, Question, StoreError},
 };
 
-use super::{ALICE, Stage, opera, settings, sms};
-use crate::{
-    job::{Job, Panic, Sweep},
-    sqlite,
-};
+use super::{ALICE, ALLOW, HOLD, REFUSE, Stage, backend, opera, sms};
+use crate::job::{Job, Panic, Sweep};
 
-fn another_program(stage: &Stage) -> sqlite::Conn {
-    let settings = settings(&stage.folder);
-    sqlite::connect(settings.path().unwrap(), settings.synchronous).unwrap()
+fn another_program(stage: &Stage) -> backend::Conn {
+    stage.ground.connect()
 }
 
 async fn sweep(stage: &Stage) -> bool {
@@ -33,7 +29,7 @@ async fn sweep(stage: &Stage) -> bool {
 
 #[actix_rt::test]
 async fn a_job_that_fails_leaves_nothing_behind_and_harms_no_other() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(2).await;
     another_program(&stage)
         .batch_execute("CREATE UNIQUE INDEX once ON sms (message) WHERE message LIKE 'message%'")
@@ -57,19 +53,18 @@ async fn a_job_that_fails_leaves_nothing_behind_and_harms_no_other() {
 
 #[actix_rt::test]
 async fn when_the_database_refuses_all_are_told_and_health_says_so_until_it_works_again() {
-    let mut stage = Stage::new();
+    let Some(mut stage) = Stage::new() else { return };
     stage.open_outbox(1).await;
     let mut other = another_program(&stage);
-    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON sms BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
-    other.batch_execute(refuse).unwrap();
+    other.batch_execute(REFUSE).unwrap();
     let ask = || AcceptSms { batch: vec![sms("a"), sms("b")], idempotency: None };
     let refused = stage.store.store.ledger.ask(ask()).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Database(why) if why.contains("on fire")), "{refused}");
     let health = stage.store.health().send(AskHealth).await.unwrap();
-    assert_eq!(health.state, State::Degraded);
+    assert_eq!(health.state, State::Away);
     assert!(health.detail.contains("on fire"), "{}", health.detail);
 
-    other.batch_execute("DROP TRIGGER refuse").unwrap();
+    other.batch_execute(ALLOW).unwrap();
     let kept = stage.accept(1).await;
     assert_eq!(stage.handed_ids(), [kept[0].id], "the room is there still");
     assert_eq!(stage.store.health().send(AskHealth).await.unwrap().state, State::Up);
@@ -77,7 +72,7 @@ async fn when_the_database_refuses_all_are_told_and_health_says_so_until_it_work
 
 #[actix_rt::test]
 async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let create = || CreateAccount { username: "a".to_owned(), password_hash: String::new(), sandbox: false };
     let accounts = &stage.store.store.accounts;
     let (first, second) = tokio::join!(accounts.ask(create()), accounts.ask(create()));
@@ -87,9 +82,9 @@ async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
 
 #[actix_rt::test]
 async fn while_another_program_writes_the_store_waits_and_then_goes_on() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let mut other = another_program(&stage);
-    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    other.batch_execute(HOLD).unwrap();
     let waiting = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None });
     let release = async move { other.batch_execute("COMMIT").unwrap() };
     let (kept, ()) = tokio::join!(waiting, release);
@@ -98,7 +93,7 @@ async fn while_another_program_writes_the_store_waits_and_then_goes_on() {
 
 #[actix_rt::test]
 async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let ended = stage.store.ended();
     let (reply, answer) = oneshot::channel();
     stage.store.enqueue(Job::Panic(Question { ask: Panic, reply })).await;
@@ -114,7 +109,7 @@ async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
 
 #[actix_rt::test]
 async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let mut answers = Vec::new();
     for n in 0..200 {
         let (reply, answer) = oneshot::channel();
@@ -122,20 +117,20 @@ async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
         stage.store.enqueue(Question { ask, reply }.into()).await;
         answers.push(answer);
     }
-    let Stage { folder, clock, store, .. } = stage;
+    let Stage { ground, clock, store, .. } = stage;
     store.close().await;
     for answer in answers {
         answer.await.unwrap().unwrap();
     }
-    let stage = Stage::at(folder, clock, |_| {});
+    let stage = Stage::at(ground, clock, |_| {});
     assert_eq!(stage.ledger(CountWaiting).await, [(opera(), 200)]);
 }
 
 #[actix_rt::test]
 async fn a_full_queue_refuses_who_can_say_no_and_holds_who_cannot() {
-    let stage = Stage::with(|settings| (settings.queue, settings.mailbox) = (1, 1));
+    let Some(stage) = Stage::with(|settings| (settings.queue, settings.mailbox) = (1, 1)) else { return };
     let mut other = another_program(&stage);
-    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    other.batch_execute(HOLD).unwrap();
 
     // A clone of an address may always put one message in; so all who can say no share one.
     let (impatient, patient) = (Rc::new(stage.store.store.ledger.clone()), Rc::new(stage.store.store.ledger.clone()));
@@ -165,7 +160,7 @@ async fn a_full_queue_refuses_who_can_say_no_and_holds_who_cannot() {
 
 #[actix_rt::test]
 async fn what_has_expired_is_swept_piece_by_piece() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let owner = Name::parse("quiz").unwrap();
     for n in 0..5 {
         let session = SessionRecord {
@@ -195,7 +190,7 @@ async fn what_has_expired_is_swept_piece_by_piece() {
 
 #[actix_rt::test]
 async fn sms_of_a_transport_that_is_gone_expire_all_the_same() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     sweep(&stage).await;
     assert_eq!(stage.find(id).await.status, TransportStatus::PENDING);

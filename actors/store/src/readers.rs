@@ -1,0 +1,43 @@
+//! The pool that reads, whichever the database.
+
+use tokio::sync::OwnedSemaphorePermit;
+use vumi_kit::store::{Ask, Question};
+
+use crate::{postgres, sqlite};
+
+/// What every back-end can read.
+pub(crate) trait Read: sqlite::backend::Read + postgres::backend::Read + Ask {}
+impl<M: sqlite::backend::Read + postgres::backend::Read + Ask> Read for M {}
+
+/// The back-end's pool.
+#[derive(Clone)]
+pub(crate) enum Readers {
+    Sqlite(sqlite::backend::Readers),
+    Postgres(postgres::backend::Readers),
+}
+
+impl Readers {
+    /// Room for one more read, if there is some now.
+    pub(crate) fn try_admit(&self) -> Option<OwnedSemaphorePermit> {
+        match self {
+            Self::Sqlite(readers) => readers.try_admit(),
+            Self::Postgres(readers) => readers.try_admit(),
+        }
+    }
+
+    /// Room for one more read, as soon as there is some.
+    pub(crate) async fn admit(self) -> Option<OwnedSemaphorePermit> {
+        match self {
+            Self::Sqlite(readers) => readers.admit().await,
+            Self::Postgres(readers) => readers.admit().await,
+        }
+    }
+
+    /// Answers a question that has room.
+    pub(crate) async fn answer<M: Read>(self, question: Question<M>, room: OwnedSemaphorePermit) {
+        match self {
+            Self::Sqlite(readers) => readers.answer(question, room).await,
+            Self::Postgres(readers) => readers.answer(question, room).await,
+        }
+    }
+}

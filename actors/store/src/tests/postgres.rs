@@ -1,0 +1,220 @@
+//! The suite on PostgreSQL, a schema for each test; and what several processes do to each other.
+
+#[path = "suite/mod.rs"]
+mod suite;
+
+use std::{io::Write, sync::OnceLock};
+
+use diesel::{Connection, PgConnection, connection::SimpleConnection};
+use tokio::sync::mpsc;
+use vumi_kit::{
+    ids::message_id,
+    ledger::{AcceptSms, Outcome, RecordOutcomes, RecordReceipts, Then},
+    name::Name,
+    sms::{Receipt, TransportStatus},
+    store::{Asking, StoreError},
+};
+
+use suite::{ALICE, Stage, opera, sms};
+
+use crate::{OpenError, StoreSettings, open, postgres as backend};
+
+/// Where the tests' PostgreSQL is.
+const VARIABLE: &str = "VUMI_TEST_POSTGRES";
+
+/// Holds off all others that write, until COMMIT.
+const HOLD: &str = "BEGIN; LOCK TABLE sms IN EXCLUSIVE MODE";
+
+/// Lets no SMS be kept.
+const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ \
+     BEGIN RAISE EXCEPTION 'the disk is on fire'; END $$; \
+     CREATE TRIGGER refuse BEFORE INSERT ON sms FOR EACH ROW EXECUTE FUNCTION refuse()";
+
+/// Lets them be kept again.
+const ALLOW: &str = "DROP TRIGGER refuse ON sms";
+
+/// The server, if one answers; else says once that its tests are left out.
+fn server() -> Option<&'static str> {
+    static SERVER: OnceLock<Option<String>> = OnceLock::new();
+    let found = SERVER.get_or_init(|| {
+        let url = std::env::var(VARIABLE)
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres?connect_timeout=2".to_owned());
+        match PgConnection::establish(&url) {
+            Ok(_) => Some(url),
+            Err(error) => {
+                // Past the test runner, which would keep it to itself.
+                let said = format!("left out: the store's tests on PostgreSQL ({error}); {VARIABLE}=postgres://user@host/database names one");
+                let _nobody_reads = writeln!(std::io::stderr(), "{said}");
+                None
+            }
+        }
+    });
+    found.as_deref()
+}
+
+/// A schema of a test's own, dropped at its end.
+struct Ground {
+    server: &'static str,
+    schema: String,
+}
+
+impl Ground {
+    fn new() -> Option<Self> {
+        let server = server()?;
+        let ground = Self { server, schema: format!("t{}", message_id()) };
+        PgConnection::establish(server).unwrap().batch_execute(&format!("CREATE SCHEMA {}", ground.schema)).unwrap();
+        Some(ground)
+    }
+
+    fn settings(&self) -> StoreSettings {
+        let joint = if self.server.contains('?') { '&' } else { '?' };
+        let url =
+            format!("{}{joint}application_name={}&options=-csearch_path%3D{}", self.server, self.schema, self.schema);
+        StoreSettings { url, node: Some("local".to_owned().try_into().unwrap()), ..StoreSettings::default() }
+    }
+
+    /// Another program's connection.
+    fn connect(&self) -> backend::Conn {
+        let settings = self.settings();
+        backend::connect(&settings.url, settings.synchronous).unwrap()
+    }
+}
+
+impl Ground {
+    /// Ends all connections of the test's store, as a restart of the server would.
+    fn cut_all(&self) {
+        let mut conn = PgConnection::establish(self.server).unwrap();
+        let cut = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
+            self.schema
+        );
+        conn.batch_execute(&cut).unwrap();
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if let Ok(mut conn) = PgConnection::establish(self.server) {
+            let drop = format!("SET lock_timeout = '5s'; DROP SCHEMA {} CASCADE", self.schema);
+            let _left_behind = conn.batch_execute(&drop);
+        }
+    }
+}
+
+/// How the database goes about a statement: what reads a table from end to end, or sorts it, is in the second list.
+/// The tables are empty, and a small one is best read whole: so that is what it is told not to do.
+fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>) {
+    #[derive(diesel::QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = diesel::sql_types::Text, column_name = "QUERY PLAN")]
+        detail: String,
+    }
+    let parameters = (1..).take_while(|n| statement.contains(&format!("${n}"))).count();
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let arguments = if parameters == 0 { String::new() } else { format!("({nulls})") };
+    let prepare = format!(
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+         PREPARE looked_at AS {statement}"
+    );
+    conn.batch_execute(&prepare).unwrap();
+    let explain = diesel::sql_query(format!("EXPLAIN EXECUTE looked_at{arguments}"));
+    let steps: Vec<Step> = diesel::RunQueryDsl::load(explain, conn).unwrap();
+    conn.batch_execute("DEALLOCATE looked_at").unwrap();
+    let steps: Vec<String> = steps.into_iter().map(|step| step.detail).collect();
+    // Rows that come in order, but for those that are equal, are sorted a handful at a time.
+    let sorts = |step: &&String| step.contains("Sort  (") && !step.contains("Incremental Sort");
+    let slow = steps.iter().filter(|step| step.contains("Seq Scan") || sorts(step));
+    (steps.clone(), slow.cloned().collect())
+}
+
+/// The index that rows are found by their number with, and that of the counts.
+const BY_ID: &str = "sms_pkey";
+const COUNTS: &str = "answer_counts_pkey";
+
+/// Which of two indexes is the better one depends on what the tables hold.
+const FILL: &str = "INSERT INTO sms (account, transport, recipient, sender, message, status, attempts, created_at, \
+     updated_at, give_up_at, unsure) SELECT n % 5, 'opera', '27831234567', '38080', 'x', 4, 1, n, n, n, 0 \
+     FROM generate_series(1, 10000) AS n; ANALYZE sms";
+
+/// Whether rows are found by an index with these bounds.
+fn uses(plan: &str, index: &str, bounds: &str) -> bool {
+    let bounded = |column: &str| plan.lines().any(|step| step.contains("Index Cond") && step.contains(column));
+    plan.contains(index) && bounds.split(" AND ").all(|bound| bounded(bound.trim_end_matches(['=', '<', '>', '?'])))
+}
+
+#[actix_rt::test]
+async fn a_text_that_postgresql_cannot_keep_is_refused_and_harms_no_other() {
+    let Some(stage) = Stage::new() else { return };
+    let ask = |text: &str| AcceptSms { batch: vec![sms(text)], idempotency: None };
+    let ledger = stage.store.store.ledger.clone();
+    let (first, refused, last) = tokio::join!(ledger.ask(ask("a")), ledger.ask(ask("NUL \0")), ledger.ask(ask("b")));
+    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    assert!(first.is_ok() && last.is_ok());
+}
+
+#[actix_rt::test]
+async fn when_the_connection_is_cut_the_work_goes_on_over_another() {
+    let Some(stage) = Stage::new() else { return };
+    stage.accept(1).await;
+    stage.ground.cut_all();
+    assert_eq!(stage.accept(1).await.len(), 1);
+}
+
+/// Another process on the same database.
+fn beside(stage: &Stage) -> Stage {
+    Stage::at(stage.ground.clone(), stage.clock.clone(), |settings| settings.node = Name::parse("other").ok())
+}
+
+#[actix_rt::test]
+async fn two_processes_share_the_work_and_never_the_same_sms() {
+    let Some(first) = Stage::new() else { return };
+    let second = beside(&first);
+    first.open_outbox(0).await;
+    second.open_outbox(0).await;
+    first.accept(40).await;
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    while one.len() + two.len() < 40 {
+        let (a, b) = tokio::join!(first.claimed_ids(3), second.claimed_ids(3));
+        assert!(!a.is_empty() || !b.is_empty(), "some are left");
+        one.extend(a);
+        two.extend(b);
+    }
+    let mut all: Vec<_> = one.iter().chain(&two).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 40, "{one:?} {two:?}");
+    assert!(!one.is_empty() && !two.is_empty(), "both had work");
+}
+
+#[actix_rt::test]
+async fn two_processes_of_one_name_are_refused() {
+    let Some(first) = Stage::new() else { return };
+    let again = open(first.ground.settings(), first.clock.clone(), mpsc::channel(1).0);
+    let refused = again.unwrap_err();
+    assert!(matches!(&refused, OpenError::NodeTaken(node) if node == "local"), "{refused}");
+}
+
+#[actix_rt::test]
+async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which() {
+    let Some(first) = Stage::new() else { return };
+    let second = beside(&first);
+    first.open_outbox(0).await;
+    let kept = first.accept(30).await;
+    first.claimed_ids(30).await;
+    for sms in &kept {
+        let id = format!("p{}", sms.id);
+        let then = Then::Done { status: TransportStatus::QUEUED, provider_id: Some(id.clone()) };
+        let outcomes = vec![Outcome { id: sms.id, at: first.now(), said: String::new(), then }];
+        let receipt = Receipt {
+            provider_id: Some(id),
+            sms: None,
+            to: None,
+            status: TransportStatus::DELIVERED,
+            at: None,
+            fields: Vec::new(),
+        };
+        let told = RecordReceipts { account: ALICE, transport: opera(), receipts: vec![receipt] };
+        tokio::join!(first.ledger(RecordOutcomes { transport: opera(), outcomes }), second.ledger(told));
+        assert_eq!(first.find(sms.id).await.status, TransportStatus::DELIVERED);
+    }
+}

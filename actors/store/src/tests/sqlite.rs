@@ -1,0 +1,104 @@
+//! The suite on SQLite, a file for each test; and what only a file can be.
+
+#[path = "suite/mod.rs"]
+mod suite;
+
+use diesel::connection::SimpleConnection;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use vumi_kit::clock::Clock;
+
+use crate::sqlite as backend;
+use crate::{OpenError, StoreSettings, migrate, open, settings::Database};
+
+/// Holds off all others that write, until COMMIT.
+const HOLD: &str = "BEGIN IMMEDIATE";
+
+/// Lets no SMS be kept.
+const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON sms BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
+
+/// Lets them be kept again.
+const ALLOW: &str = "DROP TRIGGER refuse";
+
+/// Where a test's database lies.
+struct Ground(TempDir);
+
+impl Ground {
+    #[expect(clippy::unnecessary_wraps, reason = "another back-end may not be there")]
+    fn new() -> Option<Self> {
+        Some(Self(tempfile::tempdir().unwrap()))
+    }
+
+    fn settings(&self) -> StoreSettings {
+        let url = format!("sqlite://{}", self.0.path().join("vumi.db").display());
+        StoreSettings { url, ..StoreSettings::default() }
+    }
+
+    /// Another program's connection.
+    fn connect(&self) -> backend::Conn {
+        let settings = self.settings();
+        let Some(Database::Sqlite(path)) = settings.database() else { panic!("not SQLite") };
+        backend::connect(path, settings.synchronous).unwrap()
+    }
+}
+
+/// How the database goes about a statement: what reads a table from end to end, or sorts it, is in the second list.
+fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>) {
+    #[derive(diesel::QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        detail: String,
+    }
+    let explain = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
+    let steps: Vec<Step> = diesel::RunQueryDsl::load(explain, conn).unwrap();
+    let steps: Vec<String> = steps.into_iter().map(|step| step.detail).collect();
+    let slow = steps
+        .iter()
+        .filter(|step| (step.starts_with("SCAN ") && *step != "SCAN CONSTANT ROW") || step.contains("TEMP B-TREE"));
+    (steps.clone(), slow.cloned().collect())
+}
+
+/// The index that rows are found by their number with, and that of the counts.
+const BY_ID: &str = "USING INTEGER PRIMARY KEY";
+const COUNTS: &str = "USING PRIMARY KEY";
+
+/// Its plans are the same however full the tables are.
+const FILL: &str = "";
+
+/// Whether rows are found by an index with these bounds.
+fn uses(plan: &str, index: &str, bounds: &str) -> bool {
+    plan.contains(&format!("{index} ({bounds})"))
+}
+
+fn opened(settings: StoreSettings) -> Result<crate::OpenStore, OpenError> {
+    open(settings, Clock::held(suite::START), mpsc::channel(1).0)
+}
+
+#[actix_rt::test]
+async fn a_second_router_is_refused_until_the_first_is_closed() {
+    let ground = Ground::new().unwrap();
+    let first = opened(ground.settings()).unwrap();
+    assert!(matches!(opened(ground.settings()), Err(OpenError::Locked(_))));
+    first.close().await;
+    opened(ground.settings()).unwrap().close().await;
+}
+
+#[test]
+fn a_damaged_file_is_no_database() {
+    let ground = Ground::new().unwrap();
+    let mut damaged = b"SQLite format 3\0".to_vec();
+    damaged.extend([7; 5000]);
+    std::fs::write(ground.0.path().join("vumi.db"), damaged).unwrap();
+    let refused = opened(ground.settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::NotADatabase(_)), "{refused}");
+}
+
+#[test]
+fn a_database_that_another_program_holds_for_long_says_what_to_do() {
+    let ground = Ground::new().unwrap();
+    migrate(&ground.settings()).unwrap();
+    let mut other = ground.connect();
+    other.batch_execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    let refused = opened(ground.settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::Busy(_)), "{refused}");
+}

@@ -1,0 +1,165 @@
+//! The store as the other rooms use it, on a database of its own, with a clock that stands still.
+
+mod accept;
+mod accounts;
+mod callbacks;
+mod opening;
+mod outbox;
+mod plans;
+mod receipts;
+mod received;
+mod sessions;
+mod status;
+mod writer;
+
+use std::{rc::Rc, time::Duration};
+
+use tokio::sync::mpsc;
+use vumi_kit::{
+    address::Msisdn,
+    clock::{Clock, Timestamp},
+    ledger::{AcceptSms, Accepted, ClaimSms, HandOver, OpenOutbox, Outcome, RecordOutcomes, Then},
+    name::Name,
+    sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
+    store::{Ask, Asking, StoreError, Takes},
+};
+
+use super::{ALLOW, BY_ID, COUNTS, FILL, Ground, HOLD, REFUSE, backend, plan, uses};
+use crate::{OpenStore, StoreSettings, open};
+
+/// An open store and what belongs to it.
+pub(super) struct Stage {
+    pub(super) ground: Rc<Ground>,
+    pub(super) clock: Clock,
+    pub(super) store: OpenStore,
+    handed: mpsc::Receiver<HandOver>,
+}
+
+pub(super) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub(super) const ALICE: i64 = 1;
+const BOB: i64 = 2;
+
+impl Stage {
+    /// None: the back-end is not there to be tested.
+    pub(super) fn new() -> Option<Self> {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut StoreSettings)) -> Option<Self> {
+        Some(Self::at(Rc::new(Ground::new()?), Clock::held(START), change))
+    }
+
+    pub(super) fn at(ground: Rc<Ground>, clock: Clock, change: impl FnOnce(&mut StoreSettings)) -> Self {
+        let mut settings = StoreSettings { lease: Duration::from_secs(120), ..ground.settings() };
+        change(&mut settings);
+        let (handover, handed) = mpsc::channel(4);
+        let store = open(settings, clock.clone(), handover).unwrap();
+        Self { ground, clock, store, handed }
+    }
+
+    /// The process ends and starts again on the same database.
+    async fn restarted(self) -> Self {
+        let Self { ground, clock, store, .. } = self;
+        store.close().await;
+        Self::at(ground, clock, |_| {})
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) async fn ledger<M: Ask>(&self, ask: M) -> M::Answer
+    where
+        vumi_kit::ledger::Ledger: Takes<M>,
+    {
+        self.store.store.ledger.ask_patiently(ask).await.unwrap()
+    }
+
+    async fn callbacks<M: Ask>(&self, ask: M) -> M::Answer
+    where
+        vumi_kit::callback::Callbacks: Takes<M>,
+    {
+        self.store.store.callbacks.ask_patiently(ask).await.unwrap()
+    }
+
+    async fn sessions<M: Ask>(&self, ask: M) -> M::Answer
+    where
+        vumi_kit::session::Sessions: Takes<M>,
+    {
+        self.store.store.sessions.ask_patiently(ask).await.unwrap()
+    }
+
+    async fn accounts<M: Ask>(&self, ask: M) -> Result<M::Answer, StoreError>
+    where
+        vumi_kit::account::Accounts: Takes<M>,
+    {
+        self.store.store.accounts.ask_patiently(ask).await
+    }
+
+    /// Accepts so many SMS, and answers them.
+    pub(super) async fn accept(&self, count: usize) -> Vec<Sms> {
+        let batch = (0..count).map(|n| sms(&format!("message {n}"))).collect();
+        let Accepted::Now(kept) = self.ledger(AcceptSms { batch, idempotency: None }).await else { panic!("not now") };
+        kept.to_vec()
+    }
+
+    pub(super) async fn open_outbox(&self, room: usize) {
+        self.ledger(OpenOutbox { transport: opera(), room }).await;
+    }
+
+    async fn claim(&self, limit: usize) -> Vec<Submission> {
+        self.ledger(ClaimSms { transport: opera(), limit }).await
+    }
+
+    pub(super) async fn claimed_ids(&self, limit: usize) -> Vec<SmsId> {
+        self.claim(limit).await.into_iter().map(|submission| submission.id).collect()
+    }
+
+    async fn outcome(&self, id: SmsId, said: &str, then: Then) -> vumi_kit::ledger::OutboxState {
+        let outcome = Outcome { id, at: self.now(), said: said.to_owned(), then };
+        self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome] }).await
+    }
+
+    async fn done(&self, id: SmsId, provider_id: &str) {
+        let provider_id = Some(provider_id.to_owned());
+        self.outcome(id, "ID: x", Then::Done { status: TransportStatus::QUEUED, provider_id }).await;
+    }
+
+    pub(super) async fn find(&self, id: SmsId) -> Sms {
+        self.ledger(vumi_kit::ledger::FindSms { account: ALICE, transport: opera(), id }).await.unwrap()
+    }
+
+    /// What was handed over, if anything: everything handed over by an answered question is there.
+    fn handed(&mut self) -> Option<HandOver> {
+        self.handed.try_recv().ok()
+    }
+
+    fn handed_ids(&mut self) -> Vec<SmsId> {
+        match self.handed() {
+            Some(HandOver::Submissions { batch, .. }) => batch.into_iter().map(|submission| submission.id).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+pub(super) fn opera() -> Name {
+    Name::parse("opera").unwrap()
+}
+
+fn msisdn(text: &str) -> Msisdn {
+    Msisdn::parse(text).unwrap()
+}
+
+pub(super) fn sms(message: &str) -> NewSms {
+    NewSms {
+        account: ALICE,
+        transport: opera(),
+        to: msisdn("27831234567"),
+        from: msisdn("38080"),
+        message: message.to_owned(),
+    }
+}

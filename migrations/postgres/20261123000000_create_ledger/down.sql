@@ -1,0 +1,12 @@
+DROP TABLE answer_counts;
+DROP TABLE answers;
+DROP TABLE sessions;
+DROP TABLE callback_attempts;
+DROP TABLE callback_deliveries;
+DROP TABLE callbacks;
+DROP TABLE received_sms;
+DROP TABLE receipts;
+DROP TABLE idempotency_keys;
+DROP TABLE sms_attempts;
+DROP TABLE sms;
+DROP TABLE accounts;
