@@ -157,13 +157,15 @@ impl Site {
         self.wait_for_part("truteq");
     }
 
+    /// How a part of the router is; none if the router does not answer.
+    pub(crate) fn part(&self, name: &str) -> Option<Value> {
+        let parts: Value = self.get_open("/health/ready").ok()?.json().ok()?;
+        parts["parts"].as_array()?.iter().find(|part| part["name"] == name).cloned()
+    }
+
     /// Waits until a part of the router is up.
     pub(crate) fn wait_for_part(&self, name: &str) {
-        eventually(&format!("{name} is up"), || {
-            let parts: Value = self.get_open("/health/ready").ok()?.json().ok()?;
-            let part = parts["parts"].as_array()?.iter().find(|part| part["name"] == name)?.clone();
-            (part["state"] == "up").then_some(())
-        });
+        eventually(&format!("{name} is up"), || (self.part(name)?["state"] == "up").then_some(()));
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

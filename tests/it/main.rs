@@ -23,6 +23,7 @@ mod seed_readme;
 mod sms;
 mod supervision;
 mod timeline;
+mod unsure;
 mod ussd;
 mod webhooks;
 mod wrong_input;

@@ -94,6 +94,20 @@ fn the_phone_in_the_terminal_holds_a_session() {
 }
 
 #[test]
+fn frames_that_nobody_can_read_are_counted_and_the_session_goes_on() {
+    let site = Site::new();
+    let _router = site.run();
+    site.wait_for_network();
+    site.misbehave("truteq", &json!({ "malformed": true }));
+    dial(&site, "27831234567", "*120*1#");
+    let shown = answer(&site, "27831234567", "still here");
+    assert!(shown["screen"].as_str().unwrap().contains("still here"), "{shown}");
+    let truteq = site.part("truteq").unwrap();
+    assert_eq!(truteq["state"], "up");
+    assert!(truteq["detail"].as_str().unwrap().contains("malformed frames skipped: 2"), "{truteq}");
+}
+
+#[test]
 fn a_lost_connection_comes_back_and_the_session_goes_on() {
     let site = Site::new();
     let _router = site.run();

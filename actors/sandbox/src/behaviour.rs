@@ -41,6 +41,8 @@ pub struct Misbehaviour {
     pub refuse_login: bool,
     /// TruTeq only: link checks get no answer.
     pub ignore_link_checks: bool,
+    /// TruTeq only: a frame that nobody can read goes ahead of each command to the router.
+    pub malformed: bool,
     /// TruTeq only: a connection is closed after n commands from the router; 0, the default, closes none.
     pub drop_after: u64,
     /// TruTeq only, and only by `PUT /misbehave/truteq`: closes every connection there is, once.
@@ -61,6 +63,7 @@ impl Default for Misbehaviour {
             duplicate_new: false,
             refuse_login: false,
             ignore_link_checks: false,
+            malformed: false,
             drop_after: 0,
             drop_now: false,
         }

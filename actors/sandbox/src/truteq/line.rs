@@ -106,6 +106,9 @@ impl Line {
     }
 
     fn say(&mut self, command: &ServerCommand) {
+        if self.number.is_some() && self.exchange.carrier.behaviour.rules().malformed {
+            self.out.extend_from_slice(b"SSMI,110,what\r");
+        }
         if let Err(bad) = command.encode_into(&mut self.out) {
             tracing::debug!(field = bad.field, "TruTeq could not write a command");
         }
