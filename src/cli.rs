@@ -13,6 +13,7 @@ mod run;
 mod sandbox;
 mod send;
 mod status;
+mod store;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -55,6 +56,9 @@ enum Command {
     Check(check::Options),
     /// Brings the database to this version's tables; `run` does it by itself
     Migrate,
+    /// Moves to another database
+    #[command(subcommand)]
+    Store(store::Command),
     /// Accounts of the HTTP API
     #[command(subcommand)]
     Account(account::Command),
@@ -106,6 +110,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         Command::Run(part) => run::run(load_part(&part.only)?),
         Command::Check(options) => check::check(options, &arguments.settings, load_part(&options.part.only)),
         Command::Migrate => migrate::migrate(&load()?),
+        Command::Store(command) => store::run(command),
         Command::Account(command) => account::run(command, load()?),
         Command::Send(options) => send::send(options, &load()?),
         Command::Dial(options) => dial::dial(options, &load()?),

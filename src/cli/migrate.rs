@@ -8,10 +8,10 @@ use crate::settings::Settings;
 pub(super) fn migrate(settings: &Settings) -> anyhow::Result<ExitCode> {
     let applied = vumi_store::migrate(&settings.store)?;
     if applied.is_empty() {
-        println!("{}: nothing to do", settings.store.url);
+        println!("{}: nothing to do", settings.store.shown_url());
     }
     for name in applied {
-        println!("{}: {name}", settings.store.url);
+        println!("{}: {name}", settings.store.shown_url());
     }
     Ok(ExitCode::SUCCESS)
 }

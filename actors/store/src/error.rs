@@ -21,6 +21,9 @@ pub enum OpenError {
     /// The file's folder is not there.
     #[error("the folder {} of the database does not exist: create it, or change store.url", .0.display())]
     DirectoryMissing(PathBuf),
+    /// There is no such file.
+    #[error("there is no database {}", .0.display())]
+    NotThere(PathBuf),
     /// We may not read or write it.
     #[error("no permission to read and write {}: run vumi as the user who owns it, or change its owner", .0.display())]
     NoPermission(PathBuf),

@@ -12,6 +12,7 @@
 #![expect(clippy::duplicate_mod, reason = "the questions are expanded for each back-end's connection")]
 
 mod actors;
+mod copy;
 mod error;
 mod gauge;
 mod job;
@@ -28,6 +29,7 @@ mod sqlite;
 mod tests;
 mod writing;
 
+pub use copy::{CopyError, Progress, copy};
 pub use error::OpenError;
 pub use open::{OpenStore, migrate, open, open_beside, pending};
 pub use settings::{StoreSettings, Synchronous};

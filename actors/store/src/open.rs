@@ -101,11 +101,11 @@ fn checked(settings: &StoreSettings) -> Result<Database<'_>, OpenError> {
     }
 }
 
-fn connect_sqlite(settings: &StoreSettings, path: &str) -> Result<sqlite::Conn, OpenError> {
+pub(crate) fn connect_sqlite(settings: &StoreSettings, path: &str) -> Result<sqlite::Conn, OpenError> {
     sqlite::connect(path, settings.synchronous).map_err(|said| refused(path, said))
 }
 
-fn connect_postgres(settings: &StoreSettings, url: &str) -> Result<postgres::Conn, OpenError> {
+pub(crate) fn connect_postgres(settings: &StoreSettings, url: &str) -> Result<postgres::Conn, OpenError> {
     postgres::connect(url, settings.synchronous).map_err(|said| not_let_in(settings, &said))
 }
 

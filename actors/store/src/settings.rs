@@ -103,7 +103,8 @@ impl StoreSettings {
     }
 
     /// The URL without its password.
-    pub(crate) fn shown_url(&self) -> String {
+    #[must_use]
+    pub fn shown_url(&self) -> String {
         let shown = self.url.split_once("://").and_then(|(scheme, rest)| {
             let (user, rest) = rest.split_once('@')?;
             let (name, _) = user.split_once(':')?;

@@ -3,13 +3,14 @@
 #[path = "suite/mod.rs"]
 mod suite;
 
-use std::{io::Write, sync::OnceLock};
+use std::{io::Write, rc::Rc, sync::OnceLock};
 
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use tokio::sync::mpsc;
 use vumi_kit::{
+    clock::Clock,
     ids::message_id,
-    ledger::{AcceptSms, Outcome, RecordOutcomes, RecordReceipts, Then},
+    ledger::{AcceptSms, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, Then},
     name::Name,
     sms::{Receipt, TransportStatus},
     store::{Asking, StoreError},
@@ -17,7 +18,7 @@ use vumi_kit::{
 
 use suite::{ALICE, Stage, opera, sms};
 
-use crate::{OpenError, StoreSettings, open, postgres as backend};
+use crate::{CopyError, OpenError, StoreSettings, copy, open, postgres as backend};
 
 /// Where the tests' PostgreSQL is.
 const VARIABLE: &str = "VUMI_TEST_POSTGRES";
@@ -217,4 +218,35 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
         tokio::join!(first.ledger(RecordOutcomes { transport: opera(), outcomes }), second.ledger(told));
         assert_eq!(first.find(sms.id).await.status, TransportStatus::DELIVERED);
     }
+}
+
+#[actix_rt::test]
+async fn everything_moves_up_from_sqlite_and_goes_on_there() {
+    let Some(ground) = Ground::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("vumi.db").display());
+    let from = StoreSettings { url, ..StoreSettings::default() };
+    let clock = Clock::held(suite::START);
+    let odd = "tab\t back\\slash \\N \\t line\nreturn\r quote' \u{0} äé漢字😀 ";
+    let before = open(from.clone(), clock.clone(), mpsc::channel(4).0).unwrap();
+    let ledger = &before.store.ledger;
+    ledger.ask(OpenOutbox { transport: opera(), room: 1 }).await.unwrap();
+    let batch = vec![sms(odd), sms(""), sms("plain")];
+    ledger.ask(AcceptSms { batch, idempotency: None }).await.unwrap();
+    assert!(matches!(copy(&from, &ground.settings(), |_| {}), Err(CopyError::Open(OpenError::Locked(_)))));
+    before.close().await;
+
+    let mut told = Vec::new();
+    let copied = copy(&from, &ground.settings(), |progress| told.push((progress.table, progress.rows))).unwrap();
+    assert_eq!((copied, told.contains(&("sms", 3)), told.len()), (3, true, 12));
+    let again = copy(&from, &ground.settings(), |_| {}).unwrap_err();
+    assert!(matches!(again, CopyError::NotEmpty { table: "sms", .. }), "{again}");
+
+    let after = Stage::at(Rc::new(ground), clock, |_| {});
+    let moved = after.find(1).await;
+    assert_eq!((moved.message, moved.to), (odd.replace('\0', "\u{FFFD}"), sms("").to));
+    assert_eq!(after.find(2).await.message, "");
+    assert_eq!(after.accept(1).await[0].id, 4, "numbers go on");
+    after.open_outbox(0).await;
+    assert_eq!(after.claimed_ids(10).await.len(), 4, "what the old router held is due");
 }
