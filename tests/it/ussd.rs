@@ -4,7 +4,7 @@ use std::{io::Write, process::Stdio};
 
 use serde_json::{Value, json};
 
-use crate::black_box::{Site, words};
+use crate::black_box::{Site, eventually, words};
 
 fn dial(site: &Site, msisdn: &str, code: &str) -> Value {
     let answer = site.handset("dial", &json!({ "msisdn": msisdn, "code": code }));
@@ -63,6 +63,44 @@ fn an_open_session_survives_kill_9_and_a_restart() {
 }
 
 #[test]
+fn who_answers_while_the_router_stops_keeps_the_session() {
+    let site = Site::new();
+    site.add_to("transports.truteq", "outbox = { call_limit = \"2s\" }");
+    let _carriers = site.start(&["sandbox"]);
+    let alone = site.folder.path().join("router.toml");
+    let text = std::fs::read_to_string(site.settings_file()).unwrap();
+    std::fs::write(&alone, text.split("[sandbox]").next().unwrap()).unwrap();
+    let run = ["--settings", alone.to_str().unwrap(), "run"];
+    site.add_account(&alone);
+    let mut router = site.start(&run);
+    site.wait_for_network();
+    dial(&site, "27831234567", "*120*1#");
+    // An SMS that gets no answer keeps the stop waiting for a while.
+    site.misbehave("truteq", &json!({ "delay": "1h" }));
+    site.send("truteq", "27830000001", "hello");
+    eventually("the SMS is under way", || (site.seen("truteq")["submissions"] == 1).then_some(()));
+
+    router.signal("TERM");
+    let mut screens = Vec::new();
+    std::thread::scope(|threads| {
+        let stopped = threads.spawn(|| router.exit_code());
+        while !stopped.is_finished() {
+            let shown = site.handset("answer", &json!({ "msisdn": "27831234567", "text": "hello" }));
+            if shown.status() == 200 {
+                screens.push(shown.json::<Value>().unwrap());
+            }
+        }
+    });
+    assert!(!screens.is_empty(), "it was over before anybody could answer");
+    assert!(screens.iter().all(|shown| shown["session"] == "open"), "{screens:?}");
+
+    let _router = site.start(&run);
+    site.wait_for_network();
+    let shown = answer(&site, "27831234567", "still here");
+    assert!(shown["screen"].as_str().unwrap().contains("still here"), "{shown}");
+}
+
+#[test]
 fn an_unserved_code_is_echoed_by_the_default_campaign() {
     let site = Site::new();
     let _router = site.run();
@@ -115,7 +153,7 @@ fn a_lost_connection_comes_back_and_the_session_goes_on() {
     dial(&site, "27831234567", "*120*1#");
     site.misbehave("truteq", &json!({ "drop_now": true }));
     site.wait_for_network();
-    let shown = crate::black_box::eventually("the answer comes after the reconnection", || {
+    let shown = eventually("the answer comes after the reconnection", || {
         let answer = site.handset("answer", &json!({ "msisdn": "27831234567", "text": "still here" }));
         if answer.status().is_success() { answer.json::<Value>().ok() } else { None }
     });

@@ -31,7 +31,7 @@ CREATE TABLE sms (
     next_attempt_at BIGINT,
     -- The node, and when it opened the outbox; NULL: nobody's.
     claimed_by TEXT COLLATE "C",
-    -- An attempt may have been made whose result nobody recorded.
+    -- Attempts that may have been made and whose result nobody knows.
     unsure INTEGER NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX sms_due ON sms (transport, next_attempt_at, id) WHERE next_attempt_at IS NOT NULL;

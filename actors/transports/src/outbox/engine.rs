@@ -230,10 +230,15 @@ impl<P: Provider> Engine<P> {
     }
 
     fn land(&mut self, Landed { submission, came, took }: Landed) {
-        self.throughput.took(took);
         let (now, at) = (Instant::now(), self.clock.now());
         let decision = match came {
-            Came::Decided(decision) => self.redacted(decision),
+            Came::Decided(decision) => {
+                // Who can't be reached says nothing of how long a call takes.
+                if !matches!(decision, Decision::Retry { unsure: false, .. }) {
+                    self.throughput.took(took);
+                }
+                self.redacted(decision)
+            }
             Came::Unknown => return self.end_unknown(&submission, at),
         };
         let pause_begins = {

@@ -454,6 +454,21 @@ story!(
     }
 );
 
+story!(
+    what_ends_without_a_call_says_nothing_of_how_fast_a_carrier_is,
+    |stage| OutboxSettings { queue: 100, ..settings() },
+    {
+        stage.hand(vec![sms(1, "silence")]).await;
+        stage.pass(12 * SECOND).await;
+        let ended = many(60, "hello").into_iter().map(|sms| Submission { unsure: 3, ..sms });
+        stage.book.lock().unwrap().waiting = ended.collect();
+        stage.pass(10 * SECOND).await;
+        assert_eq!(stage.recorded(), 61);
+        let book = stage.book.lock().unwrap();
+        assert!(book.claims.iter().rev().take(5).all(|limit| *limit == 15), "{:?}", book.claims);
+    }
+);
+
 story!(a_rate_is_kept, |stage| OutboxSettings { rate: Some(5.0), ..settings() }, {
     stage.hand(many(20, "hello")).await;
     stage.pass(2 * SECOND).await;
