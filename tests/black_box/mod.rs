@@ -1,5 +1,8 @@
 //! Starts the built binary with settings and a database of its own, and talks to it as its users do.
 
+pub(crate) mod broker;
+pub(crate) mod peer;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},

@@ -43,7 +43,7 @@ impl Drop for Queues {
 }
 
 /// `[amqp]` with one connector.
-fn amqp(queues: &Queues, side: &str) -> String {
+pub(crate) fn amqp(queues: &Queues, side: &str) -> String {
     let Queues { url, connector } = queues;
     format!(
         "[amqp]\nurl = \"{url}\"\ndead_letters = \"{connector}.dead\"\n\

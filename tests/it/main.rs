@@ -8,6 +8,8 @@ mod black_box;
 
 mod accounts;
 mod amqp;
+mod amqp_broker;
+mod amqp_family;
 mod bad_settings;
 mod callbacks;
 mod clinic;

@@ -4,7 +4,7 @@
 //! To the dispatcher such a connector is one more room: what it hands over is published, and is in good hands when
 //! the broker has confirmed it; what the other side publishes is consumed, and acknowledged when what it caused is
 //! done. `link` keeps the connection, `intake` consumes, `faces` are what the router sees, `books` remembers what is
-//! under way, `wire` turns messages into the family's JSON and back, `dead` handles what could not be used.
+//! under way, `watch` follows the SMS of campaigns elsewhere, `wire` turns messages into the family's JSON and back, `dead` handles what could not be used.
 //!
 //! A new kind of message between the two sides: its JSON in the kit, its queue in `topology`, its handler in `intake`.
 
@@ -22,6 +22,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod watch;
 mod wire;
 
 pub use actor::{AmqpFrontEnd, AmqpRoom, AmqpWires, start};

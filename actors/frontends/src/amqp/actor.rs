@@ -18,6 +18,7 @@ use super::{
     faces, link,
     pump::pump,
     settings::AmqpSettings,
+    watch::keep_watch,
 };
 
 /// What the front-end gets at its start.
@@ -57,13 +58,13 @@ pub fn start(wires: AmqpWires, settings: AmqpSettings) -> Result<AmqpRoom, Start
     let rooms = rooms(&core);
     let (held, ended) = lifeline();
     let (tell_gone, link_gone) = watch::channel(());
-    let (kept, pumped) = (core.clone(), core.clone());
+    let kept = core.clone();
     let keeping = actix_rt::spawn(async move {
         link::keep(kept).await;
         drop(tell_gone);
     });
-    let pumping = actix_rt::spawn(pump(pumped));
-    let actor = AmqpFrontEnd { core, broker, keeping, pumping, link_gone, _lifeline: held }.start();
+    let tasks = [actix_rt::spawn(pump(core.clone())), actix_rt::spawn(keep_watch(core.clone())), keeping];
+    let actor = AmqpFrontEnd { core, broker, tasks, link_gone, _lifeline: held }.start();
     Ok(AmqpRoom { rooms, health: actor.clone().recipient(), drain: actor.recipient(), ended })
 }
 
@@ -94,8 +95,7 @@ pub struct AmqpFrontEnd {
     core: Rc<Core>,
     /// Where the broker is, without its password.
     broker: String,
-    keeping: JoinHandle<()>,
-    pumping: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 3],
     /// Closed when the link's task has ended.
     link_gone: watch::Receiver<()>,
     _lifeline: Lifeline,
@@ -128,8 +128,7 @@ impl Actor for AmqpFrontEnd {
 impl Drop for AmqpFrontEnd {
     // However the actor ends, nothing must go on consuming in its name.
     fn drop(&mut self) {
-        self.keeping.abort();
-        self.pumping.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

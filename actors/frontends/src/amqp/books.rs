@@ -17,7 +17,8 @@ pub(super) type Key = (usize, String);
 /// A delivery whose consequences are awaited.
 struct Held {
     acker: Acker,
-    until: Instant,
+    /// None: until somebody settles it.
+    until: Option<Instant>,
 }
 
 /// What a delivery is to us.
@@ -65,7 +66,7 @@ impl Books {
         if self.done.get(key).is_some() {
             return Arrival::Done(acker);
         }
-        self.held.insert(key.clone(), Held { acker, until });
+        self.held.insert(key.clone(), Held { acker, until: Some(until) });
         Arrival::New
     }
 
@@ -76,6 +77,13 @@ impl Books {
         Some(held.acker)
     }
 
+    /// It is not overdue, however long it takes: somebody watches what becomes of it.
+    pub(super) fn hold_on(&mut self, key: &Key) {
+        if let Some(held) = self.held.get_mut(key) {
+            held.until = None;
+        }
+    }
+
     /// Nothing came of it: it is new when it comes again.
     pub(super) fn give_back(&mut self, key: &Key) -> Option<Acker> {
         self.held.remove(key).map(|held| held.acker)
@@ -83,8 +91,12 @@ impl Books {
 
     /// Settles what has been held for too long.
     pub(super) fn settle_overdue(&mut self, now: Instant) -> Vec<Acker> {
-        let overdue: Vec<Key> =
-            self.held.iter().filter(|(_, held)| held.until <= now).map(|(key, _)| key.clone()).collect();
+        let overdue: Vec<Key> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.until.is_some_and(|until| until <= now))
+            .map(|(key, _)| key.clone())
+            .collect();
         overdue.iter().filter_map(|key| self.settle(key)).collect()
     }
 
@@ -167,8 +179,10 @@ mod tests {
         let until = Instant::now();
         books.arrive(&(0, "m1".to_owned()), acker(), until);
         books.arrive(&(0, "m2".to_owned()), acker(), until + std::time::Duration::from_secs(1));
+        books.arrive(&(0, "m3".to_owned()), acker(), until);
+        books.hold_on(&(0, "m3".to_owned()));
         assert_eq!(books.settle_overdue(until).len(), 1);
-        assert_eq!(books.held(), 1);
+        assert_eq!(books.held(), 2);
     }
 
     #[test]

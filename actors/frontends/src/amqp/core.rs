@@ -32,6 +32,7 @@ use super::{
     intake::Source,
     settings::{AmqpSettings, Side},
     topology::{EXCHANGE, Queues},
+    watch::Watch,
 };
 
 /// The wait before the broker gets a delivery back that nobody could take.
@@ -166,6 +167,8 @@ pub(super) struct Core {
     pub(super) unconfirmed: Arc<Semaphore>,
     pub(super) events: RefCell<VecDeque<Telling>>,
     pub(super) event_waits: Notify,
+    pub(super) watch: RefCell<Watch>,
+    pub(super) watch_begun: Notify,
     /// The link is not to be trusted any more, and why.
     pub(super) suspicion: RefCell<Option<String>>,
     pub(super) suspected: Notify,
@@ -224,6 +227,8 @@ impl Core {
             unconfirmed: Arc::new(Semaphore::new(settings.unconfirmed)),
             events: RefCell::default(),
             event_waits: Notify::new(),
+            watch: RefCell::new(Watch::new(settings.remember)),
+            watch_begun: Notify::new(),
             suspicion: RefCell::default(),
             suspected: Notify::new(),
             progress: Notify::new(),

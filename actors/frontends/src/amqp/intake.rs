@@ -12,7 +12,7 @@ use std::{
 
 use actix::{Message, Recipient};
 use futures_util::StreamExt;
-use lapin::{Acker, Consumer, message::Delivery};
+use lapin::{Acker, Channel, Consumer, message::Delivery};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
@@ -29,7 +29,7 @@ use super::{
     core::{Connector, Core, End, Telling, add},
     dead::burial,
     explain::explain,
-    push::{Failure, push},
+    push::{Failure, answer, push},
     wire::{Undecodable, read_event, read_message},
 };
 
@@ -61,6 +61,7 @@ impl Source {
 pub(super) struct Stream {
     pub(super) connector: Rc<Connector>,
     pub(super) source: Source,
+    pub(super) channel: Channel,
     pub(super) consumer: Consumer,
 }
 
@@ -80,7 +81,7 @@ enum Said {
 
 /// Reads a queue until it can't be read any more, and says why.
 pub(super) async fn consume(core: Rc<Core>, stream: Stream) -> String {
-    let Stream { connector, source, mut consumer } = stream;
+    let Stream { connector, source, channel: _held, mut consumer } = stream;
     let generation = core.generation.get();
     let lanes: Vec<mpsc::Sender<Job>> = (0..LANES).map(|_| lane(&core)).collect();
     while let Some(delivery) = consumer.next().await {
@@ -88,6 +89,10 @@ pub(super) async fn consume(core: Rc<Core>, stream: Stream) -> String {
             Ok(delivery) => delivery,
             Err(error) => return explain(&error),
         };
+        if core.is_stopping() {
+            core.return_later(delivery.acker);
+            continue;
+        }
         let said = match source {
             Source::Event => read_event(&delivery.data).map(|event| Said::Event(Box::new(event))),
             _ => read_message(&delivery.data).map(|message| Said::Message(Box::new(message))),
@@ -137,6 +142,9 @@ async fn handle(core: &Rc<Core>, job: Job) {
         return;
     }
     let Delivery { data, acker, .. } = delivery;
+    if core.is_stopping() {
+        return core.return_later(acker);
+    }
     let work = Work { core, queue: source.queue(&connector).to_owned(), connector: connector.clone() };
     match said {
         Err(undecodable) => work.bury(acker, &data, &undecodable.to_string(), None).await,
@@ -230,13 +238,14 @@ impl Work<'_> {
             self.core.books.borrow_mut().came_by.insert(key.1.clone(), self.connector.clone());
         }
         let sms = message.transport_type == TransportType::Sms;
-        let offered = if sms && message.in_reply_to.is_none() {
-            self.push(&message).await
-        } else {
-            self.offer(&self.core.router.outbound, || Outbound(message.clone())).await
-        };
-        match offered {
-            // The ledger has it, and no event comes of it that the router could hand on.
+        // The ledger sends SMS; the answer to one that came out of another ledger goes back there.
+        let answers = |id: &String| self.core.towards(&message.transport_name, Some(id));
+        let to_another = message.in_reply_to.as_ref().and_then(answers).is_some_and(|to| to.end == End::Transport);
+        if sms && !to_another {
+            return self.keep(&message, &key, body).await;
+        }
+        match self.offer(&self.core.router.outbound, || Outbound(message.clone())).await {
+            // It is with the broker again, and no event comes of it that the router could hand on.
             Offered::Taken if sms => self.tell(Event::ack(&message, self.core.clock.now()), Some(key)),
             Offered::Taken => {}
             Offered::Refused(reason) => self.give_up(&key, body, &reason, Some(&message)).await,
@@ -244,13 +253,19 @@ impl Work<'_> {
         }
     }
 
-    async fn push(&self, message: &UserMessage) -> Offered {
-        match push(self.core, &self.connector, message).await {
-            Ok(()) => Offered::Taken,
-            Err(Failure::Never(reason)) => Offered::Refused(reason),
+    /// An SMS, for the ledger.
+    async fn keep(&self, message: &UserMessage, key: &Key, body: &[u8]) {
+        let kept = match &message.in_reply_to {
+            None => push(self.core, &self.connector, message).await,
+            Some(id) => answer(self.core, id, message.content.clone()).await,
+        };
+        match kept {
+            Ok(Some(sms)) => self.core.watch(&self.connector, &message.message_id, &sms).await,
+            Ok(None) => self.tell(Event::ack(message, self.core.clock.now()), Some(key.clone())),
+            Err(Failure::Never(reason)) => self.give_up(key, body, &reason, Some(message)).await,
             Err(Failure::Later(why)) => {
                 tracing::warn!(queue = self.queue, message = message.message_id, %why, "an SMS is not kept yet");
-                Offered::Later
+                self.core.give_back(key);
             }
         }
     }

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use futures_util::{StreamExt, future::OptionFuture, stream::FuturesUnordered};
 use lapin::{
     Channel, Connection, ConnectionProperties,
-    options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions},
-    types::FieldTable,
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions},
+    types::{FieldTable, ShortString},
     uri::AMQPUri,
 };
 use tokio::time::{Duration, interval, sleep, timeout};
@@ -193,7 +193,7 @@ async fn declare_and_consume(
             let queue = source.queue(connector).into();
             let options = BasicConsumeOptions::default();
             let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
-            streams.push(Stream { connector: connector.clone(), source, consumer });
+            streams.push(Stream { connector: connector.clone(), source, channel: channel.clone(), consumer });
         }
         channels.push(channel);
     }
@@ -203,6 +203,8 @@ async fn declare_and_consume(
 /// Consumes until the connection is lost or the front-end stops.
 async fn serve(core: &Rc<Core>, streams: Vec<Stream>, publishing: &Connection) -> Life {
     let mut stopping = core.stopping.subscribe();
+    let consumed: Vec<(Channel, ShortString)> =
+        streams.iter().map(|stream| (stream.channel.clone(), stream.consumer.tag())).collect();
     let mut consumers: FuturesUnordered<_> = streams.into_iter().map(|stream| consume(core.clone(), stream)).collect();
     let mut look = interval(LOOK_EVERY);
     loop {
@@ -230,8 +232,17 @@ async fn serve(core: &Rc<Core>, streams: Vec<Stream>, publishing: &Connection) -
             _ = stopping.wait_for(|stopping| *stopping) => break,
         }
     }
-    // No more comes in; what is under way still goes out.
+    // No more comes in: what was not begun goes back at once, for others; what is under way still goes out.
+    let ending = async {
+        for (channel, tag) in consumed {
+            // Where the connection is gone, the broker has everything back.
+            let _gone_already = channel.basic_cancel(tag, BasicCancelOptions::default()).await;
+        }
+        while consumers.next().await.is_some() {}
+    };
+    let _what_is_left_goes_back_with_the_channel = timeout(CLOSE_WITHIN, ending).await;
     drop(consumers);
+    core.leave_watch();
     loop {
         let progress = core.progress.notified();
         if core.is_idle() || !publishing.status().connected() {

@@ -1,16 +1,14 @@
-//! SMS that a campaign elsewhere sends of its own accord: kept in the ledger, and sent from there.
-
-use std::rc::Rc;
+//! SMS of a campaign elsewhere: kept in the ledger, and sent from there.
 
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use vumi_kit::{
     account::FindAccount,
     address::Msisdn,
-    ledger::{AcceptSms, Accepted, IdempotencyKey},
+    ledger::{AcceptSms, Accepted, IdempotencyKey, SettleReceived},
     message::UserMessage,
     room::CALL_LIMIT,
-    sms::NewSms,
+    sms::{NewSms, Sms},
     store::{Asking, StoreError},
 };
 
@@ -27,8 +25,17 @@ pub(super) enum Failure {
     Later(String),
 }
 
-/// Keeps an SMS in the ledger, once for each message id.
-pub(super) async fn push(core: &Rc<Core>, connector: &Connector, message: &UserMessage) -> Result<(), Failure> {
+/// Keeps the answer to a received SMS. `None`: there is nothing to send, or the SMS was answered before, perhaps by
+/// this very message.
+pub(super) async fn answer(core: &Core, message_id: &str, text: Option<String>) -> Result<Option<Sms>, Failure> {
+    let outcome = if text.is_some() { "answered" } else { "no answer" }.to_owned();
+    let settle = SettleReceived { message_id: message_id.to_owned(), outcome, reply: text };
+    let settled = within(core.store.ledger.ask_patiently(settle)).await?;
+    Ok(settled.and_then(|settled| settled.reply))
+}
+
+/// Keeps an SMS that answers none: in the ledger once for each message id, whichever process it is delivered to.
+pub(super) async fn push(core: &Core, connector: &Connector, message: &UserMessage) -> Result<Option<Sms>, Failure> {
     let never = |reason: String| Failure::Never(reason);
     let Some(username) = connector.account.clone() else {
         return Err(never("it answers no message, and the connector has no `account` for such SMS".to_owned()));
@@ -52,7 +59,7 @@ pub(super) async fn push(core: &Rc<Core>, connector: &Connector, message: &UserM
     let transport = message.transport_name.clone();
     let batch = vec![NewSms { account: account.id, transport, to, from, message: text }];
     match within(core.store.ledger.ask_patiently(AcceptSms { batch, idempotency: Some(idempotency) })).await? {
-        Accepted::Now(_) | Accepted::Before(_) => Ok(()),
+        Accepted::Now(kept) | Accepted::Before(kept) => Ok(kept.first().cloned()),
         Accepted::KeyReused => Err(never("its `message_id` was used for another SMS".to_owned())),
     }
 }

@@ -58,7 +58,8 @@ pub struct AmqpSettings {
     /// Acks and nacks that may wait for the broker; when there are more, the newest is dropped and counted.
     /// Default 10,000.
     pub events_waiting: usize,
-    /// How many message ids are remembered, so that a redelivery is known for one. Default 50,000.
+    /// How many message ids are remembered, so that a redelivery is known for one; and how many SMS are followed, so
+    /// that their campaign hears what became of them. Default 50,000.
     pub remember: usize,
     /// The queue for what can't be decoded, or fails for good. Default `vumi.dead`.
     pub dead_letters: String,

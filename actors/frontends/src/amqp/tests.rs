@@ -8,7 +8,7 @@ use vumi_kit::{
     name::Name,
     room::Drain,
     router::{Happened, Inbound, Outbound, Refused},
-    sms::Sms,
+    sms::TransportStatus,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     dead::{self, Replay},
     try_connect,
 };
-use crate::http::stand::{With, moment};
+use crate::http::stand::moment;
 use stage::{Heard, Stage, on_stage};
 
 async fn inbound(stage: &Stage) -> UserMessage {
@@ -288,25 +288,126 @@ async fn an_event_waits_for_the_broker() {
     .await;
 }
 
+fn own_accord(stage: &Stage, id: &str) -> Value {
+    let more = json!({"transport_type": "sms", "transport_name": "clickatell", "to_addr": "+27831234567",
+        "from_addr": "38080", "session_event": null, "content": "hello"});
+    stage.message(id, more)
+}
+
 #[actix::test]
-async fn an_sms_of_a_campaigns_own_accord_is_kept_once_and_acknowledged() {
+async fn an_sms_of_a_campaigns_own_accord_is_acknowledged_when_the_provider_has_it() {
     on_stage(async |stage| {
-        let _front = stage.start().await;
+        let front = stage.start().await;
         let quiz = stage.name("quiz");
-        let sms = stage.message(
-            "m1",
-            json!({"transport_type": "sms", "transport_name": "clickatell",
-            "to_addr": "+27831234567", "from_addr": "38080", "session_event": null, "content": "hello"}),
-        );
-        stage.publish(&format!("{quiz}.outbound"), &sms).await;
-        let told = stage.read(&format!("{quiz}.event")).await.1;
-        assert_eq!((&told["event_type"], &told["user_message_id"]), (&json!("ack"), &json!("m1")));
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let look = With(Box::new(move |memory| tell.send(memory.sms.clone()).unwrap()));
-        stage.memory.send(look).await.unwrap();
-        let kept: Vec<Sms> = told.await.unwrap();
-        assert_eq!(kept.len(), 1);
+        let (outbound_queue, event_queue) = (format!("{quiz}.outbound"), format!("{quiz}.event"));
+        stage.publish(&outbound_queue, &own_accord(&stage, "m1")).await;
+        let kept = stage.until_kept(1).await;
         assert_eq!((kept[0].to.as_str(), kept[0].message.as_str()), ("27831234567", "hello"));
+        front.until(" 1 deliveries in work").await;
+        assert_eq!(stage.waiting(&event_queue).await, 0, "the ledger has it, and the provider not yet");
+
+        stage.provider_says(kept[0].id, TransportStatus::AT_GATEWAY, Some("p1")).await;
+        let told = stage.read(&event_queue).await.1;
+        assert_eq!((&told["event_type"], &told["user_message_id"]), (&json!("ack"), &json!("m1")));
+        assert_eq!((&told["sent_message_id"], &told["transport_name"]), (&json!("p1"), &json!("clickatell")));
+        front.until(" 0 deliveries in work").await;
+
+        stage.provider_says(kept[0].id, TransportStatus::DELIVERED, Some("p1")).await;
+        let told = stage.read(&event_queue).await.1;
+        assert_eq!((&told["event_type"], &told["user_message_id"]), (&json!("delivery_report"), &json!("m1")));
+        assert_eq!((&told["delivery_status"], &told["sent_message_id"]), (&json!("delivered"), &Value::Null));
+        assert!(stage.has_heard_nothing_more());
+    })
+    .await;
+}
+
+#[actix::test]
+async fn an_sms_that_the_provider_refuses_for_good_gets_a_nack() {
+    on_stage(async |stage| {
+        let front = stage.start().await;
+        let quiz = stage.name("quiz");
+        stage.publish(&format!("{quiz}.outbound"), &own_accord(&stage, "m1")).await;
+        let kept = stage.until_kept(1).await;
+        stage.provider_says(kept[0].id, TransportStatus::ROUTING_ERROR, None).await;
+        let told = stage.read(&format!("{quiz}.event")).await.1;
+        assert_eq!((&told["event_type"], &told["user_message_id"]), (&json!("nack"), &json!("m1")));
+        assert_eq!(told["nack_reason"], "as the provider says");
+        front.until(" 0 deliveries in work").await;
+    })
+    .await;
+}
+
+#[actix::test]
+async fn an_sms_whose_process_dies_is_kept_once_and_another_process_tells_its_ack() {
+    on_stage(async |stage| {
+        let first = stage.start().await;
+        let quiz = stage.name("quiz");
+        stage.publish(&format!("{quiz}.outbound"), &own_accord(&stage, "m1")).await;
+        first.until(" 1 deliveries in work").await;
+        let kept = stage.until_kept(1).await;
+        drop(first);
+        stage.cut_the_wire();
+        stage.mend_the_wire();
+        let second = stage.start().await;
+        second.until(" 1 deliveries in work").await;
+        stage.provider_says(kept[0].id, TransportStatus::QUEUED, Some("p1")).await;
+        let told = stage.read(&format!("{quiz}.event")).await.1;
+        assert_eq!((&told["event_type"], &told["sent_message_id"]), (&json!("ack"), &json!("p1")));
+        assert_eq!(stage.until_kept(1).await.len(), 1, "not a second time");
+        second.until(" 0 deliveries in work").await;
+    })
+    .await;
+}
+
+#[actix::test]
+async fn a_carrier_that_stands_still_leaves_room_for_dialogues() {
+    on_stage(async |stage| {
+        let front = stage.start_with(AmqpSettings { prefetch: 4, ..stage.settings() }).await;
+        let queue = format!("{}.outbound", stage.name("quiz"));
+        for id in ["m1", "m2", "m3", "m4", "m5", "m6"] {
+            stage.publish(&queue, &own_accord(&stage, id)).await;
+        }
+        let kept = stage.until_kept(6).await;
+        front.until(" 2 deliveries in work").await;
+        stage.publish(&queue, &stage.message("u1", json!({"in_reply_to": "m0"}))).await;
+        assert_eq!(outbound(&stage).await.message_id, "u1");
+        // Also of those that the broker has forgotten, the campaign is told.
+        for sms in kept {
+            stage.provider_says(sms.id, TransportStatus::QUEUED, Some("p")).await;
+        }
+        for _ in 0..6 {
+            assert_eq!(stage.read(&format!("{}.event", stage.name("quiz"))).await.1["event_type"], "ack");
+        }
+    })
+    .await;
+}
+
+#[actix::test]
+async fn at_the_stop_what_was_not_begun_goes_back_before_the_rest_is_finished() {
+    on_stage(async |stage| {
+        let front = stage.start().await;
+        let (ussd, quiz) = (stage.name("ussd"), stage.name("quiz"));
+        let (inbound_queue, outbound_queue) = (format!("{ussd}.inbound"), format!("{quiz}.outbound"));
+        stage.publish(&inbound_queue, &stage.message("m1", json!({}))).await;
+        let message = inbound(&stage).await;
+        stage.publish(&outbound_queue, &own_accord(&stage, "s1")).await;
+        stage.until_kept(1).await;
+        stage.answers.lock().unwrap().extend((0..1000).map(|_| Err(Refused::Busy(quiz.clone()))));
+        for id in ["m2", "m3"] {
+            stage.publish(&inbound_queue, &stage.message(id, json!({}))).await;
+        }
+        front.until(" 3 deliveries in work").await;
+
+        let drained = actix_rt::spawn(front.0.drain.clone().send(Drain));
+        stage.until_waiting(&inbound_queue, 2).await;
+        stage.until_waiting(&outbound_queue, 1).await;
+        let health = front.until(" 1 deliveries in work").await;
+        assert_eq!(health.state, State::Stopping, "m1 is finished, the rest is for others");
+        stage.publish(&inbound_queue, &stage.message("m4", json!({}))).await;
+        let room = front.faces(&ussd).outbound.clone().unwrap();
+        assert_eq!(room.send(Outbound(answer(&message, "hello"))).await.unwrap(), Ok(()));
+        drained.await.unwrap().unwrap();
+        stage.until_waiting(&inbound_queue, 3).await;
         assert!(stage.has_heard_nothing_more());
     })
     .await;

@@ -23,9 +23,9 @@ use lapin::{
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::timeout,
 };
 use vumi_kit::{
     account::Account,
@@ -35,10 +35,11 @@ use vumi_kit::{
     name::Name,
     room::Faces,
     router::{Happened, Inbound, Outbound, Refused, RouterAddress},
+    sms::{Sms, SmsId, TransportStatus},
 };
 
 use super::super::{AmqpRoom, AmqpSettings, AmqpWires, start};
-use crate::http::stand::{Memory, moment, store};
+use crate::http::stand::{Memory, With, moment, store};
 
 /// How long anything may take before a test fails.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -261,12 +262,12 @@ impl Stage {
     pub(super) async fn read(&self, queue: &str) -> (BasicProperties, Value) {
         let wait = async {
             loop {
+                // The broker's answer paces it.
                 if let Some(got) = self.peer.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap() {
                     got.delivery.acker.ack(BasicAckOptions::default()).await.unwrap();
                     let body = serde_json::from_slice(&got.delivery.data).unwrap_or(Value::Null);
                     return (got.delivery.properties.clone(), body);
                 }
-                sleep(Duration::from_millis(5)).await;
             }
         };
         timeout(LIMIT, wait).await.expect("a message in time")
@@ -276,6 +277,43 @@ impl Stage {
     pub(super) async fn waiting(&self, queue: &str) -> u32 {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         self.peer.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap().message_count()
+    }
+
+    /// Waits until so many messages wait in a queue and nobody holds them.
+    pub(super) async fn until_waiting(&self, queue: &str, count: u32) {
+        let wait = async {
+            while self.waiting(queue).await != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("{count} wait in {queue}"));
+    }
+
+    /// Waits until the ledger has so many SMS.
+    pub(super) async fn until_kept(&self, count: usize) -> Vec<Sms> {
+        let wait = async {
+            loop {
+                let (tell, told) = oneshot::channel();
+                let look = Box::new(move |memory: &mut Memory| drop(tell.send(memory.sms.clone())));
+                self.memory.send(With(look)).await.unwrap();
+                let kept = told.await.unwrap();
+                if kept.len() >= count {
+                    return kept;
+                }
+            }
+        };
+        timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("{count} SMS are kept"))
+    }
+
+    /// A transport records what the provider says of an SMS.
+    pub(super) async fn provider_says(&self, id: SmsId, status: TransportStatus, provider_id: Option<&'static str>) {
+        let record = move |memory: &mut Memory| {
+            let sms = memory.sms.iter_mut().find(|sms| sms.id == id).unwrap();
+            sms.status = status;
+            sms.provider_said = Some("as the provider says".to_owned());
+            sms.provider_id = provider_id.map(str::to_owned);
+        };
+        self.memory.send(With(Box::new(record))).await.unwrap();
     }
 
     /// Somebody has declared a queue, and not plainly.
@@ -351,7 +389,8 @@ impl Front {
                 if health.detail.contains(words) {
                     return health;
                 }
-                sleep(Duration::from_millis(5)).await;
+                // Other tasks of this thread have their turn before it is asked again.
+                tokio::task::yield_now().await;
             }
         };
         timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("it says `{words}` in time"))

@@ -1,0 +1,342 @@
+//! The broker goes away, and comes back, in every way it can: with it go no SMS and no dialogue.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::black_box::{Process, Site, broker::Broker, eventually, peer::Peer};
+
+const PERSON: &str = "27831234567";
+/// The campaign elsewhere is asked by everybody who dials.
+const CODE: &str = "*120*663*79#";
+/// In this time a person must have been told that there is no service: well before the network gives up.
+const IN_TIME: Duration = Duration::from_secs(5);
+
+/// A router whose campaign lives elsewhere, on a broker of the tests' own.
+struct Stage {
+    broker: Arc<Broker>,
+    site: Site,
+    router: Process,
+    /// The campaign's worker.
+    peer: Peer,
+}
+
+impl Stage {
+    /// Everything is up. The router is user `vumi` of vhost `/vumi`, the worker is `guest`.
+    fn set(broker: &Arc<Broker>) -> Self {
+        let connector = format!("it-{}", &broker.port());
+        make_vhost(broker);
+        broker.ctl(&["eval", "catch rabbit_auth_backend_internal:delete_user(<<\"vumi\">>, <<\"test\">>)."]);
+        broker.ctl(&["add_user", "vumi", "s3cret"]);
+        allow(broker);
+        let site = Site::new();
+        let amqp = format!(
+            "[amqp]\nurl = \"{}\"\ndead_letters = \"{connector}.dead\"\n\
+             reconnect = {{ first = \"50ms\", most = \"500ms\" }}\n\
+             [amqp.connectors.elsewhere]\nconnector = \"{connector}\"\nside = \"campaign\"\naccount = \"username\"\n",
+            broker.url("vumi", "s3cret", "/vumi")
+        );
+        site.edit(|text| {
+            let (before, rest) = text.split_once("# ---- Campaigns").unwrap();
+            let sandbox = &rest[rest.find("[sandbox]").unwrap()..];
+            format!("{before}\n{amqp}\n[[routes]]\ndefault = true\ncampaign = \"elsewhere\"\n{sandbox}")
+        });
+        let router = site.run();
+        site.wait_for_network();
+        site.wait_for_part("amqp");
+        let peer = Peer::new(&broker.url("guest", "guest", "/vumi"), &connector);
+        Self { broker: broker.clone(), site, router, peer }
+    }
+
+    /// How the front-end is, once it says so; and whether the process calls itself ready.
+    fn wait_until(&self, words: &str) -> (Value, bool) {
+        eventually(&format!("amqp says `{words}`"), || {
+            let ready: Value = self.site.get_open("/health/ready").ok()?.json().ok()?;
+            let part = ready["parts"].as_array()?.iter().find(|part| part["name"] == "amqp")?.clone();
+            part["detail"].as_str()?.contains(words).then(|| (part, ready["ready"] == true))
+        })
+    }
+
+    fn wait_until_degraded(&self, words: &str) {
+        let (part, ready) = self.wait_until(words);
+        assert_eq!((part["state"].as_str(), ready), (Some("degraded"), READY_WHILE_DEGRADED), "{part}");
+    }
+
+    /// A person dials, the worker elsewhere answers, the person reads it.
+    fn a_dialogue_works(&self) {
+        std::thread::scope(|threads| {
+            let dialled = threads.spawn(|| self.dial(PERSON));
+            let asked = self.peer.take("inbound");
+            assert_eq!((&asked["from_addr"], &asked["session_event"]), (&json!(format!("+{PERSON}")), &json!("new")));
+            self.peer.publish("outbound", &Peer::reply(&asked, &new_id(), "Goodbye.", "close"));
+            let shown = dialled.join().unwrap();
+            assert_eq!((&shown["screen"], &shown["session"]), (&json!("Goodbye."), &json!("closed")));
+        });
+        let told = self.peer.take("event");
+        assert_eq!(told["event_type"], "ack", "{told}");
+    }
+
+    fn dial(&self, person: &str) -> Value {
+        self.site.handset("dial", &json!({ "msisdn": person, "code": CODE })).json().unwrap()
+    }
+
+    /// A person is told at once that there is no service.
+    fn a_dialogue_is_refused_in_time(&self) {
+        let begun = Instant::now();
+        let shown = self.dial("27830000001");
+        assert!(shown["screen"].as_str().unwrap_or_default().contains("unavailable"), "{shown}");
+        assert_eq!(shown["session"], "closed");
+        assert!(begun.elapsed() < IN_TIME, "{:?}", begun.elapsed());
+    }
+
+    /// SMS do not need the broker.
+    fn an_sms_is_sent(&self) {
+        let id = self.site.send("clickatell", "27123456789", "no broker needed");
+        self.site.wait_for_status("clickatell", id, 4);
+    }
+}
+
+/// A front-end whose broker is away still takes work: SMS are sent, and a person who dials is answered.
+const READY_WHILE_DEGRADED: bool = true;
+
+fn make_vhost(broker: &Broker) {
+    broker.ctl(&["eval", "catch rabbit_vhost:delete(<<\"/vumi\">>, <<\"test\">>)."]);
+    broker.ctl(&["add_vhost", "/vumi"]);
+    broker.ctl(&["set_permissions", "-p", "/vumi", "guest", ".*", ".*", ".*"]);
+}
+
+fn allow(broker: &Broker) {
+    broker.ctl(&["set_permissions", "-p", "/vumi", "vumi", ".*", ".*", ".*"]);
+}
+
+fn new_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// Runs a story on the tests' own broker, one at a time.
+fn with_stage(story: impl FnOnce(&Stage)) {
+    let Some(broker) = Broker::shared() else { return };
+    let _turn = broker.turn();
+    story(&Stage::set(&broker));
+}
+
+#[test]
+fn connections_that_the_broker_closes_are_made_again() {
+    with_stage(|stage| {
+        stage.a_dialogue_works();
+        stage.broker.close_connections();
+        stage.router.wait_for_line("the broker is away");
+        stage.wait_until("connected");
+        stage.a_dialogue_works();
+    });
+}
+
+#[test]
+fn a_broker_without_memory_refuses_dialogues_in_time_and_holds_up_no_sms() {
+    with_stage(|stage| {
+        stage.broker.ctl(&["set_vm_memory_high_watermark", "0.000001"]);
+        // The broker says that it is blocked when something is published.
+        stage.a_dialogue_is_refused_in_time();
+        stage.wait_until_degraded("takes nothing while its alarm lasts");
+        stage.a_dialogue_is_refused_in_time();
+        stage.an_sms_is_sent();
+        stage.broker.ctl(&["set_vm_memory_high_watermark", "0.4"]);
+        stage.wait_until("connected");
+        // The first refused one was on its way when the alarm began: it arrives, and its session is over.
+        let late = stage.peer.take("inbound");
+        assert_eq!(late["from_addr"], "+27830000001");
+        stage.a_dialogue_works();
+    });
+}
+
+#[test]
+fn a_vhost_that_was_deleted_is_furnished_again_when_it_is_back() {
+    with_stage(|stage| {
+        stage.a_dialogue_works();
+        stage.broker.ctl(&["delete_vhost", "/vumi"]);
+        stage.wait_until_degraded("rabbitmqctl add_vhost");
+        stage.a_dialogue_is_refused_in_time();
+        stage.an_sms_is_sent();
+        make_vhost(&stage.broker);
+        stage.wait_until_degraded("set_permissions");
+        allow(&stage.broker);
+        stage.wait_until("connected");
+        stage.a_dialogue_works();
+    });
+}
+
+#[test]
+fn revoked_credentials_are_told_and_taken_again() {
+    with_stage(|stage| {
+        stage.broker.ctl(&["change_password", "vumi", "another"]);
+        stage.broker.close_connections();
+        stage.wait_until_degraded("check `amqp.user` and `amqp.password`");
+        stage.broker.ctl(&["change_password", "vumi", "s3cret"]);
+        stage.wait_until("connected");
+        stage.a_dialogue_works();
+
+        stage.broker.ctl(&["set_permissions", "-p", "/vumi", "vumi", "", "", ""]);
+        stage.broker.close_connections();
+        stage.wait_until_degraded("rabbitmqctl set_permissions");
+        stage.a_dialogue_is_refused_in_time();
+        allow(&stage.broker);
+        stage.wait_until("connected");
+        stage.a_dialogue_works();
+    });
+}
+
+#[test]
+fn a_queue_that_somebody_declared_with_arguments_is_named_and_used_when_it_is_gone() {
+    with_stage(|stage| {
+        stage.broker.ctl(&["change_password", "vumi", "another"]);
+        stage.broker.close_connections();
+        stage.wait_until_degraded("check `amqp.user`");
+        stage.peer.declare_with_a_limit("inbound");
+        stage.broker.ctl(&["change_password", "vumi", "s3cret"]);
+        stage.wait_until_degraded("delete it");
+        stage.wait_until_degraded(&stage.peer.queue("inbound"));
+        stage.a_dialogue_is_refused_in_time();
+        stage.peer.delete("inbound");
+        stage.wait_until("connected");
+        stage.a_dialogue_works();
+    });
+}
+
+/// Between the things that one of them does: the machine has other tests to run.
+const PACE: Duration = Duration::from_millis(20);
+
+/// What goes on while the broker is stopped and started.
+#[derive(Default)]
+struct Traffic {
+    over: AtomicBool,
+    /// SMS that the worker elsewhere has handed to the broker, by message id.
+    pushed: Mutex<BTreeSet<String>>,
+    /// SMS that the API has accepted.
+    accepted: AtomicU64,
+    answered: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// Ends the traffic, also when the test fails.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Traffic {
+    fn while_on(&self, mut what: impl FnMut(u64)) {
+        let mut number = 0;
+        while !self.over.load(Ordering::SeqCst) {
+            number += 1;
+            what(number);
+        }
+    }
+
+    fn push(&self, peer: &Peer) {
+        self.while_on(|_| {
+            let id = new_id();
+            let more = json!({"to_addr": "+27123456789", "from_addr": "+27123456780", "content": id,
+                "transport_name": "clickatell", "transport_type": "sms"});
+            // Whether the broker has it, nobody knows without its word: so it is sent again, under its own id.
+            let sms = Peer::outbound(&id, &more);
+            eventually("the broker takes an SMS", || peer.try_publish("outbound", &sms).then_some(()));
+            self.pushed.lock().unwrap().insert(id);
+        });
+    }
+
+    fn dial(&self, stage: &Stage) {
+        self.while_on(|number| {
+            let shown = stage.dial(&format!("2783100{number:04}"));
+            match shown["screen"].as_str().unwrap_or_default() {
+                "Goodbye." => self.answered.fetch_add(1, Ordering::SeqCst),
+                // It was asked, and the broker went with the answer: the network gives up.
+                _ => self.refused.fetch_add(1, Ordering::SeqCst),
+            };
+        });
+    }
+
+    fn wait_for_more(&self) {
+        let before = (self.pushed.lock().unwrap().len(), self.answered.load(Ordering::SeqCst));
+        eventually("SMS and dialogues go through", || {
+            let now = (self.pushed.lock().unwrap().len(), self.answered.load(Ordering::SeqCst));
+            (now.0 > before.0 + 20 && now.1 > before.1 + 5).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_broker_that_stops_under_traffic_loses_nothing_and_doubles_nothing() {
+    with_stage(|stage| {
+        let (traffic, url) = (Traffic::default(), stage.broker.url("guest", "guest", "/vumi"));
+        let [pushing, answering] = [(); 2].map(|()| Peer::new(&url, &stage.peer.connector));
+        std::thread::scope(|threads| {
+            let _ends_with_the_test = Ending(&traffic.over);
+            threads.spawn(|| traffic.push(&pushing));
+            threads.spawn(|| traffic.dial(stage));
+            threads.spawn(|| {
+                traffic.while_on(|_| match answering.get("inbound") {
+                    Some(asked) => {
+                        // Not confirmed: then the person is not answered, as when the worker is lost.
+                        let reply = Peer::reply(&asked, &new_id(), "Goodbye.", "close");
+                        let _confirmed = answering.try_publish("outbound", &reply);
+                    }
+                    None => std::thread::park_timeout(PACE),
+                });
+            });
+            threads.spawn(|| {
+                traffic.while_on(|_| {
+                    stage.site.send("clickatell", "27123456789", "by HTTP");
+                    traffic.accepted.fetch_add(1, Ordering::SeqCst);
+                    std::thread::park_timeout(PACE);
+                });
+            });
+            for _ in 0..2 {
+                traffic.wait_for_more();
+                stage.broker.ctl(&["stop_app"]);
+                stage.wait_until_degraded("is away since");
+                stage.a_dialogue_is_refused_in_time();
+                stage.broker.ctl(&["start_app"]);
+                stage.wait_until("connected");
+            }
+            traffic.wait_for_more();
+        });
+
+        let pushed = traffic.pushed.into_inner().unwrap();
+        let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        eventually("every SMS from elsewhere has its ack", || {
+            while let Some(event) = stage.peer.get("event") {
+                let (id, event_id) = (event["user_message_id"].as_str()?.to_owned(), event["event_id"].as_str()?);
+                if pushed.contains(&id) && event["event_type"] != "delivery_report" {
+                    assert_eq!(event["event_type"], "ack", "{event}");
+                    told.entry(id).or_default().insert(event_id.to_owned());
+                }
+            }
+            (told.len() == pushed.len()).then_some(())
+        });
+        assert!(told.values().all(|acks| acks.len() == 1), "an SMS has more than one ack");
+        let all = pushed.len() as u64 + traffic.accepted.load(Ordering::SeqCst);
+        let seen = eventually("every SMS is with the carrier", || {
+            let seen = stage.site.seen("clickatell");
+            (seen["distinct"].as_u64()? >= all).then_some(seen)
+        });
+        println!(
+            "{} SMS by the broker, {all} in all, at the carrier {}, twice {}; dialogues: {} answered, {} refused",
+            pushed.len(),
+            seen["distinct"],
+            seen["duplicates"],
+            traffic.answered.into_inner(),
+            traffic.refused.into_inner()
+        );
+        assert_eq!((seen["distinct"].as_u64(), seen["duplicates"].as_u64()), (Some(all), Some(0)));
+    });
+}
