@@ -1,4 +1,5 @@
-//! How fast the store is on this machine: `cargo run --release -p vumi-store --example rates`.
+//! How fast the store is on this machine: `cargo run --release -p vumi-store --example rates`, on a file of its own or on
+//! the empty database whose URL is given (`-- postgres://...`).
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,8 @@ fn say(what: &str, rows: usize, since: Instant) {
 #[actix_rt::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let url = format!("sqlite://{}", folder.path().join("vumi.db").display());
+    let file = format!("sqlite://{}", folder.path().join("vumi.db").display());
+    let url = std::env::args().nth(1).unwrap_or(file);
     let (handover, mut handed) = mpsc::channel(1024);
     let opened = open(StoreSettings { url, ..StoreSettings::default() }, Clock::system(), handover)?;
     let (transport, ledger) = (Name::parse("opera")?, opened.store.ledger.clone());
