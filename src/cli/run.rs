@@ -29,8 +29,8 @@ pub(super) const EXAMPLES: &str = "Three processes of one settings file, on one 
   vumi run --settings cluster.toml --only transports
   vumi run --settings cluster.toml --only campaigns
 
-SMS wait in the ledger until the process with their transport claims them. A campaign may run in as many processes
-as you like; a USSD transport runs in one at a time.";
+SMS wait in the ledger until the process with their transport claims them.
+A campaign may run in as many processes as you like, a USSD transport in one at a time.";
 
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     if settings.here.sandbox_alone() {

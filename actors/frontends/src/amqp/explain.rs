@@ -40,7 +40,7 @@ pub(super) fn explain_at(error: &Error, uri: &AMQPUri) -> String {
         AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => allow,
         _ => return explain(error),
     };
-    format!("{error}: {advice}")
+    format!("{}: {advice}", text.trim_end_matches('.'))
 }
 
 fn advice(kind: &AMQPErrorKind, said: &str) -> Option<&'static str> {
