@@ -65,8 +65,7 @@ pub struct Room {
 
 /// Take no more work, at once; then finish what is under way; answered when done. Whoever asks sets the bound.
 ///
-/// Rooms are drained from the edge inwards: a transport before the campaigns, so that people who wait for an answer
-/// get it. What outlives the process (a claimed SMS, an open session) is left as it is, not ended.
+/// What is in the store and outlives the process, such as an open session, is left as it is: it is not ended by a stop.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain;

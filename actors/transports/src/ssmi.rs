@@ -107,7 +107,7 @@ struct Texts {
     full: String,
     /// The session is over: they took too long, say.
     gone: String,
-    /// What they said can't be passed on while the router stops; the session stays open.
+    /// What they said can't be passed on now: the campaign is being started again, or stopped. The session stays open.
     again: String,
     /// The line under a page that is not the last; its first word is what to answer.
     more: String,

@@ -154,7 +154,8 @@ impl Core {
         self.say(&ClientCommand::Ussd { msisdn, kind: UssdType::End, message: text });
     }
 
-    /// Keeps a session open whose campaign has stopped before us: it is in the store, and the next life goes on with it.
+    /// Keeps a session open whose campaign is away: it is being started again, or it stopped before us and its next life
+    /// goes on from the store.
     pub(super) fn ask_again(&mut self, person: &Msisdn, first_id: &str) {
         if self.table.get(person).is_none_or(|session| session.first_id != first_id) {
             return;

@@ -10,7 +10,7 @@ use vumi_kit::{
     backoff::Backoff,
     ledger::{KeepReceived, RecordReceipts},
     room::{CALL_LIMIT, Wires},
-    router::{Happened, Inbound},
+    router::{Happened, Inbound, Refused},
     session::{CloseSession, OpenSessions, SaveSession},
     store::{Asking, StoreError},
 };
@@ -63,13 +63,13 @@ pub(super) async fn carry_to_router(shared: Shared, wires: Wires) {
         let (shared, router) = (shared.clone(), wires.router.inbound.clone());
         async move {
             let undelivered = Undelivered::of(&job);
-            let why = match timeout(CALL_LIMIT, router.send(Inbound(job.message))).await {
+            let (why, later) = match timeout(CALL_LIMIT, router.send(Inbound(job.message))).await {
                 Ok(Ok(Ok(()))) => return,
-                Ok(Ok(Err(refused))) => refused.to_string(),
-                Ok(Err(_)) => "the router is gone".to_owned(),
-                Err(_) => format!("the router did not take it within {CALL_LIMIT:?}"),
+                Ok(Ok(Err(refused))) => (refused.to_string(), matches!(refused, Refused::Busy(_) | Refused::Away(_))),
+                Ok(Err(_)) => ("the router is gone".to_owned(), true),
+                Err(_) => (format!("the router did not take it within {CALL_LIMIT:?}"), true),
             };
-            shared.borrow_mut().not_routed(&person, &undelivered, why);
+            shared.borrow_mut().not_routed(&person, &undelivered, why, later);
         }
     };
     lanes.run(window, work, || signals.progress()).await;

@@ -170,13 +170,13 @@ impl Core {
         self.signals.happened.notify_one();
     }
 
-    /// The router did not take a message: the person is not left without an answer.
-    pub(super) fn not_routed(&mut self, person: &Msisdn, undelivered: &Undelivered, why: impl std::fmt::Display) {
+    /// The router did not take a message, but may do so later: the person is not left without an answer.
+    pub(super) fn not_routed(&mut self, person: &Msisdn, undelivered: &Undelivered, why: String, later: bool) {
         self.complaints.add(undelivered.kind, why);
         if undelivered.event == Some(SessionEvent::Close) {
             return;
         }
-        if self.draining && undelivered.event == Some(SessionEvent::Resume) {
+        if later && undelivered.event == Some(SessionEvent::Resume) {
             self.ask_again(person, &undelivered.first_id);
             return;
         }

@@ -472,7 +472,7 @@ async fn a_drain_answers_who_waits_and_then_logs_out() {
 }
 
 #[actix_rt::test]
-async fn whoever_answers_while_the_router_stops_is_asked_again_and_keeps_the_session() {
+async fn whoever_answers_while_the_campaign_is_away_is_asked_again_and_keeps_the_session() {
     let mut stage = Stage::set().await;
     let mut line = stage.logged_in().await;
     let waiting = stage.dial(&mut line, OTHER).await;
@@ -481,13 +481,11 @@ async fn whoever_answers_while_the_router_stops_is_asked_again_and_keeps_the_ses
     assert!(matches!(stage.asked().await, Asked::Save(_)));
     stage.reply(&begun, "?", SessionEvent::Resume).await;
     line.screen().await;
-    let drained = actix_rt::spawn(stage.room.drain.send(Drain));
-    stage.is(State::Up).await;
-    // The campaigns are gone already.
-    *stage.refuses.lock().unwrap() = Some(Refused::NoRoute(CODE.to_owned()));
+    *stage.refuses.lock().unwrap() = Some(Refused::Away(Name::parse("quiz").unwrap()));
     line.ussd(PERSON, UssdType::Response, "1").await;
     let text = "One moment, please. Then send your answer again.".to_owned();
     assert_eq!(line.screen().await, (PERSON.to_owned(), UssdType::Response, text));
+    let drained = actix_rt::spawn(stage.room.drain.send(Drain));
     stage.reply(&waiting, "bye", SessionEvent::Close).await;
     assert_eq!(line.screen().await.2, "bye");
     assert_eq!(line.hear().await, Some(ClientCommand::Logout));
