@@ -1,11 +1,17 @@
 //! One settings file, several processes: `vumi run --only` runs a part of it.
 
+use std::io::Write;
+
+use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use serde_json::{Value, json};
 
 use crate::{
     amqp::{Queues, broker},
     black_box::{Process, Site, eventually, words},
 };
+
+/// Where the tests' PostgreSQL is.
+const POSTGRES: &str = "VUMI_TEST_POSTGRES";
 
 /// What `vumi ARGUMENTS` says when it refuses.
 fn refusal(site: &Site, arguments: &[&str]) -> String {
@@ -21,6 +27,20 @@ fn part(site: &Site, only: &str, database: &str) -> Process {
     let process = Process::spawn(command);
     process.wait_for_line("ready; stop with");
     process
+}
+
+/// The settings with a broker, and with names that no other test has: the queues are called by them.
+fn own_names(mut text: String, test: &str, url: &str, queues: &mut Vec<Queues>) -> String {
+    for name in ["truteq", "quiz", "echo"] {
+        let own = format!("{name}-{test}-{}", std::process::id());
+        text = text
+            .replace(&format!("[transports.{name}]"), &format!("[transports.{own}]"))
+            .replace(&format!("[campaigns.{name}]"), &format!("[campaigns.{own}]"))
+            .replace(&format!("campaign = \"{name}\""), &format!("campaign = \"{own}\""));
+        queues.push(Queues { url: url.to_owned(), connector: own });
+    }
+    let dead = &queues[0].connector;
+    format!("{text}\n[amqp]\nurl = \"{url}\"\ndead_letters = \"{dead}.dead\"\nhold_for = \"10m\"\n")
 }
 
 fn names(parts: &Value) -> Vec<&str> {
@@ -102,19 +122,8 @@ fn people_dial_in_one_process_and_each_campaign_answers_in_its_own() {
     let Some(url) = broker() else { return };
     let mut queues = Vec::new();
     let site = Site::new();
-    site.edit(|mut text| {
-        for name in ["truteq", "quiz", "echo"] {
-            let own = format!("{name}-{}", std::process::id());
-            queues.push(Queues { url: url.clone(), connector: own.clone() });
-            text = text
-                .replace(&format!("[transports.{name}]"), &format!("[transports.{own}]"))
-                .replace(&format!("[campaigns.{name}]"), &format!("[campaigns.{own}]"))
-                .replace(&format!("campaign = \"{name}\""), &format!("campaign = \"{own}\""));
-        }
-        let dead = &queues[0].connector;
-        format!("{text}\n[amqp]\nurl = \"{url}\"\ndead_letters = \"{dead}.dead\"\nhold_for = \"10m\"\n")
-    });
-    let campaign = |name: &str| format!("campaign:{name}-{}", std::process::id());
+    site.edit(|text| own_names(text, "part", &url, &mut queues));
+    let campaign = |name: &str| format!("campaign:{name}-part-{}", std::process::id());
     let _front = part(&site, "http,callbacks,transports,sandbox", "front");
     site.wait_for_part(&queues[0].connector);
     site.wait_for_part("amqp");
@@ -143,4 +152,89 @@ fn people_dial_in_one_process_and_each_campaign_answers_in_its_own() {
     echo.wait_for_line("\"stopped\"");
     assert!(!echo.log().contains("did not finish in time"), "{}", echo.log());
     assert!(words(&site.vumi(&["dead", "list"])).contains("is empty"));
+}
+
+/// Where the tests' PostgreSQL is, where one answers; else says that the test is left out.
+fn postgresql() -> Option<String> {
+    let url = std::env::var(POSTGRES)
+        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres?connect_timeout=2".to_owned());
+    match PgConnection::establish(&url) {
+        Ok(_) => Some(url),
+        Err(error) => {
+            // Past the test runner, which would keep it to itself.
+            let said = format!("left out: no PostgreSQL ({error}); {POSTGRES}=postgres://user@host/database names one");
+            let _nobody_reads = writeln!(std::io::stderr(), "{said}");
+            None
+        }
+    }
+}
+
+/// A schema of its own, dropped at the end.
+struct Schema {
+    server: String,
+    name: String,
+}
+
+impl Schema {
+    fn new(server: String) -> Self {
+        let schema = Self { server, name: format!("vumi_it_{}", std::process::id()) };
+        schema.execute("CREATE SCHEMA");
+        schema
+    }
+
+    fn execute(&self, what: &str) {
+        let mut connection = PgConnection::establish(&self.server).unwrap();
+        connection.batch_execute(&format!("{what} {}", self.name)).unwrap();
+    }
+
+    fn url(&self) -> String {
+        let joint = if self.server.contains('?') { '&' } else { '?' };
+        format!("{}{joint}options=-csearch_path%3D{}", self.server, self.name)
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        let mut connection = PgConnection::establish(&self.server).unwrap();
+        let _gone_with_the_server = connection.batch_execute(&format!("DROP SCHEMA {} CASCADE", self.name));
+    }
+}
+
+#[test]
+fn three_processes_of_one_file_share_ledger_and_broker() {
+    let (Some(url), Some(server)) = (broker(), postgresql()) else { return };
+    let schema = Schema::new(server);
+    let mut queues = Vec::new();
+    let mut site = Site::new();
+    site.edit(|text| own_names(text, "three", &url, &mut queues));
+    site.set("VUMI__STORE__URL", &schema.url());
+    let _front = site.start(&["run", "--only", "http,callbacks,sandbox"]);
+    let _transports = site.start(&["run", "--only", "transports"]);
+    let campaigns = site.start(&["run", "--only", "campaigns"]);
+    site.wait_for_part("amqp");
+
+    // To a person: accepted here, claimed there, and the receipt comes in here.
+    let id = site.send("clickatell", "27831234567", "by another process");
+    site.wait_for_status("clickatell", id, 4);
+
+    // From a person: the carrier calls here, the campaign answers there, and a third process sends it; also after the
+    // campaign was away.
+    let from_person = |id: &str| {
+        let sms = [("api_id", "1234"), ("moMsgId", id), ("from", "27831234567"), ("to", "38080")];
+        let rest = [("timestamp", "2026-01-01 10:00:00"), ("charset", "ISO-8859-1"), ("udh", ""), ("text", "hello")];
+        let kept = site.post("/api/v1/sms/clickatell/receive.json", &[&sms[..], &rest].concat()).send().unwrap();
+        assert!(kept.status().is_success(), "{}", kept.text().unwrap());
+    };
+    let sent = || site.seen("clickatell")["submissions"].as_u64().unwrap();
+    from_person("m1");
+    eventually("the answer was sent", || (sent() == 2).then_some(()));
+    campaigns.kill();
+    from_person("m2");
+    let _campaigns = site.start(&["run", "--only", "campaigns"]);
+    eventually("the second answer was sent", || (sent() == 3).then_some(()));
+
+    let dialled = || site.handset("dial", &json!({ "msisdn": "27831234567", "code": "*120*663*79#" }));
+    let shown: Value =
+        eventually("the network is up", || Some(dialled()).filter(|shown| shown.status() == 200)).json().unwrap();
+    assert_eq!(shown["session"], "open", "{shown}");
 }
