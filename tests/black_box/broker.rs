@@ -12,14 +12,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{eventually, free_port, words};
+use super::{WITH_THE_TESTS, eventually, free_port, words};
 
 /// Where Debian and RabbitMQ's own packages keep the scripts that any user may run; those in the path want to be
 /// the broker's user.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
-
-/// Runs a server, and ends it with everything it started when its input is closed: also when the tests are killed.
-const WITH_THE_TESTS: &str = "\"$0\" </dev/null & cat >/dev/null; kill -s KILL 0";
 
 /// A running node; killed when the last test lets go of it.
 pub(crate) struct Broker {

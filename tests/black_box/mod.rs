@@ -1,6 +1,7 @@
 //! Starts the built binary with settings and a database of its own, and talks to it as its users do.
 
 pub(crate) mod broker;
+pub(crate) mod database;
 pub(crate) mod peer;
 
 use std::{
@@ -20,6 +21,10 @@ use std::{
 use reqwest::blocking::{Body, Client, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// A script that runs a server with its arguments, and ends it with everything it started when its input is closed:
+/// also when the tests are killed.
+const WITH_THE_TESTS: &str = "\"$0\" \"$@\" </dev/null & cat >/dev/null; kill -s KILL 0";
 
 /// How long anything may take before a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -13,6 +13,7 @@ mod amqp_family;
 mod bad_settings;
 mod callbacks;
 mod clinic;
+mod cluster;
 mod connect;
 mod crash;
 mod http_api;
