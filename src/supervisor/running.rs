@@ -77,7 +77,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     let open = move || vumi_store::open(store_settings, store_clock, handover);
     let store = on(&store_arbiter, open).await.ok_or(StartFailed::Ended("store"))??;
     watch(store.ended(), "store", tell_fatal.clone());
-    accounts::prepare(&store.store, &settings).await?;
+    accounts::prepare(&store.store, &settings).await.map_err(|failed| busy(failed, &settings.store.url))?;
 
     let router_arbiter = Arbiter::new();
     let (router_settings, table, router_store) = (settings.router.clone(), settings.table.clone(), store.store.clone());
@@ -103,6 +103,16 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     }
     let bound = start_rooms(&supervisor, router.recipient(), &settings).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
+}
+
+/// The first writes find out that another program holds an SQLite file.
+fn busy(failed: StartFailed, url: &str) -> StartFailed {
+    match (&failed, url.strip_prefix("sqlite://")) {
+        (StartFailed::Ask(error), Some(path)) if error.to_string().contains("is locked") => {
+            StartFailed::Store(vumi_store::OpenError::Busy(path.into()))
+        }
+        _ => failed,
+    }
 }
 
 async fn start_rooms(

@@ -2,6 +2,8 @@
 
 use std::{fs, net::TcpListener};
 
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+
 use crate::black_box::{Site, read, words};
 
 /// What `vumi ARGUMENTS` says when it refuses.
@@ -126,6 +128,17 @@ fn a_folder_that_is_not_there_is_named() {
     let site = Site::new();
     site.edit(|text| text.replace("sqlite://vumi.db", "sqlite://not/here/vumi.db"));
     assert!(refusal(&site, &["run"]).contains("not/here"));
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_told_so() {
+    let site = Site::new();
+    assert!(site.vumi(&["migrate"]).status.success());
+    let path = site.folder.path().join("vumi.db");
+    let mut shell = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+    shell.batch_execute("BEGIN EXCLUSIVE").unwrap();
+    let said = refusal(&site, &["run"]);
+    assert!(said.contains("vumi.db is locked by another program: close"), "{said}");
 }
 
 #[test]
