@@ -95,6 +95,23 @@ pub const fn is_gsm(c: char) -> bool {
     septets(c).is_some()
 }
 
+/// Whether an SMS may hold a character. NUL and the other control characters, but for line ends, tab and page
+/// break, are no text: carriers' XML can't hold them, and PostgreSQL can't keep a NUL.
+#[must_use]
+pub const fn is_writable(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' | '\u{c}' => true,
+        '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => false,
+        _ => true,
+    }
+}
+
+/// A text that came from outside and must be kept: what can't be kept of it, NUL, shows as U+FFFD.
+#[must_use]
+pub fn keepable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
 /// Measures a text: its alphabet, its parts, and why it needs UCS-2 if it does.
 #[must_use]
 pub fn measure(text: &str) -> Measure {
@@ -172,8 +189,17 @@ fn nearest(c: char) -> Option<&'static str> {
         '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' => Some(""),
         // Where any_ascii thinks of ASCII, the GSM alphabet has the letter itself.
         'ç' => Some("Ç"),
-        _ => Some(any_ascii::any_ascii_char(c)).filter(|near| !near.is_empty() && near.chars().all(is_gsm)),
+        // What belongs to the letter before it.
+        '\u{300}'..='\u{36f}' => Some(""),
+        _ => Some(any_ascii::any_ascii_char(c))
+            .filter(|near| !near.is_empty() && !is_shortcode(near) && near.chars().all(is_gsm)),
     }
+}
+
+/// Whether a spelling is a symbol's name between colons, as chat programs write it (`:snowman2:`): no text that
+/// anybody would send.
+fn is_shortcode(near: &str) -> bool {
+    near.len() > 2 && near.starts_with(':') && near.ends_with(':')
 }
 
 #[cfg(test)]
@@ -256,7 +282,21 @@ mod tests {
         ] {
             assert_eq!(transliterate(text), (spelled.to_owned(), vec![]), "{text:?}");
         }
+        // A letter and its accent apart are the letter.
+        assert_eq!(transliterate("Z\u{307}olty"), ("Zolty".to_owned(), vec![]));
         assert_eq!(transliterate("\u{e000}a\u{e000}"), ("?a?".to_owned(), vec!['\u{e000}']));
+    }
+
+    #[test]
+    fn a_symbol_that_no_letters_spell_becomes_a_question_mark_and_is_named() {
+        assert_eq!(transliterate("Snow ☃️ and 😀😀!"), ("Snow ? and ??!".to_owned(), vec!['☃', '😀']));
+        // All that the engine knows: no name of a symbol is offered as text.
+        for c in (0..=0x1_ffff).filter_map(char::from_u32).filter(|&c| !is_gsm(c)) {
+            let (spelled, lost) = transliterate(&c.to_string());
+            assert!(lost.is_empty() || (spelled.as_str(), lost.as_slice()) == ("?", &[c]), "{c}: {spelled}");
+            let named = spelled.matches(':').count() > 1 && spelled.contains(|c: char| c.is_ascii_alphabetic());
+            assert!(!named, "{c}: {spelled}");
+        }
     }
 
     proptest! {

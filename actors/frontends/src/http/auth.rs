@@ -107,7 +107,8 @@ impl Gate {
     ) -> Result<AccountId, Refusal> {
         let credentials = header.and_then(read).ok_or(Refusal::Unknown)?;
         let (user, password) = credentials.split_once(':').ok_or(Refusal::Unknown)?;
-        if user.len() > LONGEST_NAME {
+        // No account's name holds a NUL, and not every database could be asked for one.
+        if user.len() > LONGEST_NAME || user.contains('\0') {
             return Err(Refusal::Unknown);
         }
         let account = self.account(user).await?;

@@ -11,7 +11,7 @@ use vumi_kit::{
     name::Name,
     sms::{NewSms, Sms},
     store::Asking,
-    text::measure,
+    text::{is_writable, measure},
 };
 
 use super::{
@@ -223,8 +223,8 @@ pub(crate) fn bad_message(message: &str, max_segments: u32) -> Option<String> {
     if message.trim().is_empty() {
         return Some("the text is empty".to_owned());
     }
-    if message.contains('\0') {
-        return Some("the text holds a NUL character".to_owned());
+    if let Some(c) = message.chars().find(|&c| !is_writable(c)) {
+        return Some(format!("the text holds U+{:04X}, which no carrier takes", u32::from(c)));
     }
     let measured = measure(message);
     (measured.segments > max_segments).then(|| {

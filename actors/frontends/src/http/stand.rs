@@ -41,9 +41,12 @@ pub(crate) struct Memory {
     pub(crate) sms: Vec<Sms>,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) parts: Vec<Part>,
+    /// What carriers' webhooks told.
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) inbound: Vec<InboundSms>,
     /// How often an account was looked up.
     pub(crate) lookups: usize,
-    /// What accepting fails with.
+    /// What everything fails with.
     pub(crate) failure: Option<StoreError>,
     /// Where questions to accept wait for as long as there is a list.
     pub(crate) held: Option<Vec<Question<AcceptSms>>>,
@@ -84,7 +87,8 @@ macro_rules! answers {
             type Result = ();
             fn handle(&mut self, Question { ask: $ask, reply }: Question<$Question>, _: &mut Self::Context) {
                 let $memory = self;
-                let _nobody_waits = reply.send(Ok($answer));
+                let answer = if let Some(failure) = &$memory.failure { Err(failure.clone()) } else { Ok($answer) };
+                let _nobody_waits = reply.send(answer);
             }
         }
     )+};
@@ -114,12 +118,13 @@ answers! {
             let sms = memory.of(ask.account, &ask.transport).find(|sms| Some(sms.id) == receipt.sms);
             sms.map_or(ReceiptMatch::Unmatched, |sms| ReceiptMatch::Matched(Box::new(sms.clone())))
         };
-        ask.receipts.iter().map(matched).collect()
+        let matches = ask.receipts.iter().map(matched).collect();
+        memory.receipts.extend(ask.receipts);
+        matches
     };
-    KeepReceived => |_memory, ask| ask
-        .inbound
-        .into_iter()
-        .map(|sms| Received {
+    KeepReceived => |memory, ask| {
+        memory.inbound.extend(ask.inbound.clone());
+        let kept = |sms| Received {
             id: 7,
             account: ask.account,
             transport: ask.transport.clone(),
@@ -128,8 +133,9 @@ answers! {
             repeated: false,
             created_at: moment(),
             updated_at: moment(),
-        })
-        .collect();
+        };
+        ask.inbound.into_iter().map(kept).collect()
+    };
     CreateCallback => |memory, ask| {
         let CreateCallback { account, name, url, secret } = ask;
         let id = i64::try_from(memory.callbacks.len()).unwrap() + 3;
@@ -355,7 +361,8 @@ impl Stand {
 
 pub(crate) fn part(name: &str, state: State) -> Part {
     let name = Name::parse(name).unwrap();
-    Part { name, role: "transport".to_owned(), state, detail: "as told".to_owned(), restarts: 0 }
+    let role = if name.as_str() == "store" { "store" } else { "transport" };
+    Part { name, role: role.to_owned(), state, detail: "as told".to_owned(), restarts: 0 }
 }
 
 pub(crate) fn store(memory: &Addr<Memory>) -> Store {

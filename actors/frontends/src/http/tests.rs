@@ -216,6 +216,50 @@ async fn a_webhook_is_read_kept_and_answered_by_its_form() {
 }
 
 #[actix_web::test]
+async fn what_carriers_tell_is_kept_with_what_cannot_be_kept_of_it_replaced() {
+    let stand = stand().await;
+    stand.send().send().await.unwrap();
+    let receipt = stand.post("sms/clickatell/receipt.json", &[("id", "1"), ("te\0xt", "a\0b")]).send().await.unwrap();
+    assert_eq!(receipt.status(), StatusCode::CREATED);
+    let inbound = [("text", "h\0i"), ("from", "+27123")];
+    assert_eq!(stand.post("sms/opera/receive.xml", &inbound).send().await.unwrap().status(), StatusCode::OK);
+    let fields = stand.memory(|memory| memory.receipts[0].fields.clone()).await;
+    assert_eq!(fields[1], ("te\u{fffd}xt".to_owned(), "a\u{fffd}b".to_owned()));
+    assert_eq!(stand.memory(|memory| memory.inbound[0].message.clone()).await, "h\u{fffd}i");
+}
+
+#[actix_web::test]
+async fn a_nul_in_what_a_client_sends_is_refused_by_the_fields_name() {
+    let stand = stand().await;
+    let sms = |message| [("to_msisdn", "27123"), ("from_msisdn", "27124"), ("message", message)];
+    let personal =
+        [("to_msisdn", "27123"), ("from_msisdn", "27124"), ("template", "hi {{name}}"), ("template_name", "a\0")];
+    let form = |path, form: &[(&str, &str)]| stand.post(path, form);
+    for (call, field) in [
+        (form("sms/clickatell/send.json", &sms("a\0b")), "message"),
+        (form("sms/clickatell/send.json", &sms("a\u{1}b")), "message"),
+        (
+            form("sms/clickatell/send.json", &[("to_msisdn", "27123\0"), ("from_msisdn", "27124"), ("message", "x")]),
+            "to_msisdn",
+        ),
+        (
+            form("sms/clickatell/send.json", &[("to_msisdn", "27123"), ("from_msisdn", "27124\0"), ("message", "x")]),
+            "from_msisdn",
+        ),
+        (form("sms/clickatell/template_send.json", &personal), "template"),
+        (form("account/callbacks.json", &[("name", "sms_received"), ("url", "http://a/\0")]), "url"),
+        (form("account/callbacks.json", &[("name", "sms\0received"), ("url", "http://a/")]), "name"),
+        (form("sms/preview.json", &[("message", "a\0b")]), "message"),
+    ] {
+        let response = call.send().await.unwrap();
+        assert_problem(&response, 400);
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(problem["errors"][0]["field"], json!(field), "{problem}");
+    }
+    assert_eq!(stand.memory(|memory| (memory.sms.len(), memory.callbacks.len())).await, (0, 0));
+}
+
+#[actix_web::test]
 async fn a_webhook_that_a_transport_lacks_is_a_405_with_allow() {
     let stand = stand().await;
     for (method, path, allow) in [

@@ -74,7 +74,7 @@ async fn call(request: HttpRequest, payload: web::Payload, path: &str, class: Cl
         };
         let news =
             webhook.form.read(&told).map_err(|unreadable| Refusal::field(&unreadable.field, "", unreadable.what))?;
-        let kept = keep(&caller, news).await?;
+        let kept = keep(&caller, news.keepable()).await?;
         Ok(response(webhook.form.answer(&told, &kept)))
     })
     .await

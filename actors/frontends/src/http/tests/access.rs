@@ -1,7 +1,7 @@
 //! Who gets in and how often, and how the front-end lives and ends.
 
 use actix::Recipient;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use vumi_kit::{
     health::{AskHealth, State},
@@ -128,16 +128,47 @@ async fn a_changed_password_takes_effect_once_the_account_is_read_again() {
 }
 
 #[actix_web::test]
-async fn a_store_that_is_busy_or_broken_is_a_503_that_says_when_to_come_back() {
+async fn a_store_that_is_busy_or_away_is_a_503_that_says_when_to_come_back_whatever_is_asked() {
     let stand = stand().await;
+    stand.send().send().await.unwrap();
+    let callback = [("name", "sms_received"), ("url", "http://localhost/received")];
+    let template = [("to_msisdn", "27123"), ("from_msisdn", "27124"), ("template", "hi")];
+    let calls = || {
+        vec![
+            stand.send(),
+            stand.post("sms/clickatell/template_send.json", &template),
+            stand.get("sms/clickatell/status/1.json"),
+            stand.get("sms/clickatell/status/1/events.json"),
+            stand.get("sms/clickatell/status.json?since=2009-01-01"),
+            stand.get("sms/clickatell/status.json?id=1"),
+            stand.post("sms/clickatell/receipt.json", &[("id", "1")]),
+            stand.post("sms/opera/receive.xml", &[("text", "hi"), ("from", "+27123")]),
+            stand.get("account/callbacks.json"),
+            stand.post("account/callbacks.json", &callback),
+            stand.get("account/callbacks/3.json"),
+            stand.call(Method::PUT, "account/callbacks/3.json").form(&callback),
+            stand.call(Method::DELETE, "account/callbacks/3.json"),
+            // A caller nobody knows yet.
+            stand.get("sms/clickatell/status/1.json").basic_auth("other", Some("secret")),
+        ]
+    };
     for (failure, wait) in
         [(StoreError::Busy, "1"), (StoreError::Database("away".into()), "5"), (StoreError::Stopped, "5")]
     {
         stand.memory(move |memory| memory.failure = Some(failure)).await;
-        let response = stand.send().send().await.unwrap();
-        assert_problem(&response, 503);
-        assert_eq!(header(&response, "retry-after"), wait);
+        for call in calls() {
+            let response = call.send().await.unwrap();
+            assert_problem(&response, 503);
+            assert_eq!(header(&response, "retry-after"), wait, "{}", response.url());
+        }
     }
+}
+
+#[actix_web::test]
+async fn a_user_name_with_a_nul_is_a_strangers() {
+    let stand = stand().await;
+    assert_eq!(try_in(&stand, "user\0name", "password", "").await, 401);
+    assert_eq!(stand.memory(|memory| memory.lookups).await, 0);
 }
 
 #[actix_web::test]
@@ -160,7 +191,7 @@ async fn health_needs_no_password_and_tells_a_part_that_takes_no_work() {
     let alive = stand.client.get(stand.url("/health/")).send().await.unwrap();
     assert_eq!((alive.status().as_u16(), alive.text().await.unwrap().as_str()), (200, "OK"));
     let ready = stand.client.get(stand.url("/health/ready")).send().await.unwrap();
-    let lines = "store (transport): up, as told\nclickatell (transport): degraded, as told\n";
+    let lines = "store (store): up, as told\nclickatell (transport): degraded, as told\n";
     assert_eq!((ready.status().as_u16(), ready.text().await.unwrap().as_str()), (200, lines));
     stand.memory(|memory| memory.parts.push(part("opera", State::Failed))).await;
     let request = stand.client.get(stand.url("/health/ready")).header("accept", "application/json");
@@ -168,6 +199,18 @@ async fn health_needs_no_password_and_tells_a_part_that_takes_no_work() {
     assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
     let shown: Value = failed.json().await.unwrap();
     assert_eq!((&shown["ready"], &shown["parts"][2]["state"]), (&json!(false), &json!("failed")));
+}
+
+#[actix_web::test]
+async fn a_store_that_is_not_up_makes_the_router_not_ready_and_has_its_line() {
+    let stand = stand().await;
+    for state in [State::Starting, State::Degraded, State::Restarting, State::Failed, State::Stopping] {
+        stand.memory(move |memory| memory.parts[0].state = state).await;
+        let ready = stand.client.get(stand.url("/health/ready")).send().await.unwrap();
+        assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE, "{state:?}");
+        let line = format!("store (store): {}, as told\n", state.as_str());
+        assert!(ready.text().await.unwrap().starts_with(&line), "{line}");
+    }
 }
 
 #[actix_web::test]
