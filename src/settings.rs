@@ -164,7 +164,7 @@ impl Settings {
         let mut amqp = reader.optional_section("amqp", sections.amqp.filter(|_| !skip_queue));
         let callbacks = reader.section("callbacks", sections.callbacks);
         let router = reader.section("router", sections.router);
-        let supervisor = reader.section("supervisor", sections.supervisor);
+        let supervisor: Option<SupervisorSettings> = reader.section("supervisor", sections.supervisor);
         let sandbox = reader.optional_section("sandbox", sections.sandbox);
         let transports = reader.envelopes("transports", sections.transports, &kinds.transports);
         let campaigns = reader.envelopes("campaigns", sections.campaigns, &kinds.campaigns);
@@ -182,6 +182,9 @@ impl Settings {
         }
         if let Some(store) = &store {
             reader.lease(store.lease, &transports);
+        }
+        if let (Some(http), Some(supervisor)) = (&http, &supervisor) {
+            reader.drain(http.drain_within, supervisor.drain);
         }
         let table = reader.routes(sections.routes, &campaigns, elsewhere);
 
@@ -301,6 +304,16 @@ impl Reader<'_> {
             room.name
         );
         self.add("store.lease", what);
+    }
+
+    /// What the supervisor cuts off it would not have had.
+    fn drain(&mut self, http: Duration, supervisor: Duration) {
+        if http > supervisor {
+            let what = format!(
+                "{http:?} is longer than `supervisor.drain`, {supervisor:?}, which cuts it off: expected no more than that"
+            );
+            self.add("http.drain_within", what);
+        }
     }
 
     /// A name is a connector's: one transport or one campaign, and none of the router's own parts.

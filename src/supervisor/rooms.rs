@@ -49,6 +49,16 @@ impl Role {
             Self::FrontEnd => "front-end",
         }
     }
+
+    /// What becomes of what a room of this role leaves when it does not finish in time.
+    const fn leaves(self) -> &'static str {
+        match self {
+            Self::FrontEnd => "requests under way get no answer, what was accepted is in the ledger",
+            Self::Callbacks => "posts under way are made again after the next start",
+            Self::Campaign => "people under way may get no answer to what they sent last",
+            Self::Store | Self::Router | Self::Transport => "what it left is in the ledger",
+        }
+    }
 }
 
 /// A part that is asked how it is, but not started again: the store and the router.
@@ -265,7 +275,7 @@ impl Handler<StopRooms> for Supervisor {
             drains.push(async move {
                 let Some(drain) = drain else { return };
                 if tokio::time::timeout(limit, drain.send(Drain)).await.is_err() {
-                    warn!(room = %name, ?limit, "did not finish in time: what it left is in the ledger");
+                    warn!(room = %name, ?limit, "did not finish in time: {}", role.leaves());
                 }
             });
         }

@@ -77,6 +77,14 @@ fn every_kind_shows_settings_that_pass_the_check() {
 }
 
 #[test]
+fn time_for_requests_that_the_supervisor_would_cut_off_is_named() {
+    let site = Site::new();
+    site.edit(|text| text.replacen("[http]\n", "[supervisor]\ndrain = \"5s\"\n\n[http]\n", 1));
+    let said = refusal(&site, &["check"]);
+    assert!(said.contains("http.drain_within: 8s is longer than `supervisor.drain`, 5s"), "{said}");
+}
+
+#[test]
 fn a_lease_too_short_for_a_transports_calls_is_named_with_the_least_that_will_do() {
     let site = Site::new();
     site.add_to("store", "lease = \"10s\"");

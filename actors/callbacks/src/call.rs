@@ -43,6 +43,7 @@ impl Caller {
             .dns_resolver(names)
             .pool_idle_timeout(KEEP_IDLE)
             .pool_max_idle_per_host(settings.most_per_callback)
+            .tls_certs_merge(settings.authorities().unwrap_or_default())
             .user_agent(concat!("Vumi/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {

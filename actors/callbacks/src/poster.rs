@@ -1,6 +1,6 @@
 //! The actor: claims what is due, has it posted, records what came of it.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
 use reqwest::dns::Resolve;
@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 use vumi_kit::{
     backoff::Backoff,
-    callback::{Callbacks, ClaimDeliveries, Delivery, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts},
+    callback::{
+        CallbackId, Callbacks, ClaimDeliveries, Delivery, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts,
+    },
     clock::{Clock, Timestamp},
     health::{AskHealth, Health, State},
     room::{CALL_LIMIT, Drain, Faces, Lifeline, Room, StartError, lifeline},
@@ -78,6 +80,8 @@ struct Poster {
     record_failures: u32,
     /// Since when the store fails, and how.
     trouble: Option<(Timestamp, String)>,
+    /// The callbacks whose last answer came promptly: as many as there are callbacks, at the most.
+    prompt: Arc<HashSet<CallbackId>>,
     tally: Tally,
     poll: SpawnHandle,
     draining: bool,
@@ -96,7 +100,15 @@ struct Tally {
 /// An attempt is over.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Finished(DeliveryAttempt);
+struct Finished {
+    attempt: DeliveryAttempt,
+    callback: CallbackId,
+    prompt: bool,
+}
+
+/// An answer is prompt that takes no more than this part of the time limit. One that is not holds its place for so long
+/// that a few such URLs would hold them all.
+const PROMPT_PART: u32 = 4;
 
 impl Actor for Poster {
     type Context = Context<Self>;
@@ -123,6 +135,7 @@ impl Poster {
             claim_again: false,
             record_failures: 0,
             trouble: None,
+            prompt: Arc::default(),
             tally: Tally::default(),
             poll: SpawnHandle::default(),
             draining: false,
@@ -142,6 +155,8 @@ impl Poster {
         let ask = ClaimDeliveries {
             limit,
             most_per_callback: self.settings.most_per_callback,
+            prompt: Arc::clone(&self.prompt),
+            most_of_others: self.settings.most_at_once.div_ceil(2),
             lease_s: (self.settings.limit + LEASE_BEYOND_LIMIT).as_secs(),
         };
         ctx.spawn(async move { store.ask(ask).await }.into_actor(self).map(Self::claimed));
@@ -178,10 +193,12 @@ impl Poster {
         let poster = ctx.address();
         // A task of its own, so that it is woken by its own socket only.
         actix_rt::spawn(async move {
+            let began = tokio::time::Instant::now();
             let answer = caller.post(&delivery, at).await;
+            let prompt = began.elapsed() <= settings.limit / PROMPT_PART;
             let attempt = judge(answer, &delivery, at, clock.now(), &settings);
             note(&delivery, &attempt);
-            if poster.send(Finished(attempt)).await.is_err() {
+            if poster.send(Finished { attempt, callback: delivery.callback, prompt }).await.is_err() {
                 warn!(delivery = delivery.id, "the callbacks have stopped; this one will be posted again");
             }
         });
@@ -292,7 +309,13 @@ fn note(delivery: &Delivery, attempt: &DeliveryAttempt) {
 impl Handler<Finished> for Poster {
     type Result = ();
 
-    fn handle(&mut self, Finished(attempt): Finished, ctx: &mut Self::Context) {
+    fn handle(&mut self, Finished { attempt, callback, prompt }: Finished, ctx: &mut Self::Context) {
+        // Nothing is copied unless a claim is under way, and nothing at all as long as it stays as it was.
+        if prompt && !self.prompt.contains(&callback) {
+            Arc::make_mut(&mut self.prompt).insert(callback);
+        } else if !prompt && self.prompt.contains(&callback) {
+            Arc::make_mut(&mut self.prompt).remove(&callback);
+        }
         match attempt.then {
             DeliveryThen::Done => self.tally.done += 1,
             DeliveryThen::Again(_) => self.tally.failed += 1,

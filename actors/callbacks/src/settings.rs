@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Certificate;
 use serde::{Deserialize, Deserializer};
 use vumi_kit::{backoff::Backoff, kind::Problem, room::CALL_LIMIT};
 
@@ -23,7 +24,9 @@ pub struct CallbackSettings {
     pub limit: Duration,
     /// How many posts are under way at once, over all callbacks. Default 64, at most 4096.
     pub most_at_once: usize,
-    /// How many of them may be of one callback, so that a dead URL leaves room for the others. Default 4.
+    /// How many of them may be of one callback, so that a dead URL leaves room for the others. Default 4. Until a
+    /// callback has answered within a quarter of `limit`, and after it has not, it gets one at a time, and all such
+    /// callbacks together get half of `most_at_once`: however many hang, those that answer have room.
     pub most_per_callback: usize,
     /// How long to wait after a failed attempt: `first` and `most`, doubling in between. Default `5s` and `1h`.
     #[serde(deserialize_with = "retry")]
@@ -31,6 +34,9 @@ pub struct CallbackSettings {
     /// How long after the event a failing delivery is given up and parked. Default `24h`.
     #[serde(with = "humantime_serde")]
     pub give_up_after: Duration,
+    /// Certificates (PEM) that are trusted beside the system's, for clients whose own authority signs theirs; or
+    /// `ca_file`, the file that holds them. Default none.
+    pub ca: Option<String>,
     /// Whether callbacks to loopback, private and link-local addresses are allowed. Default false: clients choose
     /// the URLs, and they should not reach what only this machine can.
     pub allow_internal: bool,
@@ -47,6 +53,7 @@ impl Default for CallbackSettings {
             most_per_callback: 4,
             retry: RETRY,
             give_up_after: Duration::from_secs(24 * 3600),
+            ca: None,
             allow_internal: false,
         }
     }
@@ -79,7 +86,18 @@ impl CallbackSettings {
             "retry",
             "first must be longer than nothing and no longer than most",
         );
+        expect(
+            self.authorities().is_some(),
+            "ca",
+            "must be one certificate or more in PEM form: -----BEGIN CERTIFICATE----- and so on",
+        );
         problems
+    }
+
+    /// The certificates of `ca`; `None` where it has none or they can't be read.
+    pub(crate) fn authorities(&self) -> Option<Vec<Certificate>> {
+        let Some(pem) = &self.ca else { return Some(Vec::new()) };
+        Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|certificates| !certificates.is_empty())
     }
 }
 
@@ -135,6 +153,7 @@ mod tests {
             (json!({ "most_at_once": 0, "most_per_callback": 0 }), "most_at_once"),
             (json!({ "most_per_callback": 65 }), "most_per_callback"),
             (json!({ "retry": { "first": "2h" } }), "retry"),
+            (json!({ "ca": "no certificate" }), "ca"),
         ] {
             let settings: CallbackSettings = serde_json::from_value(wrong).unwrap();
             assert_eq!(settings.check().first().map(|problem| problem.key.as_str()), Some(key));

@@ -7,6 +7,7 @@
 mod auth;
 mod body;
 mod callbacks;
+mod connections;
 mod entry;
 mod health;
 mod idempotency;

@@ -1,5 +1,7 @@
 //! Callbacks: the clients' URLs, what is to be posted to them, and what came of it.
 
+use std::{collections::HashSet, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -153,7 +155,7 @@ pub struct Delivery {
     pub body: String,
     /// Attempts made before.
     pub attempts: i32,
-    /// When the event happened: the give-up time counts from here.
+    /// When the event happened, or was replayed: the give-up time counts from here.
     pub created_at: Timestamp,
     /// Until when the claim holds.
     pub lease_until: Timestamp,
@@ -166,13 +168,18 @@ impl std::fmt::Debug for Delivery {
 }
 
 /// Claims deliveries that are due, oldest first, `most_per_callback` of any one callback at the most, so that
-/// a dead URL with a long queue leaves room for the others.
+/// a dead URL with a long queue leaves room for the others; and however many URLs hang, they leave room for those that
+/// answer. Those claimed and not yet recorded are included in each of the bounds but `limit`.
 #[derive(Clone, Debug)]
 pub struct ClaimDeliveries {
     /// How many in all.
     pub limit: usize,
-    /// How many of one callback, those claimed and not yet recorded included.
+    /// How many of one callback.
     pub most_per_callback: usize,
+    /// The callbacks that lately answered promptly. Of any other one at a time is claimed,
+    pub prompt: Arc<HashSet<CallbackId>>,
+    /// and so many of all others together.
+    pub most_of_others: usize,
     /// How long the claim holds, in seconds.
     pub lease_s: u64,
 }

@@ -62,7 +62,7 @@ impl Ask for FindSms {
     type Answer = Option<Sms>;
 }
 
-/// SMS of an account and transport, newest first.
+/// SMS of an account and transport.
 #[derive(Clone, Debug)]
 pub struct ListSms {
     /// Whose.
@@ -83,10 +83,45 @@ impl Ask for ListSms {
 /// Which SMS [`ListSms`] wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Those changed at or after a moment.
-    Since(Timestamp),
-    /// Those with these numbers.
+    /// Those changed at or after a moment, by the time of their last change and then by number.
+    Since {
+        /// The moment.
+        at: Timestamp,
+        /// From which end.
+        order: Order,
+        /// Only those that come after this place.
+        after: Option<Place>,
+    },
+    /// Those with these numbers, newest first.
     Ids(Vec<SmsId>),
+}
+
+/// From which end a list is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The latest change first.
+    #[default]
+    NewestFirst,
+    /// The earliest change first: what changes while one reads is met again at the end, and nothing is missed.
+    OldestFirst,
+}
+
+/// A place in a list by time of change: that of an SMS. A count of SMS to skip points elsewhere as soon as one of
+/// them changes; this does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When that SMS had changed.
+    pub updated_at: Timestamp,
+    /// Its number.
+    pub id: SmsId,
+}
+
+impl Place {
+    /// Where an SMS stands.
+    #[must_use]
+    pub const fn of(sms: &Sms) -> Self {
+        Self { updated_at: sms.updated_at, id: sms.id }
+    }
 }
 
 /// What happened to one SMS, in order of time; `None` if the account has no such SMS.

@@ -18,7 +18,7 @@ use vumi_kit::{
 };
 
 use self::{
-    listener::{DEADLINE, Listener},
+    listener::{DEADLINE, Listener, SecureListener},
     store::Kept,
 };
 use super::open;
@@ -197,6 +197,30 @@ async fn a_post_has_a_time_limit_and_so_has_an_endless_body() {
 }
 
 #[actix_rt::test]
+async fn a_callback_counts_as_prompt_while_its_last_answer_was() {
+    let (mut client, mut kept) = (Listener::new().await, Kept::new(clock()));
+    let _room = begin(&kept, CallbackSettings { limit: Duration::from_millis(800), ..settings() });
+    kept.next_claims(1).await;
+    assert!(!kept.is_prompt(1));
+    kept.add(delivery(100, &client.url("/"), &kept.clock));
+    client.next().await.answer("500 Internal Server Error", &[]);
+    kept.recorded().await;
+    kept.next_claims(2).await;
+    assert!(kept.is_prompt(1));
+    kept.add(delivery(101, &client.url("/"), &kept.clock));
+    let _silent = client.next().await;
+    assert_eq!(kept.recorded().await.error.as_deref(), Some("no answer within 800ms"));
+    kept.next_claims(2).await;
+    assert!(!kept.is_prompt(1));
+    // Another's first answer that does not come makes it none either.
+    kept.add(delivery(200, &client.url("/"), &kept.clock));
+    let _silent = client.next().await;
+    kept.recorded().await;
+    kept.next_claims(2).await;
+    assert!(!kept.is_prompt(2));
+}
+
+#[actix_rt::test]
 async fn a_url_where_nobody_listens_is_tried_again() {
     let mut kept = Kept::new(clock());
     let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -206,6 +230,26 @@ async fn a_url_where_nobody_listens_is_tried_again() {
     let error = attempt.error.clone().unwrap();
     assert!(error.contains("refused") && !error.contains("secret-path"), "{error}");
     assert!(again_after(&attempt) <= Duration::from_secs(5));
+}
+
+#[actix_rt::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused_and_the_attempt_says_so() {
+    let (client, mut kept) = (SecureListener::new().await, Kept::new(clock()));
+    let _room = begin(&kept, settings());
+    kept.add(delivery(100, &client.url(), &kept.clock));
+    let attempt = kept.recorded().await;
+    let error = attempt.error.unwrap();
+    assert!(error.contains("certificate"), "{error}");
+    assert!(matches!(attempt.then, DeliveryThen::Again(_)), "a certificate can be mended");
+}
+
+#[actix_rt::test]
+async fn a_certificate_that_the_settings_vouch_for_is_trusted() {
+    let (client, mut kept) = (SecureListener::new().await, Kept::new(clock()));
+    let _room = begin(&kept, CallbackSettings { ca: Some(listener::CERTIFICATE.to_owned()), ..settings() });
+    kept.add(delivery(100, &client.url(), &kept.clock));
+    let attempt = kept.recorded().await;
+    assert_eq!((attempt.error, attempt.then), (None, DeliveryThen::Done));
 }
 
 #[actix_rt::test]

@@ -1,6 +1,6 @@
 //! Reading what a client sent: bodies with their bounds, and the fields in them, form-encoded or JSON.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, ops::Deref, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest,
@@ -12,34 +12,90 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode;
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusal::{Refusal, Wrong};
 
-/// Collects a body of `most` bytes at the most.
-pub(crate) async fn collect(
-    request: &HttpRequest,
-    mut payload: web::Payload,
+/// Of each body so much is not counted: small ones come through whatever the large ones of others take. The
+/// connections bound these.
+const UNCOUNTED: usize = 16 * 1024;
+
+/// The bodies of all requests under way.
+pub(crate) struct Bodies {
     most: usize,
     within: Duration,
-) -> Result<Bytes, Refusal> {
-    let headers = request.headers();
-    if let Some(coding) =
-        headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        return Err(Refusal::MediaType(format!("Content-Encoding: {}", coding.to_str().unwrap_or("?"))));
+    /// A permit for each byte that may be held.
+    room: Arc<Semaphore>,
+}
+
+/// A body, and its place in memory.
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    _place: Place,
+}
+
+impl Deref for Body {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes
     }
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > most) {
-        return Err(Refusal::TooLarge(most));
+}
+
+/// What a body takes of the room for all.
+#[derive(Default)]
+struct Place(Option<OwnedSemaphorePermit>);
+
+impl Place {
+    /// Grows to hold a body of so many bytes.
+    fn hold(&mut self, room: &Arc<Semaphore>, length: usize) -> Result<(), Refusal> {
+        let counted = length.saturating_sub(UNCOUNTED);
+        let more = counted - self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits).min(counted);
+        if more == 0 {
+            return Ok(());
+        }
+        let full = || Refusal::Away(1, "too many large bodies are under way, nothing was kept");
+        let more = u32::try_from(more).map_err(|_| full())?;
+        let permit = Arc::clone(room).try_acquire_many_owned(more).map_err(|_| full())?;
+        match &mut self.0 {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
     }
-    let all = async {
+}
+
+impl Bodies {
+    /// So many bytes for one body, so many for all, and so much time for one to arrive.
+    pub(crate) fn new(most: usize, most_of_all: usize, within: Duration) -> Self {
+        Self { most, within, room: Arc::new(Semaphore::new(most_of_all.min(Semaphore::MAX_PERMITS))) }
+    }
+
+    /// Collects the body of a request.
+    pub(crate) async fn collect(&self, request: &HttpRequest, payload: web::Payload) -> Result<Body, Refusal> {
+        let headers = request.headers();
+        if let Some(coding) =
+            headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
+            return Err(Refusal::MediaType(format!("Content-Encoding: {}", coding.to_str().unwrap_or("?"))));
+        }
+        let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > self.most) {
+            return Err(Refusal::TooLarge(self.most));
+        }
+        tokio::time::timeout(self.within, self.read(payload)).await.unwrap_or(Err(Refusal::TooSlow))
+    }
+
+    async fn read(&self, mut payload: web::Payload) -> Result<Body, Refusal> {
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
+        let mut place = Place::default();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(unreadable)?;
-            if first.len() + rest.len() + chunk.len() > most {
-                return Err(Refusal::TooLarge(most));
+            let length = first.len() + rest.len() + chunk.len();
+            if length > self.most {
+                return Err(Refusal::TooLarge(self.most));
             }
+            place.hold(&self.room, length)?;
             // Nearly every body is one chunk: it is used where it lies.
             if first.is_empty() {
                 first = chunk;
@@ -47,9 +103,9 @@ pub(crate) async fn collect(
                 rest.extend_from_slice(&chunk);
             }
         }
-        Ok(if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() })
-    };
-    tokio::time::timeout(within, all).await.unwrap_or(Err(Refusal::TooSlow))
+        let bytes = if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() };
+        Ok(Body { bytes, _place: place })
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
@@ -174,13 +230,37 @@ fn decoded(part: &[u8]) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use actix_web::{FromRequest, test::TestRequest, web};
     use proptest::prelude::*;
 
-    use super::Fields;
+    use super::{Bodies, Body, Fields};
     use crate::http::refusal::Refusal;
 
     fn pairs(fields: &Fields<'_>) -> Vec<(String, String)> {
         fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    async fn collected(bodies: &Bodies, length: usize) -> Result<Body, Refusal> {
+        let (request, mut payload) = TestRequest::post().set_payload(vec![b'x'; length]).to_http_parts();
+        let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
+        bodies.collect(&request, payload).await
+    }
+
+    #[actix_web::test]
+    async fn large_bodies_share_a_room_and_small_ones_need_none() {
+        let bodies = Bodies::new(100_000, 100_000, Duration::from_secs(30));
+        let first = collected(&bodies, 90_000).await.unwrap();
+        assert_eq!(first.len(), 90_000);
+        let refused = collected(&bodies, 60_000).await.err().unwrap();
+        assert!(matches!(refused, Refusal::Away(1, _)), "{refused:?}");
+        assert!(collected(&bodies, 16 * 1024).await.is_ok());
+        // What a body took is given back with it, and what a refused one took at once.
+        drop(first);
+        let again = collected(&bodies, 100_000).await;
+        assert_eq!(again.map(|body| body.len()), Ok(100_000));
+        assert_eq!(collected(&bodies, 100_001).await.err(), Some(Refusal::TooLarge(100_000)));
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use actix::Recipient;
 use actix_web::{HttpRequest, HttpResponse, http::header::AUTHORIZATION, web};
-use bytes::Bytes;
 use vumi_kit::{account::AccountId, health::AskParts, name::Name, store::Store, webhook::Webhook};
 
 use super::{
     auth::Gate,
+    body::{Bodies, Body},
+    connections::{self, TurnedAway},
     idempotency::InProgress,
     origin::Origins,
     rates::{Class, Left, Rates},
@@ -26,8 +27,7 @@ pub(crate) struct Shared {
     pub(crate) rates: Rates,
     pub(crate) in_progress: InProgress,
     pub(crate) bounds: Bounds,
-    pub(crate) max_body: usize,
-    pub(crate) body_within: Duration,
+    pub(crate) bodies: Bodies,
     pub(crate) answer_within: Duration,
     pub(crate) idempotency_keep: Duration,
 }
@@ -70,8 +70,8 @@ impl Caller<'_> {
     }
 
     /// The body.
-    pub(crate) async fn body(&self, payload: web::Payload) -> Result<Bytes, Refusal> {
-        super::body::collect(self.request, payload, self.shared.max_body, self.shared.body_within).await
+    pub(crate) async fn body(&self, payload: web::Payload) -> Result<Body, Refusal> {
+        self.shared.bodies.collect(self.request, payload).await
     }
 }
 
@@ -106,6 +106,9 @@ async fn admitted<W>(
 where
     W: AsyncFnOnce(Caller<'_>) -> Result<HttpResponse, Refusal>,
 {
+    if request.conn_data::<TurnedAway>().is_some() {
+        return Err(connections::refusal());
+    }
     let origin = shared.origins.of(request);
     let account = shared.gate.admit(request.headers().get(AUTHORIZATION), origin).await?;
     let (now_left, allowed) = shared.rates.count(class, account);

@@ -7,8 +7,9 @@ use actix_web::{
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Type,
+        ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema, Type,
         path::{HttpMethod, Operation, PathItem},
+        request_body::{RequestBody, RequestBodyBuilder},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
@@ -60,6 +61,9 @@ impl Modify for Refusals {
         for item in api.paths.paths.values_mut() {
             for (method, operation) in operations(item) {
                 refusals(operation);
+                if method == HttpMethod::Post && operation.tags.iter().flatten().any(|tag| *tag == "carriers") {
+                    operation.request_body = Some(carriers_body().into());
+                }
                 name(&method, operation);
             }
         }
@@ -72,6 +76,24 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
         .into_iter()
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
         .collect()
+}
+
+/// What a carrier posts: each in the form of its own protocol, which its transport reads. A `GET` has the same fields in
+/// its query.
+fn carriers_body() -> RequestBody {
+    let text = || Schema::from(ObjectBuilder::new().schema_type(Type::String));
+    let fields = Schema::from(ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(text())));
+    let any = Schema::from(ObjectBuilder::new().schema_type(Type::Object));
+    let mut body = RequestBodyBuilder::new().description(Some("As the transport's carrier posts it: its own fields"));
+    for (media_type, schema) in [
+        ("application/x-www-form-urlencoded", fields),
+        ("application/json", any),
+        ("application/xml", text()),
+        ("text/xml", text()),
+    ] {
+        body = body.content(media_type, ContentBuilder::new().schema(Some(schema)).build());
+    }
+    body.build()
 }
 
 /// Handlers of different groups share names, and a carrier's handler serves two methods: ids tell them apart.
@@ -170,6 +192,17 @@ mod tests {
             for operation in item.as_object().unwrap().values() {
                 assert_eq!(operation["parameters"][0]["schema"]["enum"], serde_json::json!(["a", "b"]), "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_carrier_posts_is_described_and_what_it_gets_by_has_no_body() {
+        let api: Value = serde_json::from_str(&Api::openapi().to_json().unwrap()).unwrap();
+        for path in ["receipt.json", "receive.json", "receive.xml"] {
+            let item = &api["paths"][format!("/api/v1/sms/{{transport}}/{path}")];
+            let content = item["post"]["requestBody"]["content"].as_object().unwrap();
+            assert!(content.contains_key("application/x-www-form-urlencoded") && content.contains_key("text/xml"));
+            assert!(item["get"]["requestBody"].is_null(), "{path}");
         }
     }
 

@@ -121,13 +121,30 @@ impl Refusal {
         }
     }
 
-    /// The answer.
-    pub(crate) fn response(&self) -> HttpResponse {
+    fn body(&self) -> Vec<u8> {
         let status = self.status();
         let errors: &[Wrong] = if let Self::Wrong(wrong) = self { wrong } else { &[] };
         let title = status.canonical_reason().unwrap_or("Error");
         let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail: &self.detail(), errors };
-        let mut response = HttpResponse::build(status);
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+
+    /// The answer to a connection whose request is not waited for, as bytes.
+    pub(crate) fn raw(&self) -> Vec<u8> {
+        let body = self.body();
+        let wait_s = if let Self::TooMany(wait_s, _) | Self::Away(wait_s, _) = self { *wait_s } else { 0 };
+        let head = format!(
+            "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\nretry-after: {wait_s}\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n",
+            self.status(),
+            body.len()
+        );
+        [head.into_bytes(), body].concat()
+    }
+
+    /// The answer.
+    pub(crate) fn response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status());
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
         match self {
             Self::Unknown => {
@@ -145,7 +162,7 @@ impl Refusal {
             }
             _ => {}
         }
-        response.body(serde_json::to_vec(&problem).unwrap_or_default())
+        response.body(self.body())
     }
 }
 

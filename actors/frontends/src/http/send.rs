@@ -122,7 +122,8 @@ async fn accept(caller: &Caller<'_>, payload: web::Payload, texts: Texts) -> Res
     let body = caller.body(payload).await?;
     let idempotency = key_of(caller.request, &body, caller.shared.idempotency_keep)?;
     let whose = Whose { account: caller.account, transport: transport.clone() };
-    let batch = read(media_type(caller.request).as_ref(), body, whose, texts, caller.shared.bounds).await?;
+    let batch =
+        read(media_type(caller.request).as_ref(), body.bytes.clone(), whose, texts, caller.shared.bounds).await?;
     let _held_until_answered =
         idempotency.as_ref().map(|key| caller.shared.in_progress.hold(caller.account, &key.key)).transpose()?;
     let accepted = caller.shared.store.ledger.ask(AcceptSms { batch, idempotency }).await?;

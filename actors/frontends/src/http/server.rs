@@ -17,8 +17,8 @@ use vumi_kit::{
 };
 
 use super::{
-    auth::Gate, entry::Shared, idempotency::InProgress, origin::Origins, rates::Rates, routes, send::Bounds,
-    settings::HttpSettings,
+    auth::Gate, body::Bodies, connections::Connections, entry::Shared, idempotency::InProgress, origin::Origins,
+    rates::Rates, routes, send::Bounds, settings::HttpSettings,
 };
 
 /// A transport that the API serves: its name in the URLs and what its carrier calls.
@@ -79,8 +79,7 @@ fn shared(wires: HttpWires, settings: &HttpSettings) -> Result<Shared, StartErro
         rates: Rates::new(&settings.rates),
         in_progress: InProgress::default(),
         bounds: Bounds { max_segments: settings.max_segments, max_batch: settings.max_batch },
-        max_body: settings.max_body,
-        body_within: settings.body_within,
+        bodies: Bodies::new(settings.max_body, settings.max_bodies, settings.body_within),
         answer_within: settings.answer_within,
         idempotency_keep: settings.idempotency_keep,
     })
@@ -88,7 +87,9 @@ fn shared(wires: HttpWires, settings: &HttpSettings) -> Result<Shared, StartErro
 
 fn serve(shared: &web::Data<Shared>, settings: &HttpSettings) -> io::Result<(Server, SocketAddr)> {
     let shared = shared.clone();
+    let connections = Connections::new(settings.connections_per_address, shared.origins.clone());
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes::mount))
+        .on_connect(move |io, on| connections.arrive(io, on))
         .workers(settings.workers)
         .max_connections(settings.max_connections)
         .keep_alive(settings.keep_alive)

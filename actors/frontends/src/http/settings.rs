@@ -21,8 +21,14 @@ pub struct HttpSettings {
     pub workers: usize,
     /// Connections a worker holds at once; more wait to be accepted. Default 4096.
     pub max_connections: usize,
+    /// Connections that one address may hold (of IPv6 one /64); further ones are refused with 429. The trusted proxies'
+    /// do not count. Default 1024.
+    pub connections_per_address: usize,
     /// The largest body, in bytes; a larger one is refused with 413. Default 4 MiB, room for a batch of 10,000.
     pub max_body: usize,
+    /// What the bodies of all requests under way may take, in bytes, the first 16 KiB of each left out; a body
+    /// that finds no room is refused with 503. Reading one takes some times its size. Default 64 MiB.
+    pub max_bodies: usize,
     /// The most parts an SMS may take (160 or 70 characters in one, 153 or 67 in each of more). Default 9, which
     /// is what carriers commonly join.
     pub max_segments: u32,
@@ -40,7 +46,8 @@ pub struct HttpSettings {
     /// How long the answer to one request may take, body included. Default `60s`.
     #[serde(with = "humantime_serde")]
     pub answer_within: Duration,
-    /// How long requests under way may take to finish when the router stops. Default `15s`.
+    /// How long requests under way may take to finish when the router stops: no longer than `supervisor.drain`.
+    /// Default `8s`.
     #[serde(with = "humantime_serde")]
     pub drain_within: Duration,
     /// Calls an account may make.
@@ -99,14 +106,16 @@ impl Default for HttpSettings {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             workers: 2,
             max_connections: 4096,
+            connections_per_address: 1024,
             max_body: 4 * 1024 * 1024,
+            max_bodies: 64 * 1024 * 1024,
             max_segments: 9,
             max_batch: 10_000,
             keep_alive: Duration::from_secs(75),
             head_within: Duration::from_secs(10),
             body_within: Duration::from_secs(30),
             answer_within: Duration::from_secs(60),
-            drain_within: Duration::from_secs(15),
+            drain_within: Duration::from_secs(8),
             rates: RateSettings::default(),
             account_ttl: Duration::from_secs(5),
             password_ttl: Duration::from_secs(300),
@@ -126,6 +135,7 @@ impl HttpSettings {
         let counts = [
             ("workers", self.workers),
             ("max_connections", self.max_connections),
+            ("connections_per_address", self.connections_per_address),
             ("max_body", self.max_body),
             ("max_segments", self.max_segments as usize),
             ("max_batch", self.max_batch),
@@ -141,7 +151,8 @@ impl HttpSettings {
         let none_allowed = counts.into_iter().filter(|(_, n)| *n == 0).map(|(key, _)| (key, "must be at least 1"));
         let no_time = times.into_iter().filter(|(_, t)| t.is_zero()).map(|(key, _)| (key, "must be longer than 0s"));
         let too_long = (self.max_segments > 255).then_some(("max_segments", "an SMS has 255 parts at the most"));
-        none_allowed.chain(no_time).chain(too_long).map(|(key, what)| Problem::new(key, what)).collect()
+        let no_room = (self.max_bodies < self.max_body).then_some(("max_bodies", "must be max_body or more"));
+        none_allowed.chain(no_time).chain(too_long).chain(no_room).map(|(key, what)| Problem::new(key, what)).collect()
     }
 }
 
@@ -172,11 +183,12 @@ mod tests {
 
     #[test]
     fn a_bound_of_nothing_is_named() {
-        let keys: Vec<String> = HttpSettings { workers: 0, max_segments: 300, ..HttpSettings::default() }
-            .check()
-            .into_iter()
-            .map(|p| p.key)
-            .collect();
-        assert_eq!(keys, ["workers", "max_segments"]);
+        let keys: Vec<String> =
+            HttpSettings { workers: 0, max_segments: 300, max_bodies: 1, ..HttpSettings::default() }
+                .check()
+                .into_iter()
+                .map(|p| p.key)
+                .collect();
+        assert_eq!(keys, ["workers", "max_segments", "max_bodies"]);
     }
 }

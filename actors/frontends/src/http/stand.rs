@@ -17,8 +17,8 @@ use vumi_kit::{
     health::{AskParts, Part, State},
     ledger::{
         AcceptSms, Accepted, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger,
-        ListSms, ListUnmatchedReceipts, OpenOutbox, OutboxState, ReceiptMatch, RecordOutcomes, RecordReceipts,
-        ReleaseSms, SettleReceived, SmsTimeline, TimelineEvent, Which,
+        ListSms, ListUnmatchedReceipts, OpenOutbox, Order, OutboxState, Place, ReceiptMatch, RecordOutcomes,
+        RecordReceipts, ReleaseSms, SettleReceived, SmsTimeline, TimelineEvent, Which,
     },
     name::Name,
     session::{CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, Sessions},
@@ -102,11 +102,19 @@ answers! {
     FindSms => |memory, ask| memory.of(ask.account, &ask.transport).find(|sms| sms.id == ask.id).cloned();
     ListSms => |memory, ask| {
         let wanted = |sms: &&Sms| match &ask.which {
-            Which::Since(at) => sms.updated_at >= *at,
+            Which::Since { at, order: Order::NewestFirst, after } => {
+                sms.updated_at >= *at && after.is_none_or(|after| Place::of(sms) < after)
+            }
+            Which::Since { at, order: Order::OldestFirst, after } => {
+                sms.updated_at >= *at && after.is_none_or(|after| Place::of(sms) > after)
+            }
             Which::Ids(ids) => ids.contains(&sms.id),
         };
         let mut found: Vec<Sms> = memory.of(ask.account, &ask.transport).filter(wanted).cloned().collect();
-        found.reverse();
+        found.sort_by_key(Place::of);
+        if !matches!(ask.which, Which::Since { order: Order::OldestFirst, .. }) {
+            found.reverse();
+        }
         found.into_iter().skip(ask.start).take(ask.limit).collect()
     };
     SmsTimeline => |memory, ask| memory

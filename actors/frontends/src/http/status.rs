@@ -1,13 +1,18 @@
 //! Status: one SMS, several by number or by date, and what happened to one.
+//!
+//! Pages of a list by date are joined by a cursor, the place of the last SMS shown: a number of SMS to skip (`start`)
+//! points elsewhere once one of them changes.
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{HeaderValue, LINK},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{FindSms, ListSms, SmsTimeline, Which},
+    ledger::{FindSms, ListSms, Order, Place, SmsTimeline, Which},
+    sms::Sms,
     store::Asking,
 };
 
@@ -85,9 +90,12 @@ fn no_such(caller: &Caller<'_>) -> Refusal {
     Refusal::NotFound(format!("this account has no SMS {id} sent through {transport}"))
 }
 
-/// Several SMS, newest first: those changed since a date, or those with these numbers.
+/// Several SMS: those changed since a date, or those with these numbers.
 ///
-/// Give `since` or `id`. A page holds 100; while there is more, a `Link` header leads to the next.
+/// Give `since` or `id`. A page holds 100; while there is more, a `Link` header leads to the next: follow it as it is.
+/// Newest first, no SMS is shown twice, and one that changes while you read is not where you have yet to come: ask
+/// again `since` the moment you began. With `order=oldest`, one that changes is shown again at the end, and none is
+/// missed: this is the order to keep up with all changes.
 #[utoipa::path(
     get,
     path = "/api/v1/sms/{transport}/status.json",
@@ -95,8 +103,10 @@ fn no_such(caller: &Caller<'_>) -> Refusal {
     params(
         ("transport" = String, Path, description = "The transport's name"),
         ("since" = Option<String>, Query, description = "`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC", example = "2009-01-01"),
+        ("order" = Option<String>, Query, description = "With `since`, by time of change: `newest` first (the default) or `oldest` first"),
+        ("cursor" = Option<String>, Query, description = "With `since`: where the page begins, from the `Link` of the page before"),
         ("id" = Option<Vec<u64>>, Query, description = "Numbers of SMS"),
-        ("start" = Option<u64>, Query, description = "How many to skip"),
+        ("start" = Option<u64>, Query, description = "How many to skip: with `since`, better follow the `Link`"),
     ),
     responses((
         status = 200,
@@ -115,12 +125,34 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
         let found = caller.shared.store.ledger.ask(ask).await?;
         let page = found.get(..PAGE.min(found.len())).unwrap_or_default();
         let mut response = sms_list(page.iter(), SmsView::now);
-        if found.len() > PAGE {
-            response.headers_mut().insert(LINK, next_link(caller.request, &fields, start + PAGE));
+        if let Some(last) = page.last().filter(|_| found.len() > PAGE) {
+            response.headers_mut().insert(LINK, next_link(caller.request, &fields, &next(&fields, start, last)));
         }
         Ok(response)
     })
     .await
+}
+
+/// The parameter that leads to the next page: a cursor, but for those who count.
+fn next(fields: &Fields<'_>, start: usize, last: &Sms) -> (&'static str, String) {
+    let counted = fields.all("id").next().is_some() || fields.all("start").next().is_some();
+    if counted { ("start", (start + PAGE).to_string()) } else { ("cursor", cursor_of(Place::of(last))) }
+}
+
+fn cursor_of(place: Place) -> String {
+    let mut bytes = [0; 16];
+    let (at, id) = bytes.split_at_mut(8);
+    at.copy_from_slice(&place.updated_at.micros().to_be_bytes());
+    id.copy_from_slice(&place.id.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn place_of(cursor: &str) -> Option<Place> {
+    let bytes: [u8; 16] = URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok()?;
+    // 16 bytes make two numbers.
+    let (at, id) = bytes.split_first_chunk::<8>()?;
+    let updated_at = Timestamp::from_micros(i64::from_be_bytes(*at));
+    Some(Place { updated_at, id: i64::from_be_bytes(id.try_into().ok()?) })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -158,7 +190,8 @@ fn which(fields: &Fields<'_>, wrong: &mut Vec<Wrong>) -> Option<Which> {
             if at.is_none() {
                 wrong.push(Wrong::new("since", since, "a date is YYYY-MM-DD or YYYY-MM-DD HH:MM:SS, UTC"));
             }
-            at.map(Which::Since)
+            let (order, after) = (order(fields, wrong), after(fields, wrong));
+            at.map(|at| Which::Since { at, order, after })
         }
         None if ids.is_empty() => {
             wrong.push(Wrong::new("since", "", "give `since`, or one `id` or more"));
@@ -181,11 +214,33 @@ fn which(fields: &Fields<'_>, wrong: &mut Vec<Wrong>) -> Option<Which> {
     }
 }
 
-/// The `Link` to the next page: the same query with another start.
-fn next_link(request: &HttpRequest, fields: &Fields<'_>, start: usize) -> HeaderValue {
+fn order(fields: &Fields<'_>, wrong: &mut Vec<Wrong>) -> Order {
+    match fields.one("order", wrong) {
+        None | Some("newest") => Order::NewestFirst,
+        Some("oldest") => Order::OldestFirst,
+        Some(other) => {
+            wrong.push(Wrong::new("order", other, "`newest` or `oldest` first"));
+            Order::default()
+        }
+    }
+}
+
+fn after(fields: &Fields<'_>, wrong: &mut Vec<Wrong>) -> Option<Place> {
+    let cursor = fields.one("cursor", wrong)?;
+    let place = place_of(cursor);
+    if place.is_none() {
+        wrong.push(Wrong::new("cursor", cursor, "take it from the `Link` of the page before"));
+    } else if let Some(start) = fields.all("start").next() {
+        wrong.push(Wrong::new("start", start, "give `cursor` or `start`, not both"));
+    }
+    place
+}
+
+/// The `Link` to the next page: the same query from another place.
+fn next_link(request: &HttpRequest, fields: &Fields<'_>, (next, place): &(&str, String)) -> HeaderValue {
     let query = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields.iter().filter(|(name, _)| *name != "start"))
-        .append_pair("start", &start.to_string())
+        .extend_pairs(fields.iter().filter(|(name, _)| name != next))
+        .append_pair(next, place)
         .finish();
     let at = request.connection_info();
     let (scheme, host, path) = (at.scheme(), at.host(), request.path());
@@ -199,9 +254,12 @@ fn next_link(request: &HttpRequest, fields: &Fields<'_>, start: usize) -> Header
 mod tests {
     use actix_web::test::TestRequest;
     use proptest::prelude::*;
-    use vumi_kit::{clock::Timestamp, ledger::Which};
+    use vumi_kit::{
+        clock::Timestamp,
+        ledger::{Order, Place, Which},
+    };
 
-    use super::{Wanted, next_link, wanted};
+    use super::{Wanted, cursor_of, next_link, place_of, wanted};
     use crate::http::{body::Fields, refusal::Refusal};
 
     fn read(query: &str) -> Result<Wanted, Refusal> {
@@ -210,12 +268,13 @@ mod tests {
 
     #[test]
     fn a_query_asks_by_date_or_by_numbers() {
-        let since = Timestamp::parse("2009-01-01").unwrap();
-        assert_eq!(read("since=2009-01-01"), Ok(Wanted { which: Which::Since(since), start: 0 }));
-        assert_eq!(
-            read("since=2009-01-01+00%3A00%3A00&start=100"),
-            Ok(Wanted { which: Which::Since(since), start: 100 })
-        );
+        let at = Timestamp::parse("2009-01-01").unwrap();
+        let since = |order, after, start| Ok(Wanted { which: Which::Since { at, order, after }, start });
+        assert_eq!(read("since=2009-01-01"), since(Order::NewestFirst, None, 0));
+        assert_eq!(read("since=2009-01-01+00%3A00%3A00&start=100"), since(Order::NewestFirst, None, 100));
+        let place = Place { updated_at: at, id: 7 };
+        let query = format!("since=2009-01-01&order=oldest&cursor={}", cursor_of(place));
+        assert_eq!(read(&query), since(Order::OldestFirst, Some(place), 0));
         assert_eq!(read("id=3&id=4"), Ok(Wanted { which: Which::Ids(vec![3, 4]), start: 0 }));
     }
 
@@ -229,6 +288,9 @@ mod tests {
             ("id=99999999999999999999", ("id", "99999999999999999999")),
             ("since=2009-01-01&start=-1", ("start", "-1")),
             ("since=2009-01-01&id=3", ("since", "2009-01-01")),
+            ("since=2009-01-01&order=up", ("order", "up")),
+            ("since=2009-01-01&cursor=100", ("cursor", "100")),
+            ("since=2009-01-01&cursor=AAAAAAAAAAAAAAAAAAAAAA&start=1", ("start", "1")),
         ] {
             let refused = read(query).unwrap_err();
             let Refusal::Wrong(wrong) = refused else { panic!("{refused:?}") };
@@ -242,14 +304,20 @@ mod tests {
         let request = TestRequest::get().uri("/api/v1/sms/opera/status.json").insert_header(("host", "a.b:8000"));
         let fields = Fields::of_form(b"since=2009-01-01+10%3A00%3A00&start=100").unwrap();
         assert_eq!(
-            next_link(&request.to_http_request(), &fields, 200),
+            next_link(&request.to_http_request(), &fields, &("start", "200".to_owned())),
             "<http://a.b:8000/api/v1/sms/opera/status.json?since=2009-01-01+10%3A00%3A00&start=200>; rel=\"next\""
         );
     }
 
     proptest! {
         #[test]
-        fn no_query_makes_the_reader_panic(query in "(since=|id=|start=|&|[0-9%+:-]|\\PC){0,30}") {
+        fn a_cursor_is_read_as_it_was_written(micros in any::<i64>(), id in any::<i64>()) {
+            let place = Place { updated_at: Timestamp::from_micros(micros), id };
+            prop_assert_eq!(place_of(&cursor_of(place)), Some(place));
+        }
+
+        #[test]
+        fn no_query_makes_the_reader_panic(query in "(since=|id=|start=|cursor=|order=|&|[0-9%+:-]|\\PC){0,30}") {
             if let Ok(fields) = Fields::of_form(query.as_bytes()) {
                 let _read = wanted(&fields);
             }

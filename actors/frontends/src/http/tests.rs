@@ -2,6 +2,8 @@
 
 mod access;
 
+use std::time::Duration;
+
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use vumi_kit::sms::TransportStatus;
@@ -134,6 +136,27 @@ async fn lists_are_paged_by_a_hundred_with_a_link_while_there_is_more() {
         stand.get("sms/clickatell/status.json?id=3&id=4&id=999").send().await.unwrap().json().await.unwrap();
     assert_eq!(two.iter().map(|sms| sms["id"].as_i64().unwrap()).collect::<Vec<_>>(), [4, 3]);
     assert_problem(&stand.get("sms/clickatell/status.json").send().await.unwrap(), 400);
+}
+
+#[actix_web::test]
+async fn an_sms_that_changes_between_two_pages_is_not_shown_twice() {
+    let stand = stand().await;
+    let to: Vec<String> = (0..150).map(|n| format!("27{n:09}")).collect();
+    let body = json!({"to_msisdn": to, "from_msisdn": "27123456789", "message": "hi"});
+    stand.call(Method::POST, "sms/clickatell/send.json").json(&body).send().await.unwrap();
+    for (order, expected) in [("newest", (1..=50).rev().collect::<Vec<i64>>()), ("oldest", (101..=150).collect())] {
+        let first = stand.get(&format!("sms/clickatell/status.json?since=2009-01-01&order={order}"));
+        let first = first.send().await.unwrap();
+        let link = header(&first, "link").to_owned();
+        assert!(link.contains("cursor=") && link.contains(&format!("order={order}")), "{link}");
+        // One that no page has to show again newest first, and which stays the last one oldest first.
+        stand.memory(|memory| memory.sms[149].updated_at = super::stand::moment().plus(Duration::from_secs(9))).await;
+        let next = link.trim_start_matches('<').split('>').next().unwrap();
+        let second = stand.client.get(next).basic_auth("username", Some("password")).send().await.unwrap();
+        assert_eq!(header(&second, "link"), "");
+        let ids: Vec<Value> = second.json().await.unwrap();
+        assert_eq!(ids.iter().map(|sms| sms["id"].as_i64().unwrap()).collect::<Vec<_>>(), expected, "{order}");
+    }
 }
 
 #[actix_web::test]

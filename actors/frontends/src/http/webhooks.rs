@@ -66,11 +66,12 @@ pub(crate) async fn receive_xml(request: HttpRequest, payload: web::Payload) -> 
 async fn call(request: HttpRequest, payload: web::Payload, path: &str, class: Class) -> HttpResponse {
     enter(&request, class, async |caller| {
         let webhook = declared(&caller, path)?;
+        let body = caller.body(payload).await?;
         let told = WebhookRequest {
             method: caller.request.method().as_str().to_owned(),
             query: caller.request.query_string().to_owned(),
             content_type: media_type(caller.request).into_owned(),
-            body: caller.body(payload).await?,
+            body: body.bytes.clone(),
         };
         let news =
             webhook.form.read(&told).map_err(|unreadable| Refusal::field(&unreadable.field, "", unreadable.what))?;

@@ -70,6 +70,7 @@ impl Write for ClaimDeliveries {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Delivery>, Failed> {
         let lease_until = tx.now.plus(Duration::from_secs(self.lease_s));
         let mut due = Vec::new();
+        let mut room_of_others = self.most_of_others;
         let mut after = 0;
         // From callback to callback, so that one's long queue is not read to find another's few.
         while let Some(callback) = next_with_work(tx, after)? {
@@ -80,13 +81,21 @@ impl Write for ClaimDeliveries {
                 .first(tx.conn)
                 .optional()?;
             if let Some((url, secret)) = target {
-                let room = self.most_per_callback.saturating_sub(claimed_of(tx, callback)?).min(self.limit);
+                let claimed = claimed_of(tx, callback)?;
+                let most = if self.prompt.contains(&callback) {
+                    self.most_per_callback
+                } else {
+                    room_of_others = room_of_others.saturating_sub(claimed);
+                    self.most_per_callback.min(1)
+                };
+                let room = most.saturating_sub(claimed).min(self.limit);
                 for row in due_of(tx, callback, room)? {
                     due.push((row, callback, url.clone(), secret.clone()));
                 }
             }
         }
         due.sort_by_key(|(row, ..)| (row.next_attempt_at, row.id));
+        due.retain(|(_, callback, ..)| self.prompt.contains(callback) || take_one(&mut room_of_others));
         due.truncate(self.limit);
         due.into_iter()
             .map(|(row, callback, url, secret)| {
@@ -109,6 +118,13 @@ impl Write for ClaimDeliveries {
             })
             .collect()
     }
+}
+
+/// Takes one place, if there is one.
+fn take_one(room: &mut usize) -> bool {
+    let left = room.checked_sub(1);
+    *room = left.unwrap_or(0);
+    left.is_some()
 }
 
 fn next_with_work(tx: &mut Tx<'_>, after: CallbackId) -> QueryResult<Option<CallbackId>> {
@@ -219,6 +235,8 @@ impl Write for ReplayParked {
     fn write(self, tx: &mut Tx<'_>) -> Result<usize, Failed> {
         let parked = callback_deliveries::table.filter(callback_deliveries::parked_at.is_not_null());
         let due = (
+            // Its time to be given up is behind it, or it would not be parked: it gets a fresh one.
+            callback_deliveries::created_at.eq(tx.now.micros()),
             callback_deliveries::next_attempt_at.eq(Some(tx.now.micros())),
             callback_deliveries::parked_at.eq(None::<i64>),
         );

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{CountWaiting, FindSms, ListSms, Which},
+    ledger::{CountWaiting, FindSms, ListSms, Order, Place, Which},
     name::Name,
     sms::Sms,
 };
@@ -35,12 +35,31 @@ impl Read for ListSms {
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<Sms>, Failed> {
         let transport = self.transport.as_str();
         match self.which {
-            Which::Since(since) => {
+            Which::Since { at, order: Order::NewestFirst, after } => {
+                let (last, id) = after.map_or((i64::MAX, i64::MAX), |place| (place.updated_at.micros(), place.id));
                 let rows: Vec<SmsRow> = sms::table
                     .filter(sms::account.eq(self.account))
                     .filter(sms::transport.eq(transport))
-                    .filter(sms::updated_at.ge(since.micros()))
+                    .filter(sms::updated_at.ge(at.micros()))
+                    // The first bound is the index's, the second leaves out what was listed of that moment.
+                    .filter(sms::updated_at.le(last))
+                    .filter(sms::updated_at.lt(last).or(sms::id.lt(id)))
                     .order((sms::updated_at.desc(), sms::id.desc()))
+                    .limit(count(self.limit))
+                    .offset(count(self.start))
+                    .select(SmsRow::as_select())
+                    .load(conn)?;
+                Ok(rows.into_iter().map(Sms::try_from).collect::<Result<_, _>>()?)
+            }
+            Which::Since { at, order: Order::OldestFirst, after } => {
+                let begin = Place { updated_at: at, id: i64::MIN };
+                let Place { updated_at, id } = after.map_or(begin, |place| place.max(begin));
+                let rows: Vec<SmsRow> = sms::table
+                    .filter(sms::account.eq(self.account))
+                    .filter(sms::transport.eq(transport))
+                    .filter(sms::updated_at.ge(updated_at.micros()))
+                    .filter(sms::updated_at.gt(updated_at.micros()).or(sms::id.gt(id)))
+                    .order((sms::updated_at, sms::id))
                     .limit(count(self.limit))
                     .offset(count(self.start))
                     .select(SmsRow::as_select())

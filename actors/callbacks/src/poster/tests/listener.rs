@@ -1,11 +1,18 @@
 //! A client's server on loopback: each request waits for the test to answer it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
 };
 
 /// Longer than any test takes when all is well.
@@ -97,4 +104,39 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<(Request, oneshot::Re
     let (reply, answer) = oneshot::channel();
     let line = line.trim_end().to_owned();
     Some((Request { line, headers, body: String::from_utf8(body).unwrap(), reply }, answer))
+}
+
+/// A certificate for `localhost` that its own key signed, and that key: good for a hundred years, trusted by nobody.
+pub(super) const CERTIFICATE: &str = include_str!("localhost.crt");
+const KEY: &str = include_str!("localhost.key");
+
+/// A client's server that speaks TLS with [`CERTIFICATE`] and answers every request with 204.
+pub(super) struct SecureListener(SocketAddr);
+
+impl SecureListener {
+    pub(super) async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        actix_rt::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                actix_rt::spawn(async move {
+                    // A client that does not trust the certificate hangs up.
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let mut request = [0; 4096];
+                    let _read = stream.read(&mut request).await;
+                    let _answered = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+                });
+            }
+        });
+        Self(address)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("https://localhost:{}/", self.0.port())
+    }
 }

@@ -1,7 +1,7 @@
 //! A store in memory that answers the two questions of the callbacks.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,8 +10,8 @@ use actix::{Actor, Addr, Context, Handler};
 use tokio::sync::mpsc;
 use vumi_kit::{
     callback::{
-        Callbacks, ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, Delivery, DeliveryAttempt,
-        DeliveryThen, FindCallback, ListCallbacks, ListParked, RecordDeliveryAttempts, ReplayParked,
+        CallbackId, Callbacks, ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, Delivery,
+        DeliveryAttempt, DeliveryThen, FindCallback, ListCallbacks, ListParked, RecordDeliveryAttempts, ReplayParked,
     },
     clock::{Clock, Timestamp},
     store::{Question, StoreError},
@@ -25,6 +25,8 @@ struct Rows {
     /// Under a lease: delivery, callback, until.
     held: Vec<(Delivery, Timestamp)>,
     claimed: usize,
+    /// What the last claim said.
+    prompt: Arc<HashSet<CallbackId>>,
     lease: Option<Duration>,
     refusals: u32,
 }
@@ -103,6 +105,11 @@ impl Kept {
         self.rows.lock().unwrap().claimed
     }
 
+    /// Whether the last claim held a callback for one that answers promptly.
+    pub(super) fn is_prompt(&self, callback: CallbackId) -> bool {
+        self.rows.lock().unwrap().prompt.contains(&callback)
+    }
+
     /// How many are neither done, nor parked, nor under a lease.
     pub(super) fn waiting(&self) -> usize {
         self.rows.lock().unwrap().waiting.len()
@@ -119,6 +126,7 @@ impl Handler<Question<ClaimDeliveries>> for Memory {
     fn handle(&mut self, Question { ask, reply }: Question<ClaimDeliveries>, _: &mut Context<Self>) {
         let now = self.clock.now();
         let rows = &mut *self.rows.lock().unwrap();
+        rows.prompt = ask.prompt;
         let (over, held) = std::mem::take(&mut rows.held).into_iter().partition(|(_, until)| *until <= now);
         rows.held = held;
         rows.waiting.extend::<Vec<_>>(over);

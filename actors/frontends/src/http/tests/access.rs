@@ -3,6 +3,10 @@
 use actix::Recipient;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use vumi_kit::{
     health::{AskHealth, State},
     room::Drain,
@@ -14,6 +18,9 @@ use crate::http::{
     HttpSettings, HttpWires, RateSettings,
     stand::{Stand, part},
 };
+
+/// Longer than anything takes when all is well.
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);
 
 #[actix_web::test]
 async fn many_first_requests_at_once_cost_one_check_of_the_password() {
@@ -246,4 +253,58 @@ async fn draining_answers_what_is_under_way_and_takes_no_more() {
     drained.await.unwrap().unwrap();
     assert!(stand.client.get(stand.url("/health/")).send().await.is_err());
     stand.room.ended.wait().await;
+}
+
+async fn connect(stand: &Stand) -> TcpStream {
+    TcpStream::connect(stand.room.address).await.unwrap()
+}
+
+/// What the other side says until it hangs up.
+async fn rest_of(mut stream: TcpStream) -> String {
+    let mut said = Vec::new();
+    // A reset after the answer is a way of hanging up too.
+    let _end = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut said)).await.expect("it hangs up");
+    String::from_utf8(said).unwrap()
+}
+
+#[actix_web::test]
+async fn one_address_gets_so_many_connections_and_a_freed_one_again() {
+    let stand = Stand::start(HttpSettings { connections_per_address: 2, ..HttpSettings::default() }).await;
+    let (mut first, mut second) = (connect(&stand).await, connect(&stand).await);
+    assert!(alive(&mut first).await && alive(&mut second).await);
+    let refused = rest_of(connect(&stand).await).await;
+    assert!(refused.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{refused}");
+    assert!(refused.contains("retry-after: 5\r\n") && refused.contains("application/problem+json"), "{refused}");
+    let (_, body) = refused.split_once("\r\n\r\n").unwrap();
+    let problem: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(problem["detail"], json!("too many connections from one address: try again in 5 s"));
+    // One that hangs up makes room, as soon as the server has seen it.
+    drop(first);
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    loop {
+        let mut third = connect(&stand).await;
+        if alive(&mut third).await {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the place was not given back");
+    }
+}
+
+async fn alive(stream: &mut TcpStream) -> bool {
+    let mut some = [0; 12];
+    let asked = stream.write_all(b"GET /health/ HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    asked.is_ok() && stream.read_exact(&mut some).await.is_ok() && some == *b"HTTP/1.1 200"
+}
+
+#[actix_web::test]
+async fn a_trusted_proxy_holds_as_many_connections_as_it_needs() {
+    let trusted_proxies = serde_json::from_value(json!(["127.0.0.1"])).unwrap();
+    let settings = HttpSettings { connections_per_address: 1, trusted_proxies, ..HttpSettings::default() };
+    let stand = Stand::start(settings).await;
+    let mut held = vec![];
+    for _ in 0..5 {
+        let mut stream = connect(&stand).await;
+        assert!(alive(&mut stream).await);
+        held.push(stream);
+    }
 }

@@ -1,5 +1,7 @@
 //! Callbacks and their deliveries.
 
+use std::sync::Arc;
+
 use vumi_kit::{
     callback::{
         Callback, CallbackName, ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, Delivery,
@@ -31,7 +33,9 @@ async fn event(stage: &Stage, account: i64) {
 }
 
 async fn claim(stage: &Stage, limit: usize, most_per_callback: usize) -> Vec<Delivery> {
-    stage.callbacks(ClaimDeliveries { limit, most_per_callback, lease_s: 60 }).await
+    // All of them answer promptly.
+    let prompt = Arc::new((0..100).collect());
+    stage.callbacks(ClaimDeliveries { limit, most_per_callback, prompt, most_of_others: 0, lease_s: 60 }).await
 }
 
 async fn record(stage: &Stage, delivery: DeliveryId, http_status: Option<u16>, then: DeliveryThen) {
@@ -80,6 +84,34 @@ async fn one_callbacks_long_queue_leaves_room_for_the_others() {
     assert_eq!(of(claim(&stage, 10, 3).await), [alive], "the dead one's three are still out");
     stage.advance(60);
     assert_eq!(of(claim(&stage, 2, 3).await), [dead, dead], "oldest first, as many as asked for");
+}
+
+#[actix_rt::test]
+async fn callbacks_that_hang_leave_room_for_those_that_answer() {
+    let Some(stage) = Stage::new() else { return };
+    let mut hanging = Vec::new();
+    for n in 0..5 {
+        hanging.push(create(&stage, ALICE, &format!("http://hangs/{n}")).await.id);
+    }
+    event(&stage, ALICE).await;
+    event(&stage, ALICE).await;
+    let prompt = create(&stage, BOB, "http://answers/").await.id;
+    for _ in 0..4 {
+        event(&stage, BOB).await;
+    }
+    let claim = async || {
+        let prompt = Arc::new([prompt].into());
+        let ask = ClaimDeliveries { limit: 6, most_per_callback: 4, prompt, most_of_others: 2, lease_s: 60 };
+        let claimed = stage.callbacks(ask).await;
+        claimed.into_iter().map(|delivery| (delivery.callback, delivery.id)).collect::<Vec<_>>()
+    };
+    let of = |claimed: &[(i64, DeliveryId)]| claimed.iter().map(|(callback, _)| *callback).collect::<Vec<_>>();
+    let first = claim().await;
+    // One of each, two in all, and four for the one that answers.
+    assert_eq!(of(&first), [hanging[0], hanging[1], prompt, prompt, prompt, prompt]);
+    assert!(claim().await.is_empty());
+    record(&stage, first[0].1, None, DeliveryThen::Parked).await;
+    assert_eq!(of(&claim().await), [hanging[2]], "the place goes to whose turn it is");
 }
 
 #[actix_rt::test]
@@ -140,8 +172,10 @@ async fn what_was_given_up_is_parked_seen_and_replayed() {
     assert_eq!((parked[0].error.as_str(), parked[0].attempts), ("connection refused", 1));
     assert_eq!(parked[0].url, "http://a/");
 
+    stage.advance(24 * 3600);
     assert_eq!(stage.callbacks(ReplayParked { ids: Some(vec![ids[1], 999]) }).await, 1);
-    assert_eq!(claim(&stage, 10, 10).await[0].id, ids[1]);
+    let replayed = claim(&stage, 10, 10).await.remove(0);
+    assert_eq!((replayed.id, replayed.created_at), (ids[1], stage.now()), "its day begins anew");
     assert_eq!(stage.callbacks(ReplayParked { ids: None }).await, 2);
     assert_eq!(claim(&stage, 10, 10).await.len(), 2);
     assert_eq!(stage.callbacks(ListParked { limit: 10 }).await, []);

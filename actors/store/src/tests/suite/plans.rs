@@ -13,8 +13,8 @@ use vumi_kit::{
     account::FindAccount,
     callback::ClaimDeliveries,
     ledger::{
-        AcceptSms, ClaimReceived, ClaimSms, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts, OpenOutbox, Outcome,
-        RecordOutcomes, RecordReceipts, ReleaseSms, SettleReceived, SmsTimeline, Then, Which,
+        AcceptSms, ClaimReceived, ClaimSms, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts, OpenOutbox, Order,
+        Outcome, Place, RecordOutcomes, RecordReceipts, ReleaseSms, SettleReceived, SmsTimeline, Then, Which,
     },
     session::{CloseSession, CountAnswers, FindAnswers, FindSession},
     sms::{InboundSms, Receipt, TransportStatus},
@@ -97,8 +97,11 @@ fn the_status_of_sms_is_read_by_index() {
     let list = |which| ListSms { account, transport: opera(), which, start: 0, limit: 100 };
     let some = read!(watched, list(Which::Ids(vec![3, 4])));
     assert!(some.contains(BY_ID), "{some}");
-    let since = read!(watched, list(Which::Since(START)));
-    assert!(uses(&since, "sms_changed", "account=? AND transport=? AND updated_at>?"), "{since}");
+    let since = |order| Which::Since { at: START, order, after: Some(Place { updated_at: START, id: 1 }) };
+    let newest = read!(watched, list(since(Order::NewestFirst)));
+    assert!(uses(&newest, "sms_changed", "account=? AND transport=? AND updated_at>? AND updated_at<?"), "{newest}");
+    let oldest = read!(watched, list(since(Order::OldestFirst)));
+    assert!(uses(&oldest, "sms_changed", "account=? AND transport=? AND updated_at>?"), "{oldest}");
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
     read!(watched, SmsTimeline { account, transport, id: 1 });
 }
@@ -157,7 +160,10 @@ fn received_sms_and_callbacks_are_found_by_index() {
     write!(watched, ClaimReceived { limit: 10 });
     write!(watched, ReleaseReceived { ids: vec![1] });
     write!(watched, SettleReceived { message_id: "x".to_owned(), outcome: String::new(), reply: None });
-    write!(watched, ClaimDeliveries { limit: 10, most_per_callback: 2, lease_s: 60 });
+    write!(
+        watched,
+        ClaimDeliveries { limit: 10, most_per_callback: 2, prompt: Arc::default(), most_of_others: 2, lease_s: 60 }
+    );
 }
 
 #[test]

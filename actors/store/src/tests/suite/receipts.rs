@@ -42,7 +42,13 @@ async fn hears_of_receipts(stage: &Stage) {
 }
 
 async fn bodies(stage: &Stage) -> Vec<String> {
-    let claim = ClaimDeliveries { limit: 100, most_per_callback: 100, lease_s: 60 };
+    let claim = ClaimDeliveries {
+        limit: 100,
+        most_per_callback: 100,
+        prompt: std::sync::Arc::new((0..100).collect()),
+        most_of_others: 10,
+        lease_s: 60,
+    };
     stage.callbacks(claim).await.into_iter().map(|delivery| delivery.body).collect()
 }
 

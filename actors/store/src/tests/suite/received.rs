@@ -138,7 +138,15 @@ async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
     }
     let kept = keep(&stage, Some("mo-1")).await;
     keep(&stage, Some("mo-1")).await;
-    let told = stage.callbacks(ClaimDeliveries { limit: 10, most_per_callback: 10, lease_s: 60 }).await;
+    let told = stage
+        .callbacks(ClaimDeliveries {
+            limit: 10,
+            most_per_callback: 10,
+            prompt: std::sync::Arc::new((0..100).collect()),
+            most_of_others: 10,
+            lease_s: 60,
+        })
+        .await;
     assert_eq!(told.iter().map(|delivery| delivery.url.as_str()).collect::<Vec<_>>(), ["http://a/", "http://b/"]);
     let expected = format!(
         "id={}&to_msisdn=38080&from_msisdn=27831234567&message=JOIN+the+%26+quiz&charset=UTF-8&transport_name=opera\

@@ -1,10 +1,10 @@
 //! How SMS are, and what happened to them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use vumi_kit::{
     callback::{CallbackName, ClaimDeliveries, CreateCallback, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts},
-    ledger::{ListSms, RecordReceipts, SmsTimeline, Then, Which},
+    ledger::{ListSms, Order, Place, RecordReceipts, SmsTimeline, Then, Which},
     sms::{Receipt, SmsId, TransportStatus},
 };
 
@@ -13,6 +13,65 @@ use super::{ALICE, BOB, START, Stage, opera};
 async fn list(stage: &Stage, account: i64, which: Which, start: usize, limit: usize) -> Vec<SmsId> {
     let listed = stage.ledger(ListSms { account, transport: opera(), which, start, limit }).await;
     listed.into_iter().map(|sms| sms.id).collect()
+}
+
+fn since(seconds: u64, order: Order, after: Option<Place>) -> Which {
+    Which::Since { at: START.plus(Duration::from_secs(seconds)), order, after }
+}
+
+/// Two SMS after a place, and the place of the second.
+async fn page(stage: &Stage, order: Order, after: Option<Place>) -> (Vec<SmsId>, Option<Place>) {
+    let which = since(1, order, after);
+    let ask = ListSms { account: ALICE, transport: opera(), which, start: 0, limit: 2 };
+    let listed = stage.ledger(ask).await;
+    (listed.iter().map(|sms| sms.id).collect(), listed.last().map(Place::of))
+}
+
+#[actix_rt::test]
+async fn a_place_in_the_list_stays_where_it_is_while_sms_change() {
+    let Some(stage) = Stage::new() else { return };
+    stage.accept(1).await;
+    stage.advance(1);
+    let mut ids: Vec<SmsId> = Vec::new();
+    // Pairs of one moment: pages begin and end in the middle of them.
+    for _ in 0..3 {
+        ids.extend(stage.accept(2).await.iter().map(|sms| sms.id));
+        stage.advance(1);
+    }
+    let one = stage.accept(1).await[0].id;
+    stage.advance(1);
+
+    // Newest first: what has been listed and changes is not listed twice, and moves no other.
+    let (first, place) = page(&stage, Order::NewestFirst, None).await;
+    assert_eq!(first, [one, ids[5]]);
+    stage.done(one, "changed").await;
+    stage.advance(1);
+    let (second, place) = page(&stage, Order::NewestFirst, place).await;
+    assert_eq!(second, [ids[4], ids[3]]);
+    stage.done(ids[4], "changed").await;
+    let (third, place) = page(&stage, Order::NewestFirst, place).await;
+    assert_eq!(third, [ids[2], ids[1]]);
+    let (fourth, place) = page(&stage, Order::NewestFirst, place).await;
+    assert_eq!(fourth, [ids[0]]);
+    assert!(page(&stage, Order::NewestFirst, place).await.0.is_empty());
+
+    // Oldest first: what changes meanwhile is met again, as it is then; nothing is missed.
+    let (first, place) = page(&stage, Order::OldestFirst, None).await;
+    assert_eq!(first, [ids[0], ids[1]]);
+    stage.advance(1);
+    stage.done(ids[2], "changed").await;
+    let mut rest = Vec::new();
+    let mut place = place;
+    loop {
+        let (some, last) = page(&stage, Order::OldestFirst, place).await;
+        if some.is_empty() {
+            break;
+        }
+        (rest, place) = ([rest, some].concat(), last);
+    }
+    assert_eq!(rest, [ids[3], ids[5], one, ids[4], ids[2]]);
+    let early = Some(Place { updated_at: START, id: 1_000 });
+    assert_eq!(page(&stage, Order::OldestFirst, early).await.0, first, "`since` holds beside the place");
 }
 
 #[actix_rt::test]
@@ -24,7 +83,7 @@ async fn sms_changed_since_a_moment_are_listed_newest_first_page_by_page() {
         stage.advance(1);
     }
     stage.done(ids[0], "changed last").await;
-    let since = |seconds| Which::Since(START.plus(Duration::from_secs(seconds)));
+    let since = |seconds| since(seconds, Order::NewestFirst, None);
     assert_eq!(list(&stage, ALICE, since(0), 0, 100).await, [ids[0], ids[3], ids[2], ids[1]]);
     assert_eq!(list(&stage, ALICE, since(2), 0, 100).await, [ids[0], ids[3], ids[2]]);
     assert_eq!(list(&stage, ALICE, since(0), 1, 2).await, [ids[3], ids[2]]);
@@ -37,7 +96,7 @@ async fn sms_of_one_moment_are_listed_by_number() {
     let Some(stage) = Stage::new() else { return };
     let kept = stage.accept(3).await;
     let expected: Vec<_> = kept.iter().rev().map(|sms| sms.id).collect();
-    assert_eq!(list(&stage, ALICE, Which::Since(START), 0, 100).await, expected);
+    assert_eq!(list(&stage, ALICE, since(0, Order::NewestFirst, None), 0, 100).await, expected);
 }
 
 #[actix_rt::test]
@@ -67,7 +126,8 @@ async fn the_timeline_tells_all_in_order_of_time() {
     let status = TransportStatus::DELIVERED;
     let receipt = Receipt { provider_id: Some("abc".to_owned()), sms: None, to: None, status, at: None, fields };
     stage.ledger(RecordReceipts { account: ALICE, transport: opera(), receipts: vec![receipt] }).await;
-    let claim = ClaimDeliveries { limit: 1, most_per_callback: 1, lease_s: 60 };
+    let claim =
+        ClaimDeliveries { limit: 1, most_per_callback: 1, prompt: Arc::default(), most_of_others: 1, lease_s: 60 };
     let delivery = stage.callbacks(claim).await[0].id;
     stage.advance(1);
     let attempt = |http_status, error: Option<&str>, then| DeliveryAttempt {
