@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, WrapFuture};
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::debug;
 use vumi_kit::{
     health::{AskHealth, Health, State},
     store::Question,
@@ -51,7 +51,8 @@ async fn sweep(queue: mpsc::WeakSender<Job>) {
             more = match answer.await {
                 Ok(Ok(more)) => more,
                 Ok(Err(error)) => {
-                    warn!(%error, "what has expired could not be swept; tried again soon");
+                    // The writer has said that it fails.
+                    debug!(%error, "what has expired could not be swept; tried again soon");
                     false
                 }
                 Err(_) => return,

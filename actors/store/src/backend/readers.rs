@@ -1,8 +1,11 @@
 //! Reads: on threads of their own, over a small pool, as many at once as it has connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vumi_kit::{
     clock::Clock,
@@ -12,7 +15,10 @@ use vumi_kit::{
 use super::{Conn, Connected, Failed, Read, TEST_ON_CHECK_OUT, configure};
 
 /// How long a read waits for its connection, which only a connection that failed makes it do.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// For so long after a read that got no connection others are refused at once, rather than wait each for its own.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// Reads that may wait for a connection, for each connection. More wait in the mailboxes.
 const WAITING: usize = 128;
@@ -29,11 +35,13 @@ impl CustomizeConnection<Conn, diesel::r2d2::Error> for Setup {
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Readers {
-    pool: Pool<ConnectionManager<Conn>>,
+    pool: Pool<Manager>,
     /// Permits to read.
     running: Arc<Semaphore>,
     /// Permits to wait for one.
     room: Arc<Semaphore>,
+    /// When a read last got no connection, and why.
+    away: Arc<Mutex<Option<(Instant, String)>>>,
     clock: Clock,
 }
 
@@ -48,7 +56,7 @@ impl Readers {
             .map_err(|error| error.to_string())?;
         let count = usize::try_from(count).unwrap_or(1);
         let (running, room) = (Arc::new(Semaphore::new(count)), Arc::new(Semaphore::new(count * WAITING)));
-        Ok(Self { pool, running, room, clock })
+        Ok(Self { pool, running, room, away: Arc::default(), clock })
     }
 
     /// Room for one more read, if there is some now.
@@ -64,13 +72,16 @@ impl Readers {
     /// Answers a question that has room.
     pub(crate) async fn answer<M: Read>(self, question: Question<M>, room: OwnedSemaphorePermit) {
         let Ok(running) = self.running.acquire_owned().await else { return };
-        let (pool, clock) = (self.pool, self.clock);
+        let (pool, away, clock) = (self.pool, self.away, self.clock);
         let reading = tokio::task::spawn_blocking(move || {
             let _until_done = (running, room);
             let Question { ask, reply } = question;
             // Whoever asked may have gone while it waited; then there is nobody to read for.
             if !reply.is_closed() {
-                let answer = read(&pool, &clock, ask);
+                let answer = match connection(&pool, &away) {
+                    Ok(mut conn) => read(&mut conn, &clock, ask),
+                    Err(why) => Err(StoreError::Database(why)),
+                };
                 let _nobody_waits = reply.send(answer);
             }
         });
@@ -80,9 +91,27 @@ impl Readers {
     }
 }
 
-fn read<M: Read>(pool: &Pool<ConnectionManager<Conn>>, clock: &Clock, ask: M) -> Result<M::Answer, StoreError> {
-    let mut conn = pool.get().map_err(|error| StoreError::Database(error.to_string()))?;
-    ask.read(&mut conn, clock.now()).map_err(|failed| match failed {
+type Manager = ConnectionManager<Conn>;
+
+fn connection(
+    pool: &Pool<Manager>,
+    away: &Mutex<Option<(Instant, String)>>,
+) -> Result<PooledConnection<Manager>, String> {
+    let held = || away.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((since, why)) = &*held()
+        && since.elapsed() < AWAY
+    {
+        return Err(why.clone());
+    }
+    pool.get().map_err(|error| {
+        let why = error.to_string();
+        *held() = Some((Instant::now(), why.clone()));
+        why
+    })
+}
+
+fn read<M: Read>(conn: &mut Conn, clock: &Clock, ask: M) -> Result<M::Answer, StoreError> {
+    ask.read(conn, clock.now()).map_err(|failed| match failed {
         Failed::Database(error) => StoreError::Database(error.to_string()),
         Failed::Exists(what) => StoreError::Exists(what),
     })

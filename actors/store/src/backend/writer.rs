@@ -7,7 +7,7 @@ use diesel::{
     result::{DatabaseErrorKind, Error},
 };
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use vumi_kit::{
     clock::Timestamp,
     ledger::{HandOver, ReleaseSms},
@@ -31,8 +31,8 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Writer {
     conn: Conn,
     connect: Connect,
-    /// Since when the database has not let us in.
-    away_since: Option<Instant>,
+    /// When the database last did not let us in, and what it said.
+    away: Option<(Instant, String)>,
     parts: WriterParts,
 }
 
@@ -57,7 +57,7 @@ enum Undone {
 
 impl Writer {
     pub(crate) const fn new(conn: Conn, connect: Connect, parts: WriterParts) -> Self {
-        Self { conn, connect, away_since: None, parts }
+        Self { conn, connect, away: None, parts }
     }
 
     /// Works until it is told to stop. A job that panics takes the writer with it, and that is noticed: its state
@@ -155,20 +155,20 @@ impl Writer {
     }
 
     fn reconnect(&mut self) -> Result<(), String> {
-        if let Some(since) = self.away_since
+        if let Some((since, why)) = &self.away
             && since.elapsed() < RECONNECT_AFTER
         {
-            return Err("it is away; tried again in a moment".to_owned());
+            return Err(why.clone());
         }
         match (self.connect)() {
             Ok(conn) => {
-                (self.conn, self.away_since) = (conn, None);
-                info!("the database is back");
+                (self.conn, self.away) = (conn, None);
                 Ok(())
             }
-            Err(error) => {
-                self.away_since = Some(Instant::now());
-                Err(error)
+            Err(said) => {
+                let why = said.split_whitespace().collect::<Vec<_>>().join(" ");
+                self.away = Some((Instant::now(), why.clone()));
+                Err(why)
             }
         }
     }

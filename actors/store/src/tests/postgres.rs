@@ -3,14 +3,20 @@
 #[path = "suite/mod.rs"]
 mod suite;
 
-use std::{io::Write, rc::Rc, sync::OnceLock};
+use std::{
+    io::Write,
+    rc::Rc,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use tokio::sync::mpsc;
 use vumi_kit::{
     clock::Clock,
+    health::{AskHealth, State},
     ids::message_id,
-    ledger::{AcceptSms, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, Then},
+    ledger::{AcceptSms, FindSms, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, Then},
     name::Name,
     sms::{Receipt, TransportStatus},
     store::{Asking, StoreError},
@@ -57,20 +63,25 @@ fn server() -> Option<&'static str> {
 struct Ground {
     server: &'static str,
     schema: String,
+    /// Whether it is entered as a role of its own, which can be shut out.
+    role: bool,
 }
 
 impl Ground {
     fn new() -> Option<Self> {
         let server = server()?;
-        let ground = Self { server, schema: format!("t{}", message_id()) };
+        let ground = Self { server, schema: format!("t{}", message_id()), role: false };
         PgConnection::establish(server).unwrap().batch_execute(&format!("CREATE SCHEMA {}", ground.schema)).unwrap();
         Some(ground)
     }
 
     fn settings(&self) -> StoreSettings {
         let joint = if self.server.contains('?') { '&' } else { '?' };
-        let url =
-            format!("{}{joint}application_name={}&options=-csearch_path%3D{}", self.server, self.schema, self.schema);
+        let login = if self.role { format!("user={0}&password={0}&", self.schema) } else { String::new() };
+        let url = format!(
+            "{}{joint}{login}application_name={}&options=-csearch_path%3D{}",
+            self.server, self.schema, self.schema
+        );
         StoreSettings { url, node: Some("local".to_owned().try_into().unwrap()), ..StoreSettings::default() }
     }
 
@@ -82,14 +93,40 @@ impl Ground {
 }
 
 impl Ground {
+    fn with_role() -> Option<Self> {
+        let mut ground = Self::new()?;
+        ground.role = true;
+        ground.as_owner(&format!("CREATE ROLE {0} LOGIN PASSWORD '{0}'; ALTER SCHEMA {0} OWNER TO {0}", ground.schema));
+        Some(ground)
+    }
+
+    fn as_owner(&self, statements: &str) {
+        PgConnection::establish(self.server).unwrap().batch_execute(statements).unwrap();
+    }
+
     /// Ends all connections of the test's store, as a restart of the server would.
     fn cut_all(&self) {
-        let mut conn = PgConnection::establish(self.server).unwrap();
-        let cut = format!(
+        self.as_owner(&format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
             self.schema
-        );
-        conn.batch_execute(&cut).unwrap();
+        ));
+    }
+}
+
+/// For as long as it is held, the server does not let the test's store in.
+struct Away<'a>(&'a Ground);
+
+impl<'a> Away<'a> {
+    fn begin(ground: &'a Ground) -> Self {
+        ground.as_owner(&format!("ALTER ROLE {} NOLOGIN", ground.schema));
+        ground.cut_all();
+        Self(ground)
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        self.0.as_owner(&format!("ALTER ROLE {} LOGIN", self.0.schema));
     }
 }
 
@@ -98,6 +135,9 @@ impl Drop for Ground {
         if let Ok(mut conn) = PgConnection::establish(self.server) {
             let drop = format!("SET lock_timeout = '5s'; DROP SCHEMA {} CASCADE", self.schema);
             let _left_behind = conn.batch_execute(&drop);
+            if self.role {
+                let _left_behind = conn.batch_execute(&format!("DROP ROLE {}", self.schema));
+            }
         }
     }
 }
@@ -249,4 +289,31 @@ async fn everything_moves_up_from_sqlite_and_goes_on_there() {
     assert_eq!(after.accept(1).await[0].id, 4, "numbers go on");
     after.open_outbox(0).await;
     assert_eq!(after.claimed_ids(10).await.len(), 4, "what the old router held is due");
+}
+
+#[actix_rt::test]
+async fn while_the_database_is_away_all_are_refused_soon_and_then_it_goes_on_by_itself() {
+    let Some(ground) = Ground::with_role() else { return };
+    let stage = Stage::at(Rc::new(ground), Clock::held(suite::START), |_| {});
+    let kept = stage.accept(1).await[0].id;
+    let database = Away::begin(&stage.ground);
+    let refused = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await;
+    assert!(matches!(&refused, Err(StoreError::Database(why)) if !why.contains('\n')), "{refused:?}");
+    let health = stage.store.health().send(AskHealth).await.unwrap();
+    assert_eq!(health.state, State::Away, "{}", health.detail);
+    let find = || FindSms { account: ALICE, transport: opera(), id: kept };
+    let started = Instant::now();
+    for _ in 0..20 {
+        assert!(stage.store.store.ledger.ask(find()).await.is_err());
+    }
+    assert!(started.elapsed() < Duration::from_secs(15), "each waited for itself");
+    drop(database);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await.is_err() {
+        assert!(Instant::now() < deadline, "it does not come back");
+    }
+    while stage.store.store.ledger.ask(find()).await.is_err() {
+        assert!(Instant::now() < deadline, "reads do not come back");
+    }
+    assert_eq!(stage.store.health().send(AskHealth).await.unwrap().state, State::Up);
 }

@@ -1,5 +1,7 @@
 //! The engine and the ledger: what is claimed, what is recorded, and what is kept while the store has trouble.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use vumi_kit::{
@@ -20,6 +22,9 @@ pub(super) enum Back {
     Recorded { batch: Vec<Outcome>, recorded: Result<OutboxState, StoreError> },
     Closed(Result<(), StoreError>),
 }
+
+/// The longest wait before the ledger is told again what it could not keep.
+const LONGEST_UNRECORDED: Duration = Duration::from_secs(5);
 
 impl<P: Provider> Engine<P> {
     /// Records what came back and claims what there is room for, one question of each sort at a time.
@@ -81,7 +86,8 @@ impl<P: Provider> Engine<P> {
                     // The next poll asks again.
                     Err(error) => {
                         self.more = false;
-                        tracing::warn!(transport = %self.name, %error, "could not claim SMS");
+                        // The store has said that it fails.
+                        tracing::debug!(transport = %self.name, %error, "could not claim SMS");
                     }
                 }
             }
@@ -112,7 +118,8 @@ impl<P: Provider> Engine<P> {
             self.outcomes.push_front(outcome);
         }
         self.store_failures += 1;
-        self.record_at = Instant::now() + self.settings.retry.wait(self.store_failures);
+        // Soon enough that the SMS are still ours when the store is back.
+        self.record_at = Instant::now() + self.settings.retry.wait(self.store_failures).min(LONGEST_UNRECORDED);
         self.shown.borrow_mut().store_error = Some(error.to_string());
     }
 }
