@@ -13,21 +13,19 @@ use crate::{
 };
 
 const SMS: usize = 60_000;
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 
 pub(crate) fn run() {
     let (http, carriers, truteq) = (free_port(), free_port(), free_port());
     let router_site = Site::new(&settings(http, carriers));
-    let carrier_site = Site::new(&format!(
-        "[sandbox]\nhttp_bind = \"127.0.0.1:{carriers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell.misbehave]\nreceipts = \"none\"\n"
-    ));
+    let carrier_site = carrier_site(carriers, truteq);
     router_site.add_account();
     let carrier = carrier_site.start(&["sandbox"]);
     let router = router_site.start(&["run"]);
     let begun = Instant::now();
-    let last = send_all(SocketAddr::from(([127, 0, 0, 1], http)));
+    let last = send_all(http, SMS);
     let accepted = begun.elapsed();
-    wait_until_recorded(http, carriers, last);
+    wait_until_recorded(http, carriers, SMS, last);
     let elapsed = begun.elapsed();
     println!("\nSMS/s from the API through the ledger to the sandbox's carrier and back into the ledger");
     println!(
@@ -40,12 +38,20 @@ pub(crate) fn run() {
     );
 }
 
-fn settings(http: u16, carriers: u16) -> String {
+/// A carrier that accepts and sends no receipts.
+pub(crate) fn carrier_site(carriers: u16, truteq: u16) -> Site {
+    Site::new(&format!(
+        "[sandbox]\nhttp_bind = \"127.0.0.1:{carriers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell.misbehave]\nreceipts = \"none\"\n"
+    ))
+}
+
+pub(crate) fn settings(http: u16, carriers: u16) -> String {
     crate::accept::settings(http).replace("http://127.0.0.1:9/", &format!("http://127.0.0.1:{carriers}/"))
 }
 
-/// Sends them all and answers the highest number given.
-fn send_all(address: SocketAddr) -> i64 {
+/// Sends so many and answers the highest number given.
+pub(crate) fn send_all(http: u16, sms: usize) -> i64 {
+    let address = SocketAddr::from(([127, 0, 0, 1], http));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let body = "to_msisdn=27123456789&from_msisdn=27123456780&message=hello+world%2C+this+is+a+text+of+a+usual+length";
     let request = form_request("/api/v1/sms/clickatell/send.json", body);
@@ -56,7 +62,7 @@ fn send_all(address: SocketAddr) -> i64 {
                 tokio::task::spawn_local(async move {
                     let mut connection = Connection::open(address).await;
                     let mut last = 0;
-                    for _ in 0..SMS / CONNECTIONS {
+                    for _ in 0..sms / CONNECTIONS {
                         assert_eq!(connection.call(&request).await, 200);
                         last = id_in(&connection.buffer);
                     }
@@ -77,10 +83,10 @@ fn id_in(answer: &[u8]) -> i64 {
     serde_json::from_slice::<Value>(&answer[start..]).unwrap()[0]["id"].as_i64().unwrap()
 }
 
-fn wait_until_recorded(http: u16, carriers: u16, last: i64) {
+pub(crate) fn wait_until_recorded(http: u16, carriers: u16, sms: usize, last: i64) {
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let deadline = Instant::now() + Duration::from_secs(120);
-    let all = u64::try_from(SMS / CONNECTIONS * CONNECTIONS).unwrap();
+    let all = u64::try_from(sms / CONNECTIONS * CONNECTIONS).unwrap();
     loop {
         let seen: Value =
             client.get(format!("http://127.0.0.1:{carriers}/seen/clickatell")).send().unwrap().json().unwrap();

@@ -14,6 +14,7 @@
 )]
 
 mod accept;
+mod cluster;
 mod deliver;
 mod http;
 mod memory;
@@ -43,5 +44,9 @@ fn main() {
     }
     if wanted("ussd") {
         ussd::run();
+    }
+    // Needs servers, so only when it is asked for.
+    if arguments.iter().any(|argument| argument == "cluster") {
+        cluster::run();
     }
 }

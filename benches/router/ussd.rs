@@ -36,30 +36,47 @@ pub(crate) fn run() {
 }
 
 async fn measure(sessions: usize, offered: Option<u32>) -> (Figures, f64) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let site = Site::new(&format!(
+    let site = |port| Site::new(&settings(port, "truteq", "echo"));
+    let (figures, running) = with(sessions, offered, move |port| {
+        let site = site(port);
+        let running = site.start(&["run"]);
+        (site, running)
+    })
+    .await;
+    (figures, running.1.cpu_seconds())
+}
+
+/// A transport to the network on `port`, and the echo campaign.
+pub(crate) fn settings(port: u16, transport: &str, campaign: &str) -> String {
+    format!(
         r#"
         [http]
         bind = "127.0.0.1:{}"
-        [transports.truteq]
+        [transports.{transport}]
         kind = "ssmi"
         host = "127.0.0.1"
         port = {port}
         username = "vumi"
         password = "vumi"
-        [campaigns.echo]
+        [campaigns.{campaign}]
         kind = "echo"
         [[routes]]
         default = true
-        campaign = "echo"
+        campaign = "{campaign}"
         "#,
         free_port()
-    ));
-    let router = tokio::task::spawn_blocking(move || {
-        let running = site.start(&["run"]);
-        (site, running)
-    });
+    )
+}
+
+/// Plays the network for what `start` starts, which connects to the port it is given.
+pub(crate) async fn with<R: Send + 'static>(
+    sessions: usize,
+    offered: Option<u32>,
+    start: impl FnOnce(u16) -> R + Send + 'static,
+) -> (Figures, R) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = tokio::task::spawn_blocking(move || start(port));
     let (mut stream, _) = listener.accept().await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut input = BytesMut::with_capacity(1 << 20);
@@ -69,9 +86,8 @@ async fn measure(sessions: usize, offered: Option<u32>) -> (Figures, f64) {
     assert!(input.starts_with(b"SSMI,1,"), "the login comes first");
     input.clear();
     stream.write_all(b"SSMI,101,1\r").await.unwrap();
-    let (_site, running) = router.await.unwrap();
-    let figures = hold_sessions(&mut stream, input, sessions, offered).await;
-    (figures, running.cpu_seconds())
+    let running = router.await.unwrap();
+    (hold_sessions(&mut stream, input, sessions, offered).await, running)
 }
 
 /// Every person answers a screen at once, or, where a rate is offered, when its turn comes.

@@ -1,0 +1,171 @@
+//! The same work by one process on SQLite, by one on PostgreSQL, and by several over PostgreSQL and RabbitMQ.
+//!
+//! Needs both servers: `VUMI_BENCH_POSTGRES` and `VUMI_BENCH_AMQP` say where they are.
+
+use std::time::Instant;
+
+use diesel::{Connection, PgConnection, connection::SimpleConnection};
+
+use crate::{
+    deliver::{self, CONNECTIONS},
+    site::{Running, Site, free_port},
+    ussd,
+};
+
+const SMS: usize = 12_800;
+const SESSIONS: usize = 100;
+
+/// What each process runs; none: all of it, in one.
+const LAYOUTS: [(&str, bool, &[&str]); 5] = [
+    ("1 process, SQLite", false, &[]),
+    ("1 process, PostgreSQL", true, &[]),
+    ("2: transports and http; campaigns", true, &["http,callbacks,transports", "campaigns"]),
+    ("3: http; transports; campaigns", true, &["http,callbacks", "transports", "campaigns"]),
+    ("4: http; transports; campaigns twice", true, &["http,callbacks", "transports", "campaigns", "campaigns"]),
+];
+
+pub(crate) fn run() {
+    println!("\nSMS/s from the API through the ledger to the carrier and back ({SMS} SMS, {CONNECTIONS} connections);");
+    println!("USSD round trips/s ({SESSIONS} people who answer at once; between processes over RabbitMQ)");
+    println!("{:<40}  {:>8}  {:>9}  {:>8}  {:>8}", "processes", "SMS/s", "USSD/s", "p50 ms", "p99 ms");
+    let mut first = None;
+    for (name, postgres, layout) in LAYOUTS {
+        let database = postgres.then(Database::new);
+        let sms = sms(database.as_ref(), layout);
+        let database = postgres.then(Database::new);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let broker = Names::new();
+        let settings = broker.settings(database.as_ref());
+        let (figures, _running) =
+            runtime.block_on(ussd::with(SESSIONS, None, move |port| start(&settings(port), layout)));
+        let (base_sms, base_ussd) = *first.get_or_insert((sms, figures.per_second));
+        println!(
+            "{name:<40}  {sms:>8.0}  {:>9.0}  {:>8.2}  {:>8.2}   ratios {:.2}, {:.2}",
+            figures.per_second,
+            figures.p50_ms,
+            figures.p99_ms,
+            sms / base_sms,
+            figures.per_second / base_ussd
+        );
+    }
+}
+
+/// One process for each part of the layout, or one with all.
+fn start(settings: &str, layout: &[&str]) -> Vec<(Site, Running)> {
+    let whole: &[&str] = &[""];
+    let parts = if layout.is_empty() { whole } else { layout };
+    parts
+        .iter()
+        .map(|part| {
+            let site = Site::new(settings);
+            let running = if part.is_empty() { site.start(&["run"]) } else { site.start(&["run", "--only", part]) };
+            (site, running)
+        })
+        .collect()
+}
+
+fn sms(database: Option<&Database>, layout: &[&str]) -> f64 {
+    let (http, carriers, truteq) = (free_port(), free_port(), free_port());
+    let carrier_site = deliver::carrier_site(carriers, truteq);
+    let _carrier = carrier_site.start(&["sandbox"]);
+    let mut settings = deliver::settings(http, carriers);
+    settings.push_str("\n[transports.clickatell.outbox]\npoll = \"100ms\"\n");
+    if let Some(database) = database {
+        settings.push_str(&database.settings());
+    }
+    // There is no campaign in this: the process that would run them has none to run.
+    let layout: Vec<&str> = layout.iter().filter(|part| **part != "campaigns").copied().collect();
+    let account = Site::new(&settings);
+    let running = if database.is_some() {
+        account.add_account();
+        start(&settings, &layout)
+    } else {
+        let site = Site::new(&settings);
+        site.add_account();
+        let running = site.start(&["run"]);
+        vec![(site, running)]
+    };
+    let begun = Instant::now();
+    let last = deliver::send_all(http, SMS);
+    deliver::wait_until_recorded(http, carriers, SMS, last);
+    let elapsed = begun.elapsed();
+    drop(running);
+    f64::from(u32::try_from(SMS).unwrap()) / elapsed.as_secs_f64()
+}
+
+/// A database of its own, dropped with it.
+struct Database {
+    server: String,
+    name: String,
+}
+
+impl Database {
+    fn new() -> Self {
+        let server =
+            std::env::var("VUMI_BENCH_POSTGRES").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432".to_owned());
+        let name = format!("vumi_bench_{}_{}", std::process::id(), free_port());
+        let database = Self { server, name };
+        database.as_owner(&format!("CREATE DATABASE {}", database.name));
+        database
+    }
+
+    fn as_owner(&self, statement: &str) {
+        let mut conn = PgConnection::establish(&format!("{}/postgres", self.server)).unwrap();
+        conn.batch_execute(statement).unwrap();
+    }
+
+    fn settings(&self) -> String {
+        format!("\n[store]\nurl = \"{}/{}\"\n", self.server, self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.as_owner(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
+
+/// Names of connectors that are nobody else's on the broker; their queues go with them.
+struct Names {
+    broker: String,
+    transport: String,
+    campaign: String,
+}
+
+impl Names {
+    fn new() -> Self {
+        let broker =
+            std::env::var("VUMI_BENCH_AMQP").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2F".to_owned());
+        let own = format!("bench-{}-{}", std::process::id(), free_port());
+        Self { broker, transport: format!("truteq-{own}"), campaign: format!("echo-{own}") }
+    }
+
+    /// The settings, once the network's port is known. SQLite is for one process, which needs no broker.
+    fn settings(&self, database: Option<&Database>) -> impl Fn(u16) -> String + Send + 'static {
+        let (transport, campaign) = (self.transport.clone(), self.campaign.clone());
+        let shared = database.map_or_else(String::new, |database| {
+            format!("{}[amqp]\nurl = \"{}\"\ndead_letters = \"{campaign}.dead\"\n", database.settings(), self.broker)
+        });
+        move |port| format!("{}{shared}", ussd::settings(port, &transport, &campaign))
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let Ok(connection) = lapin::Connection::connect(&self.broker, lapin::ConnectionProperties::default()).await
+            else {
+                return;
+            };
+            let Ok(channel) = connection.create_channel().await else { return };
+            for connector in [&self.transport, &self.campaign] {
+                for queue in ["inbound", "outbound", "event", "dead"] {
+                    let name = format!("{connector}.{queue}");
+                    let _not_there =
+                        channel.queue_delete(name.into(), lapin::options::QueueDeleteOptions::default()).await;
+                }
+            }
+        });
+    }
+}
