@@ -5,7 +5,7 @@ FROM rust:1-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make perl && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --bin vumi
+RUN cargo build --release --locked --bin vumi --features postgres-tls
 
 FROM debian:bookworm-slim
 # The certificates of carriers and of the clients' callback URLs are checked against these.
