@@ -24,6 +24,17 @@ macro_rules! skip_locked {
     };
 }
 
+/// All rows of a query with one of these values, for this transaction alone: in one round trip. Not sorted: for the sake of the
+/// order the database would read past all other values.
+macro_rules! find_all {
+    ($query:expr, $column:expr, $values:expr, $conn:expr) => {{
+        let values = $values;
+        if values.is_empty() { Vec::new() } else { $query.filter($column.eq_any(values)).for_update().load($conn)? }
+    }};
+}
+
+mod bulk;
+
 #[path = "backend/mod.rs"]
 pub(crate) mod backend;
 

@@ -19,6 +19,19 @@ macro_rules! skip_locked {
     };
 }
 
+/// All rows of a query with one of these values. One by one: each costs no round trip, and its statement is prepared.
+macro_rules! find_all {
+    ($query:expr, $column:expr, $values:expr, $conn:expr) => {{
+        let mut found = Vec::new();
+        for value in $values {
+            found.append(&mut $query.filter($column.eq(value)).load($conn)?);
+        }
+        found
+    }};
+}
+
+mod bulk;
+
 #[path = "backend/mod.rs"]
 pub(crate) mod backend;
 

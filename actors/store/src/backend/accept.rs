@@ -1,12 +1,14 @@
-//! SMS come in: one insert each.
+//! SMS come in.
+
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use vumi_kit::{
     ledger::{AcceptSms, Accepted},
-    sms::{NewSms, Sms, Submission, TransportStatus},
+    sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
 };
 
-use super::{Failed, Tx, Write, idempotency};
+use super::{Conn, Failed, Tx, Write, bulk, idempotency};
 use crate::schema::sms;
 
 impl Write for AcceptSms {
@@ -17,7 +19,7 @@ impl Write for AcceptSms {
         {
             return Ok(earlier);
         }
-        let kept = self.batch.into_iter().map(|new| insert(tx, new)).collect::<QueryResult<Vec<_>>>()?;
+        let kept = insert(tx, self.batch)?;
         if let Some((account, key)) = &key {
             idempotency::keep(tx, *account, key, &kept)?;
         }
@@ -25,12 +27,73 @@ impl Write for AcceptSms {
     }
 }
 
-/// Keeps an SMS: claimed and to be handed over where its transport has room for it, else waiting.
-pub(super) fn insert(tx: &mut Tx<'_>, new: NewSms) -> QueryResult<Sms> {
-    let credit = tx.memory.outboxes.credit(&new.transport);
+/// An SMS on its way into the ledger.
+pub(crate) struct Incoming {
+    pub(crate) new: NewSms,
+    /// When it is due; where it is born claimed, the end of its lease.
+    pub(crate) due: i64,
+    /// Who claims it.
+    pub(crate) claimed_by: Option<Arc<str>>,
+    pub(crate) created_at: i64,
+    pub(crate) give_up_at: i64,
+}
+
+/// Keeps SMS: claimed and to be handed over where their transport has room for them, else waiting.
+pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms>> {
     let (now, lease_until, give_up_at) = (tx.now, tx.lease_until(), tx.now.plus(tx.rules.give_up_after));
-    let due = if credit.is_some() { lease_until } else { now };
-    let id = diesel::insert_into(sms::table)
+    let mut incoming = Vec::with_capacity(batch.len());
+    for new in batch {
+        let claimed_by = tx.memory.outboxes.credit(&new.transport);
+        let due = if claimed_by.is_some() {
+            tx.memory.outboxes.taken(&new.transport, 1);
+            lease_until
+        } else {
+            tx.memory.outboxes.set_waiting(&new.transport, true);
+            now
+        };
+        let (due, created_at, give_up_at) = (due.micros(), now.micros(), give_up_at.micros());
+        incoming.push(Incoming { new, due, claimed_by, created_at, give_up_at });
+    }
+    let ids = bulk::insert_sms(tx.conn, &incoming)?;
+    let mut kept = Vec::with_capacity(ids.len());
+    for (id, Incoming { new, claimed_by, .. }) in ids.into_iter().zip(incoming) {
+        if claimed_by.is_some() {
+            let submission = Submission {
+                id,
+                to: new.to.clone(),
+                from: new.from.clone(),
+                message: new.message.clone(),
+                attempts: 0,
+                unsure: 0,
+                due_at: now,
+                lease_until,
+                give_up_at,
+            };
+            tx.memory.submissions.push((new.transport.clone(), submission));
+        }
+        kept.push(Sms {
+            id,
+            account: new.account,
+            transport: new.transport,
+            to: new.to,
+            from: new.from,
+            message: new.message,
+            status: TransportStatus::PENDING,
+            provider_said: None,
+            provider_id: None,
+            attempts: 0,
+            delivered_at: None,
+            created_at: now,
+            updated_at: now,
+        });
+    }
+    Ok(kept)
+}
+
+/// The statement for one, prepared once.
+pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming) -> QueryResult<SmsId> {
+    let Incoming { new, due, claimed_by, created_at, give_up_at } = incoming;
+    diesel::insert_into(sms::table)
         .values((
             sms::account.eq(new.account),
             sms::transport.eq(new.transport.as_str()),
@@ -39,45 +102,13 @@ pub(super) fn insert(tx: &mut Tx<'_>, new: NewSms) -> QueryResult<Sms> {
             sms::message.eq(&new.message),
             sms::status.eq(i32::from(TransportStatus::PENDING.0)),
             sms::attempts.eq(0),
-            sms::created_at.eq(now.micros()),
-            sms::updated_at.eq(now.micros()),
-            sms::give_up_at.eq(give_up_at.micros()),
-            sms::next_attempt_at.eq(Some(due.micros())),
-            sms::claimed_by.eq(credit.as_deref()),
+            sms::created_at.eq(created_at),
+            sms::updated_at.eq(created_at),
+            sms::give_up_at.eq(give_up_at),
+            sms::next_attempt_at.eq(Some(due)),
+            sms::claimed_by.eq(claimed_by.as_deref()),
             sms::unsure.eq(0),
         ))
         .returning(sms::id)
-        .get_result::<i64>(tx.conn)?;
-    if credit.is_some() {
-        tx.memory.outboxes.taken(&new.transport, 1);
-        let submission = Submission {
-            id,
-            to: new.to.clone(),
-            from: new.from.clone(),
-            message: new.message.clone(),
-            attempts: 0,
-            unsure: 0,
-            due_at: now,
-            lease_until,
-            give_up_at,
-        };
-        tx.memory.submissions.push((new.transport.clone(), submission));
-    } else {
-        tx.memory.outboxes.set_waiting(&new.transport, true);
-    }
-    Ok(Sms {
-        id,
-        account: new.account,
-        transport: new.transport,
-        to: new.to,
-        from: new.from,
-        message: new.message,
-        status: TransportStatus::PENDING,
-        provider_said: None,
-        provider_id: None,
-        attempts: 0,
-        delivered_at: None,
-        created_at: now,
-        updated_at: now,
-    })
+        .get_result(conn)
 }

@@ -11,7 +11,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Failed, Fixed, Tx, Write,
+    Failed, Fixed, Tx, Write, bulk,
     rows::{count, msisdn},
 };
 use crate::schema::sms;
@@ -109,9 +109,12 @@ impl Write for ClaimSms {
             }
             let found = due(tx, self.transport.as_str(), tx.now, wanted)?;
             let all_found = found.len() < wanted;
+            let mut taken = Vec::with_capacity(found.len());
             for row in found {
-                claimed.extend(claim(tx, &self.transport, &opening, row)?);
+                taken.extend(claim(tx, &self.transport, &opening, row)?);
             }
+            bulk::claim_sms(tx.conn, &taken, &opening)?;
+            claimed.append(&mut taken);
             if all_found {
                 tx.memory.outboxes.set_waiting(&self.transport, false);
                 break;
@@ -121,6 +124,7 @@ impl Write for ClaimSms {
     }
 }
 
+/// The claim that is to be written; none: its time had run out.
 fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: Due) -> QueryResult<Option<Submission>> {
     let counted = row.claimed_by.as_deref() == Some(&**opening);
     if row.give_up_at <= tx.now.micros() {
@@ -131,12 +135,6 @@ fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: Due) -> Que
     // A claim that ran out: its holder may have tried, and nobody heard.
     let unsure = row.unsure.saturating_add(i32::from(row.claimed_by.is_some()));
     let lease_until = tx.lease_until();
-    Fixed(diesel::update(sms::table.find(row.id)).set((
-        sms::next_attempt_at.eq(Some(lease_until.micros())),
-        sms::claimed_by.eq(Some(&**opening)),
-        sms::unsure.eq(unsure),
-    )))
-    .execute(tx.conn)?;
     tx.memory.outboxes.taken(transport, usize::from(!counted));
     Ok(Some(Submission {
         id: row.id,

@@ -8,7 +8,7 @@ use diesel::{
 
 /// An update or upsert that is prepared once for each connection. Diesel prepares them anew on each call, since
 /// their text could vary with what is set; here all columns are set every time. Parsing was half of their cost.
-pub(super) struct Fixed<Q>(pub(super) Q);
+pub(crate) struct Fixed<Q>(pub(crate) Q);
 
 impl<Q> QueryId for Fixed<Q> {
     type QueryId = ();

@@ -2,7 +2,8 @@
 //!
 //! One body, expanded per connection type: a back-end's module (`sqlite.rs`, `postgres.rs`) names this folder with
 //! `#[path]` and brings what differs: `Conn` and how one is set up, `BEGIN`, which errors mean what, and how rows are
-//! locked where several processes write (`for_update!`, `skip_locked!`, `alone`). So queries are plain diesel on a
+//! locked where several processes write (`for_update!`, `skip_locked!`, `alone`), and how many are read and written
+//! at once (`find_all!`, `bulk`). So queries are plain diesel on a
 //! concrete connection.
 //! To answer a new question: `impl Write` or `impl Read` here, a line in `job.rs` for a write, a handler in its actor.
 
@@ -32,9 +33,11 @@ use vumi_kit::{
     store::Ask,
 };
 
-use super::{BEGIN, Conn, Connected, TEST_ON_CHECK_OUT, alone, configure, is_conflict, is_data, is_lost};
+use super::{BEGIN, Conn, Connected, TEST_ON_CHECK_OUT, alone, bulk, configure, is_conflict, is_data, is_lost};
 use crate::{outboxes::Outboxes, writing::Rules};
-use fixed::Fixed;
+pub(crate) use accept::{Incoming, insert_one};
+pub(crate) use fixed::Fixed;
+pub(crate) use outcomes::{Attempt, Change};
 pub(crate) use readers::Readers;
 pub(crate) use writer::Writer;
 

@@ -1,4 +1,6 @@
-//! What came of submissions: one update and one small insert each.
+//! What came of submissions: a batch is read, followed and written at once.
+
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 use tracing::warn;
@@ -6,11 +8,11 @@ use vumi_kit::{
     clock::Timestamp,
     ledger::{OutboxState, Outcome, RecordOutcomes, Then},
     name::Name,
-    sms::TransportStatus,
+    sms::{SmsId, TransportStatus},
 };
 
-use super::{Failed, Fixed, Tx, Write, alone, receipts, rows};
-use crate::schema::{sms, sms_attempts};
+use super::{Failed, Tx, Write, alone, bulk, receipts, rows};
+use crate::schema::sms;
 
 impl Write for RecordOutcomes {
     fn write(self, tx: &mut Tx<'_>) -> Result<OutboxState, Failed> {
@@ -22,9 +24,19 @@ impl Write for RecordOutcomes {
             });
             ids.map(|id| receipts::name(&self.transport, id)).collect()
         })?;
+        let transport = &self.transport;
+        let ids: Vec<SmsId> = self.outcomes.iter().map(|outcome| outcome.id).collect();
+        let found: Vec<(SmsId, Row)> = find_all!(
+            sms::table.filter(sms::transport.eq(transport.as_str())).select((sms::id, Row::as_select())),
+            sms::id,
+            ids,
+            tx.conn
+        );
+        let mut recording = Recording { rows: found.into_iter().collect(), ..Recording::default() };
         for outcome in self.outcomes {
-            record(tx, &self.transport, outcome)?;
+            recording.follow(tx, transport, outcome)?;
         }
+        recording.write(tx, transport)?;
         let waiting = tx.memory.outboxes.waiting(&self.transport);
         Ok(if waiting { OutboxState::Waiting } else { OutboxState::Empty })
     }
@@ -47,58 +59,90 @@ struct Row {
     unsure: i32,
 }
 
-fn record(tx: &mut Tx<'_>, transport: &Name, outcome: Outcome) -> QueryResult<()> {
-    let found = sms::table.find(outcome.id).filter(sms::transport.eq(transport.as_str()));
-    let Some(mut row) = for_update!(found.select(Row::as_select())).first(tx.conn).optional()? else {
-        warn!(%transport, sms = outcome.id, "an outcome of an SMS that is not in the ledger");
-        return Ok(());
-    };
-    // Given back by one who held it before.
-    if let Then::Untried { held_until, .. } = outcome.then
-        && row.next_attempt_at.is_some_and(|until| until != held_until.micros())
-    {
-        return Ok(());
+/// What a batch of outcomes comes to, before it is written.
+#[derive(Default)]
+struct Recording {
+    rows: HashMap<SmsId, Row>,
+    changed: Vec<SmsId>,
+    attempts: Vec<Attempt>,
+    /// Ids that providers gave, and whose SMS they are.
+    news: Vec<(String, SmsId)>,
+}
+
+impl Recording {
+    fn follow(&mut self, tx: &mut Tx<'_>, transport: &Name, outcome: Outcome) -> QueryResult<()> {
+        let Some(row) = self.rows.get_mut(&outcome.id) else {
+            warn!(%transport, sms = outcome.id, "an outcome of an SMS that is not in the ledger");
+            return Ok(());
+        };
+        // Given back by one who held it before.
+        if let Then::Untried { held_until, .. } = outcome.then
+            && row.next_attempt_at.is_some_and(|until| until != held_until.micros())
+        {
+            return Ok(());
+        }
+        if row.claimed_by.is_some() && row.claimed_by.as_deref() == tx.memory.outboxes.present(transport).as_deref() {
+            tx.memory.outboxes.freed(transport, 1);
+        }
+        row.claimed_by = None;
+        let Outcome { id, at, said, then } = outcome;
+        let tried = !matches!(then, Then::Untried { .. });
+        let new_provider_id = row.follow(then, at, &said)?;
+        if row.next_attempt_at.is_some_and(|due| due <= tx.now.micros()) {
+            tx.memory.outboxes.set_waiting(transport, true);
+        }
+        if tried {
+            row.attempts += 1;
+            self.attempts.push(Attempt { sms: id, attempt: row.attempts, at: at.micros(), said });
+        }
+        self.changed.push(id);
+        self.news.extend(new_provider_id.map(|provider_id| (provider_id, id)));
+        Ok(())
     }
-    if row.claimed_by.is_some() && row.claimed_by.as_deref() == tx.memory.outboxes.present(transport).as_deref() {
-        tx.memory.outboxes.freed(transport, 1);
+
+    fn write(mut self, tx: &mut Tx<'_>, transport: &Name) -> QueryResult<()> {
+        bulk::add_attempts(tx.conn, self.attempts)?;
+        let known: Vec<receipts::Known> = self
+            .news
+            .into_iter()
+            .filter_map(|(provider_id, id)| {
+                let row = self.rows.get(&id)?;
+                Some(receipts::Known { id, account: row.account, recipient: row.recipient.clone(), provider_id })
+            })
+            .collect();
+        // Once each, as it is after the last of its outcomes.
+        let changed = self.changed.into_iter().filter_map(|id| self.rows.remove(&id).map(|row| row.change(id)));
+        bulk::change_sms(tx.conn, changed.collect(), tx.now.micros())?;
+        receipts::adopt(tx, transport, &known)
     }
-    let Outcome { id, at, said, then } = outcome;
-    let tried = !matches!(then, Then::Untried { .. });
-    let new_provider_id = row.follow(then, at, &said)?;
-    if tried {
-        row.attempts += 1;
-        diesel::insert_into(sms_attempts::table)
-            .values((
-                sms_attempts::sms.eq(id),
-                sms_attempts::attempt.eq(row.attempts),
-                sms_attempts::at.eq(at.micros()),
-                sms_attempts::said.eq(&said),
-            ))
-            .execute(tx.conn)?;
-    }
-    Fixed(diesel::update(sms::table.find(id)).set((
-        sms::status.eq(row.status),
-        sms::provider_said.eq(row.provider_said.as_deref()),
-        sms::provider_id.eq(row.provider_id.as_deref()),
-        sms::attempts.eq(row.attempts),
-        sms::delivered_at.eq(row.delivered_at),
-        sms::next_attempt_at.eq(row.next_attempt_at),
-        sms::claimed_by.eq(None::<String>),
-        sms::unsure.eq(row.unsure),
-        sms::updated_at.eq(tx.now.micros()),
-    )))
-    .execute(tx.conn)?;
-    if row.next_attempt_at.is_some_and(|due| due <= tx.now.micros()) {
-        tx.memory.outboxes.set_waiting(transport, true);
-    }
-    if let Some(provider_id) = new_provider_id {
-        let known = receipts::Known { id, account: row.account, recipient: &row.recipient };
-        receipts::adopt(tx, transport, &provider_id, &known)?;
-    }
-    Ok(())
+}
+
+/// A submission that was tried.
+pub(crate) struct Attempt {
+    pub(crate) sms: SmsId,
+    pub(crate) attempt: i32,
+    pub(crate) at: i64,
+    pub(crate) said: String,
+}
+
+/// What becomes of an SMS that nobody claims any longer.
+pub(crate) struct Change {
+    pub(crate) id: SmsId,
+    pub(crate) status: i32,
+    pub(crate) provider_said: Option<String>,
+    pub(crate) provider_id: Option<String>,
+    pub(crate) attempts: i32,
+    pub(crate) delivered_at: Option<i64>,
+    pub(crate) next_attempt_at: Option<i64>,
+    pub(crate) unsure: i32,
 }
 
 impl Row {
+    fn change(self, id: SmsId) -> Change {
+        let Self { status, provider_said, provider_id, attempts, delivered_at, next_attempt_at, unsure, .. } = self;
+        Change { id, status, provider_said, provider_id, attempts, delivered_at, next_attempt_at, unsure }
+    }
+
     /// Changes the row as the outcome says; answers the provider's id if it is news.
     fn follow(&mut self, then: Then, at: Timestamp, said: &str) -> QueryResult<Option<String>> {
         match then {

@@ -190,18 +190,21 @@ fn callback_body(sms: &Sms, fields: &[(String, String)]) -> String {
     body.finish()
 }
 
-/// An SMS whose provider's id has just become known.
-pub(super) struct Known<'a> {
+/// An SMS whose provider has just said its id.
+pub(super) struct Known {
     pub(super) id: SmsId,
     pub(super) account: AccountId,
-    pub(super) recipient: &'a str,
+    pub(super) recipient: String,
+    pub(super) provider_id: String,
 }
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = receipts)]
 struct Early {
     id: i64,
+    account: AccountId,
     named_sms: Option<i64>,
+    provider_id: Option<String>,
     recipient: Option<String>,
     status: i32,
     at: Option<i64>,
@@ -209,39 +212,48 @@ struct Early {
     received_at: i64,
 }
 
-/// Matches the receipts that came before the provider's answer did.
-pub(super) fn adopt(tx: &mut Tx<'_>, transport: &Name, provider_id: &str, known: &Known<'_>) -> QueryResult<()> {
-    let early: Vec<Early> = receipts::table
-        .filter(receipts::sms.is_null())
-        .filter(receipts::transport.eq(transport.as_str()))
-        .filter(receipts::provider_id.eq(provider_id))
-        .filter(receipts::account.eq(known.account))
-        .order(receipts::id)
-        .select(Early::as_select())
-        .load(tx.conn)?;
-    for receipt in early {
-        let names_it = receipt.named_sms.is_none_or(|id| id == known.id);
-        if !names_it
-            || receipt.recipient.as_deref().is_some_and(|to| receipt.named_sms.is_none() && to != known.recipient)
-        {
-            continue;
-        }
-        let row: SmsRow = sms::table.find(known.id).select(SmsRow::as_select()).first(tx.conn)?;
-        let sent = Sms::try_from(row)?;
-        // A provider may use an id again: a receipt from before the SMS was accepted speaks of another one.
-        if receipt.received_at < sent.created_at.micros() {
-            continue;
-        }
-        Fixed(diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id))))
-            .execute(tx.conn)?;
-        let fields = read(&receipt.fields);
-        let news = News {
-            provider_id: Some(provider_id),
-            status: rows::status(receipt.status)?,
-            at: receipt.at.map(Timestamp::from_micros),
-            fields: &fields,
+impl Early {
+    fn is_of(&self, known: &Known) -> bool {
+        let named = match self.named_sms {
+            Some(id) => id == known.id,
+            None => self.recipient.as_ref().is_none_or(|to| *to == known.recipient),
         };
-        apply(tx, sent, &news)?;
+        named && self.account == known.account && self.provider_id.as_ref() == Some(&known.provider_id)
+    }
+}
+
+/// Matches the receipts that came before the provider's answers did.
+pub(super) fn adopt(tx: &mut Tx<'_>, transport: &Name, known: &[Known]) -> QueryResult<()> {
+    let ids: Vec<&str> = known.iter().map(|known| known.provider_id.as_str()).collect();
+    let early: Vec<Early> = find_all!(
+        receipts::table
+            .filter(receipts::sms.is_null())
+            .filter(receipts::transport.eq(transport.as_str()))
+            .select(Early::as_select()),
+        receipts::provider_id,
+        ids,
+        tx.conn
+    );
+    for receipt in early {
+        for known in known.iter().filter(|known| receipt.is_of(known)) {
+            let row: SmsRow = sms::table.find(known.id).select(SmsRow::as_select()).first(tx.conn)?;
+            let sent = Sms::try_from(row)?;
+            // A provider may use an id again: a receipt from before the SMS was accepted speaks of another one.
+            if receipt.received_at < sent.created_at.micros() {
+                continue;
+            }
+            Fixed(diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id))))
+                .execute(tx.conn)?;
+            let fields = read(&receipt.fields);
+            let news = News {
+                provider_id: Some(&known.provider_id),
+                status: rows::status(receipt.status)?,
+                at: receipt.at.map(Timestamp::from_micros),
+                fields: &fields,
+            };
+            apply(tx, sent, &news)?;
+            break;
+        }
     }
     Ok(())
 }

@@ -166,10 +166,8 @@ impl Write for SettleReceived {
             None => None,
             Some(message) => {
                 let (to, from) = (msisdn(&row.sender)?, msisdn(&row.recipient)?);
-                Some(accept::insert(
-                    tx,
-                    NewSms { account: row.account, transport: name(&row.transport)?, to, from, message },
-                )?)
+                let new = NewSms { account: row.account, transport: name(&row.transport)?, to, from, message };
+                accept::insert(tx, vec![new])?.pop()
             }
         };
         Fixed(diesel::update(received_sms::table.find(row.id)).set((

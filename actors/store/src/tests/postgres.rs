@@ -175,7 +175,9 @@ const COUNTS: &str = "answer_counts_pkey";
 /// Which of two indexes is the better one depends on what the tables hold.
 const FILL: &str = "INSERT INTO sms (account, transport, recipient, sender, message, status, attempts, created_at, \
      updated_at, give_up_at, unsure) SELECT n % 5, 'opera', '27831234567', '38080', 'x', 4, 1, n, n, n, 0 \
-     FROM generate_series(1, 10000) AS n; ANALYZE sms";
+     FROM generate_series(1, 10000) AS n; \
+     INSERT INTO receipts (account, transport, provider_id, status, fields, received_at) \
+     SELECT n % 5, 'opera', 'p' || n, 4, '', n FROM generate_series(1, 10000) AS n; ANALYZE sms, receipts";
 
 /// Whether rows are found by an index with these bounds.
 fn uses(plan: &str, index: &str, bounds: &str) -> bool {
