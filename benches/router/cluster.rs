@@ -58,7 +58,11 @@ fn start(settings: &str, layout: &[&str]) -> Vec<(Site, Running)> {
         .iter()
         .map(|part| {
             let site = Site::new(settings);
-            let running = if part.is_empty() { site.start(&["run"]) } else { site.start(&["run", "--only", part]) };
+            let running = match (*part, settings.contains("[amqp]")) {
+                ("", _) => site.start(&["run"]),
+                (part, false) => site.start(&["run", "--only", part]),
+                (part, true) => site.start_connected(&["run", "--only", part]),
+            };
             (site, running)
         })
         .collect()

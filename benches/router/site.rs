@@ -61,17 +61,30 @@ impl Site {
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         wait_until_ready(self.command(arguments))
     }
+
+    /// Starts the binary and waits until it is connected to the broker, too.
+    pub(crate) fn start_connected(&self, arguments: &[&str]) -> Running {
+        wait_until_said(self.command(arguments), &["ready", "connected to the broker"])
+    }
 }
 
 /// Starts a process and waits until its log says that it is ready.
-pub(crate) fn wait_until_ready(mut command: Command) -> Running {
+pub(crate) fn wait_until_ready(command: Command) -> Running {
+    wait_until_said(command, &["ready"])
+}
+
+/// Starts a process and waits until its log has said all of these.
+fn wait_until_said(mut command: Command, signs: &'static [&str]) -> Running {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let (tell, ready) = mpsc::channel();
     let stderr = child.stderr.take().unwrap();
     std::thread::spawn(move || {
+        let mut missing = signs.to_vec();
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if line.contains("ready") {
-                let _only_the_first_counts = tell.send(());
+            let before = missing.len();
+            missing.retain(|sign| !line.contains(sign));
+            if missing.is_empty() && before > 0 {
+                let _nobody_waits = tell.send(());
             } else if line.contains("ERROR") {
                 eprintln!("{line}");
             }
