@@ -12,7 +12,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use vumi_callbacks::CallbackSettings;
-use vumi_frontends::{amqp::AmqpSettings, http::HttpSettings};
+use vumi_frontends::{
+    amqp::AmqpSettings,
+    http::{HealthSettings, HttpSettings},
+};
 use vumi_kit::{
     kind::{KindEntry, Problem, Registry},
     name::Name,
@@ -29,7 +32,7 @@ pub use only::Here;
 pub const EMBEDDED_DEFAULT: &str = include_str!("../settings/default.toml");
 
 /// Names of vumi's own parts.
-pub(crate) const RESERVED: [&str; 5] = ["store", "router", "callbacks", "http", "amqp"];
+pub(crate) const RESERVED: [&str; 6] = ["store", "router", "callbacks", "http", "health", "amqp"];
 
 /// `true` makes a process with `[amqp]` work entirely by itself, as the variable did in the first Vumi.
 const SKIP_QUEUE: &str = "VUMI_SKIP_QUEUE";
@@ -61,6 +64,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[http]`.
     pub http: HttpSettings,
+    /// `[health]`: where a process says how it is, also one without the HTTP API.
+    pub health: Option<HealthSettings>,
     /// `[amqp]`: connectors whose other side lives in another process.
     pub amqp: Option<AmqpSettings>,
     /// `[callbacks]`.
@@ -124,6 +129,8 @@ struct Sections {
     #[serde(default)]
     http: Value,
     #[serde(default)]
+    health: Option<Value>,
+    #[serde(default)]
     amqp: Option<Value>,
     #[serde(default)]
     callbacks: Value,
@@ -161,6 +168,7 @@ impl Settings {
 
         let store = reader.section("store", sections.store);
         let http = reader.section("http", sections.http);
+        let health = reader.optional_section("health", sections.health);
         let mut amqp = reader.optional_section("amqp", sections.amqp.filter(|_| !skip_queue));
         let callbacks = reader.section("callbacks", sections.callbacks);
         let router = reader.section("router", sections.router);
@@ -170,6 +178,7 @@ impl Settings {
         let campaigns = reader.envelopes("campaigns", sections.campaigns, &kinds.campaigns);
         reader.problems("store", store.as_ref().map(StoreSettings::check));
         reader.problems("http", http.as_ref().map(HttpSettings::check));
+        reader.problems("health", health.as_ref().and_then(Option::as_ref).map(HealthSettings::check));
         reader.problems("amqp", amqp.as_ref().and_then(Option::as_ref).map(AmqpSettings::check));
         reader.problems("callbacks", callbacks.as_ref().map(CallbackSettings::check));
         reader.problems("sandbox", sandbox.as_ref().and_then(Option::as_ref).map(SandboxSettings::check));
@@ -188,10 +197,11 @@ impl Settings {
         }
         let table = reader.routes(sections.routes, &campaigns, elsewhere);
 
-        match (store, http, amqp, callbacks, router, supervisor, sandbox, table) {
+        match (store, http, health, amqp, callbacks, router, supervisor, sandbox, table) {
             (
                 Some(store),
                 Some(http),
+                Some(health),
                 Some(amqp),
                 Some(callbacks),
                 Some(router),
@@ -201,6 +211,7 @@ impl Settings {
             ) if wrongs.is_empty() => Ok(Self {
                 store,
                 http,
+                health,
                 amqp,
                 callbacks,
                 router,
@@ -213,6 +224,11 @@ impl Settings {
             }),
             _ => Err(SettingsError(wrongs)),
         }
+    }
+
+    /// `[health]`, where this process needs a server for it: where the HTTP API has the address, it tells already.
+    pub(crate) fn health_server(&self) -> Option<&HealthSettings> {
+        self.health.as_ref().filter(|health| !(self.here.http && health.bind == self.http.bind))
     }
 }
 

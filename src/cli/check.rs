@@ -40,6 +40,7 @@ pub(super) fn check(
     let here = &settings.here;
     println!("{what}: good");
     println!("  http        {}", if here.http { settings.http.bind.to_string() } else { "elsewhere".to_owned() });
+    println!("  health      {}", health(&settings));
     println!("  store       {}", settings.store.url);
     println!("  transports  {}", names(&settings.transports, &here.transports));
     println!("  campaigns   {}", names(&settings.campaigns, &here.campaigns));
@@ -49,4 +50,14 @@ pub(super) fn check(
     }
     let all_there = super::block_on(connect::connect(&settings))?;
     Ok(if all_there { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the process will say how it is.
+fn health(settings: &Settings) -> String {
+    match &settings.health {
+        _ if settings.here.sandbox_alone() => "none: it is the sandbox alone".to_owned(),
+        Some(health) => health.bind.to_string(),
+        None if settings.here.http => settings.http.bind.to_string(),
+        None => "none: `bind` under [health] (VUMI__HEALTH__BIND) has it tell how it is".to_owned(),
+    }
 }

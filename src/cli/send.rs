@@ -46,7 +46,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn send(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let base = format!("{}/api/v1/sms/{}", base_url(options.url.as_ref(), settings), options.transport);
+    let base = format!("{}/api/v1/sms/{}", base_url(options.url.as_ref(), settings.http.bind), options.transport);
     block_on(async {
         let client = client()?;
         let sent = accept(&client, &base, options).await?;

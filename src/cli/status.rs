@@ -1,6 +1,6 @@
 //! `vumi status`.
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -13,7 +13,8 @@ use crate::settings::Settings;
 /// Options of `vumi status`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The router's address; that of the settings if left out
+    /// Where the process says how it is: its [health], or its HTTP API. If left out, `health.bind` of the settings (and of
+    /// VUMI__HEALTH__BIND), or `http.bind` where there is none
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Prints JSON
@@ -28,8 +29,8 @@ struct Readiness {
 }
 
 /// The base of the running router's URLs.
-pub(super) fn base_url(given: Option<&String>, settings: &Settings) -> String {
-    given.map_or_else(|| format!("http://{}", settings.http.bind), |url| url.trim_end_matches('/').to_owned())
+pub(super) fn base_url(given: Option<&String>, bind: SocketAddr) -> String {
+    given.map_or_else(|| format!("http://{bind}"), |url| url.trim_end_matches('/').to_owned())
 }
 
 /// An HTTP client for one short command.
@@ -38,7 +39,8 @@ pub(super) fn client() -> anyhow::Result<reqwest::Client> {
 }
 
 pub(super) fn status(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let url = format!("{}/health/ready", base_url(options.url.as_ref(), settings));
+    let bind = settings.health.as_ref().map_or(settings.http.bind, |health| health.bind);
+    let url = format!("{}/health/ready", base_url(options.url.as_ref(), bind));
     let (ready, body) = block_on(async {
         let answer = client()?
             .get(&url)

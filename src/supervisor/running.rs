@@ -11,7 +11,7 @@ use tracing::warn;
 use vumi_callbacks::CallbackWires;
 use vumi_frontends::{
     amqp::{AmqpSettings, AmqpWires},
-    http::{Door, HttpWires},
+    http::{Door, HealthSettings, HttpWires},
 };
 use vumi_kit::{
     clock::Clock,
@@ -142,13 +142,16 @@ async fn start_rooms(
         start_room(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
     }
 
-    if !here.http {
-        return Ok(None);
-    }
     let bound = Arc::new(OnceLock::new());
-    let http = http_room(supervisor, settings, bound.clone());
-    start_room(supervisor, own_name("http"), Role::FrontEnd, http).await?;
-    bound.get().copied().map(Some).ok_or(StartFailed::Ended("http"))
+    if here.http {
+        let http = http_room(supervisor, settings, bound.clone());
+        start_room(supervisor, own_name("http"), Role::FrontEnd, http).await?;
+    }
+    // Last: before the others have started, nobody must be told that all is well.
+    if let Some(health) = settings.health_server() {
+        start_room(supervisor, own_name("health"), Role::FrontEnd, health_room(supervisor, health.clone())).await?;
+    }
+    Ok(bound.get().copied())
 }
 
 fn of_kind(envelope: Envelope) -> StartFn {
@@ -185,6 +188,14 @@ fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<Once
         let wires = HttpWires { store: wires.store, transports: doors.clone(), parts: parts.clone() };
         let room = vumi_frontends::http::start(wires, http)?;
         let _same_as_before = bound.set(room.address);
+        Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
+    })
+}
+
+fn health_room(supervisor: &Addr<Supervisor>, settings: HealthSettings) -> StartFn {
+    let parts = supervisor.clone().recipient::<AskParts>();
+    Arc::new(move |_: Wires| {
+        let room = vumi_frontends::http::start_health(parts.clone(), &settings)?;
         Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
     })
 }

@@ -16,6 +16,7 @@ mod clinic;
 mod cluster;
 mod connect;
 mod crash;
+mod health;
 mod http_api;
 mod http_provider;
 mod limits;

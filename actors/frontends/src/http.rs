@@ -32,6 +32,7 @@ pub(crate) mod stand;
 #[cfg(test)]
 mod tests;
 
+pub use health::HealthSettings;
 pub use origin::{ForwardedHeader, Network};
-pub use server::{Door, HttpFrontEnd, HttpRoom, HttpWires, start};
+pub use server::{Door, HttpFrontEnd, HttpRoom, HttpWires, start, start_health};
 pub use settings::{HttpSettings, RateSettings};

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use actix::Recipient;
 use actix_web::{HttpRequest, HttpResponse, http::header::AUTHORIZATION, web};
-use vumi_kit::{account::AccountId, health::AskParts, name::Name, store::Store, webhook::Webhook};
+use vumi_kit::{account::AccountId, name::Name, store::Store, webhook::Webhook};
 
 use super::{
     auth::Gate,
@@ -20,7 +19,6 @@ use super::{
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
-    pub(crate) parts: Recipient<AskParts>,
     pub(crate) doors: BTreeMap<Name, Vec<Webhook>>,
     pub(crate) origins: Origins,
     pub(crate) gate: Gate,

@@ -1,7 +1,9 @@
-//! `/health/`: whether the process answers, and whether all its parts take work.
+//! `/health/`: whether the process answers, and whether all its parts take work. The API has it, and `[health]` serves it
+//! alone, for processes without the API.
 
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, net::SocketAddr, time::Duration};
 
+use actix::Recipient;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
@@ -10,13 +12,33 @@ use actix_web::{
     },
     web,
 };
-use serde::Serialize;
-use vumi_kit::health::{AskParts, Part, State};
-
-use super::entry::Shared;
+use serde::{Deserialize, Serialize};
+use vumi_kit::{
+    address::listen_address,
+    health::{AskParts, Part, State},
+    kind::Problem,
+};
 
 /// How long the supervisor may take to say how the parts are.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
+
+/// The `[health]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSettings {
+    /// The address to listen on. Nobody is asked for a password: an address that only those who ask can reach.
+    #[serde(deserialize_with = "listen_address")]
+    pub bind: SocketAddr,
+}
+
+impl HealthSettings {
+    /// What is wrong with settings that parse; touches nothing outside.
+    #[must_use]
+    pub fn check(&self) -> Vec<Problem> {
+        let nobody_knows = "port 0 is a port that nobody knows: expected one that whoever asks can be told";
+        (self.bind.port() == 0).then(|| Problem::new("bind", nobody_knows)).into_iter().collect()
+    }
+}
 
 /// `GET /health/`
 pub(crate) async fn alive() -> HttpResponse {
@@ -24,8 +46,8 @@ pub(crate) async fn alive() -> HttpResponse {
 }
 
 /// `GET /health/ready`
-pub(crate) async fn ready(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
-    let asked = tokio::time::timeout(ASK_WITHIN, shared.parts.send(AskParts)).await;
+pub(crate) async fn ready(request: HttpRequest, supervisor: web::Data<Recipient<AskParts>>) -> HttpResponse {
+    let asked = tokio::time::timeout(ASK_WITHIN, supervisor.send(AskParts)).await;
     let parts = asked.ok().and_then(Result::ok);
     let ready = parts.as_ref().is_some_and(|parts| parts.iter().all(in_good_hands));
     let mut response = HttpResponse::build(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE });

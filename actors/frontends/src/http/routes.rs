@@ -10,7 +10,7 @@ use super::{
     callbacks, entry::enter, health, openapi, preview, rates::Class, refusal::Refusal, send, status, webhooks,
 };
 
-/// Mounts everything.
+/// Mounts the API.
 pub(crate) fn mount(app: &mut ServiceConfig) {
     app.service(
         web::scope("/api/v1")
@@ -40,12 +40,17 @@ pub(crate) fn mount(app: &mut ServiceConfig) {
             .service(resource("/openapi.json", "GET", vec![web::get().to(openapi::document)]))
             .default_service(web::to(async |request: HttpRequest| refused(&request, nothing_here(&request)).await)),
     );
+    app.service(web::redirect("/api/docs", "/api/docs/"));
+    app.service(openapi::pages());
+    mount_health(app);
+}
+
+/// Mounts what tells how the process is, and nothing else.
+pub(crate) fn mount_health(app: &mut ServiceConfig) {
     for path in ["/health", "/health/"] {
         app.service(open(path, || web::route().to(health::alive)));
     }
     app.service(open("/health/ready", || web::route().to(health::ready)));
-    app.service(web::redirect("/api/docs", "/api/docs/"));
-    app.service(openapi::pages());
     app.default_service(web::to(async |request: HttpRequest| nothing_here(&request).response()));
 }
 

@@ -1,11 +1,12 @@
-//! The actor that owns the HTTP server, and its start.
+//! The actor that owns an HTTP server, and the starts of the two there are: the API's, and the one of `[health]`.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
 use actix_web::{
     App, HttpServer,
     dev::{Server, ServerHandle},
+    http::KeepAlive,
     web,
 };
 use vumi_kit::{
@@ -17,8 +18,8 @@ use vumi_kit::{
 };
 
 use super::{
-    auth::Gate, body::Bodies, connections::Connections, entry::Shared, idempotency::InProgress, origin::Origins,
-    rates::Rates, routes, send::Bounds, settings::HttpSettings,
+    auth::Gate, body::Bodies, connections::Connections, entry::Shared, health::HealthSettings, idempotency::InProgress,
+    origin::Origins, rates::Rates, routes, send::Bounds, settings::HttpSettings,
 };
 
 /// A transport that the API serves: its name in the URLs and what its carrier calls.
@@ -54,25 +55,48 @@ pub struct HttpRoom {
     pub ended: Ended,
 }
 
+/// How the health's handlers reach the supervisor.
+type Parts = web::Data<Recipient<AskParts>>;
+
 /// Starts the front-end on the present arbiter; its requests are served by threads of their own.
 pub fn start(wires: HttpWires, settings: HttpSettings) -> Result<HttpRoom, StartError> {
     if let Some(problem) = settings.check().first() {
         return Err(StartError(format!("http.{}: {}", problem.key, problem.what)));
     }
+    let parts = web::Data::new(wires.parts.clone());
     let shared = web::Data::new(shared(wires, &settings)?);
-    let (server, address) = serve(&shared, &settings).map_err(|error| cannot_listen(settings.bind, &error))?;
+    let server = serve(&shared, &parts, &settings).map_err(|error| cannot_listen("http", settings.bind, &error))?;
+    Ok(room(server, "serving HTTP"))
+}
+
+/// Connections that `[health]` holds at once; more wait to be accepted.
+const HEALTH_CONNECTIONS: usize = 64;
+
+/// How long whoever asks `[health]` may take to say what.
+const HEALTH_HEAD_WITHIN: Duration = Duration::from_secs(5);
+
+/// Starts what tells how the process is, and does nothing else, on the present arbiter.
+pub fn start_health(parts: Recipient<AskParts>, settings: &HealthSettings) -> Result<HttpRoom, StartError> {
+    if let Some(problem) = settings.check().first() {
+        return Err(StartError(format!("health.{}: {}", problem.key, problem.what)));
+    }
+    let server = serve_health(&web::Data::new(parts), settings.bind);
+    let server = server.map_err(|error| cannot_listen("health", settings.bind, &error))?;
+    Ok(room(server, "serving /health/"))
+}
+
+fn room((server, address): (Server, SocketAddr), serving: &'static str) -> HttpRoom {
     let (held, ended) = lifeline();
     let handle = server.handle();
     let actor = HttpFrontEnd { server: Some(server), handle, address, draining: false, _lifeline: held }.start();
-    tracing::info!(%address, "serving HTTP");
-    Ok(HttpRoom { address, health: actor.clone().recipient(), drain: actor.recipient(), ended })
+    tracing::info!(%address, "{serving}");
+    HttpRoom { address, health: actor.clone().recipient(), drain: actor.recipient(), ended }
 }
 
 fn shared(wires: HttpWires, settings: &HttpSettings) -> Result<Shared, StartError> {
     let gate = Gate::new(wires.store.accounts.clone(), settings).map_err(|error| StartError(error.to_string()))?;
     Ok(Shared {
         store: wires.store,
-        parts: wires.parts,
         doors: wires.transports.into_iter().map(|door| (door.name, door.webhooks)).collect(),
         origins: Origins::new(&settings.trusted_proxies, settings.forwarded_header),
         gate,
@@ -85,36 +109,49 @@ fn shared(wires: HttpWires, settings: &HttpSettings) -> Result<Shared, StartErro
     })
 }
 
-fn serve(shared: &web::Data<Shared>, settings: &HttpSettings) -> io::Result<(Server, SocketAddr)> {
-    let shared = shared.clone();
+fn serve(shared: &web::Data<Shared>, parts: &Parts, settings: &HttpSettings) -> io::Result<(Server, SocketAddr)> {
+    let (shared, parts) = (shared.clone(), parts.clone());
     let connections = Connections::new(settings.connections_per_address, shared.origins.clone());
-    let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes::mount))
-        .on_connect(move |io, on| connections.arrive(io, on))
-        .workers(settings.workers)
-        .max_connections(settings.max_connections)
-        .keep_alive(settings.keep_alive)
-        .client_request_timeout(settings.head_within)
-        .shutdown_timeout(settings.drain_within.as_secs().max(1))
-        // Signals are the supervisor's.
-        .disable_signals()
-        .bind(settings.bind)?;
+    let server =
+        HttpServer::new(move || App::new().app_data(shared.clone()).app_data(parts.clone()).configure(routes::mount))
+            .on_connect(move |io, on| connections.arrive(io, on))
+            .workers(settings.workers)
+            .max_connections(settings.max_connections)
+            .keep_alive(settings.keep_alive)
+            .client_request_timeout(settings.head_within)
+            .shutdown_timeout(settings.drain_within.as_secs().max(1))
+            // Signals are the supervisor's.
+            .disable_signals()
+            .bind(settings.bind)?;
     let address = server.addrs().first().copied().unwrap_or(settings.bind);
     Ok((server.run(), address))
 }
 
-fn cannot_listen(bind: SocketAddr, error: &io::Error) -> StartError {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another program listens there: stop it, or choose another port with `bind` under [http]"
-        }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address: set `bind` under [http] to one it has",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: set `bind` under [http] to a higher one",
-        _ => "set `bind` under [http] to an address that can be listened on",
-    };
-    StartError(format!("could not listen on {bind}: {advice} ({error})"))
+fn serve_health(parts: &Parts, bind: SocketAddr) -> io::Result<(Server, SocketAddr)> {
+    let parts = parts.clone();
+    let server = HttpServer::new(move || App::new().app_data(parts.clone()).configure(routes::mount_health))
+        .workers(1)
+        .max_connections(HEALTH_CONNECTIONS)
+        // Each asks once: a connection that is kept would take the place of somebody who asks.
+        .keep_alive(KeepAlive::Disabled)
+        .client_request_timeout(HEALTH_HEAD_WITHIN)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .bind(bind)?;
+    Ok((server.run(), bind))
 }
 
-/// Owns the HTTP server: while it lives, the server does, and when the server ends, so does it.
+fn cannot_listen(table: &str, bind: SocketAddr, error: &io::Error) -> StartError {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there: stop it, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: choose one it has",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose a higher one",
+        _ => "choose an address that can be listened on",
+    };
+    StartError(format!("could not listen on {bind}: {advice}, with `bind` under [{table}] ({error})"))
+}
+
+/// Owns an HTTP server: while it lives, the server does, and when the server ends, so does it.
 pub struct HttpFrontEnd {
     server: Option<Server>,
     handle: ServerHandle,
