@@ -71,7 +71,8 @@ pub fn migrate(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
         Database::Sqlite(path) => {
             place::look_at(Path::new(path))?;
             let _alone = place::lock(Path::new(path))?;
-            migrations::run(&mut connect_sqlite(settings, path)?, sqlite::migrations)
+            let ran = migrations::run(&mut connect_sqlite(settings, path)?, sqlite::migrations);
+            ran.map_err(|error| of_file(path, error))
         }
         Database::Postgres(url) => {
             let mut conn = connect_postgres(settings, url)?;
@@ -87,7 +88,8 @@ pub fn pending(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
     match checked(settings)? {
         Database::Sqlite(path) => {
             place::look_at(Path::new(path))?;
-            migrations::pending(&mut connect_sqlite(settings, path)?, sqlite::migrations)
+            let pending = migrations::pending(&mut connect_sqlite(settings, path)?, sqlite::migrations);
+            pending.map_err(|error| of_file(path, error))
         }
         Database::Postgres(url) => migrations::pending(&mut connect_postgres(settings, url)?, postgres::migrations),
     }
@@ -128,6 +130,15 @@ fn refused(path: &str, said: String) -> OpenError {
     }
 }
 
+/// What the migrations found out about the file.
+fn of_file(path: &str, error: OpenError) -> OpenError {
+    match error {
+        OpenError::Database(said) => refused(path, said),
+        OpenError::Migration(said) if said.contains("locked") => OpenError::Busy(path.into()),
+        other => other,
+    }
+}
+
 /// Who opens the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -155,7 +166,7 @@ impl Opening {
     fn on_sqlite(&self, path: &str, lock: Option<Lock>) -> Result<OpenStore, OpenError> {
         let settings = &self.settings;
         let mut conn = connect_sqlite(settings, path)?;
-        migrations::run(&mut conn, sqlite::migrations)?;
+        migrations::run(&mut conn, sqlite::migrations).map_err(|error| of_file(path, error))?;
         let readers = sqlite::backend::Readers::open(path, settings.readers, self.clock.clone());
         let readers = Readers::Sqlite(readers.map_err(|said| refused(path, said))?);
         let (at, synchronous) = (path.to_owned(), settings.synchronous);

@@ -102,3 +102,17 @@ fn a_database_that_another_program_holds_for_long_says_what_to_do() {
     let refused = opened(ground.settings()).unwrap_err();
     assert!(matches!(refused, OpenError::Busy(_)), "{refused}");
 }
+
+#[test]
+fn a_database_that_another_program_writes_to_while_its_tables_are_made_says_what_to_do() {
+    // Diesel's own table first, then ours: each may be what has to wait.
+    let diesels =
+        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP)";
+    for tables in ["", diesels] {
+        let ground = Ground::new().unwrap();
+        let mut other = ground.connect();
+        other.batch_execute(&format!("PRAGMA journal_mode = WAL; {tables}; BEGIN IMMEDIATE")).unwrap();
+        let refused = migrate(&ground.settings()).unwrap_err();
+        assert!(matches!(refused, OpenError::Busy(_)), "{refused:?}");
+    }
+}
