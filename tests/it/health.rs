@@ -96,6 +96,12 @@ fn who_holds_connections_keeps_nobody_from_asking() {
     let silent: Vec<TcpStream> = (0..MANY).map(|_| stage.connect()).collect();
     assert_eq!(stage.get("/health/ready").status(), 200);
     drop(silent);
+
+    let mut endless = stage.connect();
+    endless.write_all(b"GET /health/ HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab").unwrap();
+    let mut answer = String::new();
+    endless.read_to_string(&mut answer).expect("the connection is closed, though its body goes on");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]

@@ -3,15 +3,21 @@
 //! A connection too many is told so with a 429 before it says anything, and closed: waiting for its request would
 //! keep it as long as it likes to be slow. Proxies that the settings trust hold connections for many, as many as they
 //! need.
+//!
+//! And how long a connection may last to a server whose answers are all short.
 
 use std::{
     any::Any,
     collections::HashMap,
     net::{IpAddr, Shutdown},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use actix_web::{dev::Extensions, rt::net::TcpStream};
+use actix_web::{
+    dev::Extensions,
+    rt::{self, net::TcpStream, task::JoinHandle},
+};
 use socket2::SockRef;
 
 use super::{
@@ -104,6 +110,27 @@ impl Drop for Connection {
 /// What a client is told that holds too many connections.
 pub(crate) const fn refusal() -> Refusal {
     Refusal::TooMany(RETRY_AFTER_S, "connections from one address")
+}
+
+/// Stands on a connection that ends in time, or at its time.
+struct Hourglass(JoinHandle<()>);
+
+impl Drop for Hourglass {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Ends a connection after a time, whatever its client does: actix would read a chunked body that nobody wants for as long
+/// as it comes.
+pub(crate) fn end_after(limit: Duration, io: &dyn Any, on: &mut Extensions) {
+    let Some(Ok(socket)) = io.downcast_ref::<TcpStream>().map(|stream| SockRef::from(stream).try_clone()) else {
+        return;
+    };
+    on.insert(Hourglass(rt::spawn(async move {
+        rt::time::sleep(limit).await;
+        let _gone_already = socket.shutdown(Shutdown::Both);
+    })));
 }
 
 /// Says why, as far as the socket takes it at once, and hangs up.

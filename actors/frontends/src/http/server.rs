@@ -18,8 +18,17 @@ use vumi_kit::{
 };
 
 use super::{
-    auth::Gate, body::Bodies, connections::Connections, entry::Shared, health::HealthSettings, idempotency::InProgress,
-    origin::Origins, rates::Rates, routes, send::Bounds, settings::HttpSettings,
+    auth::Gate,
+    body::Bodies,
+    connections::{self, Connections},
+    entry::Shared,
+    health::HealthSettings,
+    idempotency::InProgress,
+    origin::Origins,
+    rates::Rates,
+    routes,
+    send::Bounds,
+    settings::HttpSettings,
 };
 
 /// A transport that the API serves: its name in the URLs and what its carrier calls.
@@ -74,6 +83,9 @@ const HEALTH_CONNECTIONS: usize = 64;
 
 /// How long whoever asks `[health]` may take to say what.
 const HEALTH_HEAD_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a connection to `[health]` lasts at the most: the supervisor's answer takes 5 s at the most.
+const HEALTH_CONNECTION_WITHIN: Duration = Duration::from_secs(12);
 
 /// Starts what tells how the process is, and does nothing else, on the present arbiter.
 pub fn start_health(parts: Recipient<AskParts>, settings: &HealthSettings) -> Result<HttpRoom, StartError> {
@@ -130,6 +142,7 @@ fn serve(shared: &web::Data<Shared>, parts: &Parts, settings: &HttpSettings) -> 
 fn serve_health(parts: &Parts, bind: SocketAddr) -> io::Result<(Server, SocketAddr)> {
     let parts = parts.clone();
     let server = HttpServer::new(move || App::new().app_data(parts.clone()).configure(routes::mount_health))
+        .on_connect(|io, on| connections::end_after(HEALTH_CONNECTION_WITHIN, io, on))
         .workers(1)
         .max_connections(HEALTH_CONNECTIONS)
         // Each asks once: a connection that is kept would take the place of somebody who asks.
