@@ -41,7 +41,7 @@ pub(super) fn check(
     println!("{what}: good");
     println!("  http        {}", if here.http { settings.http.bind.to_string() } else { "elsewhere".to_owned() });
     println!("  health      {}", health(&settings));
-    println!("  store       {}", settings.store.url);
+    println!("  store       {}", settings.store.shown_url());
     println!("  transports  {}", names(&settings.transports, &here.transports));
     println!("  campaigns   {}", names(&settings.campaigns, &here.campaigns));
     println!("  sandbox     {}", if settings.sandbox.is_some() { "yes: not for production" } else { "no" });

@@ -139,6 +139,14 @@ fn a_folder_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_check_shows_no_password() {
+    let site = Site::new();
+    site.edit(|text| text.replace("sqlite://vumi.db", "postgres://vumi:hidden@127.0.0.1/vumi"));
+    let said = words(&site.vumi(&["check"]));
+    assert!(said.contains("postgres://vumi:***@127.0.0.1/vumi") && !said.contains("hidden"), "{said}");
+}
+
+#[test]
 fn a_database_that_another_program_holds_is_told_so() {
     let site = Site::new();
     assert!(site.vumi(&["migrate"]).status.success());
