@@ -12,6 +12,7 @@ use crate::{
     name::Name,
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
     store::{Ask, store_address},
+    text::keepable,
 };
 
 /// Keeps SMS to be sent; all of a batch in one transaction. Answers them in the order given, committed.
@@ -195,6 +196,18 @@ pub struct Outcome {
     pub said: String,
     /// What follows.
     pub then: Then,
+}
+
+impl Outcome {
+    /// The same with no text that can't be kept: an outcome is not refused for a NUL in what the provider said.
+    #[must_use]
+    pub fn keepable(self) -> Self {
+        let then = match self.then {
+            Then::Done { status, provider_id } => Then::Done { status, provider_id: provider_id.map(keepable) },
+            other => other,
+        };
+        Self { said: keepable(self.said), then, ..self }
+    }
 }
 
 /// What follows a submission.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{account::AccountId, address::Msisdn, clock::Timestamp, name::Name};
+use crate::{account::AccountId, address::Msisdn, clock::Timestamp, name::Name, text::keepable};
 
 /// The number of a sent SMS in the ledger; clients see it as `id`, Clickatell as `climsgid`.
 pub type SmsId = i64;
@@ -218,6 +218,15 @@ pub struct Receipt {
     pub fields: Vec<(String, String)>,
 }
 
+impl Receipt {
+    /// The same with no text that can't be kept: what a provider tells is not refused for a NUL in it.
+    #[must_use]
+    pub fn keepable(self) -> Self {
+        let fields = self.fields.into_iter().map(|(name, value)| (keepable(name), keepable(value))).collect();
+        Self { provider_id: self.provider_id.map(keepable), fields, ..self }
+    }
+}
+
 /// An SMS from a person, read from a provider's form into ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboundSms {
@@ -233,6 +242,15 @@ pub struct InboundSms {
     pub provider_id: Option<String>,
     /// When the provider got it.
     pub at: Option<Timestamp>,
+}
+
+impl InboundSms {
+    /// The same with no text that can't be kept: what a person writes is not refused for a NUL in it.
+    #[must_use]
+    pub fn keepable(self) -> Self {
+        let (charset, provider_id) = (self.charset.map(keepable), self.provider_id.map(keepable));
+        Self { message: keepable(self.message), charset, provider_id, ..self }
+    }
 }
 
 /// An SMS from a person as the ledger keeps it.

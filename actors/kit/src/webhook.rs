@@ -8,7 +8,6 @@ use bytes::Bytes;
 use crate::{
     ledger::ReceiptMatch,
     sms::{InboundSms, Receipt, Received},
-    text::keepable,
 };
 
 /// A call from a provider.
@@ -49,24 +48,14 @@ pub enum WebhookNews {
 }
 
 impl WebhookNews {
-    /// The same with no text that can't be kept: what a provider tells is not refused for a NUL in it.
+    /// As the store keeps it, so that what is answered is what was kept.
     #[must_use]
     pub fn keepable(self) -> Self {
         match self {
-            Self::Receipts(receipts) => Self::Receipts(receipts.into_iter().map(keepable_receipt).collect()),
-            Self::Inbound(inbound) => Self::Inbound(inbound.into_iter().map(keepable_inbound).collect()),
+            Self::Receipts(receipts) => Self::Receipts(receipts.into_iter().map(Receipt::keepable).collect()),
+            Self::Inbound(inbound) => Self::Inbound(inbound.into_iter().map(InboundSms::keepable).collect()),
         }
     }
-}
-
-fn keepable_receipt(receipt: Receipt) -> Receipt {
-    let fields = receipt.fields.into_iter().map(|(name, value)| (keepable(name), keepable(value))).collect();
-    Receipt { provider_id: receipt.provider_id.map(keepable), fields, ..receipt }
-}
-
-fn keepable_inbound(sms: InboundSms) -> InboundSms {
-    let (charset, provider_id) = (sms.charset.map(keepable), sms.provider_id.map(keepable));
-    InboundSms { message: keepable(sms.message), charset, provider_id, ..sms }
 }
 
 /// What became of what a call told.

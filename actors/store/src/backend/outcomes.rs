@@ -16,16 +16,17 @@ use crate::schema::sms;
 
 impl Write for RecordOutcomes {
     fn write(self, tx: &mut Tx<'_>) -> Result<OutboxState, Failed> {
+        let outcomes: Vec<Outcome> = self.outcomes.into_iter().map(Outcome::keepable).collect();
         // A receipt may come to another process at this moment, and finds no id yet.
         alone(tx.conn, || {
-            let ids = self.outcomes.iter().filter_map(|outcome| match &outcome.then {
+            let ids = outcomes.iter().filter_map(|outcome| match &outcome.then {
                 Then::Done { provider_id, .. } => provider_id.as_deref(),
                 _ => None,
             });
             ids.map(|id| receipts::name(&self.transport, id)).collect()
         })?;
         let transport = &self.transport;
-        let ids: Vec<SmsId> = self.outcomes.iter().map(|outcome| outcome.id).collect();
+        let ids: Vec<SmsId> = outcomes.iter().map(|outcome| outcome.id).collect();
         let found: Vec<(SmsId, Row)> = find_all!(
             sms::table.filter(sms::transport.eq(transport.as_str())).select((sms::id, Row::as_select())),
             sms::id,
@@ -33,7 +34,7 @@ impl Write for RecordOutcomes {
             tx.conn
         );
         let mut recording = Recording { rows: found.into_iter().collect(), ..Recording::default() };
-        for outcome in self.outcomes {
+        for outcome in outcomes {
             recording.follow(tx, transport, outcome)?;
         }
         recording.write(tx, transport)?;

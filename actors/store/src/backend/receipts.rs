@@ -19,13 +19,14 @@ use crate::schema::{receipts, sms};
 
 impl Write for RecordReceipts {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<ReceiptMatch>, Failed> {
+        let receipts: Vec<Receipt> = self.receipts.into_iter().map(Receipt::keepable).collect();
         // The submission's outcome may be recorded by another process at this moment.
         alone(tx.conn, || {
-            let ids = self.receipts.iter().filter_map(|receipt| receipt.provider_id.as_deref());
+            let ids = receipts.iter().filter_map(|receipt| receipt.provider_id.as_deref());
             ids.map(|id| name(&self.transport, id)).collect()
         })?;
-        let mut matches = Vec::with_capacity(self.receipts.len());
-        for receipt in &self.receipts {
+        let mut matches = Vec::with_capacity(receipts.len());
+        for receipt in &receipts {
             matches.push(record(tx, self.account, &self.transport, receipt)?);
         }
         Ok(matches)

@@ -11,6 +11,7 @@ use vumi_kit::{
     ledger::{ClaimReceived, KeepReceived, SettleReceived, Settled},
     name::Name,
     sms::{InboundSms, NewSms, Received},
+    text::keepable,
 };
 
 use super::{
@@ -25,14 +26,15 @@ const ROUTING_LEASE: Duration = Duration::from_secs(30);
 
 impl Write for KeepReceived {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
+        let inbound: Vec<InboundSms> = self.inbound.into_iter().map(InboundSms::keepable).collect();
         // A carrier that got no answer may say it again, to another process.
         alone(tx.conn, || {
-            let ids = self.inbound.iter().filter_map(|sms| sms.provider_id.as_deref());
+            let ids = inbound.iter().filter_map(|sms| sms.provider_id.as_deref());
             ids.map(|id| format!("received {} {id}", self.transport)).collect()
         })?;
-        let mut kept = Vec::with_capacity(self.inbound.len());
-        for inbound in self.inbound {
-            kept.push(keep(tx, self.account, &self.transport, inbound)?);
+        let mut kept = Vec::with_capacity(inbound.len());
+        for sms in inbound {
+            kept.push(keep(tx, self.account, &self.transport, sms)?);
         }
         Ok(kept)
     }
@@ -166,12 +168,13 @@ impl Write for SettleReceived {
             None => None,
             Some(message) => {
                 let (to, from) = (msisdn(&row.sender)?, msisdn(&row.recipient)?);
-                let new = NewSms { account: row.account, transport: name(&row.transport)?, to, from, message };
+                let (transport, message) = (name(&row.transport)?, keepable(message));
+                let new = NewSms { account: row.account, transport, to, from, message };
                 accept::insert(tx, vec![new])?.pop()
             }
         };
         Fixed(diesel::update(received_sms::table.find(row.id)).set((
-            received_sms::outcome.eq(Some(&self.outcome)),
+            received_sms::outcome.eq(Some(keepable(self.outcome))),
             received_sms::reply.eq(reply.as_ref().map(|sms| sms.id)),
             received_sms::route_at.eq(None::<i64>),
             received_sms::claimed_by.eq(None::<String>),

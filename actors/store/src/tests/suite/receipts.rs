@@ -249,3 +249,18 @@ async fn the_callback_carries_the_providers_fields_and_then_the_sms() {
     );
     assert_eq!(bodies(&stage).await, [expected]);
 }
+
+#[actix_rt::test]
+async fn a_nul_in_what_a_provider_says_is_kept_as_a_sign_of_it() {
+    let Some(stage) = Stage::new() else { return };
+    let id = stage.accept(1).await[0].id;
+    stage.claim(1).await;
+    let then = Then::Done { status: TransportStatus::QUEUED, provider_id: Some("a\0c".to_owned()) };
+    stage.outcome(id, "ID: a\0c", then).await;
+    let sms = stage.find(id).await;
+    assert_eq!(sms.provider_said.as_deref(), Some("ID: a\u{fffd}c"));
+    assert_eq!(sms.provider_id.as_deref(), Some("a\u{fffd}c"));
+    let told = record(&stage, receipt("a\0c", TransportStatus::DELIVERED)).await;
+    assert!(matches!(told, ReceiptMatch::Matched(_)), "{told:?}");
+    assert_eq!(stage.find(id).await.status, TransportStatus::DELIVERED);
+}

@@ -157,3 +157,20 @@ async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
     assert_eq!(told[0].body, expected);
     assert_eq!(told[0].name, CallbackName::SmsReceived);
 }
+
+#[actix_rt::test]
+async fn a_nul_in_what_a_person_writes_or_is_answered_is_kept_as_a_sign_of_it() {
+    let Some(stage) = Stage::new() else { return };
+    let told = InboundSms {
+        message: "h\0i".to_owned(),
+        charset: Some("UTF\0".to_owned()),
+        provider_id: Some("m\0o".to_owned()),
+        ..inbound(None)
+    };
+    let kept = keep_for(&stage, ALICE, told.clone()).await;
+    assert_eq!(kept.sms, told.clone().keepable());
+    assert_eq!(kept.sms.message, "h\u{fffd}i");
+    assert!(keep_for(&stage, ALICE, told).await.repeated, "it is found as it was kept");
+    let settled = stage.ledger(SettleReceived { outcome: "no\0body".to_owned(), ..settle(&kept, Some("a\0b")) }).await;
+    assert_eq!(settled.unwrap().reply.unwrap().message, "a\u{fffd}b");
+}
