@@ -48,30 +48,47 @@ impl Ask for OpenSessions {
     type Answer = Vec<SessionRecord>;
 }
 
-/// Writes a session, new or changed, and what the person answered with it, in one transaction.
+/// What a session has to be for a write to apply: another process may have written it since it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Whatever it is: for an owner that is one process only.
+    Anything,
+    /// There is none that has not expired.
+    Nothing,
+    /// It has not expired, and this is its last message.
+    Message(String),
+}
+
+/// Writes a session, new or changed, and what the person answered with it, in one transaction. Answers whether it
+/// applied; if not, nothing was written.
 #[derive(Clone, Debug)]
 pub struct SaveSession {
     /// The session.
     pub session: SessionRecord,
+    /// What it has to be before.
+    pub after: After,
     /// Answers to keep beyond the session.
     pub answers: Vec<Answer>,
 }
 impl Ask for SaveSession {
-    type Answer = ();
+    type Answer = bool;
 }
 
-/// Forgets a session, and keeps what the person answered with its last message.
+/// Forgets a session, and keeps what the person answered with its last message. Answers whether it applied; if not,
+/// nothing was written.
 #[derive(Clone, Debug)]
 pub struct CloseSession {
     /// The connector.
     pub owner: Name,
     /// The person.
     pub person: String,
+    /// The last message that the session has to have, and then not to have expired; none for whatever there is.
+    pub after: Option<String>,
     /// Answers to keep beyond the session.
     pub answers: Vec<Answer>,
 }
 impl Ask for CloseSession {
-    type Answer = ();
+    type Answer = bool;
 }
 
 /// What a person answered to a campaign's question; a later answer replaces an earlier one, and the counts follow.

@@ -203,6 +203,7 @@ impl<C: Campaign> Exchange<C> {
             limits: &campaign.limits(),
             keep: &self.keep,
             now: self.clock.now(),
+            found: RefCell::default(),
         };
         let person = person(message);
         let turn = self.runtime.block_on(dialogue.turn(&person, message));

@@ -9,7 +9,7 @@ use vumi_kit::{
     clock::Clock,
     ledger::{AcceptSms, ClaimSms, HandOver, Ledger, OpenOutbox, Outcome, RecordOutcomes, Then},
     name::Name,
-    session::{FindSession, SaveSession, SessionRecord, Sessions},
+    session::{After, FindSession, SaveSession, SessionRecord, Sessions},
     sms::{NewSms, Submission, TransportStatus},
     store::Asking,
 };
@@ -131,7 +131,7 @@ async fn dials(sessions: Sessions, person: String) -> usize {
             state: "{\"question\":2,\"score\":1}".to_owned(),
             expires_at,
         };
-        let saved = sessions.ask_patiently(SaveSession { session, answers: Vec::new() }).await;
+        let saved = sessions.ask_patiently(SaveSession { session, after: After::Anything, answers: Vec::new() }).await;
         rounds += usize::from(saved.is_ok());
     }
     rounds

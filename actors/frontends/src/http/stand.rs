@@ -185,8 +185,8 @@ answers! {
     ReplayParked => |_memory, _| 0;
     FindSession => |_memory, _| None;
     OpenSessions => |_memory, _| vec![];
-    SaveSession => |_memory, _| ();
-    CloseSession => |_memory, _| ();
+    SaveSession => |_memory, _| true;
+    CloseSession => |_memory, _| true;
     CountAnswers => |_memory, _| vec![];
     FindAnswers => |_memory, _| vec![];
 }

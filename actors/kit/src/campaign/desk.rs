@@ -131,8 +131,8 @@ impl<C: Campaign> Desk<C> {
         let screen = match self.turn(person, &message).await {
             Ok(Some(screen)) => screen,
             Ok(None) => return,
-            Err(trouble) => {
-                let Some(screen) = self.apologise(person, &message, &trouble).await else { return };
+            Err((trouble, found)) => {
+                let Some(screen) = self.apologise(person, &message, &trouble, found).await else { return };
                 screen
             }
         };
@@ -147,38 +147,51 @@ impl<C: Campaign> Desk<C> {
         self.send(message.into_reply(content, event, self.clock.now())).await;
     }
 
-    async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, Trouble> {
+    /// Takes a turn. If that fails: why, and the last message of the session that it began from.
+    async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, (Trouble, Option<String>)> {
         let dialogue = Dialogue {
             campaign: &self.campaign,
             name: &self.name,
             limits: &self.limits,
             keep: &self.keep,
             now: self.clock.now(),
+            found: RefCell::default(),
         };
         // Whatever a panic leaves half done is this one session's, and that is forgotten.
         let turn = AssertUnwindSafe(dialogue.turn(person, message)).catch_unwind();
-        match timeout(self.limits.answer_within, turn).await {
+        let done = match timeout(self.limits.answer_within, turn).await {
             Ok(Ok(done)) => done,
             Ok(Err(_panic)) => Err(Trouble::Panicked),
             Err(_) => Err(Trouble::Slow(self.limits.answer_within)),
-        }
+        };
+        done.map_err(|trouble| (trouble, dialogue.found.take()))
     }
 
     /// What a person is told when there is no answer. Nothing where the message comes again by itself, or where
     /// nobody is there any more.
-    async fn apologise(&self, person: &str, message: &UserMessage, trouble: &Trouble) -> Option<Screen> {
+    async fn apologise(
+        &self,
+        person: &str,
+        message: &UserMessage,
+        trouble: &Trouble,
+        found: Option<String>,
+    ) -> Option<Screen> {
         bump(&self.counts.failed);
         let (campaign, id) = (&self.name, &message.message_id);
         if trouble.passes() {
-            warn!(%campaign, message = %id, error = %trouble, "no answer could be made: the store failed");
+            warn!(%campaign, message = %id, error = %trouble, "no answer could be made");
             if message.transport_type == TransportType::Sms {
                 return None;
             }
         } else {
-            error!(%campaign, message = %id, error = %trouble, "the campaign failed: its session is forgotten");
-            let close = CloseSession { owner: self.name.clone(), person: person.to_owned(), answers: Vec::new() };
-            if let Err(trouble) = self.keep.close(close).await {
-                warn!(%campaign, message = %id, error = %trouble, "the session could not be forgotten");
+            error!(%campaign, message = %id, error = %trouble, "the campaign failed: the session it began from is forgotten");
+            if found.is_some() {
+                let (owner, person) = (self.name.clone(), person.to_owned());
+                // Not one that another process took further meanwhile: that one is well.
+                let close = CloseSession { owner, person, after: found, answers: Vec::new() };
+                if let Err(trouble) = self.keep.close(close).await {
+                    warn!(%campaign, message = %id, error = %trouble, "the session could not be forgotten");
+                }
             }
         }
         (message.session_event != Some(SessionEvent::Close)).then(|| Screen::end(self.campaign.sorry()))

@@ -1,7 +1,7 @@
 //! One turn of a dialogue: find where the person is, ask the campaign, keep where the person is now. The room and
 //! the phone of the tests both take their turns here; neither actors nor timers are known in this file.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,15 @@ use crate::{
     clock::Timestamp,
     message::{SessionEvent, TransportType, UserMessage},
     name::Name,
-    session::{Answer, CloseSession, SaveSession, SessionRecord},
+    session::{After, Answer, CloseSession, SaveSession, SessionRecord},
     store::StoreError,
 };
 
 /// How long a dialogue that is over is kept, so that its last message is known when it comes again.
 const KNOW_ENDED_FOR: Duration = Duration::from_secs(300);
+
+/// So often is a turn taken anew because another process took one with the same person meanwhile.
+const TURNS: usize = 4;
 
 /// Why no answer could be made.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,9 @@ pub(crate) enum Trouble {
     /// The store did not answer in time.
     #[error("the store did not answer within {0:?}")]
     StoreSlow(Duration),
+    /// Another process took the dialogue further since it was found.
+    #[error("other processes took the same person's dialogue further")]
+    Overtaken,
     /// The campaign's state can't be written.
     #[error("its state is not JSON: {0}")]
     State(#[from] serde_json::Error),
@@ -42,7 +48,7 @@ pub(crate) enum Trouble {
 impl Trouble {
     /// Whether the same message may fare better when it comes again.
     pub(crate) const fn passes(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::StoreSlow(_))
+        matches!(self, Self::Store(_) | Self::StoreSlow(_) | Self::Overtaken)
     }
 }
 
@@ -50,8 +56,8 @@ impl Trouble {
 #[async_trait(?Send)]
 pub(crate) trait Keep {
     async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, Trouble>;
-    async fn save(&self, save: SaveSession) -> Result<(), Trouble>;
-    async fn close(&self, close: CloseSession) -> Result<(), Trouble>;
+    async fn save(&self, save: SaveSession) -> Result<bool, Trouble>;
+    async fn close(&self, close: CloseSession) -> Result<bool, Trouble>;
     async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, Trouble>;
     async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, Trouble>;
 }
@@ -80,12 +86,26 @@ pub(crate) struct Dialogue<'a, C> {
     pub(crate) limits: &'a Limits,
     pub(crate) keep: &'a Rc<dyn Keep>,
     pub(crate) now: Timestamp,
+    /// The last message of the session that was found, if there is one: whoever writes says after which.
+    pub(crate) found: RefCell<Option<String>>,
 }
 
 impl<C: Campaign> Dialogue<'_, C> {
     /// Takes a turn. Answers the screen to show, kept already; none when the person has hung up.
     pub(crate) async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, Trouble> {
+        for _ in 1..TURNS {
+            match self.try_turn(person, message).await {
+                Err(Trouble::Overtaken) => {}
+                done => return done,
+            }
+        }
+        self.try_turn(person, message).await
+    }
+
+    async fn try_turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, Trouble> {
         let found = self.keep.find(self.name.clone(), person.to_owned()).await?;
+        let last = found.as_ref().map(|record| record.last_message_id.clone());
+        self.found.replace(last.clone());
         let (address, kept) = match found.and_then(|record| self.read(record, message)) {
             Some(Before::Answered(screen)) => return Ok(Some(screen)),
             Some(Before::Open { address, state }) => (address, Some(state)),
@@ -96,8 +116,8 @@ impl<C: Campaign> Dialogue<'_, C> {
             (Some(SessionEvent::Close), Some(state)) => {
                 let answers = self.end(self.session(state, message).at(address)).await?;
                 let (owner, person) = (self.name.clone(), person.to_owned());
-                self.keep.close(CloseSession { owner, person, answers }).await?;
-                Ok(None)
+                let closed = self.keep.close(CloseSession { owner, person, after: last, answers }).await?;
+                if closed { Ok(None) } else { Err(Trouble::Overtaken) }
             }
             (Some(SessionEvent::New), Some(state)) => {
                 let answers = self.end(self.session(state, message).at(address)).await?;
@@ -167,8 +187,9 @@ impl<C: Campaign> Dialogue<'_, C> {
             state: serde_json::to_string(&kept)?,
             expires_at: self.now.plus(self.lifetime(message.transport_type, &kept.screen)),
         };
-        self.keep.save(SaveSession { session, answers }).await?;
-        Ok(Some(kept.screen))
+        let after = self.found.borrow().clone().map_or(After::Nothing, After::Message);
+        let saved = self.keep.save(SaveSession { session, after, answers }).await?;
+        if saved { Ok(Some(kept.screen)) } else { Err(Trouble::Overtaken) }
     }
 
     fn lifetime(&self, network: TransportType, screen: &Screen) -> Duration {

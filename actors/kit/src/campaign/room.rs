@@ -159,11 +159,11 @@ impl Keep for InStore {
         self.ask(FindSession { owner, person }).await
     }
 
-    async fn save(&self, save: SaveSession) -> Result<(), Trouble> {
+    async fn save(&self, save: SaveSession) -> Result<bool, Trouble> {
         self.ask(save).await
     }
 
-    async fn close(&self, close: CloseSession) -> Result<(), Trouble> {
+    async fn close(&self, close: CloseSession) -> Result<bool, Trouble> {
         self.ask(close).await
     }
 

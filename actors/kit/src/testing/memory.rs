@@ -8,7 +8,7 @@ use crate::{
     campaign::{Keep, Trouble},
     clock::Clock,
     name::Name,
-    session::{Answer, CloseSession, SaveSession, SessionRecord},
+    session::{After, Answer, CloseSession, SaveSession, SessionRecord},
 };
 
 /// Sessions by owner and person; answers by campaign, person and question.
@@ -28,14 +28,29 @@ impl Memory {
         self.sessions.borrow().get(&(owner, person)).filter(|session| session.expires_at > now).cloned()
     }
 
-    pub(crate) fn save_session(&self, SaveSession { session, answers }: SaveSession) {
+    pub(crate) fn save_session(&self, SaveSession { session, after, answers }: SaveSession) -> bool {
+        let before = self.find_session(session.owner.clone(), session.person.clone());
+        let applies = match after {
+            After::Anything => true,
+            After::Nothing => before.is_none(),
+            After::Message(last) => before.is_some_and(|before| before.last_message_id == last),
+        };
+        if !applies {
+            return false;
+        }
         self.sessions.borrow_mut().insert((session.owner.clone(), session.person.clone()), session);
         self.keep_answers(answers);
+        true
     }
 
-    pub(crate) fn close_session(&self, CloseSession { owner, person, answers }: CloseSession) {
+    pub(crate) fn close_session(&self, CloseSession { owner, person, after, answers }: CloseSession) -> bool {
+        let before = self.find_session(owner.clone(), person.clone());
+        if after.is_some() && before.map(|before| before.last_message_id) != after {
+            return false;
+        }
         self.sessions.borrow_mut().remove(&(owner, person));
         self.keep_answers(answers);
+        true
     }
 
     fn keep_answers(&self, answers: Vec<Answer>) {
@@ -68,14 +83,12 @@ impl Keep for Memory {
         Ok(self.find_session(owner, person))
     }
 
-    async fn save(&self, save: SaveSession) -> Result<(), Trouble> {
-        self.save_session(save);
-        Ok(())
+    async fn save(&self, save: SaveSession) -> Result<bool, Trouble> {
+        Ok(self.save_session(save))
     }
 
-    async fn close(&self, close: CloseSession) -> Result<(), Trouble> {
-        self.close_session(close);
-        Ok(())
+    async fn close(&self, close: CloseSession) -> Result<bool, Trouble> {
+        Ok(self.close_session(close))
     }
 
     async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, Trouble> {

@@ -1,9 +1,11 @@
 //! USSD sessions, and what people answered.
 
-use diesel::{prelude::*, upsert::excluded};
+use diesel::{prelude::*, query_dsl::methods, upsert::excluded};
 use vumi_kit::{
     clock::Timestamp,
-    session::{Answer, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord},
+    session::{
+        After, Answer, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord,
+    },
 };
 
 use super::{Conn, Failed, Fixed, Read, Tx, Write, rows};
@@ -36,7 +38,8 @@ impl TryFrom<Row> for SessionRecord {
 
 impl Write for FindSession {
     // A person's next message is looked at after the answer to the one before was committed: waiting for the commit of
-    // other people's sessions would only make a screen late.
+    // other people's sessions would only make a screen late. Where that is not so (another process has the person's
+    // other message), what is written then says after which message, and applies only if that still holds.
     const ANSWERED_AT_ONCE: bool = true;
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Option<SessionRecord>, Failed> {
@@ -63,38 +66,75 @@ impl Read for OpenSessions {
 }
 
 impl Write for SaveSession {
-    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
-        let session = &self.session;
-        Fixed(
-            diesel::insert_into(sessions::table)
-                .values((
-                    sessions::owner.eq(session.owner.as_str()),
-                    sessions::person.eq(&session.person),
-                    sessions::address.eq(&session.address),
-                    sessions::last_message_id.eq(&session.last_message_id),
-                    sessions::state.eq(&session.state),
-                    sessions::expires_at.eq(session.expires_at.micros()),
-                ))
-                .on_conflict((sessions::owner, sessions::person))
-                .do_update()
-                .set((
-                    sessions::address.eq(excluded(sessions::address)),
-                    sessions::last_message_id.eq(excluded(sessions::last_message_id)),
-                    sessions::state.eq(excluded(sessions::state)),
-                    sessions::expires_at.eq(excluded(sessions::expires_at)),
-                )),
-        )
-        .execute(tx.conn)?;
-        keep_answers(tx, &self.answers)?;
-        Ok(())
+    fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
+        let applied = match &self.after {
+            After::Anything => put(tx, &self.session, i64::MAX)?,
+            After::Nothing => put(tx, &self.session, tx.now.micros())?,
+            After::Message(last) => change(tx, &self.session, last)?,
+        };
+        if applied {
+            keep_answers(tx, &self.answers)?;
+        }
+        Ok(applied)
     }
 }
 
+/// Writes a session where there is none, or one that expires before a moment.
+fn put(tx: &mut Tx<'_>, session: &SessionRecord, over: i64) -> QueryResult<bool> {
+    let upsert = diesel::insert_into(sessions::table)
+        .values((
+            sessions::owner.eq(session.owner.as_str()),
+            sessions::person.eq(&session.person),
+            sessions::address.eq(&session.address),
+            sessions::last_message_id.eq(&session.last_message_id),
+            sessions::state.eq(&session.state),
+            sessions::expires_at.eq(session.expires_at.micros()),
+        ))
+        .on_conflict((sessions::owner, sessions::person))
+        .do_update()
+        .set((
+            sessions::address.eq(excluded(sessions::address)),
+            sessions::last_message_id.eq(excluded(sessions::last_message_id)),
+            sessions::state.eq(excluded(sessions::state)),
+            sessions::expires_at.eq(excluded(sessions::expires_at)),
+        ));
+    Fixed(methods::FilterDsl::filter(upsert, sessions::expires_at.lt(over))).execute(tx.conn).map(|rows| rows > 0)
+}
+
+/// Writes a session where its last message is this one.
+fn change(tx: &mut Tx<'_>, session: &SessionRecord, last: &str) -> QueryResult<bool> {
+    let before = sessions::table
+        .find((session.owner.as_str(), &session.person))
+        .filter(sessions::last_message_id.eq(last))
+        .filter(sessions::expires_at.ge(tx.now.micros()));
+    Fixed(diesel::update(before).set((
+        sessions::address.eq(&session.address),
+        sessions::last_message_id.eq(&session.last_message_id),
+        sessions::state.eq(&session.state),
+        sessions::expires_at.eq(session.expires_at.micros()),
+    )))
+    .execute(tx.conn)
+    .map(|rows| rows > 0)
+}
+
 impl Write for CloseSession {
-    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
-        diesel::delete(sessions::table.find((self.owner.as_str(), &self.person))).execute(tx.conn)?;
-        keep_answers(tx, &self.answers)?;
-        Ok(())
+    fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
+        let session = sessions::table.find((self.owner.as_str(), &self.person));
+        let applied = match &self.after {
+            None => {
+                diesel::delete(session).execute(tx.conn)?;
+                true
+            }
+            Some(last) => {
+                let as_found = session.filter(sessions::last_message_id.eq(last));
+                let as_found = as_found.filter(sessions::expires_at.ge(tx.now.micros()));
+                diesel::delete(as_found).execute(tx.conn)? > 0
+            }
+        };
+        if applied {
+            keep_answers(tx, &self.answers)?;
+        }
+        Ok(applied)
     }
 }
 

@@ -18,6 +18,7 @@ use vumi_kit::{
     ids::message_id,
     ledger::{AcceptSms, FindSms, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, Then},
     name::Name,
+    session::{After, SaveSession, SessionRecord},
     sms::{Receipt, TransportStatus},
     store::{Asking, StoreError},
 };
@@ -259,6 +260,32 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
         let told = RecordReceipts { account: ALICE, transport: opera(), receipts: vec![receipt] };
         tokio::join!(first.ledger(RecordOutcomes { transport: opera(), outcomes }), second.ledger(told));
         assert_eq!(first.find(sms.id).await.status, TransportStatus::DELIVERED);
+    }
+}
+
+#[actix_rt::test]
+async fn of_two_processes_that_take_a_session_further_at_once_one_does() {
+    let Some(first) = Stage::new() else { return };
+    let second = beside(&first);
+    let save = |after: &After, id: String| SaveSession {
+        session: SessionRecord {
+            owner: Name::parse("quiz").unwrap(),
+            person: "p".to_owned(),
+            address: String::new(),
+            last_message_id: id,
+            state: String::new(),
+            expires_at: first.now().plus(Duration::from_secs(60)),
+        },
+        after: after.clone(),
+        answers: Vec::new(),
+    };
+    let mut after = After::Nothing;
+    for turn in 0..20 {
+        let (one, two) = (format!("one {turn}"), format!("two {turn}"));
+        let applied =
+            tokio::join!(first.sessions(save(&after, one.clone())), second.sessions(save(&after, two.clone())));
+        assert!(applied.0 != applied.1, "turn {turn}: {applied:?}");
+        after = After::Message(if applied.0 { one } else { two });
     }
 }
 

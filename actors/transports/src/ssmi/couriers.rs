@@ -11,7 +11,7 @@ use vumi_kit::{
     ledger::{KeepReceived, RecordReceipts},
     room::{CALL_LIMIT, Wires},
     router::{Happened, Inbound, Refused},
-    session::{CloseSession, OpenSessions, SaveSession},
+    session::{After, CloseSession, OpenSessions, SaveSession},
     store::{Asking, StoreError},
 };
 
@@ -88,13 +88,15 @@ pub(super) async fn carry_to_store(shared: Shared, wires: Wires) {
 async fn keep_session(shared: Shared, wires: Wires, person: Msisdn, keep: Keep) {
     let sessions = &wires.store.sessions;
     for failures in 1..=WRITE_TRIES {
+        // One process has the connection, and with it these sessions: nobody else writes them.
         let kept = match &keep {
             Keep::Save(record) => {
-                sessions.ask_patiently(SaveSession { session: (**record).clone(), answers: Vec::new() }).await
+                let (session, after) = ((**record).clone(), After::Anything);
+                sessions.ask_patiently(SaveSession { session, after, answers: Vec::new() }).await
             }
             Keep::Close => {
-                let person = person.as_str().to_owned();
-                sessions.ask_patiently(CloseSession { owner: wires.name.clone(), person, answers: Vec::new() }).await
+                let (owner, person) = (wires.name.clone(), person.as_str().to_owned());
+                sessions.ask_patiently(CloseSession { owner, person, after: None, answers: Vec::new() }).await
             }
         };
         let Err(error) = kept else { return };

@@ -16,7 +16,9 @@ use crate::{
     name::Name,
     room::Drain,
     router::{Happened, Inbound, Outbound, Refused, RouterAddress},
-    session::{CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, Sessions},
+    session::{
+        After, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord, Sessions,
+    },
     store::{Question, StoreError},
     testing::Memory,
 };
@@ -204,6 +206,14 @@ impl Site {
     async fn say(&mut self, message: UserMessage) -> String {
         self.hand(&message).await.unwrap();
         self.next_text().await
+    }
+
+    /// Another process takes a person's dialogue, as it is, to a fifth turn that shows "theirs".
+    fn overtake(&self, from: &str, last_message_id: &str) {
+        let found = self.memory.find_session(name("obeying"), person(&dial(from))).unwrap();
+        let state = json!({"state": 5, "screen": {"ask": "theirs"}}).to_string();
+        let session = SessionRecord { last_message_id: last_message_id.to_owned(), state, ..found };
+        self.memory.save_session(SaveSession { session, after: After::Anything, answers: Vec::new() });
     }
 
     async fn idle(&self) {
@@ -409,4 +419,53 @@ async fn a_room_that_has_just_started_has_all_its_room_for_messages() {
     for _ in 0..1_000 {
         site.next().await;
     }
+}
+
+#[actix::test]
+async fn what_another_process_has_answered_meanwhile_is_answered_as_it_did() {
+    let mut site = Site::new();
+    site.say(dial("111")).await;
+    let again = say("111", "wait");
+    site.hand(&again).await.unwrap();
+    assert_eq!(site.say(dial("222")).await, "222: new 1", "by now the campaign thinks about the other");
+    site.overtake("111", &again.message_id);
+    site.gate.add_permits(1);
+    assert_eq!(site.next_text().await, "111: theirs");
+    assert_eq!(site.say(say("111", "a")).await, "111: a 6");
+}
+
+#[actix::test]
+async fn a_turn_that_another_process_took_meanwhile_is_not_lost() {
+    let mut site = Site::new();
+    site.say(dial("111")).await;
+    site.hand(&say("111", "wait")).await.unwrap();
+    site.say(dial("222")).await;
+    site.overtake("111", "another");
+    site.gate.add_permits(2);
+    assert_eq!(site.next_text().await, "111: wait 6");
+}
+
+#[actix::test]
+async fn a_turn_that_is_overtaken_again_and_again_ends_politely() {
+    let mut site = Site::new();
+    site.say(dial("111")).await;
+    site.hand(&say("111", "wait")).await.unwrap();
+    for turn in 0..4 {
+        site.say(dial(&format!("22{turn}"))).await;
+        site.overtake("111", &format!("another {turn}"));
+        site.gate.add_permits(1);
+    }
+    assert_eq!(site.next_text().await, "111: sorry");
+    assert_eq!(site.say(say("111", "a")).await, "111: a 6");
+}
+
+#[actix::test]
+async fn a_campaign_that_fails_forgets_no_session_that_another_process_took_further() {
+    let mut site = Site::new();
+    site.say(dial("111")).await;
+    site.hand(&say("111", "hang")).await.unwrap();
+    site.say(dial("222")).await;
+    site.overtake("111", "another");
+    assert_eq!(site.next_text().await, "111: sorry");
+    assert_eq!(site.say(say("111", "a")).await, "111: a 6");
 }

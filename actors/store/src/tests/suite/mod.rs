@@ -86,7 +86,7 @@ impl Stage {
         self.store.store.callbacks.ask_patiently(ask).await.unwrap()
     }
 
-    async fn sessions<M: Ask>(&self, ask: M) -> M::Answer
+    pub(super) async fn sessions<M: Ask>(&self, ask: M) -> M::Answer
     where
         vumi_kit::session::Sessions: Takes<M>,
     {

@@ -16,7 +16,7 @@ use vumi_kit::{
         AcceptSms, ClaimReceived, ClaimSms, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts, OpenOutbox, Order,
         Outcome, Place, RecordOutcomes, RecordReceipts, ReleaseSms, SettleReceived, SmsTimeline, Then, Which,
     },
-    session::{CloseSession, CountAnswers, FindAnswers, FindSession},
+    session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundSms, Receipt, TransportStatus},
 };
 
@@ -171,7 +171,21 @@ fn sessions_answers_and_accounts_are_found_by_index() {
     let Some(mut watched) = Watched::new() else { return };
     let (campaign, person) = (opera(), "p".to_owned());
     write!(watched, FindSession { owner: campaign.clone(), person: person.clone() });
-    write!(watched, CloseSession { owner: campaign.clone(), person: person.clone(), answers: Vec::new() });
+    for after in [None, Some("m".to_owned())] {
+        let (owner, person) = (campaign.clone(), person.clone());
+        write!(watched, CloseSession { owner, person, after, answers: Vec::new() });
+    }
+    for after in [After::Nothing, After::Message("m".to_owned())] {
+        let session = SessionRecord {
+            owner: campaign.clone(),
+            person: person.clone(),
+            address: String::new(),
+            last_message_id: String::new(),
+            state: String::new(),
+            expires_at: START,
+        };
+        write!(watched, SaveSession { session, after, answers: Vec::new() });
+    }
     read!(watched, FindAnswers { campaign: campaign.clone(), person });
     read!(watched, FindAccount { username: "alice".to_owned() });
     // Sorting is of the few different answers to one question.

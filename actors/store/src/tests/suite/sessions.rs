@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use vumi_kit::{
     name::Name,
-    session::{Answer, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord},
+    session::{
+        After, Answer, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord,
+    },
 };
 
 use super::Stage;
@@ -25,7 +27,23 @@ fn session(stage: &Stage, person: &str) -> SessionRecord {
 }
 
 async fn save(stage: &Stage, session: SessionRecord) {
-    stage.sessions(SaveSession { session, answers: Vec::new() }).await;
+    assert!(stage.sessions(SaveSession { session, after: After::Anything, answers: Vec::new() }).await);
+}
+
+/// Saves the answer "red" with a session, as another message of the person `p` left it.
+async fn save_after(stage: &Stage, last_message_id: &str, after: After) -> bool {
+    let session = SessionRecord { last_message_id: last_message_id.to_owned(), ..session(stage, "p") };
+    stage.sessions(SaveSession { session, after, answers: vec![answer("p", "red")] }).await
+}
+
+/// Closes the session of the person `p` after a message, with the answer "blue".
+async fn close_after(stage: &Stage, after: &str) -> bool {
+    let (person, answers) = ("p".to_owned(), vec![answer("p", "blue")]);
+    stage.sessions(CloseSession { owner: quiz(), person, after: Some(after.to_owned()), answers }).await
+}
+
+fn message(id: &str) -> After {
+    After::Message(id.to_owned())
 }
 
 async fn find(stage: &Stage, person: &str) -> Option<SessionRecord> {
@@ -38,8 +56,9 @@ fn answer(person: &str, answer: &str) -> Answer {
 }
 
 async fn says(stage: &Stage, person: &str, said: &str) {
-    let close = CloseSession { owner: quiz(), person: person.to_owned(), answers: vec![answer(person, said)] };
-    stage.sessions(close).await;
+    let close =
+        CloseSession { owner: quiz(), person: person.to_owned(), after: None, answers: vec![answer(person, said)] };
+    assert!(stage.sessions(close).await);
 }
 
 async fn counts(stage: &Stage) -> Vec<(String, u64)> {
@@ -54,7 +73,8 @@ async fn a_session_is_found_as_it_was_saved_last_until_it_is_closed() {
     let changed = SessionRecord { state: "2".to_owned(), last_message_id: "m2".to_owned(), ..session(&stage, "p") };
     save(&stage, changed.clone()).await;
     assert_eq!(find(&stage, "p").await, Some(changed));
-    stage.sessions(CloseSession { owner: quiz(), person: "p".to_owned(), answers: Vec::new() }).await;
+    let close = CloseSession { owner: quiz(), person: "p".to_owned(), after: None, answers: Vec::new() };
+    assert!(stage.sessions(close).await);
     assert_eq!(find(&stage, "p").await, None);
 }
 
@@ -106,7 +126,44 @@ async fn a_later_answer_replaces_the_earlier_and_the_counts_follow() {
 async fn answers_are_kept_with_the_session_they_came_in() {
     let Some(stage) = Stage::new() else { return };
     let answers = vec![answer("p", "red")];
-    stage.sessions(SaveSession { session: session(&stage, "p"), answers }).await;
+    stage.sessions(SaveSession { session: session(&stage, "p"), after: After::Nothing, answers }).await;
     assert!(find(&stage, "p").await.is_some());
     assert_eq!(counts(&stage).await, [("red".to_owned(), 1)]);
+}
+
+#[actix_rt::test]
+async fn a_session_is_begun_only_where_there_is_none_that_lives() {
+    let Some(stage) = Stage::new() else { return };
+    assert!(save_after(&stage, "m1", After::Nothing).await);
+    assert!(!save_after(&stage, "m2", After::Nothing).await, "another process has begun it");
+    assert_eq!(find(&stage, "p").await.unwrap().last_message_id, "m1");
+    stage.advance(61);
+    assert!(save_after(&stage, "m3", After::Nothing).await, "the other has expired");
+    assert_eq!(find(&stage, "p").await.unwrap().last_message_id, "m3");
+}
+
+#[actix_rt::test]
+async fn a_session_is_taken_further_only_from_where_it_was_found() {
+    let Some(stage) = Stage::new() else { return };
+    assert!(!save_after(&stage, "m2", message("m1")).await, "there is none");
+    assert_eq!(counts(&stage).await, [], "what does not apply keeps no answers");
+    save(&stage, session(&stage, "p")).await;
+    assert!(save_after(&stage, "m2", message("m1")).await);
+    assert!(!save_after(&stage, "m3", message("m1")).await, "another process was faster");
+    assert_eq!(find(&stage, "p").await.unwrap().last_message_id, "m2");
+    stage.advance(61);
+    assert!(!save_after(&stage, "m3", message("m2")).await, "it has expired");
+}
+
+#[actix_rt::test]
+async fn a_session_is_closed_only_where_it_was_found() {
+    let Some(stage) = Stage::new() else { return };
+    assert!(!close_after(&stage, "m1").await, "there is none");
+    save(&stage, session(&stage, "p")).await;
+    assert!(!close_after(&stage, "m0").await, "another process was faster");
+    assert_eq!(counts(&stage).await, [], "what does not apply keeps no answers");
+    assert!(find(&stage, "p").await.is_some());
+    assert!(close_after(&stage, "m1").await);
+    assert_eq!(find(&stage, "p").await, None);
+    assert_eq!(counts(&stage).await, [("blue".to_owned(), 1)]);
 }

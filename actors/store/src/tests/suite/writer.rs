@@ -9,7 +9,7 @@ use vumi_kit::{
     health::{AskHealth, State},
     ledger::{AcceptSms, CountWaiting, HandOver, IdempotencyKey},
     name::Name,
-    session::{FindSession, OpenSessions, SaveSession, SessionRecord},
+    session::{After, FindSession, OpenSessions, SaveSession, SessionRecord},
     sms::TransportStatus,
     store::{Asking, Question, StoreError},
 };
@@ -171,7 +171,7 @@ async fn what_has_expired_is_swept_piece_by_piece() {
             state: String::new(),
             expires_at: if n < 3 { stage.now() } else { stage.now().plus(Duration::from_secs(600)) },
         };
-        stage.sessions(SaveSession { session, answers: Vec::new() }).await;
+        stage.sessions(SaveSession { session, after: After::Anything, answers: Vec::new() }).await;
     }
     let key = IdempotencyKey { key: "k".to_owned(), request_digest: vec![1], keep_s: 1 };
     stage.ledger(AcceptSms { batch: vec![sms("x")], idempotency: Some(key) }).await;

@@ -91,8 +91,8 @@ macro_rules! never_asked {
 }
 answers! {
     OpenSessions => |store, _ask| std::mem::take(&mut store.open);
-    SaveSession => |store, ask| { store.asked.send(Asked::Save(ask.session)).ok(); };
-    CloseSession => |store, ask| { store.asked.send(Asked::Close(ask.person)).ok(); };
+    SaveSession => |store, ask| store.asked.send(Asked::Save(ask.session)).is_ok();
+    CloseSession => |store, ask| store.asked.send(Asked::Close(ask.person)).is_ok();
     OpenOutbox => |_store, _ask| Duration::from_secs(120);
     CloseOutbox => |_store, _ask| ();
     ClaimSms => |_store, _ask| Vec::new();
