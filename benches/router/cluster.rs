@@ -9,7 +9,7 @@ use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use crate::{
     deliver::{self, CONNECTIONS},
     site::{Running, Site, free_port},
-    ussd,
+    status, ussd,
 };
 
 const SMS: usize = 12_800;
@@ -48,6 +48,7 @@ pub(crate) fn run() {
             figures.per_second / base_ussd
         );
     }
+    status::run_on(&Database::new());
 }
 
 /// One process for each part of the layout, or one with all.
@@ -98,7 +99,7 @@ fn sms(database: Option<&Database>, layout: &[&str]) -> f64 {
 }
 
 /// A database of its own, dropped with it.
-struct Database {
+pub(crate) struct Database {
     server: String,
     name: String,
 }
@@ -118,7 +119,7 @@ impl Database {
         conn.batch_execute(statement).unwrap();
     }
 
-    fn settings(&self) -> String {
+    pub(crate) fn settings(&self) -> String {
         format!("\n[store]\nurl = \"{}/{}\"\n", self.server, self.name)
     }
 }

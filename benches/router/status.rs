@@ -8,6 +8,7 @@ use std::{
 use rand::Rng;
 
 use crate::{
+    cluster::Database,
     http::{Connection, Figures, form_request, get_request, one_by_one},
     site::{Site, free_port},
 };
@@ -17,12 +18,21 @@ const BATCH: usize = 10_000;
 const TIME: Duration = Duration::from_secs(3);
 
 pub(crate) fn run() {
+    on("SQLite", "");
+}
+
+/// The same on PostgreSQL.
+pub(crate) fn run_on(database: &Database) {
+    on("PostgreSQL", &database.settings());
+}
+
+fn on(name: &str, store: &str) {
     let http = free_port();
-    let site = Site::new(&crate::accept::settings(http));
+    let site = Site::new(&format!("{}{store}", crate::accept::settings(http)));
     site.add_account();
     let _router = site.start(&["run"]);
     let address = SocketAddr::from(([127, 0, 0, 1], http));
-    println!("\na ledger of {ROWS} SMS (SQLite), filled in batches of {BATCH}, one after the other");
+    println!("\na ledger of {ROWS} SMS ({name}), filled in batches of {BATCH}, one after the other");
     let (first, last) = fill(address);
     println!("batch of {BATCH} in one call: {first:.2?} into an empty ledger, {last:.2?} into a full one");
     let by_id = one_by_one(address, TIME, || {
