@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use vumi_frontends::http::password::{hash_password, verify_password};
 use vumi_kit::{
     account::{CreateAccount, FindAccount, ListAccounts, SetPassword},
-    store::{Asking, Store},
+    store::{Asking, Store, StoreError},
 };
 
 use super::running::StartFailed;
@@ -45,8 +45,11 @@ async fn make(store: &Store, username: &str, password: &str) -> Result<(), Start
         }
         None => {
             let password_hash = hash_password(password)?;
-            store.accounts.ask(CreateAccount { username, password_hash, sandbox: true }).await?;
-            Ok(())
+            match store.accounts.ask(CreateAccount { username, password_hash, sandbox: true }).await {
+                // Another process that starts at this moment was faster.
+                Ok(_) | Err(StoreError::Exists(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
         }
     }
 }

@@ -319,6 +319,16 @@ impl Ask for ClaimReceived {
     type Answer = Vec<Received>;
 }
 
+/// Gives back received SMS that nobody could take: due at once.
+#[derive(Clone, Debug)]
+pub struct ReleaseReceived {
+    /// Which.
+    pub ids: Vec<ReceivedId>,
+}
+impl Ask for ReleaseReceived {
+    type Answer = ();
+}
+
 /// The campaign has dealt with a received SMS; its answer, if any, is kept to be sent in the same transaction.
 /// Answers `None` where the SMS was settled before (nothing is sent twice) or is unknown.
 #[derive(Clone, Debug)]
@@ -375,6 +385,7 @@ store_address! {
         record_receipts: RecordReceipts,
         keep_received: KeepReceived,
         claim_received: ClaimReceived,
+        release_received: ReleaseReceived,
         settle_received: SettleReceived,
         count_waiting: CountWaiting,
         unmatched_receipts: ListUnmatchedReceipts,

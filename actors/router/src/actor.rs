@@ -3,24 +3,28 @@
 use std::{collections::HashMap, time::Duration};
 
 use actix::{
-    Actor, AsyncContext, Context, Handler, MessageResult, Recipient, ResponseFuture, StreamHandler, dev::SendError,
+    Actor, AsyncContext, Context, Handler, Message, MessageResult, Recipient, ResponseFuture, StreamHandler,
+    dev::SendError,
 };
 use futures_util::stream;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tracing::{debug, warn};
 use vumi_kit::{
     health::{AskHealth, Health, State},
-    ledger::{ClaimReceived, HandOver, ReleaseSms, SettleReceived},
+    ledger::{ClaimReceived, HandOver, ReleaseReceived, ReleaseSms, SettleReceived},
     message::{TransportType, UserMessage},
     name::Name,
     room::{Ended, Faces, Lifeline, lifeline},
     router::{Happened, Inbound, Outbound, Place, Refused, RouterAddress, Submit},
-    sms::{Received, SmsId, Submission},
+    sms::{Received, ReceivedId, SmsId, Submission},
     store::{Asking, Store},
 };
 
-use crate::table::RoutingTable;
+use crate::{
+    lines::{Arrived, Key, Lines, Refusal},
+    table::RoutingTable,
+};
 
 /// The router's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -40,7 +44,10 @@ impl Default for RouterSettings {
     }
 }
 
-/// Received SMS that are tried again at once.
+/// How soon an SMS that a campaign refused is offered to it again.
+const OFFERED_AGAIN: Duration = Duration::from_millis(100);
+
+/// Received SMS that the ledger is asked for at once.
 const RECEIVED_AT_ONCE: usize = 500;
 
 /// The dispatcher.
@@ -50,6 +57,7 @@ pub struct Router {
     table: RoutingTable,
     rooms: HashMap<Name, Faces>,
     store: Store,
+    lines: Lines,
     handed_over: Option<mpsc::Receiver<HandOver>>,
     _lifeline: Lifeline,
 }
@@ -63,8 +71,15 @@ impl Router {
         handed_over: mpsc::Receiver<HandOver>,
     ) -> (actix::Addr<Self>, Ended) {
         let (lifeline, ended) = lifeline();
-        let router =
-            Self { settings, table, rooms: HashMap::new(), store, handed_over: Some(handed_over), _lifeline: lifeline };
+        let router = Self {
+            settings,
+            table,
+            rooms: HashMap::new(),
+            store,
+            lines: Lines::default(),
+            handed_over: Some(handed_over),
+            _lifeline: lifeline,
+        };
         (
             Self::create(|ctx| {
                 ctx.set_mailbox_capacity(router.settings.mailbox);
@@ -108,8 +123,8 @@ impl Router {
         });
     }
 
-    /// Routes a received SMS; where nobody can take it now, it stays unsettled and is tried again.
-    fn route_received(&self, received: Received) {
+    /// Routes a received SMS: to the end of its person's line. `claimed`: the ledger handed it out again.
+    fn route_received(&mut self, received: Received, claimed: bool, ctx: &mut Context<Self>) {
         let (to, from) = (received.sms.to.as_str(), received.sms.from.as_str());
         let Some(campaign) = self.table.sms(to, &received.sms.message) else {
             let settle = SettleReceived {
@@ -125,15 +140,40 @@ impl Router {
             });
             return;
         };
-        let mut message =
-            UserMessage::from_person(&received.transport, TransportType::Sms, from, to, received.created_at);
-        message.message_id.clone_from(&received.message_id);
-        message.content = Some(received.sms.message.clone());
-        let room = self.rooms.get(campaign).and_then(|faces| faces.inbound.as_ref());
-        let handed = room.is_some_and(|room| room.try_send(Inbound(message)).is_ok());
-        if !handed {
-            debug!(%campaign, received = received.id, "the campaign can't take the SMS now: it will be tried again");
+        let (key, id) = ((campaign.clone(), from.to_owned()), received.id);
+        match self.lines.arrive(&key, received, claimed, Instant::now()) {
+            Arrived::First => self.offer(key, ctx),
+            Arrived::Waits => {}
+            Arrived::GoesBack => self.release_received(vec![id]),
         }
+    }
+
+    /// Offers the first of a line to its campaign; the answer comes as [`Offered`].
+    fn offer(&self, key: Key, ctx: &mut Context<Self>) {
+        let Some(Received { transport, message_id, sms, created_at, .. }) = self.lines.first(&key) else { return };
+        let mut message =
+            UserMessage::from_person(transport, TransportType::Sms, sms.from.as_str(), sms.to.as_str(), *created_at);
+        message.message_id.clone_from(message_id);
+        message.content = Some(sms.message.clone());
+        let room = self.rooms.get(&key.0).and_then(|faces| faces.inbound.as_ref());
+        let (answer, router) = (hand_over(room, Inbound(message), key.0.clone(), self.limit()), ctx.address());
+        // A task of its own, not a future of the actor's context: that polls all of them for each that wakes.
+        actix::spawn(async move {
+            let taken = answer.await.is_ok();
+            // A router that is gone has no lines.
+            let _gone = router.send(Offered { key, taken }).await;
+        });
+    }
+
+    fn release_received(&self, ids: Vec<ReceivedId>) {
+        debug!(count = ids.len(), "received SMS that their campaign can't take now wait in the ledger");
+        let store = self.store.clone();
+        actix::spawn(async move {
+            // If even this fails, the lease brings them back.
+            if let Err(error) = store.ledger.ask_patiently(ReleaseReceived { ids }).await {
+                warn!(%error, "received SMS could not be released: they are due again when their lease ends");
+            }
+        });
     }
 
     /// An SMS a campaign sends: the answer to a received one, kept in the ledger and sent from there.
@@ -167,12 +207,21 @@ impl Router {
         }
         let store = self.store.clone();
         let claim = async move { store.ledger.ask(ClaimReceived { limit: RECEIVED_AT_ONCE }).await };
-        ctx.spawn(actix::fut::ActorFutureExt::map(actix::fut::wrap_future(claim), |claimed, router: &mut Self, _| {
-            match claimed {
-                Ok(received) => received.into_iter().for_each(|sms| router.route_received(sms)),
+        ctx.spawn(actix::fut::ActorFutureExt::map(
+            actix::fut::wrap_future(claim),
+            |claimed, router: &mut Self, ctx| match claimed {
+                Ok(received) => {
+                    let all = received.len() < RECEIVED_AT_ONCE;
+                    received.into_iter().for_each(|sms| router.route_received(sms, true, ctx));
+                    if all {
+                        router.lines.caught_up();
+                    } else if router.lines.has_room() {
+                        router.claim_received(ctx);
+                    }
+                }
                 Err(error) => debug!(%error, "received SMS could not be claimed now"),
-            }
-        }));
+            },
+        ));
     }
 }
 
@@ -189,15 +238,44 @@ impl Actor for Router {
 }
 
 impl StreamHandler<HandOver> for Router {
-    fn handle(&mut self, handed: HandOver, _: &mut Self::Context) {
+    fn handle(&mut self, handed: HandOver, ctx: &mut Self::Context) {
         match handed {
             HandOver::Submissions { transport, batch } => self.submit(transport, batch),
-            HandOver::Received(received) => received.into_iter().for_each(|sms| self.route_received(sms)),
+            HandOver::Received(received) => {
+                received.into_iter().for_each(|sms| self.route_received(sms, false, ctx));
+            }
         }
     }
 
     // The store has closed its end: the router goes on with what is under way until it is stopped.
     fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+/// What a campaign said to the first of a line.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Offered {
+    key: Key,
+    taken: bool,
+}
+
+impl Handler<Offered> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Offered { key, taken }: Offered, ctx: &mut Self::Context) {
+        if taken {
+            if self.lines.taken(&key) {
+                self.offer(key, ctx);
+            }
+            return;
+        }
+        match self.lines.refused(&key, Instant::now()) {
+            Refusal::Again => {
+                ctx.run_later(OFFERED_AGAIN, |router, ctx| router.offer(key, ctx));
+            }
+            Refusal::GoBack(ids) => self.release_received(ids),
+        }
+    }
 }
 
 impl Handler<Inbound> for Router {
@@ -281,7 +359,8 @@ impl Handler<Place> for Router {
                 let campaign = faces.inbound.is_some();
                 self.rooms.insert(place.name, faces);
                 if campaign {
-                    // What nobody holds is routed now; what the campaign held when it went is due when its lease ends.
+                    // What nobody holds is routed now, and the lines are offered again within a moment; what the campaign held when it
+                    // went is due when its lease ends.
                     self.claim_received(ctx);
                 }
             }

@@ -7,6 +7,7 @@
 //! A new kind of address goes into `table.rs`; a new message between rooms into the kit and `actor.rs`.
 
 mod actor;
+mod lines;
 mod table;
 
 pub use actor::{Router, RouterSettings};

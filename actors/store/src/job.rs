@@ -5,21 +5,11 @@ use vumi_kit::{
     callback::{ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, RecordDeliveryAttempts, ReplayParked},
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, RecordOutcomes, RecordReceipts,
-        ReleaseSms, SettleReceived,
+        ReleaseReceived, ReleaseSms, SettleReceived,
     },
     session::{CloseSession, FindSession, SaveSession},
-    sms::ReceivedId,
     store::{Ask, Question, StoreError},
 };
-
-/// Gives back received SMS that could not be handed over: due at once.
-#[derive(Clone, Debug)]
-pub(crate) struct ReleaseReceived {
-    pub(crate) ids: Vec<ReceivedId>,
-}
-impl Ask for ReleaseReceived {
-    type Answer = ();
-}
 
 /// This process starts: what an earlier one of the same name had claimed, and no transport will ask for, is due again.
 #[derive(Clone, Debug)]

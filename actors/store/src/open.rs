@@ -1,10 +1,10 @@
 //! Opening the store: the file, its lock, its migrations, the writer's thread, the actors; and closing it.
 
-use std::{path::Path, sync::Arc, thread::JoinHandle};
+use std::{path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use actix::{Actor, Recipient};
 use tokio::sync::{mpsc, oneshot};
-use tracing::error;
+use tracing::{error, warn};
 use vumi_kit::{
     clock::Clock,
     health::AskHealth,
@@ -189,9 +189,18 @@ impl Opening {
             }
             Ok(conn)
         });
-        let conn = connect().map_err(|said| {
+        let mut conn = connect().map_err(|said| {
             if said == NODE_TAKEN { OpenError::NodeTaken(node.clone()) } else { not_let_in(settings, &said) }
         })?;
+        if let Ok(theirs) = postgres::now(&mut conn) {
+            let apart = Duration::from_micros(theirs.abs_diff(self.clock.now().micros()));
+            if self.role == Role::Router && apart > CLOCKS_APART {
+                warn!(
+                    ?apart,
+                    "this machine's clock is not the database's: leases are times, keep the clocks in step (NTP)"
+                );
+            }
+        }
         let readers = postgres::backend::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
         let readers = Readers::Postgres(readers.map_err(|said| not_let_in(settings, &said))?);
         self.begin(readers, None, node, |parts| {
@@ -235,6 +244,9 @@ impl Opening {
         Ok(OpenStore { store, health: keeper.recipient(), jobs, watchers, writer, lock })
     }
 }
+
+/// What is more than the way to the database and back takes.
+const CLOCKS_APART: Duration = Duration::from_secs(2);
 
 /// What a connection says that could not take its name.
 const NODE_TAKEN: &str = "another process has this one's name";

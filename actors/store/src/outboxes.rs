@@ -67,6 +67,16 @@ impl Outboxes {
         self.change(transport, |outbox| outbox.outstanding = outbox.outstanding.saturating_sub(count));
     }
 
+    /// The outboxes, and what their present claims are signed with.
+    pub(crate) fn openings(&self) -> Vec<(Name, Arc<str>)> {
+        self.0.iter().map(|outbox| (outbox.transport.clone(), outbox.opening.clone())).collect()
+    }
+
+    /// So many are claimed, as the rows say.
+    pub(crate) fn recounted(&mut self, transport: &Name, count: usize) {
+        self.change(transport, |outbox| outbox.outstanding = count);
+    }
+
     /// Whether SMS wait in the ledger from now on.
     pub(crate) fn set_waiting(&mut self, transport: &Name, waiting: bool) {
         self.change(transport, |outbox| outbox.waiting = waiting);

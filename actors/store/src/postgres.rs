@@ -4,7 +4,7 @@ use diesel::{
     Connection, PgConnection, QueryResult, RunQueryDsl,
     connection::SimpleConnection,
     result::{DatabaseErrorKind, Error},
-    sql_types::{Array, Text},
+    sql_types::{Array, BigInt, Text},
 };
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
@@ -129,6 +129,18 @@ pub(crate) fn take_node(conn: &mut Conn, node: &str) -> Result<bool, String> {
     }
 }
 
+#[derive(diesel::QueryableByName)]
+struct Now {
+    #[diesel(sql_type = BigInt)]
+    micros: i64,
+}
+
+/// The database's time, microseconds since 1970.
+pub(crate) fn now(conn: &mut Conn) -> QueryResult<i64> {
+    let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros";
+    diesel::sql_query(now).get_result::<Now>(conn).map(|now| now.micros)
+}
+
 /// Holds off other processes that would migrate the same database, until the connection ends.
 pub(crate) fn hold_off_migrations(conn: &mut Conn) -> Result<(), String> {
     conn.batch_execute(
@@ -141,7 +153,7 @@ pub(crate) fn hold_off_migrations(conn: &mut Conn) -> Result<(), String> {
 /// Waits until no other transaction works on what has these names. What two processes may create at the same
 /// moment has no row yet to lock.
 fn alone(conn: &mut Conn, names: impl FnOnce() -> Vec<String>) -> QueryResult<()> {
-    let names = names();
+    let names: Vec<String> = names().into_iter().map(vumi_kit::text::keepable).collect();
     if names.is_empty() {
         return Ok(());
     }

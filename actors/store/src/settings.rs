@@ -82,6 +82,9 @@ impl StoreSettings {
             }
         };
         expect(self.database().is_some(), "url", URL_EXPECTED);
+        let authority =
+            self.url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(rest));
+        expect(authority.matches('@').count() <= 1, "url", "expected a `@` in a user or password to be written %40");
         expect((1..=1_000_000).contains(&self.queue), "queue", "expected 1 to 1000000 questions");
         expect((1..=100_000).contains(&self.mailbox), "mailbox", "expected 1 to 100000 questions");
         expect((1..=100_000).contains(&self.most_per_commit), "most_per_commit", "expected 1 to 100000 rows");
@@ -105,12 +108,19 @@ impl StoreSettings {
     /// The URL without its password.
     #[must_use]
     pub fn shown_url(&self) -> String {
-        let shown = self.url.split_once("://").and_then(|(scheme, rest)| {
-            let (user, rest) = rest.split_once('@')?;
-            let (name, _) = user.split_once(':')?;
-            Some(format!("{scheme}://{name}:***@{rest}"))
-        });
-        shown.unwrap_or_else(|| self.url.clone())
+        let Some((scheme, rest)) = self.url.split_once("://") else { return self.url.clone() };
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        // A password that holds a `@`, which should have been `%40`, is one all the same.
+        let shown = match rest.rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
+            Some((Some((name, _)), host)) => format!("{scheme}://{name}:***@{host}"),
+            _ => format!("{scheme}://{rest}"),
+        };
+        let masked = |pair: &str| match pair.split_once('=') {
+            Some((key, _)) if key.ends_with("password") => format!("{key}=***"),
+            _ => pair.to_owned(),
+        };
+        let query = query.map(|query| query.split('&').map(masked).collect::<Vec<_>>().join("&"));
+        query.map_or_else(|| shown.clone(), |query| format!("{shown}?{query}"))
     }
 
     /// What this process signs its claims with.
@@ -155,6 +165,8 @@ mod tests {
     fn a_password_is_not_shown() {
         let of = |url: &str| StoreSettings { url: url.to_owned(), ..StoreSettings::default() }.shown_url();
         assert_eq!(of("postgres://vumi:secret@db:5432/vumi"), "postgres://vumi:***@db:5432/vumi");
+        assert_eq!(of("postgres://vumi:se@cret@db/vumi"), "postgres://vumi:***@db/vumi");
+        assert_eq!(of("postgres://db/vumi?password=secret&user=x"), "postgres://db/vumi?password=***&user=x");
         assert_eq!(of("postgres://vumi@db/vumi"), "postgres://vumi@db/vumi");
         assert_eq!(of("sqlite://vumi.db"), "sqlite://vumi.db");
     }

@@ -18,7 +18,7 @@ use vumi_kit::{
     ledger::{
         AcceptSms, Accepted, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger,
         ListSms, ListUnmatchedReceipts, OpenOutbox, Order, OutboxState, Place, ReceiptMatch, RecordOutcomes,
-        RecordReceipts, ReleaseSms, SettleReceived, SmsTimeline, TimelineEvent, Which,
+        RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline, TimelineEvent, Which,
     },
     name::Name,
     session::{CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, Sessions},
@@ -176,6 +176,7 @@ answers! {
     RecordOutcomes => |_memory, _| OutboxState::Empty;
     ReleaseSms => |_memory, _| ();
     ClaimReceived => |_memory, _| vec![];
+    ReleaseReceived => |_memory, _| ();
     SettleReceived => |_memory, _| None;
     CountWaiting => |_memory, _| vec![];
     ListUnmatchedReceipts => |_memory, _| vec![];

@@ -12,6 +12,12 @@ use super::{Conn, Failed, Tx, Write, bulk, idempotency};
 use crate::schema::sms;
 
 impl Write for AcceptSms {
+    /// The same request may be with another process at this moment.
+    fn names(&self) -> Vec<String> {
+        let key = self.idempotency.as_ref().zip(self.batch.first());
+        key.map(|(key, sms)| format!("idempotency {} {}", sms.account, key.key)).into_iter().collect()
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<Accepted, Failed> {
         let key = self.idempotency.and_then(|key| self.batch.first().map(|sms| (sms.account, key)));
         if let Some((account, key)) = &key

@@ -1,6 +1,9 @@
 //! Accounts.
 
-use diesel::prelude::*;
+use diesel::{
+    prelude::*,
+    result::{DatabaseErrorKind, Error},
+};
 use vumi_kit::{
     account::{Account, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword},
     clock::Timestamp,
@@ -44,6 +47,7 @@ impl Write for CreateAccount {
         if diesel::select(diesel::dsl::exists(named)).get_result::<bool>(tx.conn)? {
             return Err(Failed::Exists(format!("the account `{}`", self.username)));
         }
+        // Another process may create it at this moment: what it has no row for yet finds nothing above.
         let id = diesel::insert_into(accounts::table)
             .values((
                 accounts::username.eq(&self.username),
@@ -51,7 +55,13 @@ impl Write for CreateAccount {
                 accounts::sandbox.eq(i32::from(self.sandbox)),
             ))
             .returning(accounts::id)
-            .get_result::<i64>(tx.conn)?;
+            .get_result::<i64>(tx.conn)
+            .map_err(|error| match error {
+                Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
+                    Failed::Exists(format!("the account `{}`", self.username))
+                }
+                other => other.into(),
+            })?;
         Ok(Account { id, username: self.username, password_hash: self.password_hash, sandbox: self.sandbox })
     }
 }

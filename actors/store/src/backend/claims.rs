@@ -24,23 +24,24 @@ const NEVER_TRIED: &str = "not sent in time: its transport did not take it befor
 
 impl Write for OpenOutbox {
     fn write(self, tx: &mut Tx<'_>) -> Result<Duration, Failed> {
-        let (now, ours) = (tx.now.micros(), format!("{}/", tx.rules.node));
+        let now = tx.now.micros();
+        // All that begins with `node/`: `0` comes after `/`, and texts are compared by bytes.
+        let ours = (format!("{}/", tx.rules.node), format!("{}0", tx.rules.node));
         // Claims whose lease has ended are due anyway.
         let claimed = sms::table
             .filter(sms::transport.eq(self.transport.as_str()))
             .filter(sms::next_attempt_at.gt(now))
-            .filter(sms::claimed_by.is_not_null())
-            .select((sms::id, sms::claimed_by));
-        let claimed: Vec<(i64, Option<String>)> = skip_locked!(claimed).load(tx.conn)?;
-        for (id, claimed_by) in claimed {
-            if claimed_by.is_some_and(|by| by.starts_with(&ours)) {
-                Fixed(diesel::update(sms::table.find(id)).set((
-                    sms::next_attempt_at.eq(Some(now)),
-                    sms::claimed_by.eq(None::<String>),
-                    sms::unsure.eq(sms::unsure + 1),
-                )))
-                .execute(tx.conn)?;
-            }
+            .filter(sms::claimed_by.ge(ours.0))
+            .filter(sms::claimed_by.lt(ours.1))
+            .select(sms::id);
+        let claimed: Vec<SmsId> = for_update!(claimed).load(tx.conn)?;
+        for id in claimed {
+            Fixed(diesel::update(sms::table.find(id)).set((
+                sms::next_attempt_at.eq(Some(now)),
+                sms::claimed_by.eq(None::<String>),
+                sms::unsure.eq(sms::unsure + 1),
+            )))
+            .execute(tx.conn)?;
         }
         let waiting = diesel::select(diesel::dsl::exists(
             sms::table.filter(sms::transport.eq(self.transport.as_str())).filter(sms::next_attempt_at.le(now)),

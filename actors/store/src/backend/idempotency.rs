@@ -9,13 +9,11 @@ use vumi_kit::{
     sms::Sms,
 };
 
-use super::{Tx, alone, rows::SmsRow};
+use super::{Tx, rows::SmsRow};
 use crate::schema::{idempotency_keys, sms};
 
 /// What came of the key's first use, if it was used before.
 pub(super) fn earlier(tx: &mut Tx<'_>, account: AccountId, key: &IdempotencyKey) -> QueryResult<Option<Accepted>> {
-    // The same request may be with another process at this moment.
-    alone(tx.conn, || vec![format!("idempotency {account} {}", key.key)])?;
     let kept: Option<(String, String)> = idempotency_keys::table
         .find((account, &key.key))
         .filter(idempotency_keys::expires_at.gt(tx.now.micros()))

@@ -43,6 +43,12 @@ pub(crate) use writer::Writer;
 
 /// A question whose answer writes, within a transaction that others share.
 pub(crate) trait Write: Ask + Clone {
+    /// The names under which others may work on the same at this moment, though no row says so yet. The transaction has
+    /// them for itself, all of them before its first question: asked for one by one, processes would wait for each other.
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Answered at once, before the commit of what stands beside it: only for what writes nothing, and whose asker
     /// has waited for the commit of what it looks for.
     const ANSWERED_AT_ONCE: bool = false;

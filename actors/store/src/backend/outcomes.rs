@@ -11,20 +11,21 @@ use vumi_kit::{
     sms::{SmsId, TransportStatus},
 };
 
-use super::{Failed, Tx, Write, alone, bulk, receipts, rows};
+use super::{Failed, Tx, Write, bulk, receipts, rows};
 use crate::schema::sms;
 
 impl Write for RecordOutcomes {
+    /// A receipt may come to another process at this moment, and finds no id yet.
+    fn names(&self) -> Vec<String> {
+        let ids = self.outcomes.iter().filter_map(|outcome| match &outcome.then {
+            Then::Done { provider_id, .. } => provider_id.as_deref(),
+            _ => None,
+        });
+        ids.map(|id| receipts::name(&self.transport, id)).collect()
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<OutboxState, Failed> {
         let outcomes: Vec<Outcome> = self.outcomes.into_iter().map(Outcome::keepable).collect();
-        // A receipt may come to another process at this moment, and finds no id yet.
-        alone(tx.conn, || {
-            let ids = outcomes.iter().filter_map(|outcome| match &outcome.then {
-                Then::Done { provider_id, .. } => provider_id.as_deref(),
-                _ => None,
-            });
-            ids.map(|id| receipts::name(&self.transport, id)).collect()
-        })?;
         let transport = &self.transport;
         let ids: Vec<SmsId> = outcomes.iter().map(|outcome| outcome.id).collect();
         let found: Vec<(SmsId, Row)> = find_all!(
@@ -82,7 +83,13 @@ impl Recording {
         {
             return Ok(());
         }
-        if row.claimed_by.is_some() && row.claimed_by.as_deref() == tx.memory.outboxes.present(transport).as_deref() {
+        let present = tx.memory.outboxes.present(transport);
+        let held_elsewhere = row.claimed_by.is_some() && row.claimed_by.as_deref() != present.as_deref();
+        if held_elsewhere && matches!(outcome.then, Then::Again { .. }) {
+            // Its lease ended meanwhile, and whoever holds it now knows that an answer is lost.
+            return Ok(());
+        }
+        if row.claimed_by.is_some() && !held_elsewhere {
             tx.memory.outboxes.freed(transport, 1);
         }
         row.claimed_by = None;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, NopErrorHandler, Pool, PooledConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vumi_kit::{
     clock::Clock,
@@ -51,6 +51,8 @@ impl Readers {
             .max_size(count)
             .connection_timeout(CONNECT_LIMIT)
             .test_on_check_out(TEST_ON_CHECK_OUT)
+            // Whoever asks is told; the writer says once that the database is away.
+            .error_handler(Box::new(NopErrorHandler))
             .connection_customizer(Box::new(Setup))
             .build(ConnectionManager::new(at))
             .map_err(|error| error.to_string())?;

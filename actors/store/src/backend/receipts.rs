@@ -12,19 +12,20 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Failed, Fixed, Read, Tx, Write, alone, deliveries,
+    Conn, Failed, Fixed, Read, Tx, Write, deliveries,
     rows::{self, SmsRow, count},
 };
 use crate::schema::{receipts, sms};
 
 impl Write for RecordReceipts {
+    /// The submission's outcome may be recorded by another process at this moment.
+    fn names(&self) -> Vec<String> {
+        let ids = self.receipts.iter().filter_map(|receipt| receipt.provider_id.as_deref());
+        ids.map(|id| name(&self.transport, id)).collect()
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<ReceiptMatch>, Failed> {
         let receipts: Vec<Receipt> = self.receipts.into_iter().map(Receipt::keepable).collect();
-        // The submission's outcome may be recorded by another process at this moment.
-        alone(tx.conn, || {
-            let ids = receipts.iter().filter_map(|receipt| receipt.provider_id.as_deref());
-            ids.map(|id| name(&self.transport, id)).collect()
-        })?;
         let mut matches = Vec::with_capacity(receipts.len());
         for receipt in &receipts {
             matches.push(record(tx, self.account, &self.transport, receipt)?);
@@ -33,7 +34,7 @@ impl Write for RecordReceipts {
     }
 }
 
-/// What `alone` knows a provider's id by.
+/// What a transaction knows a provider's id by.
 pub(super) fn name(transport: &Name, provider_id: &str) -> String {
     format!("{transport} {provider_id}")
 }

@@ -8,30 +8,31 @@ use vumi_kit::{
     account::AccountId,
     callback::CallbackName,
     ids::message_id,
-    ledger::{ClaimReceived, KeepReceived, SettleReceived, Settled},
+    ledger::{ClaimReceived, KeepReceived, ReleaseReceived, SettleReceived, Settled},
     name::Name,
     sms::{InboundSms, NewSms, Received},
     text::keepable,
 };
 
 use super::{
-    Failed, Fixed, Tx, Write, accept, alone, deliveries,
+    Failed, Fixed, Tx, Write, accept, deliveries,
     rows::{ReceivedRow, count, msisdn, name},
 };
-use crate::{job::ReleaseReceived, schema::received_sms};
+use crate::schema::received_sms;
 
 /// How long a campaign has to deal with an SMS before it is routed again. Campaigns give up after seconds, so this is
 /// shorter than a transport's lease: a person who writes while the campaign is being restarted is answered soon.
 const ROUTING_LEASE: Duration = Duration::from_secs(30);
 
 impl Write for KeepReceived {
+    /// A carrier that got no answer may say it again, to another process.
+    fn names(&self) -> Vec<String> {
+        let ids = self.inbound.iter().filter_map(|sms| sms.provider_id.as_deref());
+        ids.map(|id| format!("received {} {id}", self.transport)).collect()
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
         let inbound: Vec<InboundSms> = self.inbound.into_iter().map(InboundSms::keepable).collect();
-        // A carrier that got no answer may say it again, to another process.
-        alone(tx.conn, || {
-            let ids = inbound.iter().filter_map(|sms| sms.provider_id.as_deref());
-            ids.map(|id| format!("received {} {id}", self.transport)).collect()
-        })?;
         let mut kept = Vec::with_capacity(inbound.len());
         for sms in inbound {
             kept.push(keep(tx, self.account, &self.transport, sms)?);

@@ -66,6 +66,10 @@ impl Read for OpenSessions {
 }
 
 impl Write for SaveSession {
+    fn names(&self) -> Vec<String> {
+        counted(&self.answers)
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         let applied = match &self.after {
             After::Anything => put(tx, &self.session, i64::MAX)?,
@@ -118,6 +122,10 @@ fn change(tx: &mut Tx<'_>, session: &SessionRecord, last: &str) -> QueryResult<b
 }
 
 impl Write for CloseSession {
+    fn names(&self) -> Vec<String> {
+        counted(&self.answers)
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         let session = sessions::table.find((self.owner.as_str(), &self.person));
         let applied = match &self.after {
@@ -136,6 +144,11 @@ impl Write for CloseSession {
         }
         Ok(applied)
     }
+}
+
+/// What several processes count in the same rows, in whatever order people answer.
+fn counted(given: &[Answer]) -> Vec<String> {
+    given.iter().map(|answer| format!("answers {}", answer.campaign)).collect()
 }
 
 fn keep_answers(tx: &mut Tx<'_>, given: &[Answer]) -> QueryResult<()> {

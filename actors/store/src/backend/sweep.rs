@@ -15,9 +15,24 @@ const PIECE: usize = 1000;
 
 impl Write for Sweep {
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
+        recount(tx)?;
         let swept = sweep_sessions(tx)? + sweep_keys(tx)? + expire_unasked(tx)?;
         Ok(swept >= PIECE / 2)
     }
+}
+
+/// What another process has taken over or settled since is nothing we still hold.
+fn recount(tx: &mut Tx<'_>) -> QueryResult<()> {
+    for (transport, opening) in tx.memory.outboxes.openings() {
+        let held: i64 = sms::table
+            .filter(sms::transport.eq(transport.as_str()))
+            .filter(sms::next_attempt_at.gt(tx.now.micros()))
+            .filter(sms::claimed_by.eq(&*opening))
+            .count()
+            .get_result(tx.conn)?;
+        tx.memory.outboxes.recounted(&transport, usize::try_from(held).unwrap_or(usize::MAX));
+    }
+    Ok(())
 }
 
 /// Walks through the table from where it was, rather than keep an index that every save would change.

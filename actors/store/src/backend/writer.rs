@@ -10,17 +10,17 @@ use tokio::sync::{mpsc::error::TrySendError, oneshot};
 use tracing::{debug, warn};
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{HandOver, ReleaseSms},
+    ledger::{HandOver, ReleaseReceived, ReleaseSms},
     name::Name,
     sms::Submission,
     store::{Question, StoreError},
 };
 
-use super::{BEGIN, Conn, Failed, Memory, Tx, Write, is_conflict, is_data, is_lost};
+use super::{BEGIN, Conn, Failed, Memory, Tx, Write, alone, is_conflict, is_data, is_lost};
 #[cfg(test)]
 use crate::job::Panic;
 use crate::{
-    job::{Job, ReleaseReceived, for_each_write},
+    job::{Job, for_each_write},
     writing::WriterParts,
 };
 
@@ -142,6 +142,11 @@ impl Writer {
     fn transaction(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>], careful: bool) -> Result<(), Undone> {
         let now = self.parts.clock.now();
         begin(&mut self.conn).map_err(Undone::Refused)?;
+        let names = || batch.iter().flat_map(|work| work.names()).collect();
+        if let Err(refused) = alone(&mut self.conn, names) {
+            let _nothing_left = self.conn.batch_execute("ROLLBACK");
+            return Err(Undone::Refused(refused));
+        }
         let mut tx = Tx { conn: &mut self.conn, now, rules: &self.parts.rules, memory };
         let mut done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, careful));
         if done.is_ok() {
@@ -247,6 +252,9 @@ fn is_the_jobs_own(error: &Error) -> bool {
 
 /// A question in the writer's hands, whatever it asks.
 trait Work {
+    /// What it is to have for itself.
+    fn names(&self) -> Vec<String>;
+
     /// Does it, within the transaction; again if an earlier one was rolled back. With `careful`, what fails on its own
     /// account leaves nothing behind and does not end the transaction.
     fn perform(&mut self, tx: &mut Tx<'_>, careful: bool) -> Result<(), Undone>;
@@ -263,6 +271,10 @@ struct Underway<M: Write> {
 }
 
 impl<M: Write> Work for Underway<M> {
+    fn names(&self) -> Vec<String> {
+        self.ask.names()
+    }
+
     fn perform(&mut self, tx: &mut Tx<'_>, careful: bool) -> Result<(), Undone> {
         if self.reply.is_none() {
             return Ok(());

@@ -11,12 +11,15 @@ use std::{
 };
 
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use vumi_kit::{
     clock::Clock,
     health::{AskHealth, State},
     ids::message_id,
-    ledger::{AcceptSms, FindSms, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, Then},
+    ledger::{
+        AcceptSms, CountWaiting, FindSms, IdempotencyKey, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, Then,
+    },
     name::Name,
     session::{After, SaveSession, SessionRecord},
     sms::{Receipt, TransportStatus},
@@ -345,4 +348,37 @@ async fn while_the_database_is_away_all_are_refused_soon_and_then_it_goes_on_by_
         assert!(Instant::now() < deadline, "reads do not come back");
     }
     assert_eq!(stage.store.health().send(AskHealth).await.unwrap().state, State::Up);
+}
+
+#[actix_rt::test]
+async fn what_another_process_has_taken_over_is_not_given_away_by_the_one_that_was_late() {
+    let Some(late) = Stage::new() else { return };
+    let other = beside(&late);
+    late.open_outbox(5).await;
+    other.open_outbox(0).await;
+    let id = late.accept(1).await[0].id;
+    late.clock.advance(Duration::from_secs(121));
+    assert_eq!(other.claimed_ids(10).await, [id]);
+    let then = Then::Again { at: late.now(), unsure: true };
+    let outcomes = vec![Outcome { id, at: late.now(), said: "503".to_owned(), then }];
+    late.ledger(RecordOutcomes { transport: opera(), outcomes }).await;
+    assert!(late.claimed_ids(10).await.is_empty(), "the other one has it in hand");
+}
+
+#[actix_rt::test]
+async fn a_key_that_two_processes_are_given_at_once_is_kept_once() {
+    let Some(first) = Stage::new() else { return };
+    let second = beside(&first);
+    let ask = |n: usize| {
+        let key = IdempotencyKey { key: n.to_string(), request_digest: vec![1], keep_s: 60 };
+        AcceptSms { batch: vec![sms(&n.to_string())], idempotency: Some(key) }
+    };
+    for round in 0..20 {
+        let there = join_all((0..30).map(|n| first.store.store.ledger.ask_patiently(ask(round * 30 + n))));
+        let back = join_all((0..30).rev().map(|n| second.store.store.ledger.ask_patiently(ask(round * 30 + n))));
+        let (there, back) = tokio::join!(there, back);
+        there.into_iter().chain(back).for_each(|answer| drop(answer.unwrap()));
+    }
+    let found = first.ledger(CountWaiting).await;
+    assert_eq!(found, [(opera(), 600)], "each key once");
 }

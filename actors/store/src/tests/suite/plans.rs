@@ -14,17 +14,15 @@ use vumi_kit::{
     callback::ClaimDeliveries,
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts, OpenOutbox, Order,
-        Outcome, Place, RecordOutcomes, RecordReceipts, ReleaseSms, SettleReceived, SmsTimeline, Then, Which,
+        Outcome, Place, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline, Then,
+        Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundSms, Receipt, TransportStatus},
 };
 
 use super::{ALICE, BY_ID, COUNTS, FILL, Ground, START, backend, msisdn, opera, plan, sms, uses};
-use crate::{
-    job::{ReleaseReceived, Sweep},
-    migrate,
-};
+use crate::{job::Sweep, migrate};
 use backend::backend::{Read, write_alone};
 
 /// A connection, and the statements that went over it.

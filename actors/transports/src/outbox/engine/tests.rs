@@ -17,8 +17,8 @@ use vumi_kit::{
     health::{AskHealth, State},
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger, ListSms,
-        ListUnmatchedReceipts, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts, ReleaseSms,
-        SettleReceived, SmsTimeline, Then,
+        ListUnmatchedReceipts, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts, ReleaseReceived,
+        ReleaseSms, SettleReceived, SmsTimeline, Then,
     },
     name::Name,
     room::Drain,
@@ -99,6 +99,7 @@ never_asked!(
     RecordReceipts,
     KeepReceived,
     ClaimReceived,
+    ReleaseReceived,
     SettleReceived,
     CountWaiting,
     ListUnmatchedReceipts
@@ -538,6 +539,7 @@ fn the_room_ends_when_the_store_has_stopped() {
             RecordReceipts,
             KeepReceived,
             ClaimReceived,
+            ReleaseReceived,
             SettleReceived,
             CountWaiting,
             ListUnmatchedReceipts,

@@ -25,8 +25,8 @@ use vumi_kit::{
     kind::Kind,
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger, ListSms,
-        ListUnmatchedReceipts, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts, ReleaseSms,
-        SettleReceived, SmsTimeline,
+        ListUnmatchedReceipts, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts, ReleaseReceived,
+        ReleaseSms, SettleReceived, SmsTimeline,
     },
     message::{Event, SessionEvent, UserMessage},
     name::Name,
@@ -110,6 +110,7 @@ never_asked!(
     SmsTimeline,
     ReleaseSms,
     ClaimReceived,
+    ReleaseReceived,
     SettleReceived,
     CountWaiting,
     ListUnmatchedReceipts,

@@ -1,0 +1,183 @@
+//! Received SMS that wait for their campaign: a line for each person, so that nobody is answered out of order.
+//!
+//! A campaign takes so many messages of one person and refuses more for now. Whoever stands first is offered again until
+//! it is taken; one that has stood for too long goes back to the ledger with all behind it, and what comes from that
+//! person meanwhile goes there too, until the ledger has been asked for everything that is due.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use vumi_kit::{
+    name::Name,
+    sms::{Received, ReceivedId},
+};
+
+/// SMS in all lines; more stay in the ledger.
+const MOST: usize = 5_000;
+
+/// How long an SMS may stand in a line: less than the ledger's lease, with time for the last offer.
+const STANDS: Duration = Duration::from_secs(20);
+
+/// The campaign, and who writes to it.
+pub(crate) type Key = (Name, String);
+
+/// What becomes of an SMS that arrives.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// It is the first in its line: to be offered.
+    First,
+    /// It waits behind others, or stood there already.
+    Waits,
+    /// There is no place: back to the ledger.
+    GoesBack,
+}
+
+/// What becomes of a line whose first was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// To be offered again soon.
+    Again,
+    /// It stood for too long: these go back to the ledger, in this order.
+    GoBack(Vec<ReceivedId>),
+}
+
+/// All lines.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    lines: HashMap<Key, VecDeque<(Received, Instant)>>,
+    standing: usize,
+    /// Those some of whose SMS are in the ledger, due before any that comes now.
+    behind: HashSet<Key>,
+}
+
+impl Lines {
+    /// Takes an SMS: one that the ledger handed out (`claimed`), or one that has just come.
+    pub(crate) fn arrive(&mut self, key: &Key, received: Received, claimed: bool, now: Instant) -> Arrived {
+        let line = self.lines.get(key);
+        if line.is_some_and(|line| line.iter().any(|(stands, _)| stands.id == received.id)) {
+            return Arrived::Waits;
+        }
+        if self.standing >= MOST || (!claimed && self.behind.contains(key)) {
+            self.behind.insert(key.clone());
+            return Arrived::GoesBack;
+        }
+        let line = self.lines.entry(key.clone()).or_default();
+        line.push_back((received, now));
+        self.standing += 1;
+        if line.len() == 1 { Arrived::First } else { Arrived::Waits }
+    }
+
+    /// Who stands first.
+    pub(crate) fn first(&self, key: &Key) -> Option<&Received> {
+        self.lines.get(key).and_then(|line| line.front()).map(|(received, _)| received)
+    }
+
+    /// The first was taken. Says whether another one stands behind it.
+    pub(crate) fn taken(&mut self, key: &Key) -> bool {
+        let Some(line) = self.lines.get_mut(key) else { return false };
+        self.standing -= usize::from(line.pop_front().is_some());
+        let more = !line.is_empty();
+        if !more {
+            self.lines.remove(key);
+        }
+        more
+    }
+
+    /// The first was refused.
+    pub(crate) fn refused(&mut self, key: &Key, now: Instant) -> Refusal {
+        let first = self.lines.get(key).and_then(|line| line.front());
+        if first.is_some_and(|(_, since)| now.duration_since(*since) < STANDS) {
+            return Refusal::Again;
+        }
+        let line = self.lines.remove(key).unwrap_or_default();
+        self.standing -= line.len();
+        self.behind.insert(key.clone());
+        Refusal::GoBack(line.into_iter().map(|(received, _)| received.id).collect())
+    }
+
+    /// Everything that was due has been handed out: what comes now is behind nothing.
+    pub(crate) fn caught_up(&mut self) {
+        self.behind.clear();
+    }
+
+    /// Whether the ledger may hand out more.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.standing < MOST / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vumi_kit::{
+        address::Msisdn,
+        clock::Timestamp,
+        name::Name,
+        sms::{InboundSms, Received},
+    };
+
+    use super::{Arrived, Instant, Key, Lines, Refusal, STANDS};
+
+    fn sms(id: i64) -> Received {
+        let msisdn = |text| Msisdn::parse(text).unwrap();
+        Received {
+            id,
+            account: 1,
+            transport: Name::parse("opera").unwrap(),
+            message_id: id.to_string(),
+            sms: InboundSms {
+                from: msisdn("27831234567"),
+                to: msisdn("38080"),
+                message: String::new(),
+                charset: None,
+                provider_id: None,
+                at: None,
+            },
+            repeated: false,
+            created_at: Timestamp::from_micros(0),
+            updated_at: Timestamp::from_micros(0),
+        }
+    }
+
+    fn key() -> Key {
+        (Name::parse("quiz").unwrap(), "27831234567".to_owned())
+    }
+
+    #[test]
+    fn a_line_is_taken_from_the_front_and_nobody_stands_twice() {
+        let (mut lines, now) = (Lines::default(), Instant::now());
+        assert_eq!(lines.arrive(&key(), sms(1), false, now), Arrived::First);
+        assert_eq!(lines.arrive(&key(), sms(2), false, now), Arrived::Waits);
+        assert_eq!(lines.arrive(&key(), sms(1), true, now), Arrived::Waits);
+        assert_eq!(lines.first(&key()).unwrap().id, 1);
+        assert!(lines.taken(&key()));
+        assert_eq!(lines.first(&key()).unwrap().id, 2);
+        assert!(!lines.taken(&key()));
+        assert_eq!((lines.first(&key()), lines.standing), (None, 0));
+    }
+
+    #[test]
+    fn whoever_comes_after_a_line_that_went_back_goes_back_too_until_the_ledger_has_been_asked() {
+        let (mut lines, now) = (Lines::default(), Instant::now());
+        lines.arrive(&key(), sms(1), false, now);
+        lines.arrive(&key(), sms(2), false, now);
+        assert_eq!(lines.refused(&key(), now), Refusal::Again);
+        assert_eq!(lines.refused(&key(), now + STANDS), Refusal::GoBack(vec![1, 2]));
+        assert_eq!(lines.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "it would overtake them");
+        assert_eq!(lines.arrive(&key(), sms(1), true, now), Arrived::First);
+        lines.caught_up();
+        assert_eq!(lines.arrive(&key(), sms(4), false, now), Arrived::Waits);
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        let (mut lines, now) = (Lines::default(), Instant::now());
+        for id in 0..super::MOST {
+            lines.arrive(&key(), sms(i64::try_from(id).unwrap()), true, now);
+        }
+        assert!(!lines.has_room());
+        assert_eq!(lines.arrive(&key(), sms(-1), true, now), Arrived::GoesBack);
+    }
+}
