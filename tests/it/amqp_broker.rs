@@ -251,6 +251,8 @@ impl Traffic {
             let sms = Peer::outbound(&id, &more);
             eventually("the broker takes an SMS", || peer.try_publish("outbound", &sms).then_some(()));
             self.pushed.lock().unwrap().insert(id);
+            // An answer to a person waits behind all of these in the queue: no more than is sent meanwhile.
+            std::thread::park_timeout(PACE);
         });
     }
 
