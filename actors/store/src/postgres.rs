@@ -8,7 +8,7 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use crate::settings::Synchronous;
+use crate::settings::{Connected, Synchronous};
 
 /// The row as it is, for this transaction alone until it ends.
 macro_rules! for_update {
@@ -59,15 +59,6 @@ const CONNECTION: [(&str, &str); 6] = [
 
 /// How long a statement waits for what another process has locked.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '10s'";
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Connected {
-    /// The one that writes.
-    Writer(Synchronous),
-    /// One of those that read.
-    Reader,
-}
 
 /// Those of this database.
 pub(crate) const fn migrations() -> EmbeddedMigrations {

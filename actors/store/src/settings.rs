@@ -62,6 +62,15 @@ impl Default for StoreSettings {
     }
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Connected {
+    /// The one that writes.
+    Writer(Synchronous),
+    /// One of those that read.
+    Reader,
+}
+
 /// Which database a URL means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Database<'a> {

@@ -3,7 +3,7 @@
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection, result::Error};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use crate::settings::Synchronous;
+use crate::settings::{Connected, Synchronous};
 
 /// The row as it is, for this transaction alone. Here every transaction that writes is alone.
 macro_rules! for_update {
@@ -46,15 +46,6 @@ const TEST_ON_CHECK_OUT: bool = false;
 
 /// How long a statement waits for another program that writes.
 const PATIENCE_MS: u32 = 5_000;
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Connected {
-    /// The one that writes.
-    Writer(Synchronous),
-    /// One of those that read.
-    Reader,
-}
 
 /// Those of this database.
 pub(crate) const fn migrations() -> EmbeddedMigrations {

@@ -47,7 +47,7 @@ impl Write for CreateAccount {
         if diesel::select(diesel::dsl::exists(named)).get_result::<bool>(tx.conn)? {
             return Err(Failed::Exists(format!("the account `{}`", self.username)));
         }
-        // Another process may create it at this moment: what it has no row for yet finds nothing above.
+        // Another process may create it at this moment: then the look above has found no row yet.
         let id = diesel::insert_into(accounts::table)
             .values((
                 accounts::username.eq(&self.username),

@@ -33,7 +33,7 @@ use vumi_kit::{
     store::Ask,
 };
 
-use super::{BEGIN, Conn, Connected, TEST_ON_CHECK_OUT, alone, bulk, configure, is_conflict, is_data, is_lost};
+use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, is_conflict, is_data, is_lost};
 use crate::{outboxes::Outboxes, writing::Rules};
 pub(crate) use accept::{Incoming, insert_one};
 pub(crate) use fixed::Fixed;

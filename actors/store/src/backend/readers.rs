@@ -12,7 +12,8 @@ use vumi_kit::{
     store::{Question, StoreError},
 };
 
-use super::{Conn, Connected, Failed, Read, TEST_ON_CHECK_OUT, configure};
+use super::{Conn, Failed, Read, TEST_ON_CHECK_OUT, configure};
+use crate::settings::Connected;
 
 /// How long a read waits for its connection, which only a connection that failed makes it do.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);

@@ -92,7 +92,7 @@ impl Writer {
     /// One transaction, then what is to be handed over, then the answers. Says whether it was committed.
     fn commit(&mut self, memory: &mut Memory, batch: Vec<Job>) -> bool {
         let mut batch: Vec<Box<dyn Work>> = batch.into_iter().filter_map(begun).collect();
-        let failed = self.persist(memory, &mut batch).err().map(|failed| StoreError::Database(failed.to_string()));
+        let failed = self.persist(memory, &mut batch).err().map(StoreError::Database);
         self.parts.gauge.committed(failed.as_ref());
         let releases = self.hand_over(memory);
         for work in batch {
