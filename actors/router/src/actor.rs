@@ -50,6 +50,16 @@ const OFFERED_AGAIN: Duration = Duration::from_millis(100);
 /// Received SMS that the ledger is asked for at once.
 const RECEIVED_AT_ONCE: usize = 500;
 
+/// Whether the ledger is being asked for received SMS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Claiming {
+    #[default]
+    No,
+    Once,
+    /// And is to be asked once more when it has answered.
+    AndAgain,
+}
+
 /// The dispatcher.
 #[derive(Debug)]
 pub struct Router {
@@ -58,6 +68,7 @@ pub struct Router {
     rooms: HashMap<Name, Faces>,
     store: Store,
     lines: Lines,
+    claiming: Claiming,
     handed_over: Option<mpsc::Receiver<HandOver>>,
     _lifeline: Lifeline,
 }
@@ -77,6 +88,7 @@ impl Router {
             rooms: HashMap::new(),
             store,
             lines: Lines::default(),
+            claiming: Claiming::No,
             handed_over: Some(handed_over),
             _lifeline: lifeline,
         };
@@ -200,26 +212,40 @@ impl Router {
         })
     }
 
-    fn claim_received(&self, ctx: &mut Context<Self>) {
+    /// Asks the ledger for received SMS that are due, once at a time: an answer says nothing of what went back after it was
+    /// asked for.
+    fn claim_received(&mut self, ctx: &mut Context<Self>) {
         // Claimed where no campaign can be reached, they would be kept from the processes that have one.
         if self.table.serves_sms() && !self.rooms.values().any(|faces| faces.inbound.is_some()) {
             return;
         }
+        if self.claiming != Claiming::No {
+            self.claiming = Claiming::AndAgain;
+            return;
+        }
+        self.claiming = Claiming::Once;
+        self.lines.asks();
         let store = self.store.clone();
         let claim = async move { store.ledger.ask(ClaimReceived { limit: RECEIVED_AT_ONCE }).await };
         ctx.spawn(actix::fut::ActorFutureExt::map(
             actix::fut::wrap_future(claim),
-            |claimed, router: &mut Self, ctx| match claimed {
-                Ok(received) => {
-                    let all = received.len() < RECEIVED_AT_ONCE;
-                    received.into_iter().for_each(|sms| router.route_received(sms, true, ctx));
-                    if all {
-                        router.lines.caught_up();
-                    } else if router.lines.has_room() {
-                        router.claim_received(ctx);
+            |claimed, router: &mut Self, ctx| {
+                let mut again = std::mem::take(&mut router.claiming) == Claiming::AndAgain;
+                match claimed {
+                    Ok(received) => {
+                        let all = received.len() < RECEIVED_AT_ONCE;
+                        received.into_iter().for_each(|sms| router.route_received(sms, true, ctx));
+                        if all {
+                            router.lines.caught_up();
+                        } else {
+                            again |= router.lines.has_room();
+                        }
                     }
+                    Err(error) => debug!(%error, "received SMS could not be claimed now"),
                 }
-                Err(error) => debug!(%error, "received SMS could not be claimed now"),
+                if again {
+                    router.claim_received(ctx);
+                }
             },
         ));
     }

@@ -51,6 +51,8 @@ pub(crate) struct Lines {
     standing: usize,
     /// Those some of whose SMS are in the ledger, due before any that comes now.
     behind: HashSet<Key>,
+    /// Those of them that were so before the ledger was last asked.
+    asked: HashSet<Key>,
 }
 
 impl Lines {
@@ -60,7 +62,7 @@ impl Lines {
         if line.is_some_and(|line| line.iter().any(|(stands, _)| stands.id == received.id)) {
             return Arrived::Waits;
         }
-        if self.standing >= MOST || (!claimed && self.behind.contains(key)) {
+        if self.standing >= MOST || (!claimed && (self.behind.contains(key) || self.asked.contains(key))) {
             self.behind.insert(key.clone());
             return Arrived::GoesBack;
         }
@@ -98,9 +100,14 @@ impl Lines {
         Refusal::GoBack(line.into_iter().map(|(received, _)| received.id).collect())
     }
 
-    /// Everything that was due has been handed out: what comes now is behind nothing.
+    /// The ledger is asked for what is due. What goes back from now on may come too late to be among its answer.
+    pub(crate) fn asks(&mut self) {
+        self.asked.extend(self.behind.drain());
+    }
+
+    /// Everything that was due when the ledger was asked has been handed out: what comes now is not behind it.
     pub(crate) fn caught_up(&mut self) {
-        self.behind.clear();
+        self.asked.clear();
     }
 
     /// Whether the ledger may hand out more.
@@ -166,9 +173,26 @@ mod tests {
         assert_eq!(lines.refused(&key(), now), Refusal::Again);
         assert_eq!(lines.refused(&key(), now + STANDS), Refusal::GoBack(vec![1, 2]));
         assert_eq!(lines.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "it would overtake them");
+        lines.asks();
+        assert_eq!(lines.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "the answer is still to come");
         assert_eq!(lines.arrive(&key(), sms(1), true, now), Arrived::First);
+        lines.asks();
         lines.caught_up();
         assert_eq!(lines.arrive(&key(), sms(4), false, now), Arrived::Waits);
+    }
+
+    #[test]
+    fn what_went_back_while_the_ledger_was_asked_is_not_overtaken_when_it_answers() {
+        let (mut lines, now) = (Lines::default(), Instant::now());
+        lines.arrive(&key(), sms(1), false, now);
+        lines.asks();
+        lines.refused(&key(), now + STANDS);
+        lines.caught_up();
+        assert_eq!(
+            lines.arrive(&key(), sms(2), false, now),
+            Arrived::GoesBack,
+            "1 is in the ledger, and was not handed out"
+        );
     }
 
     #[test]
