@@ -22,6 +22,7 @@ mod http_provider;
 mod limits;
 mod listener;
 mod opera_webhooks;
+mod order;
 mod roles;
 mod seed_readme;
 mod sms;
