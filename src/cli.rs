@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     builtin,
-    settings::{Kinds, Settings, SettingsError},
+    config::{Kinds, Settings, SettingsError},
 };
 
 /// Routes SMS and USSD between mobile networks and services.

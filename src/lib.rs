@@ -7,10 +7,10 @@
 //! its own [`Kinds`].
 
 pub mod cli;
-mod settings;
+mod config;
 mod supervisor;
 
-pub use settings::{EMBEDDED_DEFAULT, Envelope, Here, Kinds, Settings, SettingsError, Wrong};
+pub use config::{ComponentConfig, Deployment, EMBEDDED_DEFAULT, Kinds, Settings, SettingsError, Wrong};
 pub use supervisor::{Running, StartFailed, SupervisorSettings, start};
 pub use vumi_kit as kit;
 

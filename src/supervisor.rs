@@ -6,7 +6,7 @@
 //! running: if one of them dies, the process ends and begins clean.
 
 mod accounts;
-mod rooms;
+mod registry;
 mod running;
 #[cfg(test)]
 mod tests;

@@ -4,5 +4,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|page: &str| {
-    let _decision = vumi_transports::fuzzing::read_escape_answer(page);
+    let _decision = vumi_transports::fuzzing::read_e_scape_answer(page);
 });

@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use vumi_kit::ssmi::{ClientCommand, Codec, Command, Malformed, ServerCommand};
+use vumi_ssmi_codec::{ClientCommand, Codec, Command, Malformed, ServerCommand};
 
 fn read<C: Command>(pieces: &[&[u8]]) -> Vec<Result<C, Malformed>> {
     let (mut codec, mut buffer, mut items) = (Codec::with_max_line(200), BytesMut::new(), Vec::new());

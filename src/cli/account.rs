@@ -4,16 +4,16 @@ use std::{io::BufRead, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use vumi_frontends::http::password::hash_password;
+use vumi_http::password::hash_password;
 use vumi_kit::{
     account::{CreateAccount, ListAccounts, RemoveAccount, SetPassword},
     clock::Clock,
     ids,
-    store::{Asking, Store, StoreError},
+    store::{Ask, Store, StoreError},
 };
 
 use super::block_on;
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// What to do with accounts. Works beside a running router, which notices within a few seconds.
 #[derive(Debug, Subcommand)]

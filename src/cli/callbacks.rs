@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use vumi_kit::{
     callback::{DeliveryId, ListParked, ReplayParked},
-    store::Asking,
+    store::Ask,
 };
 
 use super::account::with_store;
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// What to do with callbacks that were given up.
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use clap::Args;
 use vumi_kit::name::Name;
 
 use super::run::Part;
-use crate::settings::{Settings, SettingsError};
+use crate::config::{Settings, SettingsError};
 
 /// Options of `vumi check`.
 #[derive(Debug, Args)]
@@ -30,8 +30,8 @@ pub(super) fn check(
     let settings = settings?;
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let what = if files.is_empty() { "the embedded default".to_owned() } else { files.join(", ") };
-    let names = |rooms: &[crate::Envelope], here: &[Name]| {
-        let name = |room: &crate::Envelope| {
+    let names = |rooms: &[crate::ComponentConfig], here: &[Name]| {
+        let name = |room: &crate::ComponentConfig| {
             let elsewhere = if here.contains(&room.name) { "" } else { ", elsewhere" };
             format!("{} ({}{elsewhere})", room.name, room.kind.name)
         };

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use vumi_frontends::amqp::{
+use vumi_amqp::{
     AmqpSettings,
     dead::{self, Replay},
 };
 
 use super::block_on;
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// What to do with messages from the broker that could not be used.
 #[derive(Debug, Subcommand)]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use vumi_kit::address::{Msisdn, UssdCode};
 
 use super::{block_on, status::client};
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// A USSD screen holds so many 7-bit characters.
 const SCREEN: usize = 182;

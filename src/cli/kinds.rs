@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::settings::{Kinds, RESERVED};
+use crate::config::{Kinds, RESERVED};
 
 /// Options of `vumi kinds`.
 #[derive(Debug, Args)]

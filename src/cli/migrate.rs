@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::settings::Settings;
+use crate::config::Settings;
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(super) fn migrate(settings: &Settings) -> anyhow::Result<ExitCode> {

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use vumi_kit::{ledger::ListUnmatchedReceipts, store::Asking};
+use vumi_kit::{ledger::ListUnmatchedReceipts, store::Ask};
 
 use super::account::with_store;
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// Options of `vumi receipts`.
 #[derive(Debug, Args)]

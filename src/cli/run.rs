@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::{block_on, log};
 use crate::{
-    settings::Settings,
+    config::Settings,
     supervisor::{self, StartFailed},
 };
 

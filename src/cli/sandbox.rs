@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::{block_on, log};
-use crate::settings::Settings;
+use crate::config::Settings;
 
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     log::start();

@@ -12,7 +12,7 @@ use super::{
     block_on,
     status::{base_url, client},
 };
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// Within an account's usual rate of reading, 60 a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

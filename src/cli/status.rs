@@ -8,7 +8,7 @@ use serde::Deserialize;
 use vumi_kit::health::{Part, State};
 
 use super::block_on;
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// Options of `vumi status`.
 #[derive(Debug, Args)]

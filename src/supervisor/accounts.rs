@@ -1,14 +1,14 @@
 //! The sandbox's account: made at start-up where the settings ask for one, never open to others.
 
 use secrecy::ExposeSecret;
-use vumi_frontends::http::password::{hash_password, verify_password};
+use vumi_http::password::{hash_password, verify_password};
 use vumi_kit::{
     account::{CreateAccount, FindAccount, ListAccounts, SetPassword},
-    store::{Asking, Store, StoreError},
+    store::{Ask, Store, StoreError},
 };
 
 use super::running::StartFailed;
-use crate::settings::Settings;
+use crate::config::Settings;
 
 /// Makes the sandbox's account, and refuses to go on where others could use it.
 pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), StartFailed> {

@@ -8,16 +8,14 @@ use std::{
 use actix::{Actor, Addr, Arbiter, Recipient};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
-use vumi_callbacks::CallbackWires;
-use vumi_frontends::{
-    amqp::{AmqpSettings, AmqpWires},
-    http::{Door, HealthSettings, HttpWires},
-};
+use vumi_amqp::{AmqpContext, AmqpSettings};
+use vumi_callbacks::CallbackContext;
+use vumi_http::{Door, HealthSettings, HttpContext};
 use vumi_kit::{
     clock::Clock,
+    component::{Component, ComponentContext, Endpoints, StartError, Terminated},
     health::AskParts,
     name::Name,
-    room::{Ended, Faces, Room, StartError, Wires},
     router::Place,
     store::StoreError,
 };
@@ -25,9 +23,9 @@ use vumi_router::Router;
 
 use super::{
     accounts,
-    rooms::{Fixture, Role, StartFn, StartRoom, StopRooms, Supervisor, Watch},
+    registry::{Fixture, Role, StartComponent, StartFn, StopComponents, Supervisor, Watch},
 };
-use crate::settings::{Envelope, Settings};
+use crate::config::{ComponentConfig, Settings};
 
 /// Why the router did not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +35,13 @@ pub enum StartFailed {
     Store(#[from] vumi_store::OpenError),
     /// The store could not answer.
     #[error("store")]
-    Ask(#[from] StoreError),
+    Operation(#[from] StoreError),
     /// The sandbox's password could not be hashed.
     #[error(transparent)]
-    Password(#[from] vumi_frontends::http::password::HashError),
+    Password(#[from] vumi_http::password::HashError),
     /// A room could not start.
     #[error("{0}: {1}")]
-    Room(Name, StartError),
+    Component(Name, StartError),
     /// An account that everybody knows would be open to everybody.
     #[error(
         "http.bind: {0} can be reached from outside, and the account `{1}` was made by the sandbox's settings, so its \
@@ -52,7 +50,7 @@ pub enum StartFailed {
     SandboxAccount(SocketAddr, String),
     /// Something that start-up relies on ended at once.
     #[error("{0} ended while starting: see the log above")]
-    Ended(&'static str),
+    Terminated(&'static str),
 }
 
 /// The running router.
@@ -75,14 +73,14 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     let store_arbiter = Arbiter::new();
     let (store_settings, store_clock) = (settings.store.clone(), clock.clone());
     let open = move || vumi_store::open(store_settings, store_clock, handover);
-    let store = on(&store_arbiter, open).await.ok_or(StartFailed::Ended("store"))??;
+    let store = on(&store_arbiter, open).await.ok_or(StartFailed::Terminated("store"))??;
     watch(store.ended(), "store", tell_fatal.clone());
     accounts::prepare(&store.store, &settings).await.map_err(|failed| busy(failed, &settings.store.url))?;
 
     let router_arbiter = Arbiter::new();
     let (router_settings, table, router_store) = (settings.router.clone(), settings.table.clone(), store.store.clone());
     let start_router = move || Router::start(router_settings, table, router_store, handed_over);
-    let (router, ended) = on(&router_arbiter, start_router).await.ok_or(StartFailed::Ended("router"))?;
+    let (router, ended) = on(&router_arbiter, start_router).await.ok_or(StartFailed::Terminated("router"))?;
     watch(ended, "router", tell_fatal);
 
     let address = Router::address(&router);
@@ -99,7 +97,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         Fixture { name: own_name("router"), role: Role::Router, health: router.clone().recipient() },
     ];
     for fixture in fixtures {
-        supervisor.try_send(Watch(fixture)).map_err(|_| StartFailed::Ended("supervisor"))?;
+        supervisor.try_send(Watch(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
     }
     let bound = start_rooms(&supervisor, router.recipient(), &settings).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
@@ -108,7 +106,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
 /// The first writes find out that another program holds an SQLite file.
 fn busy(failed: StartFailed, url: &str) -> StartFailed {
     match (&failed, url.strip_prefix("sqlite://")) {
-        (StartFailed::Ask(error), Some(path)) if error.to_string().contains("is locked") => {
+        (StartFailed::Operation(error), Some(path)) if error.to_string().contains("is locked") => {
             StartFailed::Store(vumi_store::OpenError::Busy(path.into()))
         }
         _ => failed,
@@ -133,10 +131,10 @@ async fn start_rooms(
         start_room(supervisor, transport.name.clone(), Role::Transport, of_kind(transport.clone())).await?;
     }
     let callback_settings = settings.callbacks.clone();
-    let callbacks: StartFn = Arc::new(move |wires: Wires| {
-        let wires = CallbackWires { store: wires.store, clock: wires.clock };
-        let room = vumi_callbacks::start(wires, callback_settings.clone())?;
-        Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
+    let callbacks: StartFn = Arc::new(move |context: ComponentContext| {
+        let context = CallbackContext { store: context.store, clock: context.clock };
+        let room = vumi_callbacks::start(context, callback_settings.clone())?;
+        Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })
     });
     if here.callbacks {
         start_room(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
@@ -154,21 +152,25 @@ async fn start_rooms(
     Ok(bound.get().copied())
 }
 
-fn of_kind(envelope: Envelope) -> StartFn {
-    Arc::new(move |wires: Wires| (envelope.kind.start)(wires, &envelope.settings))
+fn of_kind(envelope: ComponentConfig) -> StartFn {
+    Arc::new(move |context: ComponentContext| (envelope.kind.start)(context, &envelope.settings))
 }
 
 /// Connectors behind the broker: rooms in the router's table like any other, also after a restart.
 fn amqp_room(place: Recipient<Place>, settings: AmqpSettings, transports: Vec<Name>) -> StartFn {
-    Arc::new(move |wires: Wires| {
-        let wires =
-            AmqpWires { router: wires.router, store: wires.store, clock: wires.clock, transports: transports.clone() };
-        let room = vumi_frontends::amqp::start(wires, settings.clone())?;
-        for (name, faces) in room.rooms {
+    Arc::new(move |context: ComponentContext| {
+        let context = AmqpContext {
+            router: context.router,
+            store: context.store,
+            clock: context.clock,
+            transports: transports.clone(),
+        };
+        let room = vumi_amqp::start(context, settings.clone())?;
+        for (name, endpoints) in room.rooms {
             let full = |_| StartError("the router has no room for a connector now".to_owned());
-            place.try_send(Place { name, faces: Some(faces) }).map_err(full)?;
+            place.try_send(Place { name, endpoints: Some(endpoints) }).map_err(full)?;
         }
-        Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
+        Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })
     })
 }
 
@@ -179,30 +181,30 @@ fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<Once
         .map(|envelope| Door { name: envelope.name.clone(), webhooks: (envelope.kind.webhooks)(&envelope.settings) })
         .collect();
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
-    Arc::new(move |wires: Wires| {
+    Arc::new(move |context: ComponentContext| {
         let mut http = http.clone();
         // After a restart the clients find it where it was, also when the settings let the machine choose a port.
         if let Some(address) = bound.get() {
             http.bind = *address;
         }
-        let wires = HttpWires { store: wires.store, transports: doors.clone(), parts: parts.clone() };
-        let room = vumi_frontends::http::start(wires, http)?;
+        let context = HttpContext { store: context.store, transports: doors.clone(), parts: parts.clone() };
+        let room = vumi_http::start(context, http)?;
         let _same_as_before = bound.set(room.address);
-        Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
+        Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })
     })
 }
 
 fn health_room(supervisor: &Addr<Supervisor>, settings: HealthSettings) -> StartFn {
     let parts = supervisor.clone().recipient::<AskParts>();
-    Arc::new(move |_: Wires| {
-        let room = vumi_frontends::http::start_health(parts.clone(), &settings)?;
-        Ok(Room { faces: Faces::default(), health: room.health, drain: room.drain, ended: room.ended })
+    Arc::new(move |_: ComponentContext| {
+        let room = vumi_http::start_health(parts.clone(), &settings)?;
+        Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })
     })
 }
 
 async fn start_room(supervisor: &Addr<Supervisor>, name: Name, role: Role, start: StartFn) -> Result<(), StartFailed> {
-    let started = supervisor.send(StartRoom { name: name.clone(), role, start }).await;
-    started.map_err(|_| StartFailed::Ended("supervisor"))?.map_err(|error| StartFailed::Room(name, error))
+    let started = supervisor.send(StartComponent { name: name.clone(), role, start }).await;
+    started.map_err(|_| StartFailed::Terminated("supervisor"))?.map_err(|error| StartFailed::Component(name, error))
 }
 
 /// Runs something on an arbiter: actors that it starts live there.
@@ -214,7 +216,7 @@ async fn on<T: Send + 'static>(arbiter: &Arbiter, what: impl FnOnce() -> T + Sen
     told.await.ok()
 }
 
-fn watch(ended: Ended, part: &'static str, tell: mpsc::Sender<&'static str>) {
+fn watch(ended: Terminated, part: &'static str, tell: mpsc::Sender<&'static str>) {
     actix::spawn(async move {
         ended.wait().await;
         // Nobody listens once the router is being stopped.
@@ -245,7 +247,7 @@ impl Running {
     /// Stops everything in reverse order; each stage finishes what is under way, within its bound.
     pub async fn stop(self) {
         for role in [Role::FrontEnd, Role::Callbacks, Role::Campaign, Role::Transport] {
-            if self.supervisor.send(StopRooms(role)).await.is_err() {
+            if self.supervisor.send(StopComponents(role)).await.is_err() {
                 warn!("the supervisor is gone: the parts end with the process");
             }
         }
@@ -260,7 +262,7 @@ impl Running {
 mod tests {
     #[test]
     fn the_names_of_vumis_own_parts_are_names() {
-        for name in crate::settings::RESERVED {
+        for name in crate::config::RESERVED {
             assert_eq!(super::own_name(name).as_str(), name);
         }
     }

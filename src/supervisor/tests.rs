@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use vumi_kit::{
     backoff::Backoff,
     clock::{Clock, Timestamp},
+    component::{Component, ComponentContext, Drain, Endpoints, Lifeline, StartError, lifeline},
     health::{AskHealth, AskParts, Health, Part, State},
     message::{TransportType, UserMessage},
     name::Name,
-    room::{Drain, Faces, Lifeline, Room, StartError, Wires, lifeline},
     router::{Inbound, Refused, RouterAddress},
 };
 use vumi_router::{Router, RouterSettings, RoutingTable};
@@ -24,7 +24,7 @@ use vumi_store::StoreSettings;
 
 use super::{
     SupervisorSettings,
-    rooms::{Role, StartFn, StartRoom, StopRooms, Supervisor},
+    registry::{Role, StartComponent, StartFn, StopComponents, Supervisor},
 };
 
 /// Panics at the content `boom`.
@@ -54,11 +54,11 @@ impl Handler<Drain> for Fragile {
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {}
 }
 
-fn fragile() -> Room {
+fn fragile() -> Component {
     let (line, ended) = lifeline();
     let actor = Fragile(line).start();
-    let faces = Faces { inbound: Some(actor.clone().recipient()), ..Faces::default() };
-    Room { faces, health: actor.clone().recipient(), drain: actor.recipient(), ended }
+    let endpoints = Endpoints { inbound: Some(actor.clone().recipient()), ..Endpoints::default() };
+    Component { endpoints, health: actor.clone().recipient(), drain: actor.recipient(), ended }
 }
 
 struct Stage {
@@ -96,17 +96,17 @@ impl Stage {
     /// Starts the room `fragile`; its n-th start (counted from 1) does what `start` says.
     async fn start(
         &self,
-        start: impl Fn(u32) -> Result<Room, StartError> + Send + Sync + 'static,
+        start: impl Fn(u32) -> Result<Component, StartError> + Send + Sync + 'static,
     ) -> Result<(), StartError> {
         let (count, tell) = (AtomicU32::new(0), self.tell.clone());
-        let start: StartFn = Arc::new(move |_: Wires| {
+        let start: StartFn = Arc::new(move |_: ComponentContext| {
             let nth = count.fetch_add(1, Ordering::SeqCst) + 1;
             let room = start(nth);
             tell.send(nth).unwrap();
             room
         });
         let name = Name::parse("fragile").unwrap();
-        self.supervisor.send(StartRoom { name, role: Role::Campaign, start }).await.unwrap()
+        self.supervisor.send(StartComponent { name, role: Role::Campaign, start }).await.unwrap()
     }
 
     /// Sends a message to the room, by the router.
@@ -180,7 +180,7 @@ async fn a_stopped_room_is_not_started_again() {
     let mut stage = Stage::new(2);
     stage.start(|_| Ok(fragile())).await.unwrap();
     assert_eq!(stage.started.recv().await, Some(1));
-    stage.supervisor.send(StopRooms(Role::Campaign)).await.unwrap();
+    stage.supervisor.send(StopComponents(Role::Campaign)).await.unwrap();
     stage.until(|part| part.state == State::Stopping).await;
     assert!(stage.started.try_recv().is_err());
 }

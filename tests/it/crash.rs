@@ -42,7 +42,7 @@ fn a_carrier_that_cannot_be_asked_gets_an_sms_no_oftener_than_the_bound_says() {
     /// In flight, waiting, or answered and not recorded yet: what a kill can leave open.
     const HELD: usize = 16;
     let site = Site::new();
-    let bounds = "window = 8, queue = 8, unsure_attempts = 1";
+    let bounds = "window = 8, queue = 8, max_resubmissions = 1";
     site.add_to(
         "transports.e-scape",
         &format!("outbox = {{ {bounds}, retry = {{ first = \"50ms\", most = \"500ms\" }} }}"),

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::black_box::{Process, Site, eventually};
 
-const AFRICAS_TALKING: &str = include_str!("../../actors/transports/src/http/africas_talking.toml");
-const TWILIO: &str = include_str!("../../actors/transports/src/http/twilio.toml");
+const AFRICAS_TALKING: &str = include_str!("../../actors/transports/src/http_provider/africas_talking.toml");
+const TWILIO: &str = include_str!("../../actors/transports/src/http_provider/twilio.toml");
 
 const BOTH: [&str; 2] = ["africas-talking", "twilio"];
 

@@ -25,7 +25,7 @@ fn an_sms_whose_answer_never_comes_is_sent_so_often_and_then_ends_as_unknown() {
 #[test]
 fn where_no_sms_may_arrive_twice_none_is_sent_again() {
     let site = Site::new();
-    let outbox = "outbox = { unsure_attempts = 0, retry = { first = \"20ms\", most = \"50ms\" } }";
+    let outbox = "outbox = { max_resubmissions = 0, retry = { first = \"20ms\", most = \"50ms\" } }";
     site.add_to("transports.opera", outbox);
     let _router = site.run();
     site.misbehave("opera", &json!({ "drop_every": 1, "receipts": "none" }));

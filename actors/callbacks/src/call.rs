@@ -9,7 +9,7 @@ use reqwest::{
     redirect::Policy,
 };
 use url::Url;
-use vumi_kit::{callback::Delivery, clock::Timestamp, room::StartError};
+use vumi_kit::{callback::Delivery, clock::Timestamp, component::StartError};
 
 use crate::{
     guard::{Guarded, InternalAddress, check_literal},

@@ -16,5 +16,5 @@ mod signature;
 mod verdict;
 
 pub use guard::internal;
-pub use poster::{CallbackWires, start};
+pub use poster::{CallbackContext, start};
 pub use settings::CallbackSettings;

@@ -12,9 +12,9 @@ use vumi_kit::{
         CallbackId, Callbacks, ClaimDeliveries, Delivery, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts,
     },
     clock::{Clock, Timestamp},
+    component::{CALL_LIMIT, Component, Drain, Endpoints, Lifeline, StartError, lifeline},
     health::{AskHealth, Health, State},
-    room::{CALL_LIMIT, Drain, Faces, Lifeline, Room, StartError, lifeline},
-    store::{Asking, Store, StoreError},
+    store::{Ask, Store, StoreError},
 };
 
 use crate::{call::Caller, guard::SystemNames, settings::CallbackSettings, verdict::judge};
@@ -31,7 +31,7 @@ const RECORD_AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration:
 
 /// What the callbacks need of the house.
 #[derive(Clone, Debug)]
-pub struct CallbackWires {
+pub struct CallbackContext {
     /// Where deliveries are kept.
     pub store: Store,
     /// The time.
@@ -43,8 +43,8 @@ pub struct CallbackWires {
 /// # Errors
 ///
 /// When the settings cannot work, or the HTTP client cannot be made: it needs the system's CA certificates.
-pub fn start(wires: CallbackWires, settings: CallbackSettings) -> Result<Room, StartError> {
-    open(wires.store.callbacks, wires.clock, settings, Arc::new(SystemNames))
+pub fn start(context: CallbackContext, settings: CallbackSettings) -> Result<Component, StartError> {
+    open(context.store.callbacks, context.clock, settings, Arc::new(SystemNames))
 }
 
 fn open(
@@ -52,14 +52,19 @@ fn open(
     clock: Clock,
     settings: CallbackSettings,
     names: Arc<dyn Resolve>,
-) -> Result<Room, StartError> {
+) -> Result<Component, StartError> {
     if let Some(problem) = settings.check().into_iter().next() {
         return Err(StartError(format!("callbacks.{}: {}", problem.key, problem.what)));
     }
     let caller = Caller::new(&settings, names)?;
     let (line, ended) = lifeline();
     let poster = Poster::new(store, clock, settings, caller, line).start();
-    Ok(Room { faces: Faces::default(), health: poster.clone().recipient(), drain: poster.recipient(), ended })
+    Ok(Component {
+        endpoints: Endpoints::default(),
+        health: poster.clone().recipient(),
+        drain: poster.recipient(),
+        ended,
+    })
 }
 
 struct Poster {
@@ -213,7 +218,7 @@ impl Poster {
         let attempts = mem::take(&mut self.unrecorded);
         let (store, ask) = (self.store.clone(), RecordDeliveryAttempts { attempts: attempts.clone() });
         ctx.spawn(
-            async move { store.ask_patiently(ask).await }
+            async move { store.ask_waiting(ask).await }
                 .into_actor(self)
                 .map(move |answer, this, ctx| this.recorded(attempts, answer, ctx)),
         );

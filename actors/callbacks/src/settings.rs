@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Certificate;
 use serde::{Deserialize, Deserializer};
-use vumi_kit::{backoff::Backoff, kind::Problem, room::CALL_LIMIT};
+use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem};
 
 /// The most posts at once that can be set.
 const MOST_AT_ONCE: usize = 4096;

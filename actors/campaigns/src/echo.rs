@@ -4,10 +4,8 @@
 //! services that both answer every SMS must not be routed to each other.
 
 use serde::Deserialize;
-use vumi_kit::{
-    campaign::{Campaign, Limits, Screen, Session},
-    kind::Problem,
-};
+use vumi_campaign_kit::{Campaign, Limits, Screen, Session};
+use vumi_kit::kind::Problem;
 
 /// The settings of `echo`.
 #[derive(Debug, Deserialize)]
@@ -66,7 +64,8 @@ goodbye = "Goodbye!"
 
 #[cfg(test)]
 mod tests {
-    use vumi_kit::{campaign::Campaign, testing::Phone};
+    use vumi_campaign_kit::Campaign;
+    use vumi_campaign_kit::testing::Phone;
 
     use super::{Echo, EchoSettings};
 

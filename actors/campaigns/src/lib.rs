@@ -1,14 +1,15 @@
 //! The campaigns that ship with Vumi: services that answer people over USSD and SMS.
 //!
 //! It is not where sessions, queues and the store are dealt with: the kit does that for every campaign
-//! ([`vumi_kit::campaign`]).
+//! ([`vumi_campaign_kit`]).
 //!
-//! To add one: a file here with a type that implements [`vumi_kit::campaign::Campaign`], its `mod` line, and its line
+//! To add one: a file here with a type that implements [`vumi_campaign_kit::Campaign`], its `mod` line, and its line
 //! in [`kinds`]. `docs/campaigns.md` takes you through it; its examples are compiled and run by this crate's tests.
 
 mod echo;
 mod quiz;
 
+use vumi_campaign_kit::WithCampaign;
 use vumi_kit::kind::Registry;
 
 /// The kinds of campaign that ship with Vumi.

@@ -7,10 +7,8 @@ mod settings;
 
 use serde::{Deserialize, Serialize};
 use settings::{Question, QuizSettings};
-use vumi_kit::{
-    campaign::{Campaign, Limits, Screen, Session},
-    kind::Problem,
-};
+use vumi_campaign_kit::{Campaign, Limits, Screen, Session};
+use vumi_kit::kind::Problem;
 
 /// The campaign.
 pub(crate) struct Quiz(QuizSettings);

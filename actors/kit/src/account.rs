@@ -1,6 +1,6 @@
 //! Accounts: who may use the HTTP API.
 
-use crate::store::{Ask, store_address};
+use crate::store::{Operation, store_address};
 
 /// The number of an account.
 pub type AccountId = i64;
@@ -30,7 +30,7 @@ pub struct FindAccount {
     /// The name.
     pub username: String,
 }
-impl Ask for FindAccount {
+impl Operation for FindAccount {
     type Answer = Option<Account>;
 }
 
@@ -44,14 +44,14 @@ pub struct CreateAccount {
     /// See [`Account::sandbox`].
     pub sandbox: bool,
 }
-impl Ask for CreateAccount {
+impl Operation for CreateAccount {
     type Answer = Account;
 }
 
 /// All accounts, by name.
 #[derive(Clone, Debug)]
 pub struct ListAccounts;
-impl Ask for ListAccounts {
+impl Operation for ListAccounts {
     type Answer = Vec<Account>;
 }
 
@@ -61,7 +61,7 @@ pub struct RemoveAccount {
     /// The name.
     pub username: String,
 }
-impl Ask for RemoveAccount {
+impl Operation for RemoveAccount {
     type Answer = bool;
 }
 
@@ -73,7 +73,7 @@ pub struct SetPassword {
     /// Argon2id, in PHC form.
     pub password_hash: String,
 }
-impl Ask for SetPassword {
+impl Operation for SetPassword {
     type Answer = bool;
 }
 

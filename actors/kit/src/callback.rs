@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::AccountId,
     clock::Timestamp,
-    store::{Ask, store_address},
+    store::{Operation, store_address},
 };
 
 /// The number of a callback.
@@ -83,7 +83,7 @@ pub struct CreateCallback {
     /// See [`Callback::secret`].
     pub secret: String,
 }
-impl Ask for CreateCallback {
+impl Operation for CreateCallback {
     type Answer = Callback;
 }
 
@@ -93,7 +93,7 @@ pub struct ListCallbacks {
     /// Whose.
     pub account: AccountId,
 }
-impl Ask for ListCallbacks {
+impl Operation for ListCallbacks {
     type Answer = Vec<Callback>;
 }
 
@@ -105,7 +105,7 @@ pub struct FindCallback {
     /// Which.
     pub id: CallbackId,
 }
-impl Ask for FindCallback {
+impl Operation for FindCallback {
     type Answer = Option<Callback>;
 }
 
@@ -121,7 +121,7 @@ pub struct ChangeCallback {
     /// Where to post from now on.
     pub url: Option<String>,
 }
-impl Ask for ChangeCallback {
+impl Operation for ChangeCallback {
     type Answer = Option<Callback>;
 }
 
@@ -133,7 +133,7 @@ pub struct DeleteCallback {
     /// Which.
     pub id: CallbackId,
 }
-impl Ask for DeleteCallback {
+impl Operation for DeleteCallback {
     type Answer = bool;
 }
 
@@ -183,7 +183,7 @@ pub struct ClaimDeliveries {
     /// How long the claim holds, in seconds.
     pub lease_s: u64,
 }
-impl Ask for ClaimDeliveries {
+impl Operation for ClaimDeliveries {
     type Answer = Vec<Delivery>;
 }
 
@@ -219,7 +219,7 @@ pub struct RecordDeliveryAttempts {
     /// The attempts.
     pub attempts: Vec<DeliveryAttempt>,
 }
-impl Ask for RecordDeliveryAttempts {
+impl Operation for RecordDeliveryAttempts {
     type Answer = ();
 }
 
@@ -229,7 +229,7 @@ pub struct ListParked {
     /// How many at the most.
     pub limit: usize,
 }
-impl Ask for ListParked {
+impl Operation for ListParked {
     type Answer = Vec<ParkedDelivery>;
 }
 
@@ -256,7 +256,7 @@ pub struct ReplayParked {
     /// Which.
     pub ids: Option<Vec<DeliveryId>>,
 }
-impl Ask for ReplayParked {
+impl Operation for ReplayParked {
     type Answer = usize;
 }
 

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    room::{Room, StartError, Wires},
+    component::{Component, ComponentContext, StartError},
     webhook::Webhook,
 };
 
@@ -67,7 +67,7 @@ pub trait Kind: 'static {
     }
 
     /// Starts the room on the present arbiter: called at start-up, and again for a restart.
-    fn start(wires: Wires, settings: Self::Settings) -> Result<Room, StartError>;
+    fn start(context: ComponentContext, settings: Self::Settings) -> Result<Component, StartError>;
 }
 
 /// A kind behind its name: the same calls, on settings not read yet.
@@ -88,7 +88,7 @@ pub struct KindEntry {
     /// Reads settings and says where the carrier is; none where they do not parse.
     pub carrier: fn(&Value) -> Option<String>,
     /// Reads settings and starts the room.
-    pub start: fn(Wires, &Value) -> Result<Room, StartError>,
+    pub start: fn(ComponentContext, &Value) -> Result<Component, StartError>,
 }
 
 impl KindEntry {
@@ -104,10 +104,10 @@ impl KindEntry {
             webhooks: |settings| read::<K>(settings).map(|settings| K::webhooks(&settings)).unwrap_or_default(),
             least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
             carrier: |settings| read::<K>(settings).ok().and_then(|settings| K::carrier(&settings)),
-            start: |wires, settings| {
+            start: |context, settings| {
                 let settings =
                     read::<K>(settings).map_err(|problem| StartError(format!("{}: {}", problem.key, problem.what)))?;
-                K::start(wires, settings)
+                K::start(context, settings)
             },
         }
     }

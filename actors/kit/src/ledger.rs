@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     name::Name,
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
-    store::{Ask, store_address},
+    store::{Operation, store_address},
     text::keepable,
 };
 
@@ -23,7 +23,7 @@ pub struct AcceptSms {
     /// The client's `Idempotency-Key`: with one, the answer may be an earlier one.
     pub idempotency: Option<IdempotencyKey>,
 }
-impl Ask for AcceptSms {
+impl Operation for AcceptSms {
     type Answer = Accepted;
 }
 
@@ -59,7 +59,7 @@ pub struct FindSms {
     /// Which.
     pub id: SmsId,
 }
-impl Ask for FindSms {
+impl Operation for FindSms {
     type Answer = Option<Sms>;
 }
 
@@ -77,7 +77,7 @@ pub struct ListSms {
     /// How many at the most.
     pub limit: usize,
 }
-impl Ask for ListSms {
+impl Operation for ListSms {
     type Answer = Vec<Sms>;
 }
 
@@ -135,7 +135,7 @@ pub struct SmsTimeline {
     /// Which.
     pub id: SmsId,
 }
-impl Ask for SmsTimeline {
+impl Operation for SmsTimeline {
     type Answer = Option<Vec<TimelineEvent>>;
 }
 
@@ -159,7 +159,7 @@ pub struct OpenOutbox {
     /// How many submissions it can hold, in flight and waiting.
     pub room: usize,
 }
-impl Ask for OpenOutbox {
+impl Operation for OpenOutbox {
     type Answer = Duration;
 }
 
@@ -169,7 +169,7 @@ pub struct CloseOutbox {
     /// The transport.
     pub transport: Name,
 }
-impl Ask for CloseOutbox {
+impl Operation for CloseOutbox {
     type Answer = ();
 }
 
@@ -181,7 +181,7 @@ pub struct ClaimSms {
     /// How many at the most.
     pub limit: usize,
 }
-impl Ask for ClaimSms {
+impl Operation for ClaimSms {
     type Answer = Vec<Submission>;
 }
 
@@ -245,7 +245,7 @@ pub struct RecordOutcomes {
     /// The outcomes.
     pub outcomes: Vec<Outcome>,
 }
-impl Ask for RecordOutcomes {
+impl Operation for RecordOutcomes {
     type Answer = OutboxState;
 }
 
@@ -266,7 +266,7 @@ pub struct ReleaseSms {
     /// Which.
     pub ids: Vec<SmsId>,
 }
-impl Ask for ReleaseSms {
+impl Operation for ReleaseSms {
     type Answer = ();
 }
 
@@ -280,7 +280,7 @@ pub struct RecordReceipts {
     /// The receipts.
     pub receipts: Vec<Receipt>,
 }
-impl Ask for RecordReceipts {
+impl Operation for RecordReceipts {
     type Answer = Vec<ReceiptMatch>;
 }
 
@@ -305,7 +305,7 @@ pub struct KeepReceived {
     /// The SMS.
     pub inbound: Vec<InboundSms>,
 }
-impl Ask for KeepReceived {
+impl Operation for KeepReceived {
     type Answer = Vec<Received>;
 }
 
@@ -315,7 +315,7 @@ pub struct ClaimReceived {
     /// How many at the most.
     pub limit: usize,
 }
-impl Ask for ClaimReceived {
+impl Operation for ClaimReceived {
     type Answer = Vec<Received>;
 }
 
@@ -325,7 +325,7 @@ pub struct ReleaseReceived {
     /// Which.
     pub ids: Vec<ReceivedId>,
 }
-impl Ask for ReleaseReceived {
+impl Operation for ReleaseReceived {
     type Answer = ();
 }
 
@@ -340,7 +340,7 @@ pub struct SettleReceived {
     /// The answer's text.
     pub reply: Option<String>,
 }
-impl Ask for SettleReceived {
+impl Operation for SettleReceived {
     type Answer = Option<Settled>;
 }
 
@@ -356,7 +356,7 @@ pub struct Settled {
 /// How many SMS wait, by transport: for the operator.
 #[derive(Clone, Debug)]
 pub struct CountWaiting;
-impl Ask for CountWaiting {
+impl Operation for CountWaiting {
     type Answer = Vec<(Name, u64)>;
 }
 
@@ -366,7 +366,7 @@ pub struct ListUnmatchedReceipts {
     /// How many at the most.
     pub limit: usize,
 }
-impl Ask for ListUnmatchedReceipts {
+impl Operation for ListUnmatchedReceipts {
     type Answer = Vec<(Timestamp, Name, Receipt)>;
 }
 

@@ -2,26 +2,24 @@
 //! they are started from, and time and chance. Contracts only: no I/O, no SQL, no HTTP.
 //!
 //! A type moves in here when two rooms need it, and not before; what one room needs stays there.
-//! To add a message: a struct next to its relatives, its answer by `Ask` (to the store) or
+//! To add a message: a struct next to its relatives, its answer by `Operation` (to the store) or
 //! `actix::Message` (between actors), and the handler in the room that answers.
 
 pub mod account;
 pub mod address;
 pub mod backoff;
 pub mod callback;
-pub mod campaign;
 pub mod clock;
+pub mod component;
 pub mod health;
 pub mod ids;
 pub mod kind;
 pub mod ledger;
 pub mod message;
 pub mod name;
-pub mod room;
 pub mod router;
 pub mod session;
 pub mod sms;
-pub mod ssmi;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

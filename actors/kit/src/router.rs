@@ -2,7 +2,7 @@
 
 use actix::{Message, Recipient};
 
-use crate::{message, message::UserMessage, name::Name, room::Faces, sms::Submission};
+use crate::{component::Endpoints, message, message::UserMessage, name::Name, sms::Submission};
 
 /// A message from a person: a transport hands it to the router, the router to the campaign that serves its address.
 #[derive(Debug, Message)]
@@ -53,7 +53,7 @@ pub struct Place {
     /// The room.
     pub name: Name,
     /// Its addresses; none when it is gone.
-    pub faces: Option<Faces>,
+    pub endpoints: Option<Endpoints>,
 }
 
 /// The router, as the other rooms know it.

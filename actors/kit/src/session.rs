@@ -6,7 +6,7 @@
 use crate::{
     clock::Timestamp,
     name::Name,
-    store::{Ask, store_address},
+    store::{Operation, store_address},
 };
 
 /// A session as the store keeps it.
@@ -34,7 +34,7 @@ pub struct FindSession {
     /// The person.
     pub person: String,
 }
-impl Ask for FindSession {
+impl Operation for FindSession {
     type Answer = Option<SessionRecord>;
 }
 
@@ -44,7 +44,7 @@ pub struct OpenSessions {
     /// The connector.
     pub owner: Name,
 }
-impl Ask for OpenSessions {
+impl Operation for OpenSessions {
     type Answer = Vec<SessionRecord>;
 }
 
@@ -70,7 +70,7 @@ pub struct SaveSession {
     /// Answers to keep beyond the session.
     pub answers: Vec<Answer>,
 }
-impl Ask for SaveSession {
+impl Operation for SaveSession {
     type Answer = bool;
 }
 
@@ -87,7 +87,7 @@ pub struct CloseSession {
     /// Answers to keep beyond the session.
     pub answers: Vec<Answer>,
 }
-impl Ask for CloseSession {
+impl Operation for CloseSession {
     type Answer = bool;
 }
 
@@ -112,7 +112,7 @@ pub struct CountAnswers {
     /// The question.
     pub question: String,
 }
-impl Ask for CountAnswers {
+impl Operation for CountAnswers {
     type Answer = Vec<(String, u64)>;
 }
 
@@ -124,7 +124,7 @@ pub struct FindAnswers {
     /// The person's MSISDN.
     pub person: String,
 }
-impl Ask for FindAnswers {
+impl Operation for FindAnswers {
     type Answer = Vec<(String, String)>;
 }
 

@@ -10,21 +10,21 @@ use tokio::sync::oneshot;
 use crate::{account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions};
 
 /// A message to the store and what it answers.
-pub trait Ask: Send + 'static {
+pub trait Operation: Send + 'static {
     /// What comes back.
     type Answer: Send + 'static;
 }
 
 /// A message on its way to the store.
 #[derive(Debug)]
-pub struct Question<M: Ask> {
+pub struct Request<M: Operation> {
     /// What is asked.
     pub ask: M,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Result<M::Answer, StoreError>>,
 }
 
-impl<M: Ask> Message for Question<M> {
+impl<M: Operation> Message for Request<M> {
     type Result = ();
 }
 
@@ -46,54 +46,54 @@ pub enum StoreError {
 }
 
 /// An address that takes questions of type `M`.
-pub trait Takes<M: Ask> {
+pub trait Accepts<M: Operation> {
     /// Where to send them.
-    fn recipient(&self) -> &Recipient<Question<M>>;
+    fn recipient(&self) -> &Recipient<Request<M>>;
 }
 
-/// Asking, for everything that [`Takes`] a question.
-pub trait Asking {
+/// Asking, for everything that [`Accepts`] a question.
+pub trait Ask {
     /// Asks, and fails with [`StoreError::Busy`] at once if there is no room: for callers who can say no.
-    fn ask<M: Ask>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
+    fn ask<M: Operation>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
     where
-        Self: Takes<M>;
+        Self: Accepts<M>;
 
     /// Asks, and waits for room: for callers who would otherwise lose something.
-    fn ask_patiently<M: Ask>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
+    fn ask_waiting<M: Operation>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
     where
-        Self: Takes<M>;
+        Self: Accepts<M>;
 }
 
-impl<A> Asking for A {
-    async fn ask<M: Ask>(&self, ask: M) -> Result<M::Answer, StoreError>
+impl<A> Ask for A {
+    async fn ask<M: Operation>(&self, ask: M) -> Result<M::Answer, StoreError>
     where
-        A: Takes<M>,
+        A: Accepts<M>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().try_send(Question { ask, reply }).map_err(|refused| match refused {
+        self.recipient().try_send(Request { ask, reply }).map_err(|refused| match refused {
             SendError::Full(_) => StoreError::Busy,
             SendError::Closed(_) => StoreError::Stopped,
         })?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
-    async fn ask_patiently<M: Ask>(&self, ask: M) -> Result<M::Answer, StoreError>
+    async fn ask_waiting<M: Operation>(&self, ask: M) -> Result<M::Answer, StoreError>
     where
-        A: Takes<M>,
+        A: Accepts<M>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().send(Question { ask, reply }).await.map_err(|_| StoreError::Stopped)?;
+        self.recipient().send(Request { ask, reply }).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 }
 
 /// Declares the address of a persistence actor: a struct with a recipient for each question it takes.
 macro_rules! store_address {
-    ($(#[$doc:meta])* $Address:ident { $($field:ident: $Question:ty),+ $(,)? }) => {
+    ($(#[$doc:meta])* $Address:ident { $($field:ident: $Request:ty),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone)]
         pub struct $Address {
-            $($field: actix::Recipient<$crate::store::Question<$Question>>,)+
+            $($field: actix::Recipient<$crate::store::Request<$Request>>,)+
         }
 
         impl $Address {
@@ -101,14 +101,14 @@ macro_rules! store_address {
             pub fn of<A>(actor: &actix::Addr<A>) -> Self
             where
                 A: actix::Actor<Context = actix::Context<A>>
-                    $(+ actix::Handler<$crate::store::Question<$Question>>)+,
+                    $(+ actix::Handler<$crate::store::Request<$Request>>)+,
             {
                 Self { $($field: actor.clone().recipient(),)+ }
             }
         }
 
-        $(impl $crate::store::Takes<$Question> for $Address {
-            fn recipient(&self) -> &actix::Recipient<$crate::store::Question<$Question>> {
+        $(impl $crate::store::Accepts<$Request> for $Address {
+            fn recipient(&self) -> &actix::Recipient<$crate::store::Request<$Request>> {
                 &self.$field
             }
         })+

@@ -1,258 +1,256 @@
-//! For tests of campaigns: a [`Phone`] that dials them, without network, database or clock.
-//!
-//! The phone takes its turns in the code that the running router takes them in; only the store is a map and the
-//! time stands still. Every state goes through JSON between two messages, as it does in the store.
-//!
-//! ```
-//! use vumi_kit::{campaign::{Campaign, Screen, Session}, kind::Problem, testing::Phone};
-//!
-//! struct Age;
-//!
-//! impl Campaign for Age {
-//!     const NAME: &'static str = "age";
-//!     const EXAMPLE: &'static str = "";
-//!     type Settings = serde_json::Map<String, serde_json::Value>;
-//!     type State = ();
-//!
-//!     fn new(_: Self::Settings) -> Result<Self, Vec<Problem>> {
-//!         Ok(Self)
-//!     }
-//!
-//!     async fn answer(&self, _: &mut Session<()>, said: Option<&str>) -> Screen {
-//!         match said.map(str::parse::<u8>) {
-//!             Some(Ok(age)) => Screen::end(format!("{age} is a fine age.")),
-//!             _ => Screen::ask("How old are you?"),
-//!         }
-//!     }
-//! }
-//!
-//! let phone = Phone::new(Age).from("27831234567");
-//! assert!(phone.dial("*120#").is_open());
-//! assert_eq!(phone.send("forty"), "How old are you?");
-//! assert_eq!(phone.send("40"), "40 is a fine age.");
-//! ```
+//! For tests of components: a store in memory that can be told to misbehave.
 
-mod memory;
+#![expect(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "for tests only")]
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    rc::Rc,
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
-use tokio::runtime::{Builder, Runtime};
-
-pub(crate) use memory::Memory;
+use actix::{Actor, Addr, Context, Handler, Message, MessageResult};
 
 use crate::{
-    campaign::{Campaign, Dialogue, Keep, Screen, person},
-    clock::{Clock, Timestamp},
-    message::{SessionEvent, TransportType, UserMessage},
+    account::{Account, Accounts, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword},
+    callback::{
+        Callback, Callbacks, ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, FindCallback,
+        ListCallbacks, ListParked, RecordDeliveryAttempts, ReplayParked,
+    },
+    clock::Timestamp,
+    health::{AskParts, Part},
+    ledger::{
+        AcceptSms, Accepted, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger,
+        ListSms, ListUnmatchedReceipts, OpenOutbox, Order, OutboxState, Place, ReceiptMatch, RecordOutcomes,
+        RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline, TimelineEvent, Which,
+    },
     name::Name,
+    session::{CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, Sessions},
+    sms::{InboundSms, Receipt, Received, Sms, TransportStatus},
+    store::{Operation, Request, Store, StoreError},
 };
 
-/// A person's phone: it dials a campaign, answers its screens and hangs up.
-///
-/// Its methods panic, which fails the test, where a screen would not fit a USSD phone, and where a campaign panics.
-/// It brings a runtime of its own: use it in a plain `#[test]`, not in an async one.
-pub struct Phone<C> {
-    exchange: Rc<Exchange<C>>,
-    msisdn: String,
-    code: RefCell<String>,
-    last: RefCell<Option<UserMessage>>,
+/// The moment at which everything in a test happens.
+pub fn moment() -> Timestamp {
+    Timestamp::parse("2010-05-13 11:34:34").unwrap()
 }
 
-/// What all phones of a test share.
-struct Exchange<C> {
-    campaign: RefCell<Rc<C>>,
-    keep: Rc<dyn Keep>,
-    clock: Clock,
-    runtime: Runtime,
-    messages: Cell<u64>,
-    ussd: Name,
-    sms: Name,
-    name: Name,
+/// A store in memory.
+#[derive(Default)]
+pub struct Memory {
+    pub accounts: Vec<Account>,
+    pub sms: Vec<Sms>,
+    pub callbacks: Vec<Callback>,
+    pub parts: Vec<Part>,
+    /// What carriers' webhooks told.
+    pub receipts: Vec<Receipt>,
+    pub inbound: Vec<InboundSms>,
+    /// How often an account was looked up.
+    pub lookups: usize,
+    /// What everything fails with.
+    pub failure: Option<StoreError>,
+    /// Where questions to accept wait for as long as there is a list.
+    pub held: Option<Vec<Request<AcceptSms>>>,
+    pub keys: HashMap<String, (Vec<u8>, Vec<i64>)>,
 }
 
-impl<C: Campaign> Phone<C> {
-    /// A phone on which everything that is dialled or written to leads to `campaign`.
-    #[must_use]
-    #[expect(clippy::expect_used, reason = "a test that has no runtime, or no names, can't go on")]
-    pub fn new(campaign: C) -> Self {
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-        let name = |text| Name::parse(text).expect("a name");
-        let clock = Clock::held(Timestamp::from_seconds(1_275_000_000));
-        let exchange = Exchange {
-            campaign: RefCell::new(Rc::new(campaign)),
-            keep: Rc::new(Memory::new(clock.clone())),
-            clock,
-            runtime: runtime.expect("a runtime"),
-            messages: Cell::new(0),
-            ussd: name("ussd"),
-            sms: name("sms"),
-            name: name("campaign"),
-        };
-        Self::of(Rc::new(exchange), "27831234567")
-    }
+impl Actor for Memory {
+    type Context = Context<Self>;
 
-    fn of(exchange: Rc<Exchange<C>>, msisdn: &str) -> Self {
-        Self { exchange, msisdn: msisdn.to_owned(), code: RefCell::default(), last: RefCell::default() }
+    // A store's mailbox holds more than actix's 16: twenty requests at once must not be refused.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(1_000);
     }
+}
 
-    /// This phone with another number.
-    #[must_use]
-    pub fn from(mut self, msisdn: &str) -> Self {
-        msisdn.clone_into(&mut self.msisdn);
-        self
+/// Does something with the memory.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct With(pub Box<dyn FnOnce(&mut Memory) + Send>);
+
+impl Handler<With> for Memory {
+    type Result = ();
+    fn handle(&mut self, with: With, _: &mut Self::Context) {
+        with.0(self);
     }
+}
 
-    /// Somebody else's phone: the campaign and everybody's answers are the same.
-    #[must_use]
-    pub fn another(&self, msisdn: &str) -> Self {
-        Self::of(self.exchange.clone(), msisdn)
+impl Handler<AskParts> for Memory {
+    type Result = MessageResult<AskParts>;
+    fn handle(&mut self, _: AskParts, _: &mut Self::Context) -> MessageResult<AskParts> {
+        MessageResult(self.parts.clone())
     }
+}
 
-    /// Dials a USSD code, and shows the campaign's first screen.
-    #[track_caller]
-    pub fn dial(&self, code: &str) -> Shown {
-        code.clone_into(&mut self.code.borrow_mut());
-        self.ussd(SessionEvent::New, None)
-    }
-
-    /// Types an answer into the open USSD session, and shows the next screen.
-    #[track_caller]
-    pub fn send(&self, text: &str) -> Shown {
-        self.ussd(SessionEvent::Resume, Some(text))
-    }
-
-    /// Hangs up.
-    #[track_caller]
-    pub fn hang_up(&self) {
-        let message = self.message(TransportType::Ussd, &self.code.borrow(), Some(SessionEvent::Close), None);
-        let answered = self.exchange.turn(&message);
-        assert!(answered.is_none(), "nobody is there any more to be shown {answered:?}");
-    }
-
-    /// Sends an SMS to a short code, and shows the SMS that answers it; [`Shown::is_silent`] if none does.
-    #[track_caller]
-    pub fn sms(&self, to: &str, text: &str) -> Shown {
-        self.show(self.message(TransportType::Sms, to, None, Some(text)))
-    }
-
-    /// The network delivers the last message once more: shows what the campaign answers to it.
-    #[track_caller]
-    pub fn repeat(&self) -> Shown {
-        let last = self.last.borrow_mut().take();
-        assert!(last.is_some(), "there is no message yet to be repeated");
-        last.map_or_else(|| Shown(Screen::Silence), |message| self.show(message))
-    }
-
-    /// Time passes, for all phones: sessions are forgotten when theirs has come.
-    pub fn wait(&self, time: Duration) {
-        self.exchange.clock.advance(time);
-    }
-
-    /// The router is restarted, with this campaign: all that is left of the old one is what it kept.
-    pub fn restart(&self, campaign: C) {
-        self.exchange.campaign.replace(Rc::new(campaign));
-    }
-
-    #[track_caller]
-    fn ussd(&self, event: SessionEvent, text: Option<&str>) -> Shown {
-        let shown = self.show(self.message(TransportType::Ussd, &self.code.borrow(), Some(event), text));
-        if let Err(wrong) = shown.0.fits_ussd() {
-            assert!(shown.text().is_empty(), "a phone can't show this screen: {wrong}\n{shown}");
+macro_rules! answers {
+    ($($Request:ty => |$memory:ident, $ask:pat_param| $answer:expr;)+) => {$(
+        impl Handler<Request<$Request>> for Memory {
+            type Result = ();
+            fn handle(&mut self, Request { ask: $ask, reply }: Request<$Request>, _: &mut Self::Context) {
+                let $memory = self;
+                let answer = if let Some(failure) = &$memory.failure { Err(failure.clone()) } else { Ok($answer) };
+                let _nobody_waits = reply.send(answer);
+            }
         }
-        shown
-    }
-
-    #[track_caller]
-    fn show(&self, message: UserMessage) -> Shown {
-        let screen = self.exchange.turn(&message);
-        self.last.replace(Some(message));
-        Shown(screen.unwrap_or(Screen::Silence))
-    }
-
-    fn message(
-        &self,
-        network: TransportType,
-        to: &str,
-        event: Option<SessionEvent>,
-        text: Option<&str>,
-    ) -> UserMessage {
-        let exchange = &self.exchange;
-        let transport = if network == TransportType::Sms { &exchange.sms } else { &exchange.ussd };
-        let number = exchange.messages.get() + 1;
-        exchange.messages.set(number);
-        let mut message = UserMessage::from_person(transport, network, &self.msisdn, to, exchange.clock.now());
-        message.message_id = format!("{number:032x}");
-        message.session_event = event;
-        message.content = text.map(str::to_owned);
-        message
-    }
+    )+};
 }
 
-impl<C: Campaign> Exchange<C> {
-    #[track_caller]
-    fn turn(&self, message: &UserMessage) -> Option<Screen> {
-        let campaign = self.campaign.borrow().clone();
-        let dialogue = Dialogue {
-            campaign: &*campaign,
-            name: &self.name,
-            limits: &campaign.limits(),
-            keep: &self.keep,
-            now: self.clock.now(),
-            found: RefCell::default(),
+answers! {
+    FindAccount => |memory, ask| {
+        memory.lookups += 1;
+        memory.accounts.iter().find(|account| account.username == ask.username).cloned()
+    };
+    FindSms => |memory, ask| memory.of(ask.account, &ask.transport).find(|sms| sms.id == ask.id).cloned();
+    ListSms => |memory, ask| {
+        let wanted = |sms: &&Sms| match &ask.which {
+            Which::Since { at, order: Order::NewestFirst, after } => {
+                sms.updated_at >= *at && after.is_none_or(|after| Place::of(sms) < after)
+            }
+            Which::Since { at, order: Order::OldestFirst, after } => {
+                sms.updated_at >= *at && after.is_none_or(|after| Place::of(sms) > after)
+            }
+            Which::Ids(ids) => ids.contains(&sms.id),
         };
-        let person = person(message);
-        let turn = self.runtime.block_on(dialogue.turn(&person, message));
-        assert!(turn.is_ok(), "no screen could be made: {turn:?}");
-        turn.unwrap_or_default()
+        let mut found: Vec<Sms> = memory.of(ask.account, &ask.transport).filter(wanted).cloned().collect();
+        found.sort_by_key(Place::of);
+        if !matches!(ask.which, Which::Since { order: Order::OldestFirst, .. }) {
+            found.reverse();
+        }
+        found.into_iter().skip(ask.start).take(ask.limit).collect()
+    };
+    SmsTimeline => |memory, ask| memory
+        .of(ask.account, &ask.transport)
+        .find(|sms| sms.id == ask.id)
+        .map(|sms| vec![TimelineEvent { at: sms.created_at, what: "accepted", detail: "kept".to_owned() }]);
+    RecordReceipts => |memory, ask| {
+        let matched = |receipt: &Receipt| {
+            let sms = memory.of(ask.account, &ask.transport).find(|sms| Some(sms.id) == receipt.sms);
+            sms.map_or(ReceiptMatch::Unmatched, |sms| ReceiptMatch::Matched(Box::new(sms.clone())))
+        };
+        let matches = ask.receipts.iter().map(matched).collect();
+        memory.receipts.extend(ask.receipts);
+        matches
+    };
+    KeepReceived => |memory, ask| {
+        memory.inbound.extend(ask.inbound.clone());
+        let kept = |sms| Received {
+            id: 7,
+            account: ask.account,
+            transport: ask.transport.clone(),
+            message_id: "m7".to_owned(),
+            sms,
+            repeated: false,
+            created_at: moment(),
+            updated_at: moment(),
+        };
+        ask.inbound.into_iter().map(kept).collect()
+    };
+    CreateCallback => |memory, ask| {
+        let CreateCallback { account, name, url, secret } = ask;
+        let id = i64::try_from(memory.callbacks.len()).unwrap() + 3;
+        let callback = Callback { id, account, name, url, secret, created_at: moment(), updated_at: moment() };
+        memory.callbacks.push(callback.clone());
+        callback
+    };
+    ListCallbacks => |memory, ask| memory.callbacks.iter().filter(|c| c.account == ask.account).cloned().collect();
+    FindCallback => |memory, ask| memory.callback(ask.account, ask.id).cloned();
+    ChangeCallback => |memory, ask| memory.callback(ask.account, ask.id).map(|callback| {
+        callback.name = ask.name.unwrap_or(callback.name);
+        callback.url = ask.url.unwrap_or_else(|| callback.url.clone());
+        callback.clone()
+    });
+    DeleteCallback => |memory, ask| {
+        let before = memory.callbacks.len();
+        memory.callbacks.retain(|c| (c.account, c.id) != (ask.account, ask.id));
+        memory.callbacks.len() < before
+    };
+    // What the front-end never asks.
+    CreateAccount => |_memory, ask| {
+        Account { id: 0, username: ask.username, password_hash: ask.password_hash, sandbox: false }
+    };
+    ListAccounts => |memory, _| memory.accounts.clone();
+    RemoveAccount => |_memory, _| false;
+    SetPassword => |_memory, _| false;
+    OpenOutbox => |_memory, _| Duration::from_secs(120);
+    CloseOutbox => |_memory, _| ();
+    ClaimSms => |_memory, _| vec![];
+    RecordOutcomes => |_memory, _| OutboxState::Empty;
+    ReleaseSms => |_memory, _| ();
+    ClaimReceived => |_memory, _| vec![];
+    ReleaseReceived => |_memory, _| ();
+    SettleReceived => |_memory, _| None;
+    CountWaiting => |_memory, _| vec![];
+    ListUnmatchedReceipts => |_memory, _| vec![];
+    ClaimDeliveries => |_memory, _| vec![];
+    RecordDeliveryAttempts => |_memory, _| ();
+    ListParked => |_memory, _| vec![];
+    ReplayParked => |_memory, _| 0;
+    FindSession => |_memory, _| None;
+    OpenSessions => |_memory, _| vec![];
+    SaveSession => |_memory, _| true;
+    CloseSession => |_memory, _| true;
+    CountAnswers => |_memory, _| vec![];
+    FindAnswers => |_memory, _| vec![];
+}
+
+impl Handler<Request<AcceptSms>> for Memory {
+    type Result = ();
+    fn handle(&mut self, question: Request<AcceptSms>, _: &mut Self::Context) {
+        if let Some(held) = &mut self.held {
+            held.push(question);
+            return;
+        }
+        let Request { ask, reply } = question;
+        let _nobody_waits = reply.send(self.accept(ask));
     }
 }
 
-/// What a phone shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown(Screen);
-
-impl Shown {
-    /// The text; empty for no answer.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        self.0.text()
+impl Memory {
+    fn of<'a>(&'a self, account: i64, transport: &'a Name) -> impl Iterator<Item = &'a Sms> {
+        self.sms.iter().filter(move |sms| sms.account == account && sms.transport == *transport)
     }
 
-    /// Whether the campaign waits for an answer.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.0.is_open()
+    fn callback(&mut self, account: i64, id: i64) -> Option<&mut Callback> {
+        self.callbacks.iter_mut().find(|c| c.account == account && c.id == id)
     }
 
-    /// Whether the campaign answered nothing.
-    #[must_use]
-    pub fn is_silent(&self) -> bool {
-        self.0 == Screen::Silence
-    }
-
-    /// Whether the text has these words.
-    #[must_use]
-    pub fn contains(&self, words: &str) -> bool {
-        self.text().contains(words)
+    pub fn accept(&mut self, ask: AcceptSms) -> Result<<AcceptSms as Operation>::Answer, StoreError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        if let Some(key) = &ask.idempotency
+            && let Some((digest, ids)) = self.keys.get(&key.key)
+        {
+            let before: Vec<Sms> = self.sms.iter().filter(|sms| ids.contains(&sms.id)).cloned().collect();
+            let same = *digest == key.request_digest;
+            return Ok(if same { Accepted::Before(before.into()) } else { Accepted::KeyReused });
+        }
+        let first = self.sms.len();
+        for new in ask.batch {
+            self.sms.push(Sms {
+                id: i64::try_from(self.sms.len()).unwrap() + 1,
+                account: new.account,
+                transport: new.transport,
+                to: new.to,
+                from: new.from,
+                message: new.message,
+                status: TransportStatus::PENDING,
+                provider_said: None,
+                provider_id: None,
+                attempts: 0,
+                delivered_at: None,
+                created_at: moment(),
+                updated_at: moment(),
+            });
+        }
+        let kept = &self.sms[first..];
+        if let Some(key) = ask.idempotency {
+            self.keys.insert(key.key, (key.request_digest, kept.iter().map(|sms| sms.id).collect()));
+        }
+        Ok(Accepted::Now(kept.into()))
     }
 }
 
-impl PartialEq<&str> for Shown {
-    fn eq(&self, text: &&str) -> bool {
-        self.text() == *text
+pub fn store(memory: &Addr<Memory>) -> Store {
+    Store {
+        ledger: Ledger::of(memory),
+        callbacks: Callbacks::of(memory),
+        sessions: Sessions::of(memory),
+        accounts: Accounts::of(memory),
     }
 }
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
-#[cfg(test)]
-mod tests;

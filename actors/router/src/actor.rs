@@ -11,14 +11,14 @@ use serde::Deserialize;
 use tokio::{sync::mpsc, time::Instant};
 use tracing::{debug, warn};
 use vumi_kit::{
+    component::{Endpoints, Lifeline, Terminated, lifeline},
     health::{AskHealth, Health, State},
     ledger::{ClaimReceived, HandOver, ReleaseReceived, ReleaseSms, SettleReceived},
     message::{TransportType, UserMessage},
     name::Name,
-    room::{Ended, Faces, Lifeline, lifeline},
     router::{Happened, Inbound, Outbound, Place, Refused, RouterAddress, Submit},
     sms::{Received, ReceivedId, SmsId, Submission},
-    store::{Asking, Store},
+    store::{Ask, Store},
 };
 
 use crate::{
@@ -65,7 +65,7 @@ enum Claiming {
 pub struct Router {
     settings: RouterSettings,
     table: RoutingTable,
-    rooms: HashMap<Name, Faces>,
+    rooms: HashMap<Name, Endpoints>,
     store: Store,
     lines: Lines,
     claiming: Claiming,
@@ -80,7 +80,7 @@ impl Router {
         table: RoutingTable,
         store: Store,
         handed_over: mpsc::Receiver<HandOver>,
-    ) -> (actix::Addr<Self>, Ended) {
+    ) -> (actix::Addr<Self>, Terminated) {
         let (lifeline, ended) = lifeline();
         let router = Self {
             settings,
@@ -117,7 +117,7 @@ impl Router {
 
     /// Hands claimed SMS to their transport; what it can't take now goes back to the ledger.
     fn submit(&self, transport: Name, batch: Vec<Submission>) {
-        let refused = match self.rooms.get(&transport).and_then(|faces| faces.submit.as_ref()) {
+        let refused = match self.rooms.get(&transport).and_then(|endpoints| endpoints.submit.as_ref()) {
             None => batch,
             Some(room) => match room.try_send(Submit(batch)) {
                 Ok(()) => return,
@@ -129,7 +129,7 @@ impl Router {
         let store = self.store.clone();
         actix::spawn(async move {
             // If even this fails, the lease brings them back.
-            if let Err(error) = store.ledger.ask_patiently(ReleaseSms { transport, ids }).await {
+            if let Err(error) = store.ledger.ask_waiting(ReleaseSms { transport, ids }).await {
                 warn!(%error, "SMS could not be released: they are due again when their lease ends");
             }
         });
@@ -146,7 +146,7 @@ impl Router {
             };
             let store = self.store.clone();
             actix::spawn(async move {
-                if let Err(error) = store.ledger.ask_patiently(settle).await {
+                if let Err(error) = store.ledger.ask_waiting(settle).await {
                     warn!(%error, "a received SMS without a route could not be settled: it will be tried again");
                 }
             });
@@ -167,7 +167,7 @@ impl Router {
             UserMessage::from_person(transport, TransportType::Sms, sms.from.as_str(), sms.to.as_str(), *created_at);
         message.message_id.clone_from(message_id);
         message.content = Some(sms.message.clone());
-        let room = self.rooms.get(&key.0).and_then(|faces| faces.inbound.as_ref());
+        let room = self.rooms.get(&key.0).and_then(|endpoints| endpoints.inbound.as_ref());
         let (answer, router) = (hand_over(room, Inbound(message), key.0.clone(), self.limit()), ctx.address());
         // A task of its own, not a future of the actor's context: that polls all of them for each that wakes.
         actix::spawn(async move {
@@ -182,7 +182,7 @@ impl Router {
         let store = self.store.clone();
         actix::spawn(async move {
             // If even this fails, the lease brings them back.
-            if let Err(error) = store.ledger.ask_patiently(ReleaseReceived { ids }).await {
+            if let Err(error) = store.ledger.ask_waiting(ReleaseReceived { ids }).await {
                 warn!(%error, "received SMS could not be released: they are due again when their lease ends");
             }
         });
@@ -198,7 +198,7 @@ impl Router {
         let settle = SettleReceived { message_id, outcome, reply: message.content };
         let (store, name) = (self.store.clone(), message.transport_name);
         Box::pin(async move {
-            match store.ledger.ask_patiently(settle).await {
+            match store.ledger.ask_waiting(settle).await {
                 Ok(Some(_)) => Ok(()),
                 Ok(None) => {
                     debug!("the answer to an SMS that was settled before: not sent twice");
@@ -216,7 +216,7 @@ impl Router {
     /// asked for.
     fn claim_received(&mut self, ctx: &mut Context<Self>) {
         // Claimed where no campaign can be reached, they would be kept from the processes that have one.
-        if self.table.serves_sms() && !self.rooms.values().any(|faces| faces.inbound.is_some()) {
+        if self.table.serves_sms() && !self.rooms.values().any(|endpoints| endpoints.inbound.is_some()) {
             return;
         }
         if self.claiming != Claiming::No {
@@ -316,7 +316,7 @@ impl Handler<Inbound> for Router {
             let to = message.to_addr;
             return Box::pin(async move { Err(Refused::NoRoute(to)) });
         };
-        let room = self.rooms.get(campaign).and_then(|faces| faces.inbound.as_ref());
+        let room = self.rooms.get(campaign).and_then(|endpoints| endpoints.inbound.as_ref());
         hand_over(room, Inbound(message), campaign.clone(), self.limit())
     }
 }
@@ -328,13 +328,13 @@ impl Handler<Outbound> for Router {
         let transport = message.transport_name.clone();
         let room = self.rooms.get(&transport);
         // The ledger sends SMS, except those of a transport that lives elsewhere, in a process with its own outbox.
-        let elsewhere = room.is_some_and(|faces| faces.submit.is_none() && faces.outbound.is_some());
+        let elsewhere = room.is_some_and(|endpoints| endpoints.submit.is_none() && endpoints.outbound.is_some());
         if message.transport_type == TransportType::Sms && !elsewhere {
             return self.settle(message);
         }
         match room {
             None => Box::pin(async move { Err(Refused::NoTransport(transport)) }),
-            Some(faces) => hand_over(faces.outbound.as_ref(), Outbound(message), transport, self.limit()),
+            Some(endpoints) => hand_over(endpoints.outbound.as_ref(), Outbound(message), transport, self.limit()),
         }
     }
 }
@@ -368,7 +368,7 @@ impl Handler<Happened> for Router {
 
     fn handle(&mut self, happened: Happened, _: &mut Self::Context) {
         let room = self.table.ussd(&happened.service).and_then(|campaign| self.rooms.get(campaign));
-        if let Some(room) = room.and_then(|faces| faces.happened.as_ref())
+        if let Some(room) = room.and_then(|endpoints| endpoints.happened.as_ref())
             && let Err(SendError::Full(event) | SendError::Closed(event)) = room.try_send(happened)
         {
             warn!(service = %event.service, message = %event.event.user_message_id, "the campaign has no room for an event");
@@ -380,10 +380,10 @@ impl Handler<Place> for Router {
     type Result = ();
 
     fn handle(&mut self, place: Place, ctx: &mut Self::Context) {
-        match place.faces {
-            Some(faces) => {
-                let campaign = faces.inbound.is_some();
-                self.rooms.insert(place.name, faces);
+        match place.endpoints {
+            Some(endpoints) => {
+                let campaign = endpoints.inbound.is_some();
+                self.rooms.insert(place.name, endpoints);
                 if campaign {
                     // What nobody holds is routed now, and the lines are offered again within a moment; what the campaign held when it
                     // went is due when its lease ends.

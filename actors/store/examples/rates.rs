@@ -11,7 +11,7 @@ use vumi_kit::{
     name::Name,
     session::{After, FindSession, SaveSession, SessionRecord, Sessions},
     sms::{NewSms, Submission, TransportStatus},
-    store::Asking,
+    store::Ask,
 };
 use vumi_store::{StoreSettings, open};
 
@@ -44,13 +44,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         say(&format!("SMS accepted, one by one, {clients} at once"), accepted, started);
     }
     let started = Instant::now();
-    ledger.ask_patiently(AcceptSms { batch: vec![new.clone(); 10_000], idempotency: None }).await?;
+    ledger.ask_waiting(AcceptSms { batch: vec![new.clone(); 10_000], idempotency: None }).await?;
     say("SMS accepted, 10,000 in one batch", 10_000, started);
 
     let started = Instant::now();
     let mut recorded = 0;
     while started.elapsed() < TIME {
-        let batch = ledger.ask_patiently(ClaimSms { transport: transport.clone(), limit: 512 }).await?;
+        let batch = ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 512 }).await?;
         if batch.is_empty() {
             break;
         }
@@ -60,11 +60,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     say("SMS claimed from the ledger and outcomes recorded, by 512", recorded, started);
 
     // The path of a message that its transport has room for.
-    while !ledger.ask_patiently(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
-    ledger.ask_patiently(OpenOutbox { transport: transport.clone(), room: 4_000 }).await?;
-    while !ledger.ask_patiently(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
-    ledger.ask_patiently(OpenOutbox { transport: transport.clone(), room: 1_000_000 }).await?;
-    while !ledger.ask_patiently(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
+    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
+    ledger.ask_waiting(OpenOutbox { transport: transport.clone(), room: 4_000 }).await?;
+    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
+    ledger.ask_waiting(OpenOutbox { transport: transport.clone(), room: 1_000_000 }).await?;
+    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
     let (outcomes, sent_on) = (ledger.clone(), transport.clone());
     actix_rt::spawn(async move {
         while let Some(HandOver::Submissions { batch, .. }) = handed.recv().await {
@@ -103,7 +103,7 @@ async fn accepts(ledger: Ledger, new: NewSms) -> usize {
     let (started, mut accepted) = (Instant::now(), 0);
     while started.elapsed() < TIME {
         let ask = AcceptSms { batch: vec![new.clone()], idempotency: None };
-        accepted += usize::from(ledger.ask_patiently(ask).await.is_ok());
+        accepted += usize::from(ledger.ask_waiting(ask).await.is_ok());
     }
     accepted
 }
@@ -113,7 +113,7 @@ async fn record(ledger: &Ledger, transport: &Name, batch: Vec<Submission>) -> Re
     let then = Then::Done { status: TransportStatus::QUEUED, provider_id: Some("6ba7b8109dad11d180b4".to_owned()) };
     let outcome = |sms: Submission| Outcome { id: sms.id, at, said: "ID: 6ba7b810".to_owned(), then: then.clone() };
     let outcomes = batch.into_iter().map(outcome).collect();
-    ledger.ask_patiently(RecordOutcomes { transport: transport.clone(), outcomes }).await?;
+    ledger.ask_waiting(RecordOutcomes { transport: transport.clone(), outcomes }).await?;
     Ok(())
 }
 
@@ -122,7 +122,7 @@ async fn dials(sessions: Sessions, person: String) -> usize {
     let (started, mut rounds) = (Instant::now(), 0);
     let expires_at = Clock::system().now().plus(Duration::from_secs(600));
     while started.elapsed() < TIME {
-        let _found = sessions.ask_patiently(FindSession { owner: owner.clone(), person: person.clone() }).await;
+        let _found = sessions.ask_waiting(FindSession { owner: owner.clone(), person: person.clone() }).await;
         let session = SessionRecord {
             owner: owner.clone(),
             person: person.clone(),
@@ -131,7 +131,7 @@ async fn dials(sessions: Sessions, person: String) -> usize {
             state: "{\"question\":2,\"score\":1}".to_owned(),
             expires_at,
         };
-        let saved = sessions.ask_patiently(SaveSession { session, after: After::Anything, answers: Vec::new() }).await;
+        let saved = sessions.ask_waiting(SaveSession { session, after: After::Anything, answers: Vec::new() }).await;
         rounds += usize::from(saved.is_ok());
     }
     rounds

@@ -9,11 +9,11 @@ mod sessions;
 
 use actix::{Actor, AsyncContext, Context, fut::wrap_future};
 use tokio::sync::mpsc::{self, error::TrySendError};
-use vumi_kit::store::{Question, Store, StoreError};
+use vumi_kit::store::{Request, Store, StoreError};
 
 use crate::{
-    job::Job,
     readers::{Read, Readers},
+    write_queue::Job,
 };
 pub(crate) use keeper::Keeper;
 
@@ -53,7 +53,7 @@ impl Desk {
         }
     }
 
-    fn read<A: Actor<Context = Context<A>>, M: Read>(&self, question: Question<M>, ctx: &mut Context<A>) {
+    fn read<A: Actor<Context = Context<A>>, M: Read>(&self, question: Request<M>, ctx: &mut Context<A>) {
         let readers = self.readers.clone();
         if let Some(room) = readers.try_admit() {
             actix::spawn(readers.answer(question, room));
@@ -81,18 +81,18 @@ macro_rules! desk {
             }
         }
 
-        $(impl actix::Handler<vumi_kit::store::Question<$Write>> for $Actor {
+        $(impl actix::Handler<vumi_kit::store::Request<$Write>> for $Actor {
             type Result = ();
 
-            fn handle(&mut self, question: vumi_kit::store::Question<$Write>, ctx: &mut Self::Context) {
+            fn handle(&mut self, question: vumi_kit::store::Request<$Write>, ctx: &mut Self::Context) {
                 self.0.write(question.into(), ctx);
             }
         })*
 
-        $(impl actix::Handler<vumi_kit::store::Question<$Read>> for $Actor {
+        $(impl actix::Handler<vumi_kit::store::Request<$Read>> for $Actor {
             type Result = ();
 
-            fn handle(&mut self, question: vumi_kit::store::Question<$Read>, ctx: &mut Self::Context) {
+            fn handle(&mut self, question: vumi_kit::store::Request<$Read>, ctx: &mut Self::Context) {
                 self.0.read(question, ctx);
             }
         })*

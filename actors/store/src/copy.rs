@@ -14,12 +14,12 @@ use diesel::{
 };
 
 use crate::{
+    dialect::{postgres, sqlite},
     error::OpenError,
-    migrations,
+    file_lock, migrations,
     open::{connect_postgres, connect_sqlite},
-    place, postgres, schema,
+    schema,
     settings::{Database, StoreSettings},
-    sqlite,
 };
 
 /// Rows between two words of progress.
@@ -79,8 +79,8 @@ pub fn copy(from: &StoreSettings, to: &StoreSettings, mut tell: impl FnMut(Progr
     if !Path::new(path).exists() {
         return Err(OpenError::NotThere(path.into()).into());
     }
-    place::look_at(Path::new(path))?;
-    let _alone = place::lock(Path::new(path))?;
+    file_lock::look_at(Path::new(path))?;
+    let _alone = file_lock::lock(Path::new(path))?;
     let mut source = connect_sqlite(from, path)?;
     if !migrations::pending(&mut source, sqlite::migrations)?.is_empty() {
         return Err(CopyError::Older(from.shown_url()));

@@ -13,21 +13,20 @@
 
 mod actors;
 mod copy;
+mod dialect;
 mod error;
-mod gauge;
-mod job;
+mod file_lock;
 mod migrations;
 mod open;
 mod outboxes;
-mod place;
-mod postgres;
 mod readers;
 mod schema;
 mod settings;
-mod sqlite;
 #[cfg(test)]
 mod tests;
-mod writing;
+mod write_queue;
+mod writer_config;
+mod writer_health;
 
 pub use copy::{CopyError, Progress, copy};
 pub use error::OpenError;

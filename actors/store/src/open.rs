@@ -7,24 +7,23 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 use vumi_kit::{
     clock::Clock,
+    component::Terminated,
     health::AskHealth,
     ledger::HandOver,
-    room::Ended,
-    store::{Question, Store},
+    store::{Request, Store},
 };
 
 use crate::{
     actors::{Desk, Keeper},
+    dialect::{postgres, sqlite},
     error::OpenError,
-    gauge::{Gauge, Lifelines, Watchers},
-    job::{Job, TakeOver},
+    file_lock::{self, Lock},
     migrations,
-    place::{self, Lock},
-    postgres,
     readers::Readers,
     settings::{Database, StoreSettings},
-    sqlite,
-    writing::{Rules, WriterParts},
+    write_queue::{Job, TakeOver},
+    writer_config::{Rules, WriterParts},
+    writer_health::{Gauge, Lifelines, Watchers},
 };
 
 /// The open store.
@@ -44,14 +43,14 @@ pub struct OpenStore {
 pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOver>) -> Result<OpenStore, OpenError> {
     let lock = match checked(&settings)? {
         Database::Sqlite(path) => {
-            place::look_at(Path::new(path))?;
-            Some(place::lock(Path::new(path))?)
+            file_lock::look_at(Path::new(path))?;
+            Some(file_lock::lock(Path::new(path))?)
         }
         Database::Postgres(_) => None,
     };
     let opened = Opening { settings, clock, handover, role: Role::Router }.start(lock)?;
     // First in the queue: what this process held before it died is nobody's now.
-    let take_over = Question { ask: TakeOver, reply: oneshot::channel().0 };
+    let take_over = Request { ask: TakeOver, reply: oneshot::channel().0 };
     opened.jobs.try_send(take_over.into()).map_err(|_| OpenError::Database("the writer ended at once".to_owned()))?;
     Ok(opened)
 }
@@ -69,8 +68,8 @@ pub fn open_beside(settings: StoreSettings, clock: Clock) -> Result<OpenStore, O
 pub fn migrate(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
     match checked(settings)? {
         Database::Sqlite(path) => {
-            place::look_at(Path::new(path))?;
-            let _alone = place::lock(Path::new(path))?;
+            file_lock::look_at(Path::new(path))?;
+            let _alone = file_lock::lock(Path::new(path))?;
             let ran = migrations::run(&mut connect_sqlite(settings, path)?, sqlite::migrations);
             ran.map_err(|error| of_file(path, error))
         }
@@ -87,7 +86,7 @@ pub fn migrate(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
 pub fn pending(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
     match checked(settings)? {
         Database::Sqlite(path) => {
-            place::look_at(Path::new(path))?;
+            file_lock::look_at(Path::new(path))?;
             let pending = migrations::pending(&mut connect_sqlite(settings, path)?, sqlite::migrations);
             pending.map_err(|error| of_file(path, error))
         }
@@ -167,12 +166,12 @@ impl Opening {
         let settings = &self.settings;
         let mut conn = connect_sqlite(settings, path)?;
         migrations::run(&mut conn, sqlite::migrations).map_err(|error| of_file(path, error))?;
-        let readers = sqlite::backend::Readers::open(path, settings.readers, self.clock.clone());
+        let readers = sqlite::queries::Readers::open(path, settings.readers, self.clock.clone());
         let readers = Readers::Sqlite(readers.map_err(|said| refused(path, said))?);
         let (at, synchronous) = (path.to_owned(), settings.synchronous);
         let connect = Box::new(move || sqlite::connect(&at, synchronous));
         self.begin(readers, lock, settings.signature(), |parts| {
-            let work = sqlite::backend::Writer::new(conn, connect, parts);
+            let work = sqlite::queries::Writer::new(conn, connect, parts);
             move || work.run()
         })
     }
@@ -201,10 +200,10 @@ impl Opening {
                 );
             }
         }
-        let readers = postgres::backend::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
+        let readers = postgres::queries::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
         let readers = Readers::Postgres(readers.map_err(|said| not_let_in(settings, &said))?);
         self.begin(readers, None, node, |parts| {
-            let work = postgres::backend::Writer::new(conn, connect, parts);
+            let work = postgres::queries::Writer::new(conn, connect, parts);
             move || work.run()
         })
     }
@@ -254,7 +253,7 @@ const NODE_TAKEN: &str = "another process has this one's name";
 impl OpenStore {
     /// Resolves when the writer has ended, however it did: nothing is kept from then on.
     #[must_use]
-    pub fn ended(&self) -> Ended {
+    pub fn ended(&self) -> Terminated {
         self.watchers.watch()
     }
 

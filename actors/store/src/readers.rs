@@ -1,19 +1,19 @@
 //! The pool that reads, whichever the database.
 
 use tokio::sync::OwnedSemaphorePermit;
-use vumi_kit::store::{Ask, Question};
+use vumi_kit::store::{Operation, Request};
 
-use crate::{postgres, sqlite};
+use crate::dialect::{postgres, sqlite};
 
 /// What every back-end can read.
-pub(crate) trait Read: sqlite::backend::Read + postgres::backend::Read + Ask {}
-impl<M: sqlite::backend::Read + postgres::backend::Read + Ask> Read for M {}
+pub(crate) trait Read: sqlite::queries::Read + postgres::queries::Read + Operation {}
+impl<M: sqlite::queries::Read + postgres::queries::Read + Operation> Read for M {}
 
 /// The back-end's pool.
 #[derive(Clone)]
 pub(crate) enum Readers {
-    Sqlite(sqlite::backend::Readers),
-    Postgres(postgres::backend::Readers),
+    Sqlite(sqlite::queries::Readers),
+    Postgres(postgres::queries::Readers),
 }
 
 impl Readers {
@@ -34,7 +34,7 @@ impl Readers {
     }
 
     /// Answers a question that has room.
-    pub(crate) async fn answer<M: Read>(self, question: Question<M>, room: OwnedSemaphorePermit) {
+    pub(crate) async fn answer<M: Read>(self, question: Request<M>, room: OwnedSemaphorePermit) {
         match self {
             Self::Sqlite(readers) => readers.answer(question, room).await,
             Self::Postgres(readers) => readers.answer(question, room).await,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header, redirect};
 use vumi_kit::{
+    component::StartError,
     kind::Problem,
-    room::StartError,
     sms::{Decision, TransportStatus},
 };
 

@@ -2,10 +2,10 @@
 
 use vumi_kit::sms::Decision;
 
-pub use crate::http::fuzzing::{fill_in, read_answer};
+pub use crate::http_provider::fuzzing::{fill_in, read_answer};
 
 /// Reads the page that E-Scape answers a submission with.
 #[must_use]
-pub fn read_escape_answer(page: &str) -> Decision {
-    crate::escape::read_sent(page)
+pub fn read_e_scape_answer(page: &str) -> Decision {
+    crate::providers::e_scape::read_sent(page)
 }

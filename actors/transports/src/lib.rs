@@ -12,19 +12,15 @@
 
 mod answer;
 mod call;
-mod clickatell;
-mod clickatell_platform;
-mod escape;
 #[cfg(test)]
 mod exam;
 mod form;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod http;
-mod opera;
+mod http_provider;
 mod outbox;
+mod providers;
 mod ssmi;
-mod techsys;
 mod xml;
 
 use vumi_kit::kind::Registry;
@@ -33,11 +29,11 @@ use vumi_kit::kind::Registry;
 #[must_use]
 pub fn kinds() -> Registry {
     Registry::default()
-        .with::<clickatell::Clickatell>()
-        .with::<clickatell_platform::ClickatellPlatform>()
-        .with::<escape::Escape>()
-        .with::<http::Http>()
-        .with::<opera::Opera>()
+        .with::<providers::clickatell::Clickatell>()
+        .with::<providers::clickatell_platform::ClickatellPlatform>()
+        .with::<providers::e_scape::EScape>()
+        .with::<http_provider::HttpProvider>()
+        .with::<providers::opera::Opera>()
         .with::<ssmi::Ssmi>()
-        .with::<techsys::Techsys>()
+        .with::<providers::techsys::Techsys>()
 }

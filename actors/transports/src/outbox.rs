@@ -22,14 +22,14 @@ use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     backoff::Backoff,
     clock::Clock,
+    component::{CALL_LIMIT, Component, ComponentContext, Drain, Endpoints, Lifeline, lifeline},
     health::{AskHealth, Health},
     kind::Problem,
     ledger::{Ledger, ReleaseSms},
     name::Name,
-    room::{CALL_LIMIT, Drain, Faces, Lifeline, Room, Wires, lifeline},
     router::Submit,
     sms::{Decision, Submission},
-    store::Asking,
+    store::Ask,
 };
 
 use engine::{Engine, Told};
@@ -85,7 +85,7 @@ pub(crate) struct OutboxSettings {
     /// How many times more an SMS may be submitted whose answer got lost, and whose provider can't say whether it
     /// arrived: each time it may reach the person again. 0: never again, no SMS arrives twice and some may not arrive.
     /// Then it ends as failed, its outcome unknown. Default 2.
-    pub(crate) unsure_attempts: u32,
+    pub(crate) max_resubmissions: u32,
     /// How long one call to the carrier may take. Default 10s.
     #[serde(with = "humantime_serde")]
     pub(crate) call_limit: Duration,
@@ -99,7 +99,7 @@ impl Default for OutboxSettings {
             rate: None,
             poll: Duration::from_secs(1),
             retry: Backoff::default(),
-            unsure_attempts: 2,
+            max_resubmissions: 2,
             call_limit: CALL_LIMIT,
         }
     }
@@ -128,7 +128,7 @@ impl OutboxSettings {
             "retry",
             "expected `first` above zero and not above `most`",
         );
-        expect(self.unsure_attempts <= 1000, "unsure_attempts", "expected 0 to 1000 further submissions");
+        expect(self.max_resubmissions <= 1000, "max_resubmissions", "expected 0 to 1000 further submissions");
         expect(
             !self.call_limit.is_zero() && self.call_limit <= longest_call,
             "call_limit",
@@ -197,11 +197,17 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Starts a provider's room on the present arbiter.
-    pub(crate) fn open<P: Provider>(wires: Wires, settings: &OutboxSettings, provider: P) -> Room {
-        Self::begin(wires.name, wires.store.ledger, wires.clock, settings, provider)
+    pub(crate) fn open<P: Provider>(context: ComponentContext, settings: &OutboxSettings, provider: P) -> Component {
+        Self::begin(context.name, context.store.ledger, context.clock, settings, provider)
     }
 
-    fn begin<P: Provider>(name: Name, ledger: Ledger, clock: Clock, settings: &OutboxSettings, provider: P) -> Room {
+    fn begin<P: Provider>(
+        name: Name,
+        ledger: Ledger,
+        clock: Clock,
+        settings: &OutboxSettings,
+        provider: P,
+    ) -> Component {
         let (told, hears) = mpsc::channel(MAILBOX);
         let (held, ended) = lifeline();
         let ledger = Rc::new(ledger);
@@ -209,8 +215,8 @@ impl Outbox {
         let shown = engine.shown();
         let engine: LocalBoxFuture<'static, ()> = Box::pin(engine.run());
         let outbox = Self { name, ledger, told, shown, engine: Some(engine), _lifeline: held }.start();
-        Room {
-            faces: Faces { submit: Some(outbox.clone().recipient()), ..Faces::default() },
+        Component {
+            endpoints: Endpoints { submit: Some(outbox.clone().recipient()), ..Endpoints::default() },
             health: outbox.clone().recipient(),
             drain: outbox.recipient(),
             ended,
@@ -225,7 +231,7 @@ impl Outbox {
         ctx.spawn(
             async move {
                 // What can't be released is claimed again when its lease runs out.
-                if let Err(error) = ledger.as_ref().ask_patiently(ReleaseSms { transport: name.clone(), ids }).await {
+                if let Err(error) = ledger.as_ref().ask_waiting(ReleaseSms { transport: name.clone(), ids }).await {
                     tracing::warn!(transport = %name, %error, "could not release SMS; they wait for their lease's end");
                 }
             }
@@ -303,13 +309,13 @@ mod tests {
     fn the_defaults_pass_their_own_check_and_nonsense_is_named() {
         assert_eq!(OutboxSettings::default().check(), []);
         let nonsense: OutboxSettings = serde_json::from_str(
-            r#"{"window": 0, "rate": -1.0, "poll": "0s", "unsure_attempts": 9999, "call_limit": "5m"}"#,
+            r#"{"window": 0, "rate": -1.0, "poll": "0s", "max_resubmissions": 9999, "call_limit": "5m"}"#,
         )
         .unwrap();
         let keys: Vec<_> = nonsense.check().into_iter().map(|problem| problem.key).collect();
         assert_eq!(
             keys,
-            ["outbox.window", "outbox.rate", "outbox.poll", "outbox.unsure_attempts", "outbox.call_limit"]
+            ["outbox.window", "outbox.rate", "outbox.poll", "outbox.max_resubmissions", "outbox.call_limit"]
         );
     }
 }

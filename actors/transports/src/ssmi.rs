@@ -1,10 +1,11 @@
 //! TruTeq, or whoever else speaks SSMI: USSD sessions, and SMS, over one TCP connection.
 //!
-//! The protocol's frames are `vumi_kit::ssmi`. In here: [`link`] keeps the connection, [`inbound`] hears the server,
+//! The protocol's frames are `vumi_ssmi_codec`. In here: [`link`] keeps the connection, [`inbound`] hears the server,
 //! [`outbound`] takes the campaigns' replies, [`sessions`] remembers who dialled what, [`sms`] is the desk for SMS,
 //! [`couriers`] carry it all to router and store, [`room`] is the actor.
 
 mod complaints;
+mod component;
 mod core;
 mod couriers;
 mod inbound;
@@ -12,7 +13,6 @@ mod lanes;
 mod link;
 mod outbound;
 mod pages;
-mod room;
 mod sessions;
 mod sms;
 mod wire;
@@ -27,10 +27,10 @@ use serde::Deserialize;
 use vumi_kit::{
     address::Msisdn,
     backoff::Backoff,
+    component::{Component, ComponentContext, StartError},
     kind::{Kind, Problem},
-    room::{Room, StartError, Wires},
-    ssmi::{SCREEN_UNITS, screen_units, to_latin1},
 };
+use vumi_ssmi_codec::{SCREEN_UNITS, screen_units, to_latin1};
 
 use crate::outbox::OutboxSettings;
 
@@ -286,7 +286,7 @@ texts = { unavailable = "Service unavailable, please try again later.", more = "
         Some(format!("tcp://{}", settings.address()))
     }
 
-    fn start(wires: Wires, settings: Settings) -> Result<Room, StartError> {
-        Ok(room::open(wires, settings))
+    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
+        Ok(component::open(context, settings))
     }
 }

@@ -10,9 +10,9 @@ use tokio_rustls::{
     TlsConnector,
     rustls::{ClientConfig, pki_types::ServerName},
 };
-use vumi_frontends::amqp::try_connect;
+use vumi_amqp::try_connect;
 
-use crate::settings::{Envelope, Settings};
+use crate::config::{ComponentConfig, Settings};
 
 /// How long each may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -72,7 +72,11 @@ async fn store(settings: &Settings) -> Result<String, String> {
 }
 
 /// How a transport's carrier is, if the kind says where that is.
-async fn carrier(transport: &Envelope, settings: &Settings, tls: &TlsConnector) -> Option<Result<String, String>> {
+async fn carrier(
+    transport: &ComponentConfig,
+    settings: &Settings,
+    tls: &TlsConnector,
+) -> Option<Result<String, String>> {
     let url = Url::parse(&(transport.kind.carrier)(&transport.settings)?).ok()?;
     let secured = url.scheme() == "https";
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();

@@ -13,8 +13,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use vumi_kit::{
     callback::{CallbackName, Delivery, DeliveryAttempt, DeliveryThen},
     clock::{Clock, Timestamp},
+    component::{Component, Drain},
     health::{AskHealth, State},
-    room::{Drain, Room},
 };
 
 use self::{
@@ -54,7 +54,7 @@ fn delivery(id: i64, url: &str, clock: &Clock) -> Delivery {
     }
 }
 
-fn begin(kept: &Kept, settings: CallbackSettings) -> Room {
+fn begin(kept: &Kept, settings: CallbackSettings) -> Component {
     open(kept.address(), kept.clock.clone(), settings, Arc::new(SystemNames)).unwrap()
 }
 
@@ -385,7 +385,7 @@ async fn a_drain_waits_for_what_is_under_way_and_takes_no_more() {
     // An idle one is drained at once.
     room.drain.send(Drain).await.unwrap();
     // And is gone when nobody knows it any more.
-    let Room { health, drain, ended, .. } = room;
+    let Component { health, drain, ended, .. } = room;
     drop((health, drain));
     tokio::time::timeout(DEADLINE, ended.wait()).await.unwrap();
 }

@@ -1,7 +1,8 @@
 //! The settings of `quiz`, and what follows from them alone.
 
 use serde::Deserialize;
-use vumi_kit::{campaign::Limits, kind::Problem};
+use vumi_campaign_kit::Limits;
+use vumi_kit::kind::Problem;
 
 /// How many choices a question may have: one key of the phone each, and 0 is none.
 const CHOICES: std::ops::RangeInclusive<usize> = 2..=9;

@@ -1,4 +1,5 @@
-use vumi_kit::{campaign::Campaign, testing::Phone};
+use vumi_campaign_kit::Campaign;
+use vumi_campaign_kit::testing::Phone;
 
 use super::{Quiz, QuizSettings};
 

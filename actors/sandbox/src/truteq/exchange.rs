@@ -13,7 +13,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
-use vumi_kit::ssmi::{Phase, SCREEN_UNITS, ServerCommand, UssdType, screen_units, to_latin1};
+use vumi_ssmi_codec::{Phase, SCREEN_UNITS, ServerCommand, UssdType, screen_units, to_latin1};
 
 use crate::carrier::{Carrier, is_msisdn};
 

@@ -7,12 +7,12 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 use vumi_kit::{
     health::{AskHealth, Health, State},
-    store::Question,
+    store::Request,
 };
 
 use crate::{
-    gauge::Gauge,
-    job::{Job, Sweep},
+    write_queue::{Job, Sweep},
+    writer_health::Gauge,
 };
 
 /// How often what has expired is swept.
@@ -44,7 +44,7 @@ async fn sweep(queue: mpsc::WeakSender<Job>) {
         while more {
             let Some(jobs) = queue.upgrade() else { return };
             let (reply, answer) = oneshot::channel();
-            if jobs.send(Question { ask: Sweep, reply }.into()).await.is_err() {
+            if jobs.send(Request { ask: Sweep, reply }.into()).await.is_err() {
                 return;
             }
             drop(jobs);

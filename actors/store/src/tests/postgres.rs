@@ -23,12 +23,13 @@ use vumi_kit::{
     name::Name,
     session::{After, SaveSession, SessionRecord},
     sms::{Receipt, TransportStatus},
-    store::{Asking, StoreError},
+    store::{Ask, StoreError},
 };
 
 use suite::{ALICE, Stage, opera, sms};
 
-use crate::{CopyError, OpenError, StoreSettings, copy, open, postgres as backend};
+use crate::dialect::postgres as backend;
+use crate::{CopyError, OpenError, StoreSettings, copy, open};
 
 /// Where the tests' PostgreSQL is.
 const VARIABLE: &str = "VUMI_TEST_POSTGRES";
@@ -374,8 +375,8 @@ async fn a_key_that_two_processes_are_given_at_once_is_kept_once() {
         AcceptSms { batch: vec![sms(&n.to_string())], idempotency: Some(key) }
     };
     for round in 0..20 {
-        let there = join_all((0..30).map(|n| first.store.store.ledger.ask_patiently(ask(round * 30 + n))));
-        let back = join_all((0..30).rev().map(|n| second.store.store.ledger.ask_patiently(ask(round * 30 + n))));
+        let there = join_all((0..30).map(|n| first.store.store.ledger.ask_waiting(ask(round * 30 + n))));
+        let back = join_all((0..30).rev().map(|n| second.store.store.ledger.ask_waiting(ask(round * 30 + n))));
         let (there, back) = tokio::join!(there, back);
         there.into_iter().chain(back).for_each(|answer| drop(answer.unwrap()));
     }

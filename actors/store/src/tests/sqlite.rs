@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use vumi_kit::clock::Clock;
 
-use crate::sqlite as backend;
+use crate::dialect::sqlite as backend;
 use crate::{OpenError, StoreSettings, migrate, open, settings::Database};
 
 /// Holds off all others that write, until COMMIT.

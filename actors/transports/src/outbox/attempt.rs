@@ -30,7 +30,7 @@ pub(super) struct Bounds {
     /// How long each call may take.
     pub(super) call: Duration,
     /// How many submissions may follow those whose answer was lost.
-    pub(super) unsure_attempts: u32,
+    pub(super) max_resubmissions: u32,
 }
 
 /// One attempt, asked about first where the answer to an earlier one was lost. Whatever happens, it lands.
@@ -53,7 +53,7 @@ async fn ask_or_submit<P: Provider>(provider: &P, submission: &Submission, bound
                 return Came::Decided(Decision::Retry { said, unsure: false });
             }
             LookUp::Said(decision) => return Came::Decided(decision),
-            LookUp::CannotSay if submission.unsure.unsigned_abs() > bounds.unsure_attempts => return Came::Unknown,
+            LookUp::CannotSay if submission.unsure.unsigned_abs() > bounds.max_resubmissions => return Came::Unknown,
             LookUp::NotThere | LookUp::CannotSay => {}
         }
     }

@@ -18,7 +18,7 @@ use vumi_kit::{
     ledger::{CloseOutbox, Ledger, OpenOutbox, Outcome, Then},
     name::Name,
     sms::{Decision, Submission, TransportStatus},
-    store::{Asking, StoreError},
+    store::{Ask, StoreError},
 };
 
 use super::{
@@ -179,7 +179,7 @@ impl<P: Provider> Engine<P> {
     async fn open(&mut self) -> Result<(), StoreError> {
         loop {
             let open = OpenOutbox { transport: self.name.clone(), room: self.most() };
-            match self.ledger.as_ref().ask_patiently(open).await {
+            match self.ledger.as_ref().ask_waiting(open).await {
                 Ok(lease) => {
                     self.lease = lease;
                     break;
@@ -222,7 +222,7 @@ impl<P: Provider> Engine<P> {
             } else {
                 self.pace.take(now);
                 let bounds =
-                    Bounds { call: self.settings.call_bound(), unsure_attempts: self.settings.unsure_attempts };
+                    Bounds { call: self.settings.call_bound(), max_resubmissions: self.settings.max_resubmissions };
                 let call = attempt(self.provider.clone(), submission, bounds);
                 self.flying.push(call.boxed_local());
             }
@@ -364,7 +364,7 @@ impl<P: Provider> Engine<P> {
         if !self.stopping() {
             let close = CloseOutbox { transport: self.name.clone() };
             let ledger = self.ledger.clone();
-            self.asking.push(async move { Back::Closed(ledger.as_ref().ask_patiently(close).await) }.boxed_local());
+            self.asking.push(async move { Back::Closed(ledger.as_ref().ask_waiting(close).await) }.boxed_local());
             self.shown.borrow_mut().state = State::Stopping;
             let at = self.clock.now();
             for submission in std::mem::take(&mut self.queue) {

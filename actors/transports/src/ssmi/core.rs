@@ -15,8 +15,8 @@ use vumi_kit::{
     name::Name,
     router::Happened,
     session::SessionRecord,
-    ssmi::{ClientCommand, UssdType},
 };
+use vumi_ssmi_codec::{ClientCommand, UssdType};
 
 use super::{
     Settings,

@@ -8,11 +8,11 @@ use vumi_kit::{
     account::{AccountId, FindAccount},
     address::Msisdn,
     backoff::Backoff,
+    component::{CALL_LIMIT, ComponentContext},
     ledger::{KeepReceived, RecordReceipts},
-    room::{CALL_LIMIT, Wires},
     router::{Happened, Inbound, Refused},
     session::{After, CloseSession, OpenSessions, SaveSession},
-    store::{Asking, StoreError},
+    store::{Ask, StoreError},
 };
 
 use super::{
@@ -30,15 +30,15 @@ const BATCH: usize = 500;
 const STORE_RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 /// Reads the open sessions back, however long the store takes. Answers false once the store has stopped.
-pub(super) async fn restore_sessions(shared: &Shared, wires: &Wires) -> bool {
+pub(super) async fn restore_sessions(shared: &Shared, context: &ComponentContext) -> bool {
     let mut failures = 0;
     loop {
-        match wires.store.sessions.ask_patiently(OpenSessions { owner: wires.name.clone() }).await {
+        match context.store.sessions.ask_waiting(OpenSessions { owner: context.name.clone() }).await {
             Ok(records) => {
                 let mut core = shared.borrow_mut();
                 let restored =
                     records.into_iter().filter_map(|record| core.table.restore(record).then_some(())).count();
-                tracing::info!(transport = %wires.name, sessions = restored, "open sessions read from the store");
+                tracing::info!(transport = %context.name, sessions = restored, "open sessions read from the store");
                 let since = core.clock.now();
                 core.link = LinkState::Down { since, why: "connecting".to_owned() };
                 return true;
@@ -54,13 +54,13 @@ pub(super) async fn restore_sessions(shared: &Shared, wires: &Wires) -> bool {
 }
 
 /// Hands people's messages to the router, and waits with each until it is taken.
-pub(super) async fn carry_to_router(shared: Shared, wires: Wires) {
+pub(super) async fn carry_to_router(shared: Shared, context: ComponentContext) {
     let (lanes, window, signals) = {
         let core = shared.borrow();
         (core.to_router.clone(), core.settings.window, core.signals.clone())
     };
     let work = |person: Msisdn, job: ToRouter| {
-        let (shared, router) = (shared.clone(), wires.router.inbound.clone());
+        let (shared, router) = (shared.clone(), context.router.inbound.clone());
         async move {
             let undelivered = Undelivered::of(&job);
             let (why, later) = match timeout(CALL_LIMIT, router.send(Inbound(job.message))).await {
@@ -76,27 +76,27 @@ pub(super) async fn carry_to_router(shared: Shared, wires: Wires) {
 }
 
 /// Has the store follow the sessions.
-pub(super) async fn carry_to_store(shared: Shared, wires: Wires) {
+pub(super) async fn carry_to_store(shared: Shared, context: ComponentContext) {
     let (lanes, signals) = {
         let core = shared.borrow();
         (core.to_store.clone(), core.signals.clone())
     };
-    let work = |person, keep| keep_session(shared.clone(), wires.clone(), person, keep);
+    let work = |person, keep| keep_session(shared.clone(), context.clone(), person, keep);
     lanes.run(WRITES_AT_ONCE, work, || signals.progress()).await;
 }
 
-async fn keep_session(shared: Shared, wires: Wires, person: Msisdn, keep: Keep) {
-    let sessions = &wires.store.sessions;
+async fn keep_session(shared: Shared, context: ComponentContext, person: Msisdn, keep: Keep) {
+    let sessions = &context.store.sessions;
     for failures in 1..=WRITE_TRIES {
         // One process has the connection, and with it these sessions: nobody else writes them.
         let kept = match &keep {
             Keep::Save(record) => {
                 let (session, after) = ((**record).clone(), After::Anything);
-                sessions.ask_patiently(SaveSession { session, after, answers: Vec::new() }).await
+                sessions.ask_waiting(SaveSession { session, after, answers: Vec::new() }).await
             }
             Keep::Close => {
-                let (owner, person) = (wires.name.clone(), person.as_str().to_owned());
-                sessions.ask_patiently(CloseSession { owner, person, after: None, answers: Vec::new() }).await
+                let (owner, person) = (context.name.clone(), person.as_str().to_owned());
+                sessions.ask_waiting(CloseSession { owner, person, after: None, answers: Vec::new() }).await
             }
         };
         let Err(error) = kept else { return };
@@ -111,7 +111,7 @@ async fn keep_session(shared: Shared, wires: Wires, person: Msisdn, keep: Keep) 
 }
 
 /// Tells the router what became of replies, in order.
-pub(super) async fn carry_events(shared: Shared, wires: Wires) {
+pub(super) async fn carry_events(shared: Shared, context: ComponentContext) {
     let signals = shared.borrow().signals.clone();
     let next = || shared.borrow_mut().happened.pop_front();
     loop {
@@ -120,29 +120,29 @@ pub(super) async fn carry_events(shared: Shared, wires: Wires) {
             signals.happened.notified().await;
             continue;
         };
-        if let Err(SendError::Full(happened)) = wires.router.happened.try_send(happened) {
-            wait_to_tell(&shared, &wires, happened).await;
+        if let Err(SendError::Full(happened)) = context.router.happened.try_send(happened) {
+            wait_to_tell(&shared, &context, happened).await;
         }
     }
 }
 
-async fn wait_to_tell(shared: &Shared, wires: &Wires, happened: Happened) {
-    if wires.router.happened.send(happened).await.is_err() {
+async fn wait_to_tell(shared: &Shared, context: &ComponentContext, happened: Happened) {
+    if context.router.happened.send(happened).await.is_err() {
         shared.borrow_mut().complaints.add("acks and nacks lost", "the router is gone");
     }
 }
 
 /// Hands SMS from people and delivery reports to the ledger, in batches. The account is looked up for each: it may be
 /// made, or removed, while the router runs.
-pub(super) async fn carry_to_ledger(shared: Shared, wires: Wires, username: String) {
+pub(super) async fn carry_to_ledger(shared: Shared, context: ComponentContext, username: String) {
     let signals = shared.borrow().signals.clone();
     let mut failures = 0;
     loop {
-        match wires.store.accounts.ask_patiently(FindAccount { username: username.clone() }).await {
+        match context.store.accounts.ask_waiting(FindAccount { username: username.clone() }).await {
             Ok(Some(account)) => {
                 failures = 0;
                 shared.borrow_mut().sms.no_account_since = None;
-                hand_to_ledger(&shared, &wires, account.id).await;
+                hand_to_ledger(&shared, &context, account.id).await;
                 signals.progress();
                 if shared.borrow().sms.for_ledger() == 0 {
                     signals.ledger.notified().await;
@@ -169,25 +169,25 @@ fn no_account(core: &mut Core, username: &str) {
 }
 
 /// Hands over one batch of each sort; what the store does not take stays first in its queue.
-async fn hand_to_ledger(shared: &Shared, wires: &Wires, account: AccountId) {
+async fn hand_to_ledger(shared: &Shared, context: &ComponentContext, account: AccountId) {
     let (inbound, receipts) = {
         let core = shared.borrow();
         let inbound: Vec<_> = core.sms.received.iter().take(BATCH).cloned().collect();
         let receipts: Vec<_> = core.sms.receipts.iter().take(BATCH).cloned().collect();
         (inbound, receipts)
     };
-    let ledger = &wires.store.ledger;
+    let ledger = &context.store.ledger;
     let (messages, reports) = (inbound.len(), receipts.len());
-    let transport = wires.name.clone();
+    let transport = context.name.clone();
     let mut failed = None;
     if messages > 0 {
-        match ledger.ask_patiently(KeepReceived { account, transport: transport.clone(), inbound }).await {
+        match ledger.ask_waiting(KeepReceived { account, transport: transport.clone(), inbound }).await {
             Ok(_) => drop(shared.borrow_mut().sms.received.drain(..messages)),
             Err(error) => failed = Some(error),
         }
     }
     if reports > 0 {
-        match ledger.ask_patiently(RecordReceipts { account, transport, receipts }).await {
+        match ledger.ask_waiting(RecordReceipts { account, transport, receipts }).await {
             Ok(_) => drop(shared.borrow_mut().sms.receipts.drain(..reports)),
             Err(error) => failed = Some(error),
         }

@@ -5,8 +5,8 @@ use vumi_kit::{
     address::{Msisdn, UssdCode},
     clock::Timestamp,
     message::SessionEvent,
-    ssmi::{AckKind, ClientCommand, Genfields, Malformed, Phase, ServerCommand, UssdType},
 };
+use vumi_ssmi_codec::{AckKind, ClientCommand, Genfields, Malformed, Phase, ServerCommand, UssdType};
 
 use super::{
     core::{Core, Keep, ToRouter},

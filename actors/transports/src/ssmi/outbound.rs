@@ -6,8 +6,8 @@ use vumi_kit::{
     clock::Timestamp,
     message::{Event, SessionEvent, TransportType, UserMessage},
     router::{Happened, Refused},
-    ssmi::{ClientCommand, SCREEN_UNITS, UssdType, screen_units, to_latin1},
 };
+use vumi_ssmi_codec::{ClientCommand, SCREEN_UNITS, UssdType, screen_units, to_latin1};
 
 use super::{
     core::{Core, Keep, LinkState, ToRouter},

@@ -1,7 +1,7 @@
 //! Texts longer than a USSD screen: one page at a time, with a line that offers more.
 
 use serde::{Deserialize, Serialize};
-use vumi_kit::ssmi::{SCREEN_UNITS, screen_units};
+use vumi_ssmi_codec::{SCREEN_UNITS, screen_units};
 
 /// What a person has not seen yet of a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub(super) fn pages(text: &str, more: &str, most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use vumi_kit::ssmi::{SCREEN_UNITS, screen_units};
+    use vumi_ssmi_codec::{SCREEN_UNITS, screen_units};
 
     use super::{first_page, pages};
 

@@ -10,8 +10,8 @@ use vumi_kit::{
     address::Msisdn,
     clock::Timestamp,
     sms::{Decision, InboundSms, Receipt, SmsId, Submission, TransportStatus},
-    ssmi::{ClientCommand, Coding, ReturnCode, ServerCommand},
 };
+use vumi_ssmi_codec::{ClientCommand, Coding, ReturnCode, ServerCommand};
 
 use super::core::{Core, Shared};
 use crate::outbox::{LookUp, Provider};
@@ -277,7 +277,8 @@ fn accepted_said(number: &str, replaced: &[char]) -> String {
 #[cfg(test)]
 mod tests {
     use tokio::{sync::oneshot, time::Instant};
-    use vumi_kit::{address::Msisdn, ssmi::Coding};
+    use vumi_kit::address::Msisdn;
+    use vumi_ssmi_codec::Coding;
 
     use super::{Numbered, SmsDesk, Unnumbered, text_of};
 

@@ -7,17 +7,17 @@ use std::time::Duration;
 use serde_json::json;
 use vumi_kit::{
     clock::Timestamp,
+    component::Drain,
     health::State,
     ledger::Then,
     message::{SessionEvent, TransportType, What},
     name::Name,
-    room::Drain,
     router::{Refused, Submit},
     session::SessionRecord,
     sms::Submission,
     sms::TransportStatus,
-    ssmi::{ClientCommand, Coding, Genfields, Phase, Pid, ReturnCode, ServerCommand, UssdType},
 };
+use vumi_ssmi_codec::{ClientCommand, Coding, Genfields, Phase, Pid, ReturnCode, ServerCommand, UssdType};
 
 use crate::exam::submission;
 use stage::{Asked, CODE, PERSON, Stage};
@@ -337,7 +337,7 @@ async fn an_sms_is_numbered_and_its_delivery_report_kept() {
     let mut stage = Stage::set().await;
     let mut line = stage.logged_in().await;
     stage.is(State::Up).await;
-    stage.room.faces.submit.as_ref().unwrap().send(Submit(vec![submission("“hi”, you")])).await.unwrap();
+    stage.room.endpoints.submit.as_ref().unwrap().send(Submit(vec![submission("“hi”, you")])).await.unwrap();
     let (msisdn, message) = ("27123456789".to_owned(), "\"hi\", you".to_owned());
     assert_eq!(line.hear().await, Some(ClientCommand::SendSms { validity: 0, msisdn: msisdn.clone(), message }));
     line.say(ServerCommand::Seq { msisdn: msisdn.clone(), sequence: "77".to_owned() }).await;
@@ -357,7 +357,7 @@ async fn an_sms_whose_connection_is_lost_may_have_arrived() {
     let mut stage = Stage::set().await;
     let mut line = stage.logged_in().await;
     stage.is(State::Up).await;
-    stage.room.faces.submit.as_ref().unwrap().send(Submit(vec![submission("hi")])).await.unwrap();
+    stage.room.endpoints.submit.as_ref().unwrap().send(Submit(vec![submission("hi")])).await.unwrap();
     line.hear().await.unwrap();
     drop(line);
     let Asked::Outcomes(outcomes) = stage.asked().await else { panic!("no outcome was recorded") };
@@ -369,7 +369,7 @@ async fn a_number_that_comes_late_is_found_by_the_next_attempt_and_nothing_is_se
     let mut stage = Stage::with(json!({"outbox": {"call_limit": "50ms"}}), Vec::new()).await;
     let mut line = stage.logged_in().await;
     stage.is(State::Up).await;
-    let submit = stage.room.faces.submit.clone().unwrap();
+    let submit = stage.room.endpoints.submit.clone().unwrap();
     submit.send(Submit(vec![submission("hi")])).await.unwrap();
     line.hear().await.unwrap();
     let Asked::Outcomes(outcomes) = stage.asked().await else { panic!("no outcome was recorded") };

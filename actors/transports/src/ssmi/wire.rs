@@ -3,11 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use vumi_kit::{
-    address::Msisdn,
-    message::UserMessage,
-    ssmi::{BadField, ClientCommand, Command},
-};
+use vumi_kit::{address::Msisdn, message::UserMessage};
+use vumi_ssmi_codec::{BadField, ClientCommand, Command};
 
 /// Reading stops while so many bytes wait to be written: the server does not read either.
 const FULL: usize = 1024 * 1024;
@@ -106,8 +103,8 @@ mod tests {
         clock::Timestamp,
         message::{TransportType, UserMessage},
         name::Name,
-        ssmi::{ClientCommand, UssdType},
     };
+    use vumi_ssmi_codec::{ClientCommand, UssdType};
 
     use super::{Reply, Wire};
 

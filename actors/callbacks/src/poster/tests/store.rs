@@ -14,7 +14,7 @@ use vumi_kit::{
         DeliveryAttempt, DeliveryThen, FindCallback, ListCallbacks, ListParked, RecordDeliveryAttempts, ReplayParked,
     },
     clock::{Clock, Timestamp},
-    store::{Question, StoreError},
+    store::{Request, StoreError},
 };
 
 use super::listener::DEADLINE;
@@ -120,10 +120,10 @@ impl Actor for Memory {
     type Context = Context<Self>;
 }
 
-impl Handler<Question<ClaimDeliveries>> for Memory {
+impl Handler<Request<ClaimDeliveries>> for Memory {
     type Result = ();
 
-    fn handle(&mut self, Question { ask, reply }: Question<ClaimDeliveries>, _: &mut Context<Self>) {
+    fn handle(&mut self, Request { ask, reply }: Request<ClaimDeliveries>, _: &mut Context<Self>) {
         let now = self.clock.now();
         let rows = &mut *self.rows.lock().unwrap();
         rows.prompt = ask.prompt;
@@ -152,10 +152,10 @@ impl Handler<Question<ClaimDeliveries>> for Memory {
     }
 }
 
-impl Handler<Question<RecordDeliveryAttempts>> for Memory {
+impl Handler<Request<RecordDeliveryAttempts>> for Memory {
     type Result = ();
 
-    fn handle(&mut self, Question { ask, reply }: Question<RecordDeliveryAttempts>, _: &mut Context<Self>) {
+    fn handle(&mut self, Request { ask, reply }: Request<RecordDeliveryAttempts>, _: &mut Context<Self>) {
         let rows = &mut *self.rows.lock().unwrap();
         if rows.refusals > 0 {
             rows.refusals -= 1;
@@ -177,11 +177,11 @@ impl Handler<Question<RecordDeliveryAttempts>> for Memory {
 }
 
 macro_rules! never_asked {
-    ($($Ask:ty),+) => {
-        $(impl Handler<Question<$Ask>> for Memory {
+    ($($Operation:ty),+) => {
+        $(impl Handler<Request<$Operation>> for Memory {
             type Result = ();
 
-            fn handle(&mut self, _: Question<$Ask>, _: &mut Context<Self>) {}
+            fn handle(&mut self, _: Request<$Operation>, _: &mut Context<Self>) {}
         })+
     };
 }

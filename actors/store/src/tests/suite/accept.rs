@@ -3,7 +3,7 @@
 use vumi_kit::{
     ledger::{AcceptSms, Accepted, FindSms, IdempotencyKey},
     sms::TransportStatus,
-    store::Asking,
+    store::Ask,
 };
 
 use super::{ALICE, Stage, msisdn, opera, sms};

@@ -21,7 +21,7 @@ use vumi_kit::{
     ledger::{AcceptSms, Accepted, ClaimSms, HandOver, OpenOutbox, Outcome, RecordOutcomes, Then},
     name::Name,
     sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
-    store::{Ask, Asking, StoreError, Takes},
+    store::{Accepts, Ask, Operation, StoreError},
 };
 
 use super::{ALLOW, BY_ID, COUNTS, FILL, Ground, HOLD, REFUSE, backend, plan, uses};
@@ -72,32 +72,32 @@ impl Stage {
         self.clock.now()
     }
 
-    pub(super) async fn ledger<M: Ask>(&self, ask: M) -> M::Answer
+    pub(super) async fn ledger<M: Operation>(&self, ask: M) -> M::Answer
     where
-        vumi_kit::ledger::Ledger: Takes<M>,
+        vumi_kit::ledger::Ledger: Accepts<M>,
     {
-        self.store.store.ledger.ask_patiently(ask).await.unwrap()
+        self.store.store.ledger.ask_waiting(ask).await.unwrap()
     }
 
-    async fn callbacks<M: Ask>(&self, ask: M) -> M::Answer
+    async fn callbacks<M: Operation>(&self, ask: M) -> M::Answer
     where
-        vumi_kit::callback::Callbacks: Takes<M>,
+        vumi_kit::callback::Callbacks: Accepts<M>,
     {
-        self.store.store.callbacks.ask_patiently(ask).await.unwrap()
+        self.store.store.callbacks.ask_waiting(ask).await.unwrap()
     }
 
-    pub(super) async fn sessions<M: Ask>(&self, ask: M) -> M::Answer
+    pub(super) async fn sessions<M: Operation>(&self, ask: M) -> M::Answer
     where
-        vumi_kit::session::Sessions: Takes<M>,
+        vumi_kit::session::Sessions: Accepts<M>,
     {
-        self.store.store.sessions.ask_patiently(ask).await.unwrap()
+        self.store.store.sessions.ask_waiting(ask).await.unwrap()
     }
 
-    async fn accounts<M: Ask>(&self, ask: M) -> Result<M::Answer, StoreError>
+    async fn accounts<M: Operation>(&self, ask: M) -> Result<M::Answer, StoreError>
     where
-        vumi_kit::account::Accounts: Takes<M>,
+        vumi_kit::account::Accounts: Accepts<M>,
     {
-        self.store.store.accounts.ask_patiently(ask).await
+        self.store.store.accounts.ask_waiting(ask).await
     }
 
     /// Accepts so many SMS, and answers them.

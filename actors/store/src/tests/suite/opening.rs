@@ -6,7 +6,7 @@ use vumi_kit::{
     account::{CreateAccount, FindAccount},
     clock::Clock,
     health::{AskHealth, State},
-    store::Asking,
+    store::Ask,
 };
 
 use super::{Ground, START, Stage, backend};

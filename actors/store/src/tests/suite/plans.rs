@@ -22,8 +22,8 @@ use vumi_kit::{
 };
 
 use super::{ALICE, BY_ID, COUNTS, FILL, Ground, START, backend, msisdn, opera, plan, sms, uses};
-use crate::{job::Sweep, migrate};
-use backend::backend::{Read, write_alone};
+use crate::{migrate, write_queue::Sweep};
+use backend::queries::{Read, write_alone};
 
 /// A connection, and the statements that went over it.
 struct Watched {

@@ -11,11 +11,11 @@ use vumi_kit::{
     name::Name,
     session::{After, FindSession, OpenSessions, SaveSession, SessionRecord},
     sms::TransportStatus,
-    store::{Asking, Question, StoreError},
+    store::{Ask, Request, StoreError},
 };
 
 use super::{ALICE, ALLOW, HOLD, REFUSE, Stage, backend, opera, sms};
-use crate::job::{Job, Panic, Sweep};
+use crate::write_queue::{Job, Panic, Sweep};
 
 fn another_program(stage: &Stage) -> backend::Conn {
     stage.ground.connect()
@@ -23,7 +23,7 @@ fn another_program(stage: &Stage) -> backend::Conn {
 
 async fn sweep(stage: &Stage) -> bool {
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Question { ask: Sweep, reply }.into()).await;
+    stage.store.enqueue(Request { ask: Sweep, reply }.into()).await;
     answer.await.unwrap().unwrap()
 }
 
@@ -96,7 +96,7 @@ async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
     let Some(stage) = Stage::new() else { return };
     let ended = stage.store.ended();
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Job::Panic(Question { ask: Panic, reply })).await;
+    stage.store.enqueue(Job::Panic(Request { ask: Panic, reply })).await;
     assert!(answer.await.is_err(), "nobody answers");
     ended.wait().await;
     stage.store.ended().wait().await;
@@ -114,7 +114,7 @@ async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
     for n in 0..200 {
         let (reply, answer) = oneshot::channel();
         let ask = AcceptSms { batch: vec![sms(&format!("message {n}"))], idempotency: None };
-        stage.store.enqueue(Question { ask, reply }.into()).await;
+        stage.store.enqueue(Request { ask, reply }.into()).await;
         answers.push(answer);
     }
     let Stage { ground, clock, store, .. } = stage;
@@ -138,7 +138,7 @@ async fn a_full_queue_refuses_who_can_say_no_and_holds_who_cannot() {
     let held: Vec<_> = (0..10).map(|n| (patient.clone(), ask(n))).collect();
     let held: Vec<_> = held
         .into_iter()
-        .map(|(ledger, ask)| actix_rt::spawn(async move { ledger.as_ref().ask_patiently(ask).await }))
+        .map(|(ledger, ask)| actix_rt::spawn(async move { ledger.as_ref().ask_waiting(ask).await }))
         .collect();
     let asked: Vec<_> = (10..20).map(|n| (impatient.clone(), ask(n))).collect();
     let (told, mut refused) = mpsc::channel(10);

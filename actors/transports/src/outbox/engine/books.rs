@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use vumi_kit::{
     ledger::{ClaimSms, OutboxState, Outcome, RecordOutcomes},
     sms::Submission,
-    store::{Asking, StoreError},
+    store::{Ask, StoreError},
 };
 
 use super::Engine;
@@ -42,7 +42,7 @@ impl<P: Provider> Engine<P> {
             self.claiming = true;
             let (ledger, transport) = (self.ledger.clone(), self.name.clone());
             let claim = async move {
-                let claimed = ledger.as_ref().ask_patiently(ClaimSms { transport, limit }).await;
+                let claimed = ledger.as_ref().ask_waiting(ClaimSms { transport, limit }).await;
                 Back::Claimed { asked: limit, claimed }
             };
             self.asking.push(claim.boxed_local());
@@ -55,7 +55,7 @@ impl<P: Provider> Engine<P> {
         let (ledger, transport) = (self.ledger.clone(), self.name.clone());
         let record = async move {
             // A copy stays here until the ledger has it.
-            let recorded = ledger.as_ref().ask_patiently(RecordOutcomes { transport, outcomes: batch.clone() }).await;
+            let recorded = ledger.as_ref().ask_waiting(RecordOutcomes { transport, outcomes: batch.clone() }).await;
             Back::Recorded { batch, recorded }
         };
         self.asking.push(record.boxed_local());

@@ -14,6 +14,7 @@ use vumi_kit::{
     address::Msisdn,
     backoff::Backoff,
     clock::{Clock, Timestamp},
+    component::Drain,
     health::{AskHealth, State},
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger, ListSms,
@@ -21,10 +22,9 @@ use vumi_kit::{
         ReleaseSms, SettleReceived, SmsTimeline, Then,
     },
     name::Name,
-    room::Drain,
     router::Submit,
     sms::{Decision, Submission, TransportStatus},
-    store::{Question, StoreError},
+    store::{Request, StoreError},
 };
 
 use super::{Engine, Told};
@@ -51,10 +51,10 @@ impl Actor for FakeLedger {
 }
 
 macro_rules! answers {
-    ($($Question:ty => |$book:ident, $ask:ident| $answer:expr;)+) => {$(
-        impl Handler<Question<$Question>> for FakeLedger {
+    ($($Request:ty => |$book:ident, $ask:ident| $answer:expr;)+) => {$(
+        impl Handler<Request<$Request>> for FakeLedger {
             type Result = ();
-            fn handle(&mut self, question: Question<$Question>, _: &mut Self::Context) {
+            fn handle(&mut self, question: Request<$Request>, _: &mut Self::Context) {
                 let $ask = question.ask;
                 let mut $book = self.0.lock().unwrap();
                 question.reply.send($answer).ok();
@@ -63,10 +63,10 @@ macro_rules! answers {
     )+};
 }
 macro_rules! never_asked {
-    ($($Question:ty),+) => {$(
-        impl Handler<Question<$Question>> for FakeLedger {
+    ($($Request:ty),+) => {$(
+        impl Handler<Request<$Request>> for FakeLedger {
             type Result = ();
-            fn handle(&mut self, _: Question<$Question>, _: &mut Self::Context) {
+            fn handle(&mut self, _: Request<$Request>, _: &mut Self::Context) {
                 panic!("a transport does not ask this");
             }
         }
@@ -342,7 +342,7 @@ story!(where_nobody_can_say_what_arrived_it_is_sent_so_often_and_no_oftener, |st
 
 story!(
     with_no_unsure_attempts_nothing_is_ever_sent_twice,
-    |stage| OutboxSettings { unsure_attempts: 0, ..settings() },
+    |stage| OutboxSettings { max_resubmissions: 0, ..settings() },
     {
         stage.hand(vec![Submission { unsure: 1, ..sms(1, "hello") }, sms(2, "hello")]).await;
         stage.pass(SECOND).await;
@@ -503,7 +503,7 @@ fn the_room_takes_work_says_how_it_is_and_drains() {
         let carrier = Rc::new(Obedient::default());
         let name = Name::parse("fake").unwrap();
         let room = Outbox::begin(name, ledger, Clock::held(START), &settings(), Fake(carrier.clone()));
-        let submit = room.faces.submit.unwrap();
+        let submit = room.endpoints.submit.unwrap();
         submit.send(Submit(vec![sms(1, "hello"), sms(2, "reject")])).await.unwrap();
         room.drain.send(Drain).await.unwrap();
         assert_eq!(book.lock().unwrap().recorded.len(), 2);
@@ -519,10 +519,10 @@ fn the_room_ends_when_the_store_has_stopped() {
             type Context = Context<Self>;
         }
         macro_rules! drops {
-            ($($Question:ty),+ $(,)?) => {$(
-                impl Handler<Question<$Question>> for Gone {
+            ($($Request:ty),+ $(,)?) => {$(
+                impl Handler<Request<$Request>> for Gone {
                     type Result = ();
-                    fn handle(&mut self, _dropped: Question<$Question>, _: &mut Self::Context) {}
+                    fn handle(&mut self, _dropped: Request<$Request>, _: &mut Self::Context) {}
                 }
             )+};
         }

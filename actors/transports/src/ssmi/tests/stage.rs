@@ -21,6 +21,7 @@ use vumi_kit::{
         ListParked, RecordDeliveryAttempts, ReplayParked,
     },
     clock::{Clock, Timestamp},
+    component::{Component, ComponentContext},
     health::{AskHealth, Health, State},
     kind::Kind,
     ledger::{
@@ -30,15 +31,14 @@ use vumi_kit::{
     },
     message::{Event, SessionEvent, UserMessage},
     name::Name,
-    room::{Room, Wires},
     router::{Happened, Inbound, Outbound, Refused, RouterAddress},
     session::{
         CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord, Sessions,
     },
     sms::{InboundSms, Receipt},
-    ssmi::{AckKind, ClientCommand, Codec, Command, Phase, ServerCommand, UssdType},
-    store::{Question, Store},
+    store::{Request, Store},
 };
+use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Command, Phase, ServerCommand, UssdType};
 
 use crate::ssmi::Ssmi;
 
@@ -69,10 +69,10 @@ impl Actor for FakeStore {
 }
 
 macro_rules! answers {
-    ($($Question:ty => |$store:ident, $ask:ident| $answer:expr;)+) => {$(
-        impl Handler<Question<$Question>> for FakeStore {
+    ($($Request:ty => |$store:ident, $ask:ident| $answer:expr;)+) => {$(
+        impl Handler<Request<$Request>> for FakeStore {
             type Result = ();
-            fn handle(&mut self, question: Question<$Question>, _: &mut Self::Context) {
+            fn handle(&mut self, question: Request<$Request>, _: &mut Self::Context) {
                 let ($store, $ask) = (self, question.ask);
                 question.reply.send(Ok($answer)).ok();
             }
@@ -80,10 +80,10 @@ macro_rules! answers {
     )+};
 }
 macro_rules! never_asked {
-    ($($Question:ty),+) => {$(
-        impl Handler<Question<$Question>> for FakeStore {
+    ($($Request:ty),+) => {$(
+        impl Handler<Request<$Request>> for FakeStore {
             type Result = ();
-            fn handle(&mut self, _: Question<$Question>, _: &mut Self::Context) {
+            fn handle(&mut self, _: Request<$Request>, _: &mut Self::Context) {
                 panic!("a transport does not ask this");
             }
         }
@@ -221,7 +221,7 @@ impl Line {
 
 /// The transport between a server, a router and a store.
 pub(super) struct Stage {
-    pub(super) room: Room,
+    pub(super) room: Component,
     pub(super) clock: Clock,
     pub(super) refuses: Arc<Mutex<Option<Refused>>>,
     /// Whether the account `someone` exists.
@@ -256,7 +256,7 @@ impl Stage {
         let router = FakeRouter { inbound: tell_inbound, events: tell_event, refuses: refuses.clone() }.start();
         let store = FakeStore { asked: tell_asked, open, has_account: has_account.clone() }.start();
         let clock = Clock::held(Timestamp::from_seconds(1_000_000));
-        let wires = Wires {
+        let context = ComponentContext {
             name: Name::parse("truteq").unwrap(),
             router: RouterAddress {
                 inbound: router.clone().recipient(),
@@ -271,7 +271,7 @@ impl Stage {
             },
             clock: clock.clone(),
         };
-        let room = Ssmi::start(wires, settings).unwrap();
+        let room = Ssmi::start(context, settings).unwrap();
         Self { room, clock, refuses, has_account, listener, inbound, events, asked }
     }
 
@@ -308,7 +308,7 @@ impl Stage {
 
     pub(super) async fn reply(&self, to: &UserMessage, text: &str, event: SessionEvent) -> UserMessage {
         let reply = to.reply(Some(text.to_owned()), Some(event), self.clock.now());
-        self.room.faces.outbound.as_ref().unwrap().send(Outbound(reply.clone())).await.unwrap().unwrap();
+        self.room.endpoints.outbound.as_ref().unwrap().send(Outbound(reply.clone())).await.unwrap().unwrap();
         reply
     }
 

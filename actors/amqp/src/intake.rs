@@ -1,0 +1,349 @@
+//! What the other side says: read from a queue, offered to the router, and acknowledged when what it caused is done.
+//!
+//! A message from a person is acknowledged when the broker has confirmed the campaign's answer; a message to a person
+//! when the transport has told what became of it, and that is confirmed; an SMS when the ledger has it. So whatever
+//! kills this process, another one gets what was not finished.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    rc::Rc,
+    time::Duration,
+};
+
+use actix::{Message, Recipient};
+use futures_util::StreamExt;
+use lapin::{Acker, Channel, Consumer, message::Delivery};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
+use vumi_kit::{
+    backoff::Backoff,
+    component::CALL_LIMIT,
+    message::{Event, SessionEvent, TransportType, UserMessage},
+    router::{Happened, Inbound, Outbound, Refused},
+};
+
+use super::{
+    books::{Arrival, Key},
+    core::{Connector, Core, End, Telling, add},
+    dead::burial,
+    explain::explain,
+    push::{Failure, answer, push},
+    wire::{Undecodable, read_event, read_message},
+};
+
+/// So many deliveries of a queue are offered to the router at once; those of one person one after the other.
+const LANES: usize = 32;
+/// The waits before a delivery is offered again.
+const OFFER_AGAIN: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+
+/// What a queue holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Inbound,
+    Outbound,
+    Event,
+}
+
+impl Source {
+    /// Its queue.
+    pub(super) fn queue(self, connector: &Connector) -> &str {
+        match self {
+            Self::Inbound => &connector.queues.inbound,
+            Self::Outbound => &connector.queues.outbound,
+            Self::Event => &connector.queues.event,
+        }
+    }
+}
+
+/// A queue that is consumed.
+pub(super) struct Stream {
+    pub(super) connector: Rc<Connector>,
+    pub(super) source: Source,
+    pub(super) channel: Channel,
+    pub(super) consumer: Consumer,
+}
+
+/// A delivery, read.
+struct Job {
+    connector: Rc<Connector>,
+    source: Source,
+    generation: u64,
+    delivery: Delivery,
+    said: Result<Said, Undecodable>,
+}
+
+enum Said {
+    Message(Box<UserMessage>),
+    Event(Box<Event>),
+}
+
+/// Reads a queue until it can't be read any more, and says why.
+pub(super) async fn consume(core: Rc<Core>, stream: Stream) -> String {
+    let Stream { connector, source, channel: _held, mut consumer } = stream;
+    let generation = core.generation.get();
+    let lanes: Vec<mpsc::Sender<Job>> = (0..LANES).map(|_| lane(&core)).collect();
+    while let Some(delivery) = consumer.next().await {
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err(error) => return explain(&error),
+        };
+        if core.is_stopping() {
+            core.return_later(delivery.acker);
+            continue;
+        }
+        let said = match source {
+            Source::Event => read_event(&delivery.data).map(|event| Said::Event(Box::new(event))),
+            _ => read_message(&delivery.data).map(|message| Said::Message(Box::new(message))),
+        };
+        let number = said.as_ref().map_or(0, |said| lane_of(source, said));
+        let job = Job { connector: connector.clone(), source, generation, delivery, said };
+        core.counts.in_lanes.set(core.counts.in_lanes.get() + 1);
+        if let Some(lane) = lanes.get(number)
+            && lane.send(job).await.is_err()
+        {
+            return "a lane of the intake has ended".to_owned();
+        }
+    }
+    format!("the broker ended the consumer of `{}`: was the queue deleted?", source.queue(&connector))
+}
+
+/// Whose turn a delivery has to wait for: messages of one person keep their order.
+fn lane_of(source: Source, said: &Said) -> usize {
+    let whose = match (said, source) {
+        (Said::Message(message), Source::Outbound) => &message.to_addr,
+        (Said::Message(message), _) => &message.from_addr,
+        (Said::Event(event), _) => &event.user_message_id,
+    };
+    let mut hasher = DefaultHasher::new();
+    whose.hash(&mut hasher);
+    usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0)
+}
+
+fn lane(core: &Rc<Core>) -> mpsc::Sender<Job> {
+    // The broker sends no more than `prefetch` before something is acknowledged.
+    let (lane, mut jobs) = mpsc::channel(usize::from(core.settings.prefetch));
+    let core = core.clone();
+    actix_rt::spawn(async move {
+        while let Some(job) = jobs.recv().await {
+            handle(&core, job).await;
+            core.counts.in_lanes.set(core.counts.in_lanes.get().saturating_sub(1));
+            core.progress.notify_waiters();
+        }
+    });
+    lane
+}
+
+async fn handle(core: &Rc<Core>, job: Job) {
+    let Job { connector, source, generation, delivery, said } = job;
+    if generation != core.generation.get() {
+        // Its connection is gone: it comes again, on the present one.
+        return;
+    }
+    let Delivery { data, acker, .. } = delivery;
+    if core.is_stopping() {
+        return core.return_later(acker);
+    }
+    let work = Work { core, queue: source.queue(&connector).to_owned(), connector: connector.clone() };
+    match said {
+        Err(undecodable) => work.bury(acker, &data, &undecodable.to_string(), None).await,
+        Ok(Said::Message(message)) if source == Source::Outbound => work.outbound(*message, acker, &data).await,
+        Ok(Said::Message(message)) => work.inbound(*message, acker, &data).await,
+        Ok(Said::Event(event)) => work.event(*event, acker).await,
+    }
+}
+
+/// What became of an offer to a room.
+enum Offered {
+    Taken,
+    /// For good, and why.
+    Refused(String),
+    Later,
+}
+
+struct Work<'a> {
+    core: &'a Rc<Core>,
+    queue: String,
+    connector: Rc<Connector>,
+}
+
+impl Work<'_> {
+    fn key(&self, id: &str) -> Key {
+        (self.connector.number, id.to_owned())
+    }
+
+    /// Holds a delivery; answers false where there is nothing to do.
+    async fn is_new(&self, key: &Key, acker: Acker) -> bool {
+        let until = Instant::now() + self.core.settings.hold_for;
+        let arrival = self.core.books.borrow_mut().arrive(key, acker, until);
+        match arrival {
+            Arrival::New => true,
+            Arrival::Held => false,
+            Arrival::Done(acker) => {
+                tracing::debug!(queue = self.queue, message = key.1, "delivered again: it was dealt with before");
+                self.core.acknowledge(Some(acker)).await;
+                false
+            }
+        }
+    }
+
+    /// A message from a person.
+    async fn inbound(&self, message: UserMessage, acker: Acker, body: &[u8]) {
+        let peers = self.connector.end == End::OwnCampaign;
+        let transports = if peers { &self.core.transports } else { &self.connector.transports };
+        if !transports.contains(&message.transport_name) {
+            let reason = format!(
+                "an answer would not find its way: transport `{}` is not among the `transports` of this connector",
+                message.transport_name
+            );
+            return self.bury(acker, body, &reason, None).await;
+        }
+        if peers && message.transport_type == TransportType::Sms {
+            return self.sms_from_peer(message, acker, body).await;
+        }
+        let key = self.key(&message.message_id);
+        if !self.is_new(&key, acker).await {
+            return;
+        }
+        self.core.books.borrow_mut().came_by.insert(key.1.clone(), self.connector.clone());
+        let hung_up = message.session_event == Some(SessionEvent::Close);
+        match self.offer(&self.core.router.inbound, || Inbound(message.clone())).await {
+            // Nobody is there to be answered.
+            Offered::Taken if hung_up => self.core.settle(&key).await,
+            Offered::Taken => {}
+            Offered::Refused(reason) => self.give_up(&key, body, &reason, None).await,
+            Offered::Later => self.core.give_back(&key),
+        }
+    }
+
+    /// An SMS from a person that the ledger has, and brings again until it is answered: once the campaign has it, the
+    /// broker need not.
+    async fn sms_from_peer(&self, message: UserMessage, acker: Acker, body: &[u8]) {
+        match self.offer(&self.core.router.inbound, || Inbound(message.clone())).await {
+            Offered::Taken => self.core.acknowledge(Some(acker)).await,
+            Offered::Refused(reason) => self.bury(acker, body, &reason, None).await,
+            Offered::Later => self.core.return_later(acker),
+        }
+    }
+
+    /// A message to a person.
+    async fn outbound(&self, message: UserMessage, acker: Acker, body: &[u8]) {
+        let key = self.key(&message.message_id);
+        if !self.is_new(&key, acker).await {
+            return;
+        }
+        if self.connector.end == End::OwnTransport {
+            // What becomes of it is told by its campaign's connector, and this one's delivery is done then.
+            self.core.books.borrow_mut().came_by.insert(key.1.clone(), self.connector.clone());
+        }
+        let sms = message.transport_type == TransportType::Sms;
+        // The ledger sends SMS; the answer to one that came out of another ledger goes back there.
+        let answers = |id: &String| self.core.towards(&message.transport_name, Some(id));
+        let to_another = message.in_reply_to.as_ref().and_then(answers).is_some_and(|to| to.end == End::Transport);
+        if sms && !to_another {
+            return self.keep(&message, &key, body).await;
+        }
+        match self.offer(&self.core.router.outbound, || Outbound(message.clone())).await {
+            // It is with the broker again, and no event comes of it that the router could hand on.
+            Offered::Taken if sms => self.tell(Event::ack(&message, self.core.clock.now()), Some(key)),
+            Offered::Taken => {}
+            Offered::Refused(reason) => self.give_up(&key, body, &reason, Some(&message)).await,
+            Offered::Later => self.core.give_back(&key),
+        }
+    }
+
+    /// An SMS, for the ledger.
+    async fn keep(&self, message: &UserMessage, key: &Key, body: &[u8]) {
+        let kept = match &message.in_reply_to {
+            None => push(self.core, &self.connector, message).await,
+            Some(id) => answer(self.core, id, message.content.clone()).await,
+        };
+        match kept {
+            Ok(Some(sms)) => self.core.watch(&self.connector, &message.message_id, &sms).await,
+            Ok(None) => self.tell(Event::ack(message, self.core.clock.now()), Some(key.clone())),
+            Err(Failure::Never(reason)) => self.give_up(key, body, &reason, Some(message)).await,
+            Err(Failure::Later(why)) => {
+                tracing::warn!(queue = self.queue, message = message.message_id, %why, "an SMS is not kept yet");
+                self.core.give_back(key);
+            }
+        }
+    }
+
+    /// What became of a message that we published.
+    async fn event(&self, event: Event, acker: Acker) {
+        let key = self.key(&event.event_id);
+        if !self.is_new(&key, acker).await {
+            return;
+        }
+        let service = self.core.books.borrow().sent_for.get(&event.user_message_id).cloned();
+        if let Some(service) = service {
+            // A full mailbox is waited for; a router that is gone ends the process.
+            let _the_process_ends = self.core.router.happened.send(Happened { service, event }).await;
+        } else {
+            tracing::debug!(
+                queue = self.queue,
+                message = event.user_message_id,
+                "an event of a message that this process did not publish, or long ago"
+            );
+        }
+        self.core.settle(&key).await;
+    }
+
+    async fn offer<M>(&self, room: &Recipient<M>, mut message: impl FnMut() -> M) -> Offered
+    where
+        M: Message<Result = Result<(), Refused>> + Send + 'static,
+    {
+        let until = Instant::now() + self.core.settings.offer_for;
+        let mut tries = 0;
+        loop {
+            match timeout(CALL_LIMIT, room.send(message())).await {
+                Ok(Ok(Ok(()))) => return Offered::Taken,
+                Ok(Ok(Err(refused @ (Refused::NoRoute(_) | Refused::NoTransport(_))))) => {
+                    return Offered::Refused(refused.to_string());
+                }
+                Ok(Ok(Err(Refused::Busy(_) | Refused::Away(_))) | Err(_)) | Err(_) => tries += 1,
+            }
+            if Instant::now() >= until || self.core.is_stopping() {
+                return Offered::Later;
+            }
+            sleep(OFFER_AGAIN.wait(tries)).await;
+        }
+    }
+
+    fn tell(&self, event: Event, settles: Option<Key>) {
+        self.core.tell(Telling { queue: self.connector.queues.event.clone(), event, settles });
+    }
+
+    /// A held delivery fails for good.
+    async fn give_up(&self, key: &Key, body: &[u8], reason: &str, nack: Option<&UserMessage>) {
+        let acker = self.core.books.borrow_mut().give_back(key);
+        if let Some(acker) = acker {
+            self.bury(acker, body, reason, nack).await;
+        }
+    }
+
+    /// Puts a delivery into the queue for dead letters; it is acknowledged when it is there.
+    async fn bury(&self, acker: Acker, body: &[u8], reason: &str, nack: Option<&UserMessage>) {
+        let core = self.core;
+        let buried = burial(&core.settings.dead_letters, &self.queue, reason, core.clock.now(), body.to_vec());
+        if let Err(error) = core.publish(buried).await {
+            tracing::warn!(queue = self.queue, %error, "a dead letter can't be put away now: it is delivered again");
+            return core.return_later(acker);
+        }
+        add(&core.counts.dead, 1);
+        // The reason can hold what somebody wrote: it stands in the letter's header, not in the log.
+        tracing::warn!(queue = self.queue, "a delivery can't be used: it is a dead letter, see `vumi dead list`");
+        if let Some(message) = nack {
+            let event = Event::nack(message, reason, core.clock.now());
+            if self.connector.end == End::OwnTransport {
+                let service = message.from_addr.clone();
+                // A full mailbox is waited for; a router that is gone ends the process.
+                let _the_process_ends = core.router.happened.send(Happened { service, event }).await;
+            } else {
+                self.tell(event, None);
+            }
+        }
+        core.acknowledge(Some(acker)).await;
+    }
+}

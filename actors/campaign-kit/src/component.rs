@@ -1,0 +1,186 @@
+//! A campaign as a room: the actor that takes people's messages, and the kind it is started by.
+
+use std::{marker::PhantomData, rc::Rc, time::Duration};
+
+use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture};
+use async_trait::async_trait;
+use serde::{Deserialize, Deserializer};
+use tokio::time::timeout;
+
+use super::{
+    Campaign,
+    desk::Desk,
+    dialogue::{Keep, Trouble},
+};
+use vumi_kit::{
+    clock::Clock,
+    component::{Component, ComponentContext, Drain, Endpoints, Lifeline, StartError, Terminated, lifeline},
+    health::{AskHealth, Health, State},
+    kind::{Kind, Problem, Registry},
+    name::Name,
+    router::{Inbound, Refused, RouterAddress},
+    session::{CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord, Sessions},
+    store::{Accepts, Ask, Operation},
+};
+
+/// How long the store may take to answer: less than a person waits, so that there is time to say sorry.
+const STORE_LIMIT: Duration = Duration::from_secs(4);
+
+/// Adds campaigns to a registry of kinds.
+pub trait WithCampaign {
+    /// Adds a campaign. A second one of the same name replaces the first.
+    #[must_use]
+    fn with_campaign<C: Campaign>(self) -> Self;
+}
+
+impl WithCampaign for Registry {
+    fn with_campaign<C: Campaign>(self) -> Self {
+        self.with::<CampaignKind<C>>()
+    }
+}
+
+/// The kind of room that a campaign is.
+#[derive(Debug)]
+pub struct CampaignKind<C>(PhantomData<C>);
+
+impl<C: Campaign> Kind for CampaignKind<C> {
+    const NAME: &'static str = C::NAME;
+    const EXAMPLE: &'static str = C::EXAMPLE;
+    type Settings = Made<C>;
+
+    fn check(made: &Made<C>) -> Vec<Problem> {
+        made.0.as_ref().err().cloned().unwrap_or_default()
+    }
+
+    fn start(context: ComponentContext, made: Made<C>) -> Result<Component, StartError> {
+        let campaign = made.0.map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(|wrong| format!("{}: {}", wrong.key, wrong.what)).collect();
+            StartError(problems.join("; "))
+        })?;
+        let (actor, ended) =
+            CampaignActor::open(campaign, context.name, context.store.sessions, context.router, context.clock);
+        Ok(Component {
+            endpoints: Endpoints { inbound: Some(actor.clone().recipient()), ..Endpoints::default() },
+            health: actor.clone().recipient(),
+            drain: actor.recipient(),
+            ended,
+        })
+    }
+}
+
+/// A campaign, made of its settings as they are read: so its settings need not be `Clone` to be checked.
+pub struct Made<C>(Result<C, Vec<Problem>>);
+
+impl<'de, C: Campaign> Deserialize<'de> for Made<C> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let made = C::new(C::Settings::deserialize(from)?);
+        Ok(Self(made.and_then(|campaign| {
+            let problems = campaign.limits().problems();
+            if problems.is_empty() { Ok(campaign) } else { Err(problems) }
+        })))
+    }
+}
+
+/// The actor around a campaign.
+pub(super) struct CampaignActor<C> {
+    desk: Rc<Desk<C>>,
+    _lifeline: Lifeline,
+}
+
+impl<C: Campaign> CampaignActor<C> {
+    /// Starts the actor on the present arbiter.
+    pub(super) fn open(
+        campaign: C,
+        name: Name,
+        sessions: Sessions,
+        router: RouterAddress,
+        clock: Clock,
+    ) -> (Addr<Self>, Terminated) {
+        let (lifeline, ended) = lifeline();
+        let desk = Rc::new(Desk::new(campaign, name, Rc::new(InStore(sessions)), router, clock));
+        // Not in `started`, which runs later: until then the mailbox would hold 16.
+        let actor = Self::create(|ctx| {
+            ctx.set_mailbox_capacity(desk.limits.at_once);
+            Self { desk, _lifeline: lifeline }
+        });
+        (actor, ended)
+    }
+}
+
+impl<C: Campaign> Actor for CampaignActor<C> {
+    type Context = Context<Self>;
+}
+
+impl<C: Campaign> Handler<Inbound> for CampaignActor<C> {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
+        self.desk.take(message)
+    }
+}
+
+impl<C: Campaign> Handler<AskHealth> for CampaignActor<C> {
+    type Result = MessageResult<AskHealth>;
+
+    fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
+        let counts = &self.desk.counts;
+        let mut detail = format!("{} in work, {} handled", counts.in_work.get(), counts.handled.get());
+        for (count, what) in [(counts.failed.get(), "failed"), (counts.unsent.get(), "answers not sent")] {
+            if count > 0 {
+                detail.push_str(&format!(", {count} {what}"));
+            }
+        }
+        MessageResult(Health { state: State::Up, detail })
+    }
+}
+
+impl<C: Campaign> Handler<Drain> for CampaignActor<C> {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.drain().await })
+    }
+}
+
+/// Sessions and answers in the store.
+struct InStore(Sessions);
+
+impl InStore {
+    /// Waits for room where the store is busy: a person waits at the other end, and there is time to.
+    async fn ask<M: Operation>(&self, ask: M) -> Result<M::Answer, Trouble>
+    where
+        Sessions: Accepts<M>,
+    {
+        match timeout(STORE_LIMIT, self.0.ask_waiting(ask)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Trouble::StoreSlow(STORE_LIMIT)),
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Keep for InStore {
+    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, Trouble> {
+        self.ask(FindSession { owner, person }).await
+    }
+
+    async fn save(&self, save: SaveSession) -> Result<bool, Trouble> {
+        self.ask(save).await
+    }
+
+    async fn close(&self, close: CloseSession) -> Result<bool, Trouble> {
+        self.ask(close).await
+    }
+
+    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, Trouble> {
+        self.ask(CountAnswers { campaign, question }).await
+    }
+
+    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, Trouble> {
+        self.ask(FindAnswers { campaign, person }).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

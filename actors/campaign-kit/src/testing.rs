@@ -1,0 +1,260 @@
+//! For tests of campaigns: a [`Phone`] that dials them, without network, database or clock.
+//!
+//! The phone takes its turns in the code that the running router takes them in; only the store is a map and the
+//! time stands still. Every state goes through JSON between two messages, as it does in the store.
+//!
+//! ```
+//! use vumi_campaign_kit::{Campaign, Screen, Session};
+//! use vumi_campaign_kit::testing::Phone;
+//! use vumi_kit::{kind::Problem};
+//!
+//! struct Age;
+//!
+//! impl Campaign for Age {
+//!     const NAME: &'static str = "age";
+//!     const EXAMPLE: &'static str = "";
+//!     type Settings = serde_json::Map<String, serde_json::Value>;
+//!     type State = ();
+//!
+//!     fn new(_: Self::Settings) -> Result<Self, Vec<Problem>> {
+//!         Ok(Self)
+//!     }
+//!
+//!     async fn answer(&self, _: &mut Session<()>, said: Option<&str>) -> Screen {
+//!         match said.map(str::parse::<u8>) {
+//!             Some(Ok(age)) => Screen::end(format!("{age} is a fine age.")),
+//!             _ => Screen::ask("How old are you?"),
+//!         }
+//!     }
+//! }
+//!
+//! let phone = Phone::new(Age).from("27831234567");
+//! assert!(phone.dial("*120#").is_open());
+//! assert_eq!(phone.send("forty"), "How old are you?");
+//! assert_eq!(phone.send("40"), "40 is a fine age.");
+//! ```
+
+mod memory;
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    rc::Rc,
+    time::Duration,
+};
+
+use tokio::runtime::{Builder, Runtime};
+
+pub(crate) use memory::Memory;
+
+use crate::{Campaign, Dialogue, Keep, Screen, person};
+use vumi_kit::{
+    clock::{Clock, Timestamp},
+    message::{SessionEvent, TransportType, UserMessage},
+    name::Name,
+};
+
+/// A person's phone: it dials a campaign, answers its screens and hangs up.
+///
+/// Its methods panic, which fails the test, where a screen would not fit a USSD phone, and where a campaign panics.
+/// It brings a runtime of its own: use it in a plain `#[test]`, not in an async one.
+pub struct Phone<C> {
+    exchange: Rc<Exchange<C>>,
+    msisdn: String,
+    code: RefCell<String>,
+    last: RefCell<Option<UserMessage>>,
+}
+
+/// What all phones of a test share.
+struct Exchange<C> {
+    campaign: RefCell<Rc<C>>,
+    keep: Rc<dyn Keep>,
+    clock: Clock,
+    runtime: Runtime,
+    messages: Cell<u64>,
+    ussd: Name,
+    sms: Name,
+    name: Name,
+}
+
+impl<C: Campaign> Phone<C> {
+    /// A phone on which everything that is dialled or written to leads to `campaign`.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that has no runtime, or no names, can't go on")]
+    pub fn new(campaign: C) -> Self {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let name = |text| Name::parse(text).expect("a name");
+        let clock = Clock::held(Timestamp::from_seconds(1_275_000_000));
+        let exchange = Exchange {
+            campaign: RefCell::new(Rc::new(campaign)),
+            keep: Rc::new(Memory::new(clock.clone())),
+            clock,
+            runtime: runtime.expect("a runtime"),
+            messages: Cell::new(0),
+            ussd: name("ussd"),
+            sms: name("sms"),
+            name: name("campaign"),
+        };
+        Self::of(Rc::new(exchange), "27831234567")
+    }
+
+    fn of(exchange: Rc<Exchange<C>>, msisdn: &str) -> Self {
+        Self { exchange, msisdn: msisdn.to_owned(), code: RefCell::default(), last: RefCell::default() }
+    }
+
+    /// This phone with another number.
+    #[must_use]
+    pub fn from(mut self, msisdn: &str) -> Self {
+        msisdn.clone_into(&mut self.msisdn);
+        self
+    }
+
+    /// Somebody else's phone: the campaign and everybody's answers are the same.
+    #[must_use]
+    pub fn another(&self, msisdn: &str) -> Self {
+        Self::of(self.exchange.clone(), msisdn)
+    }
+
+    /// Dials a USSD code, and shows the campaign's first screen.
+    #[track_caller]
+    pub fn dial(&self, code: &str) -> Shown {
+        code.clone_into(&mut self.code.borrow_mut());
+        self.ussd(SessionEvent::New, None)
+    }
+
+    /// Types an answer into the open USSD session, and shows the next screen.
+    #[track_caller]
+    pub fn send(&self, text: &str) -> Shown {
+        self.ussd(SessionEvent::Resume, Some(text))
+    }
+
+    /// Hangs up.
+    #[track_caller]
+    pub fn hang_up(&self) {
+        let message = self.message(TransportType::Ussd, &self.code.borrow(), Some(SessionEvent::Close), None);
+        let answered = self.exchange.turn(&message);
+        assert!(answered.is_none(), "nobody is there any more to be shown {answered:?}");
+    }
+
+    /// Sends an SMS to a short code, and shows the SMS that answers it; [`Shown::is_silent`] if none does.
+    #[track_caller]
+    pub fn sms(&self, to: &str, text: &str) -> Shown {
+        self.show(self.message(TransportType::Sms, to, None, Some(text)))
+    }
+
+    /// The network delivers the last message once more: shows what the campaign answers to it.
+    #[track_caller]
+    pub fn repeat(&self) -> Shown {
+        let last = self.last.borrow_mut().take();
+        assert!(last.is_some(), "there is no message yet to be repeated");
+        last.map_or_else(|| Shown(Screen::Silence), |message| self.show(message))
+    }
+
+    /// Time passes, for all phones: sessions are forgotten when theirs has come.
+    pub fn wait(&self, time: Duration) {
+        self.exchange.clock.advance(time);
+    }
+
+    /// The router is restarted, with this campaign: all that is left of the old one is what it kept.
+    pub fn restart(&self, campaign: C) {
+        self.exchange.campaign.replace(Rc::new(campaign));
+    }
+
+    #[track_caller]
+    fn ussd(&self, event: SessionEvent, text: Option<&str>) -> Shown {
+        let shown = self.show(self.message(TransportType::Ussd, &self.code.borrow(), Some(event), text));
+        if let Err(wrong) = shown.0.fits_ussd() {
+            assert!(shown.text().is_empty(), "a phone can't show this screen: {wrong}\n{shown}");
+        }
+        shown
+    }
+
+    #[track_caller]
+    fn show(&self, message: UserMessage) -> Shown {
+        let screen = self.exchange.turn(&message);
+        self.last.replace(Some(message));
+        Shown(screen.unwrap_or(Screen::Silence))
+    }
+
+    fn message(
+        &self,
+        network: TransportType,
+        to: &str,
+        event: Option<SessionEvent>,
+        text: Option<&str>,
+    ) -> UserMessage {
+        let exchange = &self.exchange;
+        let transport = if network == TransportType::Sms { &exchange.sms } else { &exchange.ussd };
+        let number = exchange.messages.get() + 1;
+        exchange.messages.set(number);
+        let mut message = UserMessage::from_person(transport, network, &self.msisdn, to, exchange.clock.now());
+        message.message_id = format!("{number:032x}");
+        message.session_event = event;
+        message.content = text.map(str::to_owned);
+        message
+    }
+}
+
+impl<C: Campaign> Exchange<C> {
+    #[track_caller]
+    fn turn(&self, message: &UserMessage) -> Option<Screen> {
+        let campaign = self.campaign.borrow().clone();
+        let dialogue = Dialogue {
+            campaign: &*campaign,
+            name: &self.name,
+            limits: &campaign.limits(),
+            keep: &self.keep,
+            now: self.clock.now(),
+            found: RefCell::default(),
+        };
+        let person = person(message);
+        let turn = self.runtime.block_on(dialogue.turn(&person, message));
+        assert!(turn.is_ok(), "no screen could be made: {turn:?}");
+        turn.unwrap_or_default()
+    }
+}
+
+/// What a phone shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown(Screen);
+
+impl Shown {
+    /// The text; empty for no answer.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.text()
+    }
+
+    /// Whether the campaign waits for an answer.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+
+    /// Whether the campaign answered nothing.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.0 == Screen::Silence
+    }
+
+    /// Whether the text has these words.
+    #[must_use]
+    pub fn contains(&self, words: &str) -> bool {
+        self.text().contains(words)
+    }
+}
+
+impl PartialEq<&str> for Shown {
+    fn eq(&self, text: &&str) -> bool {
+        self.text() == *text
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Sessions and answers in a map: what a campaign's tests have for a store.
+
+use std::{cell::RefCell, cmp::Reverse, collections::BTreeMap};
+
+use async_trait::async_trait;
+
+use crate::{Keep, Trouble};
+use vumi_kit::{
+    clock::Clock,
+    name::Name,
+    session::{After, Answer, CloseSession, SaveSession, SessionRecord},
+};
+
+/// Sessions by owner and person; answers by campaign, person and question.
+pub(crate) struct Memory {
+    clock: Clock,
+    sessions: RefCell<BTreeMap<(Name, String), SessionRecord>>,
+    answers: RefCell<BTreeMap<(Name, String, String), String>>,
+}
+
+impl Memory {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, sessions: RefCell::default(), answers: RefCell::default() }
+    }
+
+    pub(crate) fn find_session(&self, owner: Name, person: String) -> Option<SessionRecord> {
+        let now = self.clock.now();
+        self.sessions.borrow().get(&(owner, person)).filter(|session| session.expires_at > now).cloned()
+    }
+
+    pub(crate) fn save_session(&self, SaveSession { session, after, answers }: SaveSession) -> bool {
+        let before = self.find_session(session.owner.clone(), session.person.clone());
+        let applies = match after {
+            After::Anything => true,
+            After::Nothing => before.is_none(),
+            After::Message(last) => before.is_some_and(|before| before.last_message_id == last),
+        };
+        if !applies {
+            return false;
+        }
+        self.sessions.borrow_mut().insert((session.owner.clone(), session.person.clone()), session);
+        self.keep_answers(answers);
+        true
+    }
+
+    pub(crate) fn close_session(&self, CloseSession { owner, person, after, answers }: CloseSession) -> bool {
+        let before = self.find_session(owner.clone(), person.clone());
+        if after.is_some() && before.map(|before| before.last_message_id) != after {
+            return false;
+        }
+        self.sessions.borrow_mut().remove(&(owner, person));
+        self.keep_answers(answers);
+        true
+    }
+
+    fn keep_answers(&self, answers: Vec<Answer>) {
+        let keyed = |given: Answer| ((given.campaign, given.person, given.question), given.answer);
+        self.answers.borrow_mut().extend(answers.into_iter().map(keyed));
+    }
+
+    pub(crate) fn count_answers(&self, of: &Name, to: &str) -> Vec<(String, u64)> {
+        let mut counts = BTreeMap::<String, u64>::new();
+        for ((campaign, _, question), answer) in &*self.answers.borrow() {
+            if campaign == of && question == to {
+                *counts.entry(answer.clone()).or_default() += 1;
+            }
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| Reverse(*count));
+        counts
+    }
+
+    pub(crate) fn find_answers(&self, to: &Name, by: &str) -> Vec<(String, String)> {
+        let answers = self.answers.borrow();
+        let theirs = answers.iter().filter(|((campaign, person, _), _)| campaign == to && person == by);
+        theirs.map(|((_, _, question), answer)| (question.clone(), answer.clone())).collect()
+    }
+}
+
+#[async_trait(?Send)]
+impl Keep for Memory {
+    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, Trouble> {
+        Ok(self.find_session(owner, person))
+    }
+
+    async fn save(&self, save: SaveSession) -> Result<bool, Trouble> {
+        Ok(self.save_session(save))
+    }
+
+    async fn close(&self, close: CloseSession) -> Result<bool, Trouble> {
+        Ok(self.close_session(close))
+    }
+
+    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, Trouble> {
+        Ok(self.count_answers(&campaign, &question))
+    }
+
+    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, Trouble> {
+        Ok(self.find_answers(&campaign, &person))
+    }
+}

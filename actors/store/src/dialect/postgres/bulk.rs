@@ -1,0 +1,116 @@
+//! Many rows in one statement, whose text is the same for any number: on a network each statement is a round trip.
+
+use diesel::{
+    QueryResult, QueryableByName, RunQueryDsl,
+    sql_types::{Array, BigInt, Integer, Nullable, Text},
+};
+use vumi_kit::sms::{SmsId, Submission, TransportStatus};
+
+use super::{
+    Conn,
+    queries::{Attempt, Change, Incoming, insert_one},
+};
+
+#[derive(QueryableByName)]
+struct Drawn {
+    #[diesel(sql_type = BigInt)]
+    id: SmsId,
+}
+
+pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<Vec<SmsId>> {
+    if let [one] = incoming {
+        return insert_one(conn, one).map(|id| vec![id]);
+    }
+    // Numbers first: the order in which an insert returns its rows is nobody's promise.
+    let count = i64::try_from(incoming.len()).unwrap_or(i64::MAX);
+    let draw = "SELECT nextval(pg_get_serial_sequence('sms', 'id')) AS id FROM generate_series(1, $1)";
+    let drawn: Vec<Drawn> = diesel::sql_query(draw).bind::<BigInt, _>(count).load(conn)?;
+    let mut ids: Vec<SmsId> = drawn.into_iter().map(|drawn| drawn.id).collect();
+    ids.sort_unstable();
+    let texts = |value: fn(&Incoming) -> &str| incoming.iter().map(value).collect::<Vec<_>>();
+    let numbers = |value: fn(&Incoming) -> i64| incoming.iter().map(value).collect::<Vec<_>>();
+    diesel::sql_query(
+        "INSERT INTO sms (id, account, transport, recipient, sender, message, status, attempts, created_at, \
+         updated_at, give_up_at, next_attempt_at, claimed_by, unsure) \
+         SELECT id, account, transport, recipient, sender, message, $10, 0, created_at, created_at, give_up_at, due, \
+         claimed_by, 0 \
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
+         $8::bigint[], $9::bigint[], $11::text[]) \
+         AS new (id, account, transport, recipient, sender, message, created_at, give_up_at, due, claimed_by)",
+    )
+    .bind::<Array<BigInt>, _>(&ids)
+    .bind::<Array<BigInt>, _>(numbers(|one| one.new.account))
+    .bind::<Array<Text>, _>(texts(|one| one.new.transport.as_str()))
+    .bind::<Array<Text>, _>(texts(|one| one.new.to.as_str()))
+    .bind::<Array<Text>, _>(texts(|one| one.new.from.as_str()))
+    .bind::<Array<Text>, _>(texts(|one| &one.new.message))
+    .bind::<Array<BigInt>, _>(numbers(|one| one.created_at))
+    .bind::<Array<BigInt>, _>(numbers(|one| one.give_up_at))
+    .bind::<Array<BigInt>, _>(numbers(|one| one.due))
+    .bind::<Integer, _>(i32::from(TransportStatus::PENDING.0))
+    .bind::<Array<Nullable<Text>>, _>(incoming.iter().map(|one| one.claimed_by.as_deref()).collect::<Vec<_>>())
+    .execute(conn)?;
+    Ok(ids)
+}
+
+pub(super) fn add_attempts(conn: &mut Conn, attempts: Vec<Attempt>) -> QueryResult<()> {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let column = |value: fn(&Attempt) -> i64| attempts.iter().map(value).collect::<Vec<_>>();
+    diesel::sql_query(
+        "INSERT INTO sms_attempts (sms, attempt, at, said) SELECT * FROM \
+         unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[])",
+    )
+    .bind::<Array<BigInt>, _>(column(|attempt| attempt.sms))
+    .bind::<Array<Integer>, _>(attempts.iter().map(|attempt| attempt.attempt).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(column(|attempt| attempt.at))
+    .bind::<Array<Text>, _>(attempts.iter().map(|attempt| &attempt.said).collect::<Vec<_>>())
+    .execute(conn)
+    .map(drop)
+}
+
+pub(super) fn change_sms(conn: &mut Conn, changes: Vec<Change>, now: i64) -> QueryResult<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let numbers = |value: fn(&Change) -> i32| changes.iter().map(value).collect::<Vec<_>>();
+    let times = |value: fn(&Change) -> Option<i64>| changes.iter().map(value).collect::<Vec<_>>();
+    let texts = |value: fn(&Change) -> Option<&str>| changes.iter().map(value).collect::<Vec<_>>();
+    diesel::sql_query(
+        "UPDATE sms SET status = new.status, provider_said = new.provider_said, provider_id = new.provider_id, \
+         attempts = new.attempts, delivered_at = new.delivered_at, next_attempt_at = new.next_attempt_at, \
+         claimed_by = NULL, unsure = new.unsure, updated_at = $9 \
+         FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bigint[], \
+         $8::integer[]) \
+         AS new (id, status, provider_said, provider_id, attempts, delivered_at, next_attempt_at, unsure) \
+         WHERE sms.id = new.id",
+    )
+    .bind::<Array<BigInt>, _>(changes.iter().map(|change| change.id).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(numbers(|change| change.status))
+    .bind::<Array<Nullable<Text>>, _>(texts(|change| change.provider_said.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(texts(|change| change.provider_id.as_deref()))
+    .bind::<Array<Integer>, _>(numbers(|change| change.attempts))
+    .bind::<Array<Nullable<BigInt>>, _>(times(|change| change.delivered_at))
+    .bind::<Array<Nullable<BigInt>>, _>(times(|change| change.next_attempt_at))
+    .bind::<Array<Integer>, _>(numbers(|change| change.unsure))
+    .bind::<BigInt, _>(now)
+    .execute(conn)
+    .map(drop)
+}
+
+pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], opening: &str) -> QueryResult<()> {
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    diesel::sql_query(
+        "UPDATE sms SET next_attempt_at = new.next_attempt_at, claimed_by = $4, unsure = new.unsure \
+         FROM unnest($1::bigint[], $2::bigint[], $3::integer[]) AS new (id, next_attempt_at, unsure) WHERE sms.id = new.id",
+    )
+    .bind::<Array<BigInt>, _>(claimed.iter().map(|submission| submission.id).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(claimed.iter().map(|submission| submission.lease_until.micros()).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(claimed.iter().map(|submission| submission.unsure).collect::<Vec<_>>())
+    .bind::<Text, _>(opening)
+    .execute(conn)
+    .map(drop)
+}

@@ -1,0 +1,97 @@
+//! What is SQLite's own: its connection, its pragmas, its BEGIN.
+
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection, result::Error};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+
+use crate::settings::{Connected, Synchronous};
+
+/// The row as it is, for this transaction alone. Here every transaction that writes is alone.
+macro_rules! for_update {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// Like `for_update`, without the rows that another process has in its hands.
+macro_rules! skip_locked {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// All rows of a query with one of these values. One by one: each costs no round trip, and its statement is prepared.
+macro_rules! find_all {
+    ($query:expr, $column:expr, $values:expr, $conn:expr) => {{
+        let mut found = Vec::new();
+        for value in $values {
+            found.append(&mut $query.filter($column.eq(value)).load($conn)?);
+        }
+        found
+    }};
+}
+
+mod bulk;
+
+#[path = "../queries/mod.rs"]
+pub(crate) mod queries;
+
+/// The connection that `backend` is expanded for.
+pub(crate) type Conn = SqliteConnection;
+
+/// A deferred transaction that reads first fails at its first write when another program has written meanwhile.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// A connection to a file does not break while nobody uses it.
+const TEST_ON_CHECK_OUT: bool = false;
+
+/// How long a statement waits for another program that writes.
+const PATIENCE_MS: u32 = 5_000;
+
+/// Those of this database.
+pub(crate) const fn migrations() -> EmbeddedMigrations {
+    const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+    MIGRATIONS
+}
+
+/// Sets a fresh connection up.
+fn configure(conn: &mut Conn, connected: Connected) -> diesel::QueryResult<()> {
+    // The patience first: the others may have to wait.
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {PATIENCE_MS}"))?;
+    conn.batch_execute(match connected {
+        Connected::Writer(Synchronous::Full) => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16000"
+        }
+        Connected::Writer(Synchronous::Normal) => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000"
+        }
+        Connected::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -4000",
+    })
+}
+
+/// Connects the writer.
+pub(crate) fn connect(path: &str, synchronous: Synchronous) -> Result<Conn, String> {
+    let mut conn = Conn::establish(path).map_err(|error| error.to_string())?;
+    configure(&mut conn, Connected::Writer(synchronous)).map_err(|error| error.to_string())?;
+    Ok(conn)
+}
+
+/// Waits until no other transaction works on what has these names. Here none does.
+#[expect(clippy::unnecessary_wraps, reason = "another back-end asks its database")]
+fn alone(_: &mut Conn, _: impl FnOnce() -> Vec<String>) -> diesel::QueryResult<()> {
+    Ok(())
+}
+
+/// Whether another process's transaction was in the way. Here they wait for each other.
+const fn is_conflict(_: &Error) -> bool {
+    false
+}
+
+/// Whether the connection is gone. Here it is a file.
+const fn is_lost(_: &mut Conn, _: &Error) -> bool {
+    false
+}
+
+/// Whether the database can't keep such a value.
+const fn is_data(_: &str) -> bool {
+    false
+}

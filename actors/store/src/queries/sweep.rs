@@ -1,0 +1,124 @@
+//! What goes with time, in bounded pieces: expired sessions and idempotency keys, SMS that no transport asks for.
+//! And what an earlier process left claimed.
+
+use diesel::prelude::*;
+use vumi_kit::clock::Timestamp;
+
+use super::{Failed, Fixed, Tx, Write, claims, rows};
+use crate::{
+    schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
+    write_queue::{Sweep, TakeOver},
+};
+
+/// Rows that one piece looks at, of each kind.
+const PIECE: usize = 1000;
+
+impl Write for Sweep {
+    fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
+        recount(tx)?;
+        let swept = sweep_sessions(tx)? + sweep_keys(tx)? + expire_unasked(tx)?;
+        Ok(swept >= PIECE / 2)
+    }
+}
+
+/// What another process has taken over or settled since is nothing we still hold.
+fn recount(tx: &mut Tx<'_>) -> QueryResult<()> {
+    for (transport, opening) in tx.memory.outboxes.openings() {
+        let held: i64 = sms::table
+            .filter(sms::transport.eq(transport.as_str()))
+            .filter(sms::next_attempt_at.gt(tx.now.micros()))
+            .filter(sms::claimed_by.eq(&*opening))
+            .count()
+            .get_result(tx.conn)?;
+        tx.memory.outboxes.recounted(&transport, usize::try_from(held).unwrap_or(usize::MAX));
+    }
+    Ok(())
+}
+
+/// Walks through the table from where it was, rather than keep an index that every save would change.
+fn sweep_sessions(tx: &mut Tx<'_>) -> QueryResult<usize> {
+    let (owner, person) = std::mem::take(&mut tx.memory.swept_to);
+    let after = sessions::owner.gt(&owner).or(sessions::owner.eq(&owner).and(sessions::person.gt(&person)));
+    let seen: Vec<(String, String, i64)> = sessions::table
+        // Told twice: only a plain bound on the key's first column is a bound on the walk.
+        .filter(sessions::owner.ge(&owner))
+        .filter(after)
+        .order((sessions::owner, sessions::person))
+        .limit(rows::count(PIECE))
+        .select((sessions::owner, sessions::person, sessions::expires_at))
+        .load(tx.conn)?;
+    if seen.len() == PIECE
+        && let Some((owner, person, _)) = seen.last()
+    {
+        tx.memory.swept_to = (owner.clone(), person.clone());
+    }
+    let mut swept = 0;
+    for (owner, person, expires_at) in seen {
+        if expires_at < tx.now.micros() {
+            // Another process may have saved it meanwhile.
+            let expired = sessions::table.find((&owner, &person)).filter(sessions::expires_at.lt(tx.now.micros()));
+            swept += diesel::delete(expired).execute(tx.conn)?;
+        }
+    }
+    Ok(swept)
+}
+
+fn sweep_keys(tx: &mut Tx<'_>) -> QueryResult<usize> {
+    let expired: Vec<(i64, String)> = idempotency_keys::table
+        .filter(idempotency_keys::expires_at.le(tx.now.micros()))
+        .order(idempotency_keys::expires_at)
+        .limit(rows::count(PIECE))
+        .select((idempotency_keys::account, idempotency_keys::key))
+        .load(tx.conn)?;
+    let count = expired.len();
+    for (account, key) in expired {
+        diesel::delete(idempotency_keys::table.find((account, &key))).execute(tx.conn)?;
+    }
+    Ok(count)
+}
+
+/// SMS that have been due for as long as an SMS is tried at all are past their deadline: their transport is gone,
+/// since one that runs claims them. From transport to transport, along the index of what is due.
+fn expire_unasked(tx: &mut Tx<'_>) -> QueryResult<usize> {
+    let given_up = i64::try_from(tx.rules.give_up_after.as_micros()).unwrap_or(i64::MAX);
+    let until = Timestamp::from_micros(tx.now.micros().saturating_sub(given_up));
+    let (mut after, mut expired) = (String::new(), 0);
+    while expired < PIECE {
+        let next = sms::table
+            .filter(sms::next_attempt_at.is_not_null())
+            .filter(sms::transport.gt(&after))
+            .order(sms::transport)
+            .select(sms::transport);
+        let Some(transport) = next.first::<String>(tx.conn).optional()? else { break };
+        for row in claims::due(tx, &transport, until, PIECE - expired)? {
+            claims::expire(tx, row)?;
+            expired += 1;
+        }
+        after = transport;
+    }
+    Ok(expired)
+}
+
+impl Write for TakeOver {
+    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        let now = Some(tx.now.micros());
+        let routing = received_sms::table
+            .filter(received_sms::route_at.gt(tx.now.micros()))
+            .filter(received_sms::claimed_by.eq(&tx.rules.node));
+        Fixed(
+            diesel::update(routing).set((received_sms::route_at.eq(now), received_sms::claimed_by.eq(None::<String>))),
+        )
+        .execute(tx.conn)?;
+        let posting = callback_deliveries::table
+            .filter(callback_deliveries::claimed_by.eq(&tx.rules.node))
+            .filter(callback_deliveries::next_attempt_at.is_not_null());
+        Fixed(
+            diesel::update(posting).set((
+                callback_deliveries::next_attempt_at.eq(now),
+                callback_deliveries::claimed_by.eq(None::<String>),
+            )),
+        )
+        .execute(tx.conn)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,346 @@
+//! Any provider with an HTTP API, by settings alone: how to ask, how to read the answer, what it posts to us.
+//! Two real ones stand beside this file as settings: Africa's Talking and Twilio.
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+mod reading;
+mod template;
+mod webhooks;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use reqwest::{
+    Method, RequestBuilder, Url,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+use vumi_kit::{
+    component::{Component, ComponentContext, StartError},
+    kind::{Kind, Problem},
+    sms::{Decision, Submission},
+    webhook::Webhook,
+};
+
+use crate::{
+    call::{Caller, call, check_url},
+    outbox::{Outbox, OutboxSettings, Provider},
+};
+
+use reading::{AnswerReader, AnswerSettings};
+use template::{Template, as_it_is};
+use webhooks::{InboundSettings, ReceiptSettings};
+
+/// A provider of one's own. Where a template may stand, `{{to}}`, `{{to_plus}}`, `{{from}}`, `{{from_plus}}`,
+/// `{{text}}`, `{{text_hex_utf16}}`, `{{id}}`, `{{segments}}`, `{{ucs2}}` (`1` or `0`) and `{{secret.<name>}}` are
+/// filled in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// `GET`, `POST` or `PUT`. Default `POST`.
+    #[serde(default)]
+    method: Verb,
+    /// Where to send.
+    url: String,
+    /// Parameters of the query, each a template.
+    #[serde(default)]
+    query: BTreeMap<String, String>,
+    /// Headers, each a template.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// HTTP Basic authentication.
+    auth: Option<Auth>,
+    /// What templates may name as `{{secret.<name>}}`; never shown.
+    #[serde(default)]
+    secrets: BTreeMap<String, SecretString>,
+    /// The body: `body.form`, `body.json` or `body.text`.
+    body: Option<Body>,
+    /// How the answer is read.
+    answer: AnswerSettings,
+    /// How delivery receipts are read, at `receipt.json`; none: there are none.
+    receipt: Option<ReceiptSettings>,
+    /// How SMS from people are read, at `receive.json`; none: there are none.
+    inbound: Option<InboundSettings>,
+    /// Window, rate, retries.
+    #[serde(default)]
+    outbox: OutboxSettings,
+}
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Verb {
+    Get,
+    #[default]
+    Post,
+    Put,
+}
+
+/// HTTP Basic authentication.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Auth {
+    user: String,
+    password: SecretString,
+}
+
+/// The body of a request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Body {
+    /// A form: each value is a template.
+    Form(BTreeMap<String, String>),
+    /// JSON: each text in it is a template.
+    Json(Value),
+    /// One template for the whole of it.
+    Text(TextBody),
+}
+
+/// A body that is one template.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextBody {
+    /// Its content type.
+    content_type: String,
+    /// The template.
+    template: String,
+    /// How what is filled in is escaped: `none`, `json`, `xml`.
+    escape: Escape,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Escape {
+    None,
+    Json,
+    Xml,
+}
+
+impl Escape {
+    fn function(self) -> fn(&str) -> String {
+        match self {
+            Self::None => as_it_is,
+            Self::Json => template::json,
+            Self::Xml => template::xml,
+        }
+    }
+}
+
+/// A request made ready: all of its templates parsed.
+enum ReadyBody {
+    Empty,
+    Form(Vec<(String, Template)>),
+    Json(JsonTemplate),
+    Text(HeaderValue, Template, Escape),
+}
+
+/// JSON with a template for each text.
+enum JsonTemplate {
+    Plain(Value),
+    Text(Template),
+    List(Vec<JsonTemplate>),
+    Object(Vec<(String, JsonTemplate)>),
+}
+
+/// The provider.
+pub(crate) struct HttpProvider {
+    caller: Caller,
+    url: Url,
+    query: Vec<(String, Template)>,
+    headers: Vec<(HeaderName, Template)>,
+    body: ReadyBody,
+    answer: AnswerReader,
+    settings: Settings,
+}
+
+impl Kind for HttpProvider {
+    const NAME: &'static str = "http";
+    const EXAMPLE: &'static str = include_str!("http_provider/africas_talking.toml");
+    type Settings = Settings;
+
+    fn check(settings: &Settings) -> Vec<Problem> {
+        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
+        problems.extend(named(&settings.query, &settings.secrets, "query").err());
+        problems.extend(headers(settings).err());
+        problems.extend(ready(settings).err());
+        problems.extend(AnswerReader::new(&settings.answer).err().map(|(key, what)| in_answer(key, what)));
+        let statuses = settings.receipt.iter().flat_map(|receipt| {
+            receipt
+                .statuses
+                .iter()
+                .map(|(word, status)| (word.as_str(), *status))
+                .chain(receipt.other_status.map(|status| ("other_status", status)))
+        });
+        problems.extend(
+            statuses.filter(|(_, status)| !(1..=14).contains(status)).map(|(word, _)| {
+                Problem::new(format!("receipt.statuses.{word}"), "expected a status of ours, 1 to 14")
+            }),
+        );
+        problems.extend(settings.outbox.check());
+        problems
+    }
+
+    fn webhooks(settings: &Settings) -> Vec<Webhook> {
+        let methods = &["GET", "POST"];
+        let receipts = settings.receipt.clone().map(|receipt| Webhook {
+            path: "receipt.json",
+            methods,
+            form: Arc::new(webhooks::Receipts(receipt)),
+        });
+        let inbound = settings.inbound.clone().map(|inbound| Webhook {
+            path: "receive.json",
+            methods,
+            form: Arc::new(webhooks::Inbound(inbound)),
+        });
+        receipts.into_iter().chain(inbound).collect()
+    }
+
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
+    }
+
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
+    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
+        let outbox = settings.outbox.clone();
+        Ok(Outbox::open(context, &outbox, Self::new(settings)?))
+    }
+}
+
+fn in_answer(key: &str, what: String) -> Problem {
+    Problem::new(format!("answer.{key}"), what)
+}
+
+fn parse(template: &str, secrets: &BTreeMap<String, SecretString>, key: &str) -> Result<Template, Problem> {
+    Template::parse(template, secrets).map_err(|what| Problem::new(key, what))
+}
+
+fn named(
+    templates: &BTreeMap<String, String>,
+    secrets: &BTreeMap<String, SecretString>,
+    key: &str,
+) -> Result<Vec<(String, Template)>, Problem> {
+    let each = templates.iter();
+    each.map(|(name, text)| Ok((name.clone(), parse(text, secrets, &format!("{key}.{name}"))?))).collect()
+}
+
+fn headers(settings: &Settings) -> Result<Vec<(HeaderName, Template)>, Problem> {
+    let templates = named(&settings.headers, &settings.secrets, "headers")?;
+    let header = |(name, template): (String, Template)| match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(header) => Ok((header, template)),
+        Err(_) => Err(Problem::new(format!("headers.{name}"), "is not a header's name")),
+    };
+    templates.into_iter().map(header).collect()
+}
+
+fn ready(settings: &Settings) -> Result<ReadyBody, Problem> {
+    let secrets = &settings.secrets;
+    Ok(match &settings.body {
+        None => ReadyBody::Empty,
+        Some(Body::Form(form)) => ReadyBody::Form(named(form, secrets, "body.form")?),
+        Some(Body::Json(json)) => ReadyBody::Json(json_template(json, secrets)?),
+        Some(Body::Text(text)) => {
+            let content_type = HeaderValue::from_str(&text.content_type)
+                .map_err(|_| Problem::new("body.text.content_type", "is not a content type"))?;
+            ReadyBody::Text(content_type, parse(&text.template, secrets, "body.text.template")?, text.escape)
+        }
+    })
+}
+
+fn json_template(json: &Value, secrets: &BTreeMap<String, SecretString>) -> Result<JsonTemplate, Problem> {
+    Ok(match json {
+        Value::String(text) => JsonTemplate::Text(parse(text, secrets, "body.json")?),
+        Value::Array(list) => {
+            JsonTemplate::List(list.iter().map(|item| json_template(item, secrets)).collect::<Result<_, _>>()?)
+        }
+        Value::Object(object) => JsonTemplate::Object(
+            object
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), json_template(value, secrets)?)))
+                .collect::<Result<_, _>>()?,
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) => JsonTemplate::Plain(json.clone()),
+    })
+}
+
+impl JsonTemplate {
+    fn render(&self, fill: &impl Fn(&Template) -> String) -> Value {
+        match self {
+            Self::Plain(value) => value.clone(),
+            Self::Text(template) => Value::String(fill(template)),
+            Self::List(list) => list.iter().map(|item| item.render(fill)).collect(),
+            Self::Object(object) => object.iter().map(|(key, value)| (key.clone(), value.render(fill))).collect(),
+        }
+    }
+}
+
+impl HttpProvider {
+    fn new(settings: Settings) -> Result<Self, StartError> {
+        let refuse = |problem: Problem| StartError(format!("{}: {}", problem.key, problem.what));
+        let answer = AnswerReader::new(&settings.answer);
+        Ok(Self {
+            caller: Caller::new(&settings.url, &settings.outbox)?,
+            url: Url::parse(&settings.url).map_err(|error| StartError(format!("url: {error}")))?,
+            query: named(&settings.query, &settings.secrets, "query").map_err(refuse)?,
+            headers: headers(&settings).map_err(refuse)?,
+            body: ready(&settings).map_err(refuse)?,
+            answer: answer.map_err(|(key, what)| refuse(in_answer(key, what)))?,
+            settings,
+        })
+    }
+
+    fn request(&self, submission: &Submission) -> RequestBuilder {
+        let secrets = &self.settings.secrets;
+        let fill = |template: &Template| template.render(submission, secrets, as_it_is);
+        let mut url = self.url.clone();
+        if !self.query.is_empty() {
+            let pairs = self.query.iter().map(|(name, template)| (name, fill(template)));
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
+        let method = match self.settings.method {
+            Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
+            Verb::Put => Method::PUT,
+        };
+        let mut request = self.caller.request(method, url);
+        if let Some(Auth { user, password }) = &self.settings.auth {
+            request = request.basic_auth(user, Some(password.expose_secret()));
+        }
+        for (name, template) in &self.headers {
+            request = request.header(name, fill(template));
+        }
+        match &self.body {
+            ReadyBody::Empty => request,
+            ReadyBody::Form(form) => {
+                let pairs = form.iter().map(|(name, template)| (name, fill(template)));
+                let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+                request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+            }
+            ReadyBody::Json(json) => {
+                request.header(CONTENT_TYPE, "application/json").body(json.render(&fill).to_string())
+            }
+            ReadyBody::Text(content_type, template, escape) => request
+                .header(CONTENT_TYPE, content_type.clone())
+                .body(template.render(submission, secrets, escape.function())),
+        }
+    }
+}
+
+impl Provider for HttpProvider {
+    async fn submit(&self, submission: &Submission) -> Decision {
+        match call(self.request(submission)).await {
+            Ok(answer) => self.answer.read(&answer.text()),
+            Err(decision) => decision,
+        }
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        self.settings.secrets.values().chain(self.settings.auth.iter().map(|auth| &auth.password)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

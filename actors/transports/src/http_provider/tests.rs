@@ -1,0 +1,225 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use vumi_kit::{kind::Kind, sms::TransportStatus};
+
+use super::{
+    HttpProvider, Settings,
+    reading::AnswerReader,
+    template::{self, Template},
+};
+use crate::{
+    exam::{
+        Carrier, Exam, Expect, answer, get, inbound, json, names_missing_fields, post, post_form, receipts, says,
+        submission, webhook,
+    },
+    outbox::{OutboxSettings, Provider},
+};
+
+const AFRICAS_TALKING: &str = include_str!("africas_talking.toml");
+const TWILIO: &str = include_str!("twilio.toml");
+const GUIDE: &str = include_str!("../../../../docs/http-provider.md");
+
+fn settings(text: &str, changes: Value) -> Settings {
+    let mut table: Value = toml::from_str(text).unwrap();
+    for (key, value) in changes.as_object().unwrap() {
+        table[key] = value.clone();
+    }
+    let settings = serde_json::from_value(table).unwrap();
+    assert_eq!(HttpProvider::check(&settings), []);
+    settings
+}
+
+fn problems(changes: Value) -> Vec<String> {
+    let mut table: Value = toml::from_str(TWILIO).unwrap();
+    for (key, value) in changes.as_object().unwrap() {
+        table[key] = value.clone();
+    }
+    HttpProvider::check(&serde_json::from_value(table).unwrap()).into_iter().map(|problem| problem.key).collect()
+}
+
+fn provider(text: &str, url: &str, outbox: OutboxSettings) -> HttpProvider {
+    HttpProvider::new(Settings { outbox, ..settings(text, json!({ "url": url })) }).unwrap()
+}
+
+#[tokio::test]
+async fn africas_talking_passes_the_exam_by_settings_alone() {
+    let answer = |code: u16, status: &str| {
+        let recipient = json!({
+            "statusCode": code, "number": "+27123456789", "status": status, "cost": "ZAR 0.2", "messageId": "ATPid_1",
+        });
+        json!({ "SMSMessageData": { "Message": "Sent to 1/1", "Recipients": [recipient] } }).to_string()
+    };
+    Exam {
+        provider: |url, outbox| provider(AFRICAS_TALKING, url, outbox),
+        answers: vec![
+            (says(201, &answer(101, "Sent")), Expect::Accepted(Some("ATPid_1"))),
+            (says(201, &answer(403, "InvalidPhoneNumber")), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
+            (says(201, &answer(405, "InsufficientBalance")), Expect::Misconfigured),
+            (says(201, &answer(500, "InternalServerError")), Expect::Retry { unsure: false }),
+            (
+                says(201, r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#),
+                Expect::Rejected(TransportStatus::MESSAGE_ERROR),
+            ),
+            (says(201, r#"{"SMSMessageData":{"Message":"Sent to 0/1"}}"#), Expect::Retry { unsure: true }),
+        ],
+        texts: vec![
+            (
+                "hello & more",
+                vec!["apikey: key\r\n", "from=27123456780&message=hello+%26+more&to=%2B27123456789&username=vumi"],
+            ),
+            ("é😀", vec!["message=%C3%A9%F0%9F%98%80"]),
+        ],
+    }
+    .sit()
+    .await;
+}
+
+#[tokio::test]
+async fn twilio_passes_the_exam_by_settings_alone() {
+    Exam {
+        provider: |url, outbox| provider(TWILIO, url, outbox),
+        answers: vec![
+            (says(201, r#"{"sid":"SM1","status":"queued","error_code":null}"#), Expect::Accepted(Some("SM1"))),
+            (says(201, r#"{"sid":"SM1","status":"failed"}"#), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
+            (says(400, r#"{"code":21211,"message":"no number"}"#), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
+        ],
+        texts: vec![(
+            "hello",
+            vec![
+                "authorization: Basic QUMxMjM6dG9rZW4=\r\n",
+                "Body=hello&From=%2B27123456780&StatusCallback=https",
+                "&To=%2B27123456789",
+            ],
+        )],
+    }
+    .sit()
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_may_be_a_query_or_json_or_any_text() {
+    let heard = async |changes: Value| {
+        let mut carrier = Carrier::that(says(200, "OK 77")).await;
+        let mut all = json!({
+            "url": format!("{}/send?a=1", carrier.url),
+            "answer": { "id": { "regex": "OK (\\d+)" } },
+        });
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let table = serde_json::from_value(all).unwrap();
+        assert_eq!(HttpProvider::check(&table), []);
+        let decision = HttpProvider::new(table).unwrap().submit(&submission("a \"b\" <c> &")).await;
+        assert!(matches!(&decision, vumi_kit::sms::Decision::Accepted { provider_id: Some(id), .. } if id == "77"));
+        carrier.heard().await
+    };
+    let query = heard(json!({ "method": "GET", "query": { "to": "{{to}}", "m": "{{text}}" } })).await;
+    assert!(query.starts_with("GET /send?a=1&m=a+%22b%22+%3Cc%3E+%26&to=27123456789 "), "{query}");
+    let tree = heard(json!({ "body": { "json": { "to": ["{{to}}"], "text": "{{text}}", "n": 1 } } })).await;
+    assert!(tree.ends_with(r#"{"n":1,"text":"a \"b\" <c> &","to":["27123456789"]}"#), "{tree}");
+    let template = json!({ "content_type": "text/xml", "template": "<sms>{{text}}</sms>", "escape": "xml" });
+    let xml = heard(json!({ "method": "PUT", "body": { "text": template } })).await;
+    assert!(xml.starts_with("PUT ") && xml.ends_with("<sms>a &quot;b&quot; &lt;c&gt; &amp;</sms>"), "{xml}");
+}
+
+#[test]
+fn receipts_are_read_by_the_settings() {
+    let form = webhook(&HttpProvider::webhooks(&settings(AFRICAS_TALKING, json!({}))), "receipt.json");
+    let body = "id=ATPid_1&status=Success&phoneNumber=%2B27123456789&networkCode=65501";
+    let [receipt] = &receipts(&*form, &post_form(body))[..] else { panic!("one receipt") };
+    assert_eq!(receipt.provider_id.as_deref(), Some("ATPid_1"));
+    assert_eq!(receipt.to.as_ref().unwrap().as_str(), "27123456789");
+    assert_eq!(receipt.status, TransportStatus::DELIVERED);
+    assert_eq!(receipt.fields.len(), 4);
+    assert_eq!(answer(&*form, &post_form(body), false).status, 200);
+    names_missing_fields(&*form, body, &["id", "status", "phoneNumber"]);
+    assert_eq!(form.read(&get(&body.replace("Success", "Strange"))).unwrap_err().field, "status");
+}
+
+#[test]
+fn receipts_in_json_are_found_by_pointers() {
+    let receipt = json!({
+        "format": "json", "id": "/data/id", "sms": "ref", "status": "/data/state", "statuses": { "ok": 4 },
+        "other_status": 7, "at": "when",
+    });
+    let form = webhook(&HttpProvider::webhooks(&settings(TWILIO, json!({ "receipt": receipt }))), "receipt.json");
+    let body = |state: &str| {
+        let receipt = json!({ "data": { "id": 5, "state": state }, "ref": "42", "when": "2010-06-04T17:51:25+02:00" });
+        post("application/json", receipt.to_string())
+    };
+    let [read] = &receipts(&*form, &body("ok"))[..] else { panic!("one receipt") };
+    assert_eq!((read.provider_id.as_deref(), read.sms), (Some("5"), Some(42)));
+    assert_eq!(read.at.unwrap().to_seconds_text(), "2010-06-04 15:51:25");
+    assert_eq!(receipts(&*form, &body("strange"))[0].status, TransportStatus::DELIVERY_ERROR);
+}
+
+#[test]
+fn an_sms_from_a_person_is_read_and_answered_by_the_settings() {
+    let form = webhook(&HttpProvider::webhooks(&settings(TWILIO, json!({}))), "receive.json");
+    let body = "MessageSid=SM2&From=%2B27123456789&To=%2B27123456780&Body=hi+there";
+    let sms = inbound(&*form, &post_form(body));
+    assert_eq!((sms.from.as_str(), sms.message.as_str()), ("27123456789", "hi there"));
+    assert_eq!(sms.provider_id.as_deref(), Some("SM2"));
+    let answered = answer(&*form, &post_form(body), true);
+    assert_eq!((answered.status, answered.content_type), (200, Some("text/xml; charset=utf-8")));
+    assert_eq!(answered.body, "<Response/>");
+    names_missing_fields(&*form, body, &["From", "To", "Body"]);
+    let plain = webhook(&HttpProvider::webhooks(&settings(AFRICAS_TALKING, json!({}))), "receive.json");
+    let dated = "from=%2B27123456789&to=38080&text=hi&id=1&date=2010-06-04+15%3A51%3A25";
+    assert_eq!(json(&answer(&*plain, &get(dated), true))["received_at"], "2010-06-04 15:51:25");
+}
+
+#[test]
+fn every_block_of_the_guide_is_a_transport_that_would_start() {
+    let blocks: Vec<_> = GUIDE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() >= 3);
+    for block in blocks {
+        let file: Value = toml::from_str(block).unwrap();
+        for (name, table) in file["transports"].as_object().unwrap() {
+            let mut table = table.clone();
+            assert_eq!(table.as_object_mut().unwrap().remove("kind"), Some(json!("http")), "{name}");
+            let kinds = crate::kinds();
+            assert_eq!((kinds.get("http").unwrap().check)(&table), [], "{name}");
+            assert!(HttpProvider::new(serde_json::from_value(table).unwrap()).is_ok(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    assert_eq!(problems(json!({ "url": "nowhere" })), ["url"]);
+    assert_eq!(problems(json!({ "body": { "form": { "a": "{{nobody}}" } } })), ["body.form.a"]);
+    assert_eq!(problems(json!({ "headers": { "a b": "x" } })), ["headers.a b"]);
+    assert_eq!(problems(json!({ "answer": {} })), ["answer.result"]);
+    assert_eq!(problems(json!({ "answer": { "id": { "regex": "(" } } })), ["answer.id"]);
+    assert_eq!(problems(json!({ "answer": { "id": { "json": "a/b" } } })), ["answer.id"]);
+    let receipt = json!({ "format": "form", "id": "a", "status": "b", "statuses": { "x": 99 } });
+    assert_eq!(problems(json!({ "receipt": receipt })), ["receipt.statuses.x"]);
+}
+
+proptest! {
+    #[test]
+    fn no_answer_and_no_place_in_it_make_the_reader_panic(
+        place in "(/[a-z0-9~]{0,3}){0,3}|\\PC{0,12}",
+        answer in prop_oneof![any::<String>(), "[\\[\\]{}:,\"a0/1n. ]{0,40}"],
+    ) {
+        for find in ["json", "regex"] {
+            let settings = serde_json::from_value(json!({ "id": { find: place } })).unwrap();
+            if let Ok(reader) = AnswerReader::new(&settings) {
+                let _decision = reader.read(&answer);
+            }
+        }
+        for example in [AFRICAS_TALKING, TWILIO] {
+            let _decision = AnswerReader::new(&settings(example, json!({})).answer).unwrap().read(&answer);
+        }
+    }
+
+    #[test]
+    fn a_text_never_breaks_out_of_its_place_in_a_template(text in any::<String>(), any_template in any::<String>()) {
+        let none = std::collections::BTreeMap::new();
+        let _parsed_or_refused = Template::parse(&any_template, &none);
+        let ours = Template::parse("{{text}}", &none).unwrap();
+        let filled = |escape| ours.render(&submission(&text), &none, escape);
+        prop_assert_eq!(&filled(template::as_it_is), &text);
+        prop_assert_eq!(serde_json::from_str::<String>(&format!("\"{}\"", filled(template::json))).unwrap(), text.clone());
+        prop_assert!(!filled(template::xml).contains(['<', '>', '"']));
+    }
+}

@@ -1,0 +1,218 @@
+//! Clickatell's HTTP API 2.x (`spec/providers.md`).
+
+mod codes;
+mod webhooks;
+
+pub(crate) use codes::status;
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use vumi_kit::{
+    component::{Component, ComponentContext, StartError},
+    kind::{Kind, Problem},
+    sms::{Decision, Submission, TransportStatus},
+    text::{Encoding, measure},
+    webhook::Webhook,
+};
+
+use crate::{
+    call::{Caller, call, check_url, garbage},
+    form::hex_utf16,
+    outbox::{LookUp, Outbox, OutboxSettings, Provider},
+};
+
+/// Numeric sender and delivery acknowledgement: our senders are numbers, and receipts are wanted.
+const REQUIRED_FEATURES: u32 = 32 + 8192;
+
+/// An account with Clickatell's HTTP API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where the API is. Default https://api.clickatell.com
+    #[serde(default = "default_url")]
+    url: String,
+    /// The account's user name.
+    user: String,
+    /// The account's password.
+    password: SecretString,
+    /// The number of the HTTP API product within the account.
+    api_id: String,
+    /// Parts a long SMS may take (Clickatell's `concat`), 1 to 35. Default 9.
+    #[serde(default = "default_max_parts")]
+    max_parts: u32,
+    /// Window, rate, retries.
+    #[serde(default)]
+    outbox: OutboxSettings,
+}
+
+fn default_url() -> String {
+    "https://api.clickatell.com".to_owned()
+}
+
+fn default_max_parts() -> u32 {
+    9
+}
+
+/// The provider.
+pub(crate) struct Clickatell {
+    caller: Caller,
+    send_url: String,
+    query_url: String,
+    password: SecretString,
+    /// `user`, `password` and `api_id`, form-encoded.
+    credentials: SecretString,
+    max_parts: u32,
+}
+
+impl Kind for Clickatell {
+    const NAME: &'static str = "clickatell";
+    const EXAMPLE: &'static str = r#"
+url = "https://api.clickatell.com"
+user = "username"
+password = "password"
+api_id = "123456"
+outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
+"#;
+    type Settings = Settings;
+
+    fn check(settings: &Settings) -> Vec<Problem> {
+        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
+        let given = [
+            ("user", settings.user.is_empty()),
+            ("password", settings.password.expose_secret().is_empty()),
+            ("api_id", settings.api_id.is_empty()),
+        ];
+        let empty = given.into_iter().filter(|(_, empty)| *empty);
+        problems.extend(empty.map(|(key, _)| Problem::new(key, "is empty; Clickatell gives it with the account")));
+        if !(1..=35).contains(&settings.max_parts) {
+            problems.push(Problem::new("max_parts", "expected 1 to 35"));
+        }
+        problems.extend(settings.outbox.check());
+        problems
+    }
+
+    fn webhooks(settings: &Settings) -> Vec<Webhook> {
+        let methods = &["GET", "POST"];
+        vec![
+            Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::Receipts) },
+            Webhook {
+                path: "receive.json",
+                methods,
+                form: Arc::new(webhooks::Inbound { api_id: settings.api_id.clone() }),
+            },
+        ]
+    }
+
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
+    }
+
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
+    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
+        let provider = Self::new(&settings)?;
+        Ok(Outbox::open(context, &settings.outbox, provider))
+    }
+}
+
+impl Clickatell {
+    fn new(settings: &Settings) -> Result<Self, StartError> {
+        let base = settings.url.trim_end_matches('/');
+        let credentials = form_urlencoded::Serializer::new(String::new())
+            .append_pair("user", &settings.user)
+            .append_pair("password", settings.password.expose_secret())
+            .append_pair("api_id", &settings.api_id)
+            .finish();
+        Ok(Self {
+            caller: Caller::new(&settings.url, &settings.outbox)?,
+            send_url: format!("{base}/http/sendmsg"),
+            query_url: format!("{base}/http/querymsg"),
+            password: settings.password.clone(),
+            credentials: credentials.into(),
+            max_parts: settings.max_parts,
+        })
+    }
+
+    fn send_form(&self, submission: &Submission) -> String {
+        let measure = measure(&submission.message);
+        let start = self.credentials.expose_secret();
+        let mut form = form_urlencoded::Serializer::for_suffix(format!("{start}&"), start.len() + 1);
+        form.append_pair("to", submission.to.as_str())
+            .append_pair("from", submission.from.as_str())
+            .append_pair("climsgid", &submission.id.to_string())
+            .append_pair("callback", "7")
+            .append_pair("deliv_ack", "1")
+            .append_pair("req_feat", &REQUIRED_FEATURES.to_string())
+            .append_pair("msg_type", "SMS_TEXT");
+        if measure.segments > 1 {
+            form.append_pair("concat", &measure.segments.min(self.max_parts).to_string());
+        }
+        match measure.encoding {
+            Encoding::Gsm7 => form.append_pair("text", &submission.message),
+            Encoding::Ucs2 => form.append_pair("unicode", "1").append_pair("text", &hex_utf16(&submission.message)),
+        };
+        form.finish()
+    }
+}
+
+impl Provider for Clickatell {
+    async fn submit(&self, submission: &Submission) -> Decision {
+        match call(self.caller.post_form(&self.send_url, self.send_form(submission))).await {
+            Ok(answer) => read_sent(&answer.text()),
+            Err(decision) => decision,
+        }
+    }
+
+    async fn look_up(&self, submission: &Submission) -> LookUp {
+        let start = self.credentials.expose_secret();
+        let form = form_urlencoded::Serializer::for_suffix(format!("{start}&"), start.len() + 1)
+            .append_pair("climsgid", &submission.id.to_string())
+            .finish();
+        match call(self.caller.post_form(&self.query_url, form)).await {
+            Ok(answer) => read_queried(&answer.text()),
+            Err(decision) => LookUp::Said(decision),
+        }
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        vec![&self.password]
+    }
+}
+
+/// `ID: <apimsgid>`, with or without ` To: <msisdn>`, or `ERR: <code>, <description>`.
+fn read_sent(answer: &str) -> Decision {
+    let line = answer.trim();
+    if let Some(rest) = line.strip_prefix("ID:")
+        && let Some(id) = rest.split_whitespace().next()
+    {
+        let provider_id = Some(id.to_owned());
+        return Decision::Accepted { provider_id, status: TransportStatus::QUEUED, said: line.to_owned() };
+    }
+    codes::error_code(line).map_or_else(|| garbage(line), |code| codes::decision(code, line))
+}
+
+/// `ID: <apimsgid> Status: <code>` or `ERR: <code>, <description>`.
+fn read_queried(answer: &str) -> LookUp {
+    let line = answer.trim();
+    let mut words = line.split_whitespace();
+    if let (Some("ID:"), Some(id), Some("Status:"), Some(code)) =
+        (words.next(), words.next(), words.next(), words.next())
+    {
+        return match codes::status(code) {
+            Some(status) => codes::known(id, status, line),
+            None => LookUp::Said(garbage(line)),
+        };
+    }
+    match codes::error_code(line) {
+        Some(code) if codes::UNKNOWN_MESSAGE.contains(&code) => LookUp::NotThere,
+        Some(code) => LookUp::Said(codes::decision(code, line)),
+        None => LookUp::Said(garbage(line)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

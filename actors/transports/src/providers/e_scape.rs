@@ -1,0 +1,239 @@
+//! E-Scape: a Kannel behind a form that answers in HTML (`spec/providers.md`).
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use scraper::{Html, Selector};
+use serde::Deserialize;
+use vumi_kit::{
+    component::{Component, ComponentContext, StartError},
+    kind::{Kind, Problem},
+    sms::{Decision, InboundSms, Submission, TransportStatus},
+    webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+};
+
+use crate::{
+    answer::empty_answer,
+    call::{Caller, call, check_url, garbage},
+    form::Fields,
+    outbox::{Outbox, OutboxSettings, Provider},
+};
+
+/// A page with more tags than this is not read: nested deeply enough, they would keep the HTML reader busy for seconds.
+const MOST_TAGS: usize = 1000;
+
+/// An account with E-Scape.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where the form is.
+    url: String,
+    /// The account's number.
+    api_id: String,
+    /// The SMS centre to send through.
+    smsc: String,
+    /// Window, rate, retries.
+    #[serde(default)]
+    outbox: OutboxSettings,
+}
+
+/// The provider.
+pub(crate) struct EScape {
+    caller: Caller,
+    settings: Settings,
+}
+
+impl Kind for EScape {
+    const NAME: &'static str = "e-scape";
+    const EXAMPLE: &'static str = r#"
+url = "https://escape.example.com/sms"
+api_id = "123"
+smsc = "smsc1"
+"#;
+    type Settings = Settings;
+
+    fn check(settings: &Settings) -> Vec<Problem> {
+        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
+        let given = [("api_id", settings.api_id.is_empty()), ("smsc", settings.smsc.is_empty())];
+        let empty = given.into_iter().filter(|(_, empty)| *empty);
+        problems.extend(empty.map(|(key, _)| Problem::new(key, "is empty; E-Scape gives it with the account")));
+        problems.extend(settings.outbox.check());
+        problems
+    }
+
+    fn webhooks(_: &Settings) -> Vec<Webhook> {
+        vec![Webhook { path: "receive.json", methods: &["GET"], form: Arc::new(Inbound) }]
+    }
+
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
+    }
+
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
+    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
+        let outbox = settings.outbox.clone();
+        Ok(Outbox::open(context, &outbox, Self::new(settings)?))
+    }
+}
+
+impl EScape {
+    fn new(settings: Settings) -> Result<Self, StartError> {
+        Ok(Self { caller: Caller::new(&settings.url, &settings.outbox)?, settings })
+    }
+}
+
+impl Provider for EScape {
+    async fn submit(&self, submission: &Submission) -> Decision {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("s", submission.from.as_str())
+            .append_pair("r", &submission.to.with_plus())
+            .append_pair("text", &submission.message)
+            .append_pair("smsc", &self.settings.smsc)
+            .append_pair("api_id", &self.settings.api_id)
+            .append_pair("send", "go")
+            .finish();
+        match call(self.caller.post_form(&self.settings.url, form)).await {
+            Ok(answer) => read_sent(&answer.text()),
+            Err(decision) => decision,
+        }
+    }
+}
+
+/// The page's table has a row a recipient, its fourth cell `<code>: <words>`. We send to one recipient at a time.
+pub(crate) fn read_sent(page: &str) -> Decision {
+    let Some(said) = status_cell(page) else { return garbage(page) };
+    let (code, words) = said.split_once(':').unwrap_or((&said, ""));
+    match code.trim().parse::<i32>() {
+        // The contract names 0 as accepted. 3 is Kannel's own "Queued for later delivery": it has the SMS and sends it
+        // when it can. Called a failure, a delivered SMS would be shown as failed; tried again, it would arrive twice.
+        Ok(0 | 3) => Decision::Accepted { provider_id: None, status: TransportStatus::QUEUED, said },
+        // Kannel's "Temporal failure, try again later."
+        Ok(_) if words.contains("try again later") => Decision::Retry { said, unsure: false },
+        Ok(_) => Decision::Rejected { status: TransportStatus::DELIVERY_ERROR, said },
+        Err(_) => garbage(&said),
+    }
+}
+
+fn status_cell(page: &str) -> Option<String> {
+    static ROWS: LazyLock<Option<Selector>> = LazyLock::new(|| Selector::parse("tbody tr").ok());
+    static CELLS: LazyLock<Option<Selector>> = LazyLock::new(|| Selector::parse("td").ok());
+    if page.bytes().filter(|byte| *byte == b'<').count() > MOST_TAGS {
+        return None;
+    }
+    let (rows, cells) = (ROWS.as_ref()?, CELLS.as_ref()?);
+    let html = Html::parse_document(page);
+    let mut statuses = html.select(rows).filter_map(|row| row.select(cells).nth(3));
+    let status: String = statuses.next()?.text().collect();
+    Some(status.trim().to_owned())
+}
+
+/// `receive.json`.
+struct Inbound;
+
+impl WebhookForm for Inbound {
+    fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
+        let fields = Fields::of(request);
+        let inbound = InboundSms {
+            from: fields.require_msisdn("s")?,
+            to: fields.require_msisdn("r")?,
+            message: fields.require("text")?.to_owned(),
+            charset: None,
+            provider_id: None,
+            at: None,
+        };
+        Ok(WebhookNews::Inbound(vec![inbound]))
+    }
+
+    /// Empty: Kannel would send a body back to the person.
+    fn answer(&self, _: &WebhookRequest, _: &WebhookKept) -> WebhookAnswer {
+        empty_answer(200)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+    use vumi_kit::{kind::Kind, sms::TransportStatus};
+
+    use super::{EScape, Settings, read_sent};
+    use crate::{
+        exam::{Exam, Expect, answer, example, get, inbound, names_missing_fields, says, webhook},
+        outbox::OutboxSettings,
+    };
+
+    fn provider(url: &str, outbox: OutboxSettings) -> EScape {
+        EScape::new(Settings { outbox, ..example::<EScape>(&[("url", json!(url))]) }).unwrap()
+    }
+
+    fn page(rows: &str) -> String {
+        format!(
+            "<html><body><table><thead><tr><th>from</th><th>to</th><th>smsc</th><th>status</th><th>text</th></tr>\
+             </thead><tbody>{rows}</tbody></table></body></html>"
+        )
+    }
+
+    fn row(status: &str) -> String {
+        page(&format!("<tr><td>1</td><td>+27123456789</td><td>smsc1</td><td> {status} </td><td>hello</td></tr>"))
+    }
+
+    #[tokio::test]
+    async fn it_passes_the_exam() {
+        Exam {
+            provider,
+            answers: vec![
+                (says(200, &row("0: Accepted for delivery")), Expect::Accepted(None)),
+                (says(200, &row("3: Queued for later delivery")), Expect::Accepted(None)),
+                (
+                    says(200, &row("4: Not routable. Do not try again.")),
+                    Expect::Rejected(TransportStatus::DELIVERY_ERROR),
+                ),
+                (says(200, &row("5: Temporal failure, try again later.")), Expect::Retry { unsure: false }),
+                (says(200, &row("sorry")), Expect::Retry { unsure: true }),
+                (says(200, &page("")), Expect::Retry { unsure: true }),
+                (says(200, &page("<tr><td>short</td></tr>")), Expect::Retry { unsure: true }),
+                (says(200, &"<div>".repeat(20_000)), Expect::Retry { unsure: true }),
+            ],
+            texts: vec![
+                (
+                    "hello & more",
+                    vec!["s=27123456780&r=%2B27123456789&text=hello+%26+more&smsc=smsc1&api_id=123&send=go"],
+                ),
+                ("é😀", vec!["text=%C3%A9%F0%9F%98%80"]),
+            ],
+        }
+        .sit()
+        .await;
+    }
+
+    proptest! {
+        #[test]
+        fn no_page_makes_the_reader_panic(
+            pieces in proptest::collection::vec(
+                prop::sample::select(vec![
+                    "<table>", "<tbody>", "</tbody>", "<tr>", "</tr>", "<td>", "</td>", "0", ":", "3: ok", "<script>", "<!--",
+                    "&amp;", "<svg><td>", "<template>", "<", ">", "é", "\0",
+                ]),
+                0..60,
+            ),
+        ) {
+            let _decision = read_sent(&pieces.concat());
+        }
+    }
+
+    #[test]
+    fn an_sms_from_a_person_is_read_and_answered_with_nothing() {
+        const INBOUND: &str = "smsc=smsc1&svc=default&s=%2B27123456789&r=38080&text=hi+there";
+        let form = webhook(&EScape::webhooks(&example::<EScape>(&[])), "receive.json");
+        let sms = inbound(&*form, &get(INBOUND));
+        assert_eq!((sms.from.as_str(), sms.to.as_str(), sms.message.as_str()), ("27123456789", "38080", "hi there"));
+        let answered = answer(&*form, &get(INBOUND), true);
+        assert_eq!((answered.status, answered.content_type, answered.body.len()), (200, None, 0));
+        names_missing_fields(&*form, INBOUND, &["s", "r", "text"]);
+    }
+}

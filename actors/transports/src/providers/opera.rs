@@ -1,0 +1,217 @@
+//! Opera: XML-RPC to send, XML for receipts and SMS from people (`spec/providers.md`).
+
+mod webhooks;
+
+use std::{sync::Arc, time::Duration};
+
+use dxr::{FaultResponse, MethodCall, MethodResponse, Value};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use vumi_kit::{
+    clock::{Clock, Timestamp},
+    component::{Component, ComponentContext, StartError},
+    kind::{Kind, Problem},
+    sms::{Decision, Submission, TransportStatus},
+    webhook::Webhook,
+};
+
+use crate::{
+    call::{Caller, call, check_url, garbage},
+    outbox::{Outbox, OutboxSettings, Provider},
+    xml,
+};
+
+/// Opera stops trying to deliver a day after it got an SMS.
+const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An account with Opera.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The XML-RPC end point.
+    url: String,
+    /// The service's number.
+    service: String,
+    /// The service's password.
+    password: SecretString,
+    /// The channel it sends on; Opera chooses the sender by it.
+    channel: String,
+    /// How urgent: `standard` or `high`. Default `standard`.
+    #[serde(default)]
+    priority: Priority,
+    /// Whether delivery receipts are asked for. Default true.
+    #[serde(default = "default_receipts")]
+    receipts: bool,
+    /// Segments a long SMS may take, 1 to 9. Default 9.
+    #[serde(default = "default_max_segments")]
+    max_segments: i32,
+    /// Window, rate, retries.
+    #[serde(default)]
+    outbox: OutboxSettings,
+}
+
+/// How urgent Opera takes an SMS.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Priority {
+    #[default]
+    Standard,
+    High,
+}
+
+impl Priority {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::High => "high",
+        }
+    }
+}
+
+fn default_receipts() -> bool {
+    true
+}
+
+fn default_max_segments() -> i32 {
+    9
+}
+
+/// The provider.
+pub(crate) struct Opera {
+    caller: Caller,
+    clock: Clock,
+    settings: Settings,
+}
+
+impl Kind for Opera {
+    const NAME: &'static str = "opera";
+    const EXAMPLE: &'static str = r#"
+url = "https://opera.example.com/xmlrpc"
+service = "12345"
+password = "password"
+channel = "111"
+priority = "standard"
+max_segments = 9
+"#;
+    type Settings = Settings;
+
+    fn check(settings: &Settings) -> Vec<Problem> {
+        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
+        let given = [
+            ("service", settings.service.is_empty()),
+            ("password", settings.password.expose_secret().is_empty()),
+            ("channel", settings.channel.is_empty()),
+        ];
+        let empty = given.into_iter().filter(|(_, empty)| *empty);
+        problems.extend(empty.map(|(key, _)| Problem::new(key, "is empty; Opera gives it with the account")));
+        if !(1..=9).contains(&settings.max_segments) {
+            problems.push(Problem::new("max_segments", "expected 1 to 9"));
+        }
+        problems.extend(settings.outbox.check());
+        problems
+    }
+
+    fn webhooks(_: &Settings) -> Vec<Webhook> {
+        let methods = &["POST"];
+        vec![
+            Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::Receipts) },
+            Webhook { path: "receive.xml", methods, form: Arc::new(webhooks::Inbound) },
+        ]
+    }
+
+    fn least_lease(settings: &Settings) -> Duration {
+        settings.outbox.least_lease()
+    }
+
+    fn carrier(settings: &Settings) -> Option<String> {
+        Some(settings.url.clone())
+    }
+
+    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
+        let outbox = settings.outbox.clone();
+        let provider = Self::new(settings, context.clock.clone())?;
+        Ok(Outbox::open(context, &outbox, provider))
+    }
+}
+
+impl Opera {
+    fn new(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        Ok(Self { caller: Caller::new(&settings.url, &settings.outbox)?, clock, settings })
+    }
+
+    fn send_call(&self, submission: &Submission) -> Result<String, dxr::Error> {
+        let settings = &self.settings;
+        let now = self.clock.now();
+        let text = |text: &str| Value::String(text.to_owned());
+        let members = [
+            ("Service", text(&settings.service)),
+            ("Password", text(settings.password.expose_secret())),
+            ("Channel", text(&settings.channel)),
+            ("Numbers", text(submission.to.as_str())),
+            ("SMSText", sms_text(&submission.message)),
+            ("Delivery", date_time(now)?),
+            ("Expiry", date_time(now.plus(EXPIRY))?),
+            ("Priority", text(settings.priority.as_str())),
+            ("Receipt", text(if settings.receipts { "Y" } else { "N" })),
+            ("MaxSegments", Value::Integer(settings.max_segments)),
+        ];
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let call = MethodCall { name: "EAPIGateway.SendSMS".into(), params: vec![Value::Struct(members)] };
+        Ok(format!("<?xml version=\"1.0\"?>\n{}", call.to_xml()?))
+    }
+}
+
+/// A string, or base64 of UTF-8 where the text has a character above 127, or one that XML can't carry as it is.
+fn sms_text(text: &str) -> Value {
+    let plain = |byte: u8| matches!(byte, b'\n' | b'\t' | b' '..=b'~');
+    if text.bytes().all(plain) { Value::String(text.to_owned()) } else { Value::Base64(text.as_bytes().to_vec()) }
+}
+
+fn date_time(at: Timestamp) -> Result<Value, dxr::Error> {
+    at.format("%Y%m%dT%H:%M:%S").parse().map(Value::DateTime)
+}
+
+impl Provider for Opera {
+    async fn submit(&self, submission: &Submission) -> Decision {
+        let body = match self.send_call(submission) {
+            Ok(body) => body,
+            Err(error) => {
+                let said = format!("the text can't be written as XML-RPC: {error}");
+                return Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said };
+            }
+        };
+        match call(self.caller.post(&self.settings.url, "text/xml", body)).await {
+            Ok(answer) => read_sent(&answer.text()),
+            Err(decision) => decision,
+        }
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        vec![&self.settings.password]
+    }
+}
+
+/// A struct with `Identifier`, or a fault, which is temporary.
+fn read_sent(answer: &str) -> Decision {
+    // The reader below follows any depth and knows nothing of document types.
+    if xml::parse(answer).is_err() {
+        return garbage(answer);
+    }
+    if let Ok(fault) = FaultResponse::from_xml(answer) {
+        return Decision::Retry { said: fault.fault.to_string(), unsure: false };
+    }
+    let identifier = match MethodResponse::from_xml(answer) {
+        Ok(MethodResponse { value: Value::Struct(mut members) }) => members.remove("Identifier"),
+        _ => None,
+    };
+    let provider_id = match identifier {
+        Some(Value::String(id)) if !id.trim().is_empty() => id.trim().to_owned(),
+        Some(Value::Integer(id)) => id.to_string(),
+        _ => return garbage(answer),
+    };
+    let said = format!("Identifier: {provider_id}");
+    Decision::Accepted { provider_id: Some(provider_id), status: TransportStatus::QUEUED, said }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! The rooms under supervision: each with its state, each on an arbiter of its own.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorFutureExt, ActorTryFutureExt, Arbiter, AsyncContext, Context, Handler, Message, Recipient,
+    ResponseActFuture, ResponseFuture, WrapFuture,
+};
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+use vumi_kit::{
+    clock::{Clock, Timestamp},
+    component::{Component, ComponentContext, Drain, Endpoints, StartError},
+    health::{AskHealth, AskParts, Health, Part, State},
+    name::Name,
+    router::{Place, RouterAddress},
+    store::Store,
+};
+
+use super::SupervisorSettings;
+
+/// How long a part may take to say how it is.
+const HEALTH_LIMIT: Duration = Duration::from_secs(1);
+
+/// What a supervised part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Store,
+    Router,
+    Transport,
+    Campaign,
+    Callbacks,
+    FrontEnd,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Router => "router",
+            Self::Transport => "transport",
+            Self::Campaign => "campaign",
+            Self::Callbacks => "callbacks",
+            Self::FrontEnd => "front-end",
+        }
+    }
+
+    /// What becomes of what a room of this role leaves when it does not finish in time.
+    const fn leaves(self) -> &'static str {
+        match self {
+            Self::FrontEnd => "requests under way get no answer, what was accepted is in the ledger",
+            Self::Callbacks => "posts under way are made again after the next start",
+            Self::Campaign => "people under way may get no answer to what they sent last",
+            Self::Store | Self::Router | Self::Transport => "what it left is in the ledger",
+        }
+    }
+}
+
+/// A part that is asked how it is, but not started again: the store and the router.
+pub(super) struct Fixture {
+    pub(super) name: Name,
+    pub(super) role: Role,
+    pub(super) health: Recipient<AskHealth>,
+}
+
+/// Starts a room on the arbiter it is called on; called again for a restart.
+pub(super) type StartFn = Arc<dyn Fn(ComponentContext) -> Result<Component, StartError> + Send + Sync>;
+
+struct Supervised {
+    start: StartFn,
+    role: Role,
+    state: State,
+    detail: String,
+    arbiter: Option<Arbiter>,
+    health: Option<Recipient<AskHealth>>,
+    drain: Option<Recipient<Drain>>,
+    /// Counts starts: what is heard of an earlier one is old news.
+    generation: u64,
+    failures: VecDeque<Timestamp>,
+    restarts: u32,
+}
+
+/// The actor that keeps the rooms running.
+pub(super) struct Supervisor {
+    settings: SupervisorSettings,
+    router: RouterAddress,
+    place: Recipient<Place>,
+    store: Store,
+    clock: Clock,
+    rooms: BTreeMap<Name, Supervised>,
+    fixtures: Vec<Fixture>,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        settings: SupervisorSettings,
+        router: RouterAddress,
+        place: Recipient<Place>,
+        store: Store,
+        clock: Clock,
+    ) -> Self {
+        Self { settings, router, place, store, clock, rooms: BTreeMap::new(), fixtures: Vec::new() }
+    }
+
+    fn context(&self, name: &Name) -> ComponentContext {
+        ComponentContext {
+            name: name.clone(),
+            router: self.router.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Starts a room on a new arbiter. The first start's failure goes to `first`, a later one's is counted.
+    fn begin(&mut self, name: &Name, first: Option<First>, ctx: &mut Context<Self>) {
+        let context = self.context(name);
+        let Some(supervised) = self.rooms.get_mut(name).filter(|room| room.state != State::Stopping) else { return };
+        supervised.generation += 1;
+        let generation = supervised.generation;
+        let arbiter = Arbiter::new();
+        let (start, (tell, told)) = (supervised.start.clone(), oneshot::channel());
+        let spawned = arbiter.spawn(async move {
+            let _nobody_waits = tell.send(start(context));
+        });
+        supervised.arbiter = Some(arbiter);
+        let name = name.clone();
+        let outcome = async move {
+            let panicked = || Err(StartError("it panicked while starting: see the log above".to_owned()));
+            if spawned { told.await.unwrap_or_else(|_| panicked()) } else { panicked() }
+        };
+        ctx.spawn(
+            outcome
+                .into_actor(self)
+                .map(move |room, supervisor, ctx| supervisor.began(name, generation, room, first, ctx)),
+        );
+    }
+
+    fn began(
+        &mut self,
+        name: Name,
+        generation: u64,
+        room: Result<Component, StartError>,
+        first: Option<First>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(supervised) = self.rooms.get_mut(&name).filter(|room| room.generation == generation) else { return };
+        match (room, first) {
+            (Ok(room), first) => {
+                info!(component = %name, role = supervised.role.as_str(), "started");
+                if let Some(first) = first {
+                    let _nobody_waits = first.send(Ok(()));
+                }
+                supervised.state = State::Up;
+                supervised.health = Some(room.health);
+                supervised.drain = Some(room.drain);
+                self.tell_router(name.clone(), Some(room.endpoints), ctx);
+                let ended = room.ended.wait().into_actor(self);
+                ctx.spawn(ended.map(move |(), supervisor, ctx| {
+                    supervisor.failed(&name, generation, "it ended unasked; see the log above", ctx);
+                }));
+            }
+            (Err(error), Some(first)) => {
+                self.rooms.remove(&name);
+                let _nobody_waits = first.send(Err(error));
+            }
+            (Err(error), None) => self.failed(&name, generation, &error.to_string(), ctx),
+        }
+    }
+
+    /// A room failed: out of the router's table, and started again unless it has failed too often.
+    fn failed(&mut self, name: &Name, generation: u64, why: &str, ctx: &mut Context<Self>) {
+        let now = self.clock.now();
+        let Some(room) = self.rooms.get_mut(name).filter(|room| room.generation == generation) else { return };
+        if room.state == State::Stopping {
+            return;
+        }
+        (room.health, room.drain) = (None, None);
+        if let Some(arbiter) = room.arbiter.take() {
+            arbiter.stop();
+        }
+        room.failures.push_back(now);
+        while room.failures.front().is_some_and(|first| now.since(*first) > self.settings.within) {
+            room.failures.pop_front();
+        }
+        let failures = u32::try_from(room.failures.len()).unwrap_or(u32::MAX);
+        if failures > self.settings.restarts {
+            room.state = State::Failed;
+            room.detail = format!("failed {failures} times, last: {why}; mend it and restart vumi");
+            error!(component = %name, %why, failures, "failed too often: it stays down until vumi is restarted");
+        } else {
+            let wait = self.settings.restart.wait(failures);
+            room.state = State::Restarting;
+            room.detail = format!("failed: {why}; started again in {wait:.1?}");
+            room.restarts += 1;
+            warn!(component = %name, %why, ?wait, "failed: it is started again");
+            let name = name.clone();
+            ctx.run_later(wait, move |supervisor, ctx| supervisor.begin(&name, None, ctx));
+        }
+        self.tell_router(name.clone(), None, ctx);
+    }
+
+    fn tell_router(&self, name: Name, endpoints: Option<Endpoints>, ctx: &mut Context<Self>) {
+        // The router's answer is awaited, not its room guessed: its table must follow.
+        let place = self.place.send(Place { name, endpoints });
+        ctx.spawn(place.into_actor(self).map_err(|_, _, _| error!("the router is gone")).map(|_, _, _| ()));
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+}
+
+/// Takes a part under its eyes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Watch(pub(super) Fixture);
+
+impl Handler<Watch> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Watch(fixture): Watch, _: &mut Self::Context) {
+        self.fixtures.push(fixture);
+    }
+}
+
+/// Starts a room, and keeps it running. A first start that fails is the asker's to judge.
+#[derive(Message)]
+#[rtype(result = "Result<(), StartError>")]
+pub(super) struct StartComponent {
+    pub(super) name: Name,
+    pub(super) role: Role,
+    pub(super) start: StartFn,
+}
+
+/// Where a first start's outcome goes.
+type First = oneshot::Sender<Result<(), StartError>>;
+
+impl Handler<StartComponent> for Supervisor {
+    type Result = ResponseFuture<Result<(), StartError>>;
+
+    fn handle(
+        &mut self,
+        StartComponent { name, role, start }: StartComponent,
+        ctx: &mut Self::Context,
+    ) -> Self::Result {
+        let supervised = Supervised {
+            start,
+            role,
+            state: State::Starting,
+            detail: String::new(),
+            arbiter: None,
+            health: None,
+            drain: None,
+            generation: 0,
+            failures: VecDeque::new(),
+            restarts: 0,
+        };
+        let (first, began) = oneshot::channel();
+        self.rooms.insert(name.clone(), supervised);
+        self.begin(&name, Some(first), ctx);
+        Box::pin(async move { began.await.unwrap_or_else(|_| Err(StartError("stopped while starting".to_owned()))) })
+    }
+}
+
+/// Stops all rooms of a role: each finishes what is under way, within the bound.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct StopComponents(pub(super) Role);
+
+impl Handler<StopComponents> for Supervisor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, StopComponents(role): StopComponents, _: &mut Self::Context) -> Self::Result {
+        let limit = self.settings.drain;
+        let mut drains = Vec::new();
+        for (name, room) in self.rooms.iter_mut().filter(|(_, room)| room.role == role) {
+            (room.state, room.health) = (State::Stopping, None);
+            let (name, drain) = (name.clone(), room.drain.take());
+            drains.push(async move {
+                let Some(drain) = drain else { return };
+                if tokio::time::timeout(limit, drain.send(Drain)).await.is_err() {
+                    warn!(component = %name, ?limit, "did not finish in time: {}", role.leaves());
+                }
+            });
+        }
+        let stop_arbiters = move |_: Vec<()>, supervisor: &mut Self, _: &mut Context<Self>| {
+            for room in supervisor.rooms.values_mut().filter(|room| room.role == role) {
+                if let Some(arbiter) = room.arbiter.take() {
+                    arbiter.stop();
+                }
+            }
+        };
+        Box::pin(join_all(drains).into_actor(self).map(stop_arbiters))
+    }
+}
+
+impl Handler<AskParts> for Supervisor {
+    type Result = ResponseFuture<Vec<Part>>;
+
+    fn handle(&mut self, _: AskParts, _: &mut Self::Context) -> Self::Result {
+        let fixtures = self.fixtures.iter().map(|fixture| Question {
+            name: fixture.name.clone(),
+            role: fixture.role,
+            health: Some(fixture.health.clone()),
+            otherwise: Health { state: State::Up, detail: String::new() },
+            restarts: 0,
+        });
+        let rooms = self.rooms.iter().map(|(name, room)| Question {
+            name: name.clone(),
+            role: room.role,
+            health: room.health.clone(),
+            otherwise: Health { state: room.state, detail: room.detail.clone() },
+            restarts: room.restarts,
+        });
+        let mut questions: Vec<Question> = fixtures.chain(rooms).collect();
+        questions.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
+        Box::pin(async move { join_all(questions.into_iter().map(Question::ask)).await })
+    }
+}
+
+struct Question {
+    name: Name,
+    role: Role,
+    health: Option<Recipient<AskHealth>>,
+    otherwise: Health,
+    restarts: u32,
+}
+
+impl Question {
+    async fn ask(self) -> Part {
+        let health = match self.health {
+            None => self.otherwise,
+            Some(health) => match tokio::time::timeout(HEALTH_LIMIT, health.send(AskHealth)).await {
+                Ok(Ok(health)) => health,
+                // It ended, and the news has not been dealt with yet.
+                Ok(Err(_)) => Health { state: State::Restarting, detail: "it has just ended".to_owned() },
+                Err(_) => Health { state: State::Degraded, detail: format!("no answer within {HEALTH_LIMIT:?}") },
+            },
+        };
+        let role = self.role.as_str().to_owned();
+        Part { name: self.name, role, state: health.state, detail: health.detail, restarts: self.restarts }
+    }
+}
