@@ -17,7 +17,7 @@ use crate::{
 
 const AFRICAS_TALKING: &str = include_str!("africas_talking.toml");
 const TWILIO: &str = include_str!("twilio.toml");
-const GUIDE: &str = include_str!("../../../../docs/http-provider.md");
+const GUIDE: &str = include_str!("../../../../docs/providers/http.md");
 
 fn settings(text: &str, changes: Value) -> Settings {
     let mut table: Value = toml::from_str(text).unwrap();
