@@ -1,4 +1,4 @@
-//! How a carrier misbehaves: by count, not by chance, so that a test can tell what will happen.
+//! How a provider misbehaves: by count, not by chance, so that a test knows what will happen.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -7,8 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// A carrier's misbehaviour: the table `misbehave` of its settings, and the body of `PUT /misbehave/{carrier}`.
-/// A key left out has its default, so `{}` makes a carrier behave.
+/// A provider's misbehaviour: the table `misbehave` of its settings, and the body of `PUT /misbehave/{provider}`.
+/// A key left out has its default, so `{}` makes a provider behave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Misbehaviour {
@@ -28,7 +28,7 @@ pub struct Misbehaviour {
     /// Whether a submission that gets no answer was recorded first. Default `recorded`.
     pub drop_when: DropWhen,
     /// Whether a submission is followed by a receipt. Default `once`.
-    pub receipts: Receipts,
+    pub receipts: ReceiptMode,
     /// How long after the submission. Default `200ms`.
     #[serde(with = "humantime_serde")]
     pub receipt_delay: Duration,
@@ -41,7 +41,7 @@ pub struct Misbehaviour {
     pub refuse_login: bool,
     /// TruTeq only: link checks get no answer.
     pub ignore_link_checks: bool,
-    /// TruTeq only: a frame that nobody can read goes ahead of each command to the router.
+    /// TruTeq only: a malformed frame is sent before each command to the router.
     pub malformed: bool,
     /// TruTeq only: a connection is closed after n commands from the router; 0, the default, closes none.
     pub drop_after: u64,
@@ -57,7 +57,7 @@ impl Default for Misbehaviour {
             refuse_with: String::new(),
             drop_every: 0,
             drop_when: DropWhen::Recorded,
-            receipts: Receipts::Once,
+            receipts: ReceiptMode::Once,
             receipt_delay: Duration::from_millis(200),
             receipt_status: String::new(),
             duplicate_new: false,
@@ -74,17 +74,17 @@ impl Default for Misbehaviour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DropWhen {
-    /// The carrier has the SMS; the router can't know.
+    /// The provider has the SMS; the router can't know.
     Recorded,
-    /// The carrier never took it.
+    /// The provider never took it.
     Before,
 }
 
 /// How often a receipt is posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Receipts {
-    /// As a carrier should.
+pub enum ReceiptMode {
+    /// As a provider should.
     Once,
     /// Never.
     None,
@@ -92,7 +92,7 @@ pub enum Receipts {
     Twice,
 }
 
-impl Receipts {
+impl ReceiptMode {
     pub(crate) const fn times(self) -> usize {
         match self {
             Self::None => 0,
@@ -102,20 +102,20 @@ impl Receipts {
     }
 }
 
-/// A carrier's present misbehaviour and how far its count is.
+/// A provider's present misbehaviour, and how many submissions it has counted.
 #[derive(Debug)]
 pub(crate) struct Behaviour(Mutex<(Arc<Misbehaviour>, u64)>);
 
-/// What shall happen to one submission.
+/// What happens to one submission.
 #[derive(Clone, Debug)]
-pub(crate) struct Turn {
+pub(crate) struct SubmissionPlan {
     pub(crate) rules: Arc<Misbehaviour>,
     pub(crate) refused: bool,
     pub(crate) dropped: Option<DropWhen>,
 }
 
-impl Turn {
-    /// What a refusal says: the rule's words, else the provider's `usual`.
+impl SubmissionPlan {
+    /// The text of a refusal: the rule's, else the provider's `usual`.
     pub(crate) fn refusal<'a>(&'a self, usual: &'a str) -> &'a str {
         if self.rules.refuse_with.is_empty() { usual } else { &self.rules.refuse_with }
     }
@@ -139,14 +139,18 @@ impl Behaviour {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::new(rules), 0);
     }
 
-    /// Counts a submission and says what shall happen to it.
-    pub(crate) fn turn(&self) -> Turn {
+    /// Counts a submission and plans what happens to it.
+    pub(crate) fn plan_next(&self) -> SubmissionPlan {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.1 += 1;
         let (rules, n) = (Arc::clone(&state.0), state.1);
         drop(state);
         let hit = |every: u64| every > 0 && n.is_multiple_of(every);
-        Turn { refused: hit(rules.refuse_every), dropped: hit(rules.drop_every).then_some(rules.drop_when), rules }
+        SubmissionPlan {
+            refused: hit(rules.refuse_every),
+            dropped: hit(rules.drop_every).then_some(rules.drop_when),
+            rules,
+        }
     }
 }
 
@@ -155,15 +159,15 @@ mod tests {
     use super::{Behaviour, DropWhen, Misbehaviour};
 
     #[test]
-    fn every_nth_submission_is_hit_and_a_change_counts_anew() {
+    fn every_nth_submission_is_hit_and_a_change_restarts_the_count() {
         let behaviour = Behaviour::new(&Misbehaviour { refuse_every: 3, drop_every: 2, ..Misbehaviour::default() });
-        let turns: Vec<_> = (0..6).map(|_| behaviour.turn()).collect();
-        assert_eq!(turns.iter().map(|t| t.refused).collect::<Vec<_>>(), [false, false, true, false, false, true]);
-        assert_eq!(turns[1].dropped, Some(DropWhen::Recorded));
-        assert_eq!(turns[2].dropped, None);
-        behaviour.turn();
+        let plans: Vec<_> = (0..6).map(|_| behaviour.plan_next()).collect();
+        assert_eq!(plans.iter().map(|plan| plan.refused).collect::<Vec<_>>(), [false, false, true, false, false, true]);
+        assert_eq!(plans[1].dropped, Some(DropWhen::Recorded));
+        assert_eq!(plans[2].dropped, None);
+        behaviour.plan_next();
         behaviour.change(Misbehaviour { refuse_every: 2, ..Misbehaviour::default() });
-        assert!(!behaviour.turn().refused);
-        assert!(behaviour.turn().refused);
+        assert!(!behaviour.plan_next().refused);
+        assert!(behaviour.plan_next().refused);
     }
 }

@@ -1,13 +1,13 @@
-//! Carriers for people without one: servers on this machine that speak the wire protocols of Clickatell (both of
-//! them), Opera, E-Scape, Techsys, Africa's Talking, Twilio and TruTeq, take SMS, send receipts, let people dial, and
-//! misbehave on request.
+//! Providers for people who have no account with one: servers on this machine that speak the wire protocols of
+//! Clickatell (both of them), Opera, E-Scape, Techsys, Africa's Talking, Twilio and TruTeq, take SMS, send receipts, let
+//! people dial, and misbehave on request.
 //!
-//! It is a second reading of the providers' documents: it shares no code with the transports (but SSMI's codec,
-//! which lives in the kit), so that a misreading on one side shows. It is no simulator of networks: it has no
-//! routing, no prices, and nothing of it happens by chance.
+//! It is a second implementation of the providers' documents: it shares no code with the transports but SSMI's codec, so
+//! that a misreading on one side shows. It is no simulator of networks: it has no routing, no prices, and nothing in it
+//! happens by chance.
 //!
-//! To add a carrier that speaks HTTP: a file in `carriers/` with its settings and a `Provider`, its table in
-//! [`SandboxSettings`], its line in `carriers::all`, and its tests in `tests/`.
+//! To add a provider that speaks HTTP: a file in `providers/` with its settings and its server
+//! (`sandbox_provider.rs` has the two traits), its line in the list in `providers.rs`, and its tests in `tests/`.
 
 use std::{
     io,
@@ -17,16 +17,19 @@ use std::{
     time::Duration,
 };
 
+use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, sync::oneshot};
 
 mod behaviour;
-mod carrier;
-mod carriers;
 mod control;
-mod form;
-mod later;
-mod page;
-mod post;
+mod due_queue;
+mod form_fields;
+mod front_page;
+mod http;
+mod provider_core;
+mod providers;
+mod router_client;
+mod sandbox_provider;
 mod seen;
 mod server;
 mod settings;
@@ -35,27 +38,26 @@ mod truteq;
 #[cfg(test)]
 mod tests;
 
-pub use behaviour::{DropWhen, Misbehaviour, Receipts};
-pub use settings::{
-    AfricasTalkingSettings, ClickatellPlatformSettings, ClickatellSettings, EScapeSettings, OperaSettings,
-    SandboxSettings, TechsysSettings, TruteqSettings, TwilioSettings,
-};
+pub use behaviour::{DropWhen, Misbehaviour, ReceiptMode};
+pub use settings::*;
+pub use truteq::TruteqSettings;
 
-use control::Board;
-use post::PostRoom;
-use truteq::exchange::Exchange;
+use control::ControlPages;
+use provider_core::{ProviderCore, SharedContext};
+use router_client::{ReceiptPoster, RouterClientOptions};
+use truteq::HandsetNetwork;
 
 /// Why the sandbox did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum SandboxError {
     /// An address can't be listened on.
     #[error("the sandbox can't listen on {address}; another sandbox or router? change sandbox.{key}")]
     Bind {
         /// The setting that names the address: `http_bind` or `truteq_bind`.
         key: &'static str,
-        /// The address.
+        /// The address that the setting gives.
         address: SocketAddr,
-        /// What the system said.
+        /// The cause.
         source: io::Error,
     },
     /// The settings can't work.
@@ -63,28 +65,28 @@ pub enum StartError {
     Settings {
         /// The key, dotted.
         key: String,
-        /// What is wrong.
+        /// What is wrong and what to change.
         what: String,
     },
     /// The client that calls the router can't be made.
     #[error("the sandbox can't make an HTTP client")]
     Client(#[source] reqwest::Error),
-    /// The system gave no thread or no runtime.
+    /// The system gave no thread, runtime or socket.
     #[error("the sandbox can't start its thread")]
     Thread(#[source] io::Error),
 }
 
-/// A running sandbox. Dropped, it ends by itself; [`Running::stop`] waits for that.
+/// A running sandbox. It also ends when this is dropped; [`RunningSandbox::stop`] waits for the end.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningSandbox {
     http: SocketAddr,
     truteq: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Running {
-    /// Where the carriers that speak HTTP listen.
+impl RunningSandbox {
+    /// Where the providers that speak HTTP listen.
     #[must_use]
     pub const fn http_address(&self) -> SocketAddr {
         self.http
@@ -96,8 +98,7 @@ impl Running {
         self.truteq
     }
 
-    /// Closes all connections and ends the thread; receipts that wait are not posted any more. Blocks for the few
-    /// milliseconds that takes.
+    /// Closes all connections and ends the threads; queued receipts are not posted. Blocks for a few milliseconds.
     pub fn stop(self) {
         let Self { stop, thread, .. } = self;
         drop(stop);
@@ -107,59 +108,85 @@ impl Running {
     }
 }
 
-/// Starts the sandbox on a thread of its own, so that its work never waits in a router's arbiter, nor the other way.
+/// Starts the sandbox on threads of its own, so that its work and the router's do not wait for each other.
 /// Both addresses are bound when it returns.
-pub fn start(settings: SandboxSettings) -> Result<Running, StartError> {
+pub fn start(settings: SandboxSettings) -> Result<RunningSandbox, SandboxError> {
     if let Some(problem) = settings.check().into_iter().next() {
-        return Err(StartError::Settings { key: problem.key, what: problem.what });
+        return Err(SandboxError::Settings { key: problem.key, what: problem.what });
     }
-    let (http, http_at) = bind("http_bind", settings.http_bind)?;
-    let (truteq, truteq_at) = bind("truteq_bind", settings.truteq_bind)?;
-    let (board, post_room) = set_up(settings, http_at, truteq_at)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    let (http_listener, http) = bind("http_bind", settings.http_bind)?;
+    let (truteq_listener, truteq) = bind("truteq_bind", settings.truteq_bind)?;
+    let (pages, poster) = assemble(&settings, http, truteq)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SandboxError::Thread)?;
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("sandbox".to_owned())
         .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    result = serve(board, post_room, http, truteq) => if let Err(error) = result {
-                        tracing::error!(%error, "the sandbox ended");
-                    },
-                    // An error is the sender dropped, which is the sign to stop.
-                    _ = stopped => {}
-                }
-            });
+            let served = serve(pages, poster, settings.truteq, http_listener, truteq_listener, stopped);
+            if let Err(error) = runtime.block_on(served) {
+                tracing::error!(%error, "the sandbox ended");
+            }
             runtime.shutdown_timeout(Duration::from_secs(1));
         })
-        .map_err(StartError::Thread)?;
-    Ok(Running { http: http_at, truteq: truteq_at, stop, thread })
+        .map_err(SandboxError::Thread)?;
+    Ok(RunningSandbox { http, truteq, stop, thread })
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
+fn bind(key: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), SandboxError> {
     let listen = || {
         let listener = StdListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let actual = listener.local_addr()?;
         Ok((listener, actual))
     };
-    listen().map_err(|source| StartError::Bind { key, address, source })
+    listen().map_err(|source| SandboxError::Bind { key, address, source })
 }
 
-fn set_up(settings: SandboxSettings, http: SocketAddr, truteq: SocketAddr) -> Result<(Board, PostRoom), StartError> {
-    let wrong_url = |what: String| StartError::Settings { key: "callback_url".to_owned(), what };
-    let (post, post_room) = post::open(&settings).map_err(StartError::Client)?;
-    let providers = carriers::all(&settings, &post).map_err(wrong_url)?;
-    let paths = ("truteq", "receive.json");
-    let carrier =
-        carrier::Carrier::new("truteq", paths, &settings.truteq.misbehave, &settings, post).map_err(wrong_url)?;
-    let exchange = Arc::new(Exchange::new(carrier, settings.truteq.answer_limit));
-    Ok((Board { providers, exchange, settings, http, truteq }, post_room))
+/// Makes everything that the sockets serve.
+fn assemble(
+    settings: &SandboxSettings,
+    http: SocketAddr,
+    truteq: SocketAddr,
+) -> Result<(ControlPages, ReceiptPoster), SandboxError> {
+    let wrong_url = |what: String| SandboxError::Settings { key: "callback_url".to_owned(), what };
+    let (router, poster) = router_client::open(RouterClientOptions {
+        username: &settings.username,
+        password: settings.password.expose_secret(),
+        call_limit: settings.call_limit,
+        receipt_queue: settings.receipt_queue,
+        receipt_connections: settings.receipt_connections,
+        receipt_attempts: settings.receipt_attempts,
+    })
+    .map_err(SandboxError::Client)?;
+    let callback_url = settings.callback_url.clone();
+    let context = SharedContext { callback_url: callback_url.clone(), max_ids: settings.seen_ids, router };
+    let providers = settings.servers(&context).map_err(wrong_url)?;
+    let core = ProviderCore::new("truteq", ("truteq", "receive.json"), &settings.truteq.misbehave, &context)
+        .map_err(wrong_url)?;
+    let network = Arc::new(HandsetNetwork::new(core, settings.truteq.answer_limit));
+    Ok((ControlPages { providers, network, callback_url, http, truteq }, poster))
 }
 
-async fn serve(board: Board, post_room: PostRoom, http: StdListener, truteq: StdListener) -> io::Result<()> {
-    let (http, truteq) = (TcpListener::from_std(http)?, TcpListener::from_std(truteq)?);
-    let lines = truteq::serve(truteq, Arc::clone(&board.exchange), board.settings.truteq.clone());
-    tokio::join!(server::serve(http, control::app(board)), lines, post_room.work());
-    Ok(())
+/// Serves until `stopped` ends: its sender sends nothing, it is dropped.
+async fn serve(
+    pages: ControlPages,
+    poster: ReceiptPoster,
+    settings: TruteqSettings,
+    http: StdListener,
+    truteq: StdListener,
+    stopped: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    let network = Arc::clone(&pages.network);
+    let handsets = truteq::serve(TcpListener::from_std(truteq)?, network, settings);
+    let mut server = server::serve(http, pages)?;
+    let handle = server.handle();
+    tokio::select! {
+        ended = &mut server => return ended,
+        () = handsets => {}
+        () = poster.run() => {}
+        _ = stopped => {}
+    }
+    // The server's future handles the stop.
+    let (ended, ()) = tokio::join!(server, handle.stop(false));
+    ended
 }

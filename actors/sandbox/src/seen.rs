@@ -1,4 +1,4 @@
-//! What a carrier saw: the other side of the ledger, for tests that compare the two.
+//! The SMS that a provider took: tests compare them with the router's ledger.
 
 use std::{
     collections::HashMap,
@@ -8,14 +8,14 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// The id an SMS is known by: the router's, else recipient and text. Numbers are the common case and take no heap.
+/// The id of an SMS: the router's, else recipient and text. Numbers are the common case and take no heap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Id {
+enum SeenId {
     Number(u64),
     Text(Box<str>),
 }
 
-impl Id {
+impl SeenId {
     fn of(text: &str) -> Self {
         match text.parse::<u64>() {
             Ok(number) if !text.starts_with(['0', '+']) => Self::Number(number),
@@ -24,18 +24,18 @@ impl Id {
     }
 }
 
-/// One SMS the carrier has: when it came first and as which submission.
+/// One SMS that the provider took: when it came first, and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// Microseconds since 1970.
     pub(crate) at: i64,
-    /// The carrier's own number for it.
+    /// The provider's own number for it.
     pub(crate) number: u64,
 }
 
-/// The counts `/seen/{carrier}` shows.
+/// The counts that `/seen/{provider}` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Counts {
+pub(crate) struct SmsCounts {
     /// SMS taken, whether or not the answer reached the router.
     pub(crate) submissions: u64,
     /// Of those, how many different ids.
@@ -52,74 +52,74 @@ pub(crate) struct Counts {
     pub(crate) receipts_posted: u64,
     /// Attempts to post a receipt that failed.
     pub(crate) receipts_failed: u64,
-    /// Receipts given up, after all attempts or for want of room.
+    /// Receipts given up, after all attempts or because the queue was full.
     pub(crate) receipts_given_up: u64,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) counts: Counts,
-    ids: HashMap<Id, (Taken, u32)>,
+pub(crate) struct SeenRecord {
+    pub(crate) counts: SmsCounts,
+    ids: HashMap<SeenId, (Taken, u32)>,
 }
 
-/// What a carrier saw since its start or the last reset.
+/// The SMS that a provider took since its start or the last reset.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    most: usize,
-    tally: Mutex<Tally>,
+    max_ids: usize,
+    record: Mutex<SeenRecord>,
 }
 
 impl Seen {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, tally: Mutex::default() }
+    pub(crate) fn new(max_ids: usize) -> Self {
+        Self { max_ids, record: Mutex::default() }
     }
 
     /// The counts, to read or to add to.
-    pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn record(&self) -> MutexGuard<'_, SeenRecord> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records an SMS.
     pub(crate) fn take(&self, id: &str, taken: Taken) {
-        let mut tally = self.tally();
-        let room = tally.ids.len() < self.most;
-        tally.counts.submissions += 1;
-        let id = Id::of(id);
-        if let Some((_, count)) = tally.ids.get_mut(&id) {
+        let mut record = self.record();
+        let has_capacity = record.ids.len() < self.max_ids;
+        record.counts.submissions += 1;
+        let id = SeenId::of(id);
+        if let Some((_, count)) = record.ids.get_mut(&id) {
             *count = count.saturating_add(1);
-            tally.counts.duplicates += 1;
-        } else if room {
-            tally.ids.insert(id, (taken, 1));
-            tally.counts.distinct += 1;
+            record.counts.duplicates += 1;
+        } else if has_capacity {
+            record.ids.insert(id, (taken, 1));
+            record.counts.distinct += 1;
         } else {
-            tally.counts.untracked += 1;
+            record.counts.untracked += 1;
         }
     }
 
     /// The first SMS with that id.
     pub(crate) fn find(&self, id: &str) -> Option<Taken> {
-        self.tally().ids.get(&Id::of(id)).map(|(taken, _)| *taken)
+        self.record().ids.get(&SeenId::of(id)).map(|(taken, _)| *taken)
     }
 
     pub(crate) fn refused(&self) {
-        self.tally().counts.refused += 1;
+        self.record().counts.refused += 1;
     }
 
     pub(crate) fn dropped(&self) {
-        self.tally().counts.dropped += 1;
+        self.record().counts.dropped += 1;
     }
 
     pub(crate) fn reset(&self) {
-        *self.tally() = Tally::default();
+        *self.record() = SeenRecord::default();
     }
 
     /// How often each id came.
     pub(crate) fn ids(&self) -> serde_json::Map<String, Value> {
-        let id_text = |id: &Id| match id {
-            Id::Number(number) => number.to_string(),
-            Id::Text(text) => text.to_string(),
+        let id_text = |id: &SeenId| match id {
+            SeenId::Number(number) => number.to_string(),
+            SeenId::Text(text) => text.to_string(),
         };
-        self.tally().ids.iter().map(|(id, (_, count))| (id_text(id), Value::from(*count))).collect()
+        self.record().ids.iter().map(|(id, (_, count))| (id_text(id), Value::from(*count))).collect()
     }
 }
 
@@ -134,12 +134,12 @@ mod tests {
         for (number, id) in (1..).zip(["7", "007", "7", "8"]) {
             seen.take(id, taken(number));
         }
-        let counts = seen.tally().counts.clone();
+        let counts = seen.record().counts.clone();
         assert_eq!((counts.submissions, counts.distinct, counts.duplicates, counts.untracked), (4, 2, 1, 1));
         assert_eq!(seen.find("7"), Some(taken(1)), "an id keeps its first submission");
         assert_eq!(seen.find("8"), None);
         assert_eq!(serde_json::json!(seen.ids()), serde_json::json!({"7": 2, "007": 1}));
         seen.reset();
-        assert_eq!(seen.tally().counts.submissions, 0);
+        assert_eq!(seen.record().counts.submissions, 0);
     }
 }

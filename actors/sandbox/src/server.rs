@@ -1,60 +1,45 @@
-//! The HTTP server under the carriers. It can do one thing a usual server can't: close a connection instead of
-//! answering, as a carrier's does when it dies at the wrong moment.
+//! The HTTP server of the providers and the control pages.
 
-use std::time::Duration;
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    http::StatusCode,
-    response::{IntoResponse as _, Response},
+use actix_web::{
+    App, HttpServer,
+    dev::Server,
+    http::KeepAlive,
+    web::{self, Data, PayloadConfig, ServiceConfig},
 };
-use hyper::{body::Incoming, server::conn::http1, service::Service as _};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use tokio::net::TcpListener;
 
-/// An answer that stands for none: the server closes the connection when it meets one.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the carrier closed the connection without an answer")]
-pub(crate) struct Cut;
+use crate::{
+    control::{self, ControlPages},
+    http::keep_socket,
+};
 
-impl Cut {
-    pub(crate) fn response() -> Response {
-        let mut response = StatusCode::NO_CONTENT.into_response();
-        response.extensions_mut().insert(Self);
-        response
-    }
+/// The longest body of a request, in bytes.
+const MAX_BODY: usize = 2 * 1024 * 1024;
+
+/// Makes the server; it serves while it is polled.
+pub(crate) fn serve(listener: TcpListener, pages: ControlPages) -> io::Result<Server> {
+    let pages = Data::from(Arc::new(pages));
+    let server = HttpServer::new(move || {
+        let pages = pages.clone();
+        App::new().app_data(PayloadConfig::new(MAX_BODY)).configure(move |config| mount(config, pages))
+    })
+    .on_connect(keep_socket)
+    .workers(1)
+    .tcp_nodelay(true)
+    // The router's idle connections stay open: closing one would race with its next submission.
+    .keep_alive(KeepAlive::Os)
+    .client_request_timeout(Duration::ZERO)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
 }
 
-/// Serves for ever. Connections are bounded by the process's files: this is a server for one router, on loopback.
-pub(crate) async fn serve(listener: TcpListener, app: Router) {
-    let app = TowerToHyperService::new(app);
-    loop {
-        let socket = match listener.accept().await {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                tracing::warn!(%error, "the sandbox could not accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "a sandbox connection keeps its delay");
-        }
-        let app = app.clone();
-        let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let answered = app.call(request);
-            async move {
-                let Ok(response) = answered.await;
-                match response.extensions().get::<Cut>() {
-                    Some(cut) => Err(*cut),
-                    None => Ok(response),
-                }
-            }
-        });
-        tokio::spawn(async move {
-            if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(socket), answer).await {
-                tracing::trace!(%error, "a sandbox connection ended");
-            }
-        });
+/// Each provider's routes below `/{name}`, and the control pages beside them.
+fn mount(config: &mut ServiceConfig, pages: Data<ControlPages>) {
+    for provider in &pages.providers {
+        let scope = web::scope(&format!("/{}", provider.core().name));
+        config.service(scope.configure(|config| Arc::clone(provider).mount(config)));
     }
+    config.app_data(pages).configure(control::mount);
 }

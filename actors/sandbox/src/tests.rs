@@ -1,7 +1,7 @@
 //! The sandbox over its sockets: what a transport, a test and an operator see.
 
-mod carriers;
+mod harness;
 mod http_providers;
 mod misbehaviour;
-mod rig;
+mod providers;
 mod ussd;

@@ -1,10 +1,10 @@
-//! The carriers that the router reaches with `kind = "http"`.
+//! The providers that the router reaches with `kind = "http"`.
 
-use reqwest::Method;
+use actix_web::http::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::rig::Rig;
+use super::harness::SandboxHarness;
 use crate::{AfricasTalkingSettings, SandboxSettings, TwilioSettings};
 
 const MESSAGING: &str = "africas-talking/version1/messaging";
@@ -18,14 +18,14 @@ fn field<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
     fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
 }
 
-async fn africas_talking(rig: &Rig, key: &str, accept: &str, form: &[(&str, &str)]) -> (u16, String) {
-    let request = rig.client.post(rig.url(MESSAGING)).header("apiKey", key).header("accept", accept).form(form);
+async fn africas_talking(harness: &SandboxHarness, key: &str, accept: &str, form: &[(&str, &str)]) -> (u16, String) {
+    let request = harness.client.post(harness.url(MESSAGING)).header("apiKey", key).header("accept", accept).form(form);
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-async fn twilio(rig: &Rig, user: &str, form: &[(&str, &str)]) -> (u16, Value) {
-    let request = rig.client.post(rig.url(MESSAGES)).basic_auth(user, Some("token")).form(form);
+async fn twilio(harness: &SandboxHarness, user: &str, form: &[(&str, &str)]) -> (u16, Value) {
+    let request = harness.client.post(harness.url(MESSAGES)).basic_auth(user, Some("token")).form(form);
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();
     (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
@@ -38,9 +38,9 @@ async fn africas_talking_answers_each_recipient_and_posts_a_receipt() {
         sender: Some("38080".to_owned()),
         ..AfricasTalkingSettings::default()
     };
-    let mut rig = Rig::start(SandboxSettings { africas_talking: own, ..Default::default() }, &[]).await;
+    let mut harness = SandboxHarness::start(SandboxSettings { africas_talking: own, ..Default::default() }, &[]).await;
     let sms = [("username", "u"), ("to", "+27831234567,27831234568"), ("message", "a & b"), ("from", "38080")];
-    let (status, body) = africas_talking(&rig, "key", "application/json", &sms).await;
+    let (status, body) = africas_talking(&harness, "key", "application/json", &sms).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     let data = &body["SMSMessageData"];
     assert_eq!((status, &data["Message"]), (201, &json!("Sent to 1/2 Total Cost: ZAR 0.2000")));
@@ -50,55 +50,56 @@ async fn africas_talking_answers_each_recipient_and_posts_a_receipt() {
         "messageId": "None"});
     assert_eq!((&data["Recipients"][0]["statusCode"], &data["Recipients"][1]), (&json!(101), &refused));
 
-    let receipt = rig.called().await;
+    let receipt = harness.called().await;
     assert_eq!((receipt.method, receipt.path.as_str()), (Method::POST, "/api/v1/sms/africas-talking/receipt.json"));
     let receipt = fields(&receipt.body);
-    let told = ["id", "status", "phoneNumber"].map(|name| field(&receipt, name));
-    assert_eq!(told, [id, "Success", "+27831234567"]);
-    assert_eq!(rig.seen("africas-talking").await["ids"], json!({"+27831234567 a & b": 1}));
+    let values = ["id", "status", "phoneNumber"].map(|name| field(&receipt, name));
+    assert_eq!(values, [id, "Success", "+27831234567"]);
+    assert_eq!(harness.seen("africas-talking").await["ids"], json!({"+27831234567 a & b": 1}));
 }
 
 #[tokio::test]
-async fn africas_talking_refuses_in_three_ways_and_speaks_xml_unless_asked() {
+async fn africas_talking_refuses_in_three_ways_and_answers_xml_by_default() {
     let own = AfricasTalkingSettings { sender: Some("38080".to_owned()), ..AfricasTalkingSettings::default() };
-    let rig = Rig::start(SandboxSettings { africas_talking: own, ..Default::default() }, &[]).await;
+    let harness = SandboxHarness::start(SandboxSettings { africas_talking: own, ..Default::default() }, &[]).await;
     let sms = |from, message| [("username", "u"), ("to", "+27831234567"), ("from", from), ("message", message)];
     let invalid = (401, "The supplied authentication is invalid".to_owned());
-    assert_eq!(africas_talking(&rig, "", "application/json", &sms("38080", "a")).await, invalid);
+    assert_eq!(africas_talking(&harness, "", "application/json", &sms("38080", "a")).await, invalid);
     let missing = (400, "Request is missing required form field 'message'".to_owned());
-    assert_eq!(africas_talking(&rig, "k", "application/json", &sms("38080", "")).await, missing);
+    assert_eq!(africas_talking(&harness, "k", "application/json", &sms("38080", "")).await, missing);
     let wrong_sender = (201, r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#.to_owned());
-    assert_eq!(africas_talking(&rig, "k", "application/json", &sms("Me", "a")).await, wrong_sender);
-    rig.misbehave("africas-talking", json!({"refuse_every": 1, "refuse_with": "405, InsufficientBalance"})).await;
-    let (_, xml) = africas_talking(&rig, "k", "*/*", &sms("38080", "a")).await;
+    assert_eq!(africas_talking(&harness, "k", "application/json", &sms("Me", "a")).await, wrong_sender);
+    harness.misbehave("africas-talking", json!({"refuse_every": 1, "refuse_with": "405, InsufficientBalance"})).await;
+    let (_, xml) = africas_talking(&harness, "k", "*/*", &sms("38080", "a")).await;
     assert!(xml.contains("<status>InsufficientBalance</status><statusCode>405</statusCode>"), "{xml}");
-    let counts = (rig.count("africas-talking", "refused").await, rig.count("africas-talking", "submissions").await);
+    let counts =
+        (harness.count("africas-talking", "refused").await, harness.count("africas-talking", "submissions").await);
     assert_eq!(counts, (4, 0));
 }
 
 #[tokio::test]
-async fn twilio_takes_an_sms_and_tells_the_status_callback() {
+async fn twilio_takes_an_sms_and_calls_the_status_callback() {
     let own = TwilioSettings { account: Some("AC1".to_owned()), ..TwilioSettings::default() };
-    let mut rig = Rig::start(SandboxSettings { twilio: own, ..Default::default() }, &[]).await;
-    rig.misbehave("twilio", json!({"receipt_status": "undelivered", "receipt_delay": "0s"})).await;
+    let mut harness = SandboxHarness::start(SandboxSettings { twilio: own, ..Default::default() }, &[]).await;
+    harness.misbehave("twilio", json!({"receipt_status": "undelivered", "receipt_delay": "0s"})).await;
     let sms = [("To", "+27831234567"), ("From", "+27820000000"), ("Body", "hello")];
-    let (status, silent) = twilio(&rig, "AC1", &sms).await;
+    let (status, silent) = twilio(&harness, "AC1", &sms).await;
     assert_eq!((status, &silent["status"]), (201, &json!("queued")));
-    let (_, taken) = twilio(&rig, "AC1", &[&sms[..], &[("StatusCallback", "https://example.com")]].concat()).await;
-    let receipt = rig.called().await;
+    let (_, taken) = twilio(&harness, "AC1", &[&sms[..], &[("StatusCallback", "https://example.com")]].concat()).await;
+    let receipt = harness.called().await;
     assert_eq!(receipt.path, "/api/v1/sms/twilio/receipt.json");
     let receipt = fields(&receipt.body);
-    let told = ["MessageSid", "MessageStatus", "To", "ErrorCode"].map(|name| field(&receipt, name));
+    let values = ["MessageSid", "MessageStatus", "To", "ErrorCode"].map(|name| field(&receipt, name));
     let sid = taken["sid"].as_str().unwrap();
-    assert_eq!(told, [sid, "undelivered", "+27831234567", "30003"], "the one without a callback tells nobody");
+    assert_eq!(values, [sid, "undelivered", "+27831234567", "30003"], "the one without a callback has no receipt");
     assert!(sid.len() == 34 && sid.starts_with("SM"), "{sid}");
-    assert_eq!(rig.count("twilio", "submissions").await, 2);
+    assert_eq!(harness.count("twilio", "submissions").await, 2);
 }
 
 #[tokio::test]
 async fn twilio_refuses_with_http_statuses_and_codes() {
     let own = TwilioSettings { token: Some(SecretString::from("token")), ..TwilioSettings::default() };
-    let rig = Rig::start(SandboxSettings { twilio: own, ..Default::default() }, &[]).await;
+    let harness = SandboxHarness::start(SandboxSettings { twilio: own, ..Default::default() }, &[]).await;
     let long = "x".repeat(1601);
     for (user, to, from, body, status, code) in [
         ("AC2", "+27831234567", "1", "a", 401, 20003),
@@ -109,28 +110,33 @@ async fn twilio_refuses_with_http_statuses_and_codes() {
         ("AC1", "+27831234567", "1", "", 400, 21602),
         ("AC1", "+27831234567", "1", long.as_str(), 400, 21617),
     ] {
-        let (said, refusal) = twilio(&rig, user, &[("To", to), ("From", from), ("Body", body)]).await;
-        assert_eq!((said, &refusal["code"], &refusal["status"]), (status, &json!(code), &json!(status)), "{code}");
+        let (answered, refusal) = twilio(&harness, user, &[("To", to), ("From", from), ("Body", body)]).await;
+        assert_eq!((answered, &refusal["code"], &refusal["status"]), (status, &json!(code), &json!(status)), "{code}");
     }
-    rig.misbehave("twilio", json!({"refuse_every": 1})).await;
-    let (_, refusal) = twilio(&rig, "AC1", &[("To", "+27831234567"), ("From", "1"), ("Body", "a")]).await;
+    harness.misbehave("twilio", json!({"refuse_every": 1})).await;
+    let (_, refusal) = twilio(&harness, "AC1", &[("To", "+27831234567"), ("From", "1"), ("Body", "a")]).await;
     assert_eq!(refusal["code"], 21610);
-    assert_eq!(rig.count("twilio", "refused").await, 8);
+    assert_eq!(harness.count("twilio", "refused").await, 8);
 }
 
 #[tokio::test]
 async fn both_deliver_inbound_sms_as_forms() {
-    let mut rig = Rig::start(SandboxSettings::default(), &[200, 200]).await;
-    for (carrier, from, to, text) in [("africas-talking", "from", "to", "text"), ("twilio", "From", "To", "Body")] {
+    let mut harness = SandboxHarness::start(SandboxSettings::default(), &[200, 200]).await;
+    for (provider, from, to, text) in [("africas-talking", "from", "to", "text"), ("twilio", "From", "To", "Body")] {
         let order = json!({"from": "27831234567", "to": "38080", "text": "né & co"});
-        let call =
-            rig.client.post(rig.url(&format!("inbound/{carrier}"))).body(order.to_string()).send().await.unwrap();
+        let call = harness
+            .client
+            .post(harness.url(&format!("inbound/{provider}")))
+            .body(order.to_string())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(call.status(), 200);
-        let got = rig.called().await;
-        assert_eq!(got.path, format!("/api/v1/sms/{carrier}/receive.json"));
+        let got = harness.called().await;
+        assert_eq!(got.path, format!("/api/v1/sms/{provider}/receive.json"));
         assert_eq!(got.content_type, "application/x-www-form-urlencoded");
         let form = fields(&got.body);
-        let told = [from, to, text].map(|name| field(&form, name));
-        assert_eq!(told, ["+27831234567", "38080", "né & co"]);
+        let values = [from, to, text].map(|name| field(&form, name));
+        assert_eq!(values, ["+27831234567", "38080", "né & co"]);
     }
 }

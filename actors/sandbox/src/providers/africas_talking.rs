@@ -2,28 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::Response,
-    routing::post,
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{self, Bytes, Data, ServiceConfig},
 };
-use bytes::Bytes;
 use form_urlencoded::Serializer;
 use quick_xml::escape::escape;
-use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Provider;
 use crate::{
-    behaviour::{Misbehaviour, Turn},
-    carrier::{Call, Carrier, InboundOrder, accepts, answer, is_msisdn, take_turn},
-    form::Form,
-    post::Post,
-    settings::SandboxSettings,
+    behaviour::{Misbehaviour, SubmissionPlan},
+    form_fields::FormFields,
+    http::{answer, header_text, json_answer},
+    provider_core::{ProviderCore, accepts, answer_submission, is_msisdn},
+    router_client::RouterCall,
+    sandbox_provider::{FORM, InboundOrder, SandboxProvider, SandboxProviderSettings},
 };
 
 /// The table `[sandbox.africas_talking]`.
@@ -36,7 +32,7 @@ pub struct AfricasTalkingSettings {
     pub username: Option<String>,
     /// The only header `apiKey` that is accepted; any that is not empty where it is not set.
     pub api_key: Option<SecretString>,
-    /// The only `from` that is accepted, as a registered sender is; any, or none, where it is not set.
+    /// The only `from` that is accepted, as a registered sender; where it is not set, any or none is accepted.
     pub sender: Option<String>,
     /// How it misbehaves.
     pub misbehave: Misbehaviour,
@@ -54,34 +50,46 @@ impl Default for AfricasTalkingSettings {
     }
 }
 
-/// What the answer says of one recipient.
-struct Recipient<'a> {
+impl SandboxProviderSettings for AfricasTalkingSettings {
+    const NAME: &str = "africas-talking";
+
+    fn transport(&self) -> &str {
+        &self.transport
+    }
+
+    fn misbehave(&self) -> &Misbehaviour {
+        &self.misbehave
+    }
+
+    fn server(&self, core: Arc<ProviderCore>) -> Arc<dyn SandboxProvider> {
+        Arc::new(AfricasTalkingServer {
+            core,
+            username: self.username.clone(),
+            api_key: self.api_key.clone(),
+            sender: self.sender.clone(),
+        })
+    }
+}
+
+/// The answer for one recipient.
+struct RecipientResult<'a> {
     code: u16,
     number: &'a str,
     status: &'a str,
     id: String,
 }
 
-/// See the file's head.
-pub(crate) struct AfricasTalking {
-    carrier: Arc<Carrier>,
+pub(crate) struct AfricasTalkingServer {
+    core: Arc<ProviderCore>,
     username: Option<String>,
     api_key: Option<SecretString>,
     sender: Option<String>,
 }
 
-impl AfricasTalking {
-    pub(crate) fn new(settings: &SandboxSettings, post: &Post) -> Result<Self, String> {
-        let own = settings.africas_talking.clone();
-        let paths = (own.transport.as_str(), "receive.json");
-        let carrier = Carrier::new("africas-talking", paths, &own.misbehave, settings, post.clone())?;
-        Ok(Self { carrier, username: own.username, api_key: own.api_key, sender: own.sender })
-    }
-
-    fn submit(&self, turn: &Turn, headers: &HeaderMap, body: &[u8]) -> Response {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let form = Form::read(body);
-        let (key, user) = (header("apikey"), form.text("username"));
+impl AfricasTalkingServer {
+    fn submit(&self, plan: &SubmissionPlan, request: &HttpRequest, body: &[u8]) -> HttpResponse {
+        let form = FormFields::read(body);
+        let (key, user) = (header_text(request, "apikey"), form.text("username"));
         let known = !key.is_empty()
             && !user.is_empty()
             && accepts(self.api_key.as_ref().map(ExposeSecret::expose_secret), key)
@@ -95,35 +103,35 @@ impl AfricasTalking {
                 return self.refuse(StatusCode::BAD_REQUEST, &words);
             }
         }
-        let as_json = header(header::ACCEPT.as_str()).contains("json");
-        // A wrong sender is not a recipient's fault: the whole request is refused, without a line for anybody.
+        let as_json = header_text(request, "accept").contains("json");
+        // A wrong sender refuses the whole request: the answer lists no recipients.
         if !accepts(self.sender.as_deref(), form.text("from")) {
-            self.carrier.seen.refused();
+            self.core.seen.refused();
             return summary("InvalidSenderId", &[], as_json);
         }
         let recipients: Vec<_> =
-            form.text("to").split(',').map(|to| self.deliver(turn, to.trim(), form.text("message"))).collect();
+            form.text("to").split(',').map(|to| self.deliver(plan, to.trim(), form.text("message"))).collect();
         let sent = recipients.iter().filter(|recipient| recipient.code == 101).count();
         let words = format!("Sent to {sent}/{} Total Cost: ZAR 0.2000", recipients.len());
         summary(&words, &recipients, as_json)
     }
 
-    /// Takes the SMS for one recipient and says so.
-    fn deliver<'a>(&self, turn: &'a Turn, to: &'a str, text: &str) -> Recipient<'a> {
+    /// Takes or refuses the SMS for one recipient.
+    fn deliver<'a>(&self, plan: &'a SubmissionPlan, to: &'a str, text: &str) -> RecipientResult<'a> {
         let refusal = match to.strip_prefix('+').is_some_and(is_msisdn) {
             false => Some("403, InvalidPhoneNumber"),
-            true if turn.refused => Some(turn.refusal("406, UserInBlacklist")),
+            true if plan.refused => Some(plan.refusal("406, UserInBlacklist")),
             true => None,
         };
         if let Some(refusal) = refusal {
-            self.carrier.seen.refused();
+            self.core.seen.refused();
             let (code, status) = refusal.split_once(", ").unwrap_or(("502", refusal));
-            return Recipient { code: code.parse().unwrap_or(502), number: to, status, id: "None".to_owned() };
+            return RecipientResult { code: code.parse().unwrap_or(502), number: to, status, id: "None".to_owned() };
         }
-        let taken = self.carrier.take(&format!("{to} {text}"));
+        let taken = self.core.take(&format!("{to} {text}"));
         let id = format!("ATXid_{:016x}{:016x}", taken.at, taken.number);
-        self.carrier.send_receipt(turn, "application/x-www-form-urlencoded", || {
-            let status = turn.receipt_status("Success");
+        self.core.send_receipt(plan, FORM, || {
+            let status = plan.receipt_status("Success");
             let mut form = Serializer::new(String::with_capacity(160));
             form.append_pair("id", &id).append_pair("status", status).append_pair("phoneNumber", to);
             form.append_pair("networkCode", "65501").append_pair("retryCount", "0");
@@ -132,32 +140,32 @@ impl AfricasTalking {
             }
             form.finish()
         });
-        Recipient { code: 101, number: to, status: "Success", id }
+        RecipientResult { code: 101, number: to, status: "Success", id }
     }
 
-    fn refuse(&self, status: StatusCode, words: &str) -> Response {
-        self.carrier.seen.refused();
+    fn refuse(&self, status: StatusCode, words: &str) -> HttpResponse {
+        self.core.seen.refused();
         answer(status, "text/plain; charset=utf-8", words.to_owned())
     }
 }
 
-impl Provider for AfricasTalking {
-    fn carrier(&self) -> &Arc<Carrier> {
-        &self.carrier
+impl SandboxProvider for AfricasTalkingServer {
+    fn core(&self) -> &Arc<ProviderCore> {
+        &self.core
     }
 
-    fn routes(self: Arc<Self>) -> Router {
-        Router::new().route("/version1/messaging", post(send)).with_state(self)
+    fn mount(self: Arc<Self>, config: &mut ServiceConfig) {
+        config.app_data(Data::from(self)).service(web::resource("/version1/messaging").route(web::post().to(send)));
     }
 
     fn serves(&self) -> &'static str {
         "POST version1/messaging, a form (kind = \"http\")"
     }
 
-    fn inbound(&self, order: &InboundOrder) -> Option<Call> {
-        let taken = self.carrier.next_number();
+    fn inbound(&self, order: &InboundOrder) -> Option<RouterCall> {
+        let taken = self.core.next_number();
         let form = Serializer::new(String::new())
-            .append_pair("date", &self.carrier.clock.now().to_seconds_text())
+            .append_pair("date", &self.core.clock.now().to_seconds_text())
             .append_pair("from", &with_plus(&order.from))
             .append_pair("id", &format!("{:016x}{:016x}", taken.at, taken.number))
             .append_pair("linkId", "")
@@ -165,22 +173,21 @@ impl Provider for AfricasTalking {
             .append_pair("to", &order.to)
             .append_pair("networkCode", "65501")
             .finish();
-        let body = Some(("application/x-www-form-urlencoded", Bytes::from(form)));
-        Some(Call { method: Method::POST, url: self.carrier.receive_url(None), body })
+        Some(RouterCall::post(self.core.receive_url(None), FORM, form))
     }
 }
 
-async fn send(State(provider): State<Arc<AfricasTalking>>, headers: HeaderMap, body: Bytes) -> Response {
-    take_turn(&provider.carrier, |turn| provider.submit(turn, &headers, &body)).await
+async fn send(provider: Data<AfricasTalkingServer>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    answer_submission(&provider.core, &request, |plan| provider.submit(plan, &request, &body)).await
 }
 
 fn with_plus(number: &str) -> String {
     format!("+{}", number.trim_start_matches('+'))
 }
 
-/// The answer: 201 whatever it says, and XML unless JSON was asked for.
-fn summary(words: &str, recipients: &[Recipient<'_>], as_json: bool) -> Response {
-    let cost = |recipient: &Recipient<'_>| if recipient.code == 101 { "ZAR 0.2000" } else { "0" };
+/// The answer: always status 201; XML unless JSON was asked for.
+fn summary(words: &str, recipients: &[RecipientResult<'_>], as_json: bool) -> HttpResponse {
+    let cost = |recipient: &RecipientResult<'_>| if recipient.code == 101 { "ZAR 0.2000" } else { "0" };
     if as_json {
         let list: Vec<_> = recipients
             .iter()
@@ -190,7 +197,7 @@ fn summary(words: &str, recipients: &[Recipient<'_>], as_json: bool) -> Response
             })
             .collect();
         let body = json!({"SMSMessageData": {"Message": words, "Recipients": list}});
-        return answer(StatusCode::CREATED, "application/json", body.to_string());
+        return json_answer(StatusCode::CREATED, &body);
     }
     let list: String = recipients
         .iter()

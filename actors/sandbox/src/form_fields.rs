@@ -1,11 +1,11 @@
-//! Form-encoded bodies, read.
+//! Reads form-encoded bodies.
 
 use std::borrow::Cow;
 
 /// A form's fields, in their order.
-pub(crate) struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(crate) struct FormFields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl<'a> Form<'a> {
+impl<'a> FormFields<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Self {
         Self(form_urlencoded::parse(body).collect())
     }
@@ -15,7 +15,7 @@ impl<'a> Form<'a> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 
-    /// The same; empty if it is missing.
+    /// The first field of that name; empty if there is none.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }

@@ -2,25 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::Response,
-    routing::post,
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{self, Bytes, Data, ServiceConfig},
 };
-use bytes::Bytes;
-use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Provider;
 use crate::{
-    behaviour::{Misbehaviour, Turn},
-    carrier::{Call, Carrier, InboundOrder, accepts, answer, is_msisdn, take_turn},
-    post::Post,
-    settings::SandboxSettings,
+    behaviour::{Misbehaviour, SubmissionPlan},
+    http::{header_text, json_answer},
+    provider_core::{ProviderCore, accepts, answer_submission, is_msisdn},
+    router_client::RouterCall,
+    sandbox_provider::{InboundOrder, SandboxProvider, SandboxProviderSettings},
 };
 
 /// The table `[sandbox.clickatell_platform]`.
@@ -41,10 +37,26 @@ impl Default for ClickatellPlatformSettings {
     }
 }
 
-/// A submission. The platform has more keys; these are the ones we know.
+impl SandboxProviderSettings for ClickatellPlatformSettings {
+    const NAME: &str = "clickatell-platform";
+
+    fn transport(&self) -> &str {
+        &self.transport
+    }
+
+    fn misbehave(&self) -> &Misbehaviour {
+        &self.misbehave
+    }
+
+    fn server(&self, core: Arc<ProviderCore>) -> Arc<dyn SandboxProvider> {
+        Arc::new(ClickatellPlatformServer { core, api_key: self.api_key.clone() })
+    }
+}
+
+/// A submission. The platform has more keys; these are the ones that the sandbox reads.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Submission {
+struct PlatformSubmission {
     content: String,
     to: Vec<String>,
     #[serde(default)]
@@ -53,26 +65,18 @@ struct Submission {
     client_message_id: Option<String>,
 }
 
-/// See the file's head.
-pub(crate) struct ClickatellPlatform {
-    carrier: Arc<Carrier>,
+pub(crate) struct ClickatellPlatformServer {
+    core: Arc<ProviderCore>,
     api_key: Option<SecretString>,
 }
 
-impl ClickatellPlatform {
-    pub(crate) fn new(settings: &SandboxSettings, post: &Post) -> Result<Self, String> {
-        let own = settings.clickatell_platform.clone();
-        let paths = (own.transport.as_str(), "receive.json");
-        let carrier = Carrier::new("clickatell-platform", paths, &own.misbehave, settings, post.clone())?;
-        Ok(Self { carrier, api_key: own.api_key })
-    }
-
-    fn submit(&self, turn: &Turn, headers: &HeaderMap, body: &[u8]) -> Response {
-        let key = headers.get(header::AUTHORIZATION).and_then(|key| key.to_str().ok()).unwrap_or_default();
+impl ClickatellPlatformServer {
+    fn submit(&self, plan: &SubmissionPlan, request: &HttpRequest, body: &[u8]) -> HttpResponse {
+        let key = header_text(request, "authorization");
         if key.is_empty() || !accepts(self.api_key.as_ref().map(ExposeSecret::expose_secret), key) {
             return self.refuse(StatusCode::UNAUTHORIZED, "Invalid or missing integration API key.");
         }
-        let submission = match serde_json::from_slice::<Submission>(body) {
+        let submission = match serde_json::from_slice::<PlatformSubmission>(body) {
             Ok(submission) if submission.to.is_empty() => {
                 return self.refuse(StatusCode::BAD_REQUEST, "Invalid or missing parameter: to.");
             }
@@ -82,31 +86,31 @@ impl ClickatellPlatform {
             Ok(submission) => submission,
             Err(_) => return self.refuse(StatusCode::BAD_REQUEST, "Malformed request."),
         };
-        let messages: Vec<Value> = submission.to.iter().map(|to| self.deliver(turn, &submission, to)).collect();
+        let messages: Vec<Value> = submission.to.iter().map(|to| self.deliver(plan, &submission, to)).collect();
         let all = messages.iter().all(|message| message.get("accepted") == Some(&Value::Bool(true)));
         let status = if all { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
         json_answer(status, &json!({"messages": messages, "error": null}))
     }
 
-    /// Takes the SMS for one recipient and says so.
-    fn deliver(&self, turn: &Turn, submission: &Submission, to: &str) -> Value {
+    /// Takes or refuses the SMS for one recipient; returns its part of the answer.
+    fn deliver(&self, plan: &SubmissionPlan, submission: &PlatformSubmission, to: &str) -> Value {
         let refusal = match is_msisdn(to) {
             false => Some("Invalid destination address."),
-            true if turn.refused => Some(turn.refusal("Cannot route message.")),
+            true if plan.refused => Some(plan.refusal("Cannot route message.")),
             true => None,
         };
         if let Some(refusal) = refusal {
-            self.carrier.seen.refused();
+            self.core.seen.refused();
             return json!({"apiMessageId": null, "accepted": false, "to": to, "error": refusal});
         }
         let taken = match (&submission.client_message_id, submission.to.len()) {
-            (Some(id), 1) => self.carrier.take(id),
-            (Some(id), _) => self.carrier.take(&format!("{id} {to}")),
-            (None, _) => self.carrier.take(&format!("{to} {}", submission.content)),
+            (Some(id), 1) => self.core.take(id),
+            (Some(id), _) => self.core.take(&format!("{id} {to}")),
+            (None, _) => self.core.take(&format!("{to} {}", submission.content)),
         };
         let id = format!("{:016x}{:016x}", taken.at, taken.number);
-        self.carrier.send_receipt(turn, "application/json", || {
-            let status = turn.receipt_status("4");
+        self.core.send_receipt(plan, "application/json", || {
+            let status = plan.receipt_status("4");
             let code = status.parse::<u16>().map_or_else(|_| json!(status), |code| json!(code));
             let received = status == "4";
             json!({
@@ -117,34 +121,34 @@ impl ClickatellPlatform {
                 "statusCode": code,
                 "status": if received { "RECEIVED_BY_RECIPIENT" } else { "OTHER" },
                 "statusDescription": if received { "Message received by recipient" } else { "Not received" },
-                "timestamp": self.carrier.receipt_time(turn, taken.at).micros() / 1000,
+                "timestamp": self.core.receipt_time(plan, taken.at).micros() / 1000,
             })
             .to_string()
         });
         json!({"apiMessageId": id, "accepted": true, "to": to, "error": null})
     }
 
-    fn refuse(&self, status: StatusCode, error: &str) -> Response {
-        self.carrier.seen.refused();
+    fn refuse(&self, status: StatusCode, error: &str) -> HttpResponse {
+        self.core.seen.refused();
         json_answer(status, &json!({"messages": [], "error": error}))
     }
 }
 
-impl Provider for ClickatellPlatform {
-    fn carrier(&self) -> &Arc<Carrier> {
-        &self.carrier
+impl SandboxProvider for ClickatellPlatformServer {
+    fn core(&self) -> &Arc<ProviderCore> {
+        &self.core
     }
 
-    fn routes(self: Arc<Self>) -> Router {
-        Router::new().route("/messages", post(send)).with_state(self)
+    fn mount(self: Arc<Self>, config: &mut ServiceConfig) {
+        config.app_data(Data::from(self)).service(web::resource("/messages").route(web::post().to(send)));
     }
 
     fn serves(&self) -> &'static str {
         "POST messages (the present platform, JSON)"
     }
 
-    fn inbound(&self, order: &InboundOrder) -> Option<Call> {
-        let taken = self.carrier.next_number();
+    fn inbound(&self, order: &InboundOrder) -> Option<RouterCall> {
+        let taken = self.core.next_number();
         let (charset, text) = escaped(&order.text);
         let body = json!({
             "messageId": format!("{:016x}{:016x}", taken.at, taken.number),
@@ -154,17 +158,12 @@ impl Provider for ClickatellPlatform {
             "text": text,
             "charset": charset,
         });
-        let body = Some(("application/json", Bytes::from(body.to_string())));
-        Some(Call { method: Method::POST, url: self.carrier.receive_url(None), body })
+        Some(RouterCall::post(self.core.receive_url(None), "application/json", body.to_string()))
     }
 }
 
-async fn send(State(platform): State<Arc<ClickatellPlatform>>, headers: HeaderMap, body: Bytes) -> Response {
-    take_turn(&platform.carrier, |turn| platform.submit(turn, &headers, &body)).await
-}
-
-fn json_answer(status: StatusCode, body: &Value) -> Response {
-    answer(status, "application/json", body.to_string())
+async fn send(platform: Data<ClickatellPlatformServer>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    answer_submission(&platform.core, &request, |plan| platform.submit(plan, &request, &body)).await
 }
 
 /// A text as the platform delivers it: URL-escaped ISO-8859-1 where that has all characters, else UTF-16BE.

@@ -1,22 +1,24 @@
-//! E-Scape: a Kannel behind an HTML form. No ids, no receipts.
+//! E-Scape: a Kannel behind an HTML form. No ids, no receipts. See docs/providers/e-scape.md.
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, http::StatusCode, response::Response, routing::post};
-use bytes::Bytes;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{self, Bytes, Data, ServiceConfig},
+};
 use form_urlencoded::Serializer;
 use quick_xml::escape::escape;
-use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::Provider;
 use crate::{
-    behaviour::{Misbehaviour, Turn},
-    carrier::{Call, Carrier, InboundOrder, accepts, answer, is_msisdn, take_turn},
-    form::Form,
-    post::Post,
-    settings::SandboxSettings,
+    behaviour::{Misbehaviour, SubmissionPlan},
+    form_fields::FormFields,
+    http::answer,
+    provider_core::{ProviderCore, accepts, answer_submission, is_msisdn},
+    router_client::RouterCall,
+    sandbox_provider::{InboundOrder, SandboxProvider, SandboxProviderSettings},
 };
 
 /// The table `[sandbox.e_scape]`. Credentials that are not set are not checked.
@@ -39,28 +41,36 @@ impl Default for EScapeSettings {
     }
 }
 
-/// See the file's head.
-pub(crate) struct EScape {
-    carrier: Arc<Carrier>,
+impl SandboxProviderSettings for EScapeSettings {
+    const NAME: &str = "e-scape";
+
+    fn transport(&self) -> &str {
+        &self.transport
+    }
+
+    fn misbehave(&self) -> &Misbehaviour {
+        &self.misbehave
+    }
+
+    fn server(&self, core: Arc<ProviderCore>) -> Arc<dyn SandboxProvider> {
+        Arc::new(EScapeServer { core, smsc: self.smsc.clone(), api_id: self.api_id.clone() })
+    }
+}
+
+pub(crate) struct EScapeServer {
+    core: Arc<ProviderCore>,
     smsc: Option<String>,
     api_id: Option<SecretString>,
 }
 
-impl EScape {
-    pub(crate) fn new(settings: &SandboxSettings, post: &Post) -> Result<Self, String> {
-        let own = settings.e_scape.clone();
-        let paths = (own.transport.as_str(), "receive.json");
-        let carrier = Carrier::new("e-scape", paths, &own.misbehave, settings, post.clone())?;
-        Ok(Self { carrier, smsc: own.smsc, api_id: own.api_id })
-    }
-
-    fn submit(&self, turn: &Turn, body: &[u8]) -> Response {
-        let form = Form::read(body);
+impl EScapeServer {
+    fn submit(&self, plan: &SubmissionPlan, body: &[u8]) -> HttpResponse {
+        let form = FormFields::read(body);
         let rows: String = if form.text("send") == "go" {
-            form.text("r").split(',').map(|to| self.row(turn, &form, to)).collect()
+            form.text("r").split(',').map(|to| self.row(plan, &form, to)).collect()
         } else {
-            // The form was shown, not sent: a page without a row.
-            self.carrier.seen.refused();
+            // Without `send` the provider shows the form: a page without a row.
+            self.core.seen.refused();
             String::new()
         };
         let page = format!(
@@ -71,8 +81,8 @@ impl EScape {
         answer(StatusCode::OK, "text/html; charset=utf-8", page)
     }
 
-    /// Takes the SMS for one recipient; the row says so.
-    fn row(&self, turn: &Turn, form: &Form<'_>, to: &str) -> String {
+    /// Takes or refuses the SMS for one recipient; returns its row of the answer.
+    fn row(&self, plan: &SubmissionPlan, form: &FormFields<'_>, to: &str) -> String {
         let api_id = self.api_id.as_ref().map(ExposeSecret::expose_secret);
         let (from, smsc, text) = (form.text("s"), form.text("smsc"), form.text("text"));
         let status = if !accepts(self.smsc.as_deref(), smsc) || !accepts(api_id, form.text("api_id")) {
@@ -80,37 +90,37 @@ impl EScape {
         } else if !to.strip_prefix('+').is_some_and(is_msisdn) {
             "2: Invalid recipient"
         } else if text.is_empty() {
-            // Not 3: Kannel queues with that one.
+            // Not 3: with that status Kannel queues the SMS.
             "5: Empty message"
-        } else if turn.refused {
-            turn.refusal("4: Rejected by the smsc")
+        } else if plan.refused {
+            plan.refusal("4: Rejected by the smsc")
         } else {
             "0: Accepted for delivery"
         };
         if status.starts_with("0:") {
-            self.carrier.take(&format!("{to} {text}"));
+            self.core.take(&format!("{to} {text}"));
         } else {
-            self.carrier.seen.refused();
+            self.core.seen.refused();
         }
         let cells = [from, to, smsc, status, text].map(|cell| format!("<td>{}</td>", escape(cell)));
         format!("<tr>{}</tr>\n", cells.concat())
     }
 }
 
-impl Provider for EScape {
-    fn carrier(&self) -> &Arc<Carrier> {
-        &self.carrier
+impl SandboxProvider for EScapeServer {
+    fn core(&self) -> &Arc<ProviderCore> {
+        &self.core
     }
 
-    fn routes(self: Arc<Self>) -> Router {
-        Router::new().route("/", post(send)).with_state(self)
+    fn mount(self: Arc<Self>, config: &mut ServiceConfig) {
+        config.app_data(Data::from(self)).service(web::resource("").route(web::post().to(send)));
     }
 
     fn serves(&self) -> &'static str {
         "POST, a form; answers an HTML table; no receipts"
     }
 
-    fn inbound(&self, order: &InboundOrder) -> Option<Call> {
+    fn inbound(&self, order: &InboundOrder) -> Option<RouterCall> {
         let query = Serializer::new(String::new())
             .append_pair("smsc", self.smsc.as_deref().unwrap_or("SANDBOX"))
             .append_pair("svc", "sms")
@@ -118,10 +128,10 @@ impl Provider for EScape {
             .append_pair("r", &order.to)
             .append_pair("text", &order.text)
             .finish();
-        Some(Call { method: Method::GET, url: self.carrier.receive_url(Some(&query)), body: None })
+        Some(RouterCall::get(self.core.receive_url(Some(&query))))
     }
 }
 
-async fn send(State(e_scape): State<Arc<EScape>>, body: Bytes) -> Response {
-    take_turn(&e_scape.carrier, |turn| e_scape.submit(turn, &body)).await
+async fn send(e_scape: Data<EScapeServer>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    answer_submission(&e_scape.core, &request, |plan| e_scape.submit(plan, &body)).await
 }

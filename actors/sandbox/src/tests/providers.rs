@@ -1,11 +1,11 @@
-//! Each carrier's own forms.
+//! Each provider's own forms.
 
+use actix_web::http::Method;
 use base64::Engine as _;
-use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::rig::Rig;
+use super::harness::SandboxHarness;
 use crate::{
     ClickatellPlatformSettings, ClickatellSettings, EScapeSettings, OperaSettings, SandboxSettings, TechsysSettings,
 };
@@ -42,12 +42,12 @@ fn changed<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 
 #[tokio::test]
 async fn clickatell_takes_an_sms_and_posts_its_receipt_as_a_form() {
-    let mut rig = Rig::start(clickatell(), &[]).await;
-    let (status, body) = rig.form("clickatell/http/sendmsg", &SMS).await;
+    let mut harness = SandboxHarness::start(clickatell(), &[]).await;
+    let (status, body) = harness.form("clickatell/http/sendmsg", &SMS).await;
     let id = body.strip_prefix("ID: ").unwrap();
     assert!(status == 200 && id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{status} {body}");
 
-    let receipt = rig.called().await;
+    let receipt = harness.called().await;
     assert_eq!((receipt.method, receipt.path.as_str()), (Method::POST, "/api/v1/sms/clickatell/receipt.json"));
     assert_eq!(receipt.content_type, "application/x-www-form-urlencoded");
     let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("username:password"));
@@ -60,8 +60,8 @@ async fn clickatell_takes_an_sms_and_posts_its_receipt_as_a_form() {
 
 #[tokio::test]
 async fn clickatell_answers_several_recipients_a_line_each() {
-    let rig = Rig::start(clickatell(), &[]).await;
-    let (_, body) = rig.form("clickatell/http/sendmsg", &changed(&[("to", "27831234567,0,27831234568")])).await;
+    let harness = SandboxHarness::start(clickatell(), &[]).await;
+    let (_, body) = harness.form("clickatell/http/sendmsg", &changed(&[("to", "27831234567,0,27831234568")])).await;
     let lines: Vec<_> = body.lines().collect();
     assert!(lines[0].starts_with("ID: ") && lines[0].ends_with(" To: 27831234567"), "{body}");
     assert_eq!(lines[1], "ERR: 105, Invalid destination address To: 0");
@@ -70,7 +70,7 @@ async fn clickatell_answers_several_recipients_a_line_each() {
 
 #[tokio::test]
 async fn clickatell_refuses_with_its_own_codes_and_status_200() {
-    let rig = Rig::start(clickatell(), &[]).await;
+    let harness = SandboxHarness::start(clickatell(), &[]).await;
     let long = "x".repeat(161);
     for (change, answer) in [
         (("user", "other"), "ERR: 001, Authentication failed"),
@@ -82,21 +82,24 @@ async fn clickatell_refuses_with_its_own_codes_and_status_200() {
         (("text", long.as_str()), "ERR: 113, Maximum message parts exceeded"),
         (("unicode", "1"), "ERR: 116, Invalid Unicode data"),
     ] {
-        let (status, body) = rig.form("clickatell/http/sendmsg", &changed(&[change])).await;
+        let (status, body) = harness.form("clickatell/http/sendmsg", &changed(&[change])).await;
         assert_eq!((status, body.as_str()), (200, answer), "{change:?}");
     }
-    assert_eq!((rig.count("clickatell", "refused").await, rig.count("clickatell", "submissions").await), (8, 0));
+    assert_eq!(
+        (harness.count("clickatell", "refused").await, harness.count("clickatell", "submissions").await),
+        (8, 0)
+    );
     for good in [changed(&[("text", &long), ("concat", "2")]), changed(&[("text", "0439"), ("unicode", "1")])] {
-        let (_, body) = rig.form("clickatell/http/sendmsg", &good).await;
+        let (_, body) = harness.form("clickatell/http/sendmsg", &good).await;
         assert!(body.starts_with("ID: "), "{body}");
     }
 }
 
 #[tokio::test]
-async fn clickatell_tells_what_became_of_an_sms_by_either_id() {
-    let rig = Rig::start(clickatell(), &[]).await;
-    rig.misbehave("clickatell", json!({"receipts": "none"})).await;
-    let (_, sent) = rig.form("clickatell/http/sendmsg", &SMS).await;
+async fn clickatell_answers_a_query_by_either_id() {
+    let harness = SandboxHarness::start(clickatell(), &[]).await;
+    harness.misbehave("clickatell", json!({"receipts": "none"})).await;
+    let (_, sent) = harness.form("clickatell/http/sendmsg", &SMS).await;
     let id = sent.strip_prefix("ID: ").unwrap();
     let known = format!("{sent} Status: 003");
     for (name, value, answer) in [
@@ -108,21 +111,21 @@ async fn clickatell_tells_what_became_of_an_sms_by_either_id() {
         ("apimsgid", "", "ERR: 109, Missing message ID"),
     ] {
         let form = [("user", "u"), ("password", "p"), ("api_id", "42"), (name, value)];
-        assert_eq!(rig.form("clickatell/http/querymsg", &form).await, (200, answer.to_owned()));
+        assert_eq!(harness.form("clickatell/http/querymsg", &form).await, (200, answer.to_owned()));
     }
-    rig.misbehave("clickatell", json!({"receipt_delay": "0s"})).await;
+    harness.misbehave("clickatell", json!({"receipt_delay": "0s"})).await;
     let form = [("user", "u"), ("password", "p"), ("api_id", "42"), ("climsgid", "7")];
-    assert_eq!(rig.form("clickatell/http/querymsg", &form).await.1, format!("{sent} Status: 004"));
+    assert_eq!(harness.form("clickatell/http/querymsg", &form).await.1, format!("{sent} Status: 004"));
 }
 
 #[tokio::test]
-async fn clickatell_delivers_inbound_sms_by_post_or_get_and_hands_on_the_routers_answer() {
-    let mut rig = Rig::start(clickatell(), &[200, 404]).await;
+async fn clickatell_delivers_inbound_sms_by_post_or_get_and_passes_the_routers_answer_on() {
+    let mut harness = SandboxHarness::start(clickatell(), &[200, 404]).await;
     for (method, answer) in [("POST", 200), ("GET", 404)] {
         let order = json!({"from": "27831234567", "to": "27820000000", "text": "né & co", "method": method});
-        let call = rig.client.post(rig.url("inbound/clickatell")).body(order.to_string()).send().await.unwrap();
+        let call = harness.client.post(harness.url("inbound/clickatell")).body(order.to_string()).send().await.unwrap();
         assert_eq!((call.status().as_u16(), call.text().await.unwrap().as_str()), (answer, "the router's words"));
-        let got = rig.called().await;
+        let got = harness.called().await;
         assert_eq!(got.method.as_str(), method);
         let (path, query) = got.path.split_once('?').unwrap_or((&got.path, &got.body));
         assert_eq!(path, "/api/v1/sms/clickatell/receive.json");
@@ -137,15 +140,15 @@ async fn clickatell_delivers_inbound_sms_by_post_or_get_and_hands_on_the_routers
 async fn clickatells_platform_answers_each_recipient_and_posts_a_json_receipt() {
     let clickatell_platform =
         ClickatellPlatformSettings { api_key: Some(SecretString::from("key==")), ..Default::default() };
-    let mut rig = Rig::start(SandboxSettings { clickatell_platform, ..Default::default() }, &[]).await;
-    let url = rig.url("clickatell-platform/messages");
+    let mut harness = SandboxHarness::start(SandboxSettings { clickatell_platform, ..Default::default() }, &[]).await;
+    let url = harness.url("clickatell-platform/messages");
     let sms = json!({"content": "hello", "to": ["27831234567", "x"], "clientMessageId": "7"});
-    let refused = rig.client.post(&url).header("authorization", "other").json(&sms).send().await.unwrap();
+    let refused = harness.client.post(&url).header("authorization", "other").json(&sms).send().await.unwrap();
     assert_eq!(refused.status(), 401);
     let words = r#"{"error":"Invalid or missing integration API key.","messages":[]}"#;
     assert_eq!(refused.text().await.unwrap(), words);
 
-    let taken = rig.client.post(&url).header("authorization", "key==").json(&sms).send().await.unwrap();
+    let taken = harness.client.post(&url).header("authorization", "key==").json(&sms).send().await.unwrap();
     assert_eq!(taken.status(), 207);
     let answer: serde_json::Value = serde_json::from_str(&taken.text().await.unwrap()).unwrap();
     let id = answer["messages"][0]["apiMessageId"].as_str().unwrap();
@@ -156,7 +159,7 @@ async fn clickatells_platform_answers_each_recipient_and_posts_a_json_receipt() 
             {"apiMessageId": null, "accepted": false, "to": "x", "error": "Invalid destination address."},
         ]})
     );
-    let receipt = rig.called().await;
+    let receipt = harness.called().await;
     assert_eq!(receipt.path, "/api/v1/sms/clickatell-platform/receipt.json");
     assert_eq!(receipt.content_type, "application/json");
     let receipt: serde_json::Value = serde_json::from_str(&receipt.body).unwrap();
@@ -189,16 +192,16 @@ fn opera_call(password: &str, text: &str) -> String {
 #[tokio::test]
 async fn opera_answers_with_an_identifier_and_posts_a_receipt_for_each_number() {
     let opera = OperaSettings { password: Some(SecretString::from("p")), ..OperaSettings::default() };
-    let mut rig = Rig::start(SandboxSettings { opera, ..Default::default() }, &[]).await;
+    let mut harness = SandboxHarness::start(SandboxSettings { opera, ..Default::default() }, &[]).await;
     let call = opera_call("p", "<base64>bsOp</base64>");
-    let answer = rig.client.post(rig.url("opera")).body(call).send().await.unwrap().text().await.unwrap();
+    let answer = harness.client.post(harness.url("opera")).body(call).send().await.unwrap().text().await.unwrap();
     let (front, rest) = answer.split_once("<name>Identifier</name><value><string>").unwrap();
     assert!(front.ends_with("<methodResponse><params><param><value><struct><member>"), "{answer}");
     let (identifier, _) = rest.split_once("</string></value></member></struct>").unwrap();
 
     let mut numbers = Vec::new();
     for _ in 0..2 {
-        let receipt = rig.called().await;
+        let receipt = harness.called().await;
         assert_eq!(
             (receipt.path.as_str(), receipt.content_type.as_str()),
             ("/api/v1/sms/opera/receipt.json", "text/xml")
@@ -214,13 +217,13 @@ async fn opera_answers_with_an_identifier_and_posts_a_receipt_for_each_number() 
     }
     numbers.sort();
     assert_eq!(numbers, ["27831234567", "27831234568"]);
-    assert_eq!(rig.seen("opera").await["ids"].as_object().unwrap().len(), 2);
+    assert_eq!(harness.seen("opera").await["ids"].as_object().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn opera_refuses_by_a_fault() {
     let opera = OperaSettings { password: Some(SecretString::from("p")), ..OperaSettings::default() };
-    let rig = Rig::start(SandboxSettings { opera, ..Default::default() }, &[]).await;
+    let harness = SandboxHarness::start(SandboxSettings { opera, ..Default::default() }, &[]).await;
     for (call, words) in [
         (opera_call("other", "<string>a</string>"), "Authentication failed"),
         (opera_call("p", "<string>é</string>"), "SMSText with a character above 127 has to be base64"),
@@ -228,7 +231,7 @@ async fn opera_refuses_by_a_fault() {
         (opera_call("p", "<string>a</string>").replace("20261124", "20261122"), "Expiry has to be after Delivery"),
         ("garbage".to_owned(), "the call is no XML-RPC"),
     ] {
-        let answer = rig.client.post(rig.url("opera")).body(call).send().await.unwrap();
+        let answer = harness.client.post(harness.url("opera")).body(call).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let body = answer.text().await.unwrap();
         assert!(body.contains("<fault>") && body.contains(&format!("<string>{words}</string>")), "{body}");
@@ -237,10 +240,10 @@ async fn opera_refuses_by_a_fault() {
 
 #[tokio::test]
 async fn opera_delivers_inbound_sms_as_xml() {
-    let mut rig = Rig::start(SandboxSettings::default(), &[200]).await;
+    let mut harness = SandboxHarness::start(SandboxSettings::default(), &[200]).await;
     let order = json!({"from": "+27831234567", "to": "*32323", "text": "a < b"});
-    rig.client.post(rig.url("inbound/opera")).body(order.to_string()).send().await.unwrap();
-    let got = rig.called().await;
+    harness.client.post(harness.url("inbound/opera")).body(order.to_string()).send().await.unwrap();
+    let got = harness.called().await;
     assert_eq!((got.path.as_str(), got.content_type.as_str()), ("/api/v1/sms/opera/receive.xml", "text/xml"));
     for field in [
         "<bspostevent>\n",
@@ -257,7 +260,7 @@ async fn opera_delivers_inbound_sms_as_xml() {
 #[tokio::test]
 async fn e_scape_answers_a_table_with_a_row_for_each_recipient() {
     let e_scape = EScapeSettings { api_id: Some(SecretString::from("k")), ..EScapeSettings::default() };
-    let mut rig = Rig::start(SandboxSettings { e_scape, ..Default::default() }, &[200]).await;
+    let mut harness = SandboxHarness::start(SandboxSettings { e_scape, ..Default::default() }, &[200]).await;
     let sms = |api_id, send| {
         [
             ("s", "082"),
@@ -268,18 +271,18 @@ async fn e_scape_answers_a_table_with_a_row_for_each_recipient() {
             ("send", send),
         ]
     };
-    let (status, page) = rig.form("e-scape", &sms("k", "go")).await;
+    let (status, page) = harness.form("e-scape", &sms("k", "go")).await;
     let rows = "<tbody>\n\
         <tr><td>082</td><td>+27831234567</td><td>S</td><td>0: Accepted for delivery</td><td>&lt;b&gt;</td></tr>\n\
         <tr><td>082</td><td>27831234568</td><td>S</td><td>2: Invalid recipient</td><td>&lt;b&gt;</td></tr>\n</tbody>";
     assert!(status == 200 && page.contains(rows), "{page}");
-    assert!(rig.form("e-scape", &sms("x", "go")).await.1.contains("<td>1: Authorization failed</td>"));
-    assert!(rig.form("e-scape", &sms("k", "")).await.1.contains("<tbody>\n</tbody>"));
-    assert_eq!(rig.seen("e-scape").await["ids"], json!({"+27831234567 <b>": 1}));
+    assert!(harness.form("e-scape", &sms("x", "go")).await.1.contains("<td>1: Authorization failed</td>"));
+    assert!(harness.form("e-scape", &sms("k", "")).await.1.contains("<tbody>\n</tbody>"));
+    assert_eq!(harness.seen("e-scape").await["ids"], json!({"+27831234567 <b>": 1}));
 
     let order = json!({"from": "27831234567", "to": "32323", "text": "a b"});
-    rig.client.post(rig.url("inbound/e-scape")).body(order.to_string()).send().await.unwrap();
-    let got = rig.called().await;
+    harness.client.post(harness.url("inbound/e-scape")).body(order.to_string()).send().await.unwrap();
+    let got = harness.called().await;
     let query = "smsc=SANDBOX&svc=sms&s=27831234567&r=32323&text=a+b";
     assert_eq!((got.method, got.path), (Method::GET, format!("/api/v1/sms/e-scape/receive.json?{query}")));
 }
@@ -287,15 +290,16 @@ async fn e_scape_answers_a_table_with_a_row_for_each_recipient() {
 #[tokio::test]
 async fn techsys_answers_one_sentence_and_delivers_nothing() {
     let techsys = TechsysSettings { bind: Some(SecretString::from("b")), ..TechsysSettings::default() };
-    let rig = Rig::start(SandboxSettings { techsys, ..Default::default() }, &[]).await;
+    let harness = SandboxHarness::start(SandboxSettings { techsys, ..Default::default() }, &[]).await;
     for (bind, to, answer) in [
         ("b", "27831234567", "Message queued successfully"),
         ("x", "27831234567", "Invalid bind"),
         ("b", "x", "Invalid msisdn"),
     ] {
-        let (status, body) = rig.form("techsys", &[("bind", bind), ("msisdn", to), ("text", "hi")]).await;
+        let (status, body) = harness.form("techsys", &[("bind", bind), ("msisdn", to), ("text", "hi")]).await;
         assert_eq!((status, body.as_str()), (200, answer));
     }
-    let (status, problem) = rig.json("inbound/techsys", json!({"from": "27831234567", "to": "1", "text": "a"})).await;
+    let (status, problem) =
+        harness.json("inbound/techsys", json!({"from": "27831234567", "to": "1", "text": "a"})).await;
     assert_eq!((status, &problem["detail"]), (404, &json!("techsys delivers no inbound SMS")));
 }

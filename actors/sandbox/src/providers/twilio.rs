@@ -3,29 +3,25 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
-    response::Response,
-    routing::post,
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{self, Bytes, Data, ServiceConfig},
 };
 use base64::Engine as _;
-use bytes::Bytes;
 use form_urlencoded::Serializer;
-use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Provider;
 use crate::{
-    behaviour::{Misbehaviour, Turn},
-    carrier::{Call, Carrier, InboundOrder, accepts, answer, is_msisdn, take_turn},
-    form::Form,
-    post::Post,
+    behaviour::{Misbehaviour, SubmissionPlan},
+    form_fields::FormFields,
+    http::{header_text, json_answer},
+    provider_core::{ProviderCore, accepts, answer_submission, is_msisdn},
+    router_client::RouterCall,
+    sandbox_provider::{FORM, InboundOrder, SandboxProvider, SandboxProviderSettings},
     seen::Taken,
-    settings::SandboxSettings,
 };
 
 /// The longest `Body`, in characters.
@@ -51,58 +47,72 @@ impl Default for TwilioSettings {
     }
 }
 
-/// A refusal: the HTTP status, Twilio's code, and words.
-struct Refusal(StatusCode, u32, String);
+impl SandboxProviderSettings for TwilioSettings {
+    const NAME: &str = "twilio";
 
-impl Refusal {
+    fn transport(&self) -> &str {
+        &self.transport
+    }
+
+    fn misbehave(&self) -> &Misbehaviour {
+        &self.misbehave
+    }
+
+    fn server(&self, core: Arc<ProviderCore>) -> Arc<dyn SandboxProvider> {
+        Arc::new(TwilioServer { core, account: self.account.clone(), token: self.token.clone() })
+    }
+}
+
+/// A refusal: the HTTP status, Twilio's code, and its text.
+struct TwilioRefusal(StatusCode, u32, String);
+
+impl TwilioRefusal {
     fn of_sms(code: u32, words: impl Into<String>) -> Self {
         Self(StatusCode::BAD_REQUEST, code, words.into())
     }
 }
 
-/// See the file's head.
-pub(crate) struct Twilio {
-    carrier: Arc<Carrier>,
+pub(crate) struct TwilioServer {
+    core: Arc<ProviderCore>,
     account: Option<String>,
     token: Option<SecretString>,
 }
 
-impl Twilio {
-    pub(crate) fn new(settings: &SandboxSettings, post: &Post) -> Result<Self, String> {
-        let own = settings.twilio.clone();
-        let paths = (own.transport.as_str(), "receive.json");
-        let carrier = Carrier::new("twilio", paths, &own.misbehave, settings, post.clone())?;
-        Ok(Self { carrier, account: own.account, token: own.token })
-    }
-
-    fn check_credentials(&self, account: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-        let known = basic(headers).is_some_and(|(user, password)| {
+impl TwilioServer {
+    fn check_credentials(&self, account: &str, request: &HttpRequest) -> Result<(), TwilioRefusal> {
+        let known = basic(request).is_some_and(|(user, password)| {
             user == account
                 && !password.is_empty()
                 && accepts(self.account.as_deref(), &user)
                 && accepts(self.token.as_ref().map(ExposeSecret::expose_secret), &password)
         });
         let words = "Authentication Error - invalid username";
-        if known { Ok(()) } else { Err(Refusal(StatusCode::UNAUTHORIZED, 20003, words.to_owned())) }
+        if known { Ok(()) } else { Err(TwilioRefusal(StatusCode::UNAUTHORIZED, 20003, words.to_owned())) }
     }
 
-    fn take(&self, turn: &Turn, account: &str, headers: &HeaderMap, body: &[u8]) -> Result<Response, Refusal> {
-        self.check_credentials(account, headers)?;
-        let form = Form::read(body);
+    fn take(
+        &self,
+        plan: &SubmissionPlan,
+        account: &str,
+        request: &HttpRequest,
+        body: &[u8],
+    ) -> Result<HttpResponse, TwilioRefusal> {
+        self.check_credentials(account, request)?;
+        let form = FormFields::read(body);
         let (to, from, text) = (form.text("To"), form.text("From"), form.text("Body"));
         check(to, from, text)?;
-        if turn.refused {
-            let refusal = turn.refusal("21610, Attempt to send to unsubscribed recipient");
+        if plan.refused {
+            let refusal = plan.refusal("21610, Attempt to send to unsubscribed recipient");
             let (code, words) = refusal.split_once(", ").unwrap_or(("30008", refusal));
-            return Err(Refusal::of_sms(code.parse().unwrap_or(30008), words));
+            return Err(TwilioRefusal::of_sms(code.parse().unwrap_or(30008), words));
         }
-        let taken = self.carrier.take(&format!("{to} {text}"));
+        let taken = self.core.take(&format!("{to} {text}"));
         let sid = sid(taken);
-        // Without `StatusCallback` nobody is told. With it, this carrier calls the router it was given in its own
-        // settings, whatever stands there: a sandbox posts to nobody else.
+        // Without `StatusCallback` there is no receipt. Its URL is not used: the sandbox calls only the router of its
+        // own settings.
         if !form.text("StatusCallback").is_empty() {
-            self.carrier.send_receipt(turn, "application/x-www-form-urlencoded", || {
-                let status = turn.receipt_status("delivered");
+            self.core.send_receipt(plan, FORM, || {
+                let status = plan.receipt_status("delivered");
                 let mut form = Serializer::new(String::with_capacity(320));
                 form.append_pair("SmsSid", &sid).append_pair("SmsStatus", status);
                 form.append_pair("MessageStatus", status).append_pair("To", to).append_pair("MessageSid", &sid);
@@ -119,32 +129,34 @@ impl Twilio {
             "num_media": "0", "price": null, "sid": sid, "status": "queued", "to": to,
             "uri": format!("/2010-04-01/Accounts/{account}/Messages/{sid}.json"),
         });
-        Ok(answer(StatusCode::CREATED, "application/json", message.to_string()))
+        Ok(json_answer(StatusCode::CREATED, &message))
     }
 
-    fn refuse(&self, Refusal(status, code, words): Refusal) -> Response {
-        self.carrier.seen.refused();
+    fn refuse(&self, TwilioRefusal(status, code, words): TwilioRefusal) -> HttpResponse {
+        self.core.seen.refused();
         let more = format!("https://www.twilio.com/docs/errors/{code}");
         let body = json!({"code": code, "message": words, "more_info": more, "status": status.as_u16()});
-        answer(status, "application/json", body.to_string())
+        json_answer(status, &body)
     }
 }
 
-impl Provider for Twilio {
-    fn carrier(&self) -> &Arc<Carrier> {
-        &self.carrier
+impl SandboxProvider for TwilioServer {
+    fn core(&self) -> &Arc<ProviderCore> {
+        &self.core
     }
 
-    fn routes(self: Arc<Self>) -> Router {
-        Router::new().route("/2010-04-01/Accounts/{account}/Messages.json", post(send)).with_state(self)
+    fn mount(self: Arc<Self>, config: &mut ServiceConfig) {
+        config
+            .app_data(Data::from(self))
+            .service(web::resource("/2010-04-01/Accounts/{account}/Messages.json").route(web::post().to(send)));
     }
 
     fn serves(&self) -> &'static str {
         "POST 2010-04-01/Accounts/{account}/Messages.json, a form (kind = \"http\")"
     }
 
-    fn inbound(&self, order: &InboundOrder) -> Option<Call> {
-        let sid = sid(self.carrier.next_number());
+    fn inbound(&self, order: &InboundOrder) -> Option<RouterCall> {
+        let sid = sid(self.core.next_number());
         let form = Serializer::new(String::new())
             .append_pair("SmsMessageSid", &sid)
             .append_pair("NumMedia", "0")
@@ -158,54 +170,49 @@ impl Provider for Twilio {
             .append_pair("From", &format!("+{}", order.from.trim_start_matches('+')))
             .append_pair("ApiVersion", "2010-04-01")
             .finish();
-        Some(if order.method.as_deref() == Some("GET") {
-            Call { method: Method::GET, url: self.carrier.receive_url(Some(&form)), body: None }
-        } else {
-            let body = Some(("application/x-www-form-urlencoded", Bytes::from(form)));
-            Call { method: Method::POST, url: self.carrier.receive_url(None), body }
-        })
+        Some(order.form_call(&self.core, form))
     }
 }
 
 async fn send(
-    State(twilio): State<Arc<Twilio>>,
-    Path(account): Path<String>,
-    headers: HeaderMap,
+    twilio: Data<TwilioServer>,
+    request: HttpRequest,
+    account: web::Path<String>,
     body: Bytes,
-) -> Response {
-    take_turn(&twilio.carrier, |turn| {
-        twilio.take(turn, &account, &headers, &body).unwrap_or_else(|refusal| twilio.refuse(refusal))
+) -> HttpResponse {
+    answer_submission(&twilio.core, &request, |plan| {
+        twilio.take(plan, &account, &request, &body).unwrap_or_else(|refusal| twilio.refuse(refusal))
     })
     .await
 }
 
 /// The user and password of HTTP Basic authentication.
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let encoded = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+fn basic(request: &HttpRequest) -> Option<(String, String)> {
+    let encoded = header_text(request, "authorization").strip_prefix("Basic ")?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
     let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
 }
 
-/// Whether Twilio would take it: E.164 to, somebody it is from, a text that is not too long.
-fn check(to: &str, from: &str, text: &str) -> Result<(), Refusal> {
+/// Checks what Twilio checks: `To` in E.164, a `From`, a text that is not too long.
+fn check(to: &str, from: &str, text: &str) -> Result<(), TwilioRefusal> {
     if to.is_empty() {
-        return Err(Refusal::of_sms(21604, "A 'To' phone number is required."));
+        return Err(TwilioRefusal::of_sms(21604, "A 'To' phone number is required."));
     }
     if !to.strip_prefix('+').is_some_and(is_msisdn) {
-        return Err(Refusal::of_sms(21211, format!("The 'To' number {to} is not a valid phone number.")));
+        return Err(TwilioRefusal::of_sms(21211, format!("The 'To' number {to} is not a valid phone number.")));
     }
     if from.is_empty() {
-        return Err(Refusal::of_sms(21603, "A 'From' phone number is required."));
+        return Err(TwilioRefusal::of_sms(21603, "A 'From' phone number is required."));
     }
-    // A short code stands there bare; what has a plus has to be a whole number.
+    // A short code has no plus; with a plus it has to be a whole number.
     if from.strip_prefix('+').is_some_and(|number| number.len() < 7) {
-        return Err(Refusal::of_sms(21212, format!("The 'From' number {from} is not a valid phone number.")));
+        return Err(TwilioRefusal::of_sms(21212, format!("The 'From' number {from} is not a valid phone number.")));
     }
     match text.chars().count() {
-        0 => Err(Refusal::of_sms(21602, "Message body is required.")),
+        0 => Err(TwilioRefusal::of_sms(21602, "Message body is required.")),
         n if n > LONGEST => {
-            Err(Refusal::of_sms(21617, "The concatenated message body exceeds the 1600 character limit."))
+            Err(TwilioRefusal::of_sms(21617, "The concatenated message body exceeds the 1600 character limit."))
         }
         _ => Ok(()),
     }

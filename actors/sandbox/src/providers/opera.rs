@@ -1,21 +1,23 @@
-//! Opera: submissions by XML-RPC, receipts and inbound SMS as XML.
+//! Opera: submissions by XML-RPC, receipts and inbound SMS as XML. See docs/providers/opera.md.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Router, extract::State, http::StatusCode, response::Response, routing::post};
-use bytes::Bytes;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{self, Bytes, Data, ServiceConfig},
+};
 use dxr::{Fault, FaultResponse, MethodCall, MethodResponse, Value};
 use quick_xml::escape::escape;
-use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::Provider;
 use crate::{
-    behaviour::{Misbehaviour, Turn},
-    carrier::{Call, Carrier, InboundOrder, accepts, answer, is_msisdn, take_turn},
-    post::Post,
-    settings::SandboxSettings,
+    behaviour::{Misbehaviour, SubmissionPlan},
+    http::answer,
+    provider_core::{ProviderCore, accepts, answer_submission, is_msisdn},
+    router_client::RouterCall,
+    sandbox_provider::{InboundOrder, SandboxProvider, SandboxProviderSettings},
 };
 
 /// The table `[sandbox.opera]`. Credentials that are not set are not checked.
@@ -46,43 +48,57 @@ impl Default for OperaSettings {
     }
 }
 
-/// A submission, checked.
+impl SandboxProviderSettings for OperaSettings {
+    const NAME: &str = "opera";
+    const RECEIVE: &str = "receive.xml";
+
+    fn transport(&self) -> &str {
+        &self.transport
+    }
+
+    fn misbehave(&self) -> &Misbehaviour {
+        &self.misbehave
+    }
+
+    fn server(&self, core: Arc<ProviderCore>) -> Arc<dyn SandboxProvider> {
+        Arc::new(OperaServer {
+            core,
+            service: self.service.clone(),
+            password: self.password.clone(),
+            channel: self.channel.clone(),
+        })
+    }
+}
+
+/// A checked submission.
 #[derive(Debug)]
-struct Submission {
+struct OperaSubmission {
     numbers: Vec<String>,
     text: String,
     receipt: bool,
 }
 
-/// See the file's head.
-pub(crate) struct Opera {
-    carrier: Arc<Carrier>,
+pub(crate) struct OperaServer {
+    core: Arc<ProviderCore>,
     service: Option<String>,
     password: Option<SecretString>,
     channel: Option<String>,
 }
 
-impl Opera {
-    pub(crate) fn new(settings: &SandboxSettings, post: &Post) -> Result<Self, String> {
-        let own = settings.opera.clone();
-        let paths = (own.transport.as_str(), "receive.xml");
-        let carrier = Carrier::new("opera", paths, &own.misbehave, settings, post.clone())?;
-        Ok(Self { carrier, service: own.service, password: own.password, channel: own.channel })
-    }
-
-    fn submit(&self, turn: &Turn, body: &[u8]) -> Response {
+impl OperaServer {
+    fn submit(&self, plan: &SubmissionPlan, body: &[u8]) -> HttpResponse {
         let submission = match self.read(body) {
-            Ok(_) if turn.refused => Err(turn.refusal("The gateway is busy, try again later").to_owned()),
+            Ok(_) if plan.refused => Err(plan.refusal("The gateway is busy, try again later").to_owned()),
             checked => checked,
         };
         let xml = match submission {
             Ok(submission) => {
-                let identifier = Value::String(self.deliver(turn, &submission));
+                let identifier = Value::String(self.deliver(plan, &submission));
                 let value = Value::Struct(BTreeMap::from([("Identifier".to_owned(), identifier)]));
                 MethodResponse { value }.to_xml()
             }
             Err(why) => {
-                self.carrier.seen.refused();
+                self.core.seen.refused();
                 FaultResponse { fault: Fault::new(1, why) }.to_xml()
             }
         };
@@ -92,8 +108,8 @@ impl Opera {
         }
     }
 
-    /// Reads and checks a call; the error is the fault's words.
-    fn read(&self, body: &[u8]) -> Result<Submission, String> {
+    /// Reads and checks a call; the error is the text of the fault.
+    fn read(&self, body: &[u8]) -> Result<OperaSubmission, String> {
         let xml = std::str::from_utf8(body).map_err(|_| "the call is not UTF-8")?;
         let call = MethodCall::from_xml(xml).map_err(|_| "the call is no XML-RPC")?;
         if call.name != "EAPIGateway.SendSMS" {
@@ -117,7 +133,7 @@ impl Opera {
         else {
             return Err("Delivery and Expiry have to be of type dateTime.iso8601".to_owned());
         };
-        // Written out, they sort as they follow in time.
+        // As text they sort by time.
         if delivery.to_string() >= expiry.to_string() {
             return Err("Expiry has to be after Delivery".to_owned());
         }
@@ -130,22 +146,22 @@ impl Opera {
             "N" => false,
             _ => return Err("Receipt: Y or N".to_owned()),
         };
-        Ok(Submission { numbers, text: read_text(fields)?, receipt })
+        Ok(OperaSubmission { numbers, text: read_text(fields)?, receipt })
     }
 
-    /// Takes the SMS and gives its identifier.
-    fn deliver(&self, turn: &Turn, submission: &Submission) -> String {
+    /// Takes the SMS for every number; returns the identifier.
+    fn deliver(&self, plan: &SubmissionPlan, submission: &OperaSubmission) -> String {
         let mut identifier = String::new();
         for number in &submission.numbers {
-            let taken = self.carrier.take(&format!("{number} {}", submission.text));
+            let taken = self.core.take(&format!("{number} {}", submission.text));
             if identifier.is_empty() {
                 identifier = format!("{:016x}{:08x}", taken.at, taken.number);
             }
             if submission.receipt {
-                self.carrier.send_receipt(turn, "text/xml", || {
-                    let at = self.carrier.receipt_time(turn, taken.at).format("%Y%m%dT%H:%M:%S");
+                self.core.send_receipt(plan, "text/xml", || {
+                    let at = self.core.receipt_time(plan, taken.at).format("%Y%m%dT%H:%M:%S");
                     let plain = number.strip_prefix('+').unwrap_or(number);
-                    let (id, status) = (taken.number, escape(turn.receipt_status("D")));
+                    let (id, status) = (taken.number, escape(plan.receipt_status("D")));
                     format!(
                         "<?xml version=\"1.0\"?>\n<!DOCTYPE receipts>\n<receipts><receipt><msgid>{id}</msgid>\
                          <reference>{identifier}</reference><msisdn>+{plain}</msisdn><status>{status}</status>\
@@ -158,22 +174,22 @@ impl Opera {
     }
 }
 
-impl Provider for Opera {
-    fn carrier(&self) -> &Arc<Carrier> {
-        &self.carrier
+impl SandboxProvider for OperaServer {
+    fn core(&self) -> &Arc<ProviderCore> {
+        &self.core
     }
 
-    fn routes(self: Arc<Self>) -> Router {
-        Router::new().route("/", post(send)).with_state(self)
+    fn mount(self: Arc<Self>, config: &mut ServiceConfig) {
+        config.app_data(Data::from(self)).service(web::resource("").route(web::post().to(send)));
     }
 
     fn serves(&self) -> &'static str {
         "POST, XML-RPC EAPIGateway.SendSMS"
     }
 
-    fn inbound(&self, order: &InboundOrder) -> Option<Call> {
-        let taken = self.carrier.next_number();
-        let at = self.carrier.clock.now().format("%Y-%m-%d %H:%M:%S +0000");
+    fn inbound(&self, order: &InboundOrder) -> Option<RouterCall> {
+        let taken = self.core.next_number();
+        let at = self.core.clock.now().format("%Y-%m-%d %H:%M:%S +0000");
         let fields = [
             ("MobileNetwork", "SANDBOX"),
             ("IsReceipt", "NO"),
@@ -188,13 +204,12 @@ impl Provider for Opera {
             "<?xml version=\"1.0\"?>\n<!DOCTYPE bspostevent>\n<bspostevent>\n{}</bspostevent>\n",
             fields.concat()
         );
-        let body = Some(("text/xml", Bytes::from(xml)));
-        Some(Call { method: Method::POST, url: self.carrier.receive_url(None), body })
+        Some(RouterCall::post(self.core.receive_url(None), "text/xml", xml))
     }
 }
 
-async fn send(State(opera): State<Arc<Opera>>, body: Bytes) -> Response {
-    take_turn(&opera.carrier, |turn| opera.submit(turn, &body)).await
+async fn send(opera: Data<OperaServer>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    answer_submission(&opera.core, &request, |plan| opera.submit(plan, &body)).await
 }
 
 fn string<'a>(fields: &'a BTreeMap<String, Value>, name: &str) -> Result<&'a str, String> {

@@ -1,35 +1,35 @@
-//! `GET /`: what an operator sees who opens the sandbox's address.
+//! `GET /`: the page for an operator who opens the sandbox's address.
 
 use std::fmt::Write as _;
 
-use crate::control::Board;
+use crate::control::ControlPages;
 
-pub(crate) fn text(board: &Board) -> String {
-    let (http, callback) = (board.http, &board.settings.callback_url);
+pub(crate) fn text(pages: &ControlPages) -> String {
+    let (http, callback) = (pages.http, &pages.callback_url);
     let mut page = String::from(
-        "Vumi's sandbox: carriers that speak the providers' protocols, on this machine only.\n\n\
-         Carriers (give a transport this url):\n",
+        "Vumi's sandbox: servers that speak the providers' protocols, on this machine only.\n\n\
+         Providers (give a transport this url):\n",
     );
-    for provider in &board.providers {
-        let name = provider.carrier().name;
+    for provider in &pages.providers {
+        let name = provider.core().name;
         let url = format!("http://{http}/{name}");
         let _written_to_a_string = writeln!(page, "  {name:<20} {url:<48} {}", provider.serves());
     }
-    let address = board.truteq.to_string();
-    let routers = board.exchange.lines();
+    let address = pages.truteq.to_string();
+    let routers = pages.network.routers();
     let _written_to_a_string =
         writeln!(page, "  {:<20} {address:<48} SSMI over TCP; routers logged in: {routers}", "truteq");
     let _written_to_a_string = write!(
         page,
         "\nReceipts and inbound SMS go to {callback}/{{transport}}/...\n\n\
          Try:\n\
-         \x20 What a carrier saw, with the ids:\n\
+         \x20 The SMS that a provider took, with the ids:\n\
          \x20   curl 'http://{http}/seen/clickatell?ids=true'\n\
-         \x20 Forget all that:\n\
+         \x20 Forget them:\n\
          \x20   curl -X DELETE http://{http}/seen\n\
          \x20 A person sends an SMS (add \"method\":\"GET\" for Clickatell's and Twilio's other form):\n\
          \x20   curl -d '{{\"from\":\"27831234567\",\"to\":\"27820000000\",\"text\":\"hello\"}}' http://{http}/inbound/clickatell\n\
-         \x20 Every third SMS is refused, answers come late (a body of {{}} makes the carrier behave):\n\
+         \x20 Every third SMS is refused, answers come late (a body of {{}} makes the provider behave):\n\
          \x20   curl -X PUT -d '{{\"refuse_every\":3,\"delay\":\"2s\"}}' http://{http}/misbehave/clickatell\n\
          \x20 What can be set:\n\
          \x20   curl http://{http}/misbehave/clickatell\n\
