@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 use vumi_amqp::{AmqpContext, AmqpSettings};
 use vumi_callbacks::CallbackContext;
-use vumi_http::{Door, HealthSettings, HttpContext};
+use vumi_http::{HealthSettings, HttpContext, WebhookMount};
 use vumi_kit::{
     clock::Clock,
     component::{Component, ComponentContext, Endpoints, StartError, Terminated},
@@ -175,19 +175,22 @@ fn amqp_room(place: Recipient<Place>, settings: AmqpSettings, transports: Vec<Na
 }
 
 fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<OnceLock<SocketAddr>>) -> StartFn {
-    let doors: Vec<Door> = settings
-        .transports
-        .iter()
-        .map(|envelope| Door { name: envelope.name.clone(), webhooks: (envelope.kind.webhooks)(&envelope.settings) })
-        .collect();
+    let mount = |transport: &ComponentConfig| WebhookMount {
+        transport: transport.name.clone(),
+        webhooks: (transport.kind.webhooks)(&transport.settings),
+    };
+    let transports: Vec<WebhookMount> = settings.transports.iter().map(mount).collect();
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
+    // Of port 0, nobody knows which port it became.
+    let sandbox = settings.sandbox.as_ref().map(|sandbox| sandbox.http_bind).filter(|bind| bind.port() != 0);
     Arc::new(move |context: ComponentContext| {
         let mut http = http.clone();
         // After a restart the clients find it where it was, also when the settings let the machine choose a port.
         if let Some(address) = bound.get() {
             http.bind = *address;
         }
-        let context = HttpContext { store: context.store, transports: doors.clone(), parts: parts.clone() };
+        let context =
+            HttpContext { store: context.store, transports: transports.clone(), parts: parts.clone(), sandbox };
         let room = vumi_http::start(context, http)?;
         let _same_as_before = bound.set(room.address);
         Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })

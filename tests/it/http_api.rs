@@ -226,7 +226,7 @@ fn a_preview_tells_alphabet_and_parts_and_sends_nothing() {
 fn the_api_describes_itself_and_the_page_needs_no_internet() {
     let site = Site::new();
     let _router = site.run();
-    let described: Value = site.get("/api/v1/openapi.json").send().unwrap().json().unwrap();
+    let described: Value = site.get_open("/api/v1/openapi.json").unwrap().json().unwrap();
     assert_eq!(described["openapi"], "3.1.0");
     let paths = described["paths"].as_object().unwrap();
     for (path, methods) in [

@@ -1,5 +1,5 @@
-//! `/health/`: whether the process answers, and whether all its parts take work. The API has it, and `[health]` serves it
-//! alone, for processes without the API.
+//! `/health/`: whether the process answers, and whether all its parts take work. The API serves it, and `[health]` alone,
+//! for processes without the API.
 
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
@@ -19,14 +19,14 @@ use vumi_kit::{
     kind::Problem,
 };
 
-/// How long the supervisor may take to say how the parts are.
-const ASK_WITHIN: Duration = Duration::from_secs(5);
+/// How long the supervisor may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The `[health]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HealthSettings {
-    /// The address to listen on. Nobody is asked for a password: an address that only those who ask can reach.
+    /// The address to listen on. There is no password: use an address that only monitoring can reach.
     #[serde(deserialize_with = "listen_address")]
     pub bind: SocketAddr,
 }
@@ -35,8 +35,8 @@ impl HealthSettings {
     /// What is wrong with settings that parse; touches nothing outside.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
-        let nobody_knows = "port 0 is a port that nobody knows: expected one that whoever asks can be told";
-        (self.bind.port() == 0).then(|| Problem::new("bind", nobody_knows)).into_iter().collect()
+        let unknown_port = "port 0 takes a free port, which nobody knows: expected a fixed one for monitoring to ask";
+        (self.bind.port() == 0).then(|| Problem::new("bind", unknown_port)).into_iter().collect()
     }
 }
 
@@ -47,28 +47,28 @@ pub(crate) async fn alive() -> HttpResponse {
 
 /// `GET /health/ready`
 pub(crate) async fn ready(request: HttpRequest, supervisor: web::Data<Recipient<AskParts>>) -> HttpResponse {
-    let asked = tokio::time::timeout(ASK_WITHIN, supervisor.send(AskParts)).await;
+    let asked = tokio::time::timeout(ANSWER_WITHIN, supervisor.send(AskParts)).await;
     let parts = asked.ok().and_then(Result::ok);
-    let ready = parts.as_ref().is_some_and(|parts| parts.iter().all(in_good_hands));
+    let ready = parts.as_ref().is_some_and(|parts| parts.iter().all(is_ready));
     let mut response = HttpResponse::build(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE });
     response.insert_header((CACHE_CONTROL, "no-store"));
     let parts = parts.as_deref();
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accept.contains("application/json") {
-        response.json(Readiness { ready, parts: parts.unwrap_or_default() })
+        response.json(ReadinessView { ready, parts: parts.unwrap_or_default() })
     } else {
         response.content_type("text/plain; charset=utf-8").body(parts.map_or_else(unknown, lines))
     }
 }
 
-/// Whether what a part is given is safe. A transport whose carrier is away still is: its SMS wait in the ledger. A
-/// store that is anything but up keeps nothing.
-fn in_good_hands(part: &Part) -> bool {
+/// Whether a part keeps what it is given. A degraded transport does: its SMS wait in the ledger. A store that is anything
+/// but up does not.
+fn is_ready(part: &Part) -> bool {
     if part.role == "store" { part.state == State::Up } else { part.state.takes_work() }
 }
 
 #[derive(Serialize)]
-struct Readiness<'a> {
+struct ReadinessView<'a> {
     ready: bool,
     parts: &'a [Part],
 }

@@ -1,38 +1,41 @@
-//! The HTTP API: sending, status, callbacks, and the webhooks that carriers call.
+//! The HTTP front-end: the API for clients, and the webhooks that providers call.
 //!
-//! `server` owns the actor and the socket; `routes` says which path leads where; `entry` lets a caller in
-//! (password, rate, time limit); a file for each group of calls does the rest. To add a call: its handler in
-//! the file it belongs to, its line in `routes`.
+//! | where | what |
+//! |---|---|
+//! | `server`, `settings`, `routes` | the actor and its sockets, the `[http]` table, which path leads to which handler |
+//! | `api` | the handlers of the API: `send`, `preview`, `status`, `callbacks` |
+//! | `webhooks` | receipts and SMS that providers bring |
+//! | `guard` | what every call of the API passes first: log-in, rate, deadline |
+//! | `request` | bodies, their fields, idempotency keys, the client's address |
+//! | `response` | errors as problem documents, the JSON of an SMS |
+//! | `auth` | HTTP Basic, passwords, how many may be tried |
+//! | `limits` | rates, memory for bodies, connections per address |
+//! | `openapi`, `landing`, `health` | what needs no password: the API's description, the page at `/`, `/health/` |
+//!
+//! To add a call: write its handler in the file of `api` it belongs to, mount it in `routes`, list it in `openapi`.
 
+mod api;
 mod auth;
-mod body;
-mod callbacks;
-mod connections;
-mod entry;
+mod context;
+mod guard;
 mod health;
-mod idempotency;
+mod landing;
+mod limits;
 mod openapi;
-mod origin;
-pub mod password;
-mod preview;
-mod rates;
-mod refusal;
+mod request;
+mod response;
 mod routes;
-mod send;
 mod server;
 mod settings;
-mod status;
-mod template;
-mod tries;
-mod view;
+mod state;
 mod webhooks;
 
 #[cfg(test)]
-pub(crate) mod stand;
-#[cfg(test)]
 mod tests;
 
+pub use auth::password;
+pub use context::{HttpContext, WebhookMount};
 pub use health::HealthSettings;
-pub use origin::{ForwardedHeader, Network};
-pub use server::{Door, HttpComponent, HttpContext, HttpFrontEnd, start, start_health};
+pub use request::trusted_proxies::{ForwardedHeader, Network};
+pub use server::{HttpComponent, HttpFrontEnd, start, start_health};
 pub use settings::{HttpSettings, RateSettings};

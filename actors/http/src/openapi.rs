@@ -1,9 +1,12 @@
-//! The API's description (OpenAPI 3.1), gathered from the handlers, and a page to browse and try it.
+//! The API's description (OpenAPI 3.1), gathered from the handlers, and the page to browse and try it. Both are public:
+//! they hold no secret.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header::CONTENT_TYPE},
+    HttpResponse,
+    http::header::{CONTENT_TYPE, HeaderValue},
+    web,
 };
+use bytes::Bytes;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -16,16 +19,23 @@ use utoipa::{
 use utoipa_swagger_ui::{Config, SwaggerUi};
 use vumi_kit::name::Name;
 
-use super::{callbacks, entry::enter, preview, rates::Class, refusal, send, status, view, webhooks};
+use crate::{
+    api::{callbacks, preview, send, status},
+    response::{error, views},
+    webhooks,
+};
 
-/// Where the description is.
-const DOCUMENT: &str = "/api/v1/openapi.json";
+/// The tag of the calls that need no log-in.
+const PUBLIC: &str = "description";
+
+/// The path of the description.
+const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Vumi",
-        description = "Sends SMS, tells what became of them, and takes what carriers bring.",
+        description = "Sends SMS, tells what became of them, and takes receipts and SMS from providers.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     paths(
@@ -43,16 +53,17 @@ const DOCUMENT: &str = "/api/v1/openapi.json";
         webhooks::receipt_json,
         webhooks::receive_json,
         webhooks::receive_xml,
+        document,
     ),
-    components(schemas(refusal::Problem, refusal::Wrong, view::SmsView, send::Recipient)),
-    modifiers(&Refusals),
+    components(schemas(error::ProblemDocument, error::FieldError, views::SmsView, send::RecipientField)),
+    modifiers(&CommonParts),
 )]
-struct Api;
+struct ApiDescription;
 
-/// What every call has in common: the password, and the ways in which it can be refused.
-struct Refusals;
+/// Adds what the calls have in common: the log-in, and the errors.
+struct CommonParts;
 
-impl Modify for Refusals {
+impl Modify for CommonParts {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let components = api.components.get_or_insert_default();
         let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
@@ -60,11 +71,11 @@ impl Modify for Refusals {
         api.security = Some(vec![SecurityRequirement::new("basic", [""; 0])]);
         for item in api.paths.paths.values_mut() {
             for (method, operation) in operations(item) {
-                refusals(operation);
-                if method == HttpMethod::Post && operation.tags.iter().flatten().any(|tag| *tag == "carriers") {
-                    operation.request_body = Some(carriers_body().into());
+                add_errors(operation);
+                if method == HttpMethod::Post && has_tag(operation, "providers") {
+                    operation.request_body = Some(provider_body().into());
                 }
-                name(&method, operation);
+                set_id(&method, operation);
             }
         }
     }
@@ -78,13 +89,17 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
         .collect()
 }
 
-/// What a carrier posts: each in the form of its own protocol, which its transport reads. A `GET` has the same fields in
-/// its query.
-fn carriers_body() -> RequestBody {
+fn has_tag(operation: &Operation, tag: &str) -> bool {
+    operation.tags.iter().flatten().any(|given| given == tag)
+}
+
+/// What a provider posts: the fields of its own protocol, which its transport reads. A `GET` has the same fields in its
+/// query.
+fn provider_body() -> RequestBody {
     let text = || Schema::from(ObjectBuilder::new().schema_type(Type::String));
     let fields = Schema::from(ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(text())));
     let any = Schema::from(ObjectBuilder::new().schema_type(Type::Object));
-    let mut body = RequestBodyBuilder::new().description(Some("As the transport's carrier posts it: its own fields"));
+    let mut body = RequestBodyBuilder::new().description(Some("The fields of the provider's own protocol"));
     for (media_type, schema) in [
         ("application/x-www-form-urlencoded", fields),
         ("application/json", any),
@@ -96,15 +111,17 @@ fn carriers_body() -> RequestBody {
     body.build()
 }
 
-/// Handlers of different groups share names, and a carrier's handler serves two methods: ids tell them apart.
-fn name(method: &HttpMethod, operation: &mut Operation) {
+/// Makes the ids unique: handlers of different groups share names, and a webhook's handler serves two methods.
+fn set_id(method: &HttpMethod, operation: &mut Operation) {
     let group = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
     let handler = operation.operation_id.take().unwrap_or_default();
-    let which = if group == "carriers" && *method == HttpMethod::Get { "_get" } else { "" };
-    operation.operation_id = Some(format!("{group}_{handler}{which}"));
+    let suffix = if group == "providers" && *method == HttpMethod::Get { "_get" } else { "" };
+    operation.operation_id = Some(format!("{group}_{handler}{suffix}"));
 }
 
-fn refusals(operation: &mut Operation) {
+/// Adds the errors that a call can be answered with; a public one has fewer.
+fn add_errors(operation: &mut Operation) {
+    let public = has_tag(operation, PUBLIC);
     for (status, when, header) in [
         (400, "Something is wrong: `errors` names every field and value; nothing was done", None),
         (401, "No credentials, or wrong ones", Some("WWW-Authenticate")),
@@ -116,7 +133,10 @@ fn refusals(operation: &mut Operation) {
         (415, "A body of a type that is not understood", None),
         (429, "Too many calls", Some("Retry-After")),
         (503, "Not now; nothing was done", Some("Retry-After")),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(status, ..)| !public || [405, 429].contains(status))
+    {
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let mut response = ResponseBuilder::new().description(when).content("application/problem+json", problem);
         if let Some(header) = header {
@@ -126,19 +146,32 @@ fn refusals(operation: &mut Operation) {
     }
 }
 
-/// `GET /api/v1/openapi.json`
-pub(crate) async fn document(request: HttpRequest) -> HttpResponse {
-    enter(&request, Class::Reading, async |caller| {
-        let mut api = Api::openapi();
-        name_transports(&mut api, caller.shared.doors.keys().map(Name::as_str));
-        let mut response = HttpResponse::build(StatusCode::OK);
-        response.insert_header((CONTENT_TYPE, "application/json"));
-        Ok(response.body(api.to_json().unwrap_or_default()))
-    })
-    .await
+/// The description as it is served: written once, because anybody may ask for it.
+pub(crate) struct ApiDocument(Bytes);
+
+impl ApiDocument {
+    pub(crate) fn new<'a>(transports: impl Iterator<Item = &'a Name>) -> Self {
+        let mut api = ApiDescription::openapi();
+        name_transports(&mut api, transports.map(Name::as_str));
+        Self(api.to_json().unwrap_or_default().into())
+    }
 }
 
-/// The settings say which transports there are: wherever a path takes one, the description lists them.
+/// This description.
+#[utoipa::path(
+    get,
+    path = "/api/v1/openapi.json",
+    tag = "description",
+    security(()),
+    responses((status = 200, description = "The description of the API, in OpenAPI 3.1", body = Object)),
+)]
+pub(crate) async fn document(document: web::Data<ApiDocument>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    response.body(document.0.clone())
+}
+
+/// Lists the transports of the settings wherever a path takes one.
 fn name_transports<'a>(api: &mut utoipa::openapi::OpenApi, names: impl Iterator<Item = &'a str>) {
     let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build();
     for item in api.paths.paths.values_mut() {
@@ -154,50 +187,63 @@ fn name_transports<'a>(api: &mut utoipa::openapi::OpenApi, names: impl Iterator<
     }
 }
 
-/// The page, below `/api/docs/`: all of it is in the binary.
+/// The page below `/api/docs`, to be mounted there; all of it is in the binary.
 pub(crate) fn pages() -> SwaggerUi {
-    // Swagger would send the description to a validator on the internet.
-    SwaggerUi::new("/api/docs/{_:.*}").config(Config::from(DOCUMENT).validator_url("none"))
+    // By default, Swagger sends the description to a validator on the internet.
+    SwaggerUi::new("/{_:.*}").config(Config::from(DOCUMENT_PATH).validator_url("none"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use utoipa::OpenApi;
 
-    use super::{Api, name_transports};
+    use super::{ApiDescription, name_transports};
 
     #[test]
     fn the_description_is_openapi_3_1_and_names_no_operation_twice() {
-        let api: Value = serde_json::from_str(&Api::openapi().to_json().unwrap()).unwrap();
+        let api: Value = serde_json::from_str(&ApiDescription::openapi().to_json().unwrap()).unwrap();
         assert_eq!(api["openapi"], "3.1.0");
         let operations: Vec<&Value> =
             api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
-        assert_eq!(operations.len(), 17);
+        assert_eq!(operations.len(), 18);
         let ids: HashSet<&str> = operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), operations.len(), "{ids:?}");
-        for operation in operations {
+        for operation in operations.iter().filter(|operation| operation["security"].is_null()) {
             assert!(operation["responses"]["401"]["content"]["application/problem+json"].is_object());
         }
     }
 
     #[test]
+    fn only_the_description_needs_no_log_in() {
+        let api: Value = serde_json::from_str(&ApiDescription::openapi().to_json().unwrap()).unwrap();
+        assert_eq!(api["security"], json!([{"basic": []}]));
+        let paths = api["paths"].as_object().unwrap().iter();
+        let open = paths.flat_map(|(path, item)| item.as_object().unwrap().values().map(move |of| (path.as_str(), of)));
+        let open: Vec<_> = open.filter(|(_, operation)| !operation["security"].is_null()).collect();
+        assert_eq!(open.iter().map(|(path, _)| *path).collect::<Vec<_>>(), ["/api/v1/openapi.json"]);
+        let (security, responses) = (&open[0].1["security"], open[0].1["responses"].as_object().unwrap());
+        assert_eq!(security, &json!([{}]));
+        assert_eq!(responses.keys().collect::<Vec<_>>(), ["200", "405", "429"]);
+    }
+
+    #[test]
     fn the_transports_of_the_settings_are_listed_wherever_a_path_takes_one() {
-        let mut api = Api::openapi();
+        let mut api = ApiDescription::openapi();
         name_transports(&mut api, ["a", "b"].into_iter());
         let api: Value = serde_json::from_str(&api.to_json().unwrap()).unwrap();
         for (path, item) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| path.contains("{transport}")) {
             for operation in item.as_object().unwrap().values() {
-                assert_eq!(operation["parameters"][0]["schema"]["enum"], serde_json::json!(["a", "b"]), "{path}");
+                assert_eq!(operation["parameters"][0]["schema"]["enum"], json!(["a", "b"]), "{path}");
             }
         }
     }
 
     #[test]
-    fn what_a_carrier_posts_is_described_and_what_it_gets_by_has_no_body() {
-        let api: Value = serde_json::from_str(&Api::openapi().to_json().unwrap()).unwrap();
+    fn what_a_provider_posts_is_described_and_its_get_has_no_body() {
+        let api: Value = serde_json::from_str(&ApiDescription::openapi().to_json().unwrap()).unwrap();
         for path in ["receipt.json", "receive.json", "receive.xml"] {
             let item = &api["paths"][format!("/api/v1/sms/{{transport}}/{path}")];
             let content = item["post"]["requestBody"]["content"].as_object().unwrap();
@@ -208,7 +254,7 @@ mod tests {
 
     #[test]
     fn every_schema_that_is_named_is_there() {
-        let text = Api::openapi().to_json().unwrap();
+        let text = ApiDescription::openapi().to_json().unwrap();
         let api: Value = serde_json::from_str(&text).unwrap();
         for name in text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
             assert!(api["components"]["schemas"][name].is_object(), "{name}");

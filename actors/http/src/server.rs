@@ -1,4 +1,4 @@
-//! The actor that owns an HTTP server, and the starts of the two there are: the API's, and the one of `[health]`.
+//! The actor that owns an HTTP server, and the start of both servers: the front-end's, and that of `[health]`.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -12,140 +12,121 @@ use actix_web::{
 use vumi_kit::{
     component::{Drain, Lifeline, StartError, Terminated, lifeline},
     health::{AskHealth, AskParts, Health, State},
-    name::Name,
-    store::Store,
-    webhook::Webhook,
 };
 
-use super::{
-    auth::Gate,
-    body::Bodies,
-    connections::{self, Connections},
-    entry::Shared,
+use crate::{
+    context::HttpContext,
     health::HealthSettings,
-    idempotency::InProgress,
-    origin::Origins,
-    rates::Rates,
+    landing::LandingPage,
+    limits::connections::{self, ConnectionLimiter},
+    openapi::ApiDocument,
     routes,
-    send::Bounds,
     settings::HttpSettings,
+    state::ApiState,
 };
-
-/// A transport that the API serves: its name in the URLs and what its carrier calls.
-#[derive(Clone, Debug)]
-pub struct Door {
-    /// The transport's name.
-    pub name: Name,
-    /// Its webhooks, mounted below `sms/{name}/`.
-    pub webhooks: Vec<Webhook>,
-}
-
-/// What the front-end gets at its start.
-#[derive(Clone, Debug)]
-pub struct HttpContext {
-    /// Where everything is kept.
-    pub store: Store,
-    /// The transports that the API serves.
-    pub transports: Vec<Door>,
-    /// The supervisor, for `/health/ready`.
-    pub parts: Recipient<AskParts>,
-}
 
 /// A started front-end.
 #[derive(Debug)]
 pub struct HttpComponent {
-    /// Where it listens: with port 0 in the settings, this tells which it got.
+    /// The address it listens on, with the port that it was given for port 0.
     pub address: SocketAddr,
-    /// Answers how it is.
+    /// Answers with its health.
     pub health: Recipient<AskHealth>,
-    /// Takes no more connections, finishes the requests under way, then answers.
+    /// Accepts no more connections, finishes the requests under way, then answers.
     pub drain: Recipient<Drain>,
-    /// Resolves when the actor is gone.
+    /// Resolves when the actor has ended.
     pub ended: Terminated,
 }
 
-/// How the health's handlers reach the supervisor.
-type Parts = web::Data<Recipient<AskParts>>;
+/// The supervisor, as the handlers of `/health/` reach it.
+type PartsData = web::Data<Recipient<AskParts>>;
 
-/// Starts the front-end on the present arbiter; its requests are served by threads of their own.
+/// What the handlers of the front-end share.
+#[derive(Clone)]
+struct AppData {
+    state: web::Data<ApiState>,
+    parts: PartsData,
+    document: web::Data<ApiDocument>,
+    landing: web::Data<LandingPage>,
+}
+
+impl AppData {
+    fn new(context: HttpContext, settings: &HttpSettings) -> Result<Self, StartError> {
+        let parts = web::Data::new(context.parts.clone());
+        let landing = web::Data::new(LandingPage::new(context.sandbox));
+        let document = ApiDocument::new(context.transports.iter().map(|mount| &mount.transport));
+        let state = ApiState::new(context, settings).map_err(|error| StartError(error.to_string()))?;
+        Ok(Self { state: web::Data::new(state), parts, document: web::Data::new(document), landing })
+    }
+}
+
+/// Starts the front-end on the current arbiter; worker threads of its own serve the requests.
 pub fn start(context: HttpContext, settings: HttpSettings) -> Result<HttpComponent, StartError> {
     if let Some(problem) = settings.check().first() {
         return Err(StartError(format!("http.{}: {}", problem.key, problem.what)));
     }
-    let parts = web::Data::new(context.parts.clone());
-    let shared = web::Data::new(shared(context, &settings)?);
-    let server = serve(&shared, &parts, &settings).map_err(|error| cannot_listen("http", settings.bind, &error))?;
-    Ok(room(server, "serving HTTP"))
+    let data = AppData::new(context, &settings)?;
+    let server = serve(data, &settings).map_err(|error| cannot_listen("http", settings.bind, &error))?;
+    Ok(component(server, "serving HTTP"))
 }
 
 /// Connections that `[health]` holds at once; more wait to be accepted.
 const HEALTH_CONNECTIONS: usize = 64;
 
-/// How long whoever asks `[health]` may take to say what.
+/// How long a client of `[health]` may take to send a request's head.
 const HEALTH_HEAD_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a connection to `[health]` lasts at the most: the supervisor's answer takes 5 s at the most.
+/// The longest that a connection to `[health]` lasts; the supervisor's answer takes 5 s at most.
 const HEALTH_CONNECTION_WITHIN: Duration = Duration::from_secs(12);
 
-/// Starts what tells how the process is, and does nothing else, on the present arbiter.
+/// Starts the server of `/health/` alone on the current arbiter.
 pub fn start_health(parts: Recipient<AskParts>, settings: &HealthSettings) -> Result<HttpComponent, StartError> {
     if let Some(problem) = settings.check().first() {
         return Err(StartError(format!("health.{}: {}", problem.key, problem.what)));
     }
     let server = serve_health(&web::Data::new(parts), settings.bind);
     let server = server.map_err(|error| cannot_listen("health", settings.bind, &error))?;
-    Ok(room(server, "serving /health/"))
+    Ok(component(server, "serving /health/"))
 }
 
-fn room((server, address): (Server, SocketAddr), serving: &'static str) -> HttpComponent {
-    let (held, ended) = lifeline();
+fn component((server, address): (Server, SocketAddr), serving: &'static str) -> HttpComponent {
+    let (lifeline, ended) = lifeline();
     let handle = server.handle();
-    let actor = HttpFrontEnd { server: Some(server), handle, address, draining: false, _lifeline: held }.start();
+    let actor = HttpFrontEnd::create(|ctx| {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        HttpFrontEnd { server: Some(server), handle, address, draining: false, _lifeline: lifeline }
+    });
     tracing::info!(%address, "{serving}");
     HttpComponent { address, health: actor.clone().recipient(), drain: actor.recipient(), ended }
 }
 
-fn shared(context: HttpContext, settings: &HttpSettings) -> Result<Shared, StartError> {
-    let gate = Gate::new(context.store.accounts.clone(), settings).map_err(|error| StartError(error.to_string()))?;
-    Ok(Shared {
-        store: context.store,
-        doors: context.transports.into_iter().map(|door| (door.name, door.webhooks)).collect(),
-        origins: Origins::new(&settings.trusted_proxies, settings.forwarded_header),
-        gate,
-        rates: Rates::new(&settings.rates),
-        in_progress: InProgress::default(),
-        bounds: Bounds { max_segments: settings.max_segments, max_batch: settings.max_batch },
-        bodies: Bodies::new(settings.max_body, settings.max_bodies, settings.body_within),
-        answer_within: settings.answer_within,
-        idempotency_keep: settings.idempotency_keep,
-    })
-}
-
-fn serve(shared: &web::Data<Shared>, parts: &Parts, settings: &HttpSettings) -> io::Result<(Server, SocketAddr)> {
-    let (shared, parts) = (shared.clone(), parts.clone());
-    let connections = Connections::new(settings.connections_per_address, shared.origins.clone());
-    let server =
-        HttpServer::new(move || App::new().app_data(shared.clone()).app_data(parts.clone()).configure(routes::mount))
-            .on_connect(move |io, on| connections.arrive(io, on))
-            .workers(settings.workers)
-            .max_connections(settings.max_connections)
-            .keep_alive(settings.keep_alive)
-            .client_request_timeout(settings.head_within)
-            .shutdown_timeout(settings.drain_within.as_secs().max(1))
-            // Signals are the supervisor's.
-            .disable_signals()
-            .bind(settings.bind)?;
+fn serve(data: AppData, settings: &HttpSettings) -> io::Result<(Server, SocketAddr)> {
+    let limiter = ConnectionLimiter::new(settings.connections_per_address, data.state.trusted_proxies.clone());
+    let app = move || {
+        let AppData { state, parts, document, landing } = data.clone();
+        App::new().app_data(state).app_data(parts).app_data(document).app_data(landing).configure(routes::mount)
+    };
+    let server = HttpServer::new(app)
+        .on_connect(move |io, connection| limiter.on_connect(io, connection))
+        .workers(settings.workers)
+        .max_connections(settings.max_connections)
+        .keep_alive(settings.keep_alive)
+        .client_request_timeout(settings.head_within)
+        .shutdown_timeout(settings.drain_within.as_secs().max(1))
+        // The supervisor handles signals.
+        .disable_signals()
+        .bind(settings.bind)?;
     let address = server.addrs().first().copied().unwrap_or(settings.bind);
     Ok((server.run(), address))
 }
 
-fn serve_health(parts: &Parts, bind: SocketAddr) -> io::Result<(Server, SocketAddr)> {
+fn serve_health(parts: &PartsData, bind: SocketAddr) -> io::Result<(Server, SocketAddr)> {
     let parts = parts.clone();
     let server = HttpServer::new(move || App::new().app_data(parts.clone()).configure(routes::mount_health))
-        .on_connect(|io, on| connections::end_after(HEALTH_CONNECTION_WITHIN, io, on))
+        .on_connect(|io, connection| connections::close_after(HEALTH_CONNECTION_WITHIN, io, connection))
         .workers(1)
         .max_connections(HEALTH_CONNECTIONS)
-        // Each asks once: a connection that is kept would take the place of somebody who asks.
+        // Each client asks once: a connection that is kept open would take the place of another.
         .keep_alive(KeepAlive::Disabled)
         .client_request_timeout(HEALTH_HEAD_WITHIN)
         .shutdown_timeout(1)
@@ -164,7 +145,7 @@ fn cannot_listen(table: &str, bind: SocketAddr, error: &io::Error) -> StartError
     StartError(format!("could not listen on {bind}: {advice}, with `bind` under [{table}] ({error})"))
 }
 
-/// Owns an HTTP server: while it lives, the server does, and when the server ends, so does it.
+/// Owns an HTTP server: each of them ends with the other.
 pub struct HttpFrontEnd {
     server: Option<Server>,
     handle: ServerHandle,
@@ -173,26 +154,24 @@ pub struct HttpFrontEnd {
     _lifeline: Lifeline,
 }
 
-/// The server's future came to its end.
+/// The server's future has ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct ServerEnded(io::Result<()>);
 
-/// Messages it holds at the most: health, drain and the server's end.
-const MAILBOX: usize = 16;
+/// The capacity of the mailbox: health, drain and the server's end.
+const MAILBOX_CAPACITY: usize = 16;
 
 impl Actor for HttpFrontEnd {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
         if let Some(server) = self.server.take() {
             let me = ctx.address().downgrade();
             actix_rt::spawn(async move {
                 let ended = server.await;
                 if let Some(me) = me.upgrade() {
-                    // Gone already: then there is nobody to tell.
-                    let _told = me.send(ServerEnded(ended)).await;
+                    let _ended_already = me.send(ServerEnded(ended)).await;
                 }
             });
         }
@@ -200,7 +179,7 @@ impl Actor for HttpFrontEnd {
 }
 
 impl Drop for HttpFrontEnd {
-    // However the actor ends, nothing must go on listening in its name: its successor needs the port.
+    // However the actor ends, the server must end too: the actor's successor needs the port.
     fn drop(&mut self) {
         drop(self.handle.stop(false));
     }
@@ -212,7 +191,7 @@ impl Handler<ServerEnded> for HttpFrontEnd {
     fn handle(&mut self, ended: ServerEnded, ctx: &mut Self::Context) {
         match ended.0 {
             Err(error) => tracing::error!(%error, "the HTTP server failed"),
-            Ok(()) if !self.draining => tracing::error!("the HTTP server ended unasked"),
+            Ok(()) if !self.draining => tracing::error!("the HTTP server ended by itself"),
             Ok(()) => {}
         }
         ctx.stop();

@@ -1,4 +1,4 @@
-//! The front-end's settings: the `[http]` table.
+//! The settings of the front-end: the `[http]` table.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use vumi_kit::{address::listen_address, kind::Problem};
 
-use super::origin::{ForwardedHeader, Network};
+use crate::request::trusted_proxies::{ForwardedHeader, Network};
 
 /// The settings of the HTTP front-end. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -24,13 +24,13 @@ pub struct HttpSettings {
     /// Connections that one address may hold (of IPv6 one /64); further ones are refused with 429. The trusted proxies'
     /// do not count. Default 1024.
     pub connections_per_address: usize,
-    /// The largest body, in bytes; a larger one is refused with 413. Default 4 MiB, room for a batch of 10,000.
+    /// The largest body, in bytes; a larger one is refused with 413. Default 4 MiB, enough for a batch of 10,000.
     pub max_body: usize,
-    /// What the bodies of all requests under way may take, in bytes, the first 16 KiB of each left out; a body
-    /// that finds no room is refused with 503. Reading one takes some times its size. Default 64 MiB.
+    /// The bytes that the bodies of all requests under way may take, not counting the first 16 KiB of each; a body beyond
+    /// that is refused with 503. Reading one takes some times its size. Default 64 MiB.
     pub max_bodies: usize,
-    /// The most parts an SMS may take (160 or 70 characters in one, 153 or 67 in each of more). Default 9, which
-    /// is what carriers commonly join.
+    /// The most parts an SMS may take (160 or 70 characters in one, 153 or 67 in each of more). Default 9, which carriers
+    /// commonly join.
     pub max_segments: u32,
     /// The most recipients of one call. Default 10,000.
     pub max_batch: usize,
@@ -63,15 +63,14 @@ pub struct HttpSettings {
     /// Argon2 checks at once: each takes some 20 ms of a core and 19 MiB. Default 2.
     pub password_checks: usize,
     /// How many passwords a minute may be tried for one user name from one address, and ten times as many for all
-    /// names from one address; further ones are refused with 429. What was right before, or is the same wrong one
-    /// again, does not count. Default 10.
+    /// names from one address; further ones are refused with 429. One that was right before, and a wrong one that is
+    /// repeated, do not count. Default 10.
     pub wrong_passwords: u32,
-    /// The proxies that clients come through: addresses or networks, such as `["127.0.0.1", "10.0.0.0/8"]`. Only what
-    /// they say about where a call comes from is believed; without this, all who come through a proxy share one
-    /// address. Default none.
+    /// The proxies that clients come through: addresses or networks, such as `["127.0.0.1", "10.0.0.0/8"]`. Only they are
+    /// believed about a client's address; without this, all clients of a proxy share its address. Default none.
     pub trusted_proxies: Vec<Network>,
-    /// The header in which they say it: `x-forwarded-for` or `forwarded`. Default `x-forwarded-for`. The proxy must
-    /// append to it or replace it.
+    /// The header in which they name the client: `x-forwarded-for` or `forwarded`. Default `x-forwarded-for`. The proxy
+    /// must append to it or replace it.
     pub forwarded_header: ForwardedHeader,
     /// How long an `Idempotency-Key` is kept. Default `24h`.
     #[serde(with = "humantime_serde")]
@@ -84,9 +83,9 @@ pub struct HttpSettings {
 pub struct RateSettings {
     /// `send.json`, `template_send.json` and `preview.json`. Default 6,000.
     pub sending: u32,
-    /// Receipts from carriers. Default 6,000.
+    /// Receipts from providers. Default 6,000.
     pub receipts: u32,
-    /// SMS from people, brought by carriers. Default 6,000.
+    /// SMS from people, brought by providers. Default 6,000.
     pub inbound: u32,
     /// Status calls. Default 60.
     pub reading: u32,
@@ -148,11 +147,11 @@ impl HttpSettings {
             ("answer_within", self.answer_within),
             ("drain_within", self.drain_within),
         ];
-        let none_allowed = counts.into_iter().filter(|(_, n)| *n == 0).map(|(key, _)| (key, "must be at least 1"));
+        let zero = counts.into_iter().filter(|(_, n)| *n == 0).map(|(key, _)| (key, "must be at least 1"));
         let no_time = times.into_iter().filter(|(_, t)| t.is_zero()).map(|(key, _)| (key, "must be longer than 0s"));
         let too_long = (self.max_segments > 255).then_some(("max_segments", "an SMS has 255 parts at the most"));
-        let no_room = (self.max_bodies < self.max_body).then_some(("max_bodies", "must be max_body or more"));
-        none_allowed.chain(no_time).chain(too_long).chain(no_room).map(|(key, what)| Problem::new(key, what)).collect()
+        let too_small = (self.max_bodies < self.max_body).then_some(("max_bodies", "must be max_body or more"));
+        zero.chain(no_time).chain(too_long).chain(too_small).map(|(key, what)| Problem::new(key, what)).collect()
     }
 }
 
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_gives_the_defaults_and_they_are_good() {
+    fn an_empty_table_gives_the_defaults_and_they_pass_the_check() {
         let settings = read("{}").unwrap();
         assert_eq!(settings, HttpSettings::default());
         assert_eq!(settings.check(), vec![]);
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_of_nothing_is_named() {
+    fn a_bound_that_allows_nothing_is_named() {
         let keys: Vec<String> =
             HttpSettings { workers: 0, max_segments: 300, max_bodies: 1, ..HttpSettings::default() }
                 .check()

@@ -1,4 +1,6 @@
-//! The webhooks that carriers call: mounted from what each transport declares.
+//! The webhooks that providers call, mounted as each transport declares them.
+//!
+//! A transport declares which of these paths it has, and with which methods; the others answer 405.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -14,87 +16,86 @@ use vumi_kit::{
     webhook::{Webhook, WebhookAnswer, WebhookKept, WebhookNews, WebhookRequest},
 };
 
-use super::{
-    body::media_type,
-    entry::{Caller, enter},
-    rates::Class,
-    refusal::Refusal,
+use crate::{
+    guard::{ApiCall, guarded},
+    limits::call_rates::RateClass,
+    request::body::media_type,
+    response::error::ApiError,
 };
 
-// The paths that webhooks have; which of them and with which methods is for the transport to say. One that it
-// lacks answers 405.
-
-/// A carrier tells what became of an SMS.
+/// Takes a provider's receipt for an SMS.
 #[utoipa::path(
     method(get, post),
     path = "/api/v1/sms/{transport}/receipt.json",
-    tag = "carriers",
+    tag = "providers",
     params(("transport" = String, Path, description = "The transport's name")),
     responses(
-        (status = 200, description = "Kept; the answer is what the carrier expects"),
-        (status = 201, description = "Kept; the answer is what the carrier expects"),
+        (status = 200, description = "Kept; the answer is what the provider expects"),
+        (status = 201, description = "Kept; the answer is what the provider expects"),
     ),
 )]
 pub(crate) async fn receipt_json(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    call(request, payload, "receipt.json", Class::Receipts).await
+    handle(request, payload, "receipt.json", RateClass::Receipts).await
 }
 
-/// A carrier brings an SMS.
+/// Takes an SMS from a person, which a provider brings.
 #[utoipa::path(
     method(get, post),
     path = "/api/v1/sms/{transport}/receive.json",
-    tag = "carriers",
+    tag = "providers",
     params(("transport" = String, Path, description = "The transport's name")),
-    responses((status = 200, description = "Kept; the answer is what the carrier expects")),
+    responses((status = 200, description = "Kept; the answer is what the provider expects")),
 )]
 pub(crate) async fn receive_json(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    call(request, payload, "receive.json", Class::Inbound).await
+    handle(request, payload, "receive.json", RateClass::Inbound).await
 }
 
-/// A carrier that speaks XML brings an SMS.
+/// Takes an SMS from a person, which a provider that expects XML brings.
 #[utoipa::path(
     method(get, post),
     path = "/api/v1/sms/{transport}/receive.xml",
-    tag = "carriers",
+    tag = "providers",
     params(("transport" = String, Path, description = "The transport's name")),
-    responses((status = 200, description = "Kept; the answer is what the carrier expects")),
+    responses((status = 200, description = "Kept; the answer is what the provider expects")),
 )]
 pub(crate) async fn receive_xml(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    call(request, payload, "receive.xml", Class::Inbound).await
+    handle(request, payload, "receive.xml", RateClass::Inbound).await
 }
 
-async fn call(request: HttpRequest, payload: web::Payload, path: &str, class: Class) -> HttpResponse {
-    enter(&request, class, async |caller| {
-        let webhook = declared(&caller, path)?;
-        let body = caller.body(payload).await?;
-        let told = WebhookRequest {
-            method: caller.request.method().as_str().to_owned(),
-            query: caller.request.query_string().to_owned(),
-            content_type: media_type(caller.request).into_owned(),
+async fn handle(request: HttpRequest, payload: web::Payload, path: &str, class: RateClass) -> HttpResponse {
+    guarded(&request, class, async |call| {
+        let webhook = declared(&call, path)?;
+        let body = call.body(payload).await?;
+        let provider_request = WebhookRequest {
+            method: call.request.method().as_str().to_owned(),
+            query: call.request.query_string().to_owned(),
+            content_type: media_type(call.request).into_owned(),
             body: body.bytes.clone(),
         };
-        let news =
-            webhook.form.read(&told).map_err(|unreadable| Refusal::field(&unreadable.field, "", unreadable.what))?;
-        let kept = keep(&caller, news.keepable()).await?;
-        Ok(response(webhook.form.answer(&told, &kept)))
+        let news = webhook
+            .form
+            .read(&provider_request)
+            .map_err(|unreadable| ApiError::field(&unreadable.field, "", unreadable.what))?;
+        let kept = keep(&call, news.keepable()).await?;
+        Ok(response(webhook.form.answer(&provider_request, &kept)))
     })
     .await
 }
 
-fn declared<'a>(caller: &'a Caller<'_>, path: &str) -> Result<&'a Webhook, Refusal> {
-    let (_, webhooks) = caller.door()?;
+fn declared<'a>(call: &'a ApiCall<'_>, path: &str) -> Result<&'a Webhook, ApiError> {
+    let (_, webhooks) = call.transport_webhooks()?;
     let webhook = webhooks.iter().find(|webhook| webhook.path == path);
-    let webhook = webhook.ok_or_else(|| Refusal::Method(String::new()))?;
-    if webhook.methods.contains(&caller.request.method().as_str()) {
+    let webhook = webhook.ok_or_else(|| ApiError::MethodNotAllowed(String::new()))?;
+    if webhook.methods.contains(&call.request.method().as_str()) {
         Ok(webhook)
     } else {
-        Err(Refusal::Method(webhook.methods.join(", ")))
+        Err(ApiError::MethodNotAllowed(webhook.methods.join(", ")))
     }
 }
 
-async fn keep(caller: &Caller<'_>, news: WebhookNews) -> Result<WebhookKept, Refusal> {
-    let (account, transport) = (caller.account, caller.transport()?.clone());
-    let ledger = &caller.shared.store.ledger;
+async fn keep(call: &ApiCall<'_>, news: WebhookNews) -> Result<WebhookKept, ApiError> {
+    let (account, transport) = (call.account, call.transport()?.clone());
+    let ledger = &call.state.store.ledger;
     match news {
         WebhookNews::Receipts(receipts) => {
             let matches = ledger.ask(RecordReceipts { account, transport, receipts: receipts.clone() }).await?;

@@ -1,4 +1,4 @@
-//! Who gets in and how often, and how the front-end lives and ends.
+//! Log-in, rates and connections; health, start and stop.
 
 use actix::Recipient;
 use reqwest::{Method, StatusCode};
@@ -13,156 +13,157 @@ use vumi_kit::{
     store::StoreError,
 };
 
-use super::{assert_problem, header, stand};
-use crate::{
-    HttpContext, HttpSettings, RateSettings,
-    stand::{Stand, part},
+use super::{
+    assert_problem, harness,
+    harness::{HttpHarness, part},
+    header,
 };
+use crate::{HttpContext, HttpSettings, RateSettings};
 
-/// Longer than anything takes when all is well.
+/// Longer than any step takes.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);
 
 #[actix_web::test]
 async fn many_first_requests_at_once_cost_one_check_of_the_password() {
     // With one wrong password allowed, a second check would be refused.
-    let stand = Stand::start(HttpSettings { wrong_passwords: 1, ..HttpSettings::default() }).await;
-    let all = futures_util::future::join_all((0..20).map(|_| stand.send().send())).await;
+    let harness = HttpHarness::start(HttpSettings { wrong_passwords: 1, ..HttpSettings::default() }).await;
+    let all = futures_util::future::join_all((0..20).map(|_| harness.send().send())).await;
     let statuses: Vec<u16> = all.into_iter().map(|response| response.unwrap().status().as_u16()).collect();
     assert_eq!(statuses, [200; 20]);
-    assert_eq!(stand.memory(|memory| memory.lookups).await, 1);
+    assert_eq!(harness.stored().lookups, 1);
 }
 
 #[actix_web::test]
-async fn strangers_are_asked_for_a_password_whatever_they_ask_for() {
-    let stand = stand().await;
+async fn the_unauthenticated_are_asked_for_a_password_whatever_the_path() {
+    let harness = harness().await;
     for path in ["sms/clickatell/send.json", "sms/clickatell/status.json", "account/callbacks.json", "nothing"] {
         for (user, password) in [("username", "wrong"), ("nobody", "password"), ("username", "")] {
-            let request = stand.client.get(stand.url(&format!("/api/v1/{path}"))).basic_auth(user, Some(password));
+            let request = harness.client.get(harness.url(&format!("/api/v1/{path}"))).basic_auth(user, Some(password));
             let response = request.send().await.unwrap();
             assert_problem(&response, 401);
             assert!(header(&response, "www-authenticate").starts_with("Basic realm=\"Vumi\""));
         }
-        assert_problem(&stand.client.get(stand.url(&format!("/api/v1/{path}"))).send().await.unwrap(), 401);
+        assert_problem(&harness.client.get(harness.url(&format!("/api/v1/{path}"))).send().await.unwrap(), 401);
     }
 }
 
-async fn try_in(stand: &Stand, user: &str, password: &str, forwarded_for: &str) -> u16 {
-    let url = stand.url("/api/v1/sms/clickatell/status/1.json");
-    let request = stand.client.get(url).basic_auth(user, Some(password)).header("x-forwarded-for", forwarded_for);
+async fn try_in(harness: &HttpHarness, user: &str, password: &str, forwarded_for: &str) -> u16 {
+    let url = harness.url("/api/v1/sms/clickatell/status/1.json");
+    let request = harness.client.get(url).basic_auth(user, Some(password)).header("x-forwarded-for", forwarded_for);
     request.send().await.unwrap().status().as_u16()
 }
 
 #[actix_web::test]
 async fn wrong_passwords_are_bounded_and_say_when_to_come_back() {
-    let stand = Stand::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
+    let harness = HttpHarness::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
     let mut statuses = vec![];
     for guess in ["a", "b", "c"] {
-        let url = stand.url("/api/v1/sms/clickatell/status/1.json");
-        let response = stand.client.get(&url).basic_auth("username", Some(guess)).send().await.unwrap();
+        let url = harness.url("/api/v1/sms/clickatell/status/1.json");
+        let response = harness.client.get(&url).basic_auth("username", Some(guess)).send().await.unwrap();
         statuses.push((response.status().as_u16(), header(&response, "retry-after").to_owned()));
     }
     assert_eq!(statuses, [(401, String::new()), (401, String::new()), (429, "30".to_owned())]);
-    assert_eq!(try_in(&stand, "other", "secret", "").await, 404);
+    assert_eq!(try_in(&harness, "other", "secret", "").await, 404);
 }
 
 #[actix_web::test]
-async fn a_client_that_was_let_in_before_is_not_locked_out_by_others_wrong_passwords() {
+async fn a_client_that_logged_in_before_is_not_locked_out_by_wrong_passwords_of_others() {
     // A right password is forgotten at once, so that each call needs a check.
     let settings = HttpSettings {
         wrong_passwords: 2,
         password_ttl: std::time::Duration::from_nanos(1),
         ..HttpSettings::default()
     };
-    let stand = Stand::start(settings).await;
-    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+    let harness = HttpHarness::start(settings).await;
+    assert_eq!(harness.send().send().await.unwrap().status(), StatusCode::OK);
     let mut guesses = vec![];
     for guess in ["a", "b", "c"] {
-        guesses.push(try_in(&stand, "username", guess, "").await);
+        guesses.push(try_in(&harness, "username", guess, "").await);
     }
     assert_eq!(guesses, [401, 429, 429]);
     for _ in 0..3 {
-        assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+        assert_eq!(harness.send().send().await.unwrap().status(), StatusCode::OK);
     }
 }
 
 #[actix_web::test]
 async fn a_program_that_keeps_sending_one_wrong_password_uses_up_one_try() {
-    let stand = Stand::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
+    let harness = HttpHarness::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
     for _ in 0..5 {
-        assert_eq!(try_in(&stand, "username", "old password", "").await, 401);
+        assert_eq!(try_in(&harness, "username", "old password", "").await, 401);
     }
-    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(harness.send().send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[actix_web::test]
 async fn behind_a_trusted_proxy_each_client_has_tries_of_its_own() {
     let proxies = serde_json::from_value(json!(["127.0.0.0/8"])).unwrap();
     let settings = HttpSettings { wrong_passwords: 1, trusted_proxies: proxies, ..HttpSettings::default() };
-    let stand = Stand::start(settings).await;
-    assert_eq!(try_in(&stand, "username", "a", "203.0.113.9").await, 401);
-    // What a client writes in front of what the proxy appends makes it nobody else.
-    assert_eq!(try_in(&stand, "username", "b", "198.51.100.1, 203.0.113.9").await, 429);
-    assert_eq!(try_in(&stand, "username", "password", "198.51.100.1").await, 404);
+    let harness = HttpHarness::start(settings).await;
+    assert_eq!(try_in(&harness, "username", "a", "203.0.113.9").await, 401);
+    // An address that the client wrote itself, before the proxy's, is ignored.
+    assert_eq!(try_in(&harness, "username", "b", "198.51.100.1, 203.0.113.9").await, 429);
+    assert_eq!(try_in(&harness, "username", "password", "198.51.100.1").await, 404);
 }
 
 #[actix_web::test]
-async fn without_a_trusted_proxy_nobody_is_believed() {
-    let stand = Stand::start(HttpSettings { wrong_passwords: 1, ..HttpSettings::default() }).await;
-    assert_eq!(try_in(&stand, "username", "a", "203.0.113.9").await, 401);
-    assert_eq!(try_in(&stand, "username", "b", "198.51.100.1").await, 429);
+async fn without_a_trusted_proxy_the_header_is_ignored() {
+    let harness = HttpHarness::start(HttpSettings { wrong_passwords: 1, ..HttpSettings::default() }).await;
+    assert_eq!(try_in(&harness, "username", "a", "203.0.113.9").await, 401);
+    assert_eq!(try_in(&harness, "username", "b", "198.51.100.1").await, 429);
 }
 
 #[actix_web::test]
-async fn a_warm_request_does_not_ask_who_the_account_is() {
-    let stand = stand().await;
+async fn an_account_that_is_cached_is_not_looked_up_again() {
+    let harness = harness().await;
     for _ in 0..5 {
-        assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+        assert_eq!(harness.send().send().await.unwrap().status(), StatusCode::OK);
     }
-    assert_eq!(stand.memory(|memory| memory.lookups).await, 1);
+    assert_eq!(harness.stored().lookups, 1);
 }
 
 #[actix_web::test]
 async fn a_changed_password_takes_effect_once_the_account_is_read_again() {
     let no_time = HttpSettings { account_ttl: std::time::Duration::from_nanos(1), ..HttpSettings::default() };
-    let stand = Stand::start(no_time).await;
-    assert_eq!(stand.send().send().await.unwrap().status(), StatusCode::OK);
+    let harness = HttpHarness::start(no_time).await;
+    assert_eq!(harness.send().send().await.unwrap().status(), StatusCode::OK);
     let hash = crate::password::hash_password("another").unwrap();
-    stand.memory(move |memory| memory.accounts[0].password_hash = hash).await;
-    assert_problem(&stand.send().send().await.unwrap(), 401);
-    stand.memory(|memory| memory.accounts.clear()).await;
-    let response = stand.get("sms/clickatell/status/1.json").basic_auth("username", Some("another")).send().await;
+    harness.stored().accounts[0].password_hash = hash;
+    assert_problem(&harness.send().send().await.unwrap(), 401);
+    harness.stored().accounts.clear();
+    let response = harness.get("sms/clickatell/status/1.json").basic_auth("username", Some("another")).send().await;
     assert_problem(&response.unwrap(), 401);
 }
 
 #[actix_web::test]
 async fn a_store_that_is_busy_or_away_is_a_503_that_says_when_to_come_back_whatever_is_asked() {
-    let stand = stand().await;
-    stand.send().send().await.unwrap();
+    let harness = harness().await;
+    harness.send().send().await.unwrap();
     let callback = [("name", "sms_received"), ("url", "http://localhost/received")];
     let template = [("to_msisdn", "27123"), ("from_msisdn", "27124"), ("template", "hi")];
     let calls = || {
         vec![
-            stand.send(),
-            stand.post("sms/clickatell/template_send.json", &template),
-            stand.get("sms/clickatell/status/1.json"),
-            stand.get("sms/clickatell/status/1/events.json"),
-            stand.get("sms/clickatell/status.json?since=2009-01-01"),
-            stand.get("sms/clickatell/status.json?id=1"),
-            stand.post("sms/clickatell/receipt.json", &[("id", "1")]),
-            stand.post("sms/opera/receive.xml", &[("text", "hi"), ("from", "+27123")]),
-            stand.get("account/callbacks.json"),
-            stand.post("account/callbacks.json", &callback),
-            stand.get("account/callbacks/3.json"),
-            stand.call(Method::PUT, "account/callbacks/3.json").form(&callback),
-            stand.call(Method::DELETE, "account/callbacks/3.json"),
-            // A caller nobody knows yet.
-            stand.get("sms/clickatell/status/1.json").basic_auth("other", Some("secret")),
+            harness.send(),
+            harness.post("sms/clickatell/template_send.json", &template),
+            harness.get("sms/clickatell/status/1.json"),
+            harness.get("sms/clickatell/status/1/events.json"),
+            harness.get("sms/clickatell/status.json?since=2009-01-01"),
+            harness.get("sms/clickatell/status.json?id=1"),
+            harness.post("sms/clickatell/receipt.json", &[("id", "1")]),
+            harness.post("sms/opera/receive.xml", &[("text", "hi"), ("from", "+27123")]),
+            harness.get("account/callbacks.json"),
+            harness.post("account/callbacks.json", &callback),
+            harness.get("account/callbacks/3.json"),
+            harness.call(Method::PUT, "account/callbacks/3.json").form(&callback),
+            harness.call(Method::DELETE, "account/callbacks/3.json"),
+            // An account that is not cached yet.
+            harness.get("sms/clickatell/status/1.json").basic_auth("other", Some("secret")),
         ]
     };
     for (failure, wait) in
         [(StoreError::Busy, "1"), (StoreError::Database("away".into()), "5"), (StoreError::Stopped, "5")]
     {
-        stand.memory(move |memory| memory.failure = Some(failure)).await;
+        harness.stored().failure = Some(failure);
         for call in calls() {
             let response = call.send().await.unwrap();
             assert_problem(&response, 503);
@@ -172,36 +173,36 @@ async fn a_store_that_is_busy_or_away_is_a_503_that_says_when_to_come_back_whate
 }
 
 #[actix_web::test]
-async fn a_user_name_with_a_nul_is_a_strangers() {
-    let stand = stand().await;
-    assert_eq!(try_in(&stand, "user\0name", "password", "").await, 401);
-    assert_eq!(stand.memory(|memory| memory.lookups).await, 0);
+async fn a_user_name_with_a_nul_is_unknown() {
+    let harness = harness().await;
+    assert_eq!(try_in(&harness, "user\0name", "password", "").await, 401);
+    assert_eq!(harness.stored().lookups, 0);
 }
 
 #[actix_web::test]
 async fn too_many_calls_are_a_429_with_the_headers_that_say_so() {
     let rates = RateSettings { sending: 2, ..RateSettings::default() };
-    let stand = Stand::start(HttpSettings { rates, ..HttpSettings::default() }).await;
+    let harness = HttpHarness::start(HttpSettings { rates, ..HttpSettings::default() }).await;
     for left in ["\"sending\";r=1;t=30", "\"sending\";r=0;t=60"] {
-        let response = stand.send().send().await.unwrap();
+        let response = harness.send().send().await.unwrap();
         assert_eq!((response.status(), header(&response, "ratelimit")), (StatusCode::OK, left));
     }
-    let response = stand.send().send().await.unwrap();
+    let response = harness.send().send().await.unwrap();
     assert_problem(&response, 429);
     assert_ne!(header(&response, "retry-after"), "");
-    assert_eq!(stand.get("sms/clickatell/status.json?id=1").send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(harness.get("sms/clickatell/status.json?id=1").send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[actix_web::test]
-async fn health_needs_no_password_and_tells_a_part_that_takes_no_work() {
-    let stand = stand().await;
-    let alive = stand.client.get(stand.url("/health/")).send().await.unwrap();
+async fn health_needs_no_password_and_names_a_part_that_takes_no_work() {
+    let harness = harness().await;
+    let alive = harness.client.get(harness.url("/health/")).send().await.unwrap();
     assert_eq!((alive.status().as_u16(), alive.text().await.unwrap().as_str()), (200, "OK"));
-    let ready = stand.client.get(stand.url("/health/ready")).send().await.unwrap();
-    let lines = "store (store): up, as told\nclickatell (transport): degraded, as told\n";
+    let ready = harness.client.get(harness.url("/health/ready")).send().await.unwrap();
+    let lines = "store (store): up, as expected\nclickatell (transport): degraded, as expected\n";
     assert_eq!((ready.status().as_u16(), ready.text().await.unwrap().as_str()), (200, lines));
-    stand.memory(|memory| memory.parts.push(part("opera", State::Failed))).await;
-    let request = stand.client.get(stand.url("/health/ready")).header("accept", "application/json");
+    harness.parts().push(part("opera", State::Failed));
+    let request = harness.client.get(harness.url("/health/ready")).header("accept", "application/json");
     let failed = request.send().await.unwrap();
     assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
     let shown: Value = failed.json().await.unwrap();
@@ -209,84 +210,81 @@ async fn health_needs_no_password_and_tells_a_part_that_takes_no_work() {
 }
 
 #[actix_web::test]
-async fn a_store_that_is_not_up_makes_the_router_not_ready_and_has_its_line() {
-    let stand = stand().await;
+async fn a_store_that_is_not_up_makes_the_router_not_ready() {
+    let harness = harness().await;
     for state in [State::Starting, State::Degraded, State::Restarting, State::Failed, State::Stopping] {
-        stand.memory(move |memory| memory.parts[0].state = state).await;
-        let ready = stand.client.get(stand.url("/health/ready")).send().await.unwrap();
+        harness.parts()[0].state = state;
+        let ready = harness.client.get(harness.url("/health/ready")).send().await.unwrap();
         assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE, "{state:?}");
-        let line = format!("store (store): {}, as told\n", state.as_str());
+        let line = format!("store (store): {}, as expected\n", state.as_str());
         assert!(ready.text().await.unwrap().starts_with(&line), "{line}");
     }
 }
 
 #[actix_web::test]
 async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
-    let stand = stand().await;
-    let context = HttpContext { store: stand.store(), transports: vec![], parts: stand.memory.clone().recipient() };
-    let settings = HttpSettings { bind: stand.room.address, ..HttpSettings::default() };
+    let harness = harness().await;
+    let context = HttpContext {
+        store: harness.store.clone(),
+        transports: vec![],
+        parts: harness.supervisor.clone(),
+        sandbox: None,
+    };
+    let settings = HttpSettings { bind: harness.component.address, ..HttpSettings::default() };
     let error = crate::start(context, settings).unwrap_err().to_string();
     assert!(error.contains("another program listens there") && error.contains("`bind`"), "{error}");
 }
 
 #[actix_web::test]
-async fn draining_answers_what_is_under_way_and_takes_no_more() {
-    let stand = stand().await;
-    stand.memory(|memory| memory.held = Some(vec![])).await;
-    let under_way = actix_web::rt::spawn(stand.send().send());
-    while stand.memory(|memory| memory.held.as_ref().unwrap().len()).await == 0 {
-        tokio::task::yield_now().await;
-    }
-    let drain: Recipient<Drain> = stand.room.drain.clone();
+async fn draining_answers_requests_under_way_and_accepts_no_more() {
+    let harness = harness().await;
+    harness.stored().waiting = Some(vec![]);
+    let under_way = actix_web::rt::spawn(harness.send().send());
+    harness.until_accepting().await;
+    let drain: Recipient<Drain> = harness.component.drain.clone();
     let drained = actix_web::rt::spawn(async move { drain.send(Drain).await });
-    while stand.room.health.send(AskHealth).await.unwrap().state != State::Stopping {
+    while harness.component.health.send(AskHealth).await.unwrap().state != State::Stopping {
         tokio::task::yield_now().await;
     }
-    stand
-        .memory(|memory| {
-            for question in memory.held.take().unwrap() {
-                let _nobody_waits = question.reply.send(memory.accept(question.ask));
-            }
-        })
-        .await;
+    harness.stored().accept_waiting();
     assert_eq!(under_way.await.unwrap().unwrap().status(), StatusCode::OK);
     drained.await.unwrap().unwrap();
-    assert!(stand.client.get(stand.url("/health/")).send().await.is_err());
-    stand.room.ended.wait().await;
+    assert!(harness.client.get(harness.url("/health/")).send().await.is_err());
+    harness.component.ended.wait().await;
 }
 
-async fn connect(stand: &Stand) -> TcpStream {
-    TcpStream::connect(stand.room.address).await.unwrap()
+async fn connect(harness: &HttpHarness) -> TcpStream {
+    TcpStream::connect(harness.component.address).await.unwrap()
 }
 
-/// What the other side says until it hangs up.
+/// What the server sends until it closes.
 async fn rest_of(mut stream: TcpStream) -> String {
-    let mut said = Vec::new();
-    // A reset after the answer is a way of hanging up too.
-    let _end = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut said)).await.expect("it hangs up");
-    String::from_utf8(said).unwrap()
+    let mut received = Vec::new();
+    // A reset after the answer is a close too.
+    let _end = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut received)).await.expect("it closes");
+    String::from_utf8(received).unwrap()
 }
 
 #[actix_web::test]
-async fn one_address_gets_so_many_connections_and_a_freed_one_again() {
-    let stand = Stand::start(HttpSettings { connections_per_address: 2, ..HttpSettings::default() }).await;
-    let (mut first, mut second) = (connect(&stand).await, connect(&stand).await);
+async fn connections_of_one_address_are_limited_and_a_closed_one_is_given_back() {
+    let harness = HttpHarness::start(HttpSettings { connections_per_address: 2, ..HttpSettings::default() }).await;
+    let (mut first, mut second) = (connect(&harness).await, connect(&harness).await);
     assert!(alive(&mut first).await && alive(&mut second).await);
-    let refused = rest_of(connect(&stand).await).await;
+    let refused = rest_of(connect(&harness).await).await;
     assert!(refused.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{refused}");
     assert!(refused.contains("retry-after: 5\r\n") && refused.contains("application/problem+json"), "{refused}");
     let (_, body) = refused.split_once("\r\n\r\n").unwrap();
     let problem: Value = serde_json::from_str(body).unwrap();
     assert_eq!(problem["detail"], json!("too many connections from one address: try again in 5 s"));
-    // One that hangs up makes room, as soon as the server has seen it.
+    // A closed connection is given back as soon as the server has noticed.
     drop(first);
     let deadline = tokio::time::Instant::now() + DEADLINE;
     loop {
-        let mut third = connect(&stand).await;
+        let mut third = connect(&harness).await;
         if alive(&mut third).await {
             break;
         }
-        assert!(tokio::time::Instant::now() < deadline, "the place was not given back");
+        assert!(tokio::time::Instant::now() < deadline, "the connection was not given back");
     }
 }
 
@@ -300,10 +298,10 @@ async fn alive(stream: &mut TcpStream) -> bool {
 async fn a_trusted_proxy_holds_as_many_connections_as_it_needs() {
     let trusted_proxies = serde_json::from_value(json!(["127.0.0.1"])).unwrap();
     let settings = HttpSettings { connections_per_address: 1, trusted_proxies, ..HttpSettings::default() };
-    let stand = Stand::start(settings).await;
+    let harness = HttpHarness::start(settings).await;
     let mut held = vec![];
     for _ in 0..5 {
-        let mut stream = connect(&stand).await;
+        let mut stream = connect(&harness).await;
         assert!(alive(&mut stream).await);
         held.push(stream);
     }

@@ -1,4 +1,4 @@
-//! An account's callbacks: the URLs that are told of received SMS and of receipts.
+//! An account's callbacks: the URLs to which received SMS and receipts are posted.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -9,16 +9,18 @@ use vumi_kit::{
     store::Ask,
 };
 
-use super::{
-    body::{Fields, media_type},
-    entry::{Caller, enter},
-    rates::Class,
-    refusal::{Refusal, Wrong},
-    view::{Moment, json},
+use crate::{
+    guard::{ApiCall, guarded},
+    limits::call_rates::RateClass,
+    request::{body::media_type, fields::RequestFields},
+    response::{
+        error::{ApiError, FieldError},
+        views::{UtcTime, json},
+    },
 };
 
 /// The longest URL, in bytes.
-const LONGEST_URL: usize = 2000;
+const MAX_URL: usize = 2000;
 
 /// A callback.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -28,10 +30,10 @@ pub(crate) struct CallbackView<'a> {
     name: &'static str,
     url: &'a str,
     #[schema(value_type = String, example = "2010-07-22 21:27:24")]
-    created_at: Moment,
+    created_at: UtcTime,
     #[schema(value_type = String, example = "2010-07-22 21:27:24")]
-    updated_at: Moment,
-    /// The secret that calls are signed with (Standard Webhooks): shown once, at creation.
+    updated_at: UtcTime,
+    /// The secret that posts are signed with (Standard Webhooks): shown once, at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
@@ -42,14 +44,14 @@ impl<'a> CallbackView<'a> {
             id: callback.id,
             name: callback.name.as_str(),
             url: &callback.url,
-            created_at: Moment(callback.created_at),
-            updated_at: Moment(callback.updated_at),
+            created_at: UtcTime(callback.created_at),
+            updated_at: UtcTime(callback.updated_at),
             secret: None,
         }
     }
 }
 
-/// What a callback is created with.
+/// The fields of a new callback.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct CallbackBody {
@@ -61,7 +63,7 @@ pub(crate) struct CallbackBody {
     url: String,
 }
 
-/// What a callback is changed with: a field left out keeps its value.
+/// The fields of a callback that change; one that is left out keeps its value.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct CallbackChange {
@@ -80,11 +82,11 @@ pub(crate) struct CallbackChange {
     responses((status = 200, description = "The new callback, with its secret", body = CallbackView)),
 )]
 pub(crate) async fn create(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    enter(&request, Class::Callbacks, async |caller| {
-        let body = caller.body(payload).await?;
-        let (name, url) = created(&Fields::of_body(media_type(caller.request).as_ref(), &body)?)?;
-        let ask = CreateCallback { account: caller.account, name, url, secret: fresh_secret() };
-        let callback = caller.shared.store.callbacks.ask(ask).await?;
+    guarded(&request, RateClass::Callbacks, async |call| {
+        let body = call.body(payload).await?;
+        let (name, url) = created(&RequestFields::of_body(media_type(call.request).as_ref(), &body)?)?;
+        let ask = CreateCallback { account: call.account, name, url, secret: new_secret() };
+        let callback = call.state.store.callbacks.ask(ask).await?;
         Ok(json(&CallbackView { secret: Some(&callback.secret), ..CallbackView::of(&callback) }, 256))
     })
     .await
@@ -98,8 +100,8 @@ pub(crate) async fn create(request: HttpRequest, payload: web::Payload) -> HttpR
     responses((status = 200, description = "The callbacks, oldest first", body = Vec<CallbackView>)),
 )]
 pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
-    enter(&request, Class::Callbacks, async |caller| {
-        let callbacks = caller.shared.store.callbacks.ask(ListCallbacks { account: caller.account }).await?;
+    guarded(&request, RateClass::Callbacks, async |call| {
+        let callbacks = call.state.store.callbacks.ask(ListCallbacks { account: call.account }).await?;
         let views: Vec<CallbackView<'_>> = callbacks.iter().map(CallbackView::of).collect();
         Ok(json(&views, views.len() * 256))
     })
@@ -111,14 +113,14 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
     get,
     path = "/api/v1/account/callbacks/{id}.json",
     tag = "callbacks",
-    params(("id" = u64, Path, description = "The callback's number")),
+    params(("id" = u64, Path, description = "The callback's id")),
     responses((status = 200, description = "The callback", body = CallbackView)),
 )]
 pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
-    enter(&request, Class::Callbacks, async |caller| {
-        let ask = FindCallback { account: caller.account, id: caller.id()? };
-        let found = caller.shared.store.callbacks.ask(ask).await?;
-        let callback = found.ok_or_else(|| no_such(&caller))?;
+    guarded(&request, RateClass::Callbacks, async |call| {
+        let ask = FindCallback { account: call.account, id: call.id()? };
+        let found = call.state.store.callbacks.ask(ask).await?;
+        let callback = found.ok_or_else(|| no_such(&call))?;
         Ok(json(&CallbackView::of(&callback), 256))
     })
     .await
@@ -129,83 +131,83 @@ pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
     put,
     path = "/api/v1/account/callbacks/{id}.json",
     tag = "callbacks",
-    params(("id" = u64, Path, description = "The callback's number")),
+    params(("id" = u64, Path, description = "The callback's id")),
     request_body(content((CallbackChange = "application/x-www-form-urlencoded"), (CallbackChange = "application/json"))),
     responses((status = 200, description = "The changed callback", body = CallbackView)),
 )]
 pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    enter(&request, Class::Callbacks, async |caller| {
-        let id = caller.id()?;
-        let body = caller.body(payload).await?;
-        let (name, url) = changed(&Fields::of_body(media_type(caller.request).as_ref(), &body)?)?;
-        let ask = ChangeCallback { account: caller.account, id, name, url };
-        let found = caller.shared.store.callbacks.ask(ask).await?;
-        let callback = found.ok_or_else(|| no_such(&caller))?;
+    guarded(&request, RateClass::Callbacks, async |call| {
+        let id = call.id()?;
+        let body = call.body(payload).await?;
+        let (name, url) = changed(&RequestFields::of_body(media_type(call.request).as_ref(), &body)?)?;
+        let ask = ChangeCallback { account: call.account, id, name, url };
+        let found = call.state.store.callbacks.ask(ask).await?;
+        let callback = found.ok_or_else(|| no_such(&call))?;
         Ok(json(&CallbackView::of(&callback), 256))
     })
     .await
 }
 
-/// Deletes a callback, and what was still to be posted to it.
+/// Deletes a callback, and what is still to be posted to it.
 #[utoipa::path(
     delete,
     path = "/api/v1/account/callbacks/{id}.json",
     tag = "callbacks",
-    params(("id" = u64, Path, description = "The callback's number")),
-    responses((status = 204, description = "It is gone")),
+    params(("id" = u64, Path, description = "The callback's id")),
+    responses((status = 204, description = "Deleted")),
 )]
 pub(crate) async fn delete(request: HttpRequest) -> HttpResponse {
-    enter(&request, Class::Callbacks, async |caller| {
-        let ask = DeleteCallback { account: caller.account, id: caller.id()? };
-        let gone = caller.shared.store.callbacks.ask(ask).await?;
-        if gone { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such(&caller)) }
+    guarded(&request, RateClass::Callbacks, async |call| {
+        let ask = DeleteCallback { account: call.account, id: call.id()? };
+        let deleted = call.state.store.callbacks.ask(ask).await?;
+        if deleted { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such(&call)) }
     })
     .await
 }
 
-fn no_such(caller: &Caller<'_>) -> Refusal {
-    Refusal::NotFound(format!("this account has no callback {}", caller.segment("id")))
+fn no_such(call: &ApiCall<'_>) -> ApiError {
+    ApiError::NotFound(format!("this account has no callback {}", call.segment("id")))
 }
 
-/// The signing secret of the Standard Webhooks specification: 32 random bytes.
-fn fresh_secret() -> String {
+/// A new signing secret, as the Standard Webhooks specification has it: 32 random bytes.
+fn new_secret() -> String {
     format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()))
 }
 
-fn created(fields: &Fields<'_>) -> Result<(CallbackName, String), Refusal> {
-    let mut wrong = Vec::new();
-    let name = fields.required("name", &mut wrong).and_then(|text| name(text, &mut wrong));
-    let url = fields.required("url", &mut wrong).and_then(|text| url(text, &mut wrong));
+fn created(fields: &RequestFields<'_>) -> Result<(CallbackName, String), ApiError> {
+    let mut errors = Vec::new();
+    let name = fields.required("name", &mut errors).and_then(|text| name(text, &mut errors));
+    let url = fields.required("url", &mut errors).and_then(|text| url(text, &mut errors));
     match (name, url) {
-        (Some(name), Some(url)) if wrong.is_empty() => Ok((name, url)),
-        _ => Err(Refusal::Wrong(wrong)),
+        (Some(name), Some(url)) if errors.is_empty() => Ok((name, url)),
+        _ => Err(ApiError::InvalidFields(errors)),
     }
 }
 
-fn changed(fields: &Fields<'_>) -> Result<(Option<CallbackName>, Option<String>), Refusal> {
-    let mut wrong = Vec::new();
-    let name = fields.one("name", &mut wrong).and_then(|text| name(text, &mut wrong));
-    let url = fields.one("url", &mut wrong).and_then(|text| url(text, &mut wrong));
-    if wrong.is_empty() { Ok((name, url)) } else { Err(Refusal::Wrong(wrong)) }
+fn changed(fields: &RequestFields<'_>) -> Result<(Option<CallbackName>, Option<String>), ApiError> {
+    let mut errors = Vec::new();
+    let name = fields.one("name", &mut errors).and_then(|text| name(text, &mut errors));
+    let url = fields.one("url", &mut errors).and_then(|text| url(text, &mut errors));
+    if errors.is_empty() { Ok((name, url)) } else { Err(ApiError::InvalidFields(errors)) }
 }
 
-fn name(text: &str, wrong: &mut Vec<Wrong>) -> Option<CallbackName> {
+fn name(text: &str, errors: &mut Vec<FieldError>) -> Option<CallbackName> {
     let name = CallbackName::parse(text);
     if name.is_none() {
         let names: Vec<&str> = CallbackName::ALL.into_iter().map(CallbackName::as_str).collect();
-        wrong.push(Wrong::new("name", text, format!("is one of: {}", names.join(", "))));
+        errors.push(FieldError::new("name", text, format!("is one of: {}", names.join(", "))));
     }
     name
 }
 
-// The URL is kept as the client wrote it; where it leads is checked when it is called.
-fn url(text: &str, wrong: &mut Vec<Wrong>) -> Option<String> {
-    let good = text.len() <= LONGEST_URL
+// The URL is kept as the client wrote it; its address is checked at each post.
+fn url(text: &str, errors: &mut Vec<FieldError>) -> Option<String> {
+    let good = text.len() <= MAX_URL
         && !text.contains(char::is_control)
         && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !good {
-        let detail = format!("must be an http:// or https:// URL of {LONGEST_URL} bytes at the most");
-        wrong.push(Wrong::new("url", text, detail));
+        let detail = format!("must be an http:// or https:// URL of {MAX_URL} bytes at the most");
+        errors.push(FieldError::new("url", text, detail));
     }
     good.then(|| text.to_owned())
 }
@@ -215,11 +217,11 @@ mod tests {
     use proptest::prelude::*;
     use vumi_kit::callback::CallbackName;
 
-    use super::{changed, created, fresh_secret};
-    use crate::{body::Fields, refusal::Refusal};
+    use super::{changed, created, new_secret};
+    use crate::{request::fields::RequestFields, response::error::ApiError};
 
-    fn form(body: &str) -> Fields<'_> {
-        Fields::of_form(body.as_bytes()).unwrap()
+    fn form(body: &str) -> RequestFields<'_> {
+        RequestFields::of_form(body.as_bytes()).unwrap()
     }
 
     #[test]
@@ -241,8 +243,8 @@ mod tests {
             ("name=sms_receipt&url=javascript:alert(1)", vec!["url"]),
             ("name=sms_receipt&url=http://a/%0a", vec!["url"]),
         ] {
-            let Err(Refusal::Wrong(wrong)) = created(&form(body)) else { panic!("{body}") };
-            assert_eq!(wrong.iter().map(|w| w.field.as_str()).collect::<Vec<_>>(), fields, "{body}");
+            let Err(ApiError::InvalidFields(errors)) = created(&form(body)) else { panic!("{body}") };
+            assert_eq!(errors.iter().map(|w| w.field.as_str()).collect::<Vec<_>>(), fields, "{body}");
         }
     }
 
@@ -254,10 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_long_and_fresh() {
-        let secret = fresh_secret();
+    fn a_secret_is_long_and_new() {
+        let secret = new_secret();
         assert!(secret.starts_with("whsec_") && secret.len() == 6 + 44, "{secret}");
-        assert_ne!(secret, fresh_secret());
+        assert_ne!(secret, new_secret());
     }
 
     proptest! {

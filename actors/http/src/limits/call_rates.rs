@@ -1,4 +1,4 @@
-//! How many calls an account may make: a bucket for each account and class of calls (GCRA).
+//! How many calls an account may make: a token bucket (GCRA) for each account and class of calls.
 
 use std::num::NonZeroU32;
 
@@ -11,52 +11,52 @@ use governor::{
 };
 use vumi_kit::account::AccountId;
 
-use super::{refusal::Refusal, settings::RateSettings};
+use crate::{response::error::ApiError, settings::RateSettings};
 
-/// What kind of call it is.
+/// The class of a call: each has a rate of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub(crate) enum RateClass {
     /// Sending and preview.
     Sending,
-    /// Receipts from carriers.
+    /// Receipts from providers.
     Receipts,
-    /// SMS brought by carriers.
+    /// SMS from people, brought by providers.
     Inbound,
     /// Status.
     Reading,
-    /// Callbacks, and whatever has no class of its own.
+    /// Callbacks, and what has no class of its own.
     Callbacks,
 }
 
-type Buckets = RateLimiter<AccountId, DashMapStateStore<AccountId>, DefaultClock, StateInformationMiddleware>;
+type AccountBuckets = RateLimiter<AccountId, DashMapStateStore<AccountId>, DefaultClock, StateInformationMiddleware>;
 
-struct Rate {
+struct ClassRate {
     name: &'static str,
     per_minute: u32,
     policy: HeaderValue,
-    // One bucket for each account that exists and called: as bounded as the accounts.
-    buckets: Buckets,
+    // Keyed by accounts that exist: bounded by their number.
+    buckets: AccountBuckets,
     clock: DefaultClock,
 }
 
-/// The limits of all classes.
-pub(crate) struct Rates([Option<Rate>; 5]);
+/// The rates of all classes; `None` is no limit.
+pub(crate) struct CallRates([Option<ClassRate>; 5]);
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What is left of an account's rate, for the `RateLimit` headers.
+/// What an account has left of a rate, for the `RateLimit` headers.
 #[derive(Clone, Debug)]
-pub(crate) struct Left {
+pub(crate) struct RateLeft {
     name: &'static str,
     policy: HeaderValue,
     calls: u32,
     full_in_s: u64,
 }
 
-impl Left {
+impl RateLeft {
     /// Writes the headers of draft-ietf-httpapi-ratelimit-headers.
-    pub(crate) fn stamp(self, headers: &mut HeaderMap) {
+    pub(crate) fn write_headers(self, headers: &mut HeaderMap) {
         let now = format!("\"{}\";r={};t={}", self.name, self.calls, self.full_in_s);
         if let Ok(now) = HeaderValue::try_from(now) {
             headers.insert(RATE_LIMIT, now);
@@ -65,7 +65,7 @@ impl Left {
     }
 }
 
-impl Rate {
+impl ClassRate {
     fn new(name: &'static str, per_minute: u32) -> Option<Self> {
         let limit = NonZeroU32::new(per_minute)?;
         let quota = Quota::per_minute(limit);
@@ -74,38 +74,38 @@ impl Rate {
         Some(Self { name, per_minute, policy, buckets, clock: DefaultClock::default() })
     }
 
-    fn left(&self, calls: u32) -> Left {
+    fn left(&self, calls: u32) -> RateLeft {
         let spent = u64::from(self.per_minute.saturating_sub(calls));
         let full_in_s = (spent * 60).div_ceil(u64::from(self.per_minute));
-        Left { name: self.name, policy: self.policy.clone(), calls, full_in_s }
+        RateLeft { name: self.name, policy: self.policy.clone(), calls, full_in_s }
     }
 }
 
-impl Rates {
+impl CallRates {
     pub(crate) fn new(settings: &RateSettings) -> Self {
         Self([
-            Rate::new("sending", settings.sending),
-            Rate::new("receipts", settings.receipts),
-            Rate::new("inbound", settings.inbound),
-            Rate::new("reading", settings.reading),
-            Rate::new("callbacks", settings.callbacks),
+            ClassRate::new("sending", settings.sending),
+            ClassRate::new("receipts", settings.receipts),
+            ClassRate::new("inbound", settings.inbound),
+            ClassRate::new("reading", settings.reading),
+            ClassRate::new("callbacks", settings.callbacks),
         ])
     }
 
-    fn of(&self, class: Class) -> Option<&Rate> {
+    fn of(&self, class: RateClass) -> Option<&ClassRate> {
         let [sending, receipts, inbound, reading, callbacks] = &self.0;
         match class {
-            Class::Sending => sending,
-            Class::Receipts => receipts,
-            Class::Inbound => inbound,
-            Class::Reading => reading,
-            Class::Callbacks => callbacks,
+            RateClass::Sending => sending,
+            RateClass::Receipts => receipts,
+            RateClass::Inbound => inbound,
+            RateClass::Reading => reading,
+            RateClass::Callbacks => callbacks,
         }
         .as_ref()
     }
 
-    /// Counts a call: what is left then, or that it is one too many. `None`: no limit is set.
-    pub(crate) fn count(&self, class: Class, account: AccountId) -> (Option<Left>, Result<(), Refusal>) {
+    /// Counts a call: what is left, and whether it is allowed. `None`: the class has no limit.
+    pub(crate) fn count(&self, class: RateClass, account: AccountId) -> (Option<RateLeft>, Result<(), ApiError>) {
         let Some(rate) = self.of(class) else {
             return (None, Ok(()));
         };
@@ -114,7 +114,7 @@ impl Rates {
             Err(not_until) => {
                 let wait = not_until.wait_time_from(rate.clock.now());
                 let wait_s = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                (Some(rate.left(0)), Err(Refusal::TooMany(wait_s.max(1), "calls")))
+                (Some(rate.left(0)), Err(ApiError::TooManyRequests(wait_s.max(1), "calls")))
             }
         }
     }
@@ -124,30 +124,30 @@ impl Rates {
 mod tests {
     use actix_web::http::header::HeaderMap;
 
-    use super::{Class, Rates};
-    use crate::{refusal::Refusal, settings::RateSettings};
+    use super::{CallRates, RateClass};
+    use crate::{response::error::ApiError, settings::RateSettings};
 
     #[test]
-    fn the_call_after_the_last_is_refused_for_that_account_and_class_only() {
-        let rates = Rates::new(&RateSettings { reading: 2, ..RateSettings::default() });
-        assert!(rates.count(Class::Reading, 1).1.is_ok());
-        let (left, allowed) = rates.count(Class::Reading, 1);
+    fn a_call_beyond_the_rate_is_refused_for_that_account_and_class_only() {
+        let rates = CallRates::new(&RateSettings { reading: 2, ..RateSettings::default() });
+        assert!(rates.count(RateClass::Reading, 1).1.is_ok());
+        let (left, allowed) = rates.count(RateClass::Reading, 1);
         assert!(allowed.is_ok());
         let mut headers = HeaderMap::new();
-        left.unwrap().stamp(&mut headers);
+        left.unwrap().write_headers(&mut headers);
         assert_eq!(headers.get("ratelimit").unwrap(), "\"reading\";r=0;t=60");
         assert_eq!(headers.get("ratelimit-policy").unwrap(), "\"reading\";q=2;w=60");
-        let refused = rates.count(Class::Reading, 1).1.unwrap_err();
-        assert!(matches!(refused, Refusal::TooMany(1..=30, _)), "{refused:?}");
-        assert!(rates.count(Class::Reading, 2).1.is_ok());
-        assert!(rates.count(Class::Sending, 1).1.is_ok());
+        let refused = rates.count(RateClass::Reading, 1).1.unwrap_err();
+        assert!(matches!(refused, ApiError::TooManyRequests(1..=30, _)), "{refused:?}");
+        assert!(rates.count(RateClass::Reading, 2).1.is_ok());
+        assert!(rates.count(RateClass::Sending, 1).1.is_ok());
     }
 
     #[test]
     fn a_rate_of_zero_is_no_limit() {
-        let rates = Rates::new(&RateSettings { sending: 0, ..RateSettings::default() });
+        let rates = CallRates::new(&RateSettings { sending: 0, ..RateSettings::default() });
         for _ in 0..100 {
-            let (left, allowed) = rates.count(Class::Sending, 1);
+            let (left, allowed) = rates.count(RateClass::Sending, 1);
             assert!(left.is_none() && allowed.is_ok());
         }
     }

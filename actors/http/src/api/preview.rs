@@ -1,26 +1,28 @@
-//! `POST sms/preview.json`: what a text takes, without sending it.
+//! `POST sms/preview.json`: the encoding and parts of a text, without sending it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use vumi_kit::text::{Encoding, Measure, measure, transliterate};
 
-use super::{
-    body::{Fields, media_type},
-    entry::enter,
-    rates::Class,
-    refusal::{Refusal, Wrong},
-    send::bad_message,
-    view::json,
+use crate::{
+    api::send::text::text_error,
+    guard::guarded,
+    limits::call_rates::RateClass,
+    request::{body::media_type, fields::RequestFields},
+    response::{
+        error::{ApiError, FieldError},
+        views::json,
+    },
 };
 
-/// What a text takes.
+/// The encoding and parts of a text.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Preview<'a> {
     message: &'a str,
     /// `GSM 03.38` or `UCS-2`.
     #[schema(value_type = String)]
     encoding: Encoding,
-    /// How many parts.
+    /// The parts it would be sent in.
     segments: u32,
     /// Septets or 16-bit units in all.
     units: usize,
@@ -32,7 +34,7 @@ pub(crate) struct Preview<'a> {
     transliterated: Option<Transliterated>,
 }
 
-/// The same text in the GSM alphabet: offered, not done.
+/// The same text in the GSM alphabet as a suggestion.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Transliterated {
     message: String,
@@ -64,22 +66,22 @@ pub(crate) struct PreviewBody {
     responses((status = 200, description = "What it takes", body = Preview)),
 )]
 pub(crate) async fn preview(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    enter(&request, Class::Sending, async |caller| {
-        let body = caller.body(payload).await?;
-        let fields = Fields::of_body(media_type(caller.request).as_ref(), &body)?;
-        let mut wrong = Vec::new();
-        let message = fields.required("message", &mut wrong).unwrap_or_default();
-        if wrong.is_empty()
-            && let Some(detail) = bad_message(message, caller.shared.bounds.max_segments)
+    guarded(&request, RateClass::Sending, async |call| {
+        let body = call.body(payload).await?;
+        let fields = RequestFields::of_body(media_type(call.request).as_ref(), &body)?;
+        let mut errors = Vec::new();
+        let message = fields.required("message", &mut errors).unwrap_or_default();
+        if errors.is_empty()
+            && let Some(detail) = text_error(message, call.state.limits.max_segments)
         {
-            wrong.push(Wrong::new("message", message, detail));
+            errors.push(FieldError::new("message", message, detail));
         }
-        if wrong.is_empty() { Ok(json(&of(message), 512)) } else { Err(Refusal::Wrong(wrong)) }
+        if errors.is_empty() { Ok(json(&preview_of(message), 512)) } else { Err(ApiError::InvalidFields(errors)) }
     })
     .await
 }
 
-fn of(message: &str) -> Preview<'_> {
+fn preview_of(message: &str) -> Preview<'_> {
     let Measure { encoding, segments, units, left_in_segment, forced_ucs2 } = measure(message);
     let transliterated = (encoding == Encoding::Ucs2).then(|| {
         let (message, lost) = transliterate(message);
@@ -93,12 +95,12 @@ fn of(message: &str) -> Preview<'_> {
 mod tests {
     use serde_json::json;
 
-    use super::of;
+    use super::preview_of;
 
     #[test]
-    fn a_text_that_needs_ucs2_is_shown_with_the_reason_and_the_offer() {
+    fn a_text_that_needs_ucs2_is_shown_with_the_reason_and_an_alternative() {
         assert_eq!(
-            serde_json::to_value(of("It’s on")).unwrap(),
+            serde_json::to_value(preview_of("It’s on")).unwrap(),
             json!({
                 "message": "It’s on", "encoding": "UCS-2", "segments": 1, "units": 7, "left_in_segment": 63,
                 "forced_ucs2": ["’"],
@@ -111,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_gsm_text_needs_no_offer() {
-        let shown = serde_json::to_value(of("hello")).unwrap();
+    fn a_gsm_text_has_no_alternative() {
+        let shown = serde_json::to_value(preview_of("hello")).unwrap();
         assert_eq!((&shown["encoding"], &shown["transliterated"]), (&json!("GSM 03.38"), &json!(null)));
     }
 }

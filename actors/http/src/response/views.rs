@@ -1,4 +1,4 @@
-//! What clients see of an SMS, a callback, a time: the JSON of the answers.
+//! The JSON of the answers: an SMS, a time.
 
 use actix_web::{
     HttpResponse,
@@ -11,11 +11,11 @@ use vumi_kit::{
     text::{Encoding, measure},
 };
 
-/// A 200 with a JSON body.
-pub(crate) fn json<T: Serialize + ?Sized>(value: &T, room: usize) -> HttpResponse {
-    let mut body = Vec::with_capacity(room);
+/// A 200 with a JSON body; `capacity` is its expected size in bytes.
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T, capacity: usize) -> HttpResponse {
+    let mut body = Vec::with_capacity(capacity);
     if let Err(error) = serde_json::to_writer(&mut body, value) {
-        // None of our types can fail to be written; were it so, a broken answer must not pass as a good one.
+        // Unreachable with our types; half an answer must not pass as a whole one.
         tracing::error!(%error, "an answer could not be written as JSON");
         return HttpResponse::InternalServerError().finish();
     }
@@ -24,10 +24,10 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T, room: usize) -> HttpRespons
     response.body(body)
 }
 
-/// How many bytes an SMS takes as JSON, roughly.
+/// About the bytes that an SMS takes as JSON.
 const SMS_SIZE: usize = 512;
 
-/// A list of SMS, as a 200.
+/// A 200 with a list of SMS.
 pub(crate) fn sms_list<'a>(
     list: impl ExactSizeIterator<Item = &'a Sms>,
     view: fn(&'a Sms) -> SmsView<'a>,
@@ -40,7 +40,7 @@ pub(crate) fn sms_list<'a>(
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Sms)]
 pub(crate) struct SmsView<'a> {
-    /// Its number.
+    /// The id by which its status is asked.
     id: i64,
     to_msisdn: &'a str,
     from_msisdn: &'a str,
@@ -50,22 +50,22 @@ pub(crate) struct SmsView<'a> {
     /// The status in words; empty while pending.
     transport_status_display: &'static str,
     #[schema(value_type = Option<String>)]
-    delivered_at: Option<Moment>,
+    delivered_at: Option<UtcTime>,
     #[schema(value_type = String, example = "2010-05-13 11:34:34")]
-    created_at: Moment,
+    created_at: UtcTime,
     #[schema(value_type = String, example = "2010-05-13 11:34:34")]
-    updated_at: Moment,
+    updated_at: UtcTime,
     /// `GSM 03.38` or `UCS-2`.
     #[schema(value_type = String)]
     encoding: Encoding,
-    /// How many parts it takes.
+    /// The parts it is sent in.
     segments: u32,
-    /// What the provider last said of it, as it said it.
+    /// The provider's last word on it, verbatim.
     provider_status: Option<&'a str>,
 }
 
 impl<'a> SmsView<'a> {
-    /// As it is now.
+    /// The SMS as it is now.
     pub(crate) fn now(sms: &'a Sms) -> Self {
         let measured = measure(&sms.message);
         Self {
@@ -75,38 +75,38 @@ impl<'a> SmsView<'a> {
             message: &sms.message,
             transport_status: sms.status.0,
             transport_status_display: sms.status.display(),
-            delivered_at: sms.delivered_at.map(Moment),
-            created_at: Moment(sms.created_at),
-            updated_at: Moment(sms.updated_at),
+            delivered_at: sms.delivered_at.map(UtcTime),
+            created_at: UtcTime(sms.created_at),
+            updated_at: UtcTime(sms.updated_at),
             encoding: measured.encoding,
             segments: measured.segments,
             provider_status: sms.provider_said.as_deref(),
         }
     }
 
-    /// As it was when it was accepted: a repeated request gets the first answer again, whatever happened since.
-    pub(crate) fn at_first(sms: &'a Sms) -> Self {
+    /// The SMS as it was accepted: a repeated request gets the first answer, whatever happened since.
+    pub(crate) fn as_accepted(sms: &'a Sms) -> Self {
         Self {
             transport_status: TransportStatus::PENDING.0,
             transport_status_display: TransportStatus::PENDING.display(),
             delivered_at: None,
-            updated_at: Moment(sms.created_at),
+            updated_at: UtcTime(sms.created_at),
             provider_status: None,
             ..Self::now(sms)
         }
     }
 }
 
-/// A time as the API shows it: UTC, `YYYY-MM-DD HH:MM:SS`. Written by hand: chrono's formatter would take a
-/// tenth of the time that accepting an SMS takes.
+/// A time as the API shows it: UTC, `YYYY-MM-DD HH:MM:SS`. Formatted by hand, because chrono's formatter takes a tenth of
+/// the time that accepting an SMS takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment(pub(crate) Timestamp);
+pub(crate) struct UtcTime(pub(crate) Timestamp);
 
-impl Serialize for Moment {
+impl Serialize for UtcTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = self.0.micros().div_euclid(1_000_000);
         let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        let (year, month, day) = civil(days);
+        let (year, month, day) = date_of(days);
         if !(0..=9999).contains(&year) {
             return serializer.serialize_str(&self.0.to_seconds_text());
         }
@@ -134,8 +134,8 @@ fn digit(number: i64) -> u8 {
     b'0' + u8::try_from(number.rem_euclid(10)).unwrap_or_default()
 }
 
-/// The date that is so many days after 1970-01-01 (Howard Hinnant's `civil_from_days`).
-fn civil(days: i64) -> (i64, i64, i64) {
+/// The date `days` after 1970-01-01 (Howard Hinnant's `civil_from_days`).
+fn date_of(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -158,7 +158,7 @@ mod tests {
         sms::{Sms, TransportStatus},
     };
 
-    use super::{Moment, SmsView};
+    use super::{SmsView, UtcTime};
 
     fn sms() -> Sms {
         Sms {
@@ -192,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn the_first_answer_is_the_same_whatever_happened_since() {
+    fn an_sms_as_accepted_is_the_same_whatever_happened_since() {
         let sms = sms();
-        let first = serde_json::to_value(SmsView::at_first(&sms)).unwrap();
+        let first = serde_json::to_value(SmsView::as_accepted(&sms)).unwrap();
         assert_eq!(first["transport_status"], 0);
         assert_eq!(first["transport_status_display"], "");
         assert_eq!(first["delivered_at"], json!(null));
@@ -204,9 +204,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_moment_is_written_as_chrono_writes_it(micros in -62_000_000_000_000_000_i64..253_402_300_799_000_000) {
+        fn a_time_is_formatted_as_chrono_formats_it(micros in -62_000_000_000_000_000_i64..253_402_300_799_000_000) {
             let at = Timestamp::from_micros(micros);
-            prop_assert_eq!(serde_json::to_value(Moment(at)).unwrap(), json!(at.to_seconds_text()));
+            prop_assert_eq!(serde_json::to_value(UtcTime(at)).unwrap(), json!(at.to_seconds_text()));
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Personalised texts: Mustache templates (the `mustache2` crate), with what the API adds to the language.
+//! Mustache templates, rendered by the `mustache2` crate.
 //!
-//! A template is read here first and rewritten for the engine, for what the engine does not do: name the
-//! variables that were not given (it renders them as nothing), leave values as they are (it escapes them for
-//! HTML, which an SMS is not), bound depth and size, and survive names that are not ASCII. What it gets are the
-//! same sections, inversions and white space around variables with plain names.
+//! A template is parsed here first and rewritten for the engine, because the engine renders variables that were not given
+//! as nothing instead of naming them, escapes values for HTML, bounds neither depth nor size, and panics at names that are
+//! not ASCII. The rewritten template has the same sections, inversions and white space, with variables of plain names.
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
@@ -13,15 +12,15 @@ use mustache2::{
 };
 
 /// The longest template, in bytes.
-const LONGEST: usize = 16 * 1024;
+const MAX_TEMPLATE: usize = 16 * 1024;
 /// The deepest nesting of sections: the engine's parser recurses.
-const DEEPEST: usize = 16;
-/// The variable that stands for an opening delimiter which the template means as text.
+const MAX_DEPTH: usize = 16;
+/// The variable that is rendered as `{{`, for templates that have it as text.
 const BRACES: &str = "braces";
 
 /// Why a template can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadTemplate {
+pub(super) enum TemplateError {
     #[error("does not parse: {0}")]
     Syntax(String),
     #[error("names `{0}`, but no template_{0} is given")]
@@ -30,61 +29,61 @@ pub(crate) enum BadTemplate {
     TooLong,
 }
 
-fn syntax(what: impl Into<String>) -> BadTemplate {
-    BadTemplate::Syntax(what.into())
+fn syntax(what: impl Into<String>) -> TemplateError {
+    TemplateError::Syntax(what.into())
 }
 
-/// A template that parsed, and whose variables are all given.
+/// A template that parses and names only variables that are given.
 #[derive(Debug)]
-pub(crate) struct Template {
+pub(super) struct MustacheTemplate {
     rewritten: String,
-    // The place of each of its variables among the values.
+    // The index of each variable that it uses.
     used: Vec<usize>,
 }
 
-impl Template {
-    /// Reads a template for variables of these names.
-    pub(crate) fn parse(text: &str, names: &[&str]) -> Result<Self, BadTemplate> {
-        if text.len() > LONGEST {
-            return Err(syntax(format!("it is longer than {LONGEST} bytes")));
+impl MustacheTemplate {
+    /// Parses a template for variables of these names.
+    pub(super) fn parse(text: &str, names: &[&str]) -> Result<Self, TemplateError> {
+        if text.len() > MAX_TEMPLATE {
+            return Err(syntax(format!("it is longer than {MAX_TEMPLATE} bytes")));
         }
         let mut reader =
-            Reader { names, rewritten: String::with_capacity(text.len() + 16), used: vec![], open: vec![] };
+            TemplateReader { names, rewritten: String::with_capacity(text.len() + 16), used: vec![], open: vec![] };
         reader.read(text)?;
         let template = Self { rewritten: reader.rewritten, used: reader.used };
-        // What the engine makes of it shows with any values.
-        template.render(&vec![""; names.len()], LONGEST)?;
+        // The engine parses it when it renders it: what it refuses shows with any values.
+        template.render(&vec![""; names.len()], MAX_TEMPLATE)?;
         Ok(template)
     }
 
-    /// Renders the text with a value for each name, in at most so many bytes.
-    pub(crate) fn render(&self, values: &[&str], most: usize) -> Result<String, BadTemplate> {
-        let variable = |place: &usize| Some((format!("v{place}"), Data::String((*values.get(*place)?).to_owned())));
+    /// Renders the text with a value for each name, in at most `max_bytes`.
+    pub(super) fn render(&self, values: &[&str], max_bytes: usize) -> Result<String, TemplateError> {
+        let variable = |index: &usize| Some((format!("v{index}"), Data::String((*values.get(*index)?).to_owned())));
         let mut map: HashMap<String, Data> = self.used.iter().filter_map(variable).collect();
         map.insert(BRACES.to_owned(), Data::String("{{".to_owned()));
         let cache = SourceCache::default();
-        let mut engine = RenderManager::new(Single(&self.rewritten), &cache);
-        let mut out = Bounded { text: String::new(), most, over: false };
+        let mut engine = RenderManager::new(SingleSource(&self.rewritten), &cache);
+        let mut out = BoundedText { text: String::new(), max_bytes, over: false };
         match engine.render_to(&mut out, (), Data::Map(map)) {
             Ok(()) => Ok(out.text),
-            Err(_) if out.over => Err(BadTemplate::TooLong),
-            Err(error) => Err(BadTemplate::Syntax(error.message.into_owned())),
+            Err(_) if out.over => Err(TemplateError::TooLong),
+            Err(error) => Err(TemplateError::Syntax(error.message.into_owned())),
         }
     }
 }
 
-/// A section that is open: its name, and whether it is a `#` one.
-type Section<'t> = (&'t str, bool);
+/// An open section: its name, and whether it is a `#` section.
+type OpenSection<'t> = (&'t str, bool);
 
-struct Reader<'n, 't> {
+struct TemplateReader<'n, 't> {
     names: &'n [&'n str],
     rewritten: String,
     used: Vec<usize>,
-    open: Vec<Section<'t>>,
+    open: Vec<OpenSection<'t>>,
 }
 
-impl<'t> Reader<'_, 't> {
-    fn read(&mut self, text: &'t str) -> Result<(), BadTemplate> {
+impl<'t> TemplateReader<'_, 't> {
+    fn read(&mut self, text: &'t str) -> Result<(), TemplateError> {
         let (mut opens, mut closes) = ("{{", "}}");
         let mut rest = text;
         while let Some((before, after)) = rest.split_once(opens) {
@@ -111,33 +110,33 @@ impl<'t> Reader<'_, 't> {
     }
 
     fn text(&mut self, text: &str) {
-        // Only with other delimiters can two braces be text.
+        // With other delimiters two braces can be text.
         let safe =
             if text.contains("{{") { Cow::Owned(text.replace("{{", "{{{braces}}}")) } else { Cow::Borrowed(text) };
         self.rewritten.push_str(&safe);
     }
 
-    fn tag(&mut self, tag: &'t str) -> Result<(), BadTemplate> {
+    fn tag(&mut self, tag: &'t str) -> Result<(), TemplateError> {
         let kind = tag.chars().next().ok_or_else(|| syntax("a tag is empty"))?;
         let name = tag.get(kind.len_utf8()..).unwrap_or_default().trim();
         match kind {
             '!' => self.rewritten.push_str("{{! }}"),
             '#' | '^' => {
                 let name = name.trim();
-                let place = self.place(name)?;
+                let index = self.index_of(name)?;
                 self.open.push((name, kind == '#'));
-                if self.open.len() > DEEPEST {
-                    return Err(syntax(format!("its sections are nested deeper than {DEEPEST}")));
+                if self.open.len() > MAX_DEPTH {
+                    return Err(syntax(format!("its sections are nested deeper than {MAX_DEPTH}")));
                 }
-                self.rewritten.push_str(&format!("{{{{{kind}v{place}}}}}"));
+                self.rewritten.push_str(&format!("{{{{{kind}v{index}}}}}"));
             }
             '/' => {
                 let (opened, _) = self.open.pop().ok_or_else(|| syntax(format!("`{name}` is closed but not open")))?;
                 if opened != name {
                     return Err(syntax(format!("`{opened}` is open, but `{name}` is closed")));
                 }
-                let place = self.place(name)?;
-                self.rewritten.push_str(&format!("{{{{/v{place}}}}}"));
+                let index = self.index_of(name)?;
+                self.rewritten.push_str(&format!("{{{{/v{index}}}}}"));
             }
             '>' | '<' | '$' => return Err(syntax("it names another template: there are none")),
             '&' => self.variable(name)?,
@@ -146,28 +145,28 @@ impl<'t> Reader<'_, 't> {
         Ok(())
     }
 
-    fn variable(&mut self, name: &str) -> Result<(), BadTemplate> {
+    fn variable(&mut self, name: &str) -> Result<(), TemplateError> {
         let name = name.trim();
         if name == "." && self.open.iter().any(|(_, section)| *section) {
             self.rewritten.push_str("{{{.}}}");
             return Ok(());
         }
-        let place = self.place(name)?;
-        self.rewritten.push_str(&format!("{{{{{{v{place}}}}}}}"));
+        let index = self.index_of(name)?;
+        self.rewritten.push_str(&format!("{{{{{{v{index}}}}}}}"));
         Ok(())
     }
 
-    fn place(&mut self, name: &str) -> Result<usize, BadTemplate> {
+    fn index_of(&mut self, name: &str) -> Result<usize, TemplateError> {
         let known = self.names.iter().position(|given| *given == name);
-        let place = known.ok_or_else(|| BadTemplate::NotGiven(name.chars().take(64).collect()))?;
-        if !self.used.contains(&place) {
-            self.used.push(place);
+        let index = known.ok_or_else(|| TemplateError::NotGiven(name.chars().take(64).collect()))?;
+        if !self.used.contains(&index) {
+            self.used.push(index);
         }
-        Ok(place)
+        Ok(index)
     }
 }
 
-fn delimiters_of(text: &str) -> Result<(&str, &str), BadTemplate> {
+fn delimiters_of(text: &str) -> Result<(&str, &str), TemplateError> {
     let wanted = || syntax("delimiters are set as {{=<% %>=}}");
     let inner = text.strip_suffix('=').ok_or_else(wanted)?;
     let mut both = inner.split_whitespace();
@@ -177,10 +176,10 @@ fn delimiters_of(text: &str) -> Result<(&str, &str), BadTemplate> {
     }
 }
 
-/// The one template the engine sees.
-struct Single<'a>(&'a str);
+/// The only template that the engine gets.
+struct SingleSource<'a>(&'a str);
 
-impl SourceProvider for Single<'_> {
+impl SourceProvider for SingleSource<'_> {
     type Key = ();
 
     fn get_src(&mut self, (): &()) -> Result<String, Cow<'static, str>> {
@@ -194,16 +193,16 @@ impl SourceProvider for Single<'_> {
     }
 }
 
-/// A text that takes so much and no more: a short template with long values must not fill the memory.
-struct Bounded {
+/// A text of bounded length: a short template with long values must not fill the memory.
+struct BoundedText {
     text: String,
-    most: usize,
+    max_bytes: usize,
     over: bool,
 }
 
-impl fmt::Write for Bounded {
+impl fmt::Write for BoundedText {
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        if self.text.len() + more.len() > self.most {
+        if self.text.len() + more.len() > self.max_bytes {
             self.over = true;
             return Err(fmt::Error);
         }
@@ -216,12 +215,12 @@ impl fmt::Write for Bounded {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{BadTemplate, Template};
+    use super::{MustacheTemplate, TemplateError};
 
     #[track_caller]
-    fn rendered(template: &str, values: &[(&str, &str)]) -> Result<String, BadTemplate> {
+    fn rendered(template: &str, values: &[(&str, &str)]) -> Result<String, TemplateError> {
         let (names, values): (Vec<_>, Vec<_>) = values.iter().copied().unzip();
-        Template::parse(template, &names)?.render(&values, 1000)
+        MustacheTemplate::parse(template, &names)?.render(&values, 1000)
     }
 
     #[test]
@@ -252,7 +251,7 @@ mod tests {
     #[test]
     fn a_variable_that_was_not_given_is_named() {
         for template in ["Hi {{nmae}}", "{{#nmae}}x{{/nmae}}", "{{=| |=}}|nmae|", "{{{nmae}}}"] {
-            assert_eq!(rendered(template, &[("name", "x")]), Err(BadTemplate::NotGiven("nmae".into())), "{template}");
+            assert_eq!(rendered(template, &[("name", "x")]), Err(TemplateError::NotGiven("nmae".into())), "{template}");
         }
     }
 
@@ -275,15 +274,18 @@ mod tests {
             "é{{é",
             deep.as_str(),
         ] {
-            assert!(matches!(rendered(template, &[("a", "x"), ("b", "y")]), Err(BadTemplate::Syntax(_))), "{template}");
+            assert!(
+                matches!(rendered(template, &[("a", "x"), ("b", "y")]), Err(TemplateError::Syntax(_))),
+                "{template}"
+            );
         }
-        assert_eq!(rendered("{{.}}", &[]), Err(BadTemplate::NotGiven(".".into())));
+        assert_eq!(rendered("{{.}}", &[]), Err(TemplateError::NotGiven(".".into())));
     }
 
     #[test]
-    fn a_text_without_end_is_cut_off() {
-        let template = Template::parse(&"{{a}}".repeat(1000), &["a"]).unwrap();
-        assert_eq!(template.render(&["x".repeat(10_000).as_str()], 5_000), Err(BadTemplate::TooLong));
+    fn a_text_beyond_its_bound_is_refused() {
+        let template = MustacheTemplate::parse(&"{{a}}".repeat(1000), &["a"]).unwrap();
+        assert_eq!(template.render(&["x".repeat(10_000).as_str()], 5_000), Err(TemplateError::TooLong));
     }
 
     proptest! {

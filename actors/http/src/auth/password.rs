@@ -1,4 +1,4 @@
-//! Passwords: Argon2id in PHC form. The command line hashes with it, the door checks with it.
+//! Passwords: Argon2id in PHC form. The command line hashes them, the authenticator verifies them.
 
 use argon2::{
     Argon2,
@@ -10,8 +10,7 @@ use argon2::{
 #[error("could not hash the password: {0}")]
 pub struct HashError(String);
 
-/// Hashes a password with a fresh salt (Argon2id, 19 MiB, two passes: some 20 ms). The answer is in PHC form,
-/// as [`vumi_kit::account::Account::password_hash`] keeps it.
+/// Hashes a password with a fresh salt (Argon2id, 19 MiB, two passes: some 20 ms), in PHC form, as [`vumi_kit::account::Account::password_hash`] keeps it.
 pub fn hash_password(password: &str) -> Result<String, HashError> {
     Argon2::default()
         .hash_password(password.as_bytes())
@@ -19,7 +18,7 @@ pub fn hash_password(password: &str) -> Result<String, HashError> {
         .map_err(|failed| HashError(failed.to_string()))
 }
 
-/// Whether a password is the one that was hashed. Takes some 20 ms of a core: never on a thread that serves.
+/// Whether a password is the one that was hashed. Takes some 20 ms of a core: call it on a blocking thread.
 #[must_use]
 pub fn verify_password(password: &str, hash: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())

@@ -1,8 +1,8 @@
-//! Where a call comes from: the connection's other end, or, behind a proxy that the settings trust, the client
-//! that the proxy names.
+//! The client's address: the connection's peer, or, behind a proxy that the settings trust, the client that the proxy
+//! names.
 //!
-//! What a header says is believed only as far as trusted proxies wrote it: it is read from its end, over the
-//! trusted ones, to the first address that is none. What stands before that one, anybody may have written.
+//! A header is believed only as far as trusted proxies wrote it: it is read from its end, past the trusted proxies, to
+//! the first address that is not one of them. Anybody may have written what precedes that address.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -13,7 +13,7 @@ use actix_web::{
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// Addresses that belong together: one, or a network such as `10.0.0.0/8`.
+/// A single address, or a network such as `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
@@ -26,8 +26,8 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
-/// The header in which the trusted proxies name the client. Only one is read: a proxy that writes the one passes
-/// the other on as the client sent it.
+/// The header in which the trusted proxies name the client. Only one is read: a proxy that writes one of them passes the
+/// other on as the client sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`, as most proxies write it.
@@ -39,14 +39,14 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-/// Whose word is taken for where a call comes from.
+/// The proxies whose header is believed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Origins {
+pub(crate) struct TrustedProxies {
     trusted: Vec<Network>,
     header: ForwardedHeader,
 }
 
-impl Origins {
+impl TrustedProxies {
     pub(crate) fn new(trusted: &[Network], header: ForwardedHeader) -> Self {
         Self { trusted: trusted.to_vec(), header }
     }
@@ -57,28 +57,28 @@ impl Origins {
         self.trusted.iter().any(|network| network.0.contains(&address))
     }
 
-    /// Where a request comes from; `None` only where there is no connection (in tests).
-    pub(crate) fn of(&self, request: &HttpRequest) -> Option<IpAddr> {
+    /// The prefix of the client's address; `None` only where there is no connection (in tests).
+    pub(crate) fn client_prefix_of(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip();
-        Some(household(self.behind(peer, request.headers())))
+        Some(client_prefix(self.client_behind(peer, request.headers())))
     }
 
-    fn behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    fn client_behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let name = match self.header {
             ForwardedHeader::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
             ForwardedHeader::Forwarded => HeaderName::from_static("forwarded"),
         };
         let lines: Vec<&str> = headers.get_all(name).map(|line| line.to_str().unwrap_or_default()).collect();
-        let mut origin = peer;
+        let mut client = peer;
         for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            if !self.trusts(origin) {
+            if !self.trusts(client) {
                 break;
             }
-            // A hop that names no address (`unknown`, `_hidden`) ends what can be known.
+            // Nothing is known beyond a hop that names no address (`unknown`, `_hidden`).
             let Some(address) = self.address_of(hop) else { break };
-            origin = address;
+            client = address;
         }
-        origin
+        client
     }
 
     fn address_of(&self, hop: &str) -> Option<IpAddr> {
@@ -93,7 +93,7 @@ impl Origins {
     }
 }
 
-/// An address, with or without a port; that of IPv6 with or without brackets.
+/// Parses an address with or without a port; IPv6 with or without brackets.
 fn address(node: &str) -> Option<IpAddr> {
     if let Some((inside, _port)) = node.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return inside.parse().ok();
@@ -102,8 +102,8 @@ fn address(node: &str) -> Option<IpAddr> {
     node.parse().ok().or_else(without_port)
 }
 
-/// What one household or machine gets of IPv6 is a network of 64 bits: it counts as one address.
-pub(crate) fn household(address: IpAddr) -> IpAddr {
+/// The prefix that limits count as one client: an IPv4 address, or the /64 network that one IPv6 customer is given.
+pub(crate) fn client_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,
@@ -118,44 +118,44 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::{ForwardedHeader, Network, Origins, address, household};
+    use super::{ForwardedHeader, Network, TrustedProxies, address, client_prefix};
 
-    fn origins(header: ForwardedHeader) -> Origins {
+    fn trusted_proxies(header: ForwardedHeader) -> TrustedProxies {
         let trusted: Vec<Network> = serde_json::from_value(json!(["10.0.0.0/8", "192.0.2.7", "fd00::/8"])).unwrap();
-        Origins::new(&trusted, header)
+        TrustedProxies::new(&trusted, header)
     }
 
     #[track_caller]
-    fn assert_origin(header: ForwardedHeader, peer: &str, lines: &[(&str, &str)], expected: &str) {
+    fn assert_client(header: ForwardedHeader, peer: &str, lines: &[(&str, &str)], expected: &str) {
         let mut request = TestRequest::get().peer_addr(format!("{peer}:4000").parse().unwrap());
         for line in lines {
             request = request.append_header(*line);
         }
-        let origin = origins(header).of(&request.to_http_request());
-        assert_eq!(origin, Some(expected.parse().unwrap()), "{peer} {lines:?}");
+        let client = trusted_proxies(header).client_prefix_of(&request.to_http_request());
+        assert_eq!(client, Some(expected.parse().unwrap()), "{peer} {lines:?}");
     }
 
     #[test]
-    fn the_right_most_address_that_is_no_trusted_proxys_is_the_clients() {
+    fn the_right_most_address_that_is_no_trusted_proxy_is_the_client() {
         let header = ForwardedHeader::XForwardedFor;
         for (peer, lines, expected) in [
             ("198.51.100.1", vec![], "198.51.100.1"),
-            // Nobody trusts this peer, so nobody believes it.
+            // The peer is no trusted proxy: its header is ignored.
             ("198.51.100.1", vec![("x-forwarded-for", "203.0.113.9")], "198.51.100.1"),
             ("10.1.2.3", vec![("x-forwarded-for", "203.0.113.9")], "203.0.113.9"),
             ("10.1.2.3", vec![("x-forwarded-for", "1.1.1.1, 203.0.113.9, 192.0.2.7")], "203.0.113.9"),
             ("10.1.2.3", vec![("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "203.0.113.9")], "203.0.113.9"),
             ("10.1.2.3", vec![("x-forwarded-for", "203.0.113.9:51234")], "203.0.113.9"),
-            // A proxy that names nobody is all that is known.
+            // The proxy names no client: its own address counts.
             ("10.1.2.3", vec![("x-forwarded-for", "unknown")], "10.1.2.3"),
             ("10.1.2.3", vec![("x-forwarded-for", "203.0.113.9, nonsense, 10.9.9.9")], "10.9.9.9"),
             ("10.1.2.3", vec![("x-forwarded-for", "10.9.9.9")], "10.9.9.9"),
-            // Only the header of the settings is read.
+            // Only the header that the settings name is read.
             ("10.1.2.3", vec![("forwarded", "for=203.0.113.9")], "10.1.2.3"),
             ("[fd00::1]", vec![("x-forwarded-for", "2001:db8:1:2:3:4:5:6")], "2001:db8:1:2::"),
             ("[::ffff:10.1.2.3]", vec![("x-forwarded-for", "203.0.113.9")], "203.0.113.9"),
         ] {
-            assert_origin(header, peer, &lines, expected);
+            assert_client(header, peer, &lines, expected);
         }
     }
 
@@ -168,15 +168,15 @@ mod tests {
             ("for=_hidden", "10.1.2.3"),
             ("proto=https", "10.1.2.3"),
         ] {
-            assert_origin(header, "10.1.2.3", &[("forwarded", value)], expected);
+            assert_client(header, "10.1.2.3", &[("forwarded", value)], expected);
         }
-        assert_origin(header, "10.1.2.3", &[("x-forwarded-for", "203.0.113.9")], "10.1.2.3");
+        assert_client(header, "10.1.2.3", &[("x-forwarded-for", "203.0.113.9")], "10.1.2.3");
     }
 
     #[test]
-    fn a_network_that_is_none_is_refused_by_name() {
-        let wrong = serde_json::from_value::<Network>(json!("10.0.0.0/33")).unwrap_err().to_string();
-        assert!(wrong.contains("`10.0.0.0/33` is neither an address nor a network"), "{wrong}");
+    fn a_network_that_does_not_parse_is_named() {
+        let error = serde_json::from_value::<Network>(json!("10.0.0.0/33")).unwrap_err().to_string();
+        assert!(error.contains("`10.0.0.0/33` is neither an address nor a network"), "{error}");
     }
 
     proptest! {
@@ -184,14 +184,14 @@ mod tests {
         fn no_header_makes_the_reader_panic(value in "([0-9a-f.:,;=\"\\[\\] ]|for|\\PC){0,40}") {
             let _address = address(&value);
             for header in [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded] {
-                let _address = origins(header).address_of(&value);
+                let _address = trusted_proxies(header).address_of(&value);
             }
         }
 
         #[test]
-        fn addresses_of_one_household_count_as_one(low in any::<[u64; 2]>()) {
+        fn addresses_of_one_64_bit_network_count_as_one(low in any::<[u64; 2]>()) {
             let at = |low: u64| IpAddr::from(std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(low)));
-            prop_assert_eq!(household(at(low[0])), household(at(low[1])));
+            prop_assert_eq!(client_prefix(at(low[0])), client_prefix(at(low[1])));
         }
     }
 }

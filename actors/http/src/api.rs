@@ -1,0 +1,6 @@
+//! The handlers of the API, a file for each group of calls.
+
+pub(crate) mod callbacks;
+pub(crate) mod preview;
+pub(crate) mod send;
+pub(crate) mod status;

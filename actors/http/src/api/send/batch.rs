@@ -1,0 +1,210 @@
+//! Reads the batch of a request: all of its SMS, or every error in it.
+
+use vumi_kit::{account::AccountId, address::Msisdn, name::Name, sms::NewSms};
+
+use super::{personalised::personalised_texts, text::text_error};
+use crate::{
+    limits::send_limits::SendLimits,
+    request::fields::RequestFields,
+    response::error::{ApiError, FieldError},
+};
+
+/// Where the texts of a batch come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MessageSource {
+    /// One `message` for all recipients.
+    Text,
+    /// A `template`, with values for each recipient.
+    Template,
+}
+
+/// Reads batches that an account sends through a transport.
+#[derive(Clone, Debug)]
+pub(super) struct BatchReader {
+    pub(super) account: AccountId,
+    pub(super) transport: Name,
+    pub(super) source: MessageSource,
+    pub(super) limits: SendLimits,
+}
+
+impl BatchReader {
+    /// Reads a body.
+    pub(super) fn read(&self, media_type: &str, body: &[u8]) -> Result<Vec<NewSms>, ApiError> {
+        let fields = RequestFields::of_body(media_type, body)?;
+        let mut errors = Vec::new();
+        let to = recipients(&fields, self.limits.max_batch, &mut errors);
+        let from =
+            fields.required("from_msisdn", &mut errors).and_then(|text| msisdn("from_msisdn", text, &mut errors));
+        let given = fields.all("to_msisdn").count();
+        let messages = match self.source {
+            MessageSource::Text => same_text(&fields, given, self.limits, &mut errors),
+            MessageSource::Template => personalised_texts(&fields, given, self.limits, &mut errors),
+        };
+        match from {
+            Some(from) if errors.is_empty() => Ok(self.batch(to, &from, messages)),
+            _ => Err(ApiError::InvalidFields(errors)),
+        }
+    }
+
+    fn batch(&self, to: Vec<Msisdn>, from: &Msisdn, messages: Vec<String>) -> Vec<NewSms> {
+        let sms = |(to, message)| NewSms {
+            account: self.account,
+            transport: self.transport.clone(),
+            to,
+            from: from.clone(),
+            message,
+        };
+        to.into_iter().zip(messages).map(sms).collect()
+    }
+}
+
+fn recipients(fields: &RequestFields<'_>, max_batch: usize, errors: &mut Vec<FieldError>) -> Vec<Msisdn> {
+    let given = fields.all("to_msisdn").count();
+    if given == 0 {
+        errors.push(FieldError::new("to_msisdn", "", "give at least one recipient"));
+    } else if given > max_batch {
+        let detail = format!("a call may have {max_batch} recipients: send smaller batches");
+        errors.push(FieldError::new("to_msisdn", &given.to_string(), detail));
+        return Vec::new();
+    }
+    fields.all("to_msisdn").filter_map(|text| msisdn("to_msisdn", text, errors)).collect()
+}
+
+fn msisdn(field: &str, text: &str, errors: &mut Vec<FieldError>) -> Option<Msisdn> {
+    let parsed = Msisdn::parse(text);
+    if parsed.is_err() {
+        errors.push(FieldError::new(field, text, "an MSISDN is 3 to 15 digits, with or without a leading +"));
+    }
+    parsed.ok()
+}
+
+fn same_text(
+    fields: &RequestFields<'_>,
+    count: usize,
+    limits: SendLimits,
+    errors: &mut Vec<FieldError>,
+) -> Vec<String> {
+    let Some(message) = fields.required("message", errors) else {
+        return Vec::new();
+    };
+    if let Some(detail) = text_error(message, limits.max_segments) {
+        errors.push(FieldError::new("message", message, detail));
+    }
+    if errors.is_empty() { vec![message.to_owned(); count] } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use vumi_kit::{name::Name, sms::NewSms};
+
+    use super::{BatchReader, MessageSource};
+    use crate::{limits::send_limits::SendLimits, response::error::ApiError};
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const LIMITS: SendLimits = SendLimits { max_segments: 2, max_batch: 3 };
+
+    fn read(source: MessageSource, media_type: &str, body: &str) -> Result<Vec<NewSms>, ApiError> {
+        let transport = Name::parse("clickatell").unwrap();
+        BatchReader { account: 1, transport, source, limits: LIMITS }.read(media_type, body.as_bytes())
+    }
+
+    fn texts(batch: &[NewSms]) -> Vec<(&str, &str, &str)> {
+        batch.iter().map(|sms| (sms.to.as_str(), sms.from.as_str(), sms.message.as_str())).collect()
+    }
+
+    #[track_caller]
+    fn assert_wrong(source: MessageSource, body: &str, expected: &[(&str, &str)]) {
+        let refused = read(source, FORM, body).unwrap_err();
+        let ApiError::InvalidFields(errors) = refused else { panic!("{refused:?}") };
+        let named: Vec<_> = errors.iter().map(|w| (w.field.as_str(), w.value.as_str())).collect();
+        assert_eq!(named, expected, "{body}");
+    }
+
+    #[test]
+    fn a_batch_is_an_sms_for_each_recipient_in_the_order_given() {
+        let form = "to_msisdn=27123456781&to_msisdn=%2B27123456780&from_msisdn=27123456789&message=hello+world";
+        let json =
+            r#"{"to_msisdn": ["27123456781", "+27123456780"], "from_msisdn": 27123456789, "message": "hello world"}"#;
+        for (media_type, body) in [(FORM, form), ("application/json", json)] {
+            let batch = read(MessageSource::Text, media_type, body).unwrap();
+            assert_eq!(
+                texts(&batch),
+                [("27123456781", "27123456789", "hello world"), ("27123456780", "27123456789", "hello world")]
+            );
+        }
+    }
+
+    #[test]
+    fn the_ith_recipient_gets_the_ith_values() {
+        let body = "to_msisdn=271&to_msisdn=272&from_msisdn=273&template_name=Simon&template_surname=de+Haan\
+                    &template_name=Jack&template_surname=Jill&template=Hello+{{name}}+{{surname}}";
+        let batch = read(MessageSource::Template, FORM, body).unwrap();
+        assert_eq!(texts(&batch), [("271", "273", "Hello Simon de Haan"), ("272", "273", "Hello Jack Jill")]);
+    }
+
+    #[test]
+    fn every_wrong_field_and_value_is_named_at_once() {
+        let everything = [("to_msisdn", ""), ("from_msisdn", ""), ("message", "")];
+        assert_wrong(MessageSource::Text, "", &everything);
+        assert_wrong(
+            MessageSource::Text,
+            "to_msisdn=27123&to_msisdn=27x&to_msisdn=12&from_msisdn=vumi&message=+",
+            &[("to_msisdn", "27x"), ("to_msisdn", "12"), ("from_msisdn", "vumi"), ("message", " ")],
+        );
+    }
+
+    #[test]
+    fn too_many_recipients_and_too_long_texts_are_wrong() {
+        let four = "to_msisdn=123&to_msisdn=123&to_msisdn=123&to_msisdn=123&from_msisdn=123&message=x";
+        assert_wrong(MessageSource::Text, four, &[("to_msisdn", "4")]);
+        let long = format!("to_msisdn=123&from_msisdn=123&message={}", "a".repeat(307));
+        let shown = format!("{}…", "a".repeat(100));
+        assert_wrong(MessageSource::Text, &long, &[("message", &shown)]);
+        let fits = format!("to_msisdn=123&from_msisdn=123&message={}", "a".repeat(306));
+        assert!(read(MessageSource::Text, FORM, &fits).is_ok());
+        assert_wrong(MessageSource::Text, "to_msisdn=123&from_msisdn=123&message=a%00b", &[("message", "a\0b")]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_template_is_named() {
+        let to = "to_msisdn=271&to_msisdn=272&from_msisdn=273";
+        for (rest, expected) in [
+            ("template_a=1&template_a=2", ("template", "")),
+            ("template_a=1&template_a=2&template={{a", ("template", "{{a")),
+            ("template_a=1&template_a=2&template={{b}}", ("template", "{{b}}")),
+            ("template_a=1&template={{a}}", ("template_a", "1")),
+            ("template_a=1&template_a=2&template_a=3&template={{a}}", ("template_a", "3")),
+            ("template_a=1&template_a=&template={{a}}", ("template", "")),
+        ] {
+            assert_wrong(MessageSource::Template, &format!("{to}&{rest}"), &[expected]);
+        }
+    }
+
+    #[test]
+    fn a_text_that_a_template_makes_too_long_is_wrong() {
+        let long = "a".repeat(400);
+        let body = format!("to_msisdn=271&from_msisdn=273&template_a={long}&template={{{{a}}}}");
+        assert!(matches!(read(MessageSource::Template, FORM, &body), Err(ApiError::InvalidFields(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(
+            body in "(to_msisdn=|from_msisdn=|message=|template=|template_a=|&|[0-9a-z%+{}#=]|\\PC){0,40}",
+            personal in any::<bool>(),
+            json in any::<bool>(),
+        ) {
+            let source = if personal { MessageSource::Template } else { MessageSource::Text };
+            let media_type = if json { "application/json" } else { FORM };
+            let _read = read(source, media_type, &body);
+        }
+
+        #[test]
+        fn as_many_sms_come_out_as_recipients_go_in(to in prop::collection::vec("[0-9]{3,15}", 1..=3)) {
+            let recipients: String = to.iter().map(|to| format!("to_msisdn={to}&")).collect();
+            let batch = read(MessageSource::Text, FORM, &format!("{recipients}from_msisdn=123&message=x")).unwrap();
+            prop_assert_eq!(batch.iter().map(|sms| sms.to.as_str().to_owned()).collect::<Vec<_>>(), to);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Checks credentials against Argon2id hashes, without an Argon2 check for every request.
+//!
+//! An account's row is cached for seconds, and a password that was right for minutes, under a SHA-256 keyed with a
+//! pepper of this process and the stored hash: a changed password is another key. With both cached, a request asks
+//! neither the store nor Argon2. An unknown user costs the same check as a known one. Concurrent requests with the same
+//! credentials share one check.
+//!
+//! Guessing is bounded, and does not lock out clients that log in correctly: credentials that were right before are
+//! checked again by a worker of their own; wrong ones that are repeated are refused without a check; every other check is
+//! counted by user name and address (`login_limiter`).
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use actix_web::http::header::HeaderValue;
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use vumi_kit::{
+    account::{Account, AccountId, Accounts, FindAccount},
+    store::Ask,
+};
+
+use super::{
+    basic::credentials,
+    login_limiter::LoginLimiter,
+    password::{HashError, hash_password, verify_password},
+};
+use crate::{response::error::ApiError, settings::HttpSettings};
+
+/// The most accounts and the most passwords in each cache; the least used are evicted.
+const MAX_CACHED: u64 = 10_000;
+/// How long credentials that were right are known as proven after their last use.
+const PROVEN_FOR: Duration = Duration::from_secs(24 * 3600);
+/// How long wrong credentials are remembered, so that a program that repeats them costs no further checks.
+const WRONG_FOR: Duration = Duration::from_secs(600);
+/// The most unproven checks that wait for their turn; further ones are refused at once.
+const MAX_WAITING: usize = 64;
+/// The longest user name that is looked up, in bytes.
+const MAX_USER_NAME: usize = 255;
+
+/// Why credentials were not accepted.
+#[derive(Debug)]
+enum LoginError {
+    Wrong,
+    /// Too many tries: seconds until the next check is allowed.
+    TooMany(u64),
+    NotChecked,
+}
+
+impl From<&LoginError> for ApiError {
+    fn from(error: &LoginError) -> Self {
+        match error {
+            LoginError::Wrong => Self::Unauthenticated,
+            LoginError::TooMany(wait_s) => Self::TooManyRequests(*wait_s, "wrong passwords"),
+            LoginError::NotChecked => Self::Unavailable(1, "the password could not be checked"),
+        }
+    }
+}
+
+/// The cache key of credentials: see [`Authenticator::digest`].
+type CredentialsDigest = [u8; 32];
+
+/// Credentials to be checked, and what to check them against.
+struct LoginAttempt<'a> {
+    user: &'a str,
+    password: &'a str,
+    /// The account's hash, or the decoy's where no account has this name.
+    hash: &'a str,
+    account_exists: bool,
+    digest: CredentialsDigest,
+}
+
+/// Authenticates requests by HTTP Basic.
+pub(crate) struct Authenticator {
+    accounts: Accounts,
+    rows: Cache<String, Arc<Account>>,
+    right: Cache<CredentialsDigest, ()>,
+    // Right before: they may be wrong by now, but they are no guess.
+    proven: moka::sync::Cache<CredentialsDigest, ()>,
+    wrong: moka::sync::Cache<CredentialsDigest, ()>,
+    login_limiter: LoginLimiter,
+    // Unproven checks, running and waiting.
+    unproven_queue: Semaphore,
+    unproven_checks: Arc<Semaphore>,
+    proven_checks: Arc<Semaphore>,
+    pepper: [u8; 32],
+    // Checked in place of the hash of an unknown user, so that both take the same time.
+    decoy_hash: String,
+}
+
+impl Authenticator {
+    pub(crate) fn new(accounts: Accounts, settings: &HttpSettings) -> Result<Self, HashError> {
+        let digests = || moka::sync::Cache::<CredentialsDigest, ()>::builder().max_capacity(MAX_CACHED);
+        Ok(Self {
+            accounts,
+            rows: Cache::builder().max_capacity(MAX_CACHED).time_to_live(settings.account_ttl).build(),
+            right: Cache::builder().max_capacity(MAX_CACHED).time_to_live(settings.password_ttl).build(),
+            proven: digests().time_to_idle(PROVEN_FOR).build(),
+            wrong: digests().time_to_live(WRONG_FOR).build(),
+            login_limiter: LoginLimiter::new(settings.wrong_passwords),
+            unproven_queue: Semaphore::new(MAX_WAITING + settings.password_checks),
+            unproven_checks: Arc::new(Semaphore::new(settings.password_checks)),
+            proven_checks: Arc::new(Semaphore::new(1)),
+            pepper: rand::random(),
+            decoy_hash: hash_password("nobody's password")?,
+        })
+    }
+
+    /// Authenticates by the `Authorization` header; `client` is the address that tries are counted for.
+    pub(crate) async fn authenticate(
+        &self,
+        header: Option<&HeaderValue>,
+        client: Option<IpAddr>,
+    ) -> Result<AccountId, ApiError> {
+        let credentials = header.and_then(credentials).ok_or(ApiError::Unauthenticated)?;
+        let (user, password) = credentials.split_once(':').ok_or(ApiError::Unauthenticated)?;
+        // No account's name holds a NUL, and PostgreSQL cannot be asked for one.
+        if user.len() > MAX_USER_NAME || user.contains('\0') {
+            return Err(ApiError::Unauthenticated);
+        }
+        let account = self.account(user).await?;
+        let hash = account.as_ref().map_or(self.decoy_hash.as_str(), |account| &account.password_hash);
+        let digest = self.digest(user, password, hash);
+        if self.right.get(&digest).await.is_none() {
+            let attempt = LoginAttempt { user, password, hash, account_exists: account.is_some(), digest };
+            let checked = self.right.try_get_with(digest, self.log_in(attempt, client)).await;
+            checked.map_err(|error| ApiError::from(&*error))?;
+        }
+        account.map(|account| account.id).ok_or(ApiError::Unauthenticated)
+    }
+
+    async fn account(&self, user: &str) -> Result<Option<Arc<Account>>, ApiError> {
+        if let Some(account) = self.rows.get(user).await {
+            return Ok(Some(account));
+        }
+        let find = async {
+            match self.accounts.ask(FindAccount { username: user.to_owned() }).await {
+                Ok(found) => found.map(Arc::new).ok_or(None),
+                Err(error) => Err(Some(error)),
+            }
+        };
+        match self.rows.try_get_with(user.to_owned(), find).await {
+            Ok(account) => Ok(Some(account)),
+            // A name that no account has is not cached: the account may be added the next moment.
+            Err(failed) => (*failed).clone().map_or(Ok(None), |error| Err(error.into())),
+        }
+    }
+
+    fn digest(&self, user: &str, password: &str, hash: &str) -> CredentialsDigest {
+        let mut digest = Sha256::new();
+        digest.update(self.pepper);
+        for part in [user, password, hash] {
+            digest.update(part.len().to_le_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    }
+
+    /// Checks credentials that are not in the cache of right ones.
+    async fn log_in(&self, attempt: LoginAttempt<'_>, client: Option<IpAddr>) -> Result<(), LoginError> {
+        if self.proven.get(&attempt.digest).is_some() {
+            return check(&self.proven_checks, &attempt).await;
+        }
+        if self.wrong.get(&attempt.digest).is_some() {
+            return Err(LoginError::Wrong);
+        }
+        self.login_limiter.count(attempt.user, client).map_err(LoginError::TooMany)?;
+        let _place_in_queue = self.unproven_queue.try_acquire().map_err(|_| LoginError::NotChecked)?;
+        let checked = check(&self.unproven_checks, &attempt).await;
+        match checked {
+            Ok(()) => self.proven.insert(attempt.digest, ()),
+            // An unknown user's too: otherwise the time would tell that there is none. Once the account is added, its
+            // credentials have another digest.
+            Err(LoginError::Wrong) => self.wrong.insert(attempt.digest, ()),
+            Err(_) => {}
+        }
+        checked
+    }
+}
+
+/// Verifies a password on a blocking thread, as many at once as there are permits.
+async fn check(permits: &Arc<Semaphore>, attempt: &LoginAttempt<'_>) -> Result<(), LoginError> {
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(|_| LoginError::NotChecked)?;
+    let (password, hash) = (attempt.password.to_owned(), attempt.hash.to_owned());
+    let right = tokio::task::spawn_blocking(move || {
+        // Held by the thread that works: a client that hangs up must not allow another check beside it.
+        let _permit = permit;
+        verify_password(&password, &hash)
+    })
+    .await
+    .map_err(|_| LoginError::NotChecked)?;
+    if right && attempt.account_exists { Ok(()) } else { Err(LoginError::Wrong) }
+}

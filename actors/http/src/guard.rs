@@ -1,0 +1,126 @@
+//! What requests pass before their handler: calls of the API a log-in, a rate and a time limit, public pages a rate.
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::AUTHORIZATION,
+    middleware::Next,
+    web,
+};
+use vumi_kit::{account::AccountId, name::Name, webhook::Webhook};
+
+use crate::{
+    limits::{
+        call_rates::{RateClass, RateLeft},
+        connections::{self, ConnectionRejected},
+    },
+    request::body::BufferedBody,
+    response::error::ApiError,
+    state::ApiState,
+};
+
+/// A call by an account that is logged in.
+pub(crate) struct ApiCall<'a> {
+    pub(crate) state: &'a ApiState,
+    pub(crate) request: &'a HttpRequest,
+    pub(crate) account: AccountId,
+}
+
+impl ApiCall<'_> {
+    /// A segment of the path, by its name in the route.
+    pub(crate) fn segment(&self, name: &str) -> &str {
+        self.request.match_info().get(name).unwrap_or_default()
+    }
+
+    /// The id in the path: digits alone, no sign, no space.
+    pub(crate) fn id(&self) -> Result<i64, ApiError> {
+        let text = self.segment("id");
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let number = if digits { text.parse().ok() } else { None };
+        number.ok_or_else(|| ApiError::field("id", text, "an id is a number"))
+    }
+
+    /// The transport that the path names.
+    pub(crate) fn transport(&self) -> Result<&Name, ApiError> {
+        self.transport_webhooks().map(|(name, _)| name)
+    }
+
+    /// The transport that the path names, and its webhooks.
+    pub(crate) fn transport_webhooks(&self) -> Result<(&Name, &[Webhook]), ApiError> {
+        let named = self.segment("transport");
+        let transports = &self.state.transports;
+        transports.get_key_value(named).map(|(name, webhooks)| (name, webhooks.as_slice())).ok_or_else(|| {
+            let shown: String = named.chars().take(64).collect();
+            let names: Vec<&str> = transports.keys().map(Name::as_str).collect();
+            ApiError::NotFound(format!("there is no transport `{shown}`; there are: {}", names.join(", ")))
+        })
+    }
+
+    /// Reads the body, within the limits on its size and time.
+    pub(crate) async fn body(&self, payload: web::Payload) -> Result<BufferedBody, ApiError> {
+        self.state.body_reader.read(self.request, payload).await
+    }
+}
+
+/// Authenticates a request, counts it, runs the work within the time limit, and turns the result into a response.
+pub(crate) async fn guarded<W>(request: &HttpRequest, class: RateClass, work: W) -> HttpResponse
+where
+    W: AsyncFnOnce(ApiCall<'_>) -> Result<HttpResponse, ApiError>,
+{
+    let Some(state) = request.app_data::<web::Data<ApiState>>() else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let mut left = None;
+    let answer = tokio::time::timeout(state.answer_within, admitted(state, request, class, &mut left, work)).await;
+    let late = ApiError::Unavailable(5, "the answer took too long; what was sent may have been kept");
+    let mut response = match answer.unwrap_or(Err(late)) {
+        Ok(response) => response,
+        Err(error) => error.response(),
+    };
+    if let Some(left) = left {
+        left.write_headers(response.headers_mut());
+    }
+    response
+}
+
+async fn admitted<W>(
+    state: &ApiState,
+    request: &HttpRequest,
+    class: RateClass,
+    left: &mut Option<RateLeft>,
+    work: W,
+) -> Result<HttpResponse, ApiError>
+where
+    W: AsyncFnOnce(ApiCall<'_>) -> Result<HttpResponse, ApiError>,
+{
+    if request.conn_data::<ConnectionRejected>().is_some() {
+        return Err(connections::too_many_connections());
+    }
+    let client = state.trusted_proxies.client_prefix_of(request);
+    let account = state.authenticator.authenticate(request.headers().get(AUTHORIZATION), client).await?;
+    let (now_left, allowed) = state.rates.count(class, account);
+    *left = now_left;
+    allowed?;
+    work(ApiCall { state, request, account }).await
+}
+
+/// Middleware of what needs no log-in: bounds the requests a minute from one address.
+pub(crate) async fn limit_public(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let error = request.app_data::<web::Data<ApiState>>().and_then(|state| public_error(state, request.request()));
+    match error {
+        Some(error) => Ok(request.into_response(error.response())),
+        None => Ok(next.call(request).await?.map_into_boxed_body()),
+    }
+}
+
+fn public_error(state: &ApiState, request: &HttpRequest) -> Option<ApiError> {
+    if request.conn_data::<ConnectionRejected>().is_some() {
+        return Some(connections::too_many_connections());
+    }
+    let taken = state.public_rate.take(state.trusted_proxies.client_prefix_of(request));
+    taken.err().map(|wait_s| ApiError::TooManyRequests(wait_s, "requests from one address"))
+}

@@ -1,0 +1,6 @@
+//! A request on its way to a handler.
+
+pub(crate) mod body;
+pub(crate) mod fields;
+pub(crate) mod idempotency;
+pub(crate) mod trusted_proxies;

@@ -1,0 +1,154 @@
+//! Reading request bodies, within limits on size, time and the memory of all of them.
+
+use std::{borrow::Cow, ops::Deref, sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpMessage, HttpRequest,
+    error::PayloadError,
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH},
+    web,
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::response::error::ApiError;
+
+/// The bytes of each body that need no memory budget, so that small bodies are read whatever the large ones take. The
+/// limit on connections bounds these.
+const UNCOUNTED: usize = 16 * 1024;
+
+/// Reads the bodies of all requests.
+pub(crate) struct BodyReader {
+    max_body: usize,
+    within: Duration,
+    /// The memory of all bodies: a permit for each byte.
+    budget: Arc<Semaphore>,
+}
+
+/// A body that was read whole; dropping it frees its part of the memory budget.
+pub(crate) struct BufferedBody {
+    pub(crate) bytes: Bytes,
+    _reservation: Reservation,
+}
+
+impl Deref for BufferedBody {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A body's part of the memory budget.
+#[derive(Default)]
+struct Reservation(Option<OwnedSemaphorePermit>);
+
+impl Reservation {
+    /// Grows to a body of `length` bytes.
+    fn grow(&mut self, budget: &Arc<Semaphore>, length: usize) -> Result<(), ApiError> {
+        let counted = length.saturating_sub(UNCOUNTED);
+        let more = counted - self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits).min(counted);
+        if more == 0 {
+            return Ok(());
+        }
+        let full = || ApiError::Unavailable(1, "too many large bodies are under way, nothing was kept");
+        let more = u32::try_from(more).map_err(|_| full())?;
+        let permit = Arc::clone(budget).try_acquire_many_owned(more).map_err(|_| full())?;
+        match &mut self.0 {
+            Some(reserved) => reserved.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
+}
+
+impl BodyReader {
+    /// At most `max_body` bytes for one body and `max_bodies` for all, each read within a time.
+    pub(crate) fn new(max_body: usize, max_bodies: usize, within: Duration) -> Self {
+        Self { max_body, within, budget: Arc::new(Semaphore::new(max_bodies.min(Semaphore::MAX_PERMITS))) }
+    }
+
+    /// Reads the body of a request.
+    pub(crate) async fn read(&self, request: &HttpRequest, payload: web::Payload) -> Result<BufferedBody, ApiError> {
+        let headers = request.headers();
+        if let Some(coding) =
+            headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
+            let named = format!("Content-Encoding: {}", coding.to_str().unwrap_or("?"));
+            return Err(ApiError::UnsupportedMediaType(named));
+        }
+        let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > self.max_body) {
+            return Err(ApiError::BodyTooLarge(self.max_body));
+        }
+        tokio::time::timeout(self.within, self.collect(payload)).await.unwrap_or(Err(ApiError::BodyTimeout))
+    }
+
+    async fn collect(&self, mut payload: web::Payload) -> Result<BufferedBody, ApiError> {
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        let mut reservation = Reservation::default();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(unreadable)?;
+            let length = first.len() + rest.len() + chunk.len();
+            if length > self.max_body {
+                return Err(ApiError::BodyTooLarge(self.max_body));
+            }
+            reservation.grow(&self.budget, length)?;
+            // Nearly every body is one chunk, which is not copied.
+            if first.is_empty() {
+                first = chunk;
+            } else {
+                rest.extend_from_slice(&chunk);
+            }
+        }
+        let bytes = if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() };
+        Ok(BufferedBody { bytes, _reservation: reservation })
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn unreadable(error: PayloadError) -> ApiError {
+    ApiError::Unreadable(format!("the body could not be read: {error}"))
+}
+
+/// The media type of a request: lower case, without parameters.
+pub(crate) fn media_type(request: &HttpRequest) -> Cow<'_, str> {
+    let essence = request.content_type().split(';').next().unwrap_or_default().trim();
+    if essence.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(essence.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(essence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix_web::{FromRequest, test::TestRequest, web};
+
+    use super::{BodyReader, BufferedBody};
+    use crate::response::error::ApiError;
+
+    async fn read(reader: &BodyReader, length: usize) -> Result<BufferedBody, ApiError> {
+        let (request, mut payload) = TestRequest::post().set_payload(vec![b'x'; length]).to_http_parts();
+        let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
+        reader.read(&request, payload).await
+    }
+
+    #[actix_web::test]
+    async fn large_bodies_share_a_budget_and_small_ones_need_none() {
+        let reader = BodyReader::new(100_000, 100_000, Duration::from_secs(30));
+        let first = read(&reader, 90_000).await.unwrap();
+        assert_eq!(first.len(), 90_000);
+        let refused = read(&reader, 60_000).await.err().unwrap();
+        assert!(matches!(refused, ApiError::Unavailable(1, _)), "{refused:?}");
+        assert!(read(&reader, 16 * 1024).await.is_ok());
+        // A body's memory is given back with it, that of a refused one at once.
+        drop(first);
+        let again = read(&reader, 100_000).await;
+        assert_eq!(again.map(|body| body.len()), Ok(100_000));
+        assert_eq!(read(&reader, 100_001).await.err(), Some(ApiError::BodyTooLarge(100_000)));
+    }
+}

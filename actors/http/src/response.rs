@@ -1,0 +1,4 @@
+//! Answers: errors, and the JSON of what succeeded.
+
+pub(crate) mod error;
+pub(crate) mod views;

@@ -1,0 +1,224 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457) throughout.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+};
+use serde::Serialize;
+use vumi_kit::store::StoreError;
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct FieldError {
+    /// The field, as the client named it.
+    pub(crate) field: String,
+    /// Its value, shortened; empty where it was not given.
+    pub(crate) value: String,
+    /// What is wrong, and what was expected.
+    pub(crate) detail: String,
+}
+
+/// The most characters of a wrong value that are shown.
+const MAX_VALUE_SHOWN: usize = 100;
+
+impl FieldError {
+    pub(crate) fn new(field: impl Into<String>, value: &str, detail: impl Into<String>) -> Self {
+        let mut shown: String = value.chars().take(MAX_VALUE_SHOWN).collect();
+        if shown.len() < value.len() {
+            shown.push('…');
+        }
+        Self { field: field.into(), value: shown, detail: detail.into() }
+    }
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// 400: every field that is wrong.
+    InvalidFields(Vec<FieldError>),
+    /// 400: the request as a whole can't be read, and why.
+    Unreadable(String),
+    /// 401.
+    Unauthenticated,
+    /// 404: what there is not.
+    NotFound(String),
+    /// 405: the methods that are allowed.
+    MethodNotAllowed(String),
+    /// 408.
+    BodyTimeout,
+    /// 409: what is in conflict.
+    Conflict(String),
+    /// 409: the request with this key is not answered yet; the client may try again.
+    KeyInProgress,
+    /// 413: the most bytes a body may have.
+    BodyTooLarge(usize),
+    /// 415: what was sent.
+    UnsupportedMediaType(String),
+    /// 429: seconds until the client may try again, and what was too many.
+    TooManyRequests(u64, &'static str),
+    /// 503: seconds until the client may try again, and why.
+    Unavailable(u64, &'static str),
+}
+
+/// The media types that bodies may have.
+const MEDIA_TYPES: &str = "application/x-www-form-urlencoded or application/json";
+
+/// A problem document (RFC 9457).
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    /// Every field that is wrong, with its value.
+    #[schema(value_type = Option<Vec<FieldError>>)]
+    errors: &'a [FieldError],
+}
+
+impl ApiError {
+    /// One field that is wrong.
+    pub(crate) fn field(field: &str, value: &str, detail: impl Into<String>) -> Self {
+        Self::InvalidFields(vec![FieldError::new(field, value, detail)])
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::InvalidFields(_) | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) | Self::KeyInProgress => StatusCode::CONFLICT,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests(..) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::InvalidFields(errors) => {
+                let mut names: Vec<&str> = errors.iter().map(|w| w.field.as_str()).collect();
+                names.dedup();
+                names.truncate(10);
+                format!("wrong: {}; see `errors`; nothing was done", names.join(", "))
+            }
+            Self::Unreadable(what) | Self::NotFound(what) | Self::Conflict(what) => what.clone(),
+            Self::Unauthenticated => "send a user name and its password by HTTP Basic authentication".to_owned(),
+            Self::MethodNotAllowed(allow) if allow.is_empty() => "the transport has no such function".to_owned(),
+            Self::MethodNotAllowed(allow) => format!("use {allow}"),
+            Self::BodyTimeout => "the body did not arrive in time".to_owned(),
+            Self::KeyInProgress => "a request with this Idempotency-Key is still in progress".to_owned(),
+            Self::BodyTooLarge(most) => format!("the body may have {most} bytes: send smaller batches"),
+            Self::UnsupportedMediaType(what) => format!("`{what}` is not understood: send {MEDIA_TYPES}"),
+            Self::TooManyRequests(wait_s, what) => format!("too many {what}: try again in {wait_s} s"),
+            Self::Unavailable(wait_s, why) => format!("{why}: try again in {wait_s} s"),
+        }
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let status = self.status();
+        let errors: &[FieldError] = if let Self::InvalidFields(errors) = self { errors } else { &[] };
+        let title = status.canonical_reason().unwrap_or("Error");
+        let problem =
+            ProblemDocument { r#type: "about:blank", title, status: status.as_u16(), detail: &self.detail(), errors };
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+
+    /// The whole response as bytes, for a connection whose request is not read.
+    pub(crate) fn raw(&self) -> Vec<u8> {
+        let body = self.body();
+        let wait_s =
+            if let Self::TooManyRequests(wait_s, _) | Self::Unavailable(wait_s, _) = self { *wait_s } else { 0 };
+        let head = format!(
+            "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\nretry-after: {wait_s}\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n",
+            self.status(),
+            body.len()
+        );
+        [head.into_bytes(), body].concat()
+    }
+
+    /// The response.
+    pub(crate) fn response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status());
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        match self {
+            Self::Unauthenticated => {
+                let asked = HeaderValue::from_static("Basic realm=\"Vumi\", charset=\"UTF-8\"");
+                response.insert_header((WWW_AUTHENTICATE, asked));
+            }
+            Self::MethodNotAllowed(allow) => {
+                response.insert_header((ALLOW, allow.as_str()));
+            }
+            Self::KeyInProgress => {
+                response.insert_header((RETRY_AFTER, 1));
+            }
+            Self::TooManyRequests(wait_s, _) | Self::Unavailable(wait_s, _) => {
+                response.insert_header((RETRY_AFTER, *wait_s));
+            }
+            _ => {}
+        }
+        response.body(self.body())
+    }
+}
+
+/// 404 for a path that leads nowhere.
+pub(crate) fn nothing_here(request: &HttpRequest) -> ApiError {
+    let path: String = request.path().chars().take(200).collect();
+    ApiError::NotFound(format!("there is nothing at {path}"))
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Unavailable(1, "the store's queue is full, nothing was kept"),
+            StoreError::Stopped => Self::Unavailable(5, "the router is stopping or starting"),
+            StoreError::Exists(what) => Self::Conflict(format!("{what} exists already")),
+            StoreError::Database(cause) => {
+                tracing::error!(cause, "the store could not answer an HTTP call");
+                Self::Unavailable(5, "the database failed, nothing was kept")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+    use vumi_kit::store::StoreError;
+
+    use super::{ApiError, FieldError};
+
+    #[test]
+    fn each_error_has_its_status_and_headers() {
+        for (error, status, header) in [
+            (ApiError::Unauthenticated, 401, Some((WWW_AUTHENTICATE, "Basic realm=\"Vumi\", charset=\"UTF-8\""))),
+            (ApiError::MethodNotAllowed("GET, POST".into()), 405, Some((ALLOW, "GET, POST"))),
+            (ApiError::MethodNotAllowed(String::new()), 405, Some((ALLOW, ""))),
+            (ApiError::TooManyRequests(7, "calls"), 429, Some((RETRY_AFTER, "7"))),
+            (ApiError::KeyInProgress, 409, Some((RETRY_AFTER, "1"))),
+            (StoreError::Busy.into(), 503, Some((RETRY_AFTER, "1"))),
+            (ApiError::BodyTooLarge(9), 413, None),
+            (ApiError::UnsupportedMediaType("text/html".into()), 415, None),
+        ] {
+            let response = error.response();
+            assert_eq!(response.status().as_u16(), status);
+            if let Some((name, value)) = header {
+                assert_eq!(response.headers().get(name).unwrap(), value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_wrong_value_is_shortened() {
+        assert_eq!(FieldError::new("message", &"ä".repeat(200), "too long").value.chars().count(), 101);
+        assert_eq!(FieldError::new("message", "short", "x").value, "short");
+    }
+}

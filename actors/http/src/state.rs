@@ -1,0 +1,51 @@
+//! What all requests share.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use vumi_kit::{name::Name, store::Store, webhook::Webhook};
+
+use crate::{
+    auth::{authenticator::Authenticator, password::HashError},
+    context::HttpContext,
+    limits::{call_rates::CallRates, send_limits::SendLimits, token_buckets::TokenBuckets},
+    request::{body::BodyReader, idempotency::KeysInProgress, trusted_proxies::TrustedProxies},
+    settings::HttpSettings,
+};
+
+/// Requests a minute for public pages from one address, `/health/` aside. The page of the API's documentation takes ten.
+const PUBLIC_PER_MINUTE: u32 = 300;
+
+/// What all requests share.
+pub(crate) struct ApiState {
+    pub(crate) store: Store,
+    /// The transports that the API serves, each with its webhooks.
+    pub(crate) transports: BTreeMap<Name, Vec<Webhook>>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) rates: CallRates,
+    /// Requests without a log-in, by client prefix.
+    pub(crate) public_rate: TokenBuckets<Option<IpAddr>>,
+    pub(crate) keys_in_progress: KeysInProgress,
+    pub(crate) limits: SendLimits,
+    pub(crate) body_reader: BodyReader,
+    pub(crate) answer_within: Duration,
+    pub(crate) idempotency_keep: Duration,
+}
+
+impl ApiState {
+    pub(crate) fn new(context: HttpContext, settings: &HttpSettings) -> Result<Self, HashError> {
+        Ok(Self {
+            authenticator: Authenticator::new(context.store.accounts.clone(), settings)?,
+            store: context.store,
+            transports: context.transports.into_iter().map(|mount| (mount.transport, mount.webhooks)).collect(),
+            trusted_proxies: TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header),
+            rates: CallRates::new(&settings.rates),
+            public_rate: TokenBuckets::new(PUBLIC_PER_MINUTE),
+            keys_in_progress: KeysInProgress::default(),
+            limits: SendLimits { max_segments: settings.max_segments, max_batch: settings.max_batch },
+            body_reader: BodyReader::new(settings.max_body, settings.max_bodies, settings.body_within),
+            answer_within: settings.answer_within,
+            idempotency_keep: settings.idempotency_keep,
+        })
+    }
+}

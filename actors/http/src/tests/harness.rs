@@ -1,0 +1,174 @@
+//! The front-end on a free port, with a fake store and a fake supervisor behind it.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use actix::{Actor, Context, Handler, MessageResult, Recipient};
+use bytes::Bytes;
+use reqwest::{Method, RequestBuilder};
+use vumi_kit::{
+    account::Account,
+    address::Msisdn,
+    health::{AskParts, Part, State},
+    ledger::ReceiptMatch,
+    name::Name,
+    sms::{InboundSms, Receipt, TransportStatus},
+    store::Store,
+    webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+};
+
+use super::stored::{Stored, StoredData};
+use crate::{HttpComponent, HttpContext, HttpSettings, WebhookMount, password::hash_password, start};
+
+/// A provider's webhook whose calls carry `id` and `status` (a receipt) or `text` (an SMS).
+struct TestWebhookForm;
+
+impl WebhookForm for TestWebhookForm {
+    fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
+        let fields = request.parameters();
+        let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        if let Some(message) = field("text") {
+            let from = Msisdn::parse(&field("from").unwrap_or_default());
+            let from = from.map_err(|error| Unreadable::new("from", error.to_string()))?;
+            let to = Msisdn::parse("38080").unwrap();
+            return Ok(WebhookNews::Inbound(vec![InboundSms {
+                from,
+                to,
+                message,
+                charset: None,
+                provider_id: None,
+                at: None,
+            }]));
+        }
+        let sms = field("id").and_then(|id| id.parse().ok());
+        let sms = sms.ok_or_else(|| Unreadable::new("id", "is required"))?;
+        let status = TransportStatus::DELIVERED;
+        Ok(WebhookNews::Receipts(vec![Receipt {
+            provider_id: None,
+            sms: Some(sms),
+            to: None,
+            status,
+            at: None,
+            fields,
+        }]))
+    }
+
+    fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
+        let (status, body) = match kept {
+            WebhookKept::Receipts(receipts) if matches!(receipts[0].1, ReceiptMatch::Unmatched) => (404, String::new()),
+            WebhookKept::Receipts(receipts) => (201, format!("{}", receipts.len())),
+            WebhookKept::Inbound(received) => (200, format!("<id>{}</id>", received[0].id)),
+        };
+        let content_type = (!body.is_empty()).then_some("text/xml; charset=utf8");
+        WebhookAnswer { status, content_type, body: Bytes::from(body) }
+    }
+}
+
+/// The front-end on a free port, and what is behind it.
+pub(super) struct HttpHarness {
+    pub(super) component: HttpComponent,
+    pub(super) store: Store,
+    pub(super) client: reqwest::Client,
+    pub(super) supervisor: Recipient<AskParts>,
+    parts: Arc<Mutex<Vec<Part>>>,
+    stored: Stored,
+}
+
+impl HttpHarness {
+    pub(super) async fn start(settings: HttpSettings) -> Self {
+        let stored = Stored::default();
+        stored.lock().accounts = vec![account(1, "username", "password"), account(2, "other", "secret")];
+        let parts = Arc::new(Mutex::new(vec![part("store", State::Up), part("clickatell", State::Degraded)]));
+        let store = stored.start_store();
+        let supervisor = FakeSupervisor(parts.clone()).start().recipient();
+        let context = HttpContext {
+            store: store.clone(),
+            transports: transports(),
+            parts: supervisor.clone(),
+            sandbox: Some("127.0.0.1:8010".parse().unwrap()),
+        };
+        let settings = HttpSettings { bind: "127.0.0.1:0".parse().unwrap(), ..settings };
+        let component = start(context, settings).unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { component, store, client, supervisor, parts, stored }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.component.address)
+    }
+
+    /// A call below `/api/v1/` by the first account.
+    pub(super) fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(&format!("/api/v1/{path}"))).basic_auth("username", Some("password"))
+    }
+
+    pub(super) fn get(&self, path: &str) -> RequestBuilder {
+        self.call(Method::GET, path)
+    }
+
+    /// A request without credentials.
+    pub(super) fn get_public(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url(path))
+    }
+
+    pub(super) fn post(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        self.call(Method::POST, path).form(form)
+    }
+
+    /// A valid SMS, to be sent.
+    pub(super) fn send(&self) -> RequestBuilder {
+        let form = [("to_msisdn", "27123456780"), ("from_msisdn", "27123456789"), ("message", "hello world")];
+        self.post("sms/clickatell/send.json", &form)
+    }
+
+    /// The store's data. The store waits while it is locked: hold it for one statement, and over no await.
+    pub(super) fn stored(&self) -> MutexGuard<'_, StoredData> {
+        self.stored.lock()
+    }
+
+    /// Waits until a request to accept waits in the store.
+    pub(super) async fn until_accepting(&self) {
+        while self.stored().waiting.as_ref().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The parts that the supervisor names.
+    pub(super) fn parts(&self) -> MutexGuard<'_, Vec<Part>> {
+        self.parts.lock().unwrap()
+    }
+}
+
+/// A supervisor that names the parts that a test gives it.
+struct FakeSupervisor(Arc<Mutex<Vec<Part>>>);
+
+impl Actor for FakeSupervisor {
+    type Context = Context<Self>;
+}
+
+impl Handler<AskParts> for FakeSupervisor {
+    type Result = MessageResult<AskParts>;
+
+    fn handle(&mut self, _: AskParts, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.0.lock().unwrap().clone())
+    }
+}
+
+fn account(id: i64, name: &str, password: &str) -> Account {
+    Account { id, username: name.to_owned(), password_hash: hash_password(password).unwrap(), sandbox: false }
+}
+
+fn transports() -> Vec<WebhookMount> {
+    let webhook = |path, methods| Webhook { path, methods, form: Arc::new(TestWebhookForm) };
+    let mount = |name: &str, webhooks| WebhookMount { transport: Name::parse(name).unwrap(), webhooks };
+    vec![
+        mount("clickatell", vec![webhook("receipt.json", &["GET", "POST"]), webhook("receive.json", &["GET", "POST"])]),
+        mount("opera", vec![webhook("receive.xml", &["POST"])]),
+        mount("techsys", vec![]),
+    ]
+}
+
+pub(super) fn part(name: &str, state: State) -> Part {
+    let name = Name::parse(name).unwrap();
+    let role = if name.as_str() == "store" { "store" } else { "transport" };
+    Part { name, role: role.to_owned(), state, detail: "as expected".to_owned(), restarts: 0 }
+}

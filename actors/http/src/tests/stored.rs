@@ -1,0 +1,223 @@
+//! What the fake store of the harness keeps, and how it answers.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use vumi_kit::{
+    account::{Account, FindAccount},
+    callback::{Callback, ChangeCallback, CreateCallback, DeleteCallback, FindCallback, ListCallbacks},
+    clock::Timestamp,
+    ledger::{
+        AcceptSms, Accepted, FindSms, KeepReceived, ListSms, Order, Place, ReceiptMatch, RecordReceipts, SmsTimeline,
+        TimelineEvent, Which,
+    },
+    name::Name,
+    sms::{InboundSms, NewSms, Receipt, Received, Sms, TransportStatus},
+    store::{Operation, Request, Store, StoreError},
+    testing::FakeStore,
+};
+
+/// The time at which everything in a test happens.
+pub(super) fn test_time() -> Timestamp {
+    Timestamp::parse("2010-05-13 11:34:34").unwrap()
+}
+
+/// What the store keeps, for tests to look at and change.
+#[derive(Default)]
+pub(super) struct StoredData {
+    pub(super) accounts: Vec<Account>,
+    pub(super) sms: Vec<Sms>,
+    pub(super) callbacks: Vec<Callback>,
+    pub(super) receipts: Vec<Receipt>,
+    pub(super) inbound: Vec<InboundSms>,
+    /// How often an account was looked up.
+    pub(super) lookups: usize,
+    /// What every request fails with.
+    pub(super) failure: Option<StoreError>,
+    /// While there is a list, requests to accept wait in it.
+    pub(super) waiting: Option<Vec<Request<AcceptSms>>>,
+    keys: HashMap<String, (Vec<u8>, Vec<i64>)>,
+}
+
+/// The store's data, shared with the store.
+#[derive(Clone, Default)]
+pub(super) struct Stored(Arc<Mutex<StoredData>>);
+
+impl Stored {
+    pub(super) fn lock(&self) -> MutexGuard<'_, StoredData> {
+        self.0.lock().unwrap()
+    }
+
+    /// Starts a store that answers the front-end's requests from this data.
+    pub(super) fn start_store(&self) -> Store {
+        let stored = self.clone();
+        let accept = move |request: Request<AcceptSms>| {
+            let mut data = stored.lock();
+            match &mut data.waiting {
+                Some(waiting) => waiting.push(request),
+                None => data.accept(request),
+            }
+        };
+        let store = FakeStore::default().on_request(accept);
+        let store = self.answer(store, |data, ask: FindAccount| {
+            data.lookups += 1;
+            data.accounts.iter().find(|account| account.username == ask.username).cloned()
+        });
+        self.with_callbacks(self.with_ledger(store)).start_store()
+    }
+
+    fn answer<O: Operation>(
+        &self,
+        store: FakeStore,
+        answer: impl Fn(&mut StoredData, O) -> O::Answer + Send + 'static,
+    ) -> FakeStore {
+        let stored = self.clone();
+        store.on(move |ask: O| {
+            let mut data = stored.lock();
+            match &data.failure {
+                Some(failure) => Err(failure.clone()),
+                None => Ok(answer(&mut data, ask)),
+            }
+        })
+    }
+
+    fn with_ledger(&self, store: FakeStore) -> FakeStore {
+        let store = self.answer(store, |data, FindSms { account, transport, id }| data.sms(account, &transport, id));
+        let store = self.answer(store, |data, ask: ListSms| data.list(&ask));
+        let store = self.answer(store, |data, SmsTimeline { account, transport, id }| {
+            let sms = data.sms(account, &transport, id)?;
+            Some(vec![TimelineEvent { at: sms.created_at, what: "accepted", detail: "kept".to_owned() }])
+        });
+        let store = self.answer(store, |data, RecordReceipts { account, transport, receipts }| {
+            let sms = |receipt: &Receipt| receipt.sms.and_then(|id| data.sms(account, &transport, id));
+            let matched = |sms| ReceiptMatch::Matched(Box::new(sms));
+            let matches = receipts.iter().map(|r| sms(r).map_or(ReceiptMatch::Unmatched, matched)).collect();
+            data.receipts.extend(receipts);
+            matches
+        });
+        self.answer(store, |data, KeepReceived { account, transport, inbound }| {
+            data.inbound.extend(inbound.clone());
+            inbound.into_iter().map(|sms| received(account, &transport, sms)).collect()
+        })
+    }
+
+    fn with_callbacks(&self, store: FakeStore) -> FakeStore {
+        let store = self.answer(store, |data, CreateCallback { account, name, url, secret }| {
+            let id = i64::try_from(data.callbacks.len()).unwrap() + 3;
+            let (created_at, updated_at) = (test_time(), test_time());
+            data.callbacks.push(Callback { id, account, name, url, secret, created_at, updated_at });
+            data.callbacks.last().unwrap().clone()
+        });
+        let store = self.answer(store, |data, ListCallbacks { account }| {
+            data.callbacks.iter().filter(|callback| callback.account == account).cloned().collect()
+        });
+        let store = self
+            .answer(store, |data, FindCallback { account, id }| data.callback(account, id).map(|found| found.clone()));
+        let store = self.answer(store, |data, ChangeCallback { account, id, name, url }| {
+            let callback = data.callback(account, id)?;
+            callback.name = name.unwrap_or(callback.name);
+            callback.url = url.unwrap_or_else(|| callback.url.clone());
+            Some(callback.clone())
+        });
+        self.answer(store, |data, DeleteCallback { account, id }| {
+            let before = data.callbacks.len();
+            data.callbacks.retain(|callback| (callback.account, callback.id) != (account, id));
+            data.callbacks.len() < before
+        })
+    }
+}
+
+impl StoredData {
+    fn sms(&self, account: i64, transport: &Name, id: i64) -> Option<Sms> {
+        self.sms.iter().find(|sms| (sms.account, &sms.transport, sms.id) == (account, transport, id)).cloned()
+    }
+
+    fn list(&self, ask: &ListSms) -> Vec<Sms> {
+        let oldest_first = matches!(ask.which, Which::Since { order: Order::OldestFirst, .. });
+        let wanted = |sms: &&Sms| match &ask.which {
+            Which::Since { at, after, .. } => {
+                let beyond = |after| if oldest_first { Place::of(sms) > after } else { Place::of(sms) < after };
+                sms.updated_at >= *at && after.is_none_or(beyond)
+            }
+            Which::Ids(ids) => ids.contains(&sms.id),
+        };
+        let own = self.sms.iter().filter(|sms| (sms.account, &sms.transport) == (ask.account, &ask.transport));
+        let mut found: Vec<Sms> = own.filter(wanted).cloned().collect();
+        found.sort_by_key(Place::of);
+        if !oldest_first {
+            found.reverse();
+        }
+        found.into_iter().skip(ask.start).take(ask.limit).collect()
+    }
+
+    fn callback(&mut self, account: i64, id: i64) -> Option<&mut Callback> {
+        self.callbacks.iter_mut().find(|callback| (callback.account, callback.id) == (account, id))
+    }
+
+    /// Answers the requests to accept that wait, and all later ones.
+    pub(super) fn accept_waiting(&mut self) {
+        for request in self.waiting.take().unwrap() {
+            self.accept(request);
+        }
+    }
+
+    fn accept(&mut self, Request { ask, reply }: Request<AcceptSms>) {
+        let answer = match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(self.accepted(ask)),
+        };
+        let _nobody_waits = reply.send(answer);
+    }
+
+    fn accepted(&mut self, ask: AcceptSms) -> Accepted {
+        if let Some(key) = &ask.idempotency
+            && let Some((digest, ids)) = self.keys.get(&key.key)
+        {
+            let before: Vec<Sms> = self.sms.iter().filter(|sms| ids.contains(&sms.id)).cloned().collect();
+            let same = *digest == key.request_digest;
+            return if same { Accepted::Before(before.into()) } else { Accepted::KeyReused };
+        }
+        let first = self.sms.len();
+        for (id, new) in (1..).skip(first).zip(ask.batch) {
+            self.sms.push(accepted_sms(id, new));
+        }
+        let kept = &self.sms[first..];
+        if let Some(key) = ask.idempotency {
+            self.keys.insert(key.key, (key.request_digest, kept.iter().map(|sms| sms.id).collect()));
+        }
+        Accepted::Now(kept.into())
+    }
+}
+
+fn accepted_sms(id: i64, NewSms { account, transport, to, from, message }: NewSms) -> Sms {
+    Sms {
+        id,
+        account,
+        transport,
+        to,
+        from,
+        message,
+        status: TransportStatus::PENDING,
+        provider_said: None,
+        provider_id: None,
+        attempts: 0,
+        delivered_at: None,
+        created_at: test_time(),
+        updated_at: test_time(),
+    }
+}
+
+fn received(account: i64, transport: &Name, sms: InboundSms) -> Received {
+    Received {
+        id: 7,
+        account,
+        transport: transport.clone(),
+        message_id: "m7".to_owned(),
+        sms,
+        repeated: false,
+        created_at: test_time(),
+        updated_at: test_time(),
+    }
+}
