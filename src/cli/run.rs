@@ -46,12 +46,13 @@ async fn until_stopped(settings: Settings) -> anyhow::Result<ExitCode> {
     let sandbox = settings.sandbox.clone().filter(|_| settings.here.sandbox);
     let sandbox = sandbox.map(vumi_sandbox::start).transpose()?;
     if let Some(sandbox) = &sandbox {
-        info!(http = %sandbox.http_address(), truteq = %sandbox.truteq_address(), "the sandbox's carriers are up");
+        info!(http = %sandbox.http_address(), truteq = %sandbox.truteq_address(), "the sandbox's providers are up");
     }
     let here = settings.here.clone();
     let mut running = supervisor::start(settings).await.map_err(|failed| match failed {
         StartFailed::Store(vumi_store::OpenError::Locked(path)) if here.part => anyhow!(
-            "store: {} is in use by another vumi, and an SQLite file has room for one: processes that run a part each              share a PostgreSQL, store.url = \"postgres://vumi@127.0.0.1/vumi\"",
+            "store: {} is in use by another vumi, and an SQLite file has room for one: processes that run a part each \
+             share a PostgreSQL, store.url = \"postgres://vumi@127.0.0.1/vumi\"",
             path.display()
         ),
         other => other.into(),

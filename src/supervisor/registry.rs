@@ -35,6 +35,7 @@ pub(super) enum Role {
     Transport,
     Campaign,
     Callbacks,
+    Broker,
     FrontEnd,
 }
 
@@ -46,7 +47,8 @@ impl Role {
             Self::Transport => "transport",
             Self::Campaign => "campaign",
             Self::Callbacks => "callbacks",
-            Self::FrontEnd => "front-end",
+            // Operators know both as front-ends.
+            Self::Broker | Self::FrontEnd => "front-end",
         }
     }
 
@@ -56,7 +58,7 @@ impl Role {
             Self::FrontEnd => "requests under way get no answer, what was accepted is in the ledger",
             Self::Callbacks => "posts under way are made again after the next start",
             Self::Campaign => "people under way may get no answer to what they sent last",
-            Self::Store | Self::Router | Self::Transport => "what it left is in the ledger",
+            Self::Store | Self::Router | Self::Transport | Self::Broker => "what it left is in the ledger",
         }
     }
 }

@@ -125,7 +125,7 @@ async fn start_rooms(
     if let Some(amqp) = &settings.amqp {
         let named = settings.transports.iter().map(|transport| transport.name.clone());
         let transports = named.chain(amqp.transports().cloned()).collect();
-        start_room(supervisor, own_name("amqp"), Role::FrontEnd, amqp_room(place, amqp.clone(), transports)).await?;
+        start_room(supervisor, own_name("amqp"), Role::Broker, amqp_room(place, amqp.clone(), transports)).await?;
     }
     for transport in settings.transports.iter().filter(|room| here.transports.contains(&room.name)) {
         start_room(supervisor, transport.name.clone(), Role::Transport, of_kind(transport.clone())).await?;
@@ -248,8 +248,11 @@ impl Running {
     }
 
     /// Stops everything in reverse order; each stage finishes what is under way, within its bound.
+    ///
+    /// Campaigns open first and close after the transports: as long as a transport takes what people type, a campaign
+    /// is there to answer. The broker closes last, since campaigns answer over it, too.
     pub async fn stop(self) {
-        for role in [Role::FrontEnd, Role::Callbacks, Role::Campaign, Role::Transport] {
+        for role in [Role::FrontEnd, Role::Callbacks, Role::Transport, Role::Campaign, Role::Broker] {
             if self.supervisor.send(StopComponents(role)).await.is_err() {
                 warn!("the supervisor is gone: the parts end with the process");
             }

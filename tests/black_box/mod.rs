@@ -104,8 +104,10 @@ impl Site {
 
     /// Changes the settings' text.
     pub(crate) fn edit(&self, change: impl FnOnce(String) -> String) {
-        let text = fs::read_to_string(self.settings_file()).unwrap();
-        fs::write(self.settings_file(), change(text)).unwrap();
+        let before = fs::read_to_string(self.settings_file()).unwrap();
+        let after = change(before.clone());
+        assert_ne!(before, after, "the edit changed nothing: what it looks for is not in the settings");
+        fs::write(self.settings_file(), after).unwrap();
     }
 
     /// Adds lines below a table's header.

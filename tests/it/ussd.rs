@@ -93,6 +93,8 @@ fn who_answers_while_the_router_stops_keeps_the_session() {
     });
     assert!(!screens.is_empty(), "it was over before anybody could answer");
     assert!(screens.iter().all(|shown| shown["session"] == "open"), "{screens:?}");
+    // The campaign closes after the transport, so that nobody is asked to wait for it.
+    assert!(screens.iter().all(|shown| shown["screen"].as_str().unwrap().contains("hello")), "{screens:?}");
 
     let _router = site.start(&run);
     site.wait_for_network();
