@@ -8,17 +8,17 @@ use std::{
 
 use actix::{
     Actor, ActorFutureExt, ActorTryFutureExt, Arbiter, AsyncContext, Context, Handler, Message, Recipient,
-    ResponseActFuture, ResponseFuture, WrapFuture,
+    ResponseActFuture, ResponseFuture, WrapFuture, dev::RecipientRequest,
 };
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use vumi_kit::{
     clock::{Clock, Timestamp},
-    component::{Component, ComponentContext, Drain, Endpoints, StartError},
+    component::{Component, ComponentContext, Drain, StartError},
     health::{AskHealth, AskParts, Health, Part, State},
     name::Name,
-    router::{Place, RouterAddress},
+    router::{Deregister, Register, RouterAddress},
     store::Store,
 };
 
@@ -87,11 +87,17 @@ struct Supervised {
     restarts: u32,
 }
 
-/// The actor that keeps the rooms running.
+/// The router's table of components, as the supervisor changes it.
+pub(super) struct RouterTable {
+    pub(super) register: Recipient<Register>,
+    pub(super) deregister: Recipient<Deregister>,
+}
+
+/// The actor that keeps the components running.
 pub(super) struct Supervisor {
     settings: SupervisorSettings,
     router: RouterAddress,
-    place: Recipient<Place>,
+    table: RouterTable,
     store: Store,
     clock: Clock,
     rooms: BTreeMap<Name, Supervised>,
@@ -102,11 +108,11 @@ impl Supervisor {
     pub(super) fn new(
         settings: SupervisorSettings,
         router: RouterAddress,
-        place: Recipient<Place>,
+        table: RouterTable,
         store: Store,
         clock: Clock,
     ) -> Self {
-        Self { settings, router, place, store, clock, rooms: BTreeMap::new(), fixtures: Vec::new() }
+        Self { settings, router, table, store, clock, rooms: BTreeMap::new(), fixtures: Vec::new() }
     }
 
     fn context(&self, name: &Name) -> ComponentContext {
@@ -160,7 +166,9 @@ impl Supervisor {
                 supervised.state = State::Up;
                 supervised.health = Some(room.health);
                 supervised.drain = Some(room.drain);
-                self.tell_router(name.clone(), Some(room.endpoints), ctx);
+                if let Some(endpoints) = room.endpoints {
+                    self.tell_router(self.table.register.send(Register { name: name.clone(), endpoints }), ctx);
+                }
                 let ended = room.ended.wait().into_actor(self);
                 ctx.spawn(ended.map(move |(), supervisor, ctx| {
                     supervisor.failed(&name, generation, "it ended unasked; see the log above", ctx);
@@ -203,13 +211,15 @@ impl Supervisor {
             let name = name.clone();
             ctx.run_later(wait, move |supervisor, ctx| supervisor.begin(&name, None, ctx));
         }
-        self.tell_router(name.clone(), None, ctx);
+        self.tell_router(self.table.deregister.send(Deregister { name: name.clone() }), ctx);
     }
 
-    fn tell_router(&self, name: Name, endpoints: Option<Endpoints>, ctx: &mut Context<Self>) {
-        // The router's answer is awaited, not its room guessed: its table must follow.
-        let place = self.place.send(Place { name, endpoints });
-        ctx.spawn(place.into_actor(self).map_err(|_, _, _| error!("the router is gone")).map(|_, _, _| ()));
+    /// The router's answer is awaited: its table must follow.
+    fn tell_router<M>(&self, told: RecipientRequest<M>, ctx: &mut Context<Self>)
+    where
+        M: Message<Result = ()> + Send + 'static,
+    {
+        ctx.spawn(told.into_actor(self).map_err(|_, _, _| error!("the router is gone")).map(|_, _, _| ()));
     }
 }
 

@@ -13,17 +13,17 @@ use vumi_callbacks::CallbackContext;
 use vumi_http::{HealthSettings, HttpContext, WebhookMount};
 use vumi_kit::{
     clock::Clock,
-    component::{Component, ComponentContext, Endpoints, StartError, Terminated},
+    component::{Component, ComponentContext, StartError, Terminated},
     health::AskParts,
     name::Name,
-    router::Place,
+    router::Register,
     store::StoreError,
 };
 use vumi_router::Router;
 
 use super::{
     accounts,
-    registry::{Fixture, Role, StartComponent, StartFn, StopComponents, Supervisor, Watch},
+    registry::{Fixture, Role, RouterTable, StartComponent, StartFn, StopComponents, Supervisor, Watch},
 };
 use crate::config::{ComponentConfig, Settings};
 
@@ -87,7 +87,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     let supervisor = Supervisor::new(
         settings.supervisor.clone(),
         address,
-        router.clone().recipient(),
+        RouterTable { register: router.clone().recipient(), deregister: router.clone().recipient() },
         store.store.clone(),
         clock.clone(),
     )
@@ -115,7 +115,7 @@ fn busy(failed: StartFailed, url: &str) -> StartFailed {
 
 async fn start_rooms(
     supervisor: &Addr<Supervisor>,
-    place: Recipient<Place>,
+    register: Recipient<Register>,
     settings: &Settings,
 ) -> Result<Option<SocketAddr>, StartFailed> {
     let here = &settings.here;
@@ -125,7 +125,7 @@ async fn start_rooms(
     if let Some(amqp) = &settings.amqp {
         let named = settings.transports.iter().map(|transport| transport.name.clone());
         let transports = named.chain(amqp.transports().cloned()).collect();
-        start_room(supervisor, own_name("amqp"), Role::Broker, amqp_room(place, amqp.clone(), transports)).await?;
+        start_room(supervisor, own_name("amqp"), Role::Broker, amqp_room(register, amqp.clone(), transports)).await?;
     }
     for transport in settings.transports.iter().filter(|room| here.transports.contains(&room.name)) {
         start_room(supervisor, transport.name.clone(), Role::Transport, of_kind(transport.clone())).await?;
@@ -134,7 +134,7 @@ async fn start_rooms(
     let callbacks: StartFn = Arc::new(move |context: ComponentContext| {
         let context = CallbackContext { store: context.store, clock: context.clock };
         let room = vumi_callbacks::start(context, callback_settings.clone())?;
-        Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })
+        Ok(Component { endpoints: None, health: room.health, drain: room.drain, ended: room.ended })
     });
     if here.callbacks {
         start_room(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
@@ -157,7 +157,7 @@ fn of_kind(envelope: ComponentConfig) -> StartFn {
 }
 
 /// Connectors behind the broker: rooms in the router's table like any other, also after a restart.
-fn amqp_room(place: Recipient<Place>, settings: AmqpSettings, transports: Vec<Name>) -> StartFn {
+fn amqp_room(register: Recipient<Register>, settings: AmqpSettings, transports: Vec<Name>) -> StartFn {
     Arc::new(move |context: ComponentContext| {
         let context = AmqpContext {
             router: context.router,
@@ -168,9 +168,9 @@ fn amqp_room(place: Recipient<Place>, settings: AmqpSettings, transports: Vec<Na
         let room = vumi_amqp::start(context, settings.clone())?;
         for (name, endpoints) in room.rooms {
             let full = |_| StartError("the router has no room for a connector now".to_owned());
-            place.try_send(Place { name, endpoints: Some(endpoints) }).map_err(full)?;
+            register.try_send(Register { name, endpoints }).map_err(full)?;
         }
-        Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })
+        Ok(Component { endpoints: None, health: room.health, drain: room.drain, ended: room.ended })
     })
 }
 
@@ -193,7 +193,7 @@ fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<Once
             HttpContext { store: context.store, transports: transports.clone(), parts: parts.clone(), sandbox };
         let room = vumi_http::start(context, http)?;
         let _same_as_before = bound.set(room.address);
-        Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })
+        Ok(Component { endpoints: None, health: room.health, drain: room.drain, ended: room.ended })
     })
 }
 
@@ -201,7 +201,7 @@ fn health_room(supervisor: &Addr<Supervisor>, settings: HealthSettings) -> Start
     let parts = supervisor.clone().recipient::<AskParts>();
     Arc::new(move |_: ComponentContext| {
         let room = vumi_http::start_health(parts.clone(), &settings)?;
-        Ok(Component { endpoints: Endpoints::default(), health: room.health, drain: room.drain, ended: room.ended })
+        Ok(Component { endpoints: None, health: room.health, drain: room.drain, ended: room.ended })
     })
 }
 

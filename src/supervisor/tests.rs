@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use vumi_kit::{
     backoff::Backoff,
     clock::{Clock, Timestamp},
-    component::{Component, ComponentContext, Drain, Endpoints, Lifeline, StartError, lifeline},
+    component::{Component, ComponentContext, Drain, Lifeline, StartError, lifeline},
     health::{AskHealth, AskParts, Health, Part, State},
     message::{TransportType, UserMessage},
     name::Name,
-    router::{Inbound, Refused, RouterAddress},
+    router::{Endpoints, Inbound, Refused, RouterAddress},
 };
 use vumi_router::{Router, RouterSettings, RoutingTable};
 use vumi_store::StoreSettings;
@@ -57,7 +57,7 @@ impl Handler<Drain> for Fragile {
 fn fragile() -> Component {
     let (line, ended) = lifeline();
     let actor = Fragile(line).start();
-    let endpoints = Endpoints { inbound: Some(actor.clone().recipient()), ..Endpoints::default() };
+    let endpoints = Some(Endpoints::Campaign { inbound: actor.clone().recipient(), events: None });
     Component { endpoints, health: actor.clone().recipient(), drain: actor.recipient(), ended }
 }
 
@@ -87,8 +87,8 @@ impl Stage {
             ..SupervisorSettings::default()
         };
         let address = Router::address(&router);
-        let supervisor =
-            Supervisor::new(settings, address.clone(), router.recipient(), store.store.clone(), clock).start();
+        let table = RouterTable { register: router.clone().recipient(), deregister: router.recipient() };
+        let supervisor = Supervisor::new(settings, address.clone(), table, store.store.clone(), clock).start();
         let (tell, started) = mpsc::unbounded_channel();
         Self { supervisor, router: address, started, tell, _folder: folder, _store: store }
     }

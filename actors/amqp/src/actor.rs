@@ -6,10 +6,10 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Messag
 use tokio::{sync::watch, task::JoinHandle};
 use vumi_kit::{
     clock::Clock,
-    component::{Drain, Endpoints, Lifeline, StartError, Terminated, lifeline},
+    component::{Drain, Lifeline, StartError, Terminated, lifeline},
     health::{AskHealth, Health, State},
     name::Name,
-    router::RouterAddress,
+    router::{Endpoints, RouterAddress},
     store::Store,
 };
 

@@ -6,11 +6,10 @@ use std::rc::Rc;
 use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 use tokio::sync::OwnedSemaphorePermit;
 use vumi_kit::{
-    component::Endpoints,
     ledger::SettleReceived,
     message::{TransportType, UserMessage},
     name::Name,
-    router::{Happened, Inbound, Outbound, Refused},
+    router::{Endpoints, Happened, Inbound, Outbound, Refused},
     store::Ask,
 };
 
@@ -46,18 +45,18 @@ fn begin<A: Actor<Context = Context<A>>>(actor: A, mailbox: usize) -> Addr<A> {
     })
 }
 
-/// The faces of a campaign.
+/// The endpoints of a campaign.
 pub(super) fn campaign(connector: Rc<Connector>, core: Rc<Core>) -> Endpoints {
     let mailbox = core.settings.unconfirmed;
     let actor = begin(CampaignElsewhere { connector, core }, mailbox);
-    Endpoints { inbound: Some(actor.clone().recipient()), happened: Some(actor.recipient()), ..Endpoints::default() }
+    Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) }
 }
 
-/// The faces of a transport.
+/// The endpoints of a transport.
 pub(super) fn transport(name: Name, core: Rc<Core>) -> Endpoints {
     let mailbox = core.settings.unconfirmed;
     let actor = begin(TransportElsewhere { name, core }, mailbox);
-    Endpoints { outbound: Some(actor.recipient()), ..Endpoints::default() }
+    Endpoints::Remote { outbound: actor.recipient() }
 }
 
 impl Handler<Inbound> for CampaignElsewhere {

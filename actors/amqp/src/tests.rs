@@ -48,7 +48,7 @@ async fn our_campaign_serves_a_transport_that_lives_elsewhere() {
         assert_eq!(message.other.get("hop"), Some(&json!(7)));
 
         let reply = answer(&message, "hello");
-        let room = front.endpoints(&ussd).outbound.clone().unwrap();
+        let room = front.endpoints(&ussd).outbound().cloned().unwrap();
         assert_eq!(room.send(Outbound(reply.clone())).await.unwrap(), Ok(()));
         let (properties, sent) = stage.read(&format!("{ussd}.outbound")).await;
         assert_eq!(properties.message_id().as_ref().unwrap().as_str(), reply.message_id);
@@ -73,7 +73,7 @@ async fn a_campaign_that_lives_elsewhere_serves_our_transport() {
         let ours: UserMessage =
             serde_json::from_value(stage.message("m1", json!({"from_addr": "27831234567"}))).unwrap();
         let endpoints = front.endpoints(&quiz);
-        let room = endpoints.inbound.clone().unwrap();
+        let room = endpoints.inbound().cloned().unwrap();
         assert_eq!(room.send(Inbound(ours)).await.unwrap(), Ok(()));
         let (_, theirs) = stage.read(&format!("{quiz}.inbound")).await;
         assert_eq!(theirs, stage.message("m1", json!({})), "all keys, and the MSISDN with its +");
@@ -90,7 +90,7 @@ async fn a_campaign_that_lives_elsewhere_serves_our_transport() {
 
         front.until(" 1 deliveries in work").await;
         let event = Event::ack(&reply, moment());
-        endpoints.happened.clone().unwrap().send(Happened { service: "*120*663#".to_owned(), event }).await.unwrap();
+        endpoints.events().cloned().unwrap().send(Happened { service: "*120*663#".to_owned(), event }).await.unwrap();
         let (_, told) = stage.read(&format!("{quiz}.event")).await;
         assert_eq!((&told["event_type"], &told["user_message_id"]), (&json!("ack"), &json!("m2")));
         assert_eq!((&told["nack_reason"], &told["delivery_status"]), (&Value::Null, &Value::Null));
@@ -197,7 +197,7 @@ async fn a_lost_connection_comes_back_and_what_was_in_work_is_finished_once() {
         stage.cut_the_wire();
         let health = front.until("is away since").await;
         assert_eq!(health.state, State::Degraded);
-        let room = front.endpoints(&ussd).outbound.clone().unwrap();
+        let room = front.endpoints(&ussd).outbound().cloned().unwrap();
         let other = UserMessage { in_reply_to: None, ..answer(&message, "too early") };
         assert_eq!(room.send(Outbound(other)).await.unwrap(), Err(Refused::Away(ussd.clone())));
         stage.publish(&inbound_queue, &stage.message("m2", json!({"session_event": "close"}))).await;
@@ -279,7 +279,7 @@ async fn an_event_waits_for_the_broker() {
         stage.cut_the_wire();
         front.until("is away since").await;
         let event = Event::nack(&message, "no", moment());
-        let happened = front.endpoints(&quiz).happened.clone().unwrap();
+        let happened = front.endpoints(&quiz).events().cloned().unwrap();
         happened.send(Happened { service: "*120*663#".to_owned(), event: event.clone() }).await.unwrap();
         stage.mend_the_wire();
         let told: Event = serde_json::from_value(stage.read(&format!("{quiz}.event")).await.1).unwrap();
@@ -404,7 +404,7 @@ async fn at_the_stop_what_was_not_begun_goes_back_before_the_rest_is_finished() 
         let health = front.until(" 1 deliveries in work").await;
         assert_eq!(health.state, State::Stopping, "m1 is finished, the rest is for others");
         stage.publish(&inbound_queue, &stage.message("m4", json!({}))).await;
-        let room = front.endpoints(&ussd).outbound.clone().unwrap();
+        let room = front.endpoints(&ussd).outbound().cloned().unwrap();
         assert_eq!(room.send(Outbound(answer(&message, "hello"))).await.unwrap(), Ok(()));
         drained.await.unwrap().unwrap();
         stage.until_waiting(&inbound_queue, 3).await;
@@ -422,7 +422,7 @@ async fn it_stops_when_what_is_under_way_is_done() {
         let message = inbound(&stage).await;
         let drained = actix_rt::spawn(front.0.drain.clone().send(Drain));
         assert_eq!(front.until("finishing").await.state, State::Stopping);
-        let room = front.endpoints(&ussd).outbound.clone().unwrap();
+        let room = front.endpoints(&ussd).outbound().cloned().unwrap();
         assert_eq!(room.send(Outbound(answer(&message, "hello"))).await.unwrap(), Ok(()));
         drained.await.unwrap().unwrap();
         assert_eq!(stage.waiting(&format!("{ussd}.inbound")).await, 0);
@@ -438,7 +438,7 @@ async fn a_message_that_the_broker_does_not_confirm_is_not_said_to_be_in_good_ha
         let settings = AmqpSettings { unconfirmed: 1, confirm_within: within, ..stage.settings() };
         let front = stage.start_with(settings).await;
         let quiz = stage.name("quiz");
-        let room = front.endpoints(&quiz).inbound.clone().unwrap();
+        let room = front.endpoints(&quiz).inbound().cloned().unwrap();
         let message = |id| Inbound(serde_json::from_value(stage.message(id, json!({}))).unwrap());
         stage.stall_the_wire();
         assert_eq!(room.send(message("m1")).await.unwrap(), Err(Refused::Busy(quiz.clone())));
@@ -461,7 +461,7 @@ async fn an_answer_that_could_not_be_published_is_asked_for_again() {
         let message = inbound(&stage).await;
         stage.cut_the_wire();
         front.until("is away since").await;
-        let room = front.endpoints(&ussd).outbound.clone().unwrap();
+        let room = front.endpoints(&ussd).outbound().cloned().unwrap();
         assert_eq!(room.send(Outbound(answer(&message, "hello"))).await.unwrap(), Err(Refused::Away(ussd.clone())));
         stage.mend_the_wire();
         let again = inbound(&stage).await;
@@ -477,7 +477,7 @@ async fn a_received_sms_that_nobody_answers_is_published_once() {
     on_stage(async |stage| {
         let front = stage.start().await;
         let quiz = stage.name("quiz");
-        let room = front.endpoints(&quiz).inbound.clone().unwrap();
+        let room = front.endpoints(&quiz).inbound().cloned().unwrap();
         let sms = || {
             let message = stage.message("m1", json!({"transport_type": "sms", "session_event": null, "content": "hi"}));
             Inbound(serde_json::from_value(message).unwrap())

@@ -12,7 +12,7 @@ use vumi_kit::{
         CallbackId, Callbacks, ClaimDeliveries, Delivery, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts,
     },
     clock::{Clock, Timestamp},
-    component::{CALL_LIMIT, Component, Drain, Endpoints, Lifeline, StartError, lifeline},
+    component::{CALL_LIMIT, Component, Drain, Lifeline, StartError, lifeline},
     health::{AskHealth, Health, State},
     store::{Ask, Store, StoreError},
 };
@@ -60,7 +60,7 @@ fn open(
     let (line, ended) = lifeline();
     let poster = Poster::new(store, clock, settings, caller, line).start();
     Ok(Component {
-        endpoints: Endpoints::default(),
+        endpoints: None,
         health: poster.clone().recipient(),
         drain: poster.recipient(),
         ended,

@@ -14,11 +14,11 @@ use super::{
 };
 use vumi_kit::{
     clock::Clock,
-    component::{Component, ComponentContext, Drain, Endpoints, Lifeline, StartError, Terminated, lifeline},
+    component::{Component, ComponentContext, Drain, Lifeline, StartError, Terminated, lifeline},
     health::{AskHealth, Health, State},
     kind::{Kind, Problem, Registry},
     name::Name,
-    router::{Inbound, Refused, RouterAddress},
+    router::{Endpoints, Inbound, Refused, RouterAddress},
     session::{CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord, Sessions},
     store::{Accepts, Ask, Operation},
 };
@@ -60,7 +60,7 @@ impl<C: Campaign> Kind for CampaignKind<C> {
         let (actor, ended) =
             CampaignActor::open(campaign, context.name, context.store.sessions, context.router, context.clock);
         Ok(Component {
-            endpoints: Endpoints { inbound: Some(actor.clone().recipient()), ..Endpoints::default() },
+            endpoints: Some(Endpoints::Campaign { inbound: actor.clone().recipient(), events: None }),
             health: actor.clone().recipient(),
             drain: actor.recipient(),
             ended,

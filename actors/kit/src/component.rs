@@ -1,4 +1,4 @@
-//! A room: one running transport or campaign, what it gets at its start and what it gives back.
+//! A component: a running transport, campaign or front-end; what it gets at its start and what it gives back.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::{
     clock::Clock,
     health::AskHealth,
     name::Name,
-    router::{Happened, Inbound, Outbound, RouterAddress, Submit},
+    router::{Endpoints, RouterAddress},
     store::Store,
 };
 
-/// What a room gets at its start: its name and everything it may talk to.
+/// What a component gets at its start: its name and everything it may talk to.
 #[derive(Clone, Debug)]
 pub struct ComponentContext {
-    /// The room's own name, from the settings.
+    /// Its own name, from the settings.
     pub name: Name,
     /// Where its messages go.
     pub router: RouterAddress,
@@ -26,40 +26,16 @@ pub struct ComponentContext {
     pub clock: Clock,
 }
 
-/// The addresses the router knows a room by. A room has those that its work calls for.
-#[derive(Clone, Default)]
-pub struct Endpoints {
-    /// A campaign's: takes messages from people.
-    pub inbound: Option<Recipient<Inbound>>,
-    /// A transport's: takes messages to people, within a session.
-    pub outbound: Option<Recipient<Outbound>>,
-    /// A transport's: takes SMS from the outbox.
-    pub submit: Option<Recipient<Submit>>,
-    /// A campaign's, if it wants to know what became of its messages.
-    pub happened: Option<Recipient<Happened>>,
-}
-
-impl std::fmt::Debug for Endpoints {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoints")
-            .field("inbound", &self.inbound.is_some())
-            .field("outbound", &self.outbound.is_some())
-            .field("submit", &self.submit.is_some())
-            .field("happened", &self.happened.is_some())
-            .finish()
-    }
-}
-
-/// A started room.
+/// A started component.
 #[derive(Debug)]
 pub struct Component {
-    /// For the router.
-    pub endpoints: Endpoints,
+    /// Where the router reaches it; none: the router never calls it.
+    pub endpoints: Option<Endpoints>,
     /// Answers how it is.
     pub health: Recipient<AskHealth>,
     /// Finishes what is under way, then answers.
     pub drain: Recipient<Drain>,
-    /// Resolves when the room's actor is gone, whether it stopped or panicked.
+    /// Resolves when its actor is gone, whether it stopped or panicked.
     pub ended: Terminated,
 }
 
@@ -70,7 +46,7 @@ pub struct Component {
 #[rtype(result = "()")]
 pub struct Drain;
 
-/// Kept by a room's actor for as long as it lives: its drop tells the supervisor that the actor is gone.
+/// Held by a component's actor for as long as it lives: its drop tells the supervisor that the actor is gone.
 #[derive(Debug)]
 pub struct Lifeline(#[expect(dead_code, reason = "held for its drop")] oneshot::Sender<()>);
 
@@ -78,7 +54,7 @@ pub struct Lifeline(#[expect(dead_code, reason = "held for its drop")] oneshot::
 #[derive(Debug)]
 pub struct Terminated(oneshot::Receiver<()>);
 
-/// A life line and its other end.
+/// A lifeline and its other end.
 #[must_use]
 pub fn lifeline() -> (Lifeline, Terminated) {
     let (held, watched) = oneshot::channel();
@@ -92,7 +68,7 @@ impl Terminated {
     }
 }
 
-/// A room that could not start: in words that say what to do.
+/// Why a component could not start, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(pub String);

@@ -1,8 +1,8 @@
-//! What the rooms say to the router, and it to them.
+//! What the components say to the router, and it to them.
 
 use actix::{Message, Recipient};
 
-use crate::{component::Endpoints, message, message::UserMessage, name::Name, sms::Submission};
+use crate::{message, message::UserMessage, name::Name, sms::Submission};
 
 /// A message from a person: a transport hands it to the router, the router to the campaign that serves its address.
 #[derive(Debug, Message)]
@@ -46,17 +46,98 @@ pub enum Refused {
     NoTransport(Name),
 }
 
-/// A room has come, come back, or gone: the supervisor tells the router.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Place {
-    /// The room.
-    pub name: Name,
-    /// Its addresses; none when it is gone.
-    pub endpoints: Option<Endpoints>,
+/// Where the router reaches a component.
+#[derive(Clone)]
+pub enum Endpoints {
+    /// A campaign, of this process or behind the broker.
+    Campaign {
+        /// Takes messages from people.
+        inbound: Recipient<Inbound>,
+        /// Takes what became of the campaign's messages, where it wants to know.
+        events: Option<Recipient<Happened>>,
+    },
+    /// A transport of this process: its SMS come from the ledger.
+    Transport {
+        /// Takes claimed SMS.
+        submit: Recipient<Submit>,
+        /// Takes messages to people within a session, where it holds sessions.
+        outbound: Option<Recipient<Outbound>>,
+    },
+    /// A transport behind the broker, with an outbox of its own: it takes all messages to people.
+    Remote {
+        /// Takes messages to people.
+        outbound: Recipient<Outbound>,
+    },
 }
 
-/// The router, as the other rooms know it.
+impl Endpoints {
+    /// Takes messages from people.
+    #[must_use]
+    pub const fn inbound(&self) -> Option<&Recipient<Inbound>> {
+        match self {
+            Self::Campaign { inbound, .. } => Some(inbound),
+            Self::Transport { .. } | Self::Remote { .. } => None,
+        }
+    }
+
+    /// Takes what became of messages.
+    #[must_use]
+    pub const fn events(&self) -> Option<&Recipient<Happened>> {
+        match self {
+            Self::Campaign { events, .. } => events.as_ref(),
+            Self::Transport { .. } | Self::Remote { .. } => None,
+        }
+    }
+
+    /// Takes claimed SMS.
+    #[must_use]
+    pub const fn submit(&self) -> Option<&Recipient<Submit>> {
+        match self {
+            Self::Transport { submit, .. } => Some(submit),
+            Self::Campaign { .. } | Self::Remote { .. } => None,
+        }
+    }
+
+    /// Takes messages to people.
+    #[must_use]
+    pub const fn outbound(&self) -> Option<&Recipient<Outbound>> {
+        match self {
+            Self::Transport { outbound, .. } => outbound.as_ref(),
+            Self::Remote { outbound } => Some(outbound),
+            Self::Campaign { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Campaign { .. } => "Campaign",
+            Self::Transport { .. } => "Transport",
+            Self::Remote { .. } => "Remote",
+        })
+    }
+}
+
+/// A component has started, for the first time or again: the router calls it from now on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Register {
+    /// Its name.
+    pub name: Name,
+    /// Where it is reached.
+    pub endpoints: Endpoints,
+}
+
+/// A component has ended: the router calls it no more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Deregister {
+    /// Its name.
+    pub name: Name,
+}
+
+/// The router, as the components know it.
 #[derive(Clone)]
 pub struct RouterAddress {
     /// Takes messages from people.

@@ -11,12 +11,12 @@ use serde::Deserialize;
 use tokio::{sync::mpsc, time::Instant};
 use tracing::{debug, warn};
 use vumi_kit::{
-    component::{Endpoints, Lifeline, Terminated, lifeline},
+    component::{Lifeline, Terminated, lifeline},
     health::{AskHealth, Health, State},
     ledger::{ClaimReceived, HandOver, ReleaseReceived, ReleaseSms, SettleReceived},
     message::{TransportType, UserMessage},
     name::Name,
-    router::{Happened, Inbound, Outbound, Place, Refused, RouterAddress, Submit},
+    router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, RouterAddress, Submit},
     sms::{Received, ReceivedId, SmsId, Submission},
     store::{Ask, Store},
 };
@@ -65,7 +65,7 @@ enum Claiming {
 pub struct Router {
     settings: RouterSettings,
     table: RoutingTable,
-    rooms: HashMap<Name, Endpoints>,
+    components: HashMap<Name, Endpoints>,
     store: Store,
     lines: Lines,
     claiming: Claiming,
@@ -85,7 +85,7 @@ impl Router {
         let router = Self {
             settings,
             table,
-            rooms: HashMap::new(),
+            components: HashMap::new(),
             store,
             lines: Lines::default(),
             claiming: Claiming::No,
@@ -101,7 +101,7 @@ impl Router {
         )
     }
 
-    /// The router as other rooms know it.
+    /// The router as the components know it.
     #[must_use]
     pub fn address(router: &actix::Addr<Self>) -> RouterAddress {
         RouterAddress {
@@ -117,9 +117,9 @@ impl Router {
 
     /// Hands claimed SMS to their transport; what it can't take now goes back to the ledger.
     fn submit(&self, transport: Name, batch: Vec<Submission>) {
-        let refused = match self.rooms.get(&transport).and_then(|endpoints| endpoints.submit.as_ref()) {
+        let refused = match self.components.get(&transport).and_then(Endpoints::submit) {
             None => batch,
-            Some(room) => match room.try_send(Submit(batch)) {
+            Some(submit) => match submit.try_send(Submit(batch)) {
                 Ok(()) => return,
                 Err(SendError::Full(Submit(batch)) | SendError::Closed(Submit(batch))) => batch,
             },
@@ -167,8 +167,8 @@ impl Router {
             UserMessage::from_person(transport, TransportType::Sms, sms.from.as_str(), sms.to.as_str(), *created_at);
         message.message_id.clone_from(message_id);
         message.content = Some(sms.message.clone());
-        let room = self.rooms.get(&key.0).and_then(|endpoints| endpoints.inbound.as_ref());
-        let (answer, router) = (hand_over(room, Inbound(message), key.0.clone(), self.limit()), ctx.address());
+        let campaign = self.components.get(&key.0).and_then(Endpoints::inbound);
+        let (answer, router) = (hand_over(campaign, Inbound(message), key.0.clone(), self.limit()), ctx.address());
         // A task of its own, not a future of the actor's context: that polls all of them for each that wakes.
         actix::spawn(async move {
             let taken = answer.await.is_ok();
@@ -216,7 +216,7 @@ impl Router {
     /// asked for.
     fn claim_received(&mut self, ctx: &mut Context<Self>) {
         // Claimed where no campaign can be reached, they would be kept from the processes that have one.
-        if self.table.serves_sms() && !self.rooms.values().any(|endpoints| endpoints.inbound.is_some()) {
+        if self.table.serves_sms() && !self.components.values().any(|endpoints| matches!(endpoints, Endpoints::Campaign { .. })) {
             return;
         }
         if self.claiming != Claiming::No {
@@ -316,8 +316,8 @@ impl Handler<Inbound> for Router {
             let to = message.to_addr;
             return Box::pin(async move { Err(Refused::NoRoute(to)) });
         };
-        let room = self.rooms.get(campaign).and_then(|endpoints| endpoints.inbound.as_ref());
-        hand_over(room, Inbound(message), campaign.clone(), self.limit())
+        let inbound = self.components.get(campaign).and_then(Endpoints::inbound);
+        hand_over(inbound, Inbound(message), campaign.clone(), self.limit())
     }
 }
 
@@ -326,22 +326,22 @@ impl Handler<Outbound> for Router {
 
     fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
         let transport = message.transport_name.clone();
-        let room = self.rooms.get(&transport);
-        // The ledger sends SMS, except those of a transport that lives elsewhere, in a process with its own outbox.
-        let elsewhere = room.is_some_and(|endpoints| endpoints.submit.is_none() && endpoints.outbound.is_some());
-        if message.transport_type == TransportType::Sms && !elsewhere {
+        let endpoints = self.components.get(&transport);
+        // The ledger sends SMS, except those of a transport behind the broker, which has an outbox of its own.
+        let remote = matches!(endpoints, Some(Endpoints::Remote { .. }));
+        if message.transport_type == TransportType::Sms && !remote {
             return self.settle(message);
         }
-        match room {
+        match endpoints {
             None => Box::pin(async move { Err(Refused::NoTransport(transport)) }),
-            Some(endpoints) => hand_over(endpoints.outbound.as_ref(), Outbound(message), transport, self.limit()),
+            Some(endpoints) => hand_over(endpoints.outbound(), Outbound(message), transport, self.limit()),
         }
     }
 }
 
-/// Hands a message to a room and passes its answer on; a room with a full mailbox has `limit` to make room.
+/// Hands a message to a component and passes its answer on; one with a full mailbox has `limit` to take it.
 fn hand_over<M>(
-    room: Option<&Recipient<M>>,
+    component: Option<&Recipient<M>>,
     message: M,
     name: Name,
     limit: Duration,
@@ -349,10 +349,10 @@ fn hand_over<M>(
 where
     M: actix::Message<Result = Result<(), Refused>> + Send + 'static,
 {
-    let Some(room) = room else {
+    let Some(component) = component else {
         return Box::pin(async move { Err(Refused::Away(name)) });
     };
-    let answer = tokio::time::timeout(limit, room.send(message));
+    let answer = tokio::time::timeout(limit, component.send(message));
     Box::pin(async move {
         match answer.await {
             Ok(Ok(answer)) => answer,
@@ -367,33 +367,34 @@ impl Handler<Happened> for Router {
     type Result = ();
 
     fn handle(&mut self, happened: Happened, _: &mut Self::Context) {
-        let room = self.table.ussd(&happened.service).and_then(|campaign| self.rooms.get(campaign));
-        if let Some(room) = room.and_then(|endpoints| endpoints.happened.as_ref())
-            && let Err(SendError::Full(event) | SendError::Closed(event)) = room.try_send(happened)
+        let campaign = self.table.ussd(&happened.service).and_then(|campaign| self.components.get(campaign));
+        if let Some(events) = campaign.and_then(Endpoints::events)
+            && let Err(SendError::Full(event) | SendError::Closed(event)) = events.try_send(happened)
         {
             warn!(service = %event.service, message = %event.event.user_message_id, "the campaign has no room for an event");
         }
     }
 }
 
-impl Handler<Place> for Router {
+impl Handler<Register> for Router {
     type Result = ();
 
-    fn handle(&mut self, place: Place, ctx: &mut Self::Context) {
-        match place.endpoints {
-            Some(endpoints) => {
-                let campaign = endpoints.inbound.is_some();
-                self.rooms.insert(place.name, endpoints);
-                if campaign {
-                    // What nobody holds is routed now, and the lines are offered again within a moment; what the campaign held when it
-                    // went is due when its lease ends.
-                    self.claim_received(ctx);
-                }
-            }
-            None => {
-                self.rooms.remove(&place.name);
-            }
+    fn handle(&mut self, Register { name, endpoints }: Register, ctx: &mut Self::Context) {
+        let campaign = matches!(endpoints, Endpoints::Campaign { .. });
+        self.components.insert(name, endpoints);
+        if campaign {
+            // SMS that nobody holds are routed now, and those in the queues are offered again within a moment. What the
+            // campaign held when it ended is due when its lease ends.
+            self.claim_received(ctx);
         }
+    }
+}
+
+impl Handler<Deregister> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Deregister { name }: Deregister, _: &mut Self::Context) {
+        self.components.remove(&name);
     }
 }
 
@@ -401,6 +402,6 @@ impl Handler<AskHealth> for Router {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        MessageResult(Health { state: State::Up, detail: format!("{} rooms", self.rooms.len()) })
+        MessageResult(Health { state: State::Up, detail: format!("{} components", self.components.len()) })
     }
 }

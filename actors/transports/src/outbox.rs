@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     backoff::Backoff,
     clock::Clock,
-    component::{CALL_LIMIT, Component, ComponentContext, Drain, Endpoints, Lifeline, lifeline},
+    component::{CALL_LIMIT, Component, ComponentContext, Drain, Lifeline, lifeline},
     health::{AskHealth, Health},
     kind::Problem,
     ledger::{Ledger, ReleaseSms},

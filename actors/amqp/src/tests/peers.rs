@@ -35,7 +35,7 @@ async fn a_campaigns_process_reads_the_campaigns_queue_and_answers_into_the_tran
         let message = inbound(&stage).await;
         front.until(" 1 deliveries in work").await;
         let reply = answer(&message, "hello");
-        let room = front.endpoints(&ussd).outbound.clone().unwrap();
+        let room = front.endpoints(&ussd).outbound().cloned().unwrap();
         assert_eq!(room.send(Outbound(reply.clone())).await.unwrap(), Ok(()));
         let (_, sent) = stage.read(&format!("{ussd}.outbound")).await;
         assert_eq!(sent["in_reply_to"], json!("m1"));
@@ -51,7 +51,7 @@ async fn a_transports_process_writes_to_the_campaigns_queues_and_reads_its_own()
         let (ussd, quiz) = (stage.name("ussd"), stage.name("quiz"));
         let endpoints = front.endpoints(&quiz);
         let ours: UserMessage = serde_json::from_value(stage.message("m1", json!({}))).unwrap();
-        assert_eq!(endpoints.inbound.clone().unwrap().send(Inbound(ours)).await.unwrap(), Ok(()));
+        assert_eq!(endpoints.inbound().cloned().unwrap().send(Inbound(ours)).await.unwrap(), Ok(()));
         assert_eq!(stage.read(&format!("{quiz}.inbound")).await.1["message_id"], json!("m1"));
 
         let reply = json!({"to_addr": "+27831234567", "from_addr": "*120*663#", "in_reply_to": "m1"});
@@ -59,7 +59,7 @@ async fn a_transports_process_writes_to_the_campaigns_queues_and_reads_its_own()
         let reply = outbound(&stage).await;
         front.until(" 1 deliveries in work").await;
         let event = Event::ack(&reply, moment());
-        endpoints.happened.clone().unwrap().send(Happened { service: "*120*663#".to_owned(), event }).await.unwrap();
+        endpoints.events().cloned().unwrap().send(Happened { service: "*120*663#".to_owned(), event }).await.unwrap();
         assert_eq!(stage.read(&format!("{quiz}.event")).await.1["user_message_id"], json!("m2"));
         front.until(" 0 deliveries in work").await;
     })
@@ -80,7 +80,7 @@ async fn an_sms_comes_as_often_as_the_ledger_brings_it_and_is_answered_there() {
 
         let from = stage.start_with(settings(&stage, false)).await;
         for _ in 0..2 {
-            let room = from.endpoints(&quiz).inbound.clone().unwrap();
+            let room = from.endpoints(&quiz).inbound().cloned().unwrap();
             assert_eq!(room.send(Inbound(ours.clone())).await.unwrap(), Ok(()));
             stage.read(&inbound_queue).await;
         }
@@ -93,7 +93,7 @@ async fn an_sms_comes_as_often_as_the_ledger_brings_it_and_is_answered_there() {
         }
         assert_eq!(stage.waiting(&inbound_queue).await, 0);
         // By a transport that is at home elsewhere, too: the ledger is the same one.
-        let room = to.endpoints(&ussd).outbound.clone().unwrap();
+        let room = to.endpoints(&ussd).outbound().cloned().unwrap();
         assert_eq!(room.send(Outbound(answer(&ours, "thanks"))).await.unwrap(), Ok(()));
         assert_eq!(stage.waiting(&format!("{ussd}.outbound")).await, 0);
     })

@@ -31,7 +31,7 @@ use tokio::{
 use vumi_kit::{
     account::Account,
     clock::Clock,
-    component::Endpoints,
+    router::Endpoints,
     health::{AskHealth, Health},
     message::{Event, UserMessage},
     name::Name,

@@ -7,7 +7,7 @@ use actix::{
 };
 use tokio::task::JoinSet;
 use vumi_kit::{
-    component::{Component, ComponentContext, Drain, Endpoints, Lifeline, Terminated, lifeline},
+    component::{Component, ComponentContext, Drain, Lifeline, Terminated, lifeline},
     health::{AskHealth, Health, State},
     name::Name,
     router::{Outbound, Refused},
