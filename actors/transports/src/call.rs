@@ -153,7 +153,7 @@ fn refused(status: StatusCode, retry_after_s: Option<u64>, body: &[u8]) -> Decis
         503 | 408 => Decision::Retry { said, unsure: false },
         // About the account or the URL, not about this SMS.
         300..=399 | 401 | 402 | 403 | 404 | 405 | 407 | 410 => Decision::Misconfigured { said },
-        400..=499 => Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said },
+        400..=499 => Decision::Rejected { status: TransportStatus::MessageError, said },
         _ => Decision::Retry { said, unsure: true },
     }
 }

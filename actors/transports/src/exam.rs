@@ -144,7 +144,7 @@ impl<P: Provider> Exam<P> {
             (says(401, "who?"), Expect::Misconfigured),
             (says(403, "no"), Expect::Misconfigured),
             (Says::Answer(302, "location: http://127.0.0.1:1/\r\n", String::new()), Expect::Misconfigured),
-            (says(400, "bad"), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
+            (says(400, "bad"), Expect::Rejected(TransportStatus::MessageError)),
             (says(200, ""), Expect::Retry { unsure: true }),
             (says(200, "\u{0}\u{1}garbage <"), Expect::Retry { unsure: true }),
             (says(200, &"x".repeat(300_000)), Expect::Retry { unsure: true }),

@@ -116,7 +116,7 @@ impl AnswerReader {
         let result = find(&self.result);
         let accepted = Decision::Accepted {
             provider_id: provider_id.clone(),
-            status: TransportStatus::QUEUED,
+            status: TransportStatus::Queued,
             said: said.clone(),
         };
         match (&self.result, result) {
@@ -133,7 +133,7 @@ impl AnswerReader {
                 } else if means(&self.settings.misconfigured) {
                     Decision::Misconfigured { said }
                 } else {
-                    Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said }
+                    Decision::Rejected { status: TransportStatus::MessageError, said }
                 }
             }
         }

@@ -53,12 +53,12 @@ async fn africas_talking_passes_the_exam_by_settings_alone() {
         provider: |url, outbox| provider(AFRICAS_TALKING, url, outbox),
         answers: vec![
             (says(201, &answer(101, "Sent")), Expect::Accepted(Some("ATPid_1"))),
-            (says(201, &answer(403, "InvalidPhoneNumber")), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
+            (says(201, &answer(403, "InvalidPhoneNumber")), Expect::Rejected(TransportStatus::MessageError)),
             (says(201, &answer(405, "InsufficientBalance")), Expect::Misconfigured),
             (says(201, &answer(500, "InternalServerError")), Expect::Retry { unsure: false }),
             (
                 says(201, r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#),
-                Expect::Rejected(TransportStatus::MESSAGE_ERROR),
+                Expect::Rejected(TransportStatus::MessageError),
             ),
             (says(201, r#"{"SMSMessageData":{"Message":"Sent to 0/1"}}"#), Expect::Retry { unsure: true }),
         ],
@@ -80,8 +80,8 @@ async fn twilio_passes_the_exam_by_settings_alone() {
         provider: |url, outbox| provider(TWILIO, url, outbox),
         answers: vec![
             (says(201, r#"{"sid":"SM1","status":"queued","error_code":null}"#), Expect::Accepted(Some("SM1"))),
-            (says(201, r#"{"sid":"SM1","status":"failed"}"#), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
-            (says(400, r#"{"code":21211,"message":"no number"}"#), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
+            (says(201, r#"{"sid":"SM1","status":"failed"}"#), Expect::Rejected(TransportStatus::MessageError)),
+            (says(400, r#"{"code":21211,"message":"no number"}"#), Expect::Rejected(TransportStatus::MessageError)),
         ],
         texts: vec![(
             "hello",
@@ -127,7 +127,7 @@ fn receipts_are_read_by_the_settings() {
     let [receipt] = &receipts(&*form, &post_form(body))[..] else { panic!("one receipt") };
     assert_eq!(receipt.provider_id.as_deref(), Some("ATPid_1"));
     assert_eq!(receipt.to.as_ref().unwrap().as_str(), "27123456789");
-    assert_eq!(receipt.status, TransportStatus::DELIVERED);
+    assert_eq!(receipt.status, TransportStatus::Delivered);
     assert_eq!(receipt.fields.len(), 4);
     assert_eq!(answer(&*form, &post_form(body), false).status, 200);
     names_missing_fields(&*form, body, &["id", "status", "phoneNumber"]);
@@ -148,7 +148,7 @@ fn receipts_in_json_are_found_by_pointers() {
     let [read] = &receipts(&*form, &body("ok"))[..] else { panic!("one receipt") };
     assert_eq!((read.provider_id.as_deref(), read.sms), (Some("5"), Some(42)));
     assert_eq!(read.at.unwrap().to_seconds_text(), "2010-06-04 15:51:25");
-    assert_eq!(receipts(&*form, &body("strange"))[0].status, TransportStatus::DELIVERY_ERROR);
+    assert_eq!(receipts(&*form, &body("strange"))[0].status, TransportStatus::DeliveryError);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vumi_kit::{
     address::Msisdn,
     clock::Timestamp,
-    sms::{InboundSms, Receipt, TransportStatus},
+    sms::{InboundSms, Receipt},
     webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
 };
 
@@ -182,7 +182,7 @@ impl WebhookForm for Receipts {
             provider_id: Some(call.require(&settings.id)?),
             sms,
             to: settings.to.as_ref().map(|field| call.require_msisdn(field)).transpose()?,
-            status: TransportStatus(ours),
+            status: ours.into(),
             at: call.get_as(settings.at.as_ref()).as_deref().and_then(time),
             fields: call.fields(),
         };

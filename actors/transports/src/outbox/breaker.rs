@@ -127,7 +127,7 @@ mod tests {
         Decision::Retry { said: "connection refused".to_owned(), unsure: false }
     }
     fn accepted() -> Decision {
-        Decision::Accepted { provider_id: None, status: TransportStatus::QUEUED, said: String::new() }
+        Decision::Accepted { provider_id: None, status: TransportStatus::Queued, said: String::new() }
     }
 
     #[test]

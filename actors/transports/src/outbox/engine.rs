@@ -287,7 +287,7 @@ impl<P: Provider> Engine<P> {
                 let attempts = u32::try_from(submission.attempts).unwrap_or(0).saturating_add(1);
                 let next = at.plus(self.settings.retry.wait(attempts));
                 if next >= submission.give_up_at {
-                    let then = Then::Done { status: TransportStatus::EXPIRED, provider_id: None };
+                    let then = Then::Done { status: TransportStatus::Expired, provider_id: None };
                     let may_be_there = if unsure || submission.unsure > 0 { "; it may have arrived" } else { "" };
                     (format!("given up, its time runs out: {said}{may_be_there}"), then)
                 } else {
@@ -308,7 +308,7 @@ impl<P: Provider> Engine<P> {
     }
 
     fn give_up(&mut self, submission: &Submission, why: &str, at: Timestamp) {
-        let then = Then::Done { status: TransportStatus::EXPIRED, provider_id: None };
+        let then = Then::Done { status: TransportStatus::Expired, provider_id: None };
         let may_be_there = if submission.unsure > 0 { "; an earlier attempt may have arrived" } else { "" };
         self.outcomes.push_back(Outcome { id: submission.id, at, said: format!("{why}{may_be_there}"), then });
     }
@@ -320,7 +320,7 @@ impl<P: Provider> Engine<P> {
             submission.unsure
         );
         tracing::warn!(transport = %self.name, sms = submission.id, %said, "given up");
-        let then = Then::Done { status: TransportStatus::DELIVERY_ERROR, provider_id: None };
+        let then = Then::Done { status: TransportStatus::DeliveryError, provider_id: None };
         self.outcomes.push_back(Outcome { id: submission.id, at, said, then });
     }
 

@@ -190,7 +190,7 @@ fn read_sent(answer: &str) -> Decision {
         && let Some(id) = rest.split_whitespace().next()
     {
         let provider_id = Some(id.to_owned());
-        return Decision::Accepted { provider_id, status: TransportStatus::QUEUED, said: line.to_owned() };
+        return Decision::Accepted { provider_id, status: TransportStatus::Queued, said: line.to_owned() };
     }
     codes::error_code(line).map_or_else(|| garbage(line), |code| codes::decision(code, line))
 }

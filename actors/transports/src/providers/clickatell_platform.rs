@@ -161,10 +161,10 @@ fn read_sent(answer: &str) -> Decision {
         Some(SentMessage { accepted: true, api_message_id: Some(id), .. }) => Decision::Accepted {
             said: format!("apiMessageId: {id}"),
             provider_id: Some(id),
-            status: TransportStatus::QUEUED,
+            status: TransportStatus::Queued,
         },
         Some(SentMessage { accepted: false, error, .. }) => {
-            Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said: words(&error) }
+            Decision::Rejected { status: TransportStatus::MessageError, said: words(&error) }
         }
         // What is wrong with the whole call is not known to be this SMS's fault.
         None if !sent.error.is_null() => Decision::Retry { said: words(&sent.error), unsure: false },

@@ -111,10 +111,10 @@ pub(crate) fn read_sent(page: &str) -> Decision {
     match code.trim().parse::<i32>() {
         // The contract names 0 as accepted. 3 is Kannel's own "Queued for later delivery": it has the SMS and sends it
         // when it can. Called a failure, a delivered SMS would be shown as failed; tried again, it would arrive twice.
-        Ok(0 | 3) => Decision::Accepted { provider_id: None, status: TransportStatus::QUEUED, said },
+        Ok(0 | 3) => Decision::Accepted { provider_id: None, status: TransportStatus::Queued, said },
         // Kannel's "Temporal failure, try again later."
         Ok(_) if words.contains("try again later") => Decision::Retry { said, unsure: false },
-        Ok(_) => Decision::Rejected { status: TransportStatus::DELIVERY_ERROR, said },
+        Ok(_) => Decision::Rejected { status: TransportStatus::DeliveryError, said },
         Err(_) => garbage(&said),
     }
 }
@@ -191,7 +191,7 @@ mod tests {
                 (says(200, &row("3: Queued for later delivery")), Expect::Accepted(None)),
                 (
                     says(200, &row("4: Not routable. Do not try again.")),
-                    Expect::Rejected(TransportStatus::DELIVERY_ERROR),
+                    Expect::Rejected(TransportStatus::DeliveryError),
                 ),
                 (says(200, &row("5: Temporal failure, try again later.")), Expect::Retry { unsure: false }),
                 (says(200, &row("sorry")), Expect::Retry { unsure: true }),

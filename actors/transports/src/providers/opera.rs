@@ -177,7 +177,7 @@ impl Provider for Opera {
             Ok(body) => body,
             Err(error) => {
                 let said = format!("the text can't be written as XML-RPC: {error}");
-                return Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said };
+                return Decision::Rejected { status: TransportStatus::MessageError, said };
             }
         };
         match call(self.caller.post(&self.settings.url, "text/xml", body)).await {
@@ -210,7 +210,7 @@ fn read_sent(answer: &str) -> Decision {
         _ => return garbage(answer),
     };
     let said = format!("Identifier: {provider_id}");
-    Decision::Accepted { provider_id: Some(provider_id), status: TransportStatus::QUEUED, said }
+    Decision::Accepted { provider_id: Some(provider_id), status: TransportStatus::Queued, said }
 }
 
 #[cfg(test)]

@@ -91,11 +91,11 @@ impl Provider for Techsys {
 fn read_sent(answer: &str) -> Decision {
     let said = answer.to_owned();
     if answer.contains(QUEUED) {
-        Decision::Accepted { provider_id: None, status: TransportStatus::QUEUED, said }
+        Decision::Accepted { provider_id: None, status: TransportStatus::Queued, said }
     } else if answer.is_empty() || answer.chars().any(|c| c.is_control() && !c.is_whitespace()) {
         garbage(answer)
     } else {
-        Decision::Rejected { status: TransportStatus::DELIVERY_ERROR, said }
+        Decision::Rejected { status: TransportStatus::DeliveryError, said }
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
             answers: vec![
                 (says(200, "Message queued successfully"), Expect::Accepted(None)),
                 (says(200, "<html><p>Message queued successfully</p></html>\n"), Expect::Accepted(None)),
-                (says(200, "Invalid bind"), Expect::Rejected(TransportStatus::DELIVERY_ERROR)),
+                (says(200, "Invalid bind"), Expect::Rejected(TransportStatus::DeliveryError)),
             ],
             texts: vec![
                 ("hello & more", vec!["bind=bind&msisdn=27123456789&text=hello+%26+more"]),

@@ -125,7 +125,7 @@ impl Core {
         let replaced = self
             .wire
             .frame(&frame)
-            .map_err(|bad| Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said: bad.to_string() })?;
+            .map_err(|bad| Decision::Rejected { status: TransportStatus::MessageError, said: bad.to_string() })?;
         self.signals.writable.notify_one();
         let frame_end = self.wire.framed();
         let waiting = Unnumbered { id: submission.id, sent: Instant::now(), frame_end, number };
@@ -173,12 +173,12 @@ impl Core {
             return;
         }
         let status = match code {
-            ReturnCode::Success => TransportStatus::DELIVERED,
-            ReturnCode::Expired => TransportStatus::EXPIRED,
-            ReturnCode::SimFull | ReturnCode::Barred | ReturnCode::Blacklisted => TransportStatus::DELIVERY_ERROR,
-            ReturnCode::Invalid => TransportStatus::ROUTING_ERROR,
+            ReturnCode::Success => TransportStatus::Delivered,
+            ReturnCode::Expired => TransportStatus::Expired,
+            ReturnCode::SimFull | ReturnCode::Barred | ReturnCode::Blacklisted => TransportStatus::DeliveryError,
+            ReturnCode::Invalid => TransportStatus::RoutingError,
             // Kept for the operator to see; it decides nothing.
-            ReturnCode::Other(_) => TransportStatus::AT_GATEWAY,
+            ReturnCode::Other(_) => TransportStatus::AtGateway,
         };
         if !self.has_room_for_ledger() {
             return;
@@ -263,7 +263,7 @@ impl Provider for Desk {
 
 fn accepted(number: String, replaced: &[char]) -> Decision {
     let said = accepted_said(&number, replaced);
-    Decision::Accepted { said, provider_id: Some(number), status: TransportStatus::AT_GATEWAY }
+    Decision::Accepted { said, provider_id: Some(number), status: TransportStatus::AtGateway }
 }
 
 fn accepted_said(number: &str, replaced: &[char]) -> String {

@@ -342,14 +342,14 @@ async fn an_sms_is_numbered_and_its_delivery_report_kept() {
     assert_eq!(line.hear().await, Some(ClientCommand::SendSms { validity: 0, msisdn: msisdn.clone(), message }));
     line.say(ServerCommand::Seq { msisdn: msisdn.clone(), sequence: "77".to_owned() }).await;
     let Asked::Outcomes(outcomes) = stage.asked().await else { panic!("no outcome was recorded") };
-    let done = Then::Done { status: TransportStatus::AT_GATEWAY, provider_id: Some("77".to_owned()) };
+    let done = Then::Done { status: TransportStatus::AtGateway, provider_id: Some("77".to_owned()) };
     assert_eq!((outcomes[0].id, &outcomes[0].then), (42, &done));
     assert!(outcomes[0].said.contains("replaced: “”"), "{}", outcomes[0].said);
 
     line.say(ServerCommand::DeliveryReport { msisdn, sequence: "77".to_owned(), code: ReturnCode::Invalid }).await;
     let Asked::Receipts(receipts) = stage.asked().await else { panic!("no receipt was recorded") };
     assert_eq!(receipts[0].provider_id.as_deref(), Some("77"));
-    assert_eq!(receipts[0].status, TransportStatus::ROUTING_ERROR);
+    assert_eq!(receipts[0].status, TransportStatus::RoutingError);
 }
 
 #[actix_rt::test]
@@ -383,7 +383,7 @@ async fn a_number_that_comes_late_is_found_by_the_next_attempt_and_nothing_is_se
     assert!(matches!(stage.asked().await, Asked::Save(_)));
     submit.send(Submit(vec![Submission { unsure: 1, ..submission("hi") }])).await.unwrap();
     let Asked::Outcomes(outcomes) = stage.asked().await else { panic!("no outcome was recorded") };
-    let done = Then::Done { status: TransportStatus::AT_GATEWAY, provider_id: Some("77".to_owned()) };
+    let done = Then::Done { status: TransportStatus::AtGateway, provider_id: Some("77".to_owned()) };
     assert_eq!(outcomes[0].then, done);
     stage.is(State::Up).await;
 }

@@ -119,7 +119,7 @@ struct Obedient {
 struct Fake(Rc<Obedient>);
 
 fn accepted() -> Decision {
-    Decision::Accepted { provider_id: Some("p".to_owned()), status: TransportStatus::QUEUED, said: "ok".to_owned() }
+    Decision::Accepted { provider_id: Some("p".to_owned()), status: TransportStatus::Queued, said: "ok".to_owned() }
 }
 
 impl Provider for Fake {
@@ -136,7 +136,7 @@ impl Provider for Fake {
         *self.0.now.borrow_mut() -= 1;
         match submission.message.as_str() {
             "panic" => panic!("as told"),
-            "reject" => Decision::Rejected { status: TransportStatus::ROUTING_ERROR, said: "no route".to_owned() },
+            "reject" => Decision::Rejected { status: TransportStatus::RoutingError, said: "no route".to_owned() },
             "retry" => Decision::Retry { said: "later".to_owned(), unsure: true },
             "throttle" => Decision::Throttled { retry_after_s: Some(30), said: "slower".to_owned() },
             "account" => Decision::Misconfigured { said: "no credit".to_owned() },
@@ -265,8 +265,8 @@ const SECOND: Duration = Duration::from_secs(1);
 story!(each_decision_becomes_its_outcome, |stage| settings(), {
     stage.hand(vec![sms(1, "hello"), sms(2, "reject"), sms(3, "retry")]).await;
     stage.pass(SECOND).await;
-    assert_eq!(stage.then(1), Then::Done { status: TransportStatus::QUEUED, provider_id: Some("p".to_owned()) });
-    assert_eq!(stage.then(2), Then::Done { status: TransportStatus::ROUTING_ERROR, provider_id: None });
+    assert_eq!(stage.then(1), Then::Done { status: TransportStatus::Queued, provider_id: Some("p".to_owned()) });
+    assert_eq!(stage.then(2), Then::Done { status: TransportStatus::RoutingError, provider_id: None });
     let Then::Again { at, unsure: true } = stage.then(3) else { panic!("{:?}", stage.then(3)) };
     assert!(at >= START.plus(5 * SECOND) && at <= START.plus(12 * SECOND), "{at:?}");
 });
@@ -335,7 +335,7 @@ story!(where_nobody_can_say_what_arrived_it_is_sent_so_often_and_no_oftener, |st
     let mut heard = stage.carrier.heard.borrow().clone();
     heard.sort_unstable();
     assert_eq!(heard, [1, 3], "the second was sent three times, the third is known not to have arrived");
-    assert_eq!(stage.then(2), Then::Done { status: TransportStatus::DELIVERY_ERROR, provider_id: None });
+    assert_eq!(stage.then(2), Then::Done { status: TransportStatus::DeliveryError, provider_id: None });
     let said = stage.said(2);
     assert!(said.contains("outcome unknown: answers lost: 3") && said.contains("may have arrived"), "{said}");
 });
@@ -410,14 +410,14 @@ story!(one_whose_lease_is_nearly_over_goes_back_to_its_place_in_the_line_and_is_
 story!(one_whose_time_is_up_expires_and_is_not_sent, |stage| settings(), {
     stage.hand(vec![Submission { give_up_at: START, ..sms(1, "hello") }]).await;
     stage.pass(SECOND).await;
-    assert_eq!(stage.then(1), Then::Done { status: TransportStatus::EXPIRED, provider_id: None });
+    assert_eq!(stage.then(1), Then::Done { status: TransportStatus::Expired, provider_id: None });
     assert!(stage.carrier.heard.borrow().is_empty());
 });
 
 story!(a_retry_that_would_come_too_late_ends_with_the_last_reason, |stage| settings(), {
     stage.hand(vec![Submission { give_up_at: START.plus(3 * SECOND), ..sms(1, "retry") }]).await;
     stage.pass(SECOND).await;
-    assert_eq!(stage.then(1), Then::Done { status: TransportStatus::EXPIRED, provider_id: None });
+    assert_eq!(stage.then(1), Then::Done { status: TransportStatus::Expired, provider_id: None });
     assert!(stage.book.lock().unwrap().recorded[0].said.contains("later"));
 });
 

@@ -28,7 +28,7 @@ fn provider(url: &str, outbox: OutboxSettings) -> Clickatell {
 
 #[tokio::test]
 async fn it_passes_the_exam() {
-    let failed = |code| Expect::Rejected(TransportStatus(code));
+    let failed = |code| Expect::Rejected(TransportStatus::from(code));
     Exam {
         provider,
         answers: vec![
@@ -86,7 +86,7 @@ fn a_query_tells_what_became_of_a_submission() {
     assert!(matches!(read_queried("ID: abc Status: 002"), LookUp::Said(Decision::Accepted { .. })));
     assert!(matches!(
         read_queried("ID: abc Status: 10"),
-        LookUp::Said(Decision::Rejected { status: TransportStatus::EXPIRED, .. })
+        LookUp::Said(Decision::Rejected { status: TransportStatus::Expired, .. })
     ));
     assert!(matches!(read_queried("ERR: 002, Unknown user"), LookUp::Said(Decision::Misconfigured { .. })));
     assert!(matches!(read_queried("<html>"), LookUp::Said(Decision::Retry { unsure: true, .. })));
@@ -99,7 +99,7 @@ fn a_receipt_is_read_from_get_and_post_alike() {
         let [receipt] = &receipts(&*form, &request)[..] else { panic!("one receipt") };
         assert_eq!(receipt.provider_id.as_deref(), Some("abc"));
         assert_eq!(receipt.sms, Some(42));
-        assert_eq!(receipt.status, TransportStatus::DELIVERED);
+        assert_eq!(receipt.status, TransportStatus::Delivered);
         assert_eq!(receipt.at.unwrap().to_seconds_text(), "2010-06-04 15:51:25");
         assert_eq!(receipt.fields.len(), 7);
         let matched = answer(&*form, &request, true);

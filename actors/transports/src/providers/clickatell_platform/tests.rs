@@ -23,7 +23,7 @@ async fn it_passes_the_exam() {
             (says(202, &message(true, Some("abc"), None)), Expect::Accepted(Some("abc"))),
             (
                 says(200, &message(false, None, Some("Invalid destination"))),
-                Expect::Rejected(TransportStatus::MESSAGE_ERROR),
+                Expect::Rejected(TransportStatus::MessageError),
             ),
             (says(200, &message(true, None, None)), Expect::Retry { unsure: true }),
             (says(200, r#"{"messages":[],"error":"busy"}"#), Expect::Retry { unsure: false }),
@@ -59,7 +59,7 @@ fn a_receipt_is_read_and_answered() {
     let request = post("application/json", receipt.to_string());
     let [read] = &receipts(&*form, &request)[..] else { panic!("one receipt") };
     assert_eq!((read.provider_id.as_deref(), read.sms), (Some("abc"), Some(42)));
-    assert_eq!(read.status, TransportStatus::DELIVERED);
+    assert_eq!(read.status, TransportStatus::Delivered);
     assert_eq!(read.at.unwrap().to_seconds_text(), "2010-06-04 15:51:25");
     let answered = answer(&*form, &request, true);
     assert_eq!((answered.status, &json(&answered)["messageId"]), (201, &json!("abc")));

@@ -91,9 +91,9 @@ fn receipts_are_read_from_a_body_and_from_a_form() {
         let [delivered, failed] = &receipts(&*form, &request)[..] else { panic!("two receipts") };
         assert_eq!(delivered.provider_id.as_deref(), Some("001efc31"));
         assert_eq!(delivered.to.as_ref().unwrap().as_str(), "27123456789");
-        assert_eq!(delivered.status, TransportStatus::DELIVERED);
+        assert_eq!(delivered.status, TransportStatus::Delivered);
         assert_eq!(delivered.at.unwrap().to_seconds_text(), "2008-08-31 15:59:24");
-        assert_eq!(failed.status, TransportStatus::DELIVERY_ERROR);
+        assert_eq!(failed.status, TransportStatus::DeliveryError);
         let matched = answer(&*form, &request, true);
         assert_eq!(matched.status, 201);
         assert_eq!(json(&matched)["success"][0]["msgid"], "26567958");
@@ -112,9 +112,9 @@ fn receipts_are_read_from_a_body_and_from_a_form() {
 #[test]
 fn every_status_letter_has_its_place() {
     for (letters, status) in [
-        ("DdR", TransportStatus::DELIVERED),
-        ("QPBau", TransportStatus::QUEUED),
-        ("xFE", TransportStatus::DELIVERY_ERROR),
+        ("DdR", TransportStatus::Delivered),
+        ("QPBau", TransportStatus::Queued),
+        ("xFE", TransportStatus::DeliveryError),
     ] {
         for letter in letters.chars() {
             assert_eq!(super::webhooks::status(&letter.to_string()), status, "{letter}");

@@ -76,9 +76,9 @@ fn read_receipt(element: &Element) -> Result<Receipt, Unreadable> {
 
 pub(super) fn status(letter: &str) -> TransportStatus {
     match letter {
-        "D" | "d" | "R" => TransportStatus::DELIVERED,
-        "Q" | "P" | "B" | "a" | "u" => TransportStatus::QUEUED,
-        _ => TransportStatus::DELIVERY_ERROR,
+        "D" | "d" | "R" => TransportStatus::Delivered,
+        "Q" | "P" | "B" | "a" | "u" => TransportStatus::Queued,
+        _ => TransportStatus::DeliveryError,
     }
 }
 
