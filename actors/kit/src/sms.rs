@@ -243,34 +243,34 @@ pub enum Decision {
         provider_id: Option<String>,
         /// [`TransportStatus::Queued`] or [`TransportStatus::AtGateway`].
         status: TransportStatus,
-        /// What it said.
-        said: String,
+        /// Its answer.
+        provider_response: String,
     },
-    /// Not now, though nothing is wrong with the SMS: unreachable, time-out, 5xx, garbage.
+    /// Later, though nothing is wrong with the SMS: unreachable, time-out, 5xx, an unreadable answer.
     Retry {
-        /// What went wrong.
-        said: String,
-        /// The answer, not the submission, may have been lost: it may have arrived.
-        unsure: bool,
+        /// Its answer, or why there is none.
+        provider_response: String,
+        /// The SMS may have arrived: its submission was written, and no readable answer came.
+        unknown_outcome: bool,
     },
-    /// Too fast: the whole transport should pause.
+    /// Too many at once: the whole transport pauses.
     Throttled {
-        /// For how long, where the provider said.
+        /// For how long, where the provider names it.
         retry_after_s: Option<u64>,
-        /// What it said.
-        said: String,
+        /// Its answer.
+        provider_response: String,
     },
-    /// Never: something about this SMS.
+    /// Never: the fault is in this SMS.
     Rejected {
         /// The failure on the scale.
         status: TransportStatus,
-        /// The provider's reason.
-        said: String,
+        /// Its answer, or why it can't be submitted.
+        provider_response: String,
     },
-    /// No SMS can pass until an operator mends something: credentials, credit, the account.
+    /// The provider takes no SMS until an operator mends something: credentials, credit, the account.
     Misconfigured {
-        /// The provider's reason.
-        said: String,
+        /// Its answer, or why it can't be submitted.
+        provider_response: String,
     },
 }
 

@@ -254,6 +254,7 @@ account = "username"
 short_code = "38080"
 texts = { unavailable = "Service unavailable, please try again later.", more = "0 More" }
 "#;
+    const RENAMED: &'static [(&'static str, &'static str)] = &[OutboxSettings::RENAMED];
     type Settings = Settings;
 
     fn check(settings: &Settings) -> Vec<Problem> {
@@ -282,7 +283,7 @@ texts = { unavailable = "Service unavailable, please try again later.", more = "
         settings.outbox.least_lease()
     }
 
-    fn carrier(settings: &Settings) -> Option<String> {
+    fn provider_url(settings: &Settings) -> Option<String> {
         Some(format!("tcp://{}", settings.address()))
     }
 

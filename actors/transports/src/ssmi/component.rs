@@ -18,7 +18,7 @@ use super::{
     Settings,
     core::{Core, LinkState, Shared},
     couriers, link,
-    sms::Desk,
+    sms::SmsSender,
 };
 use crate::outbox::Outbox;
 
@@ -39,7 +39,7 @@ pub(super) struct Truteq {
 pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
     let settings = Rc::new(settings);
     let shared = Rc::new(RefCell::new(Core::new(context.name.clone(), context.clock.clone(), settings.clone())));
-    let outbox = Outbox::open(context.clone(), &settings.outbox, Desk(shared.clone()));
+    let outbox = Outbox::open(context.clone(), &settings.outbox, SmsSender(shared.clone()));
     let (held, ended) = lifeline();
     let truteq = Truteq {
         name: context.name.clone(),

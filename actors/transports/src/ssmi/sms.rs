@@ -14,7 +14,7 @@ use vumi_kit::{
 use vumi_ssmi_codec::{ClientCommand, Coding, ReturnCode, ServerCommand};
 
 use super::core::{Core, Shared};
-use crate::outbox::{LookUp, Provider};
+use crate::outbox::{LookUp, SubmitSms};
 
 /// What is known of SMS under way.
 #[derive(Default)]
@@ -110,11 +110,14 @@ impl Core {
     /// Sends an SMS. Answers where its number will come, and which characters were replaced.
     fn send_sms(&mut self, submission: &Submission) -> Result<(oneshot::Receiver<Numbered>, Vec<char>), Decision> {
         if !self.wire.up {
-            let said = format!("not connected to {}", self.settings.address());
-            return Err(Decision::Retry { said, unsure: false });
+            let provider_response = format!("not connected to {}", self.settings.address());
+            return Err(Decision::Retry { provider_response, unknown_outcome: false });
         }
         if !self.wire.has_room() {
-            return Err(Decision::Retry { said: "the server does not read".to_owned(), unsure: false });
+            return Err(Decision::Retry {
+                provider_response: "the server does not read".to_owned(),
+                unknown_outcome: false,
+            });
         }
         let (number, numbered) = oneshot::channel();
         let frame = ClientCommand::SendSms {
@@ -122,10 +125,10 @@ impl Core {
             msisdn: submission.to.as_str().to_owned(),
             message: submission.message.clone(),
         };
-        let replaced = self
-            .wire
-            .frame(&frame)
-            .map_err(|bad| Decision::Rejected { status: TransportStatus::MessageError, said: bad.to_string() })?;
+        let replaced = self.wire.frame(&frame).map_err(|bad| Decision::Rejected {
+            status: TransportStatus::MessageError,
+            provider_response: bad.to_string(),
+        })?;
         self.signals.writable.notify_one();
         let frame_end = self.wire.framed();
         let waiting = Unnumbered { id: submission.id, sent: Instant::now(), frame_end, number };
@@ -234,9 +237,9 @@ fn text_of(coding: Coding, hex: String) -> String {
 }
 
 /// The transport as a provider of SMS: the server answers a submission with its number (SEQ).
-pub(super) struct Desk(pub(super) Shared);
+pub(super) struct SmsSender(pub(super) Shared);
 
-impl Provider for Desk {
+impl SubmitSms for SmsSender {
     async fn submit(&self, submission: &Submission) -> Decision {
         let sent = self.0.borrow_mut().send_sms(submission);
         let (numbered, replaced) = match sent {
@@ -245,25 +248,27 @@ impl Provider for Desk {
         };
         match numbered.await {
             Ok(Numbered::As(number)) => accepted(number, &replaced),
-            Ok(Numbered::NeverWritten) => {
-                Decision::Retry { said: "the connection was lost before it was written".to_owned(), unsure: false }
-            }
-            Err(_) => {
-                Decision::Retry { said: "the connection was lost before it was numbered".to_owned(), unsure: true }
-            }
+            Ok(Numbered::NeverWritten) => Decision::Retry {
+                provider_response: "the connection was lost before it was written".to_owned(),
+                unknown_outcome: false,
+            },
+            Err(_) => Decision::Retry {
+                provider_response: "the connection was lost before it was numbered".to_owned(),
+                unknown_outcome: true,
+            },
         }
     }
 
     /// The server can't be asked, but its answer may have come late.
     async fn look_up(&self, submission: &Submission) -> LookUp {
         let late = self.0.borrow_mut().sms.take_late(submission.id);
-        late.map_or(LookUp::CannotSay, |number| LookUp::Said(accepted(number, &[])))
+        late.map_or(LookUp::Unknown, |number| LookUp::Decided(accepted(number, &[])))
     }
 }
 
 fn accepted(number: String, replaced: &[char]) -> Decision {
-    let said = accepted_said(&number, replaced);
-    Decision::Accepted { said, provider_id: Some(number), status: TransportStatus::AtGateway }
+    let provider_response = accepted_said(&number, replaced);
+    Decision::Accepted { provider_response, provider_id: Some(number), status: TransportStatus::AtGateway }
 }
 
 fn accepted_said(number: &str, replaced: &[char]) -> String {

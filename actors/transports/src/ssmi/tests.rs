@@ -19,7 +19,7 @@ use vumi_kit::{
 };
 use vumi_ssmi_codec::{ClientCommand, Coding, Genfields, Phase, Pid, ReturnCode, ServerCommand, UssdType};
 
-use crate::exam::submission;
+use crate::tests::exam::submission;
 use stage::{Asked, CODE, PERSON, Stage};
 
 const OTHER: &str = "27837654321";
@@ -91,7 +91,7 @@ async fn a_refused_login_is_shown_and_tried_again() {
 async fn malformed_frames_are_counted_and_skipped() {
     let mut stage = Stage::set().await;
     let mut line = stage.logged_in().await;
-    line.raw(b"garbage\rSSMI,110,2783\rSSMI,999,x\rSSMI,110,nobody,1,0,*1#\r\xff\r").await;
+    line.raw(b"unreadable\rSSMI,110,2783\rSSMI,999,x\rSSMI,110,nobody,1,0,*1#\r\xff\r").await;
     stage.dial(&mut line, PERSON).await;
     assert!(stage.health().await.detail.contains("malformed frames skipped: 5"));
 }

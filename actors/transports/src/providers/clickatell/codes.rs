@@ -41,13 +41,13 @@ fn means(code: u16) -> Means {
 }
 
 /// What to do after an error.
-pub(super) fn decision(code: u16, said: &str) -> Decision {
-    let said = said.to_owned();
+pub(super) fn decision(code: u16, provider_response: &str) -> Decision {
+    let provider_response = provider_response.to_owned();
     match means(code) {
-        Means::Mend => Decision::Misconfigured { said },
-        Means::Pause => Decision::Throttled { retry_after_s: None, said },
-        Means::Retry => Decision::Retry { said, unsure: true },
-        Means::Fail(status) => Decision::Rejected { status, said },
+        Means::Mend => Decision::Misconfigured { provider_response },
+        Means::Pause => Decision::Throttled { retry_after_s: None, provider_response },
+        Means::Retry => Decision::Retry { provider_response, unknown_outcome: true },
+        Means::Fail(status) => Decision::Rejected { status, provider_response },
     }
 }
 
@@ -60,17 +60,21 @@ pub(crate) fn status(code: &str) -> Option<TransportStatus> {
 }
 
 /// What to do about an SMS of which Clickatell says where it is.
-pub(super) fn known(id: &str, status: TransportStatus, said: &str) -> LookUp {
-    let said = said.to_owned();
-    let accepted = |status| Decision::Accepted { provider_id: Some(id.to_owned()), status, said: said.clone() };
+pub(super) fn known(id: &str, status: TransportStatus, provider_response: &str) -> LookUp {
+    let provider_response = provider_response.to_owned();
+    let accepted = |status| Decision::Accepted {
+        provider_id: Some(id.to_owned()),
+        status,
+        provider_response: provider_response.clone(),
+    };
     match status {
-        TransportStatus::UnknownMessage => LookUp::NotThere,
-        TransportStatus::Queued | TransportStatus::QueuedForLater => LookUp::Said(accepted(TransportStatus::Queued)),
+        TransportStatus::UnknownMessage => LookUp::NotFound,
+        TransportStatus::Queued | TransportStatus::QueuedForLater => LookUp::Decided(accepted(TransportStatus::Queued)),
         // The receipt says when it reached the phone.
         TransportStatus::AtGateway | TransportStatus::Delivered | TransportStatus::Accepted => {
-            LookUp::Said(accepted(TransportStatus::AtGateway))
+            LookUp::Decided(accepted(TransportStatus::AtGateway))
         }
-        _ if status.is_final() => LookUp::Said(Decision::Rejected { status, said }),
-        _ => LookUp::Said(accepted(TransportStatus::Queued)),
+        _ if status.is_final() => LookUp::Decided(Decision::Rejected { status, provider_response }),
+        _ => LookUp::Decided(accepted(TransportStatus::Queued)),
     }
 }
