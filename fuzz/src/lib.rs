@@ -44,7 +44,7 @@ fn kept(news: WebhookNews) -> WebhookKept {
     let at = Timestamp::from_seconds(1_280_000_000);
     match news {
         WebhookNews::Receipts(receipts) => {
-            assert!(receipts.iter().all(|receipt| (1..=14).contains(&receipt.status.0)));
+            assert!(receipts.iter().all(|receipt| (1..=14).contains(&i16::from(receipt.status))));
             WebhookKept::Receipts(receipts.into_iter().map(|receipt| (receipt, ReceiptMatch::Unmatched)).collect())
         }
         WebhookNews::Inbound(list) => {

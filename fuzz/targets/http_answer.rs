@@ -10,8 +10,8 @@ use vumi_transports::fuzzing::read_answer;
 static EXAMPLES: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let answer = |text: &str| toml::from_str::<Value>(text).expect("settings in TOML")["answer"].clone();
     vec![
-        answer(include_str!("../../actors/transports/src/http/africas_talking.toml")),
-        answer(include_str!("../../actors/transports/src/http/twilio.toml")),
+        answer(include_str!("../../actors/transports/src/http_provider/africas_talking.toml")),
+        answer(include_str!("../../actors/transports/src/http_provider/twilio.toml")),
     ]
 });
 

@@ -14,7 +14,7 @@ inbound = { format = "json", from = "/m/from", to = "to", text = "text", id = "i
 "#;
 
 static WEBHOOKS: LazyLock<Vec<Webhook>> = LazyLock::new(|| {
-    ["", include_str!("../../actors/transports/src/http/twilio.toml"), IN_JSON]
+    ["", include_str!("../../actors/transports/src/http_provider/twilio.toml"), IN_JSON]
         .into_iter()
         .flat_map(|settings| vumi_fuzz::webhooks("http", settings))
         .collect()

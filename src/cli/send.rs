@@ -93,10 +93,10 @@ async fn follow(client: &reqwest::Client, base: &str, options: &Options, sent: &
             }
             let now: Value = answer.error_for_status()?.json().await?;
             let code = now.get("transport_status").and_then(Value::as_i64).and_then(|code| i16::try_from(code).ok());
-            let status = TransportStatus(code.unwrap_or_default());
+            let status = TransportStatus::from(code.unwrap_or_default());
             if status.is_final() {
                 say(&now);
-                all_good &= status == TransportStatus::DELIVERED;
+                all_good &= status == TransportStatus::Delivered;
                 break;
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -24,7 +24,7 @@ use vumi_store::StoreSettings;
 
 use super::{
     SupervisorSettings,
-    registry::{Role, StartComponent, StartFn, StopComponents, Supervisor},
+    registry::{Role, RouterTable, StartComponent, StartFn, StopComponents, Supervisor},
 };
 
 /// Panics at the content `boom`.

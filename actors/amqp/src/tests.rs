@@ -306,13 +306,13 @@ async fn an_sms_of_a_campaigns_own_accord_is_acknowledged_when_the_provider_has_
         front.until(" 1 deliveries in work").await;
         assert_eq!(stage.waiting(&event_queue).await, 0, "the ledger has it, and the provider not yet");
 
-        stage.provider_says(kept[0].id, TransportStatus::AT_GATEWAY, Some("p1")).await;
+        stage.provider_says(kept[0].id, TransportStatus::AtGateway, Some("p1")).await;
         let told = stage.read(&event_queue).await.1;
         assert_eq!((&told["event_type"], &told["user_message_id"]), (&json!("ack"), &json!("m1")));
         assert_eq!((&told["sent_message_id"], &told["transport_name"]), (&json!("p1"), &json!("clickatell")));
         front.until(" 0 deliveries in work").await;
 
-        stage.provider_says(kept[0].id, TransportStatus::DELIVERED, Some("p1")).await;
+        stage.provider_says(kept[0].id, TransportStatus::Delivered, Some("p1")).await;
         let told = stage.read(&event_queue).await.1;
         assert_eq!((&told["event_type"], &told["user_message_id"]), (&json!("delivery_report"), &json!("m1")));
         assert_eq!((&told["delivery_status"], &told["sent_message_id"]), (&json!("delivered"), &Value::Null));
@@ -328,7 +328,7 @@ async fn an_sms_that_the_provider_refuses_for_good_gets_a_nack() {
         let quiz = stage.name("quiz");
         stage.publish(&format!("{quiz}.outbound"), &own_accord(&stage, "m1")).await;
         let kept = stage.until_kept(1).await;
-        stage.provider_says(kept[0].id, TransportStatus::ROUTING_ERROR, None).await;
+        stage.provider_says(kept[0].id, TransportStatus::RoutingError, None).await;
         let told = stage.read(&format!("{quiz}.event")).await.1;
         assert_eq!((&told["event_type"], &told["user_message_id"]), (&json!("nack"), &json!("m1")));
         assert_eq!(told["nack_reason"], "as the provider says");
@@ -350,7 +350,7 @@ async fn an_sms_whose_process_dies_is_kept_once_and_another_process_tells_its_ac
         stage.mend_the_wire();
         let second = stage.start().await;
         second.until(" 1 deliveries in work").await;
-        stage.provider_says(kept[0].id, TransportStatus::QUEUED, Some("p1")).await;
+        stage.provider_says(kept[0].id, TransportStatus::Queued, Some("p1")).await;
         let told = stage.read(&format!("{quiz}.event")).await.1;
         assert_eq!((&told["event_type"], &told["sent_message_id"]), (&json!("ack"), &json!("p1")));
         assert_eq!(stage.until_kept(1).await.len(), 1, "not a second time");
@@ -373,7 +373,7 @@ async fn a_carrier_that_stands_still_leaves_room_for_dialogues() {
         assert_eq!(outbound(&stage).await.message_id, "u1");
         // Also of those that the broker has forgotten, the campaign is told.
         for sms in kept {
-            stage.provider_says(sms.id, TransportStatus::QUEUED, Some("p")).await;
+            stage.provider_says(sms.id, TransportStatus::Queued, Some("p")).await;
         }
         for _ in 0..6 {
             assert_eq!(stage.read(&format!("{}.event", stage.name("quiz"))).await.1["event_type"], "ack");

@@ -103,12 +103,12 @@ fn event_id(queue: &str, message_id: &str, what: &What) -> String {
 fn news(told: Option<TransportStatus>, sms: &Sms) -> Vec<What> {
     let status = sms.status;
     // Waiting, or unknown to the provider: it will be tried again, or fail.
-    if status == TransportStatus::PENDING || status.0 == 1 {
+    if status == TransportStatus::Pending || status == TransportStatus::UnknownMessage {
         return vec![];
     }
     let report = What::DeliveryReport {
         status: match status {
-            TransportStatus::DELIVERED => DeliveryStatus::Delivered,
+            TransportStatus::Delivered => DeliveryStatus::Delivered,
             failed if failed.is_final() => DeliveryStatus::Failed,
             _ => DeliveryStatus::Pending,
         },
@@ -116,7 +116,7 @@ fn news(told: Option<TransportStatus>, sms: &Sms) -> Vec<What> {
     match told {
         Some(before) if before == status => vec![],
         Some(_) => vec![report],
-        None if status.is_final() && status != TransportStatus::DELIVERED && sms.provider_id.is_none() => {
+        None if status.is_final() && status != TransportStatus::Delivered && sms.provider_id.is_none() => {
             let said = sms.provider_said.clone().filter(|said| !said.is_empty());
             vec![What::Nack { reason: said.unwrap_or_else(|| status.display().to_owned()) }]
         }
@@ -336,7 +336,7 @@ mod tests {
             to: number.clone(),
             from: number,
             message: "hello".to_owned(),
-            status: TransportStatus(status),
+            status: status.into(),
             provider_said: Some("ERR: 114".to_owned()),
             provider_id: provider_id.map(str::to_owned),
             attempts: 1,
@@ -365,7 +365,7 @@ mod tests {
             (Some(3), 4, Some("p"), vec![report(DeliveryStatus::Delivered)]),
             (Some(3), 10, None, vec![report(DeliveryStatus::Failed)]),
         ] {
-            assert_eq!(news(told.map(TransportStatus), &sms(status, provider_id)), expected, "{told:?} {status}");
+            assert_eq!(news(told.map(TransportStatus::from), &sms(status, provider_id)), expected, "{told:?} {status}");
         }
     }
 

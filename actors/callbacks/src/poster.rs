@@ -59,12 +59,7 @@ fn open(
     let caller = Caller::new(&settings, names)?;
     let (line, ended) = lifeline();
     let poster = Poster::new(store, clock, settings, caller, line).start();
-    Ok(Component {
-        endpoints: None,
-        health: poster.clone().recipient(),
-        drain: poster.recipient(),
-        ended,
-    })
+    Ok(Component { endpoints: None, health: poster.clone().recipient(), drain: poster.recipient(), ended })
 }
 
 struct Poster {

@@ -1,4 +1,4 @@
-//! Kinds: what a room can be. A kind is a type; a registry is the explicit list of them.
+//! Kinds of transports and campaigns. A kind is a type; a registry is the explicit list of them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,10 +10,10 @@ use crate::{
     webhook::Webhook,
 };
 
-/// Something wrong in a room's settings.
+/// Something wrong in a component's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The key within the room's table, dotted; empty for the table itself.
+    /// The key within the component's table, dotted; empty for the table itself.
     pub key: String,
     /// What is wrong and what was expected.
     pub what: String,
@@ -38,11 +38,15 @@ pub trait Kind: 'static {
     /// The keys of its table, without `kind`; unknown ones are refused (`deny_unknown_fields`).
     type Settings: DeserializeOwned;
 
-    /// Whether it holds conversations with people, USSD sessions say, so that a campaign's answers must find their way
-    /// back to it. One that only sends SMS takes them from the ledger, wherever it runs.
+    /// Keys that had another name in an earlier version, as (old, new), dotted. Settings with an old one are refused
+    /// with the new one named.
+    const RENAMED: &'static [(&'static str, &'static str)] = &[];
+
+    /// Whether it holds sessions with people (USSD), so that a campaign's replies must reach it. A kind that only sends
+    /// SMS takes them from the ledger, whatever process it runs in.
     const CONVERSES: bool = false;
 
-    /// What is wrong with settings that parse, without touching anything outside.
+    /// What is wrong with settings that parse. Pure.
     fn check(settings: &Self::Settings) -> Vec<Problem> {
         let _nothing_to_check = settings;
         Vec::new()
@@ -54,23 +58,23 @@ pub trait Kind: 'static {
         Vec::new()
     }
 
-    /// How long an SMS that the room holds must stay its own: it can't send under a shorter `store.lease`.
+    /// The shortest `store.lease` under which it can send the SMS it has claimed.
     fn least_lease(settings: &Self::Settings) -> Duration {
-        let _holds_none = settings;
+        let _claims_none = settings;
         Duration::ZERO
     }
 
-    /// Where its carrier is: a URL, of which `vumi check --connect` uses scheme (`https` speaks TLS), host and port.
-    fn carrier(settings: &Self::Settings) -> Option<String> {
+    /// The URL of its provider. `vumi check --connect` connects to its host and port, with TLS where it is `https`.
+    fn provider_url(settings: &Self::Settings) -> Option<String> {
         let _none = settings;
         None
     }
 
-    /// Starts the room on the present arbiter: called at start-up, and again for a restart.
+    /// Starts the component on the present arbiter: called at start-up, and again for each restart.
     fn start(context: ComponentContext, settings: Self::Settings) -> Result<Component, StartError>;
 }
 
-/// A kind behind its name: the same calls, on settings not read yet.
+/// A kind without its type: the same functions, on settings not parsed yet.
 #[derive(Clone, Copy, Debug)]
 pub struct KindEntry {
     /// [`Kind::NAME`].
@@ -81,13 +85,13 @@ pub struct KindEntry {
     pub converses: bool,
     /// Reads and checks settings.
     pub check: fn(&Value) -> Vec<Problem>,
-    /// Reads settings and lists the webhooks; none where they do not parse.
+    /// [`Kind::webhooks`]; none where the settings do not parse.
     pub webhooks: fn(&Value) -> Vec<Webhook>,
-    /// Reads settings and says what lease they need; none where they do not parse.
+    /// [`Kind::least_lease`]; zero where the settings do not parse.
     pub least_lease: fn(&Value) -> Duration,
-    /// Reads settings and says where the carrier is; none where they do not parse.
-    pub carrier: fn(&Value) -> Option<String>,
-    /// Reads settings and starts the room.
+    /// [`Kind::provider_url`]; none where the settings do not parse.
+    pub provider_url: fn(&Value) -> Option<String>,
+    /// Reads settings and starts the component.
     pub start: fn(ComponentContext, &Value) -> Result<Component, StartError>,
 }
 
@@ -97,13 +101,16 @@ impl KindEntry {
             name: K::NAME,
             example: K::EXAMPLE,
             converses: K::CONVERSES,
-            check: |settings| match read::<K>(settings) {
-                Ok(settings) => K::check(&settings),
-                Err(problem) => vec![problem],
+            check: |settings| {
+                let renamed = renamed(settings, K::RENAMED);
+                if !renamed.is_empty() {
+                    return renamed;
+                }
+                read::<K>(settings).map_or_else(|problem| vec![problem], |settings| K::check(&settings))
             },
             webhooks: |settings| read::<K>(settings).map(|settings| K::webhooks(&settings)).unwrap_or_default(),
             least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
-            carrier: |settings| read::<K>(settings).ok().and_then(|settings| K::carrier(&settings)),
+            provider_url: |settings| read::<K>(settings).ok().and_then(|settings| K::provider_url(&settings)),
             start: |context, settings| {
                 let settings =
                     read::<K>(settings).map_err(|problem| StartError(format!("{}: {}", problem.key, problem.what)))?;
@@ -113,6 +120,13 @@ impl KindEntry {
     }
 }
 
+/// The keys that have another name now.
+fn renamed(settings: &Value, keys: &[(&str, &str)]) -> Vec<Problem> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let present = keys.iter().filter(|(old, _)| settings.pointer(&format!("/{}", old.replace('.', "/"))).is_some());
+    present.map(|(old, new)| Problem::new(*old, format!("`{}` is now called `{}`", last(old), last(new)))).collect()
+}
+
 fn read<K: Kind>(settings: &Value) -> Result<K::Settings, Problem> {
     serde_path_to_error::deserialize(settings).map_err(|wrong| {
         let path = wrong.path().to_string();
@@ -120,19 +134,19 @@ fn read<K: Kind>(settings: &Value) -> Result<K::Settings, Problem> {
     })
 }
 
-/// The kinds there are, by name: one registry for transports, one for campaigns.
+/// Kinds by name: one registry for transports, one for campaigns.
 #[derive(Clone, Debug, Default)]
 pub struct Registry(BTreeMap<&'static str, KindEntry>);
 
 impl Registry {
-    /// Adds a kind. A second one of the same name replaces the first: that is how a build swaps one out.
+    /// Adds a kind. A second one of the same name replaces the first: so a build can swap one out.
     #[must_use]
     pub fn with<K: Kind>(mut self) -> Self {
         self.0.insert(K::NAME, KindEntry::of::<K>());
         self
     }
 
-    /// The kind of that name.
+    /// Finds a kind.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&KindEntry> {
         self.0.get(name)

@@ -12,74 +12,147 @@ pub type SmsId = i64;
 /// The number of a received SMS in the ledger.
 pub type ReceivedId = i64;
 
-/// Where an SMS is: one scale for all providers, Clickatell's.
+/// The status of an SMS: one scale for all providers, Clickatell's. As a number, on the wire and in the database, it is
+/// that of [`i16::from`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TransportStatus(pub i16);
+#[serde(from = "i16", into = "i16")]
+pub enum TransportStatus {
+    /// 0: accepted by us, waiting to be sent.
+    Pending,
+    /// 1: the provider does not know the SMS.
+    UnknownMessage,
+    /// 2: queued at the provider.
+    Queued,
+    /// 3: at the provider's gateway.
+    AtGateway,
+    /// 4: on the person's phone.
+    Delivered,
+    /// 5: failed, something is wrong with the message.
+    MessageError,
+    /// 6: failed, cancelled.
+    Cancelled,
+    /// 7: failed, could not be delivered.
+    DeliveryError,
+    /// 8: the provider accepted it.
+    Accepted,
+    /// 9: failed, no route to the recipient.
+    RoutingError,
+    /// 10: failed, its time ran out.
+    Expired,
+    /// 11: queued at the provider for later delivery.
+    QueuedForLater,
+    /// 12: failed, the account with the provider has no money.
+    OutOfCredit,
+    /// 14: failed, the provider's limit of messages is reached.
+    LimitExceeded,
+    /// A number that has no name; never one of the above where it was made by [`From`].
+    Other(i16),
+}
+
+impl From<i16> for TransportStatus {
+    fn from(number: i16) -> Self {
+        match number {
+            0 => Self::Pending,
+            1 => Self::UnknownMessage,
+            2 => Self::Queued,
+            3 => Self::AtGateway,
+            4 => Self::Delivered,
+            5 => Self::MessageError,
+            6 => Self::Cancelled,
+            7 => Self::DeliveryError,
+            8 => Self::Accepted,
+            9 => Self::RoutingError,
+            10 => Self::Expired,
+            11 => Self::QueuedForLater,
+            12 => Self::OutOfCredit,
+            14 => Self::LimitExceeded,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<TransportStatus> for i16 {
+    fn from(status: TransportStatus) -> Self {
+        match status {
+            TransportStatus::Pending => 0,
+            TransportStatus::UnknownMessage => 1,
+            TransportStatus::Queued => 2,
+            TransportStatus::AtGateway => 3,
+            TransportStatus::Delivered => 4,
+            TransportStatus::MessageError => 5,
+            TransportStatus::Cancelled => 6,
+            TransportStatus::DeliveryError => 7,
+            TransportStatus::Accepted => 8,
+            TransportStatus::RoutingError => 9,
+            TransportStatus::Expired => 10,
+            TransportStatus::QueuedForLater => 11,
+            TransportStatus::OutOfCredit => 12,
+            TransportStatus::LimitExceeded => 14,
+            TransportStatus::Other(other) => other,
+        }
+    }
+}
+
+impl From<TransportStatus> for i32 {
+    fn from(status: TransportStatus) -> Self {
+        i16::from(status).into()
+    }
+}
 
 impl TransportStatus {
-    /// Here, waiting to be sent.
-    pub const PENDING: Self = Self(0);
-    /// Queued at the provider.
-    pub const QUEUED: Self = Self(2);
-    /// At the provider's gateway.
-    pub const AT_GATEWAY: Self = Self(3);
-    /// On the person's phone.
-    pub const DELIVERED: Self = Self(4);
-    /// Failed: something about the message.
-    pub const MESSAGE_ERROR: Self = Self(5);
-    /// Failed: could not be delivered.
-    pub const DELIVERY_ERROR: Self = Self(7);
-    /// Failed: no route to the recipient.
-    pub const ROUTING_ERROR: Self = Self(9);
-    /// Failed: its time ran out.
-    pub const EXPIRED: Self = Self(10);
-    /// Failed: the account with the provider has no money.
-    pub const OUT_OF_CREDIT: Self = Self(12);
-
     /// In words; empty while pending, as clients of the first Vumi expect.
     #[must_use]
     pub const fn display(self) -> &'static str {
-        match self.0 {
-            0 => "",
-            1 => "Message unknown",
-            2 => "Message queued",
-            3 => "Delivered to gateway",
-            4 => "Received by recipient",
-            5 => "Error with message",
-            6 => "User cancelled message delivery",
-            7 => "Error delivering message",
-            8 => "OK",
-            9 => "Routing error",
-            10 => "Message expired",
-            11 => "Message queued for later delivery",
-            12 => "Out of credit",
-            14 => "Maximum MT limit exceeded",
-            _ => "Unknown status",
+        match self {
+            Self::Pending => "",
+            Self::UnknownMessage => "Message unknown",
+            Self::Queued => "Message queued",
+            Self::AtGateway => "Delivered to gateway",
+            Self::Delivered => "Received by recipient",
+            Self::MessageError => "Error with message",
+            Self::Cancelled => "User cancelled message delivery",
+            Self::DeliveryError => "Error delivering message",
+            Self::Accepted => "OK",
+            Self::RoutingError => "Routing error",
+            Self::Expired => "Message expired",
+            Self::QueuedForLater => "Message queued for later delivery",
+            Self::OutOfCredit => "Out of credit",
+            Self::LimitExceeded => "Maximum MT limit exceeded",
+            Self::Other(_) => "Unknown status",
         }
     }
 
-    /// No later news can change it: delivered or failed.
+    /// Delivered or failed: only a delivery can still follow.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self.0, 4 | 5 | 6 | 7 | 9 | 10 | 12 | 14)
+        matches!(
+            self,
+            Self::Delivered
+                | Self::MessageError
+                | Self::Cancelled
+                | Self::DeliveryError
+                | Self::RoutingError
+                | Self::Expired
+                | Self::OutOfCredit
+                | Self::LimitExceeded
+        )
     }
 
-    /// Whether news of `self` may replace `current`: never a final status, and never a step back. But what is on the
-    /// phone was delivered, whatever was thought before: an SMS that ended as failed may have arrived all the same.
+    /// Whether a report of `self` may replace `current`: a final status stays, and no report takes a step back.
+    /// [`Self::Delivered`] replaces any other: an SMS that ended as failed may have arrived all the same.
     #[must_use]
     pub const fn supersedes(self, current: Self) -> bool {
         const fn rank(status: TransportStatus) -> u8 {
-            match status.0 {
-                0 => 0,
-                1 => 1,
-                2 | 11 => 2,
-                3 | 8 => 3,
+            match status {
+                TransportStatus::Pending => 0,
+                TransportStatus::UnknownMessage => 1,
+                TransportStatus::Queued | TransportStatus::QueuedForLater => 2,
+                TransportStatus::AtGateway | TransportStatus::Accepted => 3,
                 _ => 4,
             }
         }
-        if self.0 == Self::DELIVERED.0 {
-            return current.0 != Self::DELIVERED.0;
+        if matches!(self, Self::Delivered) {
+            return !matches!(current, Self::Delivered);
         }
         !current.is_final() && rank(self) > rank(current)
     }
@@ -87,7 +160,7 @@ impl TransportStatus {
 
 impl fmt::Debug for TransportStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0, self.display())
+        write!(f, "{} {}", i16::from(*self), self.display())
     }
 }
 
@@ -168,36 +241,36 @@ pub enum Decision {
     Accepted {
         /// Its id there, where the provider gives one.
         provider_id: Option<String>,
-        /// [`TransportStatus::QUEUED`] or [`TransportStatus::AT_GATEWAY`].
+        /// [`TransportStatus::Queued`] or [`TransportStatus::AtGateway`].
         status: TransportStatus,
-        /// What it said.
-        said: String,
+        /// Its answer.
+        provider_response: String,
     },
-    /// Not now, though nothing is wrong with the SMS: unreachable, time-out, 5xx, garbage.
+    /// Later, though nothing is wrong with the SMS: unreachable, time-out, 5xx, an unreadable answer.
     Retry {
-        /// What went wrong.
-        said: String,
-        /// The answer, not the submission, may have been lost: it may have arrived.
-        unsure: bool,
+        /// Its answer, or why there is none.
+        provider_response: String,
+        /// The SMS may have arrived: its submission was written, and no readable answer came.
+        unknown_outcome: bool,
     },
-    /// Too fast: the whole transport should pause.
+    /// Too many at once: the whole transport pauses.
     Throttled {
-        /// For how long, where the provider said.
+        /// For how long, where the provider names it.
         retry_after_s: Option<u64>,
-        /// What it said.
-        said: String,
+        /// Its answer.
+        provider_response: String,
     },
-    /// Never: something about this SMS.
+    /// Never: the fault is in this SMS.
     Rejected {
         /// The failure on the scale.
         status: TransportStatus,
-        /// The provider's reason.
-        said: String,
+        /// Its answer, or why it can't be submitted.
+        provider_response: String,
     },
-    /// No SMS can pass until an operator mends something: credentials, credit, the account.
+    /// The provider takes no SMS until an operator mends something: credentials, credit, the account.
     Misconfigured {
-        /// The provider's reason.
-        said: String,
+        /// Its answer, or why it can't be submitted.
+        provider_response: String,
     },
 }
 
@@ -279,20 +352,28 @@ mod tests {
     use super::TransportStatus as S;
 
     #[test]
+    fn every_number_stays_the_same_as_a_status() {
+        for number in i16::MIN..=i16::MAX {
+            assert_eq!(i16::from(S::from(number)), number);
+            assert_eq!(matches!(S::from(number), S::Other(_)), S::from(number).display() == "Unknown status");
+        }
+    }
+
+    #[test]
     fn late_news_never_undoes_a_final_status() {
-        assert!(S::DELIVERED.supersedes(S::AT_GATEWAY));
-        assert!(S::AT_GATEWAY.supersedes(S::QUEUED));
-        assert!(!S::AT_GATEWAY.supersedes(S::DELIVERED));
-        assert!(!S::DELIVERED.supersedes(S::DELIVERED));
-        assert!(!S::DELIVERY_ERROR.supersedes(S::DELIVERED));
-        assert!(!S::QUEUED.supersedes(S::AT_GATEWAY));
-        assert!(!S::ROUTING_ERROR.supersedes(S::DELIVERY_ERROR));
+        assert!(S::Delivered.supersedes(S::AtGateway));
+        assert!(S::AtGateway.supersedes(S::Queued));
+        assert!(!S::AtGateway.supersedes(S::Delivered));
+        assert!(!S::Delivered.supersedes(S::Delivered));
+        assert!(!S::DeliveryError.supersedes(S::Delivered));
+        assert!(!S::Queued.supersedes(S::AtGateway));
+        assert!(!S::RoutingError.supersedes(S::DeliveryError));
     }
 
     #[test]
     fn what_is_on_the_phone_was_delivered_whatever_was_thought_before() {
-        for thought in [S::PENDING, S::AT_GATEWAY, S::DELIVERY_ERROR, S::EXPIRED] {
-            assert!(S::DELIVERED.supersedes(thought), "{thought:?}");
+        for thought in [S::Pending, S::AtGateway, S::DeliveryError, S::Expired] {
+            assert!(S::Delivered.supersedes(thought), "{thought:?}");
         }
     }
 }

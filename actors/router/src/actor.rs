@@ -216,7 +216,9 @@ impl Router {
     /// asked for.
     fn claim_received(&mut self, ctx: &mut Context<Self>) {
         // Claimed where no campaign can be reached, they would be kept from the processes that have one.
-        if self.table.serves_sms() && !self.components.values().any(|endpoints| matches!(endpoints, Endpoints::Campaign { .. })) {
+        if self.table.serves_sms()
+            && !self.components.values().any(|endpoints| matches!(endpoints, Endpoints::Campaign { .. }))
+        {
             return;
         }
         if self.claiming != Claiming::No {

@@ -10,7 +10,7 @@ mod read;
 mod write;
 
 #[cfg(test)]
-mod proptests;
+mod tests;
 
 use std::fmt;
 

@@ -7,7 +7,7 @@ mod reading;
 mod template;
 mod webhooks;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use reqwest::{
     Method, RequestBuilder, Url,
@@ -17,15 +17,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use vumi_kit::{
-    component::{Component, ComponentContext, StartError},
-    kind::{Kind, Problem},
+    clock::Clock,
+    component::StartError,
+    kind::Problem,
     sms::{Decision, Submission},
     webhook::Webhook,
 };
 
 use crate::{
-    call::{Caller, call, check_url},
-    outbox::{Outbox, OutboxSettings, Provider},
+    outbox::OutboxSettings,
+    provider::Provider,
+    provider_client::{ProviderClient, call},
 };
 
 use reading::{AnswerReader, AnswerSettings};
@@ -143,9 +145,8 @@ enum JsonTemplate {
     Object(Vec<(String, JsonTemplate)>),
 }
 
-/// The provider.
 pub(crate) struct HttpProvider {
-    caller: Caller,
+    client: ProviderClient,
     url: Url,
     query: Vec<(String, Template)>,
     headers: Vec<(HeaderName, Template)>,
@@ -154,13 +155,23 @@ pub(crate) struct HttpProvider {
     settings: Settings,
 }
 
-impl Kind for HttpProvider {
+impl Provider for HttpProvider {
     const NAME: &'static str = "http";
     const EXAMPLE: &'static str = include_str!("http_provider/africas_talking.toml");
+    const RENAMED: &'static [(&'static str, &'static str)] =
+        &[OutboxSettings::RENAMED, ("answer.said", "answer.provider_response")];
     type Settings = Settings;
 
+    fn url(settings: &Settings) -> &str {
+        &settings.url
+    }
+
+    fn outbox(settings: &Settings) -> &OutboxSettings {
+        &settings.outbox
+    }
+
     fn check(settings: &Settings) -> Vec<Problem> {
-        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
+        let mut problems = Vec::new();
         problems.extend(named(&settings.query, &settings.secrets, "query").err());
         problems.extend(headers(settings).err());
         problems.extend(ready(settings).err());
@@ -177,7 +188,6 @@ impl Kind for HttpProvider {
                 Problem::new(format!("receipt.statuses.{word}"), "expected a status of ours, 1 to 14")
             }),
         );
-        problems.extend(settings.outbox.check());
         problems
     }
 
@@ -186,27 +196,39 @@ impl Kind for HttpProvider {
         let receipts = settings.receipt.clone().map(|receipt| Webhook {
             path: "receipt.json",
             methods,
-            form: Arc::new(webhooks::Receipts(receipt)),
+            form: Arc::new(webhooks::HttpReceipts(receipt)),
         });
         let inbound = settings.inbound.clone().map(|inbound| Webhook {
             path: "receive.json",
             methods,
-            form: Arc::new(webhooks::Inbound(inbound)),
+            form: Arc::new(webhooks::HttpInbound(inbound)),
         });
         receipts.into_iter().chain(inbound).collect()
     }
 
-    fn least_lease(settings: &Settings) -> Duration {
-        settings.outbox.least_lease()
+    fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {
+        let refuse = |problem: Problem| StartError(format!("{}: {}", problem.key, problem.what));
+        let answer = AnswerReader::new(&settings.answer);
+        Ok(Self {
+            client: ProviderClient::new(&settings.url, &settings.outbox)?,
+            url: Url::parse(&settings.url).map_err(|error| StartError(format!("url: {error}")))?,
+            query: named(&settings.query, &settings.secrets, "query").map_err(refuse)?,
+            headers: headers(&settings).map_err(refuse)?,
+            body: ready(&settings).map_err(refuse)?,
+            answer: answer.map_err(|(key, what)| refuse(in_answer(key, what)))?,
+            settings,
+        })
     }
 
-    fn carrier(settings: &Settings) -> Option<String> {
-        Some(settings.url.clone())
+    async fn submit(&self, submission: &Submission) -> Decision {
+        match call(self.request(submission)).await {
+            Ok(answer) => self.answer.read(&answer.text()),
+            Err(decision) => decision,
+        }
     }
 
-    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
-        let outbox = settings.outbox.clone();
-        Ok(Outbox::open(context, &outbox, Self::new(settings)?))
+    fn secrets(&self) -> Vec<&SecretString> {
+        self.settings.secrets.values().chain(self.settings.auth.iter().map(|auth| &auth.password)).collect()
     }
 }
 
@@ -278,20 +300,6 @@ impl JsonTemplate {
 }
 
 impl HttpProvider {
-    fn new(settings: Settings) -> Result<Self, StartError> {
-        let refuse = |problem: Problem| StartError(format!("{}: {}", problem.key, problem.what));
-        let answer = AnswerReader::new(&settings.answer);
-        Ok(Self {
-            caller: Caller::new(&settings.url, &settings.outbox)?,
-            url: Url::parse(&settings.url).map_err(|error| StartError(format!("url: {error}")))?,
-            query: named(&settings.query, &settings.secrets, "query").map_err(refuse)?,
-            headers: headers(&settings).map_err(refuse)?,
-            body: ready(&settings).map_err(refuse)?,
-            answer: answer.map_err(|(key, what)| refuse(in_answer(key, what)))?,
-            settings,
-        })
-    }
-
     fn request(&self, submission: &Submission) -> RequestBuilder {
         let secrets = &self.settings.secrets;
         let fill = |template: &Template| template.render(submission, secrets, as_it_is);
@@ -305,7 +313,7 @@ impl HttpProvider {
             Verb::Post => Method::POST,
             Verb::Put => Method::PUT,
         };
-        let mut request = self.caller.request(method, url);
+        let mut request = self.client.request(method, url);
         if let Some(Auth { user, password }) = &self.settings.auth {
             request = request.basic_auth(user, Some(password.expose_secret()));
         }
@@ -326,19 +334,6 @@ impl HttpProvider {
                 .header(CONTENT_TYPE, content_type.clone())
                 .body(template.render(submission, secrets, escape.function())),
         }
-    }
-}
-
-impl Provider for HttpProvider {
-    async fn submit(&self, submission: &Submission) -> Decision {
-        match call(self.request(submission)).await {
-            Ok(answer) => self.answer.read(&answer.text()),
-            Err(decision) => decision,
-        }
-    }
-
-    fn secrets(&self) -> Vec<&SecretString> {
-        self.settings.secrets.values().chain(self.settings.auth.iter().map(|auth| &auth.password)).collect()
     }
 }
 

@@ -1,39 +1,41 @@
-//! The carriers' protocols: one actor for each transport in the settings.
+//! Transports: what brings messages from and to people's phones, one actor for each table `[transports.<name>]`.
 //!
-//! A provider of SMS says how one submission is made and what the answer means (`outbox::Provider`); the shell in
-//! `outbox` does the rest: claims from the ledger, window, pace, pauses, retries, the record of what came of it.
-//! What a provider posts to us is declared as data (`Kind::webhooks`); the HTTP front-end mounts it.
+//! A provider of SMS implements [`provider::Provider`]: how one SMS is submitted, what the answer means, what the provider
+//! posts to us. `outbox` does the rest: claims from the ledger, window, pace, pauses, retries, recorded outcomes.
+//! Webhooks are declared as data (`vumi_kit::webhook`); the HTTP front-end mounts them.
 //!
 //! Not in here: routing, storage, the HTTP server.
 //!
-//! To add a provider: one file with its kind (`NAME`, `EXAMPLE`, settings, `check`, `webhooks`, `start`) and its
-//! row in the exam, and two adjacent lines below: `mod`, and `.with::<...>()`. A module that is not registered is
-//! dead code, and the compiler says so.
+//! To add a provider: a file in `providers` with its exam at the end, and two lines, `mod` in `providers.rs` and
+//! `.with_provider::<...>()` below.
 
-mod answer;
-mod call;
-#[cfg(test)]
-mod exam;
-mod form;
+mod charset;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http_provider;
 mod outbox;
+mod provider;
+mod provider_client;
 mod providers;
 mod ssmi;
-mod xml;
+#[cfg(test)]
+mod tests;
+mod webhook_answer;
+mod webhook_fields;
 
 use vumi_kit::kind::Registry;
+
+use provider::WithProvider;
 
 /// All kinds of transport.
 #[must_use]
 pub fn kinds() -> Registry {
     Registry::default()
-        .with::<providers::clickatell::Clickatell>()
-        .with::<providers::clickatell_platform::ClickatellPlatform>()
-        .with::<providers::e_scape::EScape>()
-        .with::<http_provider::HttpProvider>()
-        .with::<providers::opera::Opera>()
+        .with_provider::<providers::clickatell::Clickatell>()
+        .with_provider::<providers::clickatell_platform::ClickatellPlatform>()
+        .with_provider::<providers::e_scape::EScape>()
+        .with_provider::<providers::opera::Opera>()
+        .with_provider::<providers::techsys::Techsys>()
+        .with_provider::<http_provider::HttpProvider>()
         .with::<ssmi::Ssmi>()
-        .with::<providers::techsys::Techsys>()
 }

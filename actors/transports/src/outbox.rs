@@ -1,55 +1,56 @@
-//! The shell every SMS provider shares: it turns a [`Provider`] into a room.
+//! The outbox of a transport of SMS: it claims SMS from the ledger, submits them through a [`SubmitSms`], and records
+//! the outcomes.
 //!
-//! The actor here is thin: it takes messages and shows how it is. What is under way lives in the [`engine`], one
-//! future on the actor's arbiter; if that panics the actor ends, and the supervisor starts the room again.
+//! The actor here takes messages and answers how it is. The work is done by the [`engine`], one future on the actor's
+//! arbiter; if that panics the actor ends, and the supervisor starts the transport again.
 
 mod attempt;
 mod breaker;
 mod engine;
 mod pace;
-mod shown;
+mod redactor;
+mod settings;
+mod status;
 mod throughput;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+pub(crate) use settings::OutboxSettings;
+
+use std::{cell::RefCell, future, rc::Rc};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseFuture, WrapFuture,
 };
-use futures_util::future::LocalBoxFuture;
 use secrecy::SecretString;
-use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
-    backoff::Backoff,
     clock::Clock,
-    component::{CALL_LIMIT, Component, ComponentContext, Drain, Lifeline, lifeline},
-    health::{AskHealth, Health},
-    kind::Problem,
+    component::{Component, ComponentContext, Drain, Lifeline, lifeline},
+    health::AskHealth,
     ledger::{Ledger, ReleaseSms},
     name::Name,
-    router::Submit,
+    router::{Endpoints, Submit},
     sms::{Decision, Submission},
     store::Ask,
 };
 
-use engine::{Engine, Told};
-use shown::Shown;
+use engine::{Engine, EngineCommand};
+use status::OutboxStatus;
 
-/// How many messages may wait for the actor, and for the engine behind it. More than that is released to the ledger.
+/// Messages that may wait for the actor, and for the engine behind it. What exceeds it is released to the ledger.
 const MAILBOX: usize = 1024;
 
-/// How an SMS provider takes a submission.
-pub(crate) trait Provider: 'static {
-    /// Submits once and says what came of it. The caller bounds the time.
+/// What an outbox submits SMS through.
+pub(crate) trait SubmitSms: 'static {
+    /// Submits once. The caller bounds the time.
     fn submit(&self, submission: &Submission) -> impl Future<Output = Decision>;
 
     /// Asks whether a submission whose answer was lost arrived.
     fn look_up(&self, submission: &Submission) -> impl Future<Output = LookUp> {
-        let _cannot_be_asked = submission;
-        std::future::ready(LookUp::CannotSay)
+        let _not_asked = submission;
+        future::ready(LookUp::Unknown)
     }
 
-    /// What must never be repeated in what the provider said.
+    /// What is removed from responses before they are kept or shown.
     fn secrets(&self) -> Vec<&SecretString> {
         Vec::new()
     }
@@ -58,179 +59,63 @@ pub(crate) trait Provider: 'static {
 /// What a provider knows of a submission whose answer was lost.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum LookUp {
-    /// What became of it, or that the question got no answer.
-    Said(Decision),
+    /// What became of it; or a [`Decision::Retry`], where the look-up itself failed.
+    Decided(Decision),
     /// It did not arrive.
-    NotThere,
-    /// Nobody can say.
-    CannotSay,
+    NotFound,
+    /// The provider can't be asked, or can't tell.
+    Unknown,
 }
 
-/// How a transport takes SMS from the ledger and hands them to its carrier: `[transports.<name>.outbox]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct OutboxSettings {
-    /// Submissions in flight at once. Default 64.
-    pub(crate) window: usize,
-    /// Submissions that wait in memory behind them; further ones wait in the ledger. Fewer where the carrier is so slow
-    /// that they would wait for more than a third of `store.lease`. Default 1000.
-    pub(crate) queue: usize,
-    /// Submissions a second at the most; none: as fast as the carrier answers.
-    pub(crate) rate: Option<f64>,
-    /// How often the ledger is asked for SMS that have come due. Default 1s.
-    #[serde(with = "humantime_serde")]
-    pub(crate) poll: Duration,
-    /// The waits between attempts, and of the whole transport while its carrier is away. Default 1s to 5m.
-    pub(crate) retry: Backoff,
-    /// How many times more an SMS may be submitted whose answer got lost, and whose provider can't say whether it
-    /// arrived: each time it may reach the person again. 0: never again, no SMS arrives twice and some may not arrive.
-    /// Then it ends as failed, its outcome unknown. Default 2.
-    pub(crate) max_resubmissions: u32,
-    /// How long one call to the carrier may take. Default 10s.
-    #[serde(with = "humantime_serde")]
-    pub(crate) call_limit: Duration,
-}
-
-impl Default for OutboxSettings {
-    fn default() -> Self {
-        Self {
-            window: 64,
-            queue: 1000,
-            rate: None,
-            poll: Duration::from_secs(1),
-            retry: Backoff::default(),
-            max_resubmissions: 2,
-            call_limit: CALL_LIMIT,
-        }
-    }
-}
-
-impl OutboxSettings {
-    /// What is wrong with them; keys as below the transport's table.
-    pub(crate) fn check(&self) -> Vec<Problem> {
-        let longest_call = Duration::from_secs(30);
-        let mut problems = Vec::new();
-        let mut expect = |good: bool, key: &str, what: &str| {
-            if !good {
-                problems.push(Problem::new(format!("outbox.{key}"), what));
-            }
-        };
-        expect((1..=10_000).contains(&self.window), "window", "expected 1 to 10000 submissions in flight");
-        expect((1..=100_000).contains(&self.queue), "queue", "expected 1 to 100000 submissions in memory");
-        expect(
-            self.rate.is_none_or(|rate| rate.is_finite() && (0.01..=100_000.0).contains(&rate)),
-            "rate",
-            "expected 0.01 to 100000 submissions a second",
-        );
-        expect(!self.poll.is_zero(), "poll", "expected a time above zero, such as `1s`");
-        expect(
-            !self.retry.first.is_zero() && self.retry.first <= self.retry.most,
-            "retry",
-            "expected `first` above zero and not above `most`",
-        );
-        expect(self.max_resubmissions <= 1000, "max_resubmissions", "expected 0 to 1000 further submissions");
-        expect(
-            !self.call_limit.is_zero() && self.call_limit <= longest_call,
-            "call_limit",
-            "expected a time above zero, 30s at the most: a claimed SMS must still be ours when the call ends",
-        );
-        problems
-    }
-}
-
-impl OutboxSettings {
-    /// How long a call may take before it is cut off, should the provider not have done it.
-    fn call_bound(&self) -> Duration {
-        self.call_limit + Duration::from_secs(1)
-    }
-
-    /// The shortest lease under which every SMS can be sent: it may wait here for a third of it, and then there is time
-    /// to ask after an earlier submission and to submit.
-    pub(crate) fn least_lease(&self) -> Duration {
-        self.call_bound() * 3
-    }
-}
-
-/// Replaces secrets, as they are and form-encoded, in what is kept or shown.
-#[derive(Default)]
-struct Redactor(Vec<String>);
-
-impl Redactor {
-    /// Longer words of a carrier are of no use to an operator.
-    const LONGEST: usize = 500;
-
-    fn of(secrets: &[&SecretString]) -> Self {
-        use secrecy::ExposeSecret;
-        let mut hidden = Vec::new();
-        for secret in secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| !secret.is_empty()) {
-            let encoded = form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
-            if encoded != secret {
-                hidden.push(encoded);
-            }
-            hidden.push(secret.to_owned());
-        }
-        Self(hidden)
-    }
-
-    fn clean(&self, mut said: String) -> String {
-        for secret in &self.0 {
-            if said.contains(secret) {
-                said = said.replace(secret, "***");
-            }
-        }
-        if let Some((end, _)) = said.char_indices().nth(Self::LONGEST) {
-            said.truncate(end);
-        }
-        said
-    }
-}
-
-/// The actor of an SMS transport.
+/// The actor of an outbox.
 pub(crate) struct Outbox {
     name: Name,
     ledger: Rc<Ledger>,
-    told: mpsc::Sender<Told>,
-    shown: Rc<RefCell<Shown>>,
-    engine: Option<LocalBoxFuture<'static, ()>>,
+    commands: mpsc::Sender<EngineCommand>,
+    status: Rc<RefCell<OutboxStatus>>,
     _lifeline: Lifeline,
 }
 
 impl Outbox {
-    /// Starts a provider's room on the present arbiter.
-    pub(crate) fn open<P: Provider>(context: ComponentContext, settings: &OutboxSettings, provider: P) -> Component {
-        Self::begin(context.name, context.store.ledger, context.clock, settings, provider)
+    /// Starts the outbox of a transport on the present arbiter.
+    pub(crate) fn open<S: SubmitSms>(context: ComponentContext, settings: &OutboxSettings, submitter: S) -> Component {
+        Self::start_with(context.name, context.store.ledger, context.clock, settings, submitter)
     }
 
-    fn begin<P: Provider>(
+    fn start_with<S: SubmitSms>(
         name: Name,
         ledger: Ledger,
         clock: Clock,
         settings: &OutboxSettings,
-        provider: P,
+        submitter: S,
     ) -> Component {
-        let (told, hears) = mpsc::channel(MAILBOX);
-        let (held, ended) = lifeline();
+        let (commands, received) = mpsc::channel(MAILBOX);
+        let (lifeline, ended) = lifeline();
         let ledger = Rc::new(ledger);
-        let engine = Engine::new(name.clone(), ledger.clone(), clock, settings.clone(), provider, hears);
-        let shown = engine.shown();
-        let engine: LocalBoxFuture<'static, ()> = Box::pin(engine.run());
-        let outbox = Self { name, ledger, told, shown, engine: Some(engine), _lifeline: held }.start();
+        let engine = Engine::new(name.clone(), ledger.clone(), clock, settings.clone(), submitter, received);
+        let status = engine.status();
+        let outbox = Self::create(|ctx| {
+            ctx.set_mailbox_capacity(MAILBOX);
+            let outbox = Self { name, ledger, commands, status, _lifeline: lifeline };
+            ctx.spawn(engine.run().into_actor(&outbox).map(|(), _, ctx| ctx.stop()));
+            outbox
+        });
         Component {
-            endpoints: Endpoints { submit: Some(outbox.clone().recipient()), ..Endpoints::default() },
+            endpoints: Some(Endpoints::Transport { submit: outbox.clone().recipient(), outbound: None }),
             health: outbox.clone().recipient(),
             drain: outbox.recipient(),
             ended,
         }
     }
 
-    /// Gives back what found no room here.
+    /// Releases submissions for which the engine's queue has no place.
     fn release(&self, batch: &[Submission], ctx: &mut Context<Self>) {
         let (ledger, name) = (self.ledger.clone(), self.name.clone());
         let ids: Vec<_> = batch.iter().map(|submission| submission.id).collect();
-        tracing::debug!(transport = %name, count = ids.len(), "no room: released to the ledger");
+        tracing::debug!(transport = %name, count = ids.len(), "the outbox is full: SMS released to the ledger");
         ctx.spawn(
             async move {
-                // What can't be released is claimed again when its lease runs out.
+                // What can't be released is claimed again when its lease ends.
                 if let Err(error) = ledger.as_ref().ask_waiting(ReleaseSms { transport: name.clone(), ids }).await {
                     tracing::warn!(transport = %name, %error, "could not release SMS; they wait for their lease's end");
                 }
@@ -242,22 +127,16 @@ impl Outbox {
 
 impl Actor for Outbox {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
-        if let Some(engine) = self.engine.take() {
-            ctx.spawn(engine.into_actor(self).map(|(), _, ctx| ctx.stop()));
-        }
-    }
 }
 
 impl Handler<Submit> for Outbox {
     type Result = ();
 
     fn handle(&mut self, Submit(batch): Submit, ctx: &mut Self::Context) {
-        match self.told.try_send(Told::Work(batch)) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_) | mpsc::error::TrySendError::Full(Told::Drain(_))) => {}
-            Err(mpsc::error::TrySendError::Full(Told::Work(batch))) => self.release(&batch, ctx),
+        if let Err(mpsc::error::TrySendError::Full(EngineCommand::Submit(batch))) =
+            self.commands.try_send(EngineCommand::Submit(batch))
+        {
+            self.release(&batch, ctx);
         }
     }
 }
@@ -266,8 +145,7 @@ impl Handler<AskHealth> for Outbox {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        let health: Health = self.shown.borrow().health();
-        MessageResult(health)
+        MessageResult(self.status.borrow().health())
     }
 }
 
@@ -275,47 +153,13 @@ impl Handler<Drain> for Outbox {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
-        let told = self.told.clone();
+        let commands = self.commands.clone();
         Box::pin(async move {
             let (done, drained) = oneshot::channel();
-            if told.send(Told::Drain(done)).await.is_ok() {
-                // An engine that is gone has nothing left to finish.
+            if commands.send(EngineCommand::Drain(done)).await.is_ok() {
+                // An engine that has ended has nothing left to finish.
                 let _finished = drained.await;
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use secrecy::SecretString;
-
-    use super::{OutboxSettings, Redactor};
-
-    #[test]
-    fn secrets_are_hidden_as_they_are_and_form_encoded() {
-        let secret = SecretString::from("p&ss word");
-        let redactor = Redactor::of(&[&secret]);
-        let said = redactor.clean("wrong: p&ss word, password=p%26ss+word".to_owned());
-        assert_eq!(said, "wrong: ***, password=***");
-    }
-
-    #[test]
-    fn a_carriers_page_of_words_is_cut() {
-        assert_eq!(Redactor::default().clean("ä".repeat(2000)).chars().count(), Redactor::LONGEST);
-    }
-
-    #[test]
-    fn the_defaults_pass_their_own_check_and_nonsense_is_named() {
-        assert_eq!(OutboxSettings::default().check(), []);
-        let nonsense: OutboxSettings = serde_json::from_str(
-            r#"{"window": 0, "rate": -1.0, "poll": "0s", "max_resubmissions": 9999, "call_limit": "5m"}"#,
-        )
-        .unwrap();
-        let keys: Vec<_> = nonsense.check().into_iter().map(|problem| problem.key).collect();
-        assert_eq!(
-            keys,
-            ["outbox.window", "outbox.rate", "outbox.poll", "outbox.max_resubmissions", "outbox.call_limit"]
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! The providers of SMS, a file each: how one submission is made, what the answer means, what they post to us.
+//! The providers of SMS, a file each: how one SMS is submitted, what the answer means, what they post to us.
 
 pub(crate) mod clickatell;
 pub(crate) mod clickatell_platform;

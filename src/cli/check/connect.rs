@@ -77,7 +77,7 @@ async fn carrier(
     settings: &Settings,
     tls: &TlsConnector,
 ) -> Option<Result<String, String>> {
-    let url = Url::parse(&(transport.kind.carrier)(&transport.settings)?).ok()?;
+    let url = Url::parse(&(transport.kind.provider_url)(&transport.settings)?).ok()?;
     let secured = url.scheme() == "https";
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default()?;

@@ -31,10 +31,10 @@ use tokio::{
 use vumi_kit::{
     account::Account,
     clock::Clock,
-    router::Endpoints,
     health::{AskHealth, Health},
     message::{Event, UserMessage},
     name::Name,
+    router::Endpoints,
     router::{Happened, Inbound, Outbound, Refused, RouterAddress},
     sms::{Sms, SmsId, TransportStatus},
 };

@@ -73,7 +73,7 @@ impl<'a> SmsView<'a> {
             to_msisdn: sms.to.as_str(),
             from_msisdn: sms.from.as_str(),
             message: &sms.message,
-            transport_status: sms.status.0,
+            transport_status: sms.status.into(),
             transport_status_display: sms.status.display(),
             delivered_at: sms.delivered_at.map(UtcTime),
             created_at: UtcTime(sms.created_at),
@@ -87,8 +87,8 @@ impl<'a> SmsView<'a> {
     /// The SMS as it was accepted: a repeated request gets the first answer, whatever happened since.
     pub(crate) fn as_accepted(sms: &'a Sms) -> Self {
         Self {
-            transport_status: TransportStatus::PENDING.0,
-            transport_status_display: TransportStatus::PENDING.display(),
+            transport_status: TransportStatus::Pending.into(),
+            transport_status_display: TransportStatus::Pending.display(),
             delivered_at: None,
             updated_at: UtcTime(sms.created_at),
             provider_status: None,
@@ -168,7 +168,7 @@ mod tests {
             to: Msisdn::parse("27123456789").unwrap(),
             from: Msisdn::parse("27123456780").unwrap(),
             message: "hello \"world\"".to_owned(),
-            status: TransportStatus::DELIVERED,
+            status: TransportStatus::Delivered,
             provider_said: Some("004".to_owned()),
             provider_id: None,
             attempts: 1,

@@ -41,7 +41,7 @@ impl WebhookForm for TestWebhookForm {
         }
         let sms = field("id").and_then(|id| id.parse().ok());
         let sms = sms.ok_or_else(|| Unreadable::new("id", "is required"))?;
-        let status = TransportStatus::DELIVERED;
+        let status = TransportStatus::Delivered;
         Ok(WebhookNews::Receipts(vec![Receipt {
             provider_id: None,
             sms: Some(sms),

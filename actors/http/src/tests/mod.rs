@@ -170,7 +170,7 @@ async fn a_repeated_key_gives_the_first_answer_again_and_another_body_is_refused
     let first = keyed().send().await.unwrap();
     assert_eq!(header(&first, "idempotency-replayed"), "");
     let first = first.text().await.unwrap();
-    harness.stored().sms[0].status = TransportStatus::DELIVERED;
+    harness.stored().sms[0].status = TransportStatus::Delivered;
     let again = keyed().send().await.unwrap();
     assert_eq!(header(&again, "idempotency-replayed"), "true");
     assert_eq!(again.text().await.unwrap(), first);

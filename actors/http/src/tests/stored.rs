@@ -199,7 +199,7 @@ fn accepted_sms(id: i64, NewSms { account, transport, to, from, message }: NewSm
         to,
         from,
         message,
-        status: TransportStatus::PENDING,
+        status: TransportStatus::Pending,
         provider_said: None,
         provider_id: None,
         attempts: 0,

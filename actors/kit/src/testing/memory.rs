@@ -229,7 +229,7 @@ impl Memory {
                 to: new.to,
                 from: new.from,
                 message: new.message,
-                status: TransportStatus::PENDING,
+                status: TransportStatus::Pending,
                 provider_said: None,
                 provider_id: None,
                 attempts: 0,

@@ -89,7 +89,7 @@ pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usi
 /// Its time ran out: it ends with the last reason.
 pub(super) fn expire(tx: &mut Tx<'_>, row: Due) -> QueryResult<()> {
     Fixed(diesel::update(sms::table.find(row.id)).set((
-        sms::status.eq(i32::from(TransportStatus::EXPIRED.0)),
+        sms::status.eq(i32::from(TransportStatus::Expired)),
         sms::provider_said.eq(Some(row.provider_said.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
         sms::next_attempt_at.eq(None::<i64>),
         sms::claimed_by.eq(None::<String>),

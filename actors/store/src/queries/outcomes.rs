@@ -159,9 +159,9 @@ impl Row {
                 self.unsure = 0;
                 // A receipt may have been faster: then the row is further than the provider's answer.
                 if status.supersedes(rows::status(self.status)?) {
-                    self.status = i32::from(status.0);
+                    self.status = i32::from(status);
                     self.provider_said = Some(said.to_owned());
-                    if status == TransportStatus::DELIVERED {
+                    if status == TransportStatus::Delivered {
                         self.delivered_at = Some(at.micros());
                     }
                 }

@@ -127,7 +127,7 @@ fn keep(
             receipts::named_sms.eq(receipt.sms),
             receipts::provider_id.eq(receipt.provider_id.as_deref()),
             receipts::recipient.eq(receipt.to.as_ref().map(|to| to.as_str())),
-            receipts::status.eq(i32::from(receipt.status.0)),
+            receipts::status.eq(i32::from(receipt.status)),
             receipts::at.eq(receipt.at.map(Timestamp::micros)),
             receipts::fields.eq(fields),
             receipts::received_at.eq(tx.now.micros()),
@@ -150,7 +150,7 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
     let learns_id = sms.provider_id.is_none() && news.provider_id.is_some();
     if supersedes {
         sms.status = news.status;
-        if news.status == TransportStatus::DELIVERED {
+        if news.status == TransportStatus::Delivered {
             sms.delivered_at = Some(news.at.unwrap_or(tx.now));
         }
         if let Some((_, said)) = news.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case("status")) {
@@ -163,7 +163,7 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
     if supersedes || learns_id {
         sms.updated_at = tx.now;
         Fixed(diesel::update(sms::table.find(sms.id)).set((
-            sms::status.eq(i32::from(sms.status.0)),
+            sms::status.eq(i32::from(sms.status)),
             sms::provider_said.eq(sms.provider_said.as_deref()),
             sms::provider_id.eq(sms.provider_id.as_deref()),
             sms::delivered_at.eq(sms.delivered_at.map(Timestamp::micros)),
@@ -172,7 +172,7 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
         .execute(tx.conn)?;
     }
     // Who sends a receipt has the SMS: it is not submitted again. "Message unknown" says the contrary.
-    if news.status.supersedes(TransportStatus(1)) {
+    if news.status.supersedes(TransportStatus::UnknownMessage) {
         let left = sms::table.find(sms.id).filter(sms::next_attempt_at.is_not_null());
         Fixed(diesel::update(left).set(sms::next_attempt_at.eq(None::<i64>))).execute(tx.conn)?;
     }
@@ -187,7 +187,7 @@ fn callback_body(sms: &Sms, fields: &[(String, String)]) -> String {
     body.extend_pairs(fields);
     body.append_pair("id", &sms.id.to_string());
     body.append_pair("transport_name", sms.transport.as_str());
-    body.append_pair("transport_status", &sms.status.0.to_string());
+    body.append_pair("transport_status", &i16::from(sms.status).to_string());
     body.append_pair("transport_status_display", sms.status.display());
     body.finish()
 }

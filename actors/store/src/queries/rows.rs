@@ -103,7 +103,7 @@ pub(super) fn msisdn(text: &str) -> Result<Msisdn, Error> {
 }
 
 pub(super) fn status(number: i32) -> Result<TransportStatus, Error> {
-    i16::try_from(number).map(TransportStatus).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
+    i16::try_from(number).map(TransportStatus::from).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
 }
 
 /// A count or offset as the database takes it.

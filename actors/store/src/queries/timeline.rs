@@ -51,7 +51,7 @@ fn receipts_of(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
         .load(conn)?;
     let event = |(at, number)| {
         let status = rows::status(number)?;
-        Ok(event(at, "receipt", format!("{} {}", status.0, status.display()).trim_end().to_owned()))
+        Ok(event(at, "receipt", format!("{} {}", i16::from(status), status.display()).trim_end().to_owned()))
     };
     receipts.into_iter().map(event).collect()
 }

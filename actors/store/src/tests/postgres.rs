@@ -251,19 +251,19 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
     first.claimed_ids(30).await;
     for sms in &kept {
         let id = format!("p{}", sms.id);
-        let then = Then::Done { status: TransportStatus::QUEUED, provider_id: Some(id.clone()) };
+        let then = Then::Done { status: TransportStatus::Queued, provider_id: Some(id.clone()) };
         let outcomes = vec![Outcome { id: sms.id, at: first.now(), said: String::new(), then }];
         let receipt = Receipt {
             provider_id: Some(id),
             sms: None,
             to: None,
-            status: TransportStatus::DELIVERED,
+            status: TransportStatus::Delivered,
             at: None,
             fields: Vec::new(),
         };
         let told = RecordReceipts { account: ALICE, transport: opera(), receipts: vec![receipt] };
         tokio::join!(first.ledger(RecordOutcomes { transport: opera(), outcomes }), second.ledger(told));
-        assert_eq!(first.find(sms.id).await.status, TransportStatus::DELIVERED);
+        assert_eq!(first.find(sms.id).await.status, TransportStatus::Delivered);
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use vumi_kit::sms::{Decision, TransportStatus};
 
-use crate::call::garbage;
+use crate::provider_client::unreadable;
 
 /// Where something stands in an answer.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,7 +27,7 @@ pub(super) struct AnswerSettings {
     /// The provider's id for the SMS.
     pub(super) id: Option<Find>,
     /// The provider's words, kept with the SMS; none: the beginning of the answer.
-    pub(super) said: Option<Find>,
+    pub(super) provider_response: Option<Find>,
     /// Results that mean: taken.
     #[serde(default)]
     pub(super) accepted: Vec<String>,
@@ -54,7 +54,7 @@ pub(super) struct AnswerReader {
     settings: AnswerSettings,
     result: Option<Finder>,
     id: Option<Finder>,
-    said: Option<Finder>,
+    provider_response: Option<Finder>,
 }
 
 impl Finder {
@@ -102,7 +102,7 @@ impl AnswerReader {
         Ok(Self {
             result: finder("result", &settings.result)?,
             id: finder("id", &settings.id)?,
-            said: finder("said", &settings.said)?,
+            provider_response: finder("provider_response", &settings.provider_response)?,
             settings: settings.clone(),
         })
     }
@@ -112,28 +112,29 @@ impl AnswerReader {
         let json: Option<Value> = serde_json::from_str(answer).ok();
         let find = |finder: &Option<Finder>| finder.as_ref().and_then(|finder| finder.find(answer, json.as_ref()));
         let provider_id = find(&self.id).filter(|id| !id.is_empty());
-        let said = find(&self.said).unwrap_or_else(|| answer.trim().chars().take(200).collect());
+        let provider_response =
+            find(&self.provider_response).unwrap_or_else(|| answer.trim().chars().take(200).collect());
         let result = find(&self.result);
         let accepted = Decision::Accepted {
             provider_id: provider_id.clone(),
-            status: TransportStatus::QUEUED,
-            said: said.clone(),
+            status: TransportStatus::Queued,
+            provider_response: provider_response.clone(),
         };
         match (&self.result, result) {
             (None, _) if provider_id.is_some() => accepted,
-            (None, _) | (Some(_), None) => garbage(answer),
+            (None, _) | (Some(_), None) => unreadable(answer),
             (Some(_), Some(result)) => {
                 let means = |results: &[String]| results.contains(&result);
                 if means(&self.settings.accepted) {
                     accepted
                 } else if means(&self.settings.retry) {
-                    Decision::Retry { said, unsure: false }
+                    Decision::Retry { provider_response, unknown_outcome: false }
                 } else if means(&self.settings.throttled) {
-                    Decision::Throttled { retry_after_s: None, said }
+                    Decision::Throttled { retry_after_s: None, provider_response }
                 } else if means(&self.settings.misconfigured) {
-                    Decision::Misconfigured { said }
+                    Decision::Misconfigured { provider_response }
                 } else {
-                    Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said }
+                    Decision::Rejected { status: TransportStatus::MessageError, provider_response }
                 }
             }
         }

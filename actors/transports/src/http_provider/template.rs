@@ -9,7 +9,7 @@ use vumi_kit::{
     text::{Encoding, measure},
 };
 
-use crate::form::hex_utf16;
+use crate::charset::hex_utf16;
 
 /// The longest short code, in digits; international numbers are longer.
 const LONGEST_SHORT_CODE: usize = 6;
@@ -142,7 +142,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{Template, as_it_is, json, xml};
-    use crate::exam::submission;
+    use crate::tests::exam::submission;
 
     #[test]
     fn names_are_filled_in_and_escaped_for_their_place() {

@@ -1,6 +1,11 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use vumi_kit::{kind::Kind, sms::TransportStatus};
+use vumi_kit::{
+    clock::{Clock, Timestamp},
+    component::StartError,
+    kind::Kind,
+    sms::TransportStatus,
+};
 
 use super::{
     HttpProvider, Settings,
@@ -8,11 +13,12 @@ use super::{
     template::{self, Template},
 };
 use crate::{
-    exam::{
-        Carrier, Exam, Expect, answer, get, inbound, json, names_missing_fields, post, post_form, receipts, says,
-        submission, webhook,
+    provider::{Provider, ProviderKind},
+    tests::{
+        exam::{Exam, Expect, submission},
+        fake_provider::{FakeProvider, answers},
+        webhooks::{answer, get, inbound, json, names_missing_fields, post, post_form, receipts, webhook},
     },
-    outbox::{OutboxSettings, Provider},
 };
 
 const AFRICAS_TALKING: &str = include_str!("africas_talking.toml");
@@ -25,7 +31,7 @@ fn settings(text: &str, changes: Value) -> Settings {
         table[key] = value.clone();
     }
     let settings = serde_json::from_value(table).unwrap();
-    assert_eq!(HttpProvider::check(&settings), []);
+    assert_eq!(ProviderKind::<HttpProvider>::check(&settings), []);
     settings
 }
 
@@ -34,11 +40,14 @@ fn problems(changes: Value) -> Vec<String> {
     for (key, value) in changes.as_object().unwrap() {
         table[key] = value.clone();
     }
-    HttpProvider::check(&serde_json::from_value(table).unwrap()).into_iter().map(|problem| problem.key).collect()
+    ProviderKind::<HttpProvider>::check(&serde_json::from_value(table).unwrap())
+        .into_iter()
+        .map(|problem| problem.key)
+        .collect()
 }
 
-fn provider(text: &str, url: &str, outbox: OutboxSettings) -> HttpProvider {
-    HttpProvider::new(Settings { outbox, ..settings(text, json!({ "url": url })) }).unwrap()
+fn provider(settings: Settings) -> Result<HttpProvider, StartError> {
+    HttpProvider::new(settings, Clock::held(Timestamp::from_seconds(0)))
 }
 
 #[tokio::test]
@@ -50,17 +59,17 @@ async fn africas_talking_passes_the_exam_by_settings_alone() {
         json!({ "SMSMessageData": { "Message": "Sent to 1/1", "Recipients": [recipient] } }).to_string()
     };
     Exam {
-        provider: |url, outbox| provider(AFRICAS_TALKING, url, outbox),
+        settings: AFRICAS_TALKING,
         answers: vec![
-            (says(201, &answer(101, "Sent")), Expect::Accepted(Some("ATPid_1"))),
-            (says(201, &answer(403, "InvalidPhoneNumber")), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
-            (says(201, &answer(405, "InsufficientBalance")), Expect::Misconfigured),
-            (says(201, &answer(500, "InternalServerError")), Expect::Retry { unsure: false }),
+            (answers(201, &answer(101, "Sent")), Expect::Accepted(Some("ATPid_1"))),
+            (answers(201, &answer(403, "InvalidPhoneNumber")), Expect::Rejected(TransportStatus::MessageError)),
+            (answers(201, &answer(405, "InsufficientBalance")), Expect::Misconfigured),
+            (answers(201, &answer(500, "InternalServerError")), Expect::Retry),
             (
-                says(201, r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#),
-                Expect::Rejected(TransportStatus::MESSAGE_ERROR),
+                answers(201, r#"{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}"#),
+                Expect::Rejected(TransportStatus::MessageError),
             ),
-            (says(201, r#"{"SMSMessageData":{"Message":"Sent to 0/1"}}"#), Expect::Retry { unsure: true }),
+            (answers(201, r#"{"SMSMessageData":{"Message":"Sent to 0/1"}}"#), Expect::UnknownOutcome),
         ],
         texts: vec![
             (
@@ -70,18 +79,18 @@ async fn africas_talking_passes_the_exam_by_settings_alone() {
             ("é😀", vec!["message=%C3%A9%F0%9F%98%80"]),
         ],
     }
-    .sit()
+    .sit::<HttpProvider>()
     .await;
 }
 
 #[tokio::test]
 async fn twilio_passes_the_exam_by_settings_alone() {
     Exam {
-        provider: |url, outbox| provider(TWILIO, url, outbox),
+        settings: TWILIO,
         answers: vec![
-            (says(201, r#"{"sid":"SM1","status":"queued","error_code":null}"#), Expect::Accepted(Some("SM1"))),
-            (says(201, r#"{"sid":"SM1","status":"failed"}"#), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
-            (says(400, r#"{"code":21211,"message":"no number"}"#), Expect::Rejected(TransportStatus::MESSAGE_ERROR)),
+            (answers(201, r#"{"sid":"SM1","status":"queued","error_code":null}"#), Expect::Accepted(Some("SM1"))),
+            (answers(201, r#"{"sid":"SM1","status":"failed"}"#), Expect::Rejected(TransportStatus::MessageError)),
+            (answers(400, r#"{"code":21211,"message":"no number"}"#), Expect::Rejected(TransportStatus::MessageError)),
         ],
         texts: vec![(
             "hello",
@@ -92,31 +101,31 @@ async fn twilio_passes_the_exam_by_settings_alone() {
             ],
         )],
     }
-    .sit()
+    .sit::<HttpProvider>()
     .await;
 }
 
 #[tokio::test]
 async fn a_request_may_be_a_query_or_json_or_any_text() {
-    let heard = async |changes: Value| {
-        let mut carrier = Carrier::that(says(200, "OK 77")).await;
+    let call = async |changes: Value| {
+        let mut server = FakeProvider::start(answers(200, "OK 77")).await;
         let mut all = json!({
-            "url": format!("{}/send?a=1", carrier.url),
+            "url": format!("{}/send?a=1", server.url),
             "answer": { "id": { "regex": "OK (\\d+)" } },
         });
         all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         let table = serde_json::from_value(all).unwrap();
-        assert_eq!(HttpProvider::check(&table), []);
-        let decision = HttpProvider::new(table).unwrap().submit(&submission("a \"b\" <c> &")).await;
+        assert_eq!(ProviderKind::<HttpProvider>::check(&table), []);
+        let decision = provider(table).unwrap().submit(&submission("a \"b\" <c> &")).await;
         assert!(matches!(&decision, vumi_kit::sms::Decision::Accepted { provider_id: Some(id), .. } if id == "77"));
-        carrier.heard().await
+        server.call().await
     };
-    let query = heard(json!({ "method": "GET", "query": { "to": "{{to}}", "m": "{{text}}" } })).await;
+    let query = call(json!({ "method": "GET", "query": { "to": "{{to}}", "m": "{{text}}" } })).await;
     assert!(query.starts_with("GET /send?a=1&m=a+%22b%22+%3Cc%3E+%26&to=27123456789 "), "{query}");
-    let tree = heard(json!({ "body": { "json": { "to": ["{{to}}"], "text": "{{text}}", "n": 1 } } })).await;
+    let tree = call(json!({ "body": { "json": { "to": ["{{to}}"], "text": "{{text}}", "n": 1 } } })).await;
     assert!(tree.ends_with(r#"{"n":1,"text":"a \"b\" <c> &","to":["27123456789"]}"#), "{tree}");
     let template = json!({ "content_type": "text/xml", "template": "<sms>{{text}}</sms>", "escape": "xml" });
-    let xml = heard(json!({ "method": "PUT", "body": { "text": template } })).await;
+    let xml = call(json!({ "method": "PUT", "body": { "text": template } })).await;
     assert!(xml.starts_with("PUT ") && xml.ends_with("<sms>a &quot;b&quot; &lt;c&gt; &amp;</sms>"), "{xml}");
 }
 
@@ -127,7 +136,7 @@ fn receipts_are_read_by_the_settings() {
     let [receipt] = &receipts(&*form, &post_form(body))[..] else { panic!("one receipt") };
     assert_eq!(receipt.provider_id.as_deref(), Some("ATPid_1"));
     assert_eq!(receipt.to.as_ref().unwrap().as_str(), "27123456789");
-    assert_eq!(receipt.status, TransportStatus::DELIVERED);
+    assert_eq!(receipt.status, TransportStatus::Delivered);
     assert_eq!(receipt.fields.len(), 4);
     assert_eq!(answer(&*form, &post_form(body), false).status, 200);
     names_missing_fields(&*form, body, &["id", "status", "phoneNumber"]);
@@ -148,7 +157,7 @@ fn receipts_in_json_are_found_by_pointers() {
     let [read] = &receipts(&*form, &body("ok"))[..] else { panic!("one receipt") };
     assert_eq!((read.provider_id.as_deref(), read.sms), (Some("5"), Some(42)));
     assert_eq!(read.at.unwrap().to_seconds_text(), "2010-06-04 15:51:25");
-    assert_eq!(receipts(&*form, &body("strange"))[0].status, TransportStatus::DELIVERY_ERROR);
+    assert_eq!(receipts(&*form, &body("strange"))[0].status, TransportStatus::DeliveryError);
 }
 
 #[test]
@@ -178,7 +187,7 @@ fn every_block_of_the_guide_is_a_transport_that_would_start() {
             assert_eq!(table.as_object_mut().unwrap().remove("kind"), Some(json!("http")), "{name}");
             let kinds = crate::kinds();
             assert_eq!((kinds.get("http").unwrap().check)(&table), [], "{name}");
-            assert!(HttpProvider::new(serde_json::from_value(table).unwrap()).is_ok(), "{name}");
+            assert!(provider(serde_json::from_value(table).unwrap()).is_ok(), "{name}");
         }
     }
 }

@@ -7,14 +7,14 @@ use serde_json::Value;
 use vumi_kit::{
     address::Msisdn,
     clock::Timestamp,
-    sms::{InboundSms, Receipt, TransportStatus},
+    sms::{InboundSms, Receipt},
     webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
 };
 
 use super::reading::plain;
 use crate::{
-    answer::{empty_answer, json_answer, receipt_json, received_answer},
-    form::Fields,
+    webhook_answer::{empty_answer, json_answer, receipt_json, received_answer},
+    webhook_fields::WebhookFields,
 };
 
 /// How a call carries its fields.
@@ -102,14 +102,14 @@ impl Reply {
 }
 
 enum Call {
-    Form(Fields),
+    Form(WebhookFields),
     Json(Value),
 }
 
 impl Call {
     fn of(request: &WebhookRequest, format: Format) -> Result<Self, Unreadable> {
         match format {
-            Format::Form => Ok(Self::Form(Fields::of(request))),
+            Format::Form => Ok(Self::Form(WebhookFields::of(request))),
             Format::Json => serde_json::from_slice(&request.body)
                 .map(Self::Json)
                 .map_err(|error| Unreadable::new("body", error.to_string())),
@@ -161,9 +161,9 @@ fn time(text: &str) -> Option<Timestamp> {
 }
 
 /// `receipt.json`.
-pub(super) struct Receipts(pub(super) ReceiptSettings);
+pub(super) struct HttpReceipts(pub(super) ReceiptSettings);
 
-impl WebhookForm for Receipts {
+impl WebhookForm for HttpReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let Self(settings) = self;
         let call = Call::of(request, settings.format)?;
@@ -182,7 +182,7 @@ impl WebhookForm for Receipts {
             provider_id: Some(call.require(&settings.id)?),
             sms,
             to: settings.to.as_ref().map(|field| call.require_msisdn(field)).transpose()?,
-            status: TransportStatus(ours),
+            status: ours.into(),
             at: call.get_as(settings.at.as_ref()).as_deref().and_then(time),
             fields: call.fields(),
         };
@@ -201,9 +201,9 @@ impl WebhookForm for Receipts {
 }
 
 /// `receive.json`.
-pub(super) struct Inbound(pub(super) InboundSettings);
+pub(super) struct HttpInbound(pub(super) InboundSettings);
 
-impl WebhookForm for Inbound {
+impl WebhookForm for HttpInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let Self(settings) = self;
         let call = Call::of(request, settings.format)?;

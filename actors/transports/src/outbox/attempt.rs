@@ -1,66 +1,75 @@
-//! One attempt at a submission: whatever happens in it, it lands.
+//! One attempt to submit an SMS: it ends in a [`Completed`], also when it panics or gets no answer.
 
 use std::{panic::AssertUnwindSafe, rc::Rc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use vumi_kit::sms::{Decision, Submission};
 
-use super::{LookUp, Provider};
+use super::{LookUp, SubmitSms};
 
-/// A submission that came back.
-pub(super) struct Landed {
+/// A submission whose attempt has ended.
+pub(super) struct Completed {
     pub(super) submission: Submission,
-    pub(super) came: Came,
-    /// How long it took.
-    pub(super) took: Duration,
+    pub(super) result: AttemptResult,
+    pub(super) duration: Duration,
 }
 
 /// What came of an attempt.
-pub(super) enum Came {
-    /// The provider answered, or did not.
+pub(super) enum AttemptResult {
     Decided(Decision),
-    /// Not submitted: earlier answers were lost, nobody can say whether it arrived, and it was sent often enough.
-    Unknown,
+    /// Not submitted again: earlier answers were lost, the provider can't say whether the SMS arrived, and it was
+    /// submitted `max_resubmissions` times more.
+    UnknownOutcome,
 }
 
 /// The bounds of an attempt.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
-    /// How long each call may take.
+pub(super) struct AttemptLimits {
+    /// When a call is cut off.
     pub(super) call: Duration,
-    /// How many submissions may follow those whose answer was lost.
+    /// How many submissions may follow one whose answer was lost.
     pub(super) max_resubmissions: u32,
 }
 
-/// One attempt, asked about first where the answer to an earlier one was lost. Whatever happens, it lands.
-pub(super) async fn attempt<P: Provider>(provider: Rc<P>, submission: Submission, bounds: Bounds) -> Landed {
+/// Makes one attempt. Where the answer to an earlier one was lost, the provider is asked for it first.
+pub(super) async fn attempt<S: SubmitSms>(
+    submitter: Rc<S>,
+    submission: Submission,
+    limits: AttemptLimits,
+) -> Completed {
     let began = Instant::now();
-    let attempt = AssertUnwindSafe(ask_or_submit(&*provider, &submission, bounds)).catch_unwind();
-    let came = attempt.await.unwrap_or_else(|_panic| {
-        let said = "the transport failed inside; its log says where".to_owned();
-        Came::Decided(Decision::Retry { said, unsure: true })
+    let attempt = AssertUnwindSafe(look_up_or_submit(&*submitter, &submission, limits)).catch_unwind();
+    let result = attempt.await.unwrap_or_else(|_panic| {
+        let provider_response = "the transport failed inside; its log says where".to_owned();
+        AttemptResult::Decided(Decision::Retry { provider_response, unknown_outcome: true })
     });
-    Landed { submission, came, took: began.elapsed() }
+    Completed { submission, result, duration: began.elapsed() }
 }
 
-async fn ask_or_submit<P: Provider>(provider: &P, submission: &Submission, bounds: Bounds) -> Came {
+async fn look_up_or_submit<S: SubmitSms>(
+    submitter: &S,
+    submission: &Submission,
+    limits: AttemptLimits,
+) -> AttemptResult {
     if submission.unsure > 0 {
-        let asked = tokio::time::timeout(bounds.call, provider.look_up(submission)).await;
-        match asked.unwrap_or_else(|_late| LookUp::Said(no_answer())) {
-            LookUp::Said(Decision::Retry { said, .. }) => {
-                // Asked, not submitted: that answer could not bring the SMS anywhere.
-                return Came::Decided(Decision::Retry { said, unsure: false });
+        let looked_up = timeout(limits.call, submitter.look_up(submission)).await;
+        match looked_up.unwrap_or_else(|_late| LookUp::Decided(no_answer())) {
+            LookUp::Decided(Decision::Retry { provider_response, .. }) => {
+                // A lost look-up is no lost submission.
+                return AttemptResult::Decided(Decision::Retry { provider_response, unknown_outcome: false });
             }
-            LookUp::Said(decision) => return Came::Decided(decision),
-            LookUp::CannotSay if submission.unsure.unsigned_abs() > bounds.max_resubmissions => return Came::Unknown,
-            LookUp::NotThere | LookUp::CannotSay => {}
+            LookUp::Decided(decision) => return AttemptResult::Decided(decision),
+            LookUp::Unknown if submission.unsure.unsigned_abs() > limits.max_resubmissions => {
+                return AttemptResult::UnknownOutcome;
+            }
+            LookUp::NotFound | LookUp::Unknown => {}
         }
     }
-    let submitted = tokio::time::timeout(bounds.call, provider.submit(submission)).await;
-    Came::Decided(submitted.unwrap_or_else(|_late| no_answer()))
+    let submitted = timeout(limits.call, submitter.submit(submission)).await;
+    AttemptResult::Decided(submitted.unwrap_or_else(|_late| no_answer()))
 }
 
 fn no_answer() -> Decision {
-    Decision::Retry { said: "no answer in time".to_owned(), unsure: true }
+    Decision::Retry { provider_response: "no answer in time".to_owned(), unknown_outcome: true }
 }

@@ -1,9 +1,10 @@
-//! What is under way in a transport: the queue, the submissions in flight, and what waits to be recorded.
+//! The work of an outbox: the queue, the submissions in flight, and the outcomes that wait to be recorded.
 //!
-//! The contract with the ledger (`vumi_kit::ledger`): a claimed SMS is ours until its lease runs out; every one we
-//! had is answered by an outcome, or left to its lease. Outcomes are kept here until the ledger has them.
+//! The contract with the ledger (`vumi_kit::ledger`): a claimed SMS is ours until its lease ends; each is answered by
+//! an outcome, or left to its lease. Outcomes are kept here until the ledger has them.
 
-mod books;
+mod ledger_io;
+mod outcomes;
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
@@ -15,50 +16,54 @@ use tokio::{
 use vumi_kit::{
     clock::{Clock, Timestamp},
     health::State,
-    ledger::{CloseOutbox, Ledger, OpenOutbox, Outcome, Then},
+    ledger::{CloseOutbox, Ledger, Outcome},
     name::Name,
-    sms::{Decision, Submission, TransportStatus},
-    store::{Ask, StoreError},
+    sms::Submission,
+    store::Ask,
 };
 
 use super::{
-    OutboxSettings, Provider, Redactor,
-    attempt::{Bounds, Came, Landed, attempt},
-    breaker::{Breaker, Trouble, Why},
+    OutboxSettings, SubmitSms,
+    attempt::{AttemptLimits, Completed, attempt},
+    breaker::Breaker,
     pace::Pace,
-    shown::Shown,
+    redactor::Redactor,
+    status::OutboxStatus,
     throughput::Throughput,
 };
-use books::Back;
+use ledger_io::LedgerReply;
 
 /// What the actor tells the engine.
-pub(super) enum Told {
-    Work(Vec<Submission>),
+pub(super) enum EngineCommand {
+    Submit(Vec<Submission>),
+    /// Take nothing more; answer when all outcomes are recorded.
     Drain(oneshot::Sender<()>),
 }
 
 /// See the module.
-pub(super) struct Engine<P> {
+pub(super) struct Engine<S> {
     name: Name,
     ledger: Rc<Ledger>,
     clock: Clock,
     settings: OutboxSettings,
-    provider: Rc<P>,
+    submitter: Rc<S>,
     redactor: Redactor,
-    told: mpsc::Receiver<Told>,
-    shown: Rc<RefCell<Shown>>,
+    commands: mpsc::Receiver<EngineCommand>,
+    status: Rc<RefCell<OutboxStatus>>,
     pace: Pace,
     throughput: Throughput,
     /// How long a claim holds.
     lease: Duration,
     queue: VecDeque<Submission>,
-    flying: FuturesUnordered<LocalBoxFuture<'static, Landed>>,
+    in_flight: FuturesUnordered<LocalBoxFuture<'static, Completed>>,
     outcomes: VecDeque<Outcome>,
-    asking: FuturesUnordered<LocalBoxFuture<'static, Back>>,
+    ledger_requests: FuturesUnordered<LocalBoxFuture<'static, LedgerReply>>,
+    /// Outcomes in the request to record that is under way.
     recording: usize,
+    /// A claim is under way.
     claiming: bool,
-    /// More waits in the ledger, as far as we know.
-    more: bool,
+    /// More SMS wait in the ledger, as far as we know.
+    more_in_ledger: bool,
     poll_at: Instant,
     record_at: Instant,
     store_failures: u32,
@@ -66,42 +71,33 @@ pub(super) struct Engine<P> {
     drained: bool,
 }
 
-impl<P: Provider> Engine<P> {
+impl<S: SubmitSms> Engine<S> {
     pub(super) fn new(
         name: Name,
         ledger: Rc<Ledger>,
         clock: Clock,
         settings: OutboxSettings,
-        provider: P,
-        told: mpsc::Receiver<Told>,
+        submitter: S,
+        commands: mpsc::Receiver<EngineCommand>,
     ) -> Self {
-        let shown = Shown {
-            state: State::Starting,
-            in_flight: 0,
-            waiting: 0,
-            unrecorded: 0,
-            late: 0,
-            store_error: None,
-            breaker: Breaker::new(settings.retry),
-        };
         Self {
             name,
             ledger,
             clock,
-            redactor: Redactor::of(&provider.secrets()),
-            provider: Rc::new(provider),
-            told,
-            shown: Rc::new(RefCell::new(shown)),
+            redactor: Redactor::of(&submitter.secrets()),
+            submitter: Rc::new(submitter),
+            commands,
+            status: Rc::new(RefCell::new(OutboxStatus::starting(Breaker::new(settings.retry)))),
             pace: Pace::new(settings.rate),
             throughput: Throughput::default(),
             lease: Duration::ZERO,
             queue: VecDeque::new(),
-            flying: FuturesUnordered::new(),
+            in_flight: FuturesUnordered::new(),
             outcomes: VecDeque::new(),
-            asking: FuturesUnordered::new(),
+            ledger_requests: FuturesUnordered::new(),
             recording: 0,
             claiming: false,
-            more: true,
+            more_in_ledger: true,
             poll_at: Instant::now(),
             record_at: Instant::now(),
             store_failures: 0,
@@ -111,35 +107,35 @@ impl<P: Provider> Engine<P> {
         }
     }
 
-    pub(super) fn shown(&self) -> Rc<RefCell<Shown>> {
-        self.shown.clone()
+    pub(super) fn status(&self) -> Rc<RefCell<OutboxStatus>> {
+        self.status.clone()
     }
 
-    /// Runs until the store or the actor is gone.
+    /// Runs until the store or the actor has ended.
     pub(super) async fn run(mut self) {
         if self.open().await.is_err() {
             return;
         }
         loop {
             self.begin_submissions();
-            self.ask_ledger();
-            self.show();
-            self.answer_drained();
+            self.send_ledger_requests();
+            self.update_status();
+            self.answer_drains();
             let wake = self.next_wake();
             tokio::select! {
-                told = self.told.recv() => match told {
-                    Some(Told::Work(batch)) => self.take_work(batch),
-                    Some(Told::Drain(done)) => self.drain(done),
+                command = self.commands.recv() => match command {
+                    Some(EngineCommand::Submit(batch)) => self.accept(batch),
+                    Some(EngineCommand::Drain(done)) => self.drain(done),
                     None => return,
                 },
-                Some(landed) = self.flying.next(), if !self.flying.is_empty() => {
-                    self.land(landed);
-                    while let Some(Some(landed)) = self.flying.next().now_or_never() {
-                        self.land(landed);
+                Some(completed) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                    self.complete(completed);
+                    while let Some(Some(completed)) = self.in_flight.next().now_or_never() {
+                        self.complete(completed);
                     }
                 }
-                Some(back) = self.asking.next(), if !self.asking.is_empty() => {
-                    if self.hear_ledger(back).is_err() {
+                Some(reply) = self.ledger_requests.next(), if !self.ledger_requests.is_empty() => {
+                    if self.on_ledger_reply(reply).is_err() {
                         return;
                     }
                 }
@@ -148,56 +144,26 @@ impl<P: Provider> Engine<P> {
         }
     }
 
-    /// How many submissions there is ever room for here, in flight, waiting or unrecorded.
-    fn most(&self) -> usize {
-        self.settings.window + self.settings.queue
-    }
-
-    /// How many of them are held: a window's worth at least, and no more than the carrier takes in a third of a lease.
-    /// What waits longer could lose its lease, and its place in the line with it.
-    fn room(&self) -> usize {
+    /// How many submissions may be held now: a window's worth at least, and no more than the provider takes in a third
+    /// of a lease. One that waits longer could lose its lease, and its place in the order with it.
+    fn capacity(&self) -> usize {
         let reach = self.throughput.within(self.lease / 3, self.settings.window, self.settings.rate);
-        reach.clamp(self.settings.window, self.most())
+        reach.clamp(self.settings.window, self.settings.max_capacity())
     }
 
     fn free(&self) -> usize {
-        let taken = self.queue.len() + self.flying.len() + self.outcomes.len() + self.recording;
-        self.room().saturating_sub(taken)
+        let taken = self.queue.len() + self.in_flight.len() + self.outcomes.len() + self.recording;
+        self.capacity().saturating_sub(taken)
     }
 
-    /// Gives back the end of the queue where the carrier has become slower than was thought.
-    fn shed(&mut self) {
+    /// Returns the end of the queue where the provider has become slower.
+    fn return_excess(&mut self) {
         let at = self.clock.now();
-        while self.queue.len() + self.flying.len() > self.room()
+        while self.queue.len() + self.in_flight.len() > self.capacity()
             && let Some(submission) = self.queue.pop_back()
         {
-            self.hand_back(&submission, "its carrier is slow: it waits in the ledger", at, submission.due_at);
+            self.return_untried(&submission, "its provider is slow: it waits in the ledger", at, submission.due_at);
         }
-    }
-
-    /// Opens the outbox, however long the store takes; an error once it has stopped.
-    async fn open(&mut self) -> Result<(), StoreError> {
-        loop {
-            let open = OpenOutbox { transport: self.name.clone(), room: self.most() };
-            match self.ledger.as_ref().ask_waiting(open).await {
-                Ok(lease) => {
-                    self.lease = lease;
-                    break;
-                }
-                Err(StoreError::Stopped) => return Err(StoreError::Stopped),
-                Err(error) => {
-                    self.store_failures += 1;
-                    tracing::warn!(transport = %self.name, %error, "the outbox does not open yet");
-                    self.shown.borrow_mut().store_error = Some(error.to_string());
-                    tokio::time::sleep(self.settings.retry.wait(self.store_failures)).await;
-                }
-            }
-        }
-        self.store_failures = 0;
-        let mut shown = self.shown.borrow_mut();
-        shown.store_error = None;
-        shown.state = State::Up;
-        Ok(())
     }
 
     fn stopping(&self) -> bool {
@@ -206,177 +172,86 @@ impl<P: Provider> Engine<P> {
 
     fn begin_submissions(&mut self) {
         let now = Instant::now();
-        let at = self.clock.now();
-        while self.flying.len() < self.settings.window
+        while self.in_flight.len() < self.settings.window
             && self.pace.next() <= now
-            && self.shown.borrow().breaker.lets_begin(now, self.flying.len())
+            && self.status.borrow().breaker.allows(now, self.in_flight.len())
         {
             let Some(submission) = self.queue.pop_front() else { break };
-            let calls = if submission.unsure > 0 { 2 } else { 1 };
-            if submission.give_up_at <= at {
-                self.give_up(&submission, "its time ran out before it could be sent", at);
-            } else if submission.lease_until < at.plus(self.settings.call_bound() * calls) {
-                // Not ours for long enough.
-                self.shown.borrow_mut().late += 1;
-                self.hand_back(&submission, "its lease was nearly over", at, submission.due_at);
-            } else {
-                self.pace.take(now);
-                let bounds =
-                    Bounds { call: self.settings.call_bound(), max_resubmissions: self.settings.max_resubmissions };
-                let call = attempt(self.provider.clone(), submission, bounds);
-                self.flying.push(call.boxed_local());
-            }
+            self.begin(submission, now);
         }
     }
 
-    fn land(&mut self, Landed { submission, came, took }: Landed) {
-        let (now, at) = (Instant::now(), self.clock.now());
-        let decision = match came {
-            Came::Decided(decision) => {
-                // Who can't be reached says nothing of how long a call takes.
-                if !matches!(decision, Decision::Retry { unsure: false, .. }) {
-                    self.throughput.took(took);
-                }
-                self.redacted(decision)
-            }
-            Came::Unknown => return self.end_unknown(&submission, at),
-        };
-        let pause_begins = {
-            let mut shown = self.shown.borrow_mut();
-            let before = shown.breaker.trouble().map(|trouble| trouble.why);
-            let pause_begins = shown.breaker.learn(&decision, now, at);
-            self.tell_change(before, shown.breaker.trouble(), now);
-            pause_begins
-        };
-        let outcome = self.outcome(&submission, decision, now, at);
-        self.outcomes.push_back(outcome);
-        if pause_begins {
-            let waiting = std::mem::take(&mut self.queue);
-            self.keep_or_return(waiting);
-        }
-        self.shed();
-    }
-
-    fn tell_change(&self, before: Option<Why>, after: Option<&Trouble>, now: Instant) {
-        match (before, after) {
-            (_, Some(Trouble { why, said, until, .. })) if before != Some(*why) => {
-                let next_try_in = until.saturating_duration_since(now);
-                tracing::warn!(transport = %self.name, ?why, %said, ?next_try_in, "paused");
-            }
-            (Some(why), None) => tracing::info!(transport = %self.name, ?why, "works again"),
-            _ => {}
+    fn begin(&mut self, submission: Submission, now: Instant) {
+        let at = self.clock.now();
+        let call = self.settings.call_cut_off();
+        let calls = if submission.unsure > 0 { 2 } else { 1 };
+        if submission.give_up_at <= at {
+            self.expire(&submission, at);
+        } else if submission.lease_until < at.plus(call * calls) {
+            self.status.borrow_mut().returned_for_lease += 1;
+            self.return_untried(&submission, "its lease was nearly over", at, submission.due_at);
+        } else {
+            self.pace.take(now);
+            let limits = AttemptLimits { call, max_resubmissions: self.settings.max_resubmissions };
+            self.in_flight.push(attempt(self.submitter.clone(), submission, limits).boxed_local());
         }
     }
 
-    fn redacted(&self, mut decision: Decision) -> Decision {
-        let (Decision::Accepted { said, .. }
-        | Decision::Retry { said, .. }
-        | Decision::Throttled { said, .. }
-        | Decision::Rejected { said, .. }
-        | Decision::Misconfigured { said }) = &mut decision;
-        *said = self.redactor.clean(std::mem::take(said));
-        decision
-    }
-
-    fn outcome(&self, submission: &Submission, decision: Decision, now: Instant, at: Timestamp) -> Outcome {
-        let id = submission.id;
-        let (said, then) = match decision {
-            Decision::Accepted { provider_id, status, said } => (said, Then::Done { status, provider_id }),
-            Decision::Rejected { status, said } => (said, Then::Done { status, provider_id: None }),
-            Decision::Retry { said, unsure } => {
-                let attempts = u32::try_from(submission.attempts).unwrap_or(0).saturating_add(1);
-                let next = at.plus(self.settings.retry.wait(attempts));
-                if next >= submission.give_up_at {
-                    let then = Then::Done { status: TransportStatus::EXPIRED, provider_id: None };
-                    let may_be_there = if unsure || submission.unsure > 0 { "; it may have arrived" } else { "" };
-                    (format!("given up, its time runs out: {said}{may_be_there}"), then)
-                } else {
-                    (said, Then::Again { at: next, unsure })
-                }
-            }
-            Decision::Throttled { said, .. } | Decision::Misconfigured { said } => {
-                (said, Then::Untried { at: self.resumes_at(now, at), held_until: submission.lease_until })
-            }
-        };
-        Outcome { id, at, said, then }
-    }
-
-    /// The end of the present pause on the ledger's clock; now, if there is none.
-    fn resumes_at(&self, now: Instant, at: Timestamp) -> Timestamp {
-        let until = self.shown.borrow().breaker.paused_until(now);
-        at.plus(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
-    }
-
-    fn give_up(&mut self, submission: &Submission, why: &str, at: Timestamp) {
-        let then = Then::Done { status: TransportStatus::EXPIRED, provider_id: None };
-        let may_be_there = if submission.unsure > 0 { "; an earlier attempt may have arrived" } else { "" };
-        self.outcomes.push_back(Outcome { id: submission.id, at, said: format!("{why}{may_be_there}"), then });
-    }
-
-    /// Ends one that may have arrived or not. A receipt that comes later may still say that it was delivered.
-    fn end_unknown(&mut self, submission: &Submission, at: Timestamp) {
-        let said = format!(
-            "outcome unknown: answers lost: {}; it may have arrived, so it is not sent again",
-            submission.unsure
-        );
-        tracing::warn!(transport = %self.name, sms = submission.id, %said, "given up");
-        let then = Then::Done { status: TransportStatus::DELIVERY_ERROR, provider_id: None };
-        self.outcomes.push_back(Outcome { id: submission.id, at, said, then });
-    }
-
-    fn hand_back(&mut self, submission: &Submission, why: &str, at: Timestamp, due: Timestamp) {
-        let then = Then::Untried { at: due, held_until: submission.lease_until };
-        self.outcomes.push_back(Outcome { id: submission.id, at, said: why.to_owned(), then });
-    }
-
-    fn take_work(&mut self, batch: Vec<Submission>) {
+    fn accept(&mut self, batch: Vec<Submission>) {
         let at = self.clock.now();
         if self.stopping() {
             for submission in batch {
-                self.hand_back(&submission, "the transport is stopping", at, submission.due_at);
+                self.return_untried(&submission, "the transport is stopping", at, submission.due_at);
             }
             return;
         }
-        let room = self.free();
+        let free = self.free();
         let mut batch = VecDeque::from(batch);
-        let surplus = batch.split_off(room.min(batch.len()));
+        let surplus = batch.split_off(free.min(batch.len()));
         for submission in surplus {
-            self.hand_back(&submission, "the transport has no room", at, submission.due_at);
+            self.return_untried(&submission, "the transport's queue is full", at, submission.due_at);
         }
-        self.keep_or_return(batch);
+        self.enqueue_or_return(batch);
     }
 
-    /// Queues submissions, except those that a pause would outlast: they go back to the ledger until its end.
-    fn keep_or_return(&mut self, submissions: VecDeque<Submission>) {
+    /// Queues submissions, except those whose lease would end within the pause: they are due again at its end.
+    fn enqueue_or_return(&mut self, submissions: VecDeque<Submission>) {
         let (now, at) = (Instant::now(), self.clock.now());
         let resumes_at = self.resumes_at(now, at);
-        let needed_until = resumes_at.plus(self.settings.call_bound() * 2);
+        let needed_until = resumes_at.plus(self.settings.call_cut_off() * 2);
         for submission in submissions {
             if resumes_at > at && submission.lease_until < needed_until {
-                self.hand_back(&submission, "the transport is paused", at, resumes_at);
+                self.return_untried(&submission, "the transport is paused", at, resumes_at);
             } else {
                 self.queue.push_back(submission);
             }
         }
     }
 
+    /// The end of the present pause on the ledger's clock; now, if there is none.
+    fn resumes_at(&self, now: Instant, at: Timestamp) -> Timestamp {
+        let until = self.status.borrow().breaker.paused_until(now);
+        at.plus(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
+    }
+
     fn drain(&mut self, done: oneshot::Sender<()>) {
         if !self.stopping() {
             let close = CloseOutbox { transport: self.name.clone() };
             let ledger = self.ledger.clone();
-            self.asking.push(async move { Back::Closed(ledger.as_ref().ask_waiting(close).await) }.boxed_local());
-            self.shown.borrow_mut().state = State::Stopping;
+            let request = async move { LedgerReply::Closed(ledger.as_ref().ask_waiting(close).await) };
+            self.ledger_requests.push(request.boxed_local());
+            self.status.borrow_mut().state = State::Stopping;
             let at = self.clock.now();
             for submission in std::mem::take(&mut self.queue) {
-                self.hand_back(&submission, "the transport is stopping", at, submission.due_at);
+                self.return_untried(&submission, "the transport is stopping", at, submission.due_at);
             }
         }
         self.drained = false;
         self.draining.push(done);
     }
 
-    fn answer_drained(&mut self) {
-        let busy = !self.flying.is_empty() || !self.outcomes.is_empty() || !self.asking.is_empty();
+    fn answer_drains(&mut self) {
+        let busy = !self.in_flight.is_empty() || !self.outcomes.is_empty() || !self.ledger_requests.is_empty();
         if self.draining.is_empty() || busy {
             return;
         }
@@ -387,21 +262,21 @@ impl<P: Provider> Engine<P> {
         }
     }
 
-    fn show(&self) {
-        let mut shown = self.shown.borrow_mut();
-        shown.in_flight = self.flying.len();
-        shown.waiting = self.queue.len();
-        shown.unrecorded = self.outcomes.len() + self.recording;
+    fn update_status(&self) {
+        let mut status = self.status.borrow_mut();
+        status.in_flight = self.in_flight.len();
+        status.waiting = self.queue.len();
+        status.unrecorded = self.outcomes.len() + self.recording;
     }
 
-    /// When there is something to do though nothing happens.
+    /// When to go on though no event comes.
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
         let mut wake = self.poll_at;
         if !self.outcomes.is_empty() && self.recording == 0 {
             wake = wake.min(self.record_at);
         }
-        if let Some(until) = self.shown.borrow().breaker.paused_until(now) {
+        if let Some(until) = self.status.borrow().breaker.paused_until(now) {
             wake = wake.min(until);
         }
         if !self.queue.is_empty() && self.pace.next() > now {

@@ -1,10 +1,10 @@
-//! Pacing: so many submissions a second, in virtual time under a paused clock.
+//! Pacing: a bound on the submissions a second.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A timer wakes a millisecond late or so: what was missed may be made up for, but no more than this.
+/// A timer wakes about a millisecond late. Submissions missed by that may follow at once, but no more than this.
 const SLACK: Duration = Duration::from_millis(10);
 
 /// Spaces submissions evenly.
@@ -19,12 +19,12 @@ impl Pace {
         Self { interval, next: Instant::now() }
     }
 
-    /// From when on the next one may go.
+    /// When the next submission may begin.
     pub(super) fn next(&self) -> Instant {
         self.next
     }
 
-    /// One goes now.
+    /// Counts one that begins now.
     pub(super) fn take(&mut self, now: Instant) {
         let earliest = now.checked_sub(SLACK).unwrap_or(now);
         self.next = self.next.max(earliest) + self.interval;

@@ -1,8 +1,8 @@
-//! How much a carrier takes: from how long its calls last, so that it is known while little is sent, too.
+//! How many submissions a provider takes, computed from how long its calls last: so it is known also while few are sent.
 
 use std::time::Duration;
 
-/// Each call moves the mean by this part of its difference.
+/// The weight of the past: a call moves the mean by an eighth of its difference.
 const WEIGHT: u32 = 8;
 
 /// The moving mean of how long calls last.
@@ -12,15 +12,14 @@ pub(super) struct Throughput {
 }
 
 impl Throughput {
-    /// A call took so long.
-    pub(super) fn took(&mut self, call: Duration) {
+    pub(super) fn record(&mut self, call: Duration) {
         self.call = Some(self.call.map_or(call, |mean| mean - mean / WEIGHT + call / WEIGHT));
     }
 
-    /// How many submissions the carrier takes in `time`, with so many at once and so many a second at the most;
-    /// as many as there are where nothing is known yet.
-    pub(super) fn within(&self, time: Duration, at_once: usize, rate: Option<f64>) -> usize {
-        let measured = self.call.map_or(f64::INFINITY, |call| lossy(at_once) / call.as_secs_f64());
+    /// How many submissions the provider takes in `time`, at most `window` at once and `rate` a second; without a bound
+    /// before the first call.
+    pub(super) fn within(&self, time: Duration, window: usize, rate: Option<f64>) -> usize {
+        let measured = self.call.map_or(f64::INFINITY, |call| lossy(window) / call.as_secs_f64());
         let a_second = rate.map_or(measured, |rate| rate.min(measured));
         #[expect(
             clippy::cast_possible_truncation,
@@ -52,14 +51,14 @@ mod tests {
     }
 
     #[test]
-    fn it_follows_the_carrier_and_one_odd_call_does_not_sway_it() {
+    fn it_follows_the_provider_and_one_odd_call_does_not_sway_it() {
         let mut throughput = Throughput::default();
-        throughput.took(Duration::from_secs(2));
+        throughput.record(Duration::from_secs(2));
         assert_eq!(throughput.within(FORTY, 4, None), 80);
-        throughput.took(Duration::from_secs(10));
+        throughput.record(Duration::from_secs(10));
         assert!((50..80).contains(&throughput.within(FORTY, 4, None)));
         for _ in 0..100 {
-            throughput.took(Duration::from_millis(100));
+            throughput.record(Duration::from_millis(100));
         }
         assert!((1500..=1600).contains(&throughput.within(FORTY, 4, None)));
         assert_eq!(throughput.within(FORTY, 4, Some(10.0)), 400);

@@ -1,26 +1,28 @@
-//! Clickatell's HTTP API 2.x (`spec/providers.md`).
+//! Clickatell's HTTP API 2.x (`docs/providers/clickatell.md`).
 
 mod codes;
 mod webhooks;
 
 pub(crate) use codes::status;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use vumi_kit::{
-    component::{Component, ComponentContext, StartError},
-    kind::{Kind, Problem},
+    clock::Clock,
+    component::StartError,
+    kind::Problem,
     sms::{Decision, Submission, TransportStatus},
     text::{Encoding, measure},
     webhook::Webhook,
 };
 
 use crate::{
-    call::{Caller, call, check_url, garbage},
-    form::hex_utf16,
-    outbox::{LookUp, Outbox, OutboxSettings, Provider},
+    charset::hex_utf16,
+    outbox::{LookUp, OutboxSettings},
+    provider::{Provider, check_given},
+    provider_client::{ProviderClient, call, unreadable},
 };
 
 /// Numeric sender and delivery acknowledgement: our senders are numbers, and receipts are wanted.
@@ -55,9 +57,8 @@ fn default_max_parts() -> u32 {
     9
 }
 
-/// The provider.
 pub(crate) struct Clickatell {
-    caller: Caller,
+    client: ProviderClient,
     send_url: String,
     query_url: String,
     password: SecretString,
@@ -66,7 +67,7 @@ pub(crate) struct Clickatell {
     max_parts: u32,
 }
 
-impl Kind for Clickatell {
+impl Provider for Clickatell {
     const NAME: &'static str = "clickatell";
     const EXAMPLE: &'static str = r#"
 url = "https://api.clickatell.com"
@@ -77,50 +78,38 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
 "#;
     type Settings = Settings;
 
+    fn url(settings: &Settings) -> &str {
+        &settings.url
+    }
+
+    fn outbox(settings: &Settings) -> &OutboxSettings {
+        &settings.outbox
+    }
+
     fn check(settings: &Settings) -> Vec<Problem> {
-        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
-        let given = [
-            ("user", settings.user.is_empty()),
-            ("password", settings.password.expose_secret().is_empty()),
-            ("api_id", settings.api_id.is_empty()),
-        ];
-        let empty = given.into_iter().filter(|(_, empty)| *empty);
-        problems.extend(empty.map(|(key, _)| Problem::new(key, "is empty; Clickatell gives it with the account")));
+        let mut problems = check_given(
+            "Clickatell",
+            &[("user", &settings.user), ("password", settings.password.expose_secret()), ("api_id", &settings.api_id)],
+        );
         if !(1..=35).contains(&settings.max_parts) {
             problems.push(Problem::new("max_parts", "expected 1 to 35"));
         }
-        problems.extend(settings.outbox.check());
         problems
     }
 
     fn webhooks(settings: &Settings) -> Vec<Webhook> {
         let methods = &["GET", "POST"];
         vec![
-            Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::Receipts) },
+            Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::ClickatellReceipts) },
             Webhook {
                 path: "receive.json",
                 methods,
-                form: Arc::new(webhooks::Inbound { api_id: settings.api_id.clone() }),
+                form: Arc::new(webhooks::ClickatellInbound { api_id: settings.api_id.clone() }),
             },
         ]
     }
 
-    fn least_lease(settings: &Settings) -> Duration {
-        settings.outbox.least_lease()
-    }
-
-    fn carrier(settings: &Settings) -> Option<String> {
-        Some(settings.url.clone())
-    }
-
-    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
-        let provider = Self::new(&settings)?;
-        Ok(Outbox::open(context, &settings.outbox, provider))
-    }
-}
-
-impl Clickatell {
-    fn new(settings: &Settings) -> Result<Self, StartError> {
+    fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {
         let base = settings.url.trim_end_matches('/');
         let credentials = form_urlencoded::Serializer::new(String::new())
             .append_pair("user", &settings.user)
@@ -128,7 +117,7 @@ impl Clickatell {
             .append_pair("api_id", &settings.api_id)
             .finish();
         Ok(Self {
-            caller: Caller::new(&settings.url, &settings.outbox)?,
+            client: ProviderClient::new(&settings.url, &settings.outbox)?,
             send_url: format!("{base}/http/sendmsg"),
             query_url: format!("{base}/http/querymsg"),
             password: settings.password.clone(),
@@ -137,6 +126,30 @@ impl Clickatell {
         })
     }
 
+    async fn submit(&self, submission: &Submission) -> Decision {
+        match call(self.client.post_form(&self.send_url, self.send_form(submission))).await {
+            Ok(answer) => read_sent(&answer.text()),
+            Err(decision) => decision,
+        }
+    }
+
+    async fn look_up(&self, submission: &Submission) -> LookUp {
+        let start = self.credentials.expose_secret();
+        let form = form_urlencoded::Serializer::for_suffix(format!("{start}&"), start.len() + 1)
+            .append_pair("climsgid", &submission.id.to_string())
+            .finish();
+        match call(self.client.post_form(&self.query_url, form)).await {
+            Ok(answer) => read_queried(&answer.text()),
+            Err(decision) => LookUp::Decided(decision),
+        }
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        vec![&self.password]
+    }
+}
+
+impl Clickatell {
     fn send_form(&self, submission: &Submission) -> String {
         let measure = measure(&submission.message);
         let start = self.credentials.expose_secret();
@@ -159,30 +172,6 @@ impl Clickatell {
     }
 }
 
-impl Provider for Clickatell {
-    async fn submit(&self, submission: &Submission) -> Decision {
-        match call(self.caller.post_form(&self.send_url, self.send_form(submission))).await {
-            Ok(answer) => read_sent(&answer.text()),
-            Err(decision) => decision,
-        }
-    }
-
-    async fn look_up(&self, submission: &Submission) -> LookUp {
-        let start = self.credentials.expose_secret();
-        let form = form_urlencoded::Serializer::for_suffix(format!("{start}&"), start.len() + 1)
-            .append_pair("climsgid", &submission.id.to_string())
-            .finish();
-        match call(self.caller.post_form(&self.query_url, form)).await {
-            Ok(answer) => read_queried(&answer.text()),
-            Err(decision) => LookUp::Said(decision),
-        }
-    }
-
-    fn secrets(&self) -> Vec<&SecretString> {
-        vec![&self.password]
-    }
-}
-
 /// `ID: <apimsgid>`, with or without ` To: <msisdn>`, or `ERR: <code>, <description>`.
 fn read_sent(answer: &str) -> Decision {
     let line = answer.trim();
@@ -190,9 +179,9 @@ fn read_sent(answer: &str) -> Decision {
         && let Some(id) = rest.split_whitespace().next()
     {
         let provider_id = Some(id.to_owned());
-        return Decision::Accepted { provider_id, status: TransportStatus::QUEUED, said: line.to_owned() };
+        return Decision::Accepted { provider_id, status: TransportStatus::Queued, provider_response: line.to_owned() };
     }
-    codes::error_code(line).map_or_else(|| garbage(line), |code| codes::decision(code, line))
+    codes::error_code(line).map_or_else(|| unreadable(line), |code| codes::decision(code, line))
 }
 
 /// `ID: <apimsgid> Status: <code>` or `ERR: <code>, <description>`.
@@ -204,13 +193,13 @@ fn read_queried(answer: &str) -> LookUp {
     {
         return match codes::status(code) {
             Some(status) => codes::known(id, status, line),
-            None => LookUp::Said(garbage(line)),
+            None => LookUp::Decided(unreadable(line)),
         };
     }
     match codes::error_code(line) {
-        Some(code) if codes::UNKNOWN_MESSAGE.contains(&code) => LookUp::NotThere,
-        Some(code) => LookUp::Said(codes::decision(code, line)),
-        None => LookUp::Said(garbage(line)),
+        Some(code) if codes::UNKNOWN_MESSAGE.contains(&code) => LookUp::NotFound,
+        Some(code) => LookUp::Decided(codes::decision(code, line)),
+        None => LookUp::Decided(unreadable(line)),
     }
 }
 

@@ -1,23 +1,25 @@
-//! Clickatell's present platform: what an account opened today gets (`spec/providers.md`).
+//! Clickatell's present platform: what an account opened today gets (`docs/providers/clickatell.md`).
 
 mod webhooks;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use reqwest::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vumi_kit::{
-    component::{Component, ComponentContext, StartError},
-    kind::{Kind, Problem},
+    clock::Clock,
+    component::StartError,
+    kind::Problem,
     sms::{Decision, Submission, TransportStatus},
     webhook::Webhook,
 };
 
 use crate::{
-    call::{Caller, call, check_url, garbage},
-    outbox::{Outbox, OutboxSettings, Provider},
+    outbox::OutboxSettings,
+    provider::Provider,
+    provider_client::{ProviderClient, call, unreadable},
 };
 
 /// An integration of the present platform.
@@ -45,15 +47,14 @@ fn default_name_sender() -> bool {
     true
 }
 
-/// The provider.
 pub(crate) struct ClickatellPlatform {
-    caller: Caller,
+    client: ProviderClient,
     send_url: String,
     authorization: HeaderValue,
     settings: Settings,
 }
 
-impl Kind for ClickatellPlatform {
+impl Provider for ClickatellPlatform {
     const NAME: &'static str = "clickatell-platform";
     const EXAMPLE: &'static str = r#"
 url = "https://platform.clickatell.com"
@@ -62,53 +63,43 @@ name_sender = true
 "#;
     type Settings = Settings;
 
+    fn url(settings: &Settings) -> &str {
+        &settings.url
+    }
+
+    fn outbox(settings: &Settings) -> &OutboxSettings {
+        &settings.outbox
+    }
+
     fn check(settings: &Settings) -> Vec<Problem> {
-        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
+        let mut problems = Vec::new();
         let key = settings.api_key.expose_secret();
         if key.is_empty() || HeaderValue::from_str(key).is_err() {
             problems.push(Problem::new("api_key", "expected the integration's key, as the platform shows it"));
         }
-        problems.extend(settings.outbox.check());
         problems
     }
 
     fn webhooks(_: &Settings) -> Vec<Webhook> {
         let methods = &["POST"];
         vec![
-            Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::Receipts) },
-            Webhook { path: "receive.json", methods, form: Arc::new(webhooks::Inbound) },
+            Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::PlatformReceipts) },
+            Webhook { path: "receive.json", methods, form: Arc::new(webhooks::PlatformInbound) },
         ]
     }
 
-    fn least_lease(settings: &Settings) -> Duration {
-        settings.outbox.least_lease()
-    }
-
-    fn carrier(settings: &Settings) -> Option<String> {
-        Some(settings.url.clone())
-    }
-
-    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
-        let outbox = settings.outbox.clone();
-        Ok(Outbox::open(context, &outbox, Self::new(settings)?))
-    }
-}
-
-impl ClickatellPlatform {
-    fn new(settings: Settings) -> Result<Self, StartError> {
+    fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {
         let mut authorization = HeaderValue::from_str(settings.api_key.expose_secret())
             .map_err(|_| StartError("api_key: has characters that no header can carry".to_owned()))?;
         authorization.set_sensitive(true);
         Ok(Self {
-            caller: Caller::new(&settings.url, &settings.outbox)?,
+            client: ProviderClient::new(&settings.url, &settings.outbox)?,
             send_url: format!("{}/messages", settings.url.trim_end_matches('/')),
             authorization,
             settings,
         })
     }
-}
 
-impl Provider for ClickatellPlatform {
     async fn submit(&self, submission: &Submission) -> Decision {
         let mut message = json!({
             "content": submission.message,
@@ -121,7 +112,7 @@ impl Provider for ClickatellPlatform {
             members.insert("from".to_owned(), submission.from.as_str().into());
         }
         let request = self
-            .caller
+            .client
             .post(&self.send_url, "application/json", message.to_string())
             .header(header::AUTHORIZATION, self.authorization.clone())
             .header(header::ACCEPT, "application/json");
@@ -156,19 +147,21 @@ struct SentMessage {
 }
 
 fn read_sent(answer: &str) -> Decision {
-    let Ok(sent) = serde_json::from_str::<Sent>(answer) else { return garbage(answer) };
+    let Ok(sent) = serde_json::from_str::<Sent>(answer) else { return unreadable(answer) };
     match sent.messages.into_iter().next() {
         Some(SentMessage { accepted: true, api_message_id: Some(id), .. }) => Decision::Accepted {
-            said: format!("apiMessageId: {id}"),
+            provider_response: format!("apiMessageId: {id}"),
             provider_id: Some(id),
-            status: TransportStatus::QUEUED,
+            status: TransportStatus::Queued,
         },
         Some(SentMessage { accepted: false, error, .. }) => {
-            Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said: words(&error) }
+            Decision::Rejected { status: TransportStatus::MessageError, provider_response: words(&error) }
         }
         // What is wrong with the whole call is not known to be this SMS's fault.
-        None if !sent.error.is_null() => Decision::Retry { said: words(&sent.error), unsure: false },
-        _ => garbage(answer),
+        None if !sent.error.is_null() => {
+            Decision::Retry { provider_response: words(&sent.error), unknown_outcome: false }
+        }
+        _ => unreadable(answer),
     }
 }
 

@@ -1,24 +1,23 @@
-//! E-Scape: a Kannel behind a form that answers in HTML (`spec/providers.md`).
+//! E-Scape: a Kannel behind a form that answers in HTML (`docs/providers/e-scape.md`).
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::sync::{Arc, LazyLock};
 
 use scraper::{Html, Selector};
 use serde::Deserialize;
 use vumi_kit::{
-    component::{Component, ComponentContext, StartError},
-    kind::{Kind, Problem},
+    clock::Clock,
+    component::StartError,
+    kind::Problem,
     sms::{Decision, InboundSms, Submission, TransportStatus},
     webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
 };
 
 use crate::{
-    answer::empty_answer,
-    call::{Caller, call, check_url, garbage},
-    form::Fields,
-    outbox::{Outbox, OutboxSettings, Provider},
+    outbox::OutboxSettings,
+    provider::{Provider, check_given},
+    provider_client::{ProviderClient, call, unreadable},
+    webhook_answer::empty_answer,
+    webhook_fields::WebhookFields,
 };
 
 /// A page with more tags than this is not read: nested deeply enough, they would keep the HTML reader busy for seconds.
@@ -39,13 +38,12 @@ pub(crate) struct Settings {
     outbox: OutboxSettings,
 }
 
-/// The provider.
 pub(crate) struct EScape {
-    caller: Caller,
+    client: ProviderClient,
     settings: Settings,
 }
 
-impl Kind for EScape {
+impl Provider for EScape {
     const NAME: &'static str = "e-scape";
     const EXAMPLE: &'static str = r#"
 url = "https://escape.example.com/sms"
@@ -54,40 +52,26 @@ smsc = "smsc1"
 "#;
     type Settings = Settings;
 
+    fn url(settings: &Settings) -> &str {
+        &settings.url
+    }
+
+    fn outbox(settings: &Settings) -> &OutboxSettings {
+        &settings.outbox
+    }
+
     fn check(settings: &Settings) -> Vec<Problem> {
-        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
-        let given = [("api_id", settings.api_id.is_empty()), ("smsc", settings.smsc.is_empty())];
-        let empty = given.into_iter().filter(|(_, empty)| *empty);
-        problems.extend(empty.map(|(key, _)| Problem::new(key, "is empty; E-Scape gives it with the account")));
-        problems.extend(settings.outbox.check());
-        problems
+        check_given("E-Scape", &[("api_id", &settings.api_id), ("smsc", &settings.smsc)])
     }
 
     fn webhooks(_: &Settings) -> Vec<Webhook> {
-        vec![Webhook { path: "receive.json", methods: &["GET"], form: Arc::new(Inbound) }]
+        vec![Webhook { path: "receive.json", methods: &["GET"], form: Arc::new(EScapeInbound) }]
     }
 
-    fn least_lease(settings: &Settings) -> Duration {
-        settings.outbox.least_lease()
+    fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {
+        Ok(Self { client: ProviderClient::new(&settings.url, &settings.outbox)?, settings })
     }
 
-    fn carrier(settings: &Settings) -> Option<String> {
-        Some(settings.url.clone())
-    }
-
-    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
-        let outbox = settings.outbox.clone();
-        Ok(Outbox::open(context, &outbox, Self::new(settings)?))
-    }
-}
-
-impl EScape {
-    fn new(settings: Settings) -> Result<Self, StartError> {
-        Ok(Self { caller: Caller::new(&settings.url, &settings.outbox)?, settings })
-    }
-}
-
-impl Provider for EScape {
     async fn submit(&self, submission: &Submission) -> Decision {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("s", submission.from.as_str())
@@ -97,7 +81,7 @@ impl Provider for EScape {
             .append_pair("api_id", &self.settings.api_id)
             .append_pair("send", "go")
             .finish();
-        match call(self.caller.post_form(&self.settings.url, form)).await {
+        match call(self.client.post_form(&self.settings.url, form)).await {
             Ok(answer) => read_sent(&answer.text()),
             Err(decision) => decision,
         }
@@ -106,16 +90,16 @@ impl Provider for EScape {
 
 /// The page's table has a row a recipient, its fourth cell `<code>: <words>`. We send to one recipient at a time.
 pub(crate) fn read_sent(page: &str) -> Decision {
-    let Some(said) = status_cell(page) else { return garbage(page) };
-    let (code, words) = said.split_once(':').unwrap_or((&said, ""));
+    let Some(provider_response) = status_cell(page) else { return unreadable(page) };
+    let (code, words) = provider_response.split_once(':').unwrap_or((&provider_response, ""));
     match code.trim().parse::<i32>() {
         // The contract names 0 as accepted. 3 is Kannel's own "Queued for later delivery": it has the SMS and sends it
         // when it can. Called a failure, a delivered SMS would be shown as failed; tried again, it would arrive twice.
-        Ok(0 | 3) => Decision::Accepted { provider_id: None, status: TransportStatus::QUEUED, said },
+        Ok(0 | 3) => Decision::Accepted { provider_id: None, status: TransportStatus::Queued, provider_response },
         // Kannel's "Temporal failure, try again later."
-        Ok(_) if words.contains("try again later") => Decision::Retry { said, unsure: false },
-        Ok(_) => Decision::Rejected { status: TransportStatus::DELIVERY_ERROR, said },
-        Err(_) => garbage(&said),
+        Ok(_) if words.contains("try again later") => Decision::Retry { provider_response, unknown_outcome: false },
+        Ok(_) => Decision::Rejected { status: TransportStatus::DeliveryError, provider_response },
+        Err(_) => unreadable(&provider_response),
     }
 }
 
@@ -133,11 +117,11 @@ fn status_cell(page: &str) -> Option<String> {
 }
 
 /// `receive.json`.
-struct Inbound;
+struct EScapeInbound;
 
-impl WebhookForm for Inbound {
+impl WebhookForm for EScapeInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let fields = Fields::of(request);
+        let fields = WebhookFields::of(request);
         let inbound = InboundSms {
             from: fields.require_msisdn("s")?,
             to: fields.require_msisdn("r")?,
@@ -158,18 +142,17 @@ impl WebhookForm for Inbound {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
-    use vumi_kit::{kind::Kind, sms::TransportStatus};
+    use vumi_kit::sms::TransportStatus;
 
-    use super::{EScape, Settings, read_sent};
+    use super::{EScape, read_sent};
     use crate::{
-        exam::{Exam, Expect, answer, example, get, inbound, names_missing_fields, says, webhook},
-        outbox::OutboxSettings,
+        provider::Provider,
+        tests::{
+            exam::{Exam, Expect, example_webhook},
+            fake_provider::answers,
+            webhooks::{answer, get, inbound, names_missing_fields},
+        },
     };
-
-    fn provider(url: &str, outbox: OutboxSettings) -> EScape {
-        EScape::new(Settings { outbox, ..example::<EScape>(&[("url", json!(url))]) }).unwrap()
-    }
 
     fn page(rows: &str) -> String {
         format!(
@@ -185,19 +168,19 @@ mod tests {
     #[tokio::test]
     async fn it_passes_the_exam() {
         Exam {
-            provider,
+            settings: EScape::EXAMPLE,
             answers: vec![
-                (says(200, &row("0: Accepted for delivery")), Expect::Accepted(None)),
-                (says(200, &row("3: Queued for later delivery")), Expect::Accepted(None)),
+                (answers(200, &row("0: Accepted for delivery")), Expect::Accepted(None)),
+                (answers(200, &row("3: Queued for later delivery")), Expect::Accepted(None)),
                 (
-                    says(200, &row("4: Not routable. Do not try again.")),
-                    Expect::Rejected(TransportStatus::DELIVERY_ERROR),
+                    answers(200, &row("4: Not routable. Do not try again.")),
+                    Expect::Rejected(TransportStatus::DeliveryError),
                 ),
-                (says(200, &row("5: Temporal failure, try again later.")), Expect::Retry { unsure: false }),
-                (says(200, &row("sorry")), Expect::Retry { unsure: true }),
-                (says(200, &page("")), Expect::Retry { unsure: true }),
-                (says(200, &page("<tr><td>short</td></tr>")), Expect::Retry { unsure: true }),
-                (says(200, &"<div>".repeat(20_000)), Expect::Retry { unsure: true }),
+                (answers(200, &row("5: Temporal failure, try again later.")), Expect::Retry),
+                (answers(200, &row("sorry")), Expect::UnknownOutcome),
+                (answers(200, &page("")), Expect::UnknownOutcome),
+                (answers(200, &page("<tr><td>short</td></tr>")), Expect::UnknownOutcome),
+                (answers(200, &"<div>".repeat(20_000)), Expect::UnknownOutcome),
             ],
             texts: vec![
                 (
@@ -207,7 +190,7 @@ mod tests {
                 ("é😀", vec!["text=%C3%A9%F0%9F%98%80"]),
             ],
         }
-        .sit()
+        .sit::<EScape>()
         .await;
     }
 
@@ -229,7 +212,7 @@ mod tests {
     #[test]
     fn an_sms_from_a_person_is_read_and_answered_with_nothing() {
         const INBOUND: &str = "smsc=smsc1&svc=default&s=%2B27123456789&r=38080&text=hi+there";
-        let form = webhook(&EScape::webhooks(&example::<EScape>(&[])), "receive.json");
+        let form = example_webhook::<EScape>("receive.json");
         let sms = inbound(&*form, &get(INBOUND));
         assert_eq!((sms.from.as_str(), sms.to.as_str(), sms.message.as_str()), ("27123456789", "38080", "hi there"));
         let answered = answer(&*form, &get(INBOUND), true);

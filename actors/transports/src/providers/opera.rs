@@ -1,6 +1,7 @@
-//! Opera: XML-RPC to send, XML for receipts and SMS from people (`spec/providers.md`).
+//! Opera: XML-RPC to send, XML for receipts and SMS from people (`docs/providers/opera.md`).
 
 mod webhooks;
+mod xml;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,16 +10,16 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use vumi_kit::{
     clock::{Clock, Timestamp},
-    component::{Component, ComponentContext, StartError},
-    kind::{Kind, Problem},
+    component::StartError,
+    kind::Problem,
     sms::{Decision, Submission, TransportStatus},
     webhook::Webhook,
 };
 
 use crate::{
-    call::{Caller, call, check_url, garbage},
-    outbox::{Outbox, OutboxSettings, Provider},
-    xml,
+    outbox::OutboxSettings,
+    provider::{Provider, check_given},
+    provider_client::{ProviderClient, call, unreadable},
 };
 
 /// Opera stops trying to deliver a day after it got an SMS.
@@ -76,14 +77,13 @@ fn default_max_segments() -> i32 {
     9
 }
 
-/// The provider.
 pub(crate) struct Opera {
-    caller: Caller,
+    client: ProviderClient,
     clock: Clock,
     settings: Settings,
 }
 
-impl Kind for Opera {
+impl Provider for Opera {
     const NAME: &'static str = "opera";
     const EXAMPLE: &'static str = r#"
 url = "https://opera.example.com/xmlrpc"
@@ -95,50 +95,61 @@ max_segments = 9
 "#;
     type Settings = Settings;
 
+    fn url(settings: &Settings) -> &str {
+        &settings.url
+    }
+
+    fn outbox(settings: &Settings) -> &OutboxSettings {
+        &settings.outbox
+    }
+
     fn check(settings: &Settings) -> Vec<Problem> {
-        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
-        let given = [
-            ("service", settings.service.is_empty()),
-            ("password", settings.password.expose_secret().is_empty()),
-            ("channel", settings.channel.is_empty()),
-        ];
-        let empty = given.into_iter().filter(|(_, empty)| *empty);
-        problems.extend(empty.map(|(key, _)| Problem::new(key, "is empty; Opera gives it with the account")));
+        let mut problems = check_given(
+            "Opera",
+            &[
+                ("service", &settings.service),
+                ("password", settings.password.expose_secret()),
+                ("channel", &settings.channel),
+            ],
+        );
         if !(1..=9).contains(&settings.max_segments) {
             problems.push(Problem::new("max_segments", "expected 1 to 9"));
         }
-        problems.extend(settings.outbox.check());
         problems
     }
 
     fn webhooks(_: &Settings) -> Vec<Webhook> {
         let methods = &["POST"];
         vec![
-            Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::Receipts) },
-            Webhook { path: "receive.xml", methods, form: Arc::new(webhooks::Inbound) },
+            Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::OperaReceipts) },
+            Webhook { path: "receive.xml", methods, form: Arc::new(webhooks::OperaInbound) },
         ]
     }
 
-    fn least_lease(settings: &Settings) -> Duration {
-        settings.outbox.least_lease()
+    fn new(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        Ok(Self { client: ProviderClient::new(&settings.url, &settings.outbox)?, clock, settings })
     }
 
-    fn carrier(settings: &Settings) -> Option<String> {
-        Some(settings.url.clone())
+    async fn submit(&self, submission: &Submission) -> Decision {
+        let body = match self.send_call(submission) {
+            Ok(body) => body,
+            Err(error) => {
+                let provider_response = format!("the text can't be written as XML-RPC: {error}");
+                return Decision::Rejected { status: TransportStatus::MessageError, provider_response };
+            }
+        };
+        match call(self.client.post(&self.settings.url, "text/xml", body)).await {
+            Ok(answer) => read_sent(&answer.text()),
+            Err(decision) => decision,
+        }
     }
 
-    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
-        let outbox = settings.outbox.clone();
-        let provider = Self::new(settings, context.clock.clone())?;
-        Ok(Outbox::open(context, &outbox, provider))
+    fn secrets(&self) -> Vec<&SecretString> {
+        vec![&self.settings.password]
     }
 }
 
 impl Opera {
-    fn new(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        Ok(Self { caller: Caller::new(&settings.url, &settings.outbox)?, clock, settings })
-    }
-
     fn send_call(&self, submission: &Submission) -> Result<String, dxr::Error> {
         let settings = &self.settings;
         let now = self.clock.now();
@@ -171,34 +182,14 @@ fn date_time(at: Timestamp) -> Result<Value, dxr::Error> {
     at.format("%Y%m%dT%H:%M:%S").parse().map(Value::DateTime)
 }
 
-impl Provider for Opera {
-    async fn submit(&self, submission: &Submission) -> Decision {
-        let body = match self.send_call(submission) {
-            Ok(body) => body,
-            Err(error) => {
-                let said = format!("the text can't be written as XML-RPC: {error}");
-                return Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said };
-            }
-        };
-        match call(self.caller.post(&self.settings.url, "text/xml", body)).await {
-            Ok(answer) => read_sent(&answer.text()),
-            Err(decision) => decision,
-        }
-    }
-
-    fn secrets(&self) -> Vec<&SecretString> {
-        vec![&self.settings.password]
-    }
-}
-
 /// A struct with `Identifier`, or a fault, which is temporary.
 fn read_sent(answer: &str) -> Decision {
     // The reader below follows any depth and knows nothing of document types.
     if xml::parse(answer).is_err() {
-        return garbage(answer);
+        return unreadable(answer);
     }
     if let Ok(fault) = FaultResponse::from_xml(answer) {
-        return Decision::Retry { said: fault.fault.to_string(), unsure: false };
+        return Decision::Retry { provider_response: fault.fault.to_string(), unknown_outcome: false };
     }
     let identifier = match MethodResponse::from_xml(answer) {
         Ok(MethodResponse { value: Value::Struct(mut members) }) => members.remove("Identifier"),
@@ -207,10 +198,10 @@ fn read_sent(answer: &str) -> Decision {
     let provider_id = match identifier {
         Some(Value::String(id)) if !id.trim().is_empty() => id.trim().to_owned(),
         Some(Value::Integer(id)) => id.to_string(),
-        _ => return garbage(answer),
+        _ => return unreadable(answer),
     };
-    let said = format!("Identifier: {provider_id}");
-    Decision::Accepted { provider_id: Some(provider_id), status: TransportStatus::QUEUED, said }
+    let provider_response = format!("Identifier: {provider_id}");
+    Decision::Accepted { provider_id: Some(provider_id), status: TransportStatus::Queued, provider_response }
 }
 
 #[cfg(test)]

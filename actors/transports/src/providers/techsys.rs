@@ -1,17 +1,17 @@
-//! Techsys: a form to send with, and nothing comes back later (`spec/providers.md`).
-
-use std::time::Duration;
+//! Techsys: a form to send with, and nothing comes back later (`docs/providers/techsys.md`).
 
 use serde::Deserialize;
 use vumi_kit::{
-    component::{Component, ComponentContext, StartError},
-    kind::{Kind, Problem},
+    clock::Clock,
+    component::StartError,
+    kind::Problem,
     sms::{Decision, Submission, TransportStatus},
 };
 
 use crate::{
-    call::{Caller, call, check_url, garbage},
-    outbox::{Outbox, OutboxSettings, Provider},
+    outbox::OutboxSettings,
+    provider::{Provider, check_given},
+    provider_client::{ProviderClient, call, unreadable},
 };
 
 /// What the answer holds when the SMS was taken.
@@ -30,13 +30,12 @@ pub(crate) struct Settings {
     outbox: OutboxSettings,
 }
 
-/// The provider.
 pub(crate) struct Techsys {
-    caller: Caller,
+    client: ProviderClient,
     settings: Settings,
 }
 
-impl Kind for Techsys {
+impl Provider for Techsys {
     const NAME: &'static str = "techsys";
     const EXAMPLE: &'static str = r#"
 url = "https://techsys.example.com/send"
@@ -44,96 +43,80 @@ bind = "bind"
 "#;
     type Settings = Settings;
 
+    fn url(settings: &Settings) -> &str {
+        &settings.url
+    }
+
+    fn outbox(settings: &Settings) -> &OutboxSettings {
+        &settings.outbox
+    }
+
     fn check(settings: &Settings) -> Vec<Problem> {
-        let mut problems: Vec<_> = check_url("url", &settings.url).into_iter().collect();
-        if settings.bind.is_empty() {
-            problems.push(Problem::new("bind", "is empty; Techsys gives it with the account"));
-        }
-        problems.extend(settings.outbox.check());
-        problems
+        check_given("Techsys", &[("bind", &settings.bind)])
     }
 
-    fn least_lease(settings: &Settings) -> Duration {
-        settings.outbox.least_lease()
+    fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {
+        Ok(Self { client: ProviderClient::new(&settings.url, &settings.outbox)?, settings })
     }
 
-    fn carrier(settings: &Settings) -> Option<String> {
-        Some(settings.url.clone())
-    }
-
-    fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {
-        let outbox = settings.outbox.clone();
-        Ok(Outbox::open(context, &outbox, Self::new(settings)?))
-    }
-}
-
-impl Techsys {
-    fn new(settings: Settings) -> Result<Self, StartError> {
-        Ok(Self { caller: Caller::new(&settings.url, &settings.outbox)?, settings })
-    }
-}
-
-impl Provider for Techsys {
     async fn submit(&self, submission: &Submission) -> Decision {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("bind", &self.settings.bind)
             .append_pair("msisdn", submission.to.as_str())
             .append_pair("text", &submission.message)
             .finish();
-        match call(self.caller.post_form(&self.settings.url, form)).await {
+        match call(self.client.post_form(&self.settings.url, form)).await {
             Ok(answer) => read_sent(answer.text().trim()),
             Err(decision) => decision,
         }
     }
 }
 
-/// Techsys says that it queued the SMS, or anything else: then the SMS failed, and what it said is the reason.
+/// Techsys says that it queued the SMS, or anything else: then the SMS failed, and what it provider_response is the reason.
 fn read_sent(answer: &str) -> Decision {
-    let said = answer.to_owned();
+    let provider_response = answer.to_owned();
     if answer.contains(QUEUED) {
-        Decision::Accepted { provider_id: None, status: TransportStatus::QUEUED, said }
+        Decision::Accepted { provider_id: None, status: TransportStatus::Queued, provider_response }
     } else if answer.is_empty() || answer.chars().any(|c| c.is_control() && !c.is_whitespace()) {
-        garbage(answer)
+        unreadable(answer)
     } else {
-        Decision::Rejected { status: TransportStatus::DELIVERY_ERROR, said }
+        Decision::Rejected { status: TransportStatus::DeliveryError, provider_response }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-    use vumi_kit::{kind::Kind, sms::TransportStatus};
+    use vumi_kit::sms::TransportStatus;
 
-    use super::{Settings, Techsys};
+    use super::Techsys;
     use crate::{
-        exam::{Exam, Expect, example, says},
-        outbox::OutboxSettings,
+        provider::Provider,
+        tests::{
+            exam::{Exam, Expect, changed},
+            fake_provider::answers,
+        },
     };
-
-    fn provider(url: &str, outbox: OutboxSettings) -> Techsys {
-        Techsys::new(Settings { outbox, ..example::<Techsys>(&[("url", json!(url))]) }).unwrap()
-    }
 
     #[tokio::test]
     async fn it_passes_the_exam() {
         Exam {
-            provider,
+            settings: Techsys::EXAMPLE,
             answers: vec![
-                (says(200, "Message queued successfully"), Expect::Accepted(None)),
-                (says(200, "<html><p>Message queued successfully</p></html>\n"), Expect::Accepted(None)),
-                (says(200, "Invalid bind"), Expect::Rejected(TransportStatus::DELIVERY_ERROR)),
+                (answers(200, "Message queued successfully"), Expect::Accepted(None)),
+                (answers(200, "<html><p>Message queued successfully</p></html>\n"), Expect::Accepted(None)),
+                (answers(200, "Invalid bind"), Expect::Rejected(TransportStatus::DeliveryError)),
             ],
             texts: vec![
                 ("hello & more", vec!["bind=bind&msisdn=27123456789&text=hello+%26+more"]),
                 ("é😀", vec!["text=%C3%A9%F0%9F%98%80"]),
             ],
         }
-        .sit()
+        .sit::<Techsys>()
         .await;
     }
 
     #[test]
     fn nothing_is_posted_to_us() {
-        assert!(Techsys::webhooks(&example::<Techsys>(&[])).is_empty());
+        assert!(Techsys::webhooks(&changed::<Techsys>(Techsys::EXAMPLE, &[])).is_empty());
     }
 }

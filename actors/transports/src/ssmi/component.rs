@@ -1,4 +1,4 @@
-//! The actor: it takes messages and shows how it is.
+//! The actor: it takes messages, answers how it is, and drains.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -7,106 +7,86 @@ use actix::{
 };
 use tokio::task::JoinSet;
 use vumi_kit::{
-    component::{Component, ComponentContext, Drain, Lifeline, Terminated, lifeline},
+    component::{Component, ComponentContext, Drain, Lifeline, lifeline},
     health::{AskHealth, Health, State},
     name::Name,
-    router::{Outbound, Refused},
+    router::{Endpoints, Outbound, Refused},
 };
 use vumi_ssmi_codec::ClientCommand;
 
 use super::{
-    Settings,
-    core::{Core, LinkState, Shared},
-    couriers, link,
-    sms::Desk,
+    Settings, connection, forwarders,
+    sms_sender::SmsSender,
+    state::{SharedState, SsmiState},
 };
 use crate::outbox::Outbox;
 
 /// See the module.
-pub(super) struct Truteq {
-    name: Name,
-    shared: Shared,
-    mailbox: usize,
+pub(super) struct SsmiTransport {
+    shared: SharedState,
     outbox: Recipient<Drain>,
     outbox_health: Recipient<AskHealth>,
-    outbox_ended: Option<Terminated>,
-    /// The futures at work; they end with the actor.
-    couriers: Option<JoinSet<()>>,
     _lifeline: Lifeline,
 }
 
-/// Starts the room on the present arbiter.
+/// Starts the transport on the present arbiter.
 pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
     let settings = Rc::new(settings);
-    let shared = Rc::new(RefCell::new(Core::new(context.name.clone(), context.clock.clone(), settings.clone())));
-    let outbox = Outbox::open(context.clone(), &settings.outbox, Desk(shared.clone()));
-    let (held, ended) = lifeline();
-    let truteq = Truteq {
-        name: context.name.clone(),
-        shared: shared.clone(),
-        mailbox: settings.queue,
-        outbox: outbox.drain,
-        outbox_health: outbox.health,
-        outbox_ended: Some(outbox.ended),
-        couriers: Some(set_to_work(&shared, &context, &settings)),
-        _lifeline: held,
-    }
-    .start();
+    let shared = Rc::new(RefCell::new(SsmiState::new(context.name.clone(), context.clock.clone(), settings.clone())));
+    let outbox = Outbox::open(context.clone(), &settings.outbox, SmsSender(shared.clone()));
+    let submit = outbox.endpoints.as_ref().and_then(Endpoints::submit).cloned();
+    let (lifeline, ended) = lifeline();
+    let forwarders = spawn_forwarders(&shared, &context, &settings);
+    let transport = SsmiTransport::create(|ctx| {
+        ctx.set_mailbox_capacity(settings.queue);
+        let transport =
+            SsmiTransport { shared, outbox: outbox.drain, outbox_health: outbox.health, _lifeline: lifeline };
+        ctx.spawn(first_failure(context.name, forwarders).into_actor(&transport).map(|(), _, ctx| ctx.stop()));
+        ctx.spawn(outbox.ended.wait().into_actor(&transport).map(|(), _, ctx| ctx.stop()));
+        transport
+    });
     Component {
-        endpoints: Endpoints {
-            outbound: Some(truteq.clone().recipient()),
-            submit: outbox.endpoints.submit,
-            ..Endpoints::default()
-        },
-        health: truteq.clone().recipient(),
-        drain: truteq.recipient(),
+        endpoints: submit.map(|submit| Endpoints::Transport { submit, outbound: Some(transport.clone().recipient()) }),
+        health: transport.clone().recipient(),
+        drain: transport.recipient(),
         ended,
     }
 }
 
-fn set_to_work(shared: &Shared, context: &ComponentContext, settings: &Settings) -> JoinSet<()> {
-    let mut couriers = JoinSet::new();
-    couriers.spawn_local(couriers::carry_to_router(shared.clone(), context.clone()));
-    couriers.spawn_local(couriers::carry_to_store(shared.clone(), context.clone()));
-    couriers.spawn_local(couriers::carry_events(shared.clone(), context.clone()));
+/// Spawns the futures that do the work; they end with the set.
+fn spawn_forwarders(shared: &SharedState, context: &ComponentContext, settings: &Settings) -> JoinSet<()> {
+    let mut set = JoinSet::new();
+    set.spawn_local(forwarders::forward_messages(shared.clone(), context.clone()));
+    set.spawn_local(forwarders::forward_sessions(shared.clone(), context.clone()));
+    set.spawn_local(forwarders::forward_events(shared.clone(), context.clone()));
     if let Some(account) = &settings.account {
-        couriers.spawn_local(couriers::carry_to_ledger(shared.clone(), context.clone(), account.clone()));
+        set.spawn_local(forwarders::forward_to_ledger(shared.clone(), context.clone(), account.clone()));
     }
-    couriers.spawn_local(couriers::sweep(shared.clone()));
+    set.spawn_local(forwarders::sweep(shared.clone()));
     let (shared, context) = (shared.clone(), context.clone());
-    couriers.spawn_local(async move {
-        if couriers::restore_sessions(&shared, &context).await {
-            link::keep(shared).await;
+    set.spawn_local(async move {
+        if forwarders::restore_sessions(&shared, &context).await {
+            connection::keep(shared).await;
         }
     });
-    couriers
+    set
 }
 
-impl Actor for Truteq {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(self.mailbox);
-        if let Some(mut couriers) = self.couriers.take() {
-            let name = self.name.clone();
-            let watch = async move {
-                // One that ends well has finished its work; one that panicked takes the room with it.
-                while let Some(ended) = couriers.join_next().await {
-                    if let Err(error) = ended {
-                        tracing::error!(transport = %name, %error, "the transport failed inside");
-                        return;
-                    }
-                }
-            };
-            ctx.spawn(watch.into_actor(self).map(|(), _, ctx| ctx.stop()));
-        }
-        if let Some(outbox) = self.outbox_ended.take() {
-            ctx.spawn(outbox.wait().into_actor(self).map(|(), _, ctx| ctx.stop()));
+/// Waits until one of the futures panics, or all have ended: then the actor ends, too.
+async fn first_failure(name: Name, mut forwarders: JoinSet<()>) {
+    while let Some(ended) = forwarders.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(transport = %name, %error, "the transport failed inside");
+            return;
         }
     }
 }
 
-impl Handler<Outbound> for Truteq {
+impl Actor for SsmiTransport {
+    type Context = Context<Self>;
+}
+
+impl Handler<Outbound> for SsmiTransport {
     type Result = Result<(), Refused>;
 
     fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
@@ -114,7 +94,7 @@ impl Handler<Outbound> for Truteq {
     }
 }
 
-impl Handler<AskHealth> for Truteq {
+impl Handler<AskHealth> for SsmiTransport {
     type Result = ResponseFuture<Health>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
@@ -132,7 +112,7 @@ impl Handler<AskHealth> for Truteq {
     }
 }
 
-impl Handler<Drain> for Truteq {
+impl Handler<Drain> for SsmiTransport {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
@@ -141,21 +121,21 @@ impl Handler<Drain> for Truteq {
     }
 }
 
-/// Finishes what is under way, says good-bye and closes.
-async fn drain(shared: Shared, outbox: Recipient<Drain>) {
+/// Finishes what is under way, logs out and closes the connection.
+async fn drain(shared: SharedState, outbox: Recipient<Drain>) {
     // SMS first: their numbers come over the connection.
     if outbox.send(Drain).await.is_err() {
-        tracing::debug!("the outbox is gone already");
+        tracing::debug!("the outbox has ended already");
     }
     let limit = shared.borrow().settings.drain_limit;
-    couriers::settle(&shared, limit).await;
+    forwarders::settle(&shared, limit).await;
     let signals = {
-        let mut core = shared.borrow_mut();
-        core.say(&ClientCommand::Logout);
-        core.signals.clone()
+        let mut state = shared.borrow_mut();
+        state.link.send(&ClientCommand::Logout);
+        state.link.signals.clone()
     };
     let written = async {
-        while shared.borrow().wire.up && !shared.borrow().wire.idle() {
+        while shared.borrow().link.is_up() && !shared.borrow().link.frames.is_empty() {
             signals.finished.notified().await;
         }
     };
@@ -163,14 +143,9 @@ async fn drain(shared: Shared, outbox: Recipient<Drain>) {
         tracing::warn!("the server does not read: the connection is closed without a logout");
     }
     signals.stop.notify_one();
-    {
-        let mut core = shared.borrow_mut();
-        core.lose_link();
-        core.give_up_held();
-        core.link = LinkState::Stopping;
-    }
-    couriers::settle(&shared, limit).await;
-    let lost = shared.borrow().sms.for_ledger();
+    shared.borrow_mut().stop();
+    forwarders::settle(&shared, limit).await;
+    let lost = shared.borrow().inbox.len();
     if lost > 0 {
         tracing::warn!(count = lost, "SMS from people and delivery reports lost: the ledger did not have them in time");
     }

@@ -47,7 +47,7 @@ pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<
     .bind::<Array<BigInt>, _>(numbers(|one| one.created_at))
     .bind::<Array<BigInt>, _>(numbers(|one| one.give_up_at))
     .bind::<Array<BigInt>, _>(numbers(|one| one.due))
-    .bind::<Integer, _>(i32::from(TransportStatus::PENDING.0))
+    .bind::<Integer, _>(i32::from(TransportStatus::Pending))
     .bind::<Array<Nullable<Text>>, _>(incoming.iter().map(|one| one.claimed_by.as_deref()).collect::<Vec<_>>())
     .execute(conn)?;
     Ok(ids)

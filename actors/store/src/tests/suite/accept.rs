@@ -17,7 +17,7 @@ fn with_key(batch: &[&str], key: &str, digest: u8) -> AcceptSms {
 async fn an_accepted_sms_is_pending_and_found() {
     let Some(stage) = Stage::new() else { return };
     let kept = stage.accept(1).await;
-    assert_eq!(kept[0].status, TransportStatus::PENDING);
+    assert_eq!(kept[0].status, TransportStatus::Pending);
     assert_eq!(kept[0].created_at, stage.now());
     assert_eq!(stage.find(kept[0].id).await, kept[0]);
 }

@@ -126,7 +126,7 @@ impl Stage {
 
     async fn done(&self, id: SmsId, provider_id: &str) {
         let provider_id = Some(provider_id.to_owned());
-        self.outcome(id, "ID: x", Then::Done { status: TransportStatus::QUEUED, provider_id }).await;
+        self.outcome(id, "ID: x", Then::Done { status: TransportStatus::Queued, provider_id }).await;
     }
 
     pub(super) async fn find(&self, id: SmsId) -> Sms {

@@ -13,7 +13,7 @@ use super::{Stage, opera};
 const AGAIN: Duration = Duration::from_secs(10);
 
 fn done() -> Then {
-    Then::Done { status: TransportStatus::QUEUED, provider_id: None }
+    Then::Done { status: TransportStatus::Queued, provider_id: None }
 }
 
 #[actix_rt::test]
@@ -213,7 +213,7 @@ async fn an_attempt_that_is_to_be_repeated_is_due_then() {
     let at = stage.now().plus(AGAIN);
     stage.outcome(id, "503", Then::Again { at, unsure: true }).await;
     let sms = stage.find(id).await;
-    assert_eq!((sms.status, sms.attempts, sms.provider_said.as_deref()), (TransportStatus::PENDING, 1, Some("503")));
+    assert_eq!((sms.status, sms.attempts, sms.provider_said.as_deref()), (TransportStatus::Pending, 1, Some("503")));
     stage.advance(9);
     assert!(stage.claim(1).await.is_empty());
     stage.advance(1);
@@ -268,10 +268,10 @@ async fn a_failure_for_good_ends_it_with_the_providers_reason() {
     let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
-    let then = Then::Done { status: TransportStatus::ROUTING_ERROR, provider_id: None };
+    let then = Then::Done { status: TransportStatus::RoutingError, provider_id: None };
     stage.outcome(id, "ERR: 114, cannot route message", then).await;
     let sms = stage.find(id).await;
-    assert_eq!(sms.status, TransportStatus::ROUTING_ERROR);
+    assert_eq!(sms.status, TransportStatus::RoutingError);
     assert_eq!(sms.provider_said.as_deref(), Some("ERR: 114, cannot route message"));
     stage.advance(1000);
     assert!(stage.claim(1).await.is_empty());
@@ -288,11 +288,11 @@ async fn past_its_deadline_an_sms_expires_with_the_last_reason() {
     stage.advance(60);
     assert!(stage.claim(10).await.is_empty());
     let tried = stage.find(ids[0]).await;
-    assert_eq!(tried.status, TransportStatus::EXPIRED);
+    assert_eq!(tried.status, TransportStatus::Expired);
     assert_eq!(tried.provider_said.as_deref(), Some("503 Service Unavailable"));
     assert_eq!(tried.updated_at, stage.now());
     let untried = stage.find(ids[1]).await;
-    assert_eq!(untried.status, TransportStatus::EXPIRED);
+    assert_eq!(untried.status, TransportStatus::Expired);
     assert!(untried.provider_said.is_some_and(|said| said.contains("not sent in time")));
 }
 
@@ -313,7 +313,7 @@ async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
     let other = Name::parse("techsys").unwrap();
     let outcomes = vec![outcome(id), outcome(999)];
     stage.ledger(vumi_kit::ledger::RecordOutcomes { transport: other, outcomes }).await;
-    assert_eq!(stage.find(id).await.status, TransportStatus::PENDING);
+    assert_eq!(stage.find(id).await.status, TransportStatus::Pending);
 }
 
 #[actix_rt::test]

@@ -112,7 +112,7 @@ fn the_outbox_works_by_index() {
     write!(watched, OpenOutbox { transport: transport.clone(), room: 1 });
     let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10 });
     assert!(uses(&claim, "sms_due", "transport=? AND next_attempt_at<?"), "{claim}");
-    let then = Then::Done { status: TransportStatus::QUEUED, provider_id: Some("abc".to_owned()) };
+    let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("abc".to_owned()) };
     let outcomes = vec![Outcome { id: 1, at: START, said: String::new(), then }];
     let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes });
     assert!(uses(&recorded, "receipts_unmatched", "transport=? AND provider_id=?"), "{recorded}");
@@ -129,7 +129,7 @@ fn receipts_are_matched_by_index() {
         provider_id: provider_id.map(str::to_owned),
         sms,
         to: to.map(msisdn),
-        status: TransportStatus::DELIVERED,
+        status: TransportStatus::Delivered,
         at: None,
         fields: Vec::new(),
     };

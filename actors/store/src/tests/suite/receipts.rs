@@ -14,7 +14,7 @@ use super::{ALICE, BOB, Stage, msisdn, opera};
 fn receipt(provider_id: &str, status: TransportStatus) -> Receipt {
     let fields = vec![
         ("apiMsgId".to_owned(), provider_id.to_owned()),
-        ("status".to_owned(), format!("{:03}", status.0)),
+        ("status".to_owned(), format!("{:03}", i16::from(status))),
         ("to".to_owned(), "+27 83".to_owned()),
     ];
     Receipt { provider_id: Some(provider_id.to_owned()), sms: None, to: None, status, at: None, fields }
@@ -58,9 +58,9 @@ async fn a_receipt_for_the_phone_delivers_it_when_the_provider_says() {
     let sms = sent(&stage, "abc").await;
     stage.advance(60);
     let at = sms.created_at.plus(Duration::from_secs(5));
-    let told = Receipt { at: Some(at), ..receipt("abc", TransportStatus::DELIVERED) };
+    let told = Receipt { at: Some(at), ..receipt("abc", TransportStatus::Delivered) };
     let ReceiptMatch::Matched(changed) = record(&stage, told).await else { panic!("no match") };
-    assert_eq!((changed.status, changed.delivered_at), (TransportStatus::DELIVERED, Some(at)));
+    assert_eq!((changed.status, changed.delivered_at), (TransportStatus::Delivered, Some(at)));
     assert_eq!((changed.updated_at, changed.provider_said.as_deref()), (stage.now(), Some("004")));
     assert_eq!(stage.find(sms.id).await, *changed);
 }
@@ -70,7 +70,7 @@ async fn without_a_time_in_the_receipt_it_was_delivered_now() {
     let Some(stage) = Stage::new() else { return };
     let sms = sent(&stage, "abc").await;
     stage.advance(60);
-    record(&stage, receipt("abc", TransportStatus::DELIVERED)).await;
+    record(&stage, receipt("abc", TransportStatus::Delivered)).await;
     assert_eq!(stage.find(sms.id).await.delivered_at, Some(stage.now()));
 }
 
@@ -78,11 +78,11 @@ async fn without_a_time_in_the_receipt_it_was_delivered_now() {
 async fn both_ids_given_must_both_match() {
     let Some(stage) = Stage::new() else { return };
     let (one, other) = (sent(&stage, "one").await, sent(&stage, "other").await);
-    let crossed = Receipt { sms: Some(one.id), ..receipt("other", TransportStatus::DELIVERED) };
+    let crossed = Receipt { sms: Some(one.id), ..receipt("other", TransportStatus::Delivered) };
     assert_eq!(record(&stage, crossed).await, ReceiptMatch::Unmatched);
     assert_eq!(stage.find(one.id).await, one);
     assert_eq!(stage.find(other.id).await, other);
-    let both = Receipt { sms: Some(one.id), ..receipt("one", TransportStatus::DELIVERED) };
+    let both = Receipt { sms: Some(one.id), ..receipt("one", TransportStatus::Delivered) };
     assert!(matches!(record(&stage, both).await, ReceiptMatch::Matched(sms) if sms.id == one.id));
 }
 
@@ -91,7 +91,7 @@ async fn a_receipt_with_our_number_may_overtake_the_answer_and_brings_the_id() {
     let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
-    let fast = Receipt { sms: Some(id), ..receipt("abc", TransportStatus::DELIVERED) };
+    let fast = Receipt { sms: Some(id), ..receipt("abc", TransportStatus::Delivered) };
     assert!(matches!(record(&stage, fast).await, ReceiptMatch::Matched(_)));
     assert_eq!(stage.find(id).await.provider_id.as_deref(), Some("abc"));
     stage.advance(1000);
@@ -103,12 +103,12 @@ async fn an_outcome_after_the_receipt_undoes_nothing_but_brings_the_id() {
     let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
-    let mut fast = receipt("abc", TransportStatus::DELIVERED);
+    let mut fast = receipt("abc", TransportStatus::Delivered);
     (fast.sms, fast.provider_id) = (Some(id), None);
     record(&stage, fast).await;
     stage.done(id, "abc").await;
     let sms = stage.find(id).await;
-    assert_eq!((sms.status, sms.provider_id.as_deref()), (TransportStatus::DELIVERED, Some("abc")));
+    assert_eq!((sms.status, sms.provider_id.as_deref()), (TransportStatus::Delivered, Some("abc")));
     assert_eq!((sms.attempts, sms.provider_said.as_deref()), (1, Some("004")));
 }
 
@@ -117,7 +117,7 @@ async fn a_retry_decided_after_the_receipt_is_not_made() {
     let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
-    record(&stage, Receipt { sms: Some(id), ..receipt("abc", TransportStatus::AT_GATEWAY) }).await;
+    record(&stage, Receipt { sms: Some(id), ..receipt("abc", TransportStatus::AtGateway) }).await;
     stage.outcome(id, "timed out", Then::Again { at: stage.now(), unsure: true }).await;
     stage.advance(1000);
     assert!(stage.claim(1).await.is_empty());
@@ -127,7 +127,7 @@ async fn a_retry_decided_after_the_receipt_is_not_made() {
 async fn message_unknown_does_not_stop_the_retries() {
     let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
-    record(&stage, Receipt { sms: Some(id), ..receipt("abc", TransportStatus(1)) }).await;
+    record(&stage, Receipt { sms: Some(id), ..receipt("abc", TransportStatus::UnknownMessage) }).await;
     assert_eq!(stage.claimed_ids(1).await, [id]);
 }
 
@@ -138,7 +138,7 @@ async fn a_receipt_before_the_answer_is_kept_and_matched_when_the_id_is_known() 
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     let at = Timestamp::from_seconds(1_800_000_007);
-    let early = Receipt { at: Some(at), ..receipt("abc", TransportStatus::DELIVERED) };
+    let early = Receipt { at: Some(at), ..receipt("abc", TransportStatus::Delivered) };
     assert_eq!(record(&stage, early.clone()).await, ReceiptMatch::Unmatched);
     assert_eq!(record(&stage, early.clone()).await, ReceiptMatch::Unmatched, "a repeated one");
     assert_eq!(bodies(&stage).await, Vec::<String>::new());
@@ -147,7 +147,7 @@ async fn a_receipt_before_the_answer_is_kept_and_matched_when_the_id_is_known() 
 
     stage.done(id, "abc").await;
     let sms = stage.find(id).await;
-    assert_eq!((sms.status, sms.delivered_at), (TransportStatus::DELIVERED, Some(at)));
+    assert_eq!((sms.status, sms.delivered_at), (TransportStatus::Delivered, Some(at)));
     assert_eq!(stage.ledger(ListUnmatchedReceipts { limit: 10 }).await, []);
     assert_eq!(bodies(&stage).await.len(), 1);
 }
@@ -155,12 +155,12 @@ async fn a_receipt_before_the_answer_is_kept_and_matched_when_the_id_is_known() 
 #[actix_rt::test]
 async fn a_receipt_from_before_an_sms_was_accepted_is_not_about_it() {
     let Some(stage) = Stage::new() else { return };
-    assert_eq!(record(&stage, receipt("abc", TransportStatus::DELIVERED)).await, ReceiptMatch::Unmatched);
+    assert_eq!(record(&stage, receipt("abc", TransportStatus::Delivered)).await, ReceiptMatch::Unmatched);
     stage.advance(60);
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
     stage.done(id, "abc").await;
-    assert_ne!(stage.find(id).await.status, TransportStatus::DELIVERED);
+    assert_ne!(stage.find(id).await.status, TransportStatus::Delivered);
     assert_eq!(stage.ledger(ListUnmatchedReceipts { limit: 10 }).await.len(), 1);
 }
 
@@ -169,11 +169,11 @@ async fn an_early_receipt_for_another_recipient_or_account_stays_unmatched() {
     let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
-    let elsewhere = Receipt { to: Some(msisdn("27830000000")), ..receipt("abc", TransportStatus::DELIVERED) };
+    let elsewhere = Receipt { to: Some(msisdn("27830000000")), ..receipt("abc", TransportStatus::Delivered) };
     record(&stage, elsewhere).await;
-    record_for(&stage, BOB, receipt("abc", TransportStatus::DELIVERED)).await;
+    record_for(&stage, BOB, receipt("abc", TransportStatus::Delivered)).await;
     stage.done(id, "abc").await;
-    assert_eq!(stage.find(id).await.status, TransportStatus::QUEUED);
+    assert_eq!(stage.find(id).await.status, TransportStatus::Queued);
     assert_eq!(stage.ledger(ListUnmatchedReceipts { limit: 10 }).await.len(), 2);
 }
 
@@ -182,7 +182,7 @@ async fn a_repeated_receipt_changes_nothing_and_tells_nobody() {
     let Some(stage) = Stage::new() else { return };
     hears_of_receipts(&stage).await;
     let sms = sent(&stage, "abc").await;
-    let delivered = receipt("abc", TransportStatus::DELIVERED);
+    let delivered = receipt("abc", TransportStatus::Delivered);
     record(&stage, delivered.clone()).await;
     let before = stage.find(sms.id).await;
     stage.advance(60);
@@ -195,10 +195,10 @@ async fn a_repeated_receipt_changes_nothing_and_tells_nobody() {
 async fn late_news_never_undoes_a_final_status() {
     let Some(stage) = Stage::new() else { return };
     let sms = sent(&stage, "abc").await;
-    record(&stage, receipt("abc", TransportStatus::DELIVERED)).await;
+    record(&stage, receipt("abc", TransportStatus::Delivered)).await;
     let before = stage.find(sms.id).await;
     stage.advance(1);
-    assert!(matches!(record(&stage, receipt("abc", TransportStatus::AT_GATEWAY)).await, ReceiptMatch::Matched(_)));
+    assert!(matches!(record(&stage, receipt("abc", TransportStatus::AtGateway)).await, ReceiptMatch::Matched(_)));
     assert_eq!(stage.find(sms.id).await, before);
 }
 
@@ -210,7 +210,7 @@ async fn one_provider_id_for_several_recipients_is_told_apart_by_the_recipient()
     stage.ledger(vumi_kit::ledger::AcceptSms { batch: vec![other], idempotency: None }).await;
     let other = stage.claimed_ids(1).await[0];
     stage.done(other, "abc").await;
-    let to = |to: &str| Receipt { to: Some(msisdn(to)), ..receipt("abc", TransportStatus::DELIVERED) };
+    let to = |to: &str| Receipt { to: Some(msisdn(to)), ..receipt("abc", TransportStatus::Delivered) };
     assert!(matches!(record(&stage, to("27831234567")).await, ReceiptMatch::Matched(sms) if sms.id == one.id));
     assert!(matches!(record(&stage, to("27830000000")).await, ReceiptMatch::Matched(sms) if sms.id == other));
     assert_eq!(record(&stage, to("27839999999")).await, ReceiptMatch::Unmatched);
@@ -221,7 +221,7 @@ async fn another_accounts_sms_is_never_matched() {
     let Some(stage) = Stage::new() else { return };
     let sms = sent(&stage, "abc").await;
     for named in [None, Some(sms.id)] {
-        let bobs = Receipt { sms: named, ..receipt("abc", TransportStatus::DELIVERED) };
+        let bobs = Receipt { sms: named, ..receipt("abc", TransportStatus::Delivered) };
         assert_eq!(record_for(&stage, BOB, bobs).await, ReceiptMatch::Unmatched);
     }
     assert_eq!(stage.find(sms.id).await, sms);
@@ -230,7 +230,7 @@ async fn another_accounts_sms_is_never_matched() {
 #[actix_rt::test]
 async fn a_receipt_without_any_id_is_kept_for_the_operator() {
     let Some(stage) = Stage::new() else { return };
-    let nameless = Receipt { provider_id: None, ..receipt("abc", TransportStatus::DELIVERED) };
+    let nameless = Receipt { provider_id: None, ..receipt("abc", TransportStatus::Delivered) };
     assert_eq!(record(&stage, nameless.clone()).await, ReceiptMatch::Unmatched);
     assert_eq!(record(&stage, nameless.clone()).await, ReceiptMatch::Unmatched);
     assert_eq!(stage.ledger(ListUnmatchedReceipts { limit: 10 }).await, [(stage.now(), opera(), nameless)]);
@@ -241,7 +241,7 @@ async fn the_callback_carries_the_providers_fields_and_then_the_sms() {
     let Some(stage) = Stage::new() else { return };
     hears_of_receipts(&stage).await;
     let sms = sent(&stage, "abc").await;
-    record(&stage, receipt("abc", TransportStatus::DELIVERED)).await;
+    record(&stage, receipt("abc", TransportStatus::Delivered)).await;
     let expected = format!(
         "apiMsgId=abc&status=004&to=%2B27+83&id={}&transport_name=opera&transport_status=4\
          &transport_status_display=Received+by+recipient",
@@ -255,12 +255,12 @@ async fn a_nul_in_what_a_provider_says_is_kept_as_a_sign_of_it() {
     let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     stage.claim(1).await;
-    let then = Then::Done { status: TransportStatus::QUEUED, provider_id: Some("a\0c".to_owned()) };
+    let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("a\0c".to_owned()) };
     stage.outcome(id, "ID: a\0c", then).await;
     let sms = stage.find(id).await;
     assert_eq!(sms.provider_said.as_deref(), Some("ID: a\u{fffd}c"));
     assert_eq!(sms.provider_id.as_deref(), Some("a\u{fffd}c"));
-    let told = record(&stage, receipt("a\0c", TransportStatus::DELIVERED)).await;
+    let told = record(&stage, receipt("a\0c", TransportStatus::Delivered)).await;
     assert!(matches!(told, ReceiptMatch::Matched(_)), "{told:?}");
-    assert_eq!(stage.find(id).await.status, TransportStatus::DELIVERED);
+    assert_eq!(stage.find(id).await.status, TransportStatus::Delivered);
 }

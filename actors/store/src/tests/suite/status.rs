@@ -123,7 +123,7 @@ async fn the_timeline_tells_all_in_order_of_time() {
     stage.done(id, "abc").await;
     stage.advance(1);
     let fields = vec![("status".to_owned(), "004".to_owned())];
-    let status = TransportStatus::DELIVERED;
+    let status = TransportStatus::Delivered;
     let receipt = Receipt { provider_id: Some("abc".to_owned()), sms: None, to: None, status, at: None, fields };
     stage.ledger(RecordReceipts { account: ALICE, transport: opera(), receipts: vec![receipt] }).await;
     let claim =

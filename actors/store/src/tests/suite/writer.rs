@@ -193,9 +193,9 @@ async fn sms_of_a_transport_that_is_gone_expire_all_the_same() {
     let Some(stage) = Stage::new() else { return };
     let id = stage.accept(1).await[0].id;
     sweep(&stage).await;
-    assert_eq!(stage.find(id).await.status, TransportStatus::PENDING);
+    assert_eq!(stage.find(id).await.status, TransportStatus::Pending);
     stage.advance(24 * 3600);
     sweep(&stage).await;
     let expired = stage.find(id).await;
-    assert_eq!((expired.account, expired.status), (ALICE, TransportStatus::EXPIRED));
+    assert_eq!((expired.account, expired.status), (ALICE, TransportStatus::Expired));
 }

@@ -30,24 +30,24 @@ fn means(code: u16) -> Means {
         // Authentication, account frozen, session, IP lockdown, api_id, credit.
         1..=5 | 7 | 108 | 301 | 302 => Means::Mend,
         130 => Means::Pause,
-        105 | 114 => Means::Fail(TransportStatus::ROUTING_ERROR),
-        115 => Means::Fail(TransportStatus::EXPIRED),
+        105 | 114 => Means::Fail(TransportStatus::RoutingError),
+        115 => Means::Fail(TransportStatus::Expired),
         // Blocked, opted out, delisted.
-        121 | 122 | 128 => Means::Fail(TransportStatus::DELIVERY_ERROR),
-        101..=202 => Means::Fail(TransportStatus::MESSAGE_ERROR),
+        121 | 122 | 128 => Means::Fail(TransportStatus::DeliveryError),
+        101..=202 => Means::Fail(TransportStatus::MessageError),
         // 901 is an internal error; a code that is not documented is treated like one, until the SMS's time is up.
         _ => Means::Retry,
     }
 }
 
 /// What to do after an error.
-pub(super) fn decision(code: u16, said: &str) -> Decision {
-    let said = said.to_owned();
+pub(super) fn decision(code: u16, provider_response: &str) -> Decision {
+    let provider_response = provider_response.to_owned();
     match means(code) {
-        Means::Mend => Decision::Misconfigured { said },
-        Means::Pause => Decision::Throttled { retry_after_s: None, said },
-        Means::Retry => Decision::Retry { said, unsure: true },
-        Means::Fail(status) => Decision::Rejected { status, said },
+        Means::Mend => Decision::Misconfigured { provider_response },
+        Means::Pause => Decision::Throttled { retry_after_s: None, provider_response },
+        Means::Retry => Decision::Retry { provider_response, unknown_outcome: true },
+        Means::Fail(status) => Decision::Rejected { status, provider_response },
     }
 }
 
@@ -56,19 +56,25 @@ pub(crate) fn status(code: &str) -> Option<TransportStatus> {
     let code = code.trim();
     let plain = !code.is_empty() && code.len() <= 4 && code.bytes().all(|byte| byte.is_ascii_digit());
     let number: i16 = plain.then(|| code.parse().ok())??;
-    (1..=14).contains(&number).then_some(TransportStatus(number))
+    (1..=14).contains(&number).then_some(number.into())
 }
 
 /// What to do about an SMS of which Clickatell says where it is.
-pub(super) fn known(id: &str, status: TransportStatus, said: &str) -> LookUp {
-    let said = said.to_owned();
-    let accepted = |status| Decision::Accepted { provider_id: Some(id.to_owned()), status, said: said.clone() };
-    match status.0 {
-        1 => LookUp::NotThere,
-        2 | 11 => LookUp::Said(accepted(TransportStatus::QUEUED)),
+pub(super) fn known(id: &str, status: TransportStatus, provider_response: &str) -> LookUp {
+    let provider_response = provider_response.to_owned();
+    let accepted = |status| Decision::Accepted {
+        provider_id: Some(id.to_owned()),
+        status,
+        provider_response: provider_response.clone(),
+    };
+    match status {
+        TransportStatus::UnknownMessage => LookUp::NotFound,
+        TransportStatus::Queued | TransportStatus::QueuedForLater => LookUp::Decided(accepted(TransportStatus::Queued)),
         // The receipt says when it reached the phone.
-        3 | 4 | 8 => LookUp::Said(accepted(TransportStatus::AT_GATEWAY)),
-        _ if status.is_final() => LookUp::Said(Decision::Rejected { status, said }),
-        _ => LookUp::Said(accepted(TransportStatus::QUEUED)),
+        TransportStatus::AtGateway | TransportStatus::Delivered | TransportStatus::Accepted => {
+            LookUp::Decided(accepted(TransportStatus::AtGateway))
+        }
+        _ if status.is_final() => LookUp::Decided(Decision::Rejected { status, provider_response }),
+        _ => LookUp::Decided(accepted(TransportStatus::Queued)),
     }
 }

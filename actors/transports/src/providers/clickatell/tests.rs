@@ -1,16 +1,14 @@
-use serde_json::json;
-use vumi_kit::{
-    kind::Kind,
-    sms::{Decision, TransportStatus},
-};
+use vumi_kit::sms::{Decision, TransportStatus};
 
-use super::{Clickatell, Settings, read_queried};
+use super::{Clickatell, read_queried};
 use crate::{
-    exam::{
-        Carrier, Exam, Expect, answer, example, get, inbound, json, names_missing_fields, post_form, receipts, says,
-        submission, webhook,
+    outbox::LookUp,
+    provider::Provider,
+    tests::{
+        exam::{Exam, Expect, example_webhook, provider, submission},
+        fake_provider::{FakeProvider, answers},
+        webhooks::{answer, get, inbound, json, names_missing_fields, post_form, receipts},
     },
-    outbox::{LookUp, OutboxSettings, Provider},
 };
 
 const RECEIPT: &str =
@@ -18,34 +16,26 @@ const RECEIPT: &str =
 const INBOUND: &str =
     "api_id=123456&moMsgId=m9&from=27123456789&to=38080&timestamp=2010-06-04+15%3A51%3A25&text=hi+there";
 
-fn settings(url: &str, outbox: OutboxSettings) -> Settings {
-    Settings { outbox, ..example::<Clickatell>(&[("url", json!(url))]) }
-}
-
-fn provider(url: &str, outbox: OutboxSettings) -> Clickatell {
-    Clickatell::new(&settings(url, outbox)).unwrap()
-}
-
 #[tokio::test]
 async fn it_passes_the_exam() {
-    let failed = |code| Expect::Rejected(TransportStatus(code));
+    let failed = |code| Expect::Rejected(TransportStatus::from(code));
     Exam {
-        provider,
+        settings: Clickatell::EXAMPLE,
         answers: vec![
-            (says(200, "ID: abc"), Expect::Accepted(Some("abc"))),
-            (says(200, "ID: abc To: 27123456789\n"), Expect::Accepted(Some("abc"))),
-            (says(200, "ERR: 001, Authentication failed"), Expect::Misconfigured),
-            (says(200, "ERR: 007, IP lockdown violation"), Expect::Misconfigured),
-            (says(200, "ERR: 301, No credit left"), Expect::Misconfigured),
-            (says(200, "ERR: 105, Invalid destination address"), failed(9)),
-            (says(200, "ERR: 113, Maximum message parts exceeded"), failed(5)),
-            (says(200, "ERR: 115, Message expired"), failed(10)),
-            (says(200, "ERR: 122, Destination mobile opted out"), failed(7)),
-            (says(200, "ERR: 130, Maximum MT limit exceeded until 2010-06-05"), Expect::Throttled(None)),
-            (says(200, "ERR: 901, Internal error"), Expect::Retry { unsure: true }),
-            (says(200, "ERR: 777, Never heard of"), Expect::Retry { unsure: true }),
-            (says(200, "ERR:"), Expect::Retry { unsure: true }),
-            (says(200, "ID:"), Expect::Retry { unsure: true }),
+            (answers(200, "ID: abc"), Expect::Accepted(Some("abc"))),
+            (answers(200, "ID: abc To: 27123456789\n"), Expect::Accepted(Some("abc"))),
+            (answers(200, "ERR: 001, Authentication failed"), Expect::Misconfigured),
+            (answers(200, "ERR: 007, IP lockdown violation"), Expect::Misconfigured),
+            (answers(200, "ERR: 301, No credit left"), Expect::Misconfigured),
+            (answers(200, "ERR: 105, Invalid destination address"), failed(9)),
+            (answers(200, "ERR: 113, Maximum message parts exceeded"), failed(5)),
+            (answers(200, "ERR: 115, Message expired"), failed(10)),
+            (answers(200, "ERR: 122, Destination mobile opted out"), failed(7)),
+            (answers(200, "ERR: 130, Maximum MT limit exceeded until 2010-06-05"), Expect::Throttled(None)),
+            (answers(200, "ERR: 901, Internal error"), Expect::UnknownOutcome),
+            (answers(200, "ERR: 777, Never heard of"), Expect::UnknownOutcome),
+            (answers(200, "ERR:"), Expect::UnknownOutcome),
+            (answers(200, "ID:"), Expect::UnknownOutcome),
         ],
         texts: vec![
             (
@@ -61,7 +51,7 @@ async fn it_passes_the_exam() {
             (LONG, vec!["concat=2"]),
         ],
     }
-    .sit()
+    .sit::<Clickatell>()
     .await;
 }
 
@@ -70,36 +60,36 @@ const LONG: &str = "0123456789 0123456789 0123456789 0123456789 0123456789 01234
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_by_our_own_id() {
-    let mut carrier = Carrier::that(says(200, "ID: abc Status: 004")).await;
-    let known = provider(&carrier.url, OutboxSettings::default()).look_up(&submission("hello")).await;
-    let LookUp::Said(Decision::Accepted { provider_id: Some(id), .. }) = known else { panic!("{known:?}") };
+    let mut server = FakeProvider::start(answers(200, "ID: abc Status: 004")).await;
+    let known = provider::<Clickatell>(Clickatell::EXAMPLE, &server.url, "10s").look_up(&submission("hello")).await;
+    let LookUp::Decided(Decision::Accepted { provider_id: Some(id), .. }) = known else { panic!("{known:?}") };
     assert_eq!(id, "abc");
-    let heard = carrier.heard().await;
-    assert!(heard.starts_with("POST /http/querymsg "), "{heard}");
-    assert!(heard.ends_with("user=username&password=password&api_id=123456&climsgid=42"), "{heard}");
+    let call = server.call().await;
+    assert!(call.starts_with("POST /http/querymsg "), "{call}");
+    assert!(call.ends_with("user=username&password=password&api_id=123456&climsgid=42"), "{call}");
 }
 
 #[test]
 fn a_query_tells_what_became_of_a_submission() {
-    assert_eq!(read_queried("ERR: 104, Unknown client message id"), LookUp::NotThere);
-    assert_eq!(read_queried("ID: abc Status: 001"), LookUp::NotThere);
-    assert!(matches!(read_queried("ID: abc Status: 002"), LookUp::Said(Decision::Accepted { .. })));
+    assert_eq!(read_queried("ERR: 104, Unknown client message id"), LookUp::NotFound);
+    assert_eq!(read_queried("ID: abc Status: 001"), LookUp::NotFound);
+    assert!(matches!(read_queried("ID: abc Status: 002"), LookUp::Decided(Decision::Accepted { .. })));
     assert!(matches!(
         read_queried("ID: abc Status: 10"),
-        LookUp::Said(Decision::Rejected { status: TransportStatus::EXPIRED, .. })
+        LookUp::Decided(Decision::Rejected { status: TransportStatus::Expired, .. })
     ));
-    assert!(matches!(read_queried("ERR: 002, Unknown user"), LookUp::Said(Decision::Misconfigured { .. })));
-    assert!(matches!(read_queried("<html>"), LookUp::Said(Decision::Retry { unsure: true, .. })));
+    assert!(matches!(read_queried("ERR: 002, Unknown user"), LookUp::Decided(Decision::Misconfigured { .. })));
+    assert!(matches!(read_queried("<html>"), LookUp::Decided(Decision::Retry { unknown_outcome: true, .. })));
 }
 
 #[test]
 fn a_receipt_is_read_from_get_and_post_alike() {
-    let form = webhook(&Clickatell::webhooks(&example::<Clickatell>(&[])), "receipt.json");
+    let form = example_webhook::<Clickatell>("receipt.json");
     for request in [get(RECEIPT), post_form(RECEIPT)] {
         let [receipt] = &receipts(&*form, &request)[..] else { panic!("one receipt") };
         assert_eq!(receipt.provider_id.as_deref(), Some("abc"));
         assert_eq!(receipt.sms, Some(42));
-        assert_eq!(receipt.status, TransportStatus::DELIVERED);
+        assert_eq!(receipt.status, TransportStatus::Delivered);
         assert_eq!(receipt.at.unwrap().to_seconds_text(), "2010-06-04 15:51:25");
         assert_eq!(receipt.fields.len(), 7);
         let matched = answer(&*form, &request, true);
@@ -116,7 +106,7 @@ fn a_receipt_is_read_from_get_and_post_alike() {
 
 #[test]
 fn an_sms_from_a_person_is_read_and_answered_as_json() {
-    let form = webhook(&Clickatell::webhooks(&example::<Clickatell>(&[])), "receive.json");
+    let form = example_webhook::<Clickatell>("receive.json");
     for request in [get(INBOUND), post_form(INBOUND)] {
         let sms = inbound(&*form, &request);
         assert_eq!((sms.from.as_str(), sms.to.as_str()), ("27123456789", "38080"));

@@ -8,16 +8,17 @@ use vumi_kit::{
 
 use super::codes;
 use crate::{
-    answer::{empty_answer, receipt_answer, received_answer},
-    form::{Fields, in_charset, raw_field},
+    charset::in_charset,
+    webhook_answer::{empty_answer, receipt_answer, received_answer},
+    webhook_fields::{WebhookFields, raw_field},
 };
 
 /// `receipt.json`.
-pub(super) struct Receipts;
+pub(super) struct ClickatellReceipts;
 
-impl WebhookForm for Receipts {
+impl WebhookForm for ClickatellReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let fields = Fields::of(request);
+        let fields = WebhookFields::of(request);
         let provider_id = fields.require("apiMsgId")?.to_owned();
         let sms: SmsId =
             fields.require("cliMsgId")?.trim().parse().map_err(|_| Unreadable::new("cliMsgId", "is not a number"))?;
@@ -38,13 +39,13 @@ impl WebhookForm for Receipts {
 }
 
 /// `receive.json`.
-pub(super) struct Inbound {
+pub(super) struct ClickatellInbound {
     pub(super) api_id: String,
 }
 
-impl WebhookForm for Inbound {
+impl WebhookForm for ClickatellInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let fields = Fields::of(request);
+        let fields = WebhookFields::of(request);
         if fields.require("api_id")?.trim() != self.api_id {
             return Err(Unreadable::new("api_id", "is not the api_id in this transport's settings"));
         }

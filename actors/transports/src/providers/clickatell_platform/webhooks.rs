@@ -9,9 +9,9 @@ use vumi_kit::{
 };
 
 use crate::{
-    answer::{empty_answer, receipt_answer, received_answer},
-    form::{in_charset, unescape},
+    charset::{in_charset, percent_decoded},
     providers::clickatell::status,
+    webhook_answer::{empty_answer, receipt_answer, received_answer},
 };
 
 struct Object(Map<String, Value>);
@@ -51,9 +51,9 @@ fn plain(value: &Value) -> Option<String> {
 }
 
 /// `receipt.json`.
-pub(super) struct Receipts;
+pub(super) struct PlatformReceipts;
 
-impl WebhookForm for Receipts {
+impl WebhookForm for PlatformReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let object = Object::of(request)?;
         let code = object.require("statusCode")?;
@@ -78,15 +78,15 @@ impl WebhookForm for Receipts {
 }
 
 /// `receive.json`.
-pub(super) struct Inbound;
+pub(super) struct PlatformInbound;
 
-impl WebhookForm for Inbound {
+impl WebhookForm for PlatformInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let object = Object::of(request)?;
         let text = object.require("text")?;
         let charset = object.get("charset").filter(|charset| !charset.is_empty());
         let message = match charset.as_deref() {
-            Some(escaped @ ("UTF-16BE" | "ISO-8859-1")) => in_charset(&unescape(text.as_bytes()), escaped)
+            Some(escaped @ ("UTF-16BE" | "ISO-8859-1")) => in_charset(&percent_decoded(text.as_bytes()), escaped)
                 .ok_or_else(|| Unreadable::new("text", format!("is not URL-escaped {escaped}")))?,
             _ => text,
         };

@@ -1,12 +1,20 @@
 use proptest::prelude::*;
 use serde_json::json;
-use vumi_kit::{clock::Clock, clock::Timestamp, kind::Kind, sms::TransportStatus};
+use vumi_kit::{sms::TransportStatus, webhook::Webhook};
 
-use super::{Opera, Settings};
+use super::Opera;
 use crate::{
-    exam::{Exam, Expect, answer, example, inbound, json, post, post_form, receipts, says, webhook},
-    outbox::OutboxSettings,
+    provider::Provider,
+    tests::{
+        exam::{Exam, Expect, changed, example_webhook},
+        fake_provider::answers,
+        webhooks::{answer, inbound, json, post, post_form, receipts},
+    },
 };
+
+fn webhooks() -> Vec<Webhook> {
+    Opera::webhooks(&changed::<Opera>(Opera::EXAMPLE, &[]))
+}
 
 const RECEIPTS: &str = "<?xml version=\"1.0\"?>\n<!DOCTYPE receipts>\n<receipts>
   <receipt><msgid>26567958</msgid><reference>001efc31</reference><msisdn>+27123456789</msisdn><status>D</status>
@@ -26,11 +34,6 @@ const EVENT: &str = "<?xml version=\"1.0\"?>\n<bspostevent>
   <field name=\"ReceiveDate\" type=\"date\">2010-06-04 17:51:25 +0200</field>
 </bspostevent>";
 
-fn provider(url: &str, outbox: OutboxSettings) -> Opera {
-    let settings = Settings { outbox, ..example::<Opera>(&[("url", json!(url))]) };
-    Opera::new(settings, Clock::held(Timestamp::parse("2010-06-04 15:51:25").unwrap())).unwrap()
-}
-
 fn response(value: &str) -> String {
     format!(
         "<?xml version=\"1.0\"?><methodResponse><params><param><value>{value}</value></param></params></methodResponse>"
@@ -47,15 +50,15 @@ async fn it_passes_the_exam() {
                  </value></fault></methodResponse>";
     let deep = response(&format!("{}{}", "<array><data><value>".repeat(5000), "</value></data></array>".repeat(5000)));
     Exam {
-        provider,
+        settings: Opera::EXAMPLE,
         answers: vec![
-            (says(200, &identifier("<string>001efc31</string>")), Expect::Accepted(Some("001efc31"))),
-            (says(200, &identifier("001efc31")), Expect::Accepted(Some("001efc31"))),
-            (says(200, &identifier("<int>77</int>")), Expect::Accepted(Some("77"))),
-            (says(200, fault), Expect::Retry { unsure: false }),
-            (says(200, &response("<string>what?</string>")), Expect::Retry { unsure: true }),
-            (says(200, &response("<struct></struct>")), Expect::Retry { unsure: true }),
-            (says(200, &deep), Expect::Retry { unsure: true }),
+            (answers(200, &identifier("<string>001efc31</string>")), Expect::Accepted(Some("001efc31"))),
+            (answers(200, &identifier("001efc31")), Expect::Accepted(Some("001efc31"))),
+            (answers(200, &identifier("<int>77</int>")), Expect::Accepted(Some("77"))),
+            (answers(200, fault), Expect::Retry),
+            (answers(200, &response("<string>what?</string>")), Expect::UnknownOutcome),
+            (answers(200, &response("<struct></struct>")), Expect::UnknownOutcome),
+            (answers(200, &deep), Expect::UnknownOutcome),
         ],
         texts: vec![
             (
@@ -79,21 +82,21 @@ async fn it_passes_the_exam() {
             ("a\rb", vec!["<base64>YQ1i</base64>"]),
         ],
     }
-    .sit()
+    .sit::<Opera>()
     .await;
 }
 
 #[test]
 fn receipts_are_read_from_a_body_and_from_a_form() {
-    let form = webhook(&Opera::webhooks(&example::<Opera>(&[])), "receipt.json");
+    let form = example_webhook::<Opera>("receipt.json");
     let in_form = form_urlencoded::Serializer::new(String::new()).append_pair("XmlMsg", RECEIPTS).finish();
     for request in [post("text/xml", RECEIPTS), post("application/xml", RECEIPTS), post_form(&in_form)] {
         let [delivered, failed] = &receipts(&*form, &request)[..] else { panic!("two receipts") };
         assert_eq!(delivered.provider_id.as_deref(), Some("001efc31"));
         assert_eq!(delivered.to.as_ref().unwrap().as_str(), "27123456789");
-        assert_eq!(delivered.status, TransportStatus::DELIVERED);
+        assert_eq!(delivered.status, TransportStatus::Delivered);
         assert_eq!(delivered.at.unwrap().to_seconds_text(), "2008-08-31 15:59:24");
-        assert_eq!(failed.status, TransportStatus::DELIVERY_ERROR);
+        assert_eq!(failed.status, TransportStatus::DeliveryError);
         let matched = answer(&*form, &request, true);
         assert_eq!(matched.status, 201);
         assert_eq!(json(&matched)["success"][0]["msgid"], "26567958");
@@ -112,9 +115,9 @@ fn receipts_are_read_from_a_body_and_from_a_form() {
 #[test]
 fn every_status_letter_has_its_place() {
     for (letters, status) in [
-        ("DdR", TransportStatus::DELIVERED),
-        ("QPBau", TransportStatus::QUEUED),
-        ("xFE", TransportStatus::DELIVERY_ERROR),
+        ("DdR", TransportStatus::Delivered),
+        ("QPBau", TransportStatus::Queued),
+        ("xFE", TransportStatus::DeliveryError),
     ] {
         for letter in letters.chars() {
             assert_eq!(super::webhooks::status(&letter.to_string()), status, "{letter}");
@@ -124,7 +127,7 @@ fn every_status_letter_has_its_place() {
 
 #[test]
 fn an_sms_from_a_person_is_read_and_its_document_comes_back() {
-    let form = webhook(&Opera::webhooks(&example::<Opera>(&[])), "receive.xml");
+    let form = example_webhook::<Opera>("receive.xml");
     let in_form = form_urlencoded::Serializer::new(String::new()).append_pair("XmlMsg", EVENT).finish();
     for request in [post("text/plain", EVENT), post("text/xml", EVENT), post_form(&in_form)] {
         let sms = inbound(&*form, &request);
@@ -149,7 +152,7 @@ fn hostile_xml_is_refused_wherever_it_comes_in() {
     let subset = "<!DOCTYPE receipts SYSTEM \"http://127.0.0.1/x.dtd\"><receipts/>";
     let deep = format!("<receipts>{}", "<receipt>".repeat(100_000));
     let large = format!("<receipts>{}</receipts>", " ".repeat(2_000_000));
-    for webhook in Opera::webhooks(&example::<Opera>(&[])) {
+    for webhook in webhooks() {
         for document in [entity, laughs, subset, &deep, &large] {
             assert_eq!(webhook.form.read(&post("text/xml", document.to_owned())).unwrap_err().field, "XML");
         }
@@ -169,7 +172,7 @@ proptest! {
         ),
     ) {
         let document = pieces.concat();
-        for webhook in Opera::webhooks(&example::<Opera>(&[])) {
+        for webhook in webhooks() {
             let _read_or_refused = webhook.form.read(&post("text/xml", document.clone()));
         }
     }

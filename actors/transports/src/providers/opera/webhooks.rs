@@ -11,10 +11,10 @@ use vumi_kit::{
     webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
 };
 
+use super::xml::{self, Element};
 use crate::{
-    answer::{empty_answer, json_answer, receipt_json},
-    form::Fields,
-    xml::{self, Element},
+    webhook_answer::{empty_answer, json_answer, receipt_json},
+    webhook_fields::WebhookFields,
 };
 
 /// The document of a call: the body, or the form's `XmlMsg`.
@@ -22,7 +22,7 @@ fn document(request: &WebhookRequest) -> Result<Bytes, Unreadable> {
     if request.content_type != "application/x-www-form-urlencoded" {
         return Ok(request.body.clone());
     }
-    match Fields::of(request).get("XmlMsg") {
+    match WebhookFields::of(request).get("XmlMsg") {
         Some(xml) => Ok(Bytes::from(xml.to_owned())),
         // Some clients say "form" whatever they send.
         None if request.body.trim_ascii_start().starts_with(b"<") => Ok(request.body.clone()),
@@ -31,15 +31,15 @@ fn document(request: &WebhookRequest) -> Result<Bytes, Unreadable> {
 }
 
 fn read_document(request: &WebhookRequest, root: &str) -> Result<Element, Unreadable> {
-    let refused = |error: xml::Refused| Unreadable::new("XML", error.to_string());
+    let refused = |error: xml::XmlRefusal| Unreadable::new("XML", error.to_string());
     let element = xml::parse(&xml::text_of(&document(request)?).map_err(refused)?).map_err(refused)?;
     if element.name == root { Ok(element) } else { Err(Unreadable::new("XML", format!("is not a <{root}>"))) }
 }
 
 /// `receipt.json`.
-pub(super) struct Receipts;
+pub(super) struct OperaReceipts;
 
-impl WebhookForm for Receipts {
+impl WebhookForm for OperaReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let root = read_document(request, "receipts")?;
         let receipts = root.children.iter().filter(|child| child.name == "receipt");
@@ -76,9 +76,9 @@ fn read_receipt(element: &Element) -> Result<Receipt, Unreadable> {
 
 pub(super) fn status(letter: &str) -> TransportStatus {
     match letter {
-        "D" | "d" | "R" => TransportStatus::DELIVERED,
-        "Q" | "P" | "B" | "a" | "u" => TransportStatus::QUEUED,
-        _ => TransportStatus::DELIVERY_ERROR,
+        "D" | "d" | "R" => TransportStatus::Delivered,
+        "Q" | "P" | "B" | "a" | "u" => TransportStatus::Queued,
+        _ => TransportStatus::DeliveryError,
     }
 }
 
@@ -89,9 +89,9 @@ fn receipt_time(text: &str) -> Option<Timestamp> {
 }
 
 /// `receive.xml`.
-pub(super) struct Inbound;
+pub(super) struct OperaInbound;
 
-impl WebhookForm for Inbound {
+impl WebhookForm for OperaInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let root = read_document(request, "bspostevent")?;
         let field = |name: &str| {

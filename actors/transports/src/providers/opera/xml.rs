@@ -1,5 +1,5 @@
 //! XML from outside, read into a small tree and nothing more: no entities but XML's own five, no document type
-//! beyond a name, and bounds on size, depth and count (`spec/providers.md`, Opera).
+//! beyond a name, and bounds on size, depth and count (`docs/providers/opera.md`).
 
 use quick_xml::{Reader, XmlVersion, events::BytesStart, events::Event};
 
@@ -14,17 +14,17 @@ const MOST_ATTRIBUTES: usize = 16;
 
 /// An element.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Element {
-    pub(crate) name: String,
-    pub(crate) attributes: Vec<(String, String)>,
+pub(super) struct Element {
+    pub(super) name: String,
+    pub(super) attributes: Vec<(String, String)>,
     /// All text directly in it, joined.
-    pub(crate) text: String,
-    pub(crate) children: Vec<Element>,
+    pub(super) text: String,
+    pub(super) children: Vec<Element>,
 }
 
 /// Why a document is refused.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub(crate) enum Refused {
+pub(super) enum XmlRefusal {
     #[error("is not well-formed XML: {0}")]
     Malformed(String),
     #[error("holds a document type with more than a name; declarations and external subsets are refused")]
@@ -38,29 +38,29 @@ pub(crate) enum Refused {
 }
 
 /// The text of a document's bytes.
-pub(crate) fn text_of(bytes: &[u8]) -> Result<String, Refused> {
+pub(super) fn text_of(bytes: &[u8]) -> Result<String, XmlRefusal> {
     if bytes.len() > LONGEST {
-        return Err(Refused::TooMuch);
+        return Err(XmlRefusal::TooMuch);
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.trim_start_matches('\u{feff}').to_owned()),
         Err(_) => {
             let start = bytes.get(..bytes.len().min(100)).unwrap_or_default().to_ascii_lowercase();
             let declared = start.windows(10).any(|window| window == b"iso-8859-1");
-            if declared { Ok(bytes.iter().map(|byte| char::from(*byte)).collect()) } else { Err(Refused::Encoding) }
+            if declared { Ok(bytes.iter().map(|byte| char::from(*byte)).collect()) } else { Err(XmlRefusal::Encoding) }
         }
     }
 }
 
 /// Reads a document.
-pub(crate) fn parse(text: &str) -> Result<Element, Refused> {
+pub(super) fn parse(text: &str) -> Result<Element, XmlRefusal> {
     if text.len() > LONGEST {
-        return Err(Refused::TooMuch);
+        return Err(XmlRefusal::TooMuch);
     }
     let mut reader = Reader::from_str(text);
     let mut tree = Tree::default();
     loop {
-        match reader.read_event().map_err(|error| Refused::Malformed(error.to_string()))? {
+        match reader.read_event().map_err(|error| XmlRefusal::Malformed(error.to_string()))? {
             Event::Start(start) => tree.open(&start)?,
             Event::Empty(start) => {
                 tree.open(&start)?;
@@ -70,9 +70,10 @@ pub(crate) fn parse(text: &str) -> Result<Element, Refused> {
             Event::Text(text) => tree.text(&text.xml10_content())?,
             Event::CData(text) => tree.text(&text.xml10_content())?,
             Event::GeneralRef(reference) => {
-                let character = reference.resolve_char_ref().map_err(|error| Refused::Malformed(error.to_string()))?;
+                let character =
+                    reference.resolve_char_ref().map_err(|error| XmlRefusal::Malformed(error.to_string()))?;
                 let resolved = character.or(predefined(&reference));
-                let resolved = resolved.ok_or_else(|| Refused::Entity(reference.chars().take(40).collect()))?;
+                let resolved = resolved.ok_or_else(|| XmlRefusal::Entity(reference.chars().take(40).collect()))?;
                 tree.text(resolved.encode_utf8(&mut [0; 4]))?;
             }
             Event::DocType(declared) => tree.document_type(&declared)?,
@@ -102,24 +103,24 @@ struct Tree {
 }
 
 impl Tree {
-    fn open(&mut self, start: &BytesStart<'_>) -> Result<(), Refused> {
+    fn open(&mut self, start: &BytesStart<'_>) -> Result<(), XmlRefusal> {
         self.count += 1;
         if self.open.len() >= DEEPEST || self.count > MOST_ELEMENTS {
-            return Err(Refused::TooMuch);
+            return Err(XmlRefusal::TooMuch);
         }
         if self.root.is_some() {
-            return Err(Refused::Malformed("more than one root".to_owned()));
+            return Err(XmlRefusal::Malformed("more than one root".to_owned()));
         }
         let mut element = Element { name: start.name().into_inner().to_owned(), ..Element::default() };
         for attribute in start.attributes().with_checks(false) {
-            let attribute = attribute.map_err(|error| Refused::Malformed(error.to_string()))?;
+            let attribute = attribute.map_err(|error| XmlRefusal::Malformed(error.to_string()))?;
             if element.attributes.len() >= MOST_ATTRIBUTES {
-                return Err(Refused::TooMuch);
+                return Err(XmlRefusal::TooMuch);
             }
             let key = attribute.key.into_inner().to_owned();
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|_| Refused::Entity(format!("in the attribute {key}")))?;
+                .map_err(|_| XmlRefusal::Entity(format!("in the attribute {key}")))?;
             element.attributes.push((key, value.into_owned()));
         }
         self.open.push(element);
@@ -135,50 +136,50 @@ impl Tree {
         }
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Refused> {
+    fn text(&mut self, text: &str) -> Result<(), XmlRefusal> {
         match self.open.last_mut() {
             Some(element) => element.text.push_str(text),
             None if text.trim().is_empty() => {}
-            None => return Err(Refused::Malformed("text outside the root".to_owned())),
+            None => return Err(XmlRefusal::Malformed("text outside the root".to_owned())),
         }
         Ok(())
     }
 
-    fn document_type(&mut self, declared: &str) -> Result<(), Refused> {
+    fn document_type(&mut self, declared: &str) -> Result<(), XmlRefusal> {
         let name = declared.trim();
         let plain = !name.is_empty()
             && name.len() <= 100
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
         if !plain || self.typed || self.root.is_some() || !self.open.is_empty() {
-            return Err(Refused::DocumentType);
+            return Err(XmlRefusal::DocumentType);
         }
         self.typed = true;
         Ok(())
     }
 
-    fn finish(self) -> Result<Element, Refused> {
+    fn finish(self) -> Result<Element, XmlRefusal> {
         match self.root {
             Some(root) if self.open.is_empty() => Ok(root),
-            _ => Err(Refused::Malformed("it ends too early".to_owned())),
+            _ => Err(XmlRefusal::Malformed("it ends too early".to_owned())),
         }
     }
 }
 
 impl Element {
     /// The text of the first child of that name, without the white space around it.
-    pub(crate) fn child_text(&self, name: &str) -> Option<&str> {
+    pub(super) fn child_text(&self, name: &str) -> Option<&str> {
         self.children.iter().find(|child| child.name == name).map(|child| child.text.trim())
     }
 
     /// An attribute's value.
-    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DEEPEST, Refused, parse, text_of};
+    use super::{DEEPEST, XmlRefusal, parse, text_of};
 
     #[test]
     fn a_plain_document_becomes_a_tree() {
@@ -199,24 +200,24 @@ mod tests {
         let external = "<!DOCTYPE r SYSTEM \"file:///etc/passwd\"><r/>";
         let public = "<!DOCTYPE r PUBLIC \"x\" \"http://example.com/x.dtd\"><r/>";
         for document in [subset, external, public, "<!DOCTYPE r><!DOCTYPE r><r/>", "<r><!DOCTYPE r></r>"] {
-            assert_eq!(parse(document), Err(Refused::DocumentType), "{document}");
+            assert_eq!(parse(document), Err(XmlRefusal::DocumentType), "{document}");
         }
-        assert!(matches!(parse("<r>&a;</r>"), Err(Refused::Entity(_))));
-        assert!(matches!(parse("<r a=\"&a;\"/>"), Err(Refused::Entity(_))));
-        assert_eq!(parse(&"<a>".repeat(100_000)), Err(Refused::TooMuch));
+        assert!(matches!(parse("<r>&a;</r>"), Err(XmlRefusal::Entity(_))));
+        assert!(matches!(parse("<r a=\"&a;\"/>"), Err(XmlRefusal::Entity(_))));
+        assert_eq!(parse(&"<a>".repeat(100_000)), Err(XmlRefusal::TooMuch));
         let deepest = format!("{}{}", "<a>".repeat(DEEPEST), "</a>".repeat(DEEPEST));
         assert!(parse(&deepest).is_ok());
-        assert_eq!(parse(&format!("<r>{}</r>", "<a/>".repeat(60_000))), Err(Refused::TooMuch));
-        assert_eq!(parse(&format!("<r>{}</r>", "x".repeat(2_000_000))), Err(Refused::TooMuch));
+        assert_eq!(parse(&format!("<r>{}</r>", "<a/>".repeat(60_000))), Err(XmlRefusal::TooMuch));
+        assert_eq!(parse(&format!("<r>{}</r>", "x".repeat(2_000_000))), Err(XmlRefusal::TooMuch));
         let attributes: String = (0..1000).map(|number| format!(" a{number}=\"\"")).collect();
-        assert_eq!(parse(&format!("<r{attributes}/>")), Err(Refused::TooMuch));
+        assert_eq!(parse(&format!("<r{attributes}/>")), Err(XmlRefusal::TooMuch));
     }
 
     #[test]
     fn broken_documents_are_refused() {
         for document in ["", "text", "<r>", "</r>", "<r></s>", "<r/><r/>", "<r/>text", "<r a=b/>", "<r>&#x110000;</r>"]
         {
-            assert!(matches!(parse(document), Err(Refused::Malformed(_))), "{document:?}: {:?}", parse(document));
+            assert!(matches!(parse(document), Err(XmlRefusal::Malformed(_))), "{document:?}: {:?}", parse(document));
         }
     }
 
@@ -225,6 +226,6 @@ mod tests {
         assert_eq!(text_of("\u{feff}<r>é</r>".as_bytes()).unwrap(), "<r>é</r>");
         let latin1 = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><r>\xe9</r>";
         assert!(text_of(latin1).unwrap().ends_with("<r>é</r>"));
-        assert_eq!(text_of(b"<r>\xe9</r>"), Err(Refused::Encoding));
+        assert_eq!(text_of(b"<r>\xe9</r>"), Err(XmlRefusal::Encoding));
     }
 }

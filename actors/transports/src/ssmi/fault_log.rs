@@ -1,33 +1,33 @@
-//! What goes wrong often: counted each time, logged now and then.
+//! Faults that may come often: counted each time, logged at most twice a minute.
 
 use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 use vumi_kit::name::Name;
 
-/// A kind of trouble is logged at most once in this time.
+/// The shortest time between two log lines of one kind.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Counts trouble by kind; the kinds are few, they stand in the code.
+/// Counts faults by kind. The kinds are constants of the code, so their number is bounded.
 #[derive(Debug)]
-pub(super) struct Complaints {
+pub(super) struct FaultLog {
     transport: Name,
-    kinds: HashMap<&'static str, Kind>,
+    kinds: HashMap<&'static str, FaultCount>,
 }
 
 #[derive(Debug, Default)]
-struct Kind {
+struct FaultCount {
     count: u64,
     logged: Option<Instant>,
 }
 
-impl Complaints {
+impl FaultLog {
     pub(super) fn new(transport: Name) -> Self {
         Self { transport, kinds: HashMap::new() }
     }
 
-    /// Something went wrong again; `detail` shows no text and no number of a person.
-    pub(super) fn add(&mut self, what: &'static str, detail: impl std::fmt::Display) {
+    /// Counts a fault. `detail` goes to the log: no text and no number of a person.
+    pub(super) fn record(&mut self, what: &'static str, detail: impl std::fmt::Display) {
         let kind = self.kinds.entry(what).or_default();
         kind.count += 1;
         if kind.logged.is_none_or(|logged| logged.elapsed() >= PAUSE) {
@@ -36,7 +36,7 @@ impl Complaints {
         }
     }
 
-    /// The counts, for an operator; empty where nothing went wrong.
+    /// The counts, for an operator; empty where there was no fault.
     pub(super) fn summary(&self) -> String {
         let mut kinds: Vec<_> = self.kinds.iter().map(|(what, kind)| format!("{what}: {}", kind.count)).collect();
         kinds.sort_unstable();

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::{ClientCommand as C, Codec, Command, Genfields, Malformed, Password, ServerCommand as S, to_latin1};
+use crate::{ClientCommand as C, Codec, Command, Genfields, Malformed, Password, ServerCommand as S, to_latin1};
 
 fn field() -> impl Strategy<Value = String> {
     "[ -+\\--~\u{a0}-\u{ff}]{0,20}"

@@ -4,11 +4,11 @@ use std::{collections::HashMap, time::Duration};
 
 use vumi_kit::{address::Msisdn, clock::Timestamp, session::SessionRecord};
 
-use super::pages::Rest;
+use super::paging::UnshownText;
 
 /// An open session.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Session {
+pub(super) struct UssdSession {
     /// The code dialled, closing `#` included.
     pub(super) code: String,
     /// The id of the message that began it: it tells this session from the person's earlier ones, and since ids
@@ -19,7 +19,7 @@ pub(super) struct Session {
     /// Until when the store remembers it.
     pub(super) stored_until: Timestamp,
     /// What the person has still to see of a long text.
-    pub(super) rest: Option<Rest>,
+    pub(super) unshown: Option<UnshownText>,
     /// The person waits for the campaign.
     pub(super) waits: bool,
     /// Its closing text is on its way to the wire.
@@ -32,21 +32,21 @@ pub(super) enum Opened {
     /// The person had none.
     Fresh,
     /// It takes the place of one.
-    Replaced(Box<Session>),
+    Replaced(Box<UssdSession>),
     /// There are as many as there may be.
     Full,
 }
 
 /// The open sessions.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct SessionTable {
     lifetime: Duration,
     most: usize,
-    sessions: HashMap<Msisdn, Session>,
+    sessions: HashMap<Msisdn, UssdSession>,
     waiting: usize,
 }
 
-impl Table {
+impl SessionTable {
     pub(super) fn new(lifetime: Duration, most: usize) -> Self {
         Self { lifetime, most, sessions: HashMap::new(), waiting: 0 }
     }
@@ -66,12 +66,12 @@ impl Table {
         if before.is_none() && self.sessions.len() >= self.most {
             return Opened::Full;
         }
-        let session = Session {
+        let session = UssdSession {
             code,
             first_id,
             last: now,
             stored_until: now.plus(self.lifetime),
-            rest: None,
+            unshown: None,
             waits: true,
             closing: false,
         };
@@ -83,25 +83,25 @@ impl Table {
     /// Takes a session back from the store.
     pub(super) fn restore(&mut self, record: SessionRecord) -> bool {
         let Ok(person) = Msisdn::parse(&record.person) else { return false };
-        let session = Session {
+        let session = UssdSession {
             code: record.address,
             first_id: record.last_message_id,
             last: Timestamp::from_micros(
                 record.expires_at.micros() - i64::try_from(self.lifetime.as_micros()).unwrap_or(0),
             ),
             stored_until: record.expires_at,
-            rest: serde_json::from_str(&record.state).unwrap_or_default(),
+            unshown: serde_json::from_str(&record.state).unwrap_or_default(),
             waits: false,
             closing: false,
         };
         self.sessions.insert(person, session).is_none()
     }
 
-    pub(super) fn get(&self, person: &Msisdn) -> Option<&Session> {
+    pub(super) fn get(&self, person: &Msisdn) -> Option<&UssdSession> {
         self.sessions.get(person)
     }
 
-    pub(super) fn get_mut(&mut self, person: &Msisdn) -> Option<&mut Session> {
+    pub(super) fn get_mut(&mut self, person: &Msisdn) -> Option<&mut UssdSession> {
         self.sessions.get_mut(person)
     }
 
@@ -122,24 +122,24 @@ impl Table {
         due
     }
 
-    pub(super) fn close(&mut self, person: &Msisdn) -> Option<Session> {
+    pub(super) fn close(&mut self, person: &Msisdn) -> Option<UssdSession> {
         let session = self.sessions.remove(person)?;
         self.waiting -= usize::from(session.waits);
         Some(session)
     }
 
     /// Closes the person's session if it is the one that began with this message.
-    pub(super) fn close_if(&mut self, person: &Msisdn, first_id: &str) -> Option<Session> {
+    pub(super) fn close_if(&mut self, person: &Msisdn, first_id: &str) -> Option<UssdSession> {
         self.get(person).filter(|session| session.first_id == first_id)?;
         self.close(person)
     }
 
-    fn over(&self, session: &Session, now: Timestamp) -> bool {
+    fn over(&self, session: &UssdSession, now: Timestamp) -> bool {
         session.last.plus(self.lifetime) <= now
     }
 
     /// Closes the person's session if its lifetime is over.
-    pub(super) fn close_if_over(&mut self, person: &Msisdn, now: Timestamp) -> Option<Session> {
+    pub(super) fn close_if_over(&mut self, person: &Msisdn, now: Timestamp) -> Option<UssdSession> {
         self.get(person).filter(|session| self.over(session, now))?;
         self.close(person)
     }
@@ -157,7 +157,7 @@ mod tests {
 
     use vumi_kit::{address::Msisdn, clock::Timestamp, name::Name, session::SessionRecord};
 
-    use super::{Opened, Table};
+    use super::{Opened, SessionTable};
 
     const LIFETIME: Duration = Duration::from_secs(300);
 
@@ -169,13 +169,13 @@ mod tests {
         Msisdn::parse(&(27_831_000_000 + number).to_string()).unwrap()
     }
 
-    fn open(table: &mut Table, number: u64, id: &str, seconds: i64) -> Opened {
+    fn open(table: &mut SessionTable, number: u64, id: &str, seconds: i64) -> Opened {
         table.open(&person(number), "*120#".to_owned(), id.to_owned(), at(seconds))
     }
 
     #[test]
     fn a_new_session_replaces_the_one_that_is_open() {
-        let mut table = Table::new(LIFETIME, 10);
+        let mut table = SessionTable::new(LIFETIME, 10);
         assert_eq!(open(&mut table, 1, "a", 0), Opened::Fresh);
         let Opened::Replaced(old) = open(&mut table, 1, "b", 10) else { panic!("the old one was not replaced") };
         assert_eq!(old.first_id, "a");
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_full_table_takes_no_new_person_but_a_new_session_of_one_it_has() {
-        let mut table = Table::new(LIFETIME, 1);
+        let mut table = SessionTable::new(LIFETIME, 1);
         open(&mut table, 1, "a", 0);
         assert_eq!(open(&mut table, 2, "b", 0), Opened::Full);
         assert!(matches!(open(&mut table, 1, "c", 0), Opened::Replaced(_)));
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_session_lives_its_lifetime_from_the_last_message() {
-        let mut table = Table::new(LIFETIME, 10);
+        let mut table = SessionTable::new(LIFETIME, 10);
         open(&mut table, 1, "a", 0);
         table.touch(&person(1), false, at(200));
         assert!(table.close_if_over(&person(1), at(499)).is_none());
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_store_is_told_again_when_half_of_what_it_knows_is_used_up() {
-        let mut table = Table::new(LIFETIME, 10);
+        let mut table = SessionTable::new(LIFETIME, 10);
         open(&mut table, 1, "a", 0);
         assert!(!table.touch(&person(1), false, at(150)));
         assert!(table.touch(&person(1), true, at(151)));
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_session_comes_back_from_the_store_with_what_is_left_to_see() {
-        let mut table = Table::new(LIFETIME, 10);
+        let mut table = SessionTable::new(LIFETIME, 10);
         let record = SessionRecord {
             owner: Name::parse("truteq").unwrap(),
             person: person(1).to_string(),
@@ -228,6 +228,6 @@ mod tests {
         assert!(!table.restore(SessionRecord { person: "nobody".to_owned(), ..record }));
         let session = table.get(&person(1)).unwrap();
         assert_eq!((session.last, session.code.as_str()), (at(0), "*120#"));
-        assert_eq!(session.rest.as_ref().unwrap().text, "rest");
+        assert_eq!(session.unshown.as_ref().unwrap().text, "rest");
     }
 }

@@ -1,31 +1,29 @@
-//! Texts longer than a USSD screen: one page at a time, with a line that offers more.
+//! Paging: a text longer than a USSD screen is shown page by page; each but the last ends with a line that offers more.
 
 use serde::{Deserialize, Serialize};
 use vumi_ssmi_codec::{SCREEN_UNITS, screen_units};
 
-/// What a person has not seen yet of a text.
+/// The part of a text that was not shown yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Rest {
-    /// The text that is left.
+pub(super) struct UnshownText {
     pub(super) text: String,
     /// The session ends with its last page.
     pub(super) closes: bool,
 }
 
-/// Cuts the first page off a text, at a space or line break where there is one in the page's second half. A page
-/// that is not the last ends with a line that offers `more`.
+/// Splits a text into its first page and the rest: at a space or line break, where the second half of the page has one.
 pub(super) fn first_page(text: &str, more: &str) -> (String, Option<String>) {
     if screen_units(text) <= SCREEN_UNITS {
         return (text.to_owned(), None);
     }
-    let room = SCREEN_UNITS.saturating_sub(screen_units(more) + 1);
+    let space = SCREEN_UNITS.saturating_sub(screen_units(more) + 1);
     let (mut taken, mut end, mut last_space) = (0, 0, None);
     for (at, c) in text.char_indices() {
         taken += screen_units(c.encode_utf8(&mut [0; 4]));
         if matches!(c, ' ' | '\n') {
             last_space = Some(at);
         }
-        if taken > room {
+        if taken > space {
             break;
         }
         end = at + c.len_utf8();
@@ -36,8 +34,8 @@ pub(super) fn first_page(text: &str, more: &str) -> (String, Option<String>) {
     (format!("{}\n{more}", page.trim_end()), (!rest.is_empty()).then(|| rest.to_owned()))
 }
 
-/// How many pages a text takes; stops counting behind `most`.
-pub(super) fn pages(text: &str, more: &str, most: usize) -> usize {
+/// How many pages a text takes; counts no further than `most` + 1.
+pub(super) fn page_count(text: &str, more: &str, most: usize) -> usize {
     let mut rest = Some(text.to_owned());
     let mut count = 0;
     while let Some(left) = rest {
@@ -55,7 +53,7 @@ mod tests {
     use proptest::prelude::*;
     use vumi_ssmi_codec::{SCREEN_UNITS, screen_units};
 
-    use super::{first_page, pages};
+    use super::{first_page, page_count};
 
     const MORE: &str = "0 More";
 
@@ -74,9 +72,9 @@ mod tests {
 
     #[test]
     fn pages_are_counted_no_further_than_asked() {
-        assert_eq!(pages("short", MORE, 3), 1);
-        assert_eq!(pages(&"x".repeat(300), MORE, 3), 2);
-        assert_eq!(pages(&"x".repeat(100_000), MORE, 3), 4);
+        assert_eq!(page_count("short", MORE, 3), 1);
+        assert_eq!(page_count(&"x".repeat(300), MORE, 3), 2);
+        assert_eq!(page_count(&"x".repeat(100_000), MORE, 3), 4);
     }
 
     proptest! {

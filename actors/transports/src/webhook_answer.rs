@@ -40,7 +40,7 @@ pub(crate) fn receipt_json(receipt: &Receipt, matched: &ReceiptMatch) -> Value {
         receipt.fields.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
     if let ReceiptMatch::Matched(sms) | ReceiptMatch::Repeated(sms) = matched {
         object.insert("id".to_owned(), sms.id.into());
-        object.insert("transport_status".to_owned(), sms.status.0.into());
+        object.insert("transport_status".to_owned(), i16::from(sms.status).into());
         object.insert("transport_status_display".to_owned(), sms.status.display().into());
     }
     Value::Object(object)

@@ -12,14 +12,14 @@ use vumi_kit::{
 
 use crate::outbox::OutboxSettings;
 
-/// A provider's answer longer than this is garbage.
+/// A provider's answer longer than this is unreadable.
 const LONGEST_ANSWER: usize = 256 * 1024;
 
 /// Kept connections are dropped before a usual keep-alive ends.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// One client for each transport: its connections are kept, as many as its window.
-pub(crate) struct Caller {
+pub(crate) struct ProviderClient {
     client: Client,
 }
 
@@ -53,7 +53,7 @@ fn is_loopback(url: &Url) -> bool {
         || host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }
 
-impl Caller {
+impl ProviderClient {
     /// A client for calls to `url`.
     pub(crate) fn new(url: &str, settings: &OutboxSettings) -> Result<Self, StartError> {
         let url = Url::parse(url).map_err(|error| StartError(format!("url: {error}")))?;
@@ -106,7 +106,7 @@ async fn read(mut response: Response) -> Result<Bytes, Decision> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(garbage("an answer of more than 256 KiB"));
+            return Err(unreadable("an answer of more than 256 KiB"));
         }
         body.extend_from_slice(&chunk);
     }
@@ -118,14 +118,14 @@ fn retry_after(response: &Response) -> Option<u64> {
 }
 
 /// An answer that nobody can read: the SMS may have arrived.
-pub(crate) fn garbage(said: &str) -> Decision {
-    let start: String = said.chars().take(200).collect();
-    Decision::Retry { said: format!("unreadable answer: {start}"), unsure: true }
+pub(crate) fn unreadable(provider_response: &str) -> Decision {
+    let start: String = provider_response.chars().take(200).collect();
+    Decision::Retry { provider_response: format!("unreadable answer: {start}"), unknown_outcome: true }
 }
 
 fn failed(error: reqwest::Error) -> Decision {
-    let said = in_full(&error.without_url());
-    Decision::Retry { unsure: !said.not_written, said: said.text }
+    let provider_response = in_full(&error.without_url());
+    Decision::Retry { unknown_outcome: !provider_response.not_written, provider_response: provider_response.text }
 }
 
 struct InFull {
@@ -146,15 +146,15 @@ fn in_full(error: &reqwest::Error) -> InFull {
 /// What a status other than 2xx means.
 fn refused(status: StatusCode, retry_after_s: Option<u64>, body: &[u8]) -> Decision {
     let start: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
-    let said = format!("HTTP {status}: {start}");
+    let provider_response = format!("HTTP {status}: {start}");
     match status.as_u16() {
-        429 => Decision::Throttled { retry_after_s, said },
-        503 if retry_after_s.is_some() => Decision::Throttled { retry_after_s, said },
-        503 | 408 => Decision::Retry { said, unsure: false },
+        429 => Decision::Throttled { retry_after_s, provider_response },
+        503 if retry_after_s.is_some() => Decision::Throttled { retry_after_s, provider_response },
+        503 | 408 => Decision::Retry { provider_response, unknown_outcome: false },
         // About the account or the URL, not about this SMS.
-        300..=399 | 401 | 402 | 403 | 404 | 405 | 407 | 410 => Decision::Misconfigured { said },
-        400..=499 => Decision::Rejected { status: TransportStatus::MESSAGE_ERROR, said },
-        _ => Decision::Retry { said, unsure: true },
+        300..=399 | 401 | 402 | 403 | 404 | 405 | 407 | 410 => Decision::Misconfigured { provider_response },
+        400..=499 => Decision::Rejected { status: TransportStatus::MessageError, provider_response },
+        _ => Decision::Retry { provider_response, unknown_outcome: true },
     }
 }
 

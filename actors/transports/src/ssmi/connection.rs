@@ -1,4 +1,4 @@
-//! The connection: made, logged in, kept alive, made again.
+//! The connection to the server: made, logged in, kept alive, made again when it is lost.
 
 use std::{io, rc::Rc, time::Duration};
 
@@ -16,32 +16,33 @@ use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Command, Malformed, Passwor
 
 use super::{
     Settings,
-    core::{LinkState, Shared, Signals},
+    server_link::{LinkState, Signals},
+    state::SharedState,
 };
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
 /// How a connection ended.
-enum End {
+enum ConnectionEnd {
     /// We were told to stop.
     Stopped,
-    /// It is to be made again.
+    /// It is to be made again, for this reason.
     Lost(String),
 }
 
-/// Keeps a connection until the transport is to stop.
-pub(super) async fn keep(shared: Shared) {
+/// Connects, and connects again, until the transport is to stop.
+pub(super) async fn keep(shared: SharedState) {
     let (settings, signals) = {
-        let core = shared.borrow();
-        (core.settings.clone(), core.signals.clone())
+        let state = shared.borrow();
+        (state.settings.clone(), state.link.signals.clone())
     };
     let mut failures = 0;
     loop {
         let began = Instant::now();
         let end = connect_and_serve(&shared, &settings, &signals).await;
-        let End::Lost(why) = end else { return };
-        // A server that takes us and drops us at once is not hurried.
+        let ConnectionEnd::Lost(why) = end else { return };
+        // A server that accepts the connection and drops it at once counts as a failure, too.
         failures = if began.elapsed() > settings.reconnect.most { 1 } else { failures + 1 };
         let wait = settings.reconnect.wait(failures);
         down(&shared, why, wait);
@@ -52,62 +53,61 @@ pub(super) async fn keep(shared: Shared) {
     }
 }
 
-fn down(shared: &Shared, why: String, wait: Duration) {
-    let mut core = shared.borrow_mut();
-    let now = core.clock.now();
-    let since = match &core.link {
+fn down(shared: &SharedState, why: String, wait: Duration) {
+    let mut state = shared.borrow_mut();
+    let now = state.clock.now();
+    let since = match &state.link.state {
         LinkState::Down { since, .. } => *since,
         _ => now,
     };
-    tracing::warn!(transport = %core.name, server = %core.settings.address(), %why, again_in_ms = wait.as_millis(),
+    tracing::warn!(transport = %state.name, server = %state.settings.address(), %why, again_in_ms = wait.as_millis(),
         "not connected");
-    core.lose_link();
-    core.link = LinkState::Down { since, why };
+    state.link_lost(LinkState::Down { since, why });
 }
 
-async fn connect_and_serve(shared: &Shared, settings: &Settings, signals: &Rc<Signals>) -> End {
+async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &Rc<Signals>) -> ConnectionEnd {
     let address = settings.address();
     let connect = timeout(settings.connect_limit, TcpStream::connect(&address));
     let connected = tokio::select! {
         connected = connect => connected,
-        () = signals.stop.notified() => return End::Stopped,
+        () = signals.stop.notified() => return ConnectionEnd::Stopped,
     };
     let stream = match connected {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return End::Lost(format!("can't connect: {error}")),
-        Err(_) => return End::Lost(format!("can't connect: no answer within {:?}", settings.connect_limit)),
+        Ok(Err(error)) => return ConnectionEnd::Lost(format!("can't connect: {error}")),
+        Err(_) => return ConnectionEnd::Lost(format!("can't connect: no answer within {:?}", settings.connect_limit)),
     };
-    // Frames are gathered here already; the kernel need not wait for more.
+    // Frames are written together already; the kernel need not wait for more.
     if let Err(error) = stream.set_nodelay(true) {
-        return End::Lost(format!("can't connect: {error}"));
+        return ConnectionEnd::Lost(format!("can't connect: {error}"));
     }
     let (read, write) = stream.into_split();
-    let mut reader = Reader { read, codec: Codec::default(), buffer: BytesMut::with_capacity(CHUNK) };
+    let mut reader = FrameReader { read, codec: Codec::default(), buffer: BytesMut::with_capacity(CHUNK) };
     let mut write = write;
     let logged_in = tokio::select! {
         logged_in = timeout(settings.login_limit, log_in(settings, &mut reader, &mut write)) => logged_in,
-        () = signals.stop.notified() => return End::Stopped,
+        () = signals.stop.notified() => return ConnectionEnd::Stopped,
     };
     match logged_in {
         Ok(Ok(())) => {}
-        Ok(Err(why)) => return End::Lost(why),
-        Err(_) => return End::Lost(format!("no answer to the login within {:?}", settings.login_limit)),
+        Ok(Err(why)) => return ConnectionEnd::Lost(why),
+        Err(_) => return ConnectionEnd::Lost(format!("no answer to the login within {:?}", settings.login_limit)),
     }
     {
-        let mut core = shared.borrow_mut();
-        tracing::info!(transport = %core.name, server = %address, sessions = core.table.len(), "logged in");
-        core.gain_link();
+        let mut state = shared.borrow_mut();
+        tracing::info!(transport = %state.name, server = %address, sessions = state.sessions.table.len(), "logged in");
+        state.link_up();
     }
     tokio::select! {
-        why = reader.listen(shared, signals) => End::Lost(why),
-        error = speak(write, shared, signals) => End::Lost(format!("could not write: {error}")),
-        why = check(shared, settings.link_check) => End::Lost(why),
-        () = signals.stop.notified() => End::Stopped,
+        why = reader.read_commands(shared, signals) => ConnectionEnd::Lost(why),
+        error = write_frames(write, shared, signals) => ConnectionEnd::Lost(format!("could not write: {error}")),
+        why = check_link(shared, settings.link_check) => ConnectionEnd::Lost(why),
+        () = signals.stop.notified() => ConnectionEnd::Stopped,
     }
 }
 
 /// Logs in; an error says why not. The first answer decides.
-async fn log_in(settings: &Settings, reader: &mut Reader, write: &mut OwnedWriteHalf) -> Result<(), String> {
+async fn log_in(settings: &Settings, reader: &mut FrameReader, write: &mut OwnedWriteHalf) -> Result<(), String> {
     let password = Password(settings.password.expose_secret().to_owned());
     let login = ClientCommand::Login { username: settings.username.clone(), password };
     let frame = login.encode().map_err(|bad| bad.to_string())?.bytes;
@@ -122,13 +122,13 @@ async fn log_in(settings: &Settings, reader: &mut Reader, write: &mut OwnedWrite
     }
 }
 
-struct Reader {
+struct FrameReader {
     read: OwnedReadHalf,
     codec: Codec<ServerCommand>,
     buffer: BytesMut,
 }
 
-impl Reader {
+impl FrameReader {
     async fn more(&mut self) -> io::Result<()> {
         self.buffer.reserve(CHUNK);
         match self.read.read_buf(&mut self.buffer).await? {
@@ -148,19 +148,19 @@ impl Reader {
 
     /// Hears the server until the connection is over. While nothing more can be passed on, nothing is read: TCP
     /// then holds the server back.
-    async fn listen(&mut self, shared: &Shared, signals: &Signals) -> String {
+    async fn read_commands(&mut self, shared: &SharedState, signals: &Signals) -> String {
         loop {
             {
-                let mut core = shared.borrow_mut();
+                let mut state = shared.borrow_mut();
                 while let Some(item) = self.codec.next(&mut self.buffer) {
-                    if let Err(why) = core.hear(item) {
+                    if let Err(why) = state.on_command(item) {
                         return why;
                     }
                 }
             }
-            while !shared.borrow().has_room() {
-                shared.borrow_mut().reading_stood_still = true;
-                signals.room.notified().await;
+            while !shared.borrow().lets_read() {
+                shared.borrow_mut().link.reading_paused = true;
+                signals.readable.notified().await;
             }
             if let Err(error) = self.more().await {
                 return error.to_string();
@@ -169,10 +169,10 @@ impl Reader {
     }
 }
 
-/// Writes what there is to write, many frames at once, until that fails.
-async fn speak(mut write: OwnedWriteHalf, shared: &Shared, signals: &Signals) -> io::Error {
+/// Writes frames, all that wait at once, until that fails.
+async fn write_frames(mut write: OwnedWriteHalf, shared: &SharedState, signals: &Signals) -> io::Error {
     loop {
-        let mut frames = shared.borrow_mut().wire.take();
+        let mut frames = shared.borrow_mut().link.frames.take();
         if frames.is_empty() {
             signals.writable.notified().await;
             continue;
@@ -190,16 +190,16 @@ async fn speak(mut write: OwnedWriteHalf, shared: &Shared, signals: &Signals) ->
     }
 }
 
-/// Asks the server now and then whether it is there, until it is not.
-async fn check(shared: &Shared, every: Duration) -> String {
+/// Sends link checks, until one is not answered by the time of the next.
+async fn check_link(shared: &SharedState, every: Duration) -> String {
     loop {
         sleep(every).await;
-        let mut core = shared.borrow_mut();
-        let stood_still = std::mem::take(&mut core.reading_stood_still);
-        if !core.unanswered_check {
-            core.unanswered_check = true;
-            core.say(&ClientCommand::LinkCheck);
-        } else if !stood_still {
+        let mut state = shared.borrow_mut();
+        let reading_paused = std::mem::take(&mut state.link.reading_paused);
+        if !state.link.unanswered_check {
+            state.link.unanswered_check = true;
+            state.link.send(&ClientCommand::LinkCheck);
+        } else if !reading_paused {
             return format!("no answer to a link check within {every:?}");
         }
     }

@@ -1,0 +1,169 @@
+//! The engine's requests to the ledger: it opens the outbox, claims SMS and records outcomes, and keeps what could not
+//! be recorded while the store fails.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use vumi_kit::{
+    health::State,
+    ledger::{ClaimSms, OpenOutbox, OutboxState, Outcome, RecordOutcomes},
+    sms::Submission,
+    store::{Ask, StoreError},
+};
+
+use super::Engine;
+use crate::outbox::SubmitSms;
+
+/// Outcomes in one request to the ledger.
+const BATCH: usize = 1024;
+
+/// The longest wait before outcomes that could not be recorded are sent again: short enough that their leases still hold
+/// when the store is back.
+const LONGEST_UNRECORDED: Duration = Duration::from_secs(5);
+
+/// The ledger's reply to a request.
+pub(super) enum LedgerReply {
+    Claimed { limit: usize, claimed: Result<Vec<Submission>, StoreError> },
+    Recorded { batch: Vec<Outcome>, recorded: Result<OutboxState, StoreError> },
+    Closed(Result<(), StoreError>),
+}
+
+impl<S: SubmitSms> Engine<S> {
+    /// Opens the outbox, however long the store takes; an error once it has stopped.
+    pub(super) async fn open(&mut self) -> Result<(), StoreError> {
+        loop {
+            let open = OpenOutbox { transport: self.name.clone(), room: self.settings.max_capacity() };
+            match self.ledger.as_ref().ask_waiting(open).await {
+                Ok(lease) => {
+                    self.lease = lease;
+                    break;
+                }
+                Err(StoreError::Stopped) => return Err(StoreError::Stopped),
+                Err(error) => {
+                    self.store_failures += 1;
+                    tracing::warn!(transport = %self.name, %error, "the outbox does not open yet");
+                    self.status.borrow_mut().store_error = Some(error.to_string());
+                    tokio::time::sleep(self.settings.retry.wait(self.store_failures)).await;
+                }
+            }
+        }
+        self.store_failures = 0;
+        let mut status = self.status.borrow_mut();
+        status.store_error = None;
+        status.state = State::Up;
+        Ok(())
+    }
+
+    /// Records outcomes and claims SMS for the free places, one request of each sort at a time.
+    pub(super) fn send_ledger_requests(&mut self) {
+        let now = Instant::now();
+        if self.recording == 0 && !self.outcomes.is_empty() && self.record_at <= now {
+            self.record();
+        }
+        if self.poll_at <= now {
+            self.poll_at = now + self.settings.poll;
+            self.more_in_ledger = true;
+        }
+        let limit = self.claim_limit(now);
+        if self.more_in_ledger && !self.claiming && !self.stopping() && limit > 0 {
+            self.claim(limit);
+        }
+    }
+
+    fn claim(&mut self, limit: usize) {
+        self.claiming = true;
+        let (ledger, transport) = (self.ledger.clone(), self.name.clone());
+        let claim = async move {
+            let claimed = ledger.as_ref().ask_waiting(ClaimSms { transport, limit }).await;
+            LedgerReply::Claimed { limit, claimed }
+        };
+        self.ledger_requests.push(claim.boxed_local());
+    }
+
+    fn record(&mut self) {
+        let batch: Vec<_> = self.outcomes.drain(..self.outcomes.len().min(BATCH)).collect();
+        self.recording = batch.len();
+        let (ledger, transport) = (self.ledger.clone(), self.name.clone());
+        let record = async move {
+            // A copy stays here until the ledger has it.
+            let recorded = ledger.as_ref().ask_waiting(RecordOutcomes { transport, outcomes: batch.clone() }).await;
+            LedgerReply::Recorded { batch, recorded }
+        };
+        self.ledger_requests.push(record.boxed_local());
+    }
+
+    /// How many to claim now: none while few places are free, one as a probe during an interruption.
+    fn claim_limit(&self, now: Instant) -> usize {
+        let status = self.status.borrow();
+        if status.breaker.interruption().is_some() {
+            let idle = self.queue.is_empty() && self.in_flight.is_empty();
+            return usize::from(idle && status.breaker.paused_until(now).is_none());
+        }
+        let free = self.free();
+        if free >= (self.capacity() / 4).max(1) { free } else { 0 }
+    }
+
+    /// Handles a reply; an error once the store has stopped.
+    pub(super) fn on_ledger_reply(&mut self, reply: LedgerReply) -> Result<(), StoreError> {
+        match reply {
+            LedgerReply::Claimed { limit, claimed } => self.on_claimed(limit, claimed),
+            LedgerReply::Recorded { batch, recorded } => self.on_recorded(batch, recorded),
+            LedgerReply::Closed(closed) => {
+                if let Err(error) = closed {
+                    tracing::warn!(transport = %self.name, %error, "could not close the outbox");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn on_claimed(&mut self, limit: usize, claimed: Result<Vec<Submission>, StoreError>) -> Result<(), StoreError> {
+        self.claiming = false;
+        match claimed {
+            Ok(claimed) => {
+                self.more_in_ledger = claimed.len() >= limit;
+                self.accept(claimed);
+                Ok(())
+            }
+            Err(StoreError::Stopped) => Err(StoreError::Stopped),
+            // The next poll claims again; the store has logged its failure.
+            Err(error) => {
+                self.more_in_ledger = false;
+                tracing::debug!(transport = %self.name, %error, "could not claim SMS");
+                Ok(())
+            }
+        }
+    }
+
+    fn on_recorded(
+        &mut self,
+        batch: Vec<Outcome>,
+        recorded: Result<OutboxState, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.recording = 0;
+        match recorded {
+            Ok(state) => {
+                self.store_failures = 0;
+                self.status.borrow_mut().store_error = None;
+                self.more_in_ledger |= state == OutboxState::Waiting;
+                Ok(())
+            }
+            Err(StoreError::Stopped) => Err(StoreError::Stopped),
+            Err(error) => {
+                self.record_later(batch, &error);
+                Ok(())
+            }
+        }
+    }
+
+    fn record_later(&mut self, batch: Vec<Outcome>, error: &StoreError) {
+        tracing::warn!(transport = %self.name, %error, count = batch.len(), "could not record outcomes; kept");
+        for outcome in batch.into_iter().rev() {
+            self.outcomes.push_front(outcome);
+        }
+        self.store_failures += 1;
+        self.record_at = Instant::now() + self.settings.retry.wait(self.store_failures).min(LONGEST_UNRECORDED);
+        self.status.borrow_mut().store_error = Some(error.to_string());
+    }
+}

@@ -1,0 +1,128 @@
+//! What follows an attempt, and a submission that is not attempted: the outcomes for the ledger.
+
+use tokio::time::Instant;
+use vumi_kit::{
+    clock::Timestamp,
+    ledger::{Outcome, Then},
+    sms::{Decision, Submission, TransportStatus},
+};
+
+use super::Engine;
+use crate::outbox::{
+    SubmitSms,
+    attempt::{AttemptResult, Completed},
+    breaker::{Interruption, InterruptionCause},
+};
+
+impl<S: SubmitSms> Engine<S> {
+    pub(super) fn complete(&mut self, Completed { submission, result, duration }: Completed) {
+        let (now, at) = (Instant::now(), self.clock.now());
+        let decision = match result {
+            AttemptResult::Decided(decision) => self.redacted(decision),
+            AttemptResult::UnknownOutcome => return self.end_with_unknown_outcome(&submission, at),
+        };
+        // A call that did not reach the provider tells nothing of the provider's speed.
+        if !matches!(decision, Decision::Retry { unknown_outcome: false, .. }) {
+            self.throughput.record(duration);
+        }
+        let pause_begins = self.update_breaker(&decision, now, at);
+        let outcome = self.outcome(&submission, decision, now, at);
+        self.outcomes.push_back(outcome);
+        if pause_begins {
+            let waiting = std::mem::take(&mut self.queue);
+            self.enqueue_or_return(waiting);
+        }
+        self.return_excess();
+    }
+
+    fn update_breaker(&self, decision: &Decision, now: Instant, at: Timestamp) -> bool {
+        let mut status = self.status.borrow_mut();
+        let before = status.breaker.interruption().map(|interruption| interruption.cause);
+        let pause_begins = status.breaker.record(decision, now, at);
+        self.log_transition(before, status.breaker.interruption(), now);
+        pause_begins
+    }
+
+    fn log_transition(&self, before: Option<InterruptionCause>, after: Option<&Interruption>, now: Instant) {
+        match (before, after) {
+            (_, Some(Interruption { cause, provider_response, until, .. })) if before != Some(*cause) => {
+                let next_try_in = until.saturating_duration_since(now);
+                tracing::warn!(transport = %self.name, ?cause, %provider_response, ?next_try_in, "paused");
+            }
+            (Some(cause), None) => tracing::info!(transport = %self.name, ?cause, "works again"),
+            _ => {}
+        }
+    }
+
+    fn redacted(&self, mut decision: Decision) -> Decision {
+        let (Decision::Accepted { provider_response, .. }
+        | Decision::Retry { provider_response, .. }
+        | Decision::Throttled { provider_response, .. }
+        | Decision::Rejected { provider_response, .. }
+        | Decision::Misconfigured { provider_response }) = &mut decision;
+        *provider_response = self.redactor.redact(std::mem::take(provider_response));
+        decision
+    }
+
+    fn outcome(&self, submission: &Submission, decision: Decision, now: Instant, at: Timestamp) -> Outcome {
+        let (said, then) = match decision {
+            Decision::Accepted { provider_id, status, provider_response } => {
+                (provider_response, Then::Done { status, provider_id })
+            }
+            Decision::Rejected { status, provider_response } => {
+                (provider_response, Then::Done { status, provider_id: None })
+            }
+            Decision::Retry { provider_response, unknown_outcome } => {
+                self.retry(submission, provider_response, unknown_outcome, at)
+            }
+            Decision::Throttled { provider_response, .. } | Decision::Misconfigured { provider_response } => {
+                let held_until = submission.lease_until;
+                (provider_response, Then::Untried { at: self.resumes_at(now, at), held_until })
+            }
+        };
+        Outcome { id: submission.id, at, said, then }
+    }
+
+    /// Another attempt, or the end where it would come too late.
+    fn retry(
+        &self,
+        submission: &Submission,
+        provider_response: String,
+        unknown_outcome: bool,
+        at: Timestamp,
+    ) -> (String, Then) {
+        let attempts = u32::try_from(submission.attempts).unwrap_or(0).saturating_add(1);
+        let next = at.plus(self.settings.retry.wait(attempts));
+        if next < submission.give_up_at {
+            return (provider_response, Then::Again { at: next, unsure: unknown_outcome });
+        }
+        let may_have_arrived = if unknown_outcome || submission.unsure > 0 { "; it may have arrived" } else { "" };
+        let detail = format!("given up, its time runs out: {provider_response}{may_have_arrived}");
+        (detail, Then::Done { status: TransportStatus::Expired, provider_id: None })
+    }
+
+    /// Ends one whose time ran out while it waited.
+    pub(super) fn expire(&mut self, submission: &Submission, at: Timestamp) {
+        let then = Then::Done { status: TransportStatus::Expired, provider_id: None };
+        let may_have_arrived = if submission.unsure > 0 { "; an earlier attempt may have arrived" } else { "" };
+        let said = format!("its time ran out before it could be sent{may_have_arrived}");
+        self.outcomes.push_back(Outcome { id: submission.id, at, said, then });
+    }
+
+    /// Ends one that may have arrived or not. A receipt that comes later may still report that it was delivered.
+    fn end_with_unknown_outcome(&mut self, submission: &Submission, at: Timestamp) {
+        let said = format!(
+            "outcome unknown: answers lost: {}; it may have arrived, so it is not sent again",
+            submission.unsure
+        );
+        tracing::warn!(transport = %self.name, sms = submission.id, detail = %said, "given up");
+        let then = Then::Done { status: TransportStatus::DeliveryError, provider_id: None };
+        self.outcomes.push_back(Outcome { id: submission.id, at, said, then });
+    }
+
+    /// Returns one to the ledger, due again at `due`, without an attempt counted.
+    pub(super) fn return_untried(&mut self, submission: &Submission, why: &str, at: Timestamp, due: Timestamp) {
+        let then = Then::Untried { at: due, held_until: submission.lease_until };
+        self.outcomes.push_back(Outcome { id: submission.id, at, said: why.to_owned(), then });
+    }
+}

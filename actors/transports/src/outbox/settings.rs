@@ -1,0 +1,118 @@
+//! `[transports.<name>.outbox]`.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem};
+
+/// The longest `call_limit`: a claimed SMS must still be ours when the call ends.
+const LONGEST_CALL: Duration = Duration::from_secs(30);
+
+/// How a transport takes SMS from the ledger and submits them to its provider: `[transports.<name>.outbox]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OutboxSettings {
+    /// Submissions in flight at once. Default 64.
+    pub(crate) window: usize,
+    /// Submissions that wait in memory behind them; further ones wait in the ledger. Fewer where the provider is so slow
+    /// that they would wait for more than a third of `store.lease`. Default 1000.
+    pub(crate) queue: usize,
+    /// Submissions a second at the most; none: as fast as the provider answers.
+    pub(crate) rate: Option<f64>,
+    /// How often the ledger is asked for SMS that have come due. Default 1s.
+    #[serde(with = "humantime_serde")]
+    pub(crate) poll: Duration,
+    /// The waits between attempts, and of the whole transport while its provider is unavailable. Default 1s to 5m.
+    pub(crate) retry: Backoff,
+    /// How many times more an SMS may be submitted whose answer got lost, and whose provider can't say whether it
+    /// arrived: each time it may reach the person again. 0: never again, no SMS arrives twice and some may not arrive.
+    /// Then it ends as failed, its outcome unknown. Default 2.
+    pub(crate) max_resubmissions: u32,
+    /// How long one call to the provider may take. Default 10s.
+    #[serde(with = "humantime_serde")]
+    pub(crate) call_limit: Duration,
+}
+
+impl Default for OutboxSettings {
+    fn default() -> Self {
+        Self {
+            window: 64,
+            queue: 1000,
+            rate: None,
+            poll: Duration::from_secs(1),
+            retry: Backoff::default(),
+            max_resubmissions: 2,
+            call_limit: CALL_LIMIT,
+        }
+    }
+}
+
+impl OutboxSettings {
+    /// The key that had another name before: see `vumi_kit::kind::Kind::RENAMED`.
+    pub(crate) const RENAMED: (&'static str, &'static str) = ("outbox.unsure_attempts", "outbox.max_resubmissions");
+
+    /// What is wrong with them; keys as below the transport's table.
+    pub(crate) fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut expect = |good: bool, key: &str, what: &str| {
+            if !good {
+                problems.push(Problem::new(format!("outbox.{key}"), what));
+            }
+        };
+        expect((1..=10_000).contains(&self.window), "window", "expected 1 to 10000 submissions in flight");
+        expect((1..=100_000).contains(&self.queue), "queue", "expected 1 to 100000 submissions in memory");
+        expect(
+            self.rate.is_none_or(|rate| rate.is_finite() && (0.01..=100_000.0).contains(&rate)),
+            "rate",
+            "expected 0.01 to 100000 submissions a second",
+        );
+        expect(!self.poll.is_zero(), "poll", "expected a time above zero, such as `1s`");
+        expect(
+            !self.retry.first.is_zero() && self.retry.first <= self.retry.most,
+            "retry",
+            "expected `first` above zero and not above `most`",
+        );
+        expect(self.max_resubmissions <= 1000, "max_resubmissions", "expected 0 to 1000 further submissions");
+        expect(
+            !self.call_limit.is_zero() && self.call_limit <= LONGEST_CALL,
+            "call_limit",
+            "expected a time above zero, 30s at the most: a claimed SMS must still be ours when the call ends",
+        );
+        problems
+    }
+
+    /// When a call is cut off that has not ended by itself: a second after `call_limit`.
+    pub(super) fn call_cut_off(&self) -> Duration {
+        self.call_limit + Duration::from_secs(1)
+    }
+
+    /// The shortest lease under which every SMS can be sent: it may wait here for a third of it, and then there is time
+    /// to look up an earlier submission and to submit.
+    pub(crate) fn least_lease(&self) -> Duration {
+        self.call_cut_off() * 3
+    }
+
+    /// How many submissions may be held, in flight, waiting or unrecorded.
+    pub(super) fn max_capacity(&self) -> usize {
+        self.window + self.queue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OutboxSettings;
+
+    #[test]
+    fn the_defaults_pass_their_own_check_and_nonsense_is_named() {
+        assert_eq!(OutboxSettings::default().check(), []);
+        let nonsense: OutboxSettings = serde_json::from_str(
+            r#"{"window": 0, "rate": -1.0, "poll": "0s", "max_resubmissions": 9999, "call_limit": "5m"}"#,
+        )
+        .unwrap();
+        let keys: Vec<_> = nonsense.check().into_iter().map(|problem| problem.key).collect();
+        assert_eq!(
+            keys,
+            ["outbox.window", "outbox.rate", "outbox.poll", "outbox.max_resubmissions", "outbox.call_limit"]
+        );
+    }
+}

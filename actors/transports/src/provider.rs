@@ -1,0 +1,132 @@
+//! The contract of a provider of SMS: one trait makes it a kind of transport ([`WithProvider`]).
+
+use std::{future, marker::PhantomData, time::Duration};
+
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use vumi_kit::{
+    clock::Clock,
+    component::{Component, ComponentContext, StartError},
+    kind::{Kind, Problem, Registry},
+    sms::{Decision, Submission},
+    webhook::Webhook,
+};
+
+use crate::{
+    outbox::{LookUp, Outbox, OutboxSettings, SubmitSms},
+    provider_client::check_url,
+};
+
+/// A provider of SMS with an HTTP API: its settings, its webhooks, and how one SMS is submitted.
+pub(crate) trait Provider: Sized + 'static {
+    /// As `kind = "..."` names it.
+    const NAME: &'static str;
+
+    /// Settings as an operator would write them, TOML, without the table's header and `kind`: a test parses and
+    /// checks them.
+    const EXAMPLE: &'static str;
+
+    /// As [`Kind::RENAMED`]: those of the outbox, where a provider has none of its own.
+    const RENAMED: &'static [(&'static str, &'static str)] = &[OutboxSettings::RENAMED];
+
+    /// The keys of its table, without `kind`; unknown ones are refused (`deny_unknown_fields`).
+    type Settings: DeserializeOwned;
+
+    /// The URL of its API.
+    fn url(settings: &Self::Settings) -> &str;
+
+    /// The table `outbox` of its settings.
+    fn outbox(settings: &Self::Settings) -> &OutboxSettings;
+
+    /// What is wrong with the other settings. Pure.
+    fn check(settings: &Self::Settings) -> Vec<Problem>;
+
+    /// What it posts to us. Default: nothing.
+    fn webhooks(settings: &Self::Settings) -> Vec<Webhook> {
+        let _none = settings;
+        Vec::new()
+    }
+
+    /// Makes the client that submits.
+    fn new(settings: Self::Settings, clock: Clock) -> Result<Self, StartError>;
+
+    /// Submits once. The outbox bounds the time.
+    fn submit(&self, submission: &Submission) -> impl Future<Output = Decision>;
+
+    /// Asks whether a submission whose answer was lost arrived. Default: the provider can't be asked.
+    fn look_up(&self, submission: &Submission) -> impl Future<Output = LookUp> {
+        let _not_asked = submission;
+        future::ready(LookUp::Unknown)
+    }
+
+    /// What is removed from the provider's responses before they are kept or shown.
+    fn secrets(&self) -> Vec<&SecretString> {
+        Vec::new()
+    }
+}
+
+impl<P: Provider> SubmitSms for P {
+    fn submit(&self, submission: &Submission) -> impl Future<Output = Decision> {
+        Provider::submit(self, submission)
+    }
+
+    fn look_up(&self, submission: &Submission) -> impl Future<Output = LookUp> {
+        Provider::look_up(self, submission)
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        Provider::secrets(self)
+    }
+}
+
+/// Problems with keys that may not be empty.
+pub(crate) fn check_given(provider: &str, keys: &[(&str, &str)]) -> Vec<Problem> {
+    let empty = keys.iter().filter(|(_, value)| value.is_empty());
+    empty.map(|(key, _)| Problem::new(*key, format!("is empty; {provider} gives it with the account"))).collect()
+}
+
+/// Adds providers to a registry of kinds.
+pub(crate) trait WithProvider {
+    /// Adds a provider. A second one of the same name replaces the first.
+    #[must_use]
+    fn with_provider<P: Provider>(self) -> Self;
+}
+
+impl WithProvider for Registry {
+    fn with_provider<P: Provider>(self) -> Self {
+        self.with::<ProviderKind<P>>()
+    }
+}
+
+/// The kind of transport that a provider is: the provider behind an outbox.
+pub(crate) struct ProviderKind<P>(PhantomData<P>);
+
+impl<P: Provider> Kind for ProviderKind<P> {
+    const NAME: &'static str = P::NAME;
+    const EXAMPLE: &'static str = P::EXAMPLE;
+    const RENAMED: &'static [(&'static str, &'static str)] = P::RENAMED;
+    type Settings = P::Settings;
+
+    fn check(settings: &P::Settings) -> Vec<Problem> {
+        let url = check_url("url", P::url(settings));
+        url.into_iter().chain(P::check(settings)).chain(P::outbox(settings).check()).collect()
+    }
+
+    fn webhooks(settings: &P::Settings) -> Vec<Webhook> {
+        P::webhooks(settings)
+    }
+
+    fn least_lease(settings: &P::Settings) -> Duration {
+        P::outbox(settings).least_lease()
+    }
+
+    fn provider_url(settings: &P::Settings) -> Option<String> {
+        Some(P::url(settings).to_owned())
+    }
+
+    fn start(context: ComponentContext, settings: P::Settings) -> Result<Component, StartError> {
+        let outbox = P::outbox(&settings).clone();
+        let provider = P::new(settings, context.clock.clone())?;
+        Ok(Outbox::open(context, &outbox, provider))
+    }
+}

@@ -1,0 +1,235 @@
+//! The settings of a transport over SSMI, and the texts that people read of it.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use vumi_kit::{address::Msisdn, backoff::Backoff, kind::Problem};
+use vumi_ssmi_codec::{SCREEN_UNITS, screen_units, to_latin1};
+
+use crate::outbox::OutboxSettings;
+
+/// A connection to a server that speaks SSMI.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The server. Default sms.truteq.com
+    #[serde(default = "default_host")]
+    pub(super) host: String,
+    /// Its port. Default 50008
+    #[serde(default = "default_port")]
+    pub(super) port: u16,
+    /// The user name of the login.
+    pub(super) username: String,
+    /// The password.
+    pub(super) password: SecretString,
+    /// How long making the connection may take. Default 10s
+    #[serde(default = "ten_seconds", with = "humantime_serde")]
+    pub(super) connect_limit: Duration,
+    /// How long the answer to the login may take. Default 10s
+    #[serde(default = "ten_seconds", with = "humantime_serde")]
+    pub(super) login_limit: Duration,
+    /// How often a link check is sent; the server has as long to answer it. Default 60s
+    #[serde(default = "default_link_check", with = "humantime_serde")]
+    pub(super) link_check: Duration,
+    /// How long a session stays open after the last message in it. Default 300s
+    #[serde(default = "default_lifetime", with = "humantime_serde")]
+    pub(super) lifetime: Duration,
+    /// The waits between attempts to connect, 30s at the most. Default 1s to 30s
+    #[serde(default = "default_reconnect")]
+    pub(super) reconnect: Backoff,
+    /// Sessions open at once; further people are asked to try again later. Default 100000
+    #[serde(default = "default_max_sessions")]
+    pub(super) max_sessions: usize,
+    /// Messages on their way to the router at once; while there are as many, nothing is read. Default 2000
+    #[serde(default = "default_window")]
+    pub(super) window: usize,
+    /// Replies that may wait for the connection, to be written or to be acknowledged; SMS that may wait for the ledger, or
+    /// for their account. Default 10000
+    #[serde(default = "default_queue")]
+    pub(super) queue: usize,
+    /// Screens that one reply may fill; a longer one is refused. Default 9
+    #[serde(default = "default_max_pages")]
+    pub(super) max_pages: usize,
+    /// How long each step of a stop may wait for replies and writes under way. Default 2s
+    #[serde(default = "default_drain_limit", with = "humantime_serde")]
+    pub(super) drain_limit: Duration,
+    /// The account that SMS from people, and delivery reports, belong to. While there is none of that name, they wait
+    /// in memory. Without this key they are not kept.
+    #[serde(default)]
+    pub(super) account: Option<String>,
+    /// The number people write SMS to, where the server does not say.
+    #[serde(default)]
+    pub(super) short_code: Option<Msisdn>,
+    /// How long the server may try to deliver an SMS, in minutes. Default 0: as the server likes
+    #[serde(default)]
+    pub(super) sms_validity_min: u32,
+    /// What people read where no campaign answers.
+    #[serde(default)]
+    pub(super) texts: SsmiTexts,
+    /// Window, rate, retries of SMS.
+    #[serde(default)]
+    pub(super) outbox: OutboxSettings,
+}
+
+/// The screens that no campaign wrote.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SsmiTexts {
+    /// No campaign takes the message.
+    pub(super) unavailable: String,
+    /// As many sessions are open as there may be.
+    pub(super) full: String,
+    /// The session is over, for example because its lifetime ended.
+    pub(super) gone: String,
+    /// The campaign restarts or has stopped and can't take the answer now. The session stays open.
+    pub(super) again: String,
+    /// The line under a page that is not the last; its first word is what to answer.
+    pub(super) more: String,
+}
+
+impl Default for SsmiTexts {
+    fn default() -> Self {
+        Self {
+            unavailable: "Service unavailable, please try again later.".to_owned(),
+            full: "Too many people use this service now, please try again later.".to_owned(),
+            gone: "This session has ended. Please dial again.".to_owned(),
+            again: "One moment, please. Then send your answer again.".to_owned(),
+            more: "0 More".to_owned(),
+        }
+    }
+}
+
+impl SsmiTexts {
+    /// What people answer to see the next page.
+    pub(super) fn more_key(&self) -> &str {
+        self.more.split_whitespace().next().unwrap_or_default()
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let texts =
+            [("unavailable", &self.unavailable), ("full", &self.full), ("gone", &self.gone), ("again", &self.again)];
+        for (key, text) in texts {
+            if screen_units(text) > SCREEN_UNITS || !to_latin1(text).1.is_empty() {
+                problems.push(Problem::new(
+                    format!("texts.{key}"),
+                    format!("expected at most {SCREEN_UNITS} 7-bit characters of ISO-8859-1"),
+                ));
+            }
+        }
+        let wrong = self.more_key().is_empty() || self.more.contains(['\r', '\n']) || screen_units(&self.more) > 40;
+        if wrong || !to_latin1(&self.more).1.is_empty() {
+            let what = "expected one line of at most 40 characters of ISO-8859-1 that begins with what to answer";
+            problems.push(Problem::new("texts.more", what));
+        }
+        problems
+    }
+}
+
+fn default_host() -> String {
+    "sms.truteq.com".to_owned()
+}
+
+const fn default_port() -> u16 {
+    50008
+}
+
+const fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+const fn default_link_check() -> Duration {
+    Duration::from_secs(60)
+}
+
+const fn default_lifetime() -> Duration {
+    Duration::from_secs(300)
+}
+
+const fn default_reconnect() -> Backoff {
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(30))
+}
+
+const fn default_max_sessions() -> usize {
+    100_000
+}
+
+const fn default_window() -> usize {
+    2_000
+}
+
+const fn default_queue() -> usize {
+    10_000
+}
+
+const fn default_max_pages() -> usize {
+    9
+}
+
+const fn default_drain_limit() -> Duration {
+    Duration::from_secs(2)
+}
+
+impl Settings {
+    /// What is wrong with them. Pure.
+    pub(super) fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let field = |text: &str| !text.is_empty() && !text.contains([',', '\r', '\n']) && to_latin1(text).1.is_empty();
+        if self.host.trim().is_empty() {
+            problems.push(Problem::new("host", "is empty; expected a host name or an IP address"));
+        }
+        if self.port == 0 {
+            problems.push(Problem::new("port", "expected 1 to 65535"));
+        }
+        let what = "expected text of ISO-8859-1 without commas and line breaks: the protocol can't carry those";
+        if !field(&self.username) {
+            problems.push(Problem::new("username", what));
+        }
+        if !field(self.password.expose_secret()) {
+            problems.push(Problem::new("password", what));
+        }
+        problems.extend(self.check_limits());
+        problems.extend(self.texts.check());
+        problems.extend(self.outbox.check());
+        problems
+    }
+
+    /// Host and port.
+    pub(super) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn check_limits(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let times = [
+            ("connect_limit", self.connect_limit, 60),
+            ("login_limit", self.login_limit, 60),
+            ("link_check", self.link_check, 3_600),
+            ("lifetime", self.lifetime, 86_400),
+            ("drain_limit", self.drain_limit, 60),
+        ];
+        for (key, time, most_s) in times {
+            if time.is_zero() || time > Duration::from_secs(most_s) {
+                problems.push(Problem::new(key, format!("expected a time above zero, {most_s}s at the most")));
+            }
+        }
+        let counts = [
+            ("max_sessions", self.max_sessions, 10_000_000),
+            ("window", self.window, 100_000),
+            ("queue", self.queue, 1_000_000),
+            ("max_pages", self.max_pages, 50),
+        ];
+        for (key, count, most) in counts {
+            if !(1..=most).contains(&count) {
+                problems.push(Problem::new(key, format!("expected 1 to {most}")));
+            }
+        }
+        let Backoff { first, most } = self.reconnect;
+        if first.is_zero() || first > most || most > Duration::from_secs(30) {
+            let what = "expected `first` above zero and not above `most`, and `most` 30s at the most";
+            problems.push(Problem::new("reconnect", what));
+        }
+        problems
+    }
+}
