@@ -407,3 +407,6 @@ impl Handler<AskHealth> for Router {
         MessageResult(Health { state: State::Up, detail: format!("{} components", self.components.len()) })
     }
 }
+
+#[cfg(test)]
+mod tests;

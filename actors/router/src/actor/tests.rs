@@ -1,0 +1,391 @@
+//! The router with campaigns and transports that do as the test says, and a store that answers as it expects.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix::{Actor, Addr, Context, Handler};
+use tokio::sync::mpsc;
+use vumi_kit::{
+    address::Msisdn,
+    clock::Timestamp,
+    ledger::{ClaimReceived, HandOver, ReleaseReceived, ReleaseSms, SettleReceived},
+    message::{Event, TransportType, UserMessage},
+    name::Name,
+    router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, Submit},
+    sms::{InboundSms, Received, Submission},
+    testing::FakeStore,
+};
+
+use super::{Router, RouterSettings};
+use crate::table::{Route, RoutingTable};
+
+/// A campaign: it notes what it gets and takes it, unless it is told to refuse so many first, or never to answer.
+#[derive(Clone, Default)]
+struct Scripted {
+    taken: Rc<RefCell<Vec<String>>>,
+    refusals: Rc<RefCell<usize>>,
+    silent: bool,
+    events: Rc<RefCell<Vec<String>>>,
+    arrived: Option<mpsc::UnboundedSender<()>>,
+}
+
+impl Actor for Scripted {
+    type Context = Context<Self>;
+}
+
+impl Handler<Inbound> for Scripted {
+    type Result = actix::ResponseFuture<Result<(), Refused>>;
+
+    fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
+        if self.silent {
+            return Box::pin(std::future::pending());
+        }
+        let mut refusals = self.refusals.borrow_mut();
+        let refused = *refusals > 0;
+        *refusals = refusals.saturating_sub(1);
+        let answer = if refused { Err(Refused::Busy(name("quiz"))) } else { Ok(()) };
+        if !refused {
+            self.taken.borrow_mut().push(message.content.unwrap_or_default());
+        }
+        if let Some(arrived) = &self.arrived {
+            arrived.send(()).unwrap();
+        }
+        Box::pin(async move { answer })
+    }
+}
+
+impl Handler<Happened> for Scripted {
+    type Result = ();
+    fn handle(&mut self, happened: Happened, _: &mut Self::Context) {
+        self.events.borrow_mut().push(happened.event.user_message_id);
+    }
+}
+
+/// A transport that notes the SMS and the messages it gets.
+#[derive(Clone, Default)]
+struct Noting {
+    submitted: Rc<RefCell<Vec<i64>>>,
+    outbound: Rc<RefCell<Vec<String>>>,
+}
+
+impl Actor for Noting {
+    type Context = Context<Self>;
+}
+
+impl Handler<Submit> for Noting {
+    type Result = ();
+    fn handle(&mut self, Submit(batch): Submit, _: &mut Self::Context) {
+        self.submitted.borrow_mut().extend(batch.iter().map(|submission| submission.id));
+    }
+}
+
+impl Handler<Outbound> for Noting {
+    type Result = Result<(), Refused>;
+    fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
+        self.outbound.borrow_mut().push(message.content.unwrap_or_default());
+        Ok(())
+    }
+}
+
+/// What the ledger was asked for.
+#[derive(Clone, Default)]
+struct Ledger {
+    released_sms: Arc<Mutex<Vec<i64>>>,
+    settled: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    /// What the next claims hand out.
+    due: Arc<Mutex<VecDeque<Vec<Received>>>>,
+}
+
+struct Harness {
+    router: Addr<Router>,
+    handed_over: mpsc::Sender<HandOver>,
+    ledger: Ledger,
+    /// A word for each request to the ledger.
+    asked: mpsc::UnboundedReceiver<&'static str>,
+}
+
+impl Harness {
+    fn new() -> Self {
+        // Time stands still until nothing else is left to do.
+        tokio::time::pause();
+        let ledger = Ledger::default();
+        let (ask, asked) = mpsc::unbounded_channel();
+        let (released, settled, due) = (ledger.released_sms.clone(), ledger.settled.clone(), ledger.due.clone());
+        let (on_claim, on_release, on_give_back, on_settle) = (ask.clone(), ask.clone(), ask.clone(), ask);
+        let store = FakeStore::default()
+            .on(move |_: ClaimReceived| {
+                let _test_is_over = on_claim.send("claim");
+                Ok(due.lock().unwrap().pop_front().unwrap_or_default())
+            })
+            .on(move |release: ReleaseSms| {
+                released.lock().unwrap().extend(release.ids);
+                let _test_is_over = on_release.send("release sms");
+                Ok(())
+            })
+            .on(move |_: ReleaseReceived| {
+                let _test_is_over = on_give_back.send("release received");
+                Ok(())
+            })
+            .on(move |settle: SettleReceived| {
+                settled.lock().unwrap().push((settle.message_id, settle.reply));
+                let _test_is_over = on_settle.send("settle");
+                Ok(None)
+            })
+            .start_store();
+        let (handed_over, receiver) = mpsc::channel(8);
+        let settings = RouterSettings { retry_received_s: 3_600, ..RouterSettings::default() };
+        let (router, _terminated) = Router::start(settings, table(), store, receiver);
+        Self { router, handed_over, ledger, asked }
+    }
+
+    async fn campaign(&self, called: &str, campaign: &Scripted) {
+        let actor = campaign.clone().start();
+        let endpoints =
+            Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) };
+        self.router.send(Register { name: name(called), endpoints }).await.unwrap();
+    }
+
+    async fn transport(&self, called: &str, transport: &Noting) {
+        let actor = transport.clone().start();
+        let endpoints =
+            Endpoints::Transport { submit: actor.clone().recipient(), outbound: Some(actor.recipient()) };
+        self.router.send(Register { name: name(called), endpoints }).await.unwrap();
+    }
+
+    async fn dial(&self, code: &str) -> Result<(), Refused> {
+        let mut message = message(TransportType::Ussd, code);
+        message.content = Some(code.to_owned());
+        self.router.send(Inbound(message)).await.unwrap()
+    }
+
+    /// Waits until the ledger was asked for this.
+    async fn until_asked(&mut self, what: &str) {
+        while self.asked.recv().await.unwrap() != what {}
+    }
+}
+
+fn table() -> RoutingTable {
+    let routes = [
+        serde_json::json!({ "ussd": "*120*1#", "campaign": "quiz" }),
+        serde_json::json!({ "short_code": "38080", "campaign": "quiz" }),
+        serde_json::json!({ "short_code": "38081", "campaign": "other" }),
+    ];
+    let routes: Vec<Route> = routes.into_iter().map(|route| serde_json::from_value(route).unwrap()).collect();
+    RoutingTable::new(&routes).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn message(kind: TransportType, to: &str) -> UserMessage {
+    UserMessage::from_person(&name("truteq"), kind, "27831234567", to, Timestamp::from_seconds(0))
+}
+
+fn received(id: i64, from: &str, to: &str) -> Received {
+    let msisdn = |text| Msisdn::parse(text).unwrap();
+    let sms = InboundSms {
+        from: msisdn(from),
+        to: msisdn(to),
+        message: id.to_string(),
+        charset: None,
+        provider_id: None,
+        at: None,
+    };
+    let at = Timestamp::from_seconds(0);
+    Received {
+        id,
+        account: 1,
+        transport: name("opera"),
+        message_id: id.to_string(),
+        sms,
+        repeated: false,
+        created_at: at,
+        updated_at: at,
+    }
+}
+
+fn submission(id: i64) -> Submission {
+    let at = Timestamp::from_seconds(0);
+    let msisdn = || Msisdn::parse("27831234567").unwrap();
+    Submission {
+        id,
+        to: msisdn(),
+        from: msisdn(),
+        message: "hello".to_owned(),
+        attempts: 0,
+        unsure: 0,
+        due_at: at,
+        lease_until: at,
+        give_up_at: at,
+    }
+}
+
+#[actix_rt::test]
+async fn a_message_goes_to_the_campaign_of_its_route() {
+    let (harness, quiz, other) = (Harness::new(), Scripted::default(), Scripted::default());
+    harness.campaign("quiz", &quiz).await;
+    harness.campaign("other", &other).await;
+    assert_eq!(harness.dial("*120*1#").await, Ok(()));
+    assert_eq!((quiz.taken.borrow().len(), other.taken.borrow().len()), (1, 0));
+}
+
+#[actix_rt::test]
+async fn whoever_dials_is_told_why_nobody_answers() {
+    let harness = Harness::new();
+    assert_eq!(harness.dial("*120*2#").await, Err(Refused::NoRoute("*120*2#".to_owned())));
+    assert_eq!(harness.dial("*120*1#").await, Err(Refused::Away(name("quiz"))));
+    harness.campaign("quiz", &Scripted { silent: true, ..Scripted::default() }).await;
+    // Refused when the time limit for handing over has passed, not before and not never.
+    let began = tokio::time::Instant::now();
+    assert_eq!(harness.dial("*120*1#").await, Err(Refused::Busy(name("quiz"))));
+    assert_eq!(began.elapsed().as_secs(), 2);
+}
+
+#[actix_rt::test]
+async fn a_component_that_was_deregistered_gets_nothing_more() {
+    let (harness, quiz) = (Harness::new(), Scripted::default());
+    harness.campaign("quiz", &quiz).await;
+    harness.router.send(Deregister { name: name("quiz") }).await.unwrap();
+    assert_eq!(harness.dial("*120*1#").await, Err(Refused::Away(name("quiz"))));
+    assert!(quiz.taken.borrow().is_empty());
+}
+
+#[actix_rt::test]
+async fn claimed_sms_go_to_their_transport_and_back_to_the_ledger_where_there_is_none() {
+    let (mut harness, opera) = (Harness::new(), Noting::default());
+    harness.transport("opera", &opera).await;
+    for (transport, id) in [("opera", 1), ("techsys", 2)] {
+        let batch = vec![submission(id)];
+        harness.handed_over.send(HandOver::Submissions { transport: name(transport), batch }).await.unwrap();
+    }
+    harness.until_asked("release sms").await;
+    assert_eq!(*opera.submitted.borrow(), [1]);
+    assert_eq!(*harness.ledger.released_sms.lock().unwrap(), [2]);
+}
+
+#[actix_rt::test]
+async fn an_answer_by_ussd_goes_to_the_transport_and_one_by_sms_into_the_ledger() {
+    let (harness, truteq) = (Harness::new(), Noting::default());
+    harness.transport("truteq", &truteq).await;
+    let answer = |kind| {
+        let asked = message(kind, "*120*1#");
+        asked.reply(Some("hello".to_owned()), None, Timestamp::from_seconds(0))
+    };
+    assert_eq!(harness.router.send(Outbound(answer(TransportType::Ussd))).await.unwrap(), Ok(()));
+    assert_eq!(*truteq.outbound.borrow(), ["hello"]);
+
+    let by_sms = answer(TransportType::Sms);
+    let answers = by_sms.in_reply_to.clone().unwrap();
+    assert_eq!(harness.router.send(Outbound(by_sms)).await.unwrap(), Ok(()));
+    assert_eq!(truteq.outbound.borrow().len(), 1, "the transport gets it from the ledger");
+    assert_eq!(*harness.ledger.settled.lock().unwrap(), [(answers, Some("hello".to_owned()))]);
+
+    let mut elsewhere = answer(TransportType::Ussd);
+    elsewhere.transport_name = name("nowhere");
+    assert_eq!(
+        harness.router.send(Outbound(elsewhere)).await.unwrap(),
+        Err(Refused::NoTransport(name("nowhere")))
+    );
+}
+
+#[actix_rt::test]
+async fn a_transport_behind_the_broker_takes_sms_itself() {
+    let (harness, remote) = (Harness::new(), Noting::default());
+    let endpoints = Endpoints::Remote { outbound: remote.clone().start().recipient() };
+    harness.router.send(Register { name: name("truteq"), endpoints }).await.unwrap();
+    let sms = message(TransportType::Sms, "38080").reply(Some("hi".to_owned()), None, Timestamp::from_seconds(0));
+    assert_eq!(harness.router.send(Outbound(sms)).await.unwrap(), Ok(()));
+    assert_eq!(*remote.outbound.borrow(), ["hi"]);
+    assert!(harness.ledger.settled.lock().unwrap().is_empty());
+}
+
+#[actix_rt::test]
+async fn one_persons_sms_keep_their_order_behind_refusals_and_delay_nobody_else() {
+    let harness = Harness::new();
+    let (arrived, mut offers) = mpsc::unbounded_channel();
+    let quiz = Scripted { arrived: Some(arrived), ..Scripted::default() };
+    *quiz.refusals.borrow_mut() = 2;
+    harness.campaign("quiz", &quiz).await;
+    let mut batch: Vec<Received> = (1..=3).map(|id| received(id, "27830000001", "38080")).collect();
+    batch.push(received(9, "27830000002", "38080"));
+    harness.handed_over.send(HandOver::Received(batch)).await.unwrap();
+    // Four SMS and two refusals.
+    for _ in 0..6 {
+        offers.recv().await.unwrap();
+    }
+    let taken = quiz.taken.borrow();
+    let of_first: Vec<&str> = taken.iter().map(String::as_str).filter(|id| *id != "9").collect();
+    assert_eq!(of_first, ["1", "2", "3"]);
+    assert_ne!(taken.last().unwrap(), "9", "the second person did not wait for the first one's retries: {taken:?}");
+}
+
+#[actix_rt::test]
+async fn an_sms_that_its_campaign_refuses_for_too_long_goes_back_and_another_campaigns_does_not() {
+    let mut harness = Harness::new();
+    let (refusing, other) = (Scripted::default(), Scripted::default());
+    *refusing.refusals.borrow_mut() = usize::MAX;
+    harness.campaign("quiz", &refusing).await;
+    harness.campaign("other", &other).await;
+    let batch = vec![received(1, "27830000001", "38080"), received(2, "27830000001", "38081")];
+    harness.handed_over.send(HandOver::Received(batch)).await.unwrap();
+    let began = tokio::time::Instant::now();
+    harness.until_asked("release received").await;
+    assert!(began.elapsed() >= Duration::from_secs(20), "it was offered for {:?} only", began.elapsed());
+    assert_eq!(*other.taken.borrow(), ["2"]);
+    assert!(refusing.taken.borrow().is_empty());
+}
+
+#[actix_rt::test]
+async fn a_campaign_that_registers_gets_the_sms_that_are_due() {
+    let mut harness = Harness::new();
+    harness.ledger.due.lock().unwrap().push_back(vec![received(5, "27830000001", "38080")]);
+    let (arrived, mut offers) = mpsc::unbounded_channel();
+    let quiz = Scripted { arrived: Some(arrived), ..Scripted::default() };
+    harness.campaign("quiz", &quiz).await;
+    harness.until_asked("claim").await;
+    offers.recv().await.unwrap();
+    assert_eq!(*quiz.taken.borrow(), ["5"]);
+}
+
+#[actix_rt::test]
+async fn an_sms_under_way_when_its_campaign_ends_is_offered_to_the_next_one_of_that_name() {
+    let harness = Harness::new();
+    let (arrived, mut offers) = mpsc::unbounded_channel();
+    let first = Scripted { arrived: Some(arrived.clone()), ..Scripted::default() };
+    *first.refusals.borrow_mut() = usize::MAX;
+    harness.campaign("quiz", &first).await;
+    harness.handed_over.send(HandOver::Received(vec![received(1, "27830000001", "38080")])).await.unwrap();
+    offers.recv().await.unwrap();
+    harness.router.send(Deregister { name: name("quiz") }).await.unwrap();
+    let (arrived, mut offers) = mpsc::unbounded_channel();
+    let second = Scripted { arrived: Some(arrived), ..Scripted::default() };
+    harness.campaign("quiz", &second).await;
+    offers.recv().await.unwrap();
+    assert_eq!(*second.taken.borrow(), ["1"]);
+}
+
+#[actix_rt::test]
+async fn an_sms_without_a_route_is_settled_and_says_so() {
+    let mut harness = Harness::new();
+    harness.handed_over.send(HandOver::Received(vec![received(1, "27830000001", "38099")])).await.unwrap();
+    harness.until_asked("settle").await;
+    assert_eq!(*harness.ledger.settled.lock().unwrap(), [("1".to_owned(), None)]);
+}
+
+#[actix_rt::test]
+async fn what_became_of_a_message_is_told_to_the_campaign_of_its_service() {
+    let (harness, quiz) = (Harness::new(), Scripted::default());
+    harness.campaign("quiz", &quiz).await;
+    let answer = message(TransportType::Ussd, "*120*1#");
+    let event = Event::ack(&answer, Timestamp::from_seconds(0));
+    harness.router.send(Happened { service: "*120*1#".to_owned(), event }).await.unwrap();
+    // Behind the event in the campaign's mailbox.
+    harness.dial("*120*1#").await.unwrap();
+    assert_eq!(*quiz.events.borrow(), [answer.message_id]);
+}
