@@ -50,36 +50,36 @@ const TRY: &str = "Try, in a second terminal while `vumi` runs:
 enum Command {
     /// Runs the router (the default), or a part of it
     #[command(after_help = run::EXAMPLES)]
-    Run(run::Part),
+    Run(run::RunPart),
     /// Checks the settings without starting anything; says what is wrong, where, and what was expected. With --connect
     /// also whether database, broker and carriers are there
-    Check(check::Options),
+    Check(check::CheckArgs),
     /// Brings the database to this version's tables; `run` does it by itself
     Migrate,
     /// Moves to another database
     #[command(subcommand)]
-    Store(store::Command),
+    Store(store::StoreCommand),
     /// Accounts of the HTTP API
     #[command(subcommand)]
-    Account(account::Command),
+    Account(account::AccountCommand),
     /// Sends an SMS through the running router, and follows it with --wait
-    Send(send::Options),
+    Send(send::SendArgs),
     /// A phone in the terminal: holds a USSD session through the sandbox's network
-    Dial(dial::Options),
+    Dial(dial::DialArgs),
     /// Shows how every part of the running router is
-    Status(status::Options),
+    Status(status::StatusArgs),
     /// Callbacks that were given up
     #[command(subcommand)]
-    Callbacks(callbacks::Command),
+    Callbacks(callbacks::CallbacksCommand),
     /// Messages from the broker that could not be used
     #[command(subcommand)]
-    Dead(dead::Command),
+    Dead(dead::DeadCommand),
     /// Lists receipts that match no SMS: from another system's SMS, say, or a wrong account
-    Receipts(receipts::Options),
+    Receipts(receipts::ReceiptsArgs),
     /// Runs the sandbox's carriers alone, for a router in another process
     Sandbox,
     /// Lists the kinds of transport and campaign there are, each with settings to start from
-    Kinds(kinds::Options),
+    Kinds(kinds::KindsArgs),
 }
 
 /// Runs the command line with the kinds that ship with vumi.

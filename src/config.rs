@@ -1,4 +1,4 @@
-//! The settings: files and environment, read into typed structs; every room a named envelope.
+//! The settings: files and environment, read into typed structs; every component a named envelope.
 //!
 //! Layers, the later the stronger: the files given (or the embedded default), then the environment
 //! (`VUMI__HTTP__BIND=...`; a name's `-` may be written `_`). A key `password_file` gives the content of that
@@ -44,7 +44,7 @@ pub struct Kinds {
     pub campaigns: Registry,
 }
 
-/// A room to be: its name, its kind, and its own table, not read yet.
+/// A component to be: its name, its kind, and its own table, not read yet.
 #[derive(Clone, Debug)]
 pub struct ComponentConfig {
     /// The name: `[transports.NAME]`, `[campaigns.NAME]`.
@@ -77,7 +77,7 @@ pub struct Settings {
     /// `[campaigns.*]`, here and elsewhere.
     pub campaigns: Vec<ComponentConfig>,
     /// What of it this process runs.
-    pub here: Deployment,
+    pub deployment: Deployment,
     /// `[[routes]]`.
     pub table: RoutingTable,
     /// `[sandbox]`: carriers to run beside the router; absent in production.
@@ -172,8 +172,8 @@ impl Settings {
         let router = reader.section("router", sections.router);
         let supervisor: Option<SupervisorSettings> = reader.section("supervisor", sections.supervisor);
         let sandbox = reader.optional_section("sandbox", sections.sandbox);
-        let transports = reader.envelopes("transports", sections.transports, &kinds.transports);
-        let campaigns = reader.envelopes("campaigns", sections.campaigns, &kinds.campaigns);
+        let transports = reader.component_configs("transports", sections.transports, &kinds.transports);
+        let campaigns = reader.component_configs("campaigns", sections.campaigns, &kinds.campaigns);
         reader.problems("store", store.as_ref().map(StoreSettings::check));
         reader.problems("http", http.as_ref().map(HttpSettings::check));
         reader.problems("health", health.as_ref().and_then(Option::as_ref).map(HealthSettings::check));
@@ -181,10 +181,10 @@ impl Settings {
         reader.problems("callbacks", callbacks.as_ref().map(CallbackSettings::check));
         reader.problems("sandbox", sandbox.as_ref().and_then(Option::as_ref).map(SandboxSettings::check));
         let sandboxed = matches!(sandbox, Some(Some(_)));
-        let here = reader.here(only, &transports, &campaigns, sandboxed, amqp.as_mut(), skip_queue);
+        let deployment = reader.deployment(only, &transports, &campaigns, sandboxed, amqp.as_mut(), skip_queue);
         let elsewhere = amqp.as_ref().and_then(Option::as_ref);
-        reader.distinct(&transports, &campaigns, &here, elsewhere);
-        if let (Some(http), true, true) = (&http, sandboxed, here.http) {
+        reader.distinct(&transports, &campaigns, &deployment, elsewhere);
+        if let (Some(http), true, true) = (&http, sandboxed, deployment.http) {
             reader.sandbox_stays_inside(http);
         }
         if let Some(store) = &store {
@@ -216,7 +216,7 @@ impl Settings {
                 supervisor,
                 transports,
                 campaigns,
-                here,
+                deployment,
                 table,
                 sandbox,
             }),
@@ -226,7 +226,7 @@ impl Settings {
 
     /// `[health]`, where this process needs a server for it: where the HTTP API has the address, it tells already.
     pub(crate) fn health_server(&self) -> Option<&HealthSettings> {
-        self.health.as_ref().filter(|health| !(self.here.http && health.bind == self.http.bind))
+        self.health.as_ref().filter(|health| !(self.deployment.http && health.bind == self.http.bind))
     }
 }
 
@@ -259,16 +259,22 @@ impl Reader<'_> {
         }
     }
 
-    fn envelopes(
+    fn component_configs(
         &mut self,
         section: &str,
         tables: BTreeMap<String, Value>,
         registry: &Registry,
     ) -> Vec<ComponentConfig> {
-        tables.into_iter().filter_map(|(name, table)| self.envelope(section, &name, table, registry)).collect()
+        tables.into_iter().filter_map(|(name, table)| self.component_config(section, &name, table, registry)).collect()
     }
 
-    fn envelope(&mut self, section: &str, name: &str, table: Value, registry: &Registry) -> Option<ComponentConfig> {
+    fn component_config(
+        &mut self,
+        section: &str,
+        name: &str,
+        table: Value,
+        registry: &Registry,
+    ) -> Option<ComponentConfig> {
         let key = format!("{section}.{name}");
         let name = Name::parse(name).map_err(|wrong| self.add(&key, wrong.to_string())).ok()?;
         let Value::Object(mut table) = table else {
@@ -314,13 +320,13 @@ impl Reader<'_> {
 
     /// Under a lease that is too short for its calls a transport would send nothing. The one that needs most is named.
     fn lease(&mut self, lease: Duration, transports: &[ComponentConfig]) {
-        let needs = transports.iter().map(|room| ((room.kind.least_lease)(&room.settings), room));
-        let Some((least, room)) = needs.max_by_key(|(least, _)| *least).filter(|(least, _)| lease < *least) else {
+        let needs = transports.iter().map(|component| ((component.kind.least_lease)(&component.settings), component));
+        let Some((least, component)) = needs.max_by_key(|(least, _)| *least).filter(|(least, _)| lease < *least) else {
             return;
         };
         let what = format!(
             "{lease:?} is too short for `transports.{}.outbox.call_limit`: expected {least:?} or more, or a shorter limit",
-            room.name
+            component.name
         );
         self.add("store.lease", what);
     }
@@ -340,11 +346,11 @@ impl Reader<'_> {
         &mut self,
         transports: &[ComponentConfig],
         campaigns: &[ComponentConfig],
-        here: &Deployment,
+        deployment: &Deployment,
         elsewhere: Option<&AmqpSettings>,
     ) {
         for name in elsewhere.into_iter().flat_map(|amqp| amqp.campaigns().chain(amqp.transports())) {
-            if here.transports.contains(name) || here.campaigns.contains(name) {
+            if deployment.transports.contains(name) || deployment.campaigns.contains(name) {
                 let what = format!("`{name}` lives in this process: it can't live behind the broker too");
                 self.add("amqp.connectors", what);
             }
@@ -353,10 +359,10 @@ impl Reader<'_> {
             let what = "a transport has that name already: give one of the two another".to_owned();
             self.add(&format!("campaigns.{}", campaign.name), what);
         }
-        for (section, rooms) in [("transports", transports), ("campaigns", campaigns)] {
-            for room in rooms.iter().filter(|room| RESERVED.contains(&room.name.as_str())) {
+        for (section, components) in [("transports", transports), ("campaigns", campaigns)] {
+            for component in components.iter().filter(|component| RESERVED.contains(&component.name.as_str())) {
                 let what = format!("the name is taken by a part of vumi itself: {}", RESERVED.join(", "));
-                self.add(&format!("{section}.{}", room.name), what);
+                self.add(&format!("{section}.{}", component.name), what);
             }
         }
     }
@@ -367,8 +373,8 @@ impl Reader<'_> {
         campaigns: &[ComponentConfig],
         elsewhere: Option<&AmqpSettings>,
     ) -> Option<RoutingTable> {
-        let here = campaigns.iter().map(|campaign| &campaign.name);
-        let known: Vec<&Name> = here.chain(elsewhere.into_iter().flat_map(AmqpSettings::campaigns)).collect();
+        let deployment = campaigns.iter().map(|campaign| &campaign.name);
+        let known: Vec<&Name> = deployment.chain(elsewhere.into_iter().flat_map(AmqpSettings::campaigns)).collect();
         let mut read: Vec<Route> = Vec::new();
         for (index, route) in routes.into_iter().enumerate() {
             read.push(self.section(&format!("routes[{index}]"), route)?);
@@ -390,7 +396,7 @@ impl Reader<'_> {
     }
 
     /// What runs here, and how it is joined with what does not.
-    fn here(
+    fn deployment(
         &mut self,
         only: &[String],
         transports: &[ComponentConfig],
@@ -399,18 +405,18 @@ impl Reader<'_> {
         amqp: Option<&mut Option<AmqpSettings>>,
         skip_queue: bool,
     ) -> Deployment {
-        let here = Deployment::of(only, transports, campaigns, sandbox).unwrap_or_else(|wrong| {
+        let deployment = Deployment::of(only, transports, campaigns, sandbox).unwrap_or_else(|wrong| {
             self.add_for("--only", wrong);
             Deployment::default()
         });
         if let Some(amqp) = amqp
             && self.wrongs.is_empty()
         {
-            for what in here.join(amqp, transports, campaigns, skip_queue) {
+            for what in deployment.join(amqp, transports, campaigns, skip_queue) {
                 self.add_for("--only", what);
             }
         }
-        here
+        deployment
     }
 
     /// For what stands in none of the layers.

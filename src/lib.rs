@@ -1,8 +1,8 @@
 //! Vumi routes messages between mobile networks and services: SMS and USSD come in over carriers' protocols,
 //! campaigns answer them, HTTP clients send through it.
 //!
-//! This crate is the supervisor: it reads the settings, starts the rooms in order, starts one again that fails,
-//! and stops them. Every room lives in a crate of its own under `actors/`; they share the contracts of
+//! This crate is the supervisor: it reads the settings, starts the components in order, starts one again that fails,
+//! and stops them. Every component lives in a crate of its own under `actors/`; they share the contracts of
 //! [`vumi_kit`] and know nothing of each other. A build with more kinds of its own calls [`cli::run_with`] with
 //! its own [`Kinds`].
 

@@ -1,7 +1,7 @@
-//! The supervisor: starts the rooms in order, starts one again that fails, tells how all are, stops them.
+//! The supervisor: starts the components in order, starts one again that fails, tells how all are, stops them.
 //!
 //! actix's own supervisor keeps the old state after a stop and does not notice a panic. This one watches every
-//! room's life line; when it drops, the room's settings are read again and its kind's `start` is called again
+//! component's lifeline; when it drops, the component's settings are read again and its kind's `start` is called again
 //! on a fresh arbiter, with back-off and within a budget. Without the store or the router nothing is worth
 //! running: if one of them dies, the process ends and begins clean.
 
@@ -22,9 +22,9 @@ pub use running::{Running, StartFailed, start};
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SupervisorSettings {
-    /// The wait before a failed room is started again: doubles from `first` to `most`.
+    /// The wait before a failed component is started again: doubles from `first` to `most`.
     pub restart: Backoff,
-    /// So often may a room fail within `within` before it stays down until an operator acts.
+    /// So often may a component fail within `within` before it stays down until an operator acts.
     pub restarts: u32,
     /// See `restarts`.
     #[serde(with = "humantime_serde")]

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, process::Command, time::Duration};
 
 use crate::{
+    harness::{BenchHarness, BenchProcess, free_port, wait_until_ready},
     http::{Figures, form_request, hammer},
-    site::{Running, Site, free_port, wait_until_ready},
 };
 
 const TIME: Duration = Duration::from_secs(5);
@@ -57,9 +57,9 @@ pub(crate) fn settings(http: u16) -> String {
 
 fn measure_vumi(connections: usize) -> Figures {
     let http = free_port();
-    let site = Site::new(&settings(http));
-    site.add_account();
-    let _router: Running = site.start(&["run"]);
+    let harness = BenchHarness::new(&settings(http));
+    harness.add_account();
+    let _router: BenchProcess = harness.start(&["run"]);
     let body = "to_msisdn=27123456789&from_msisdn=27123456780&message=hello+world%2C+this+is+a+text+of+a+usual+length";
     hammer(
         SocketAddr::from(([127, 0, 0, 1], http)),
@@ -74,7 +74,7 @@ fn measure_reference(connections: usize) -> Figures {
     let http = free_port();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.arg(format!("--reference-in={}:{http}", folder.path().display()));
-    let _reference: Running = wait_until_ready(command);
+    let _reference: BenchProcess = wait_until_ready(command);
     let body = "to_msisdn=27123456789&from_msisdn=27123456780&message=hello+world%2C+this+is+a+text+of+a+usual+length";
     hammer(SocketAddr::from(([127, 0, 0, 1], http)), connections, &form_request("/", body), TIME)
 }

@@ -8,7 +8,7 @@ use diesel::{Connection, PgConnection, connection::SimpleConnection};
 
 use crate::{
     deliver::{self, CONNECTIONS},
-    site::{Running, Site, free_port},
+    harness::{BenchHarness, BenchProcess, free_port},
     status, ussd,
 };
 
@@ -30,9 +30,9 @@ pub(crate) fn run() {
     println!("{:<40}  {:>8}  {:>9}  {:>8}  {:>8}", "processes", "SMS/s", "USSD/s", "p50 ms", "p99 ms");
     let mut first = None;
     for (name, postgres, layout) in LAYOUTS {
-        let database = postgres.then(Database::new);
+        let database = postgres.then(BenchDatabase::new);
         let sms = sms(database.as_ref(), layout);
-        let database = postgres.then(Database::new);
+        let database = postgres.then(BenchDatabase::new);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let broker = Names::new();
         let settings = broker.settings(database.as_ref());
@@ -48,28 +48,28 @@ pub(crate) fn run() {
             figures.per_second / base_ussd
         );
     }
-    status::run_on(&Database::new());
+    status::run_on(&BenchDatabase::new());
 }
 
 /// One process for each part of the layout, or one with all.
-fn start(settings: &str, layout: &[&str]) -> Vec<(Site, Running)> {
+fn start(settings: &str, layout: &[&str]) -> Vec<(BenchHarness, BenchProcess)> {
     let whole: &[&str] = &[""];
     let parts = if layout.is_empty() { whole } else { layout };
     parts
         .iter()
         .map(|part| {
-            let site = Site::new(settings);
+            let harness = BenchHarness::new(settings);
             let running = match (*part, settings.contains("[amqp]")) {
-                ("", _) => site.start(&["run"]),
-                (part, false) => site.start(&["run", "--only", part]),
-                (part, true) => site.start_connected(&["run", "--only", part]),
+                ("", _) => harness.start(&["run"]),
+                (part, false) => harness.start(&["run", "--only", part]),
+                (part, true) => harness.start_connected(&["run", "--only", part]),
             };
-            (site, running)
+            (harness, running)
         })
         .collect()
 }
 
-fn sms(database: Option<&Database>, layout: &[&str]) -> f64 {
+fn sms(database: Option<&BenchDatabase>, layout: &[&str]) -> f64 {
     let (http, carriers, truteq) = (free_port(), free_port(), free_port());
     let carrier_site = deliver::carrier_site(carriers, truteq);
     let _carrier = carrier_site.start(&["sandbox"]);
@@ -80,15 +80,15 @@ fn sms(database: Option<&Database>, layout: &[&str]) -> f64 {
     }
     // There is no campaign in this: the process that would run them has none to run.
     let layout: Vec<&str> = layout.iter().filter(|part| **part != "campaigns").copied().collect();
-    let account = Site::new(&settings);
+    let account = BenchHarness::new(&settings);
     let running = if database.is_some() {
         account.add_account();
         start(&settings, &layout)
     } else {
-        let site = Site::new(&settings);
-        site.add_account();
-        let running = site.start(&["run"]);
-        vec![(site, running)]
+        let harness = BenchHarness::new(&settings);
+        harness.add_account();
+        let running = harness.start(&["run"]);
+        vec![(harness, running)]
     };
     let begun = Instant::now();
     let last = deliver::send_all(http, SMS);
@@ -99,12 +99,12 @@ fn sms(database: Option<&Database>, layout: &[&str]) -> f64 {
 }
 
 /// A database of its own, dropped with it.
-pub(crate) struct Database {
+pub(crate) struct BenchDatabase {
     server: String,
     name: String,
 }
 
-impl Database {
+impl BenchDatabase {
     fn new() -> Self {
         let server =
             std::env::var("VUMI_BENCH_POSTGRES").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432".to_owned());
@@ -124,7 +124,7 @@ impl Database {
     }
 }
 
-impl Drop for Database {
+impl Drop for BenchDatabase {
     fn drop(&mut self) {
         self.as_owner(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
@@ -146,7 +146,7 @@ impl Names {
     }
 
     /// The settings, once the network's port is known. SQLite is for one process, which needs no broker.
-    fn settings(&self, database: Option<&Database>) -> impl Fn(u16) -> String + Send + 'static {
+    fn settings(&self, database: Option<&BenchDatabase>) -> impl Fn(u16) -> String + Send + 'static {
         let (transport, campaign) = (self.transport.clone(), self.campaign.clone());
         let shared = database.map_or_else(String::new, |database| {
             format!("{}[amqp]\nurl = \"{}\"\ndead_letters = \"{campaign}.dead\"\n", database.settings(), self.broker)

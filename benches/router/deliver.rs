@@ -8,8 +8,8 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    harness::{BenchHarness, free_port},
     http::{Connection, form_request},
-    site::{Site, free_port},
 };
 
 const SMS: usize = 60_000;
@@ -17,7 +17,7 @@ pub(crate) const CONNECTIONS: usize = 64;
 
 pub(crate) fn run() {
     let (http, carriers, truteq) = (free_port(), free_port(), free_port());
-    let router_site = Site::new(&settings(http, carriers));
+    let router_site = BenchHarness::new(&settings(http, carriers));
     let carrier_site = carrier_site(carriers, truteq);
     router_site.add_account();
     let carrier = carrier_site.start(&["sandbox"]);
@@ -39,8 +39,8 @@ pub(crate) fn run() {
 }
 
 /// A carrier that accepts and sends no receipts.
-pub(crate) fn carrier_site(carriers: u16, truteq: u16) -> Site {
-    Site::new(&format!(
+pub(crate) fn carrier_site(carriers: u16, truteq: u16) -> BenchHarness {
+    BenchHarness::new(&format!(
         "[sandbox]\nhttp_bind = \"127.0.0.1:{carriers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell.misbehave]\nreceipts = \"none\"\n"
     ))
 }

@@ -16,10 +16,10 @@
 mod accept;
 mod cluster;
 mod deliver;
+mod harness;
 mod http;
 mod memory;
 mod reference;
-mod site;
 mod status;
 mod ussd;
 
@@ -29,7 +29,7 @@ fn main() {
         return reference::serve(folder);
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
-    site::print_machine();
+    harness::print_machine();
     if wanted("memory") {
         memory::run();
     }

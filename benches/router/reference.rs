@@ -38,7 +38,7 @@ struct Form {
     message: String,
 }
 
-type Job = (Form, oneshot::Sender<i64>);
+type ReferenceJob = (Form, oneshot::Sender<i64>);
 
 /// Serves until killed; `folder_and_port` is `FOLDER:PORT`.
 pub(crate) fn serve(folder_and_port: &str) {
@@ -46,7 +46,7 @@ pub(crate) fn serve(folder_and_port: &str) {
     let mut connection = SqliteConnection::establish(&format!("{folder}/reference.db")).unwrap();
     connection.batch_execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").unwrap();
     connection.batch_execute(TABLE).unwrap();
-    let (jobs, queue) = mpsc::channel::<Job>(10_000);
+    let (jobs, queue) = mpsc::channel::<ReferenceJob>(10_000);
     std::thread::spawn(move || write(&mut connection, queue));
     actix_web::rt::System::new()
         .block_on(async move {
@@ -62,7 +62,7 @@ pub(crate) fn serve(folder_and_port: &str) {
         .unwrap();
 }
 
-async fn accept(form: web::Form<Form>, jobs: web::Data<mpsc::Sender<Job>>) -> HttpResponse {
+async fn accept(form: web::Form<Form>, jobs: web::Data<mpsc::Sender<ReferenceJob>>) -> HttpResponse {
     let (reply, id) = oneshot::channel();
     let (to, message) = (form.to_msisdn.clone(), form.message.clone());
     if jobs.try_send((form.into_inner(), reply)).is_err() {
@@ -73,7 +73,7 @@ async fn accept(form: web::Form<Form>, jobs: web::Data<mpsc::Sender<Job>>) -> Ht
         .json(serde_json::json!([{ "id": id, "to_msisdn": to, "message": message, "transport_status": 0 }]))
 }
 
-fn write(connection: &mut SqliteConnection, mut queue: mpsc::Receiver<Job>) {
+fn write(connection: &mut SqliteConnection, mut queue: mpsc::Receiver<ReferenceJob>) {
     let mut batch = Vec::with_capacity(512);
     while queue.blocking_recv_many(&mut batch, 512) > 0 {
         let written: Vec<(i64, oneshot::Sender<i64>)> = connection

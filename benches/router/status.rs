@@ -8,9 +8,9 @@ use std::{
 use rand::Rng;
 
 use crate::{
-    cluster::Database,
+    cluster::BenchDatabase,
+    harness::{BenchHarness, free_port},
     http::{Connection, Figures, form_request, get_request, one_by_one},
-    site::{Site, free_port},
 };
 
 const ROWS: usize = 1_000_000;
@@ -22,15 +22,15 @@ pub(crate) fn run() {
 }
 
 /// The same on PostgreSQL.
-pub(crate) fn run_on(database: &Database) {
+pub(crate) fn run_on(database: &BenchDatabase) {
     on("PostgreSQL", &database.settings());
 }
 
 fn on(name: &str, store: &str) {
     let http = free_port();
-    let site = Site::new(&format!("{}{store}", crate::accept::settings(http)));
-    site.add_account();
-    let _router = site.start(&["run"]);
+    let harness = BenchHarness::new(&format!("{}{store}", crate::accept::settings(http)));
+    harness.add_account();
+    let _router = harness.start(&["run"]);
     let address = SocketAddr::from(([127, 0, 0, 1], http));
     println!("\na ledger of {ROWS} SMS ({name}), filled in batches of {BATCH}, one after the other");
     let (first, last) = fill(address);

@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
+    harness::{BenchHarness, free_port},
     http::{Figures, figures},
-    site::{Site, free_port},
 };
 
 const TIME: Duration = Duration::from_secs(5);
@@ -36,11 +36,11 @@ pub(crate) fn run() {
 }
 
 async fn measure(sessions: usize, offered: Option<u32>) -> (Figures, f64) {
-    let site = |port| Site::new(&settings(port, "truteq", "echo"));
+    let harness = |port| BenchHarness::new(&settings(port, "truteq", "echo"));
     let (figures, running) = with(sessions, offered, move |port| {
-        let site = site(port);
-        let running = site.start(&["run"]);
-        (site, running)
+        let harness = harness(port);
+        let running = harness.start(&["run"]);
+        (harness, running)
     })
     .await;
     (figures, running.1.cpu_seconds())

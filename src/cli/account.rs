@@ -17,7 +17,7 @@ use crate::config::Settings;
 
 /// What to do with accounts. Works beside a running router, which notices within a few seconds.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum AccountCommand {
     /// Makes an account, and shows its password once unless it was given
     Add(NameAndPassword),
     /// Lists the accounts
@@ -41,12 +41,12 @@ pub(super) struct NameAndPassword {
     password_stdin: bool,
 }
 
-pub(super) fn run(command: &Command, settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: &AccountCommand, settings: Settings) -> anyhow::Result<ExitCode> {
     with_store(settings, async |store| match command {
-        Command::Add(who) => add(store, who).await,
-        Command::List => list(store).await,
-        Command::Remove { name } => remove(store, name).await,
-        Command::Password(who) => password(store, who).await,
+        AccountCommand::Add(who) => add(store, who).await,
+        AccountCommand::List => list(store).await,
+        AccountCommand::Remove { name } => remove(store, name).await,
+        AccountCommand::Password(who) => password(store, who).await,
     })?;
     Ok(ExitCode::SUCCESS)
 }

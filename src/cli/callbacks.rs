@@ -13,7 +13,7 @@ use crate::config::Settings;
 
 /// What to do with callbacks that were given up.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum CallbacksCommand {
     /// Lists what was given up, newest first
     List {
         /// How many at the most
@@ -32,10 +32,10 @@ pub(super) enum Command {
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
-pub(super) fn run(command: &Command, settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: &CallbacksCommand, settings: Settings) -> anyhow::Result<ExitCode> {
     with_store(settings, async |store| {
         match command {
-            Command::List { limit } => {
+            CallbacksCommand::List { limit } => {
                 let parked = store.callbacks.ask(ListParked { limit: *limit }).await?;
                 if parked.is_empty() {
                     println!("none were given up");
@@ -45,7 +45,7 @@ pub(super) fn run(command: &Command, settings: Settings) -> anyhow::Result<ExitC
                     println!("{:>8}  {at}  {name:12}  {} attempts  {}  {}", one.id, one.attempts, one.url, one.error);
                 }
             }
-            Command::Replay { ids, all } => {
+            CallbacksCommand::Replay { ids, all } => {
                 let ids = (!all).then(|| ids.clone());
                 let replayed = store.callbacks.ask(ReplayParked { ids }).await?;
                 println!("{replayed} will be posted again by the running router");

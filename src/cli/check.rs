@@ -7,14 +7,14 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use vumi_kit::name::Name;
 
-use super::run::Part;
+use super::run::RunPart;
 use crate::config::{Settings, SettingsError};
 
 /// Options of `vumi check`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct CheckArgs {
     #[command(flatten)]
-    pub(super) part: Part,
+    pub(super) part: RunPart,
     /// Also tries the database, the broker and, as far as a connection, each transport's carrier; says what is missing
     /// and what mends it. Sends nothing to anybody
     #[arg(long)]
@@ -23,29 +23,29 @@ pub(super) struct Options {
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(super) fn check(
-    options: &Options,
+    args: &CheckArgs,
     files: &[PathBuf],
     settings: Result<Settings, SettingsError>,
 ) -> anyhow::Result<ExitCode> {
     let settings = settings?;
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let what = if files.is_empty() { "the embedded default".to_owned() } else { files.join(", ") };
-    let names = |rooms: &[crate::ComponentConfig], here: &[Name]| {
-        let name = |room: &crate::ComponentConfig| {
-            let elsewhere = if here.contains(&room.name) { "" } else { ", elsewhere" };
-            format!("{} ({}{elsewhere})", room.name, room.kind.name)
+    let names = |components: &[crate::ComponentConfig], deployment: &[Name]| {
+        let name = |component: &crate::ComponentConfig| {
+            let elsewhere = if deployment.contains(&component.name) { "" } else { ", elsewhere" };
+            format!("{} ({}{elsewhere})", component.name, component.kind.name)
         };
-        rooms.iter().map(name).collect::<Vec<_>>().join(", ")
+        components.iter().map(name).collect::<Vec<_>>().join(", ")
     };
-    let here = &settings.here;
+    let deployment = &settings.deployment;
     println!("{what}: good");
-    println!("  http        {}", if here.http { settings.http.bind.to_string() } else { "elsewhere".to_owned() });
+    println!("  http        {}", if deployment.http { settings.http.bind.to_string() } else { "elsewhere".to_owned() });
     println!("  health      {}", health(&settings));
     println!("  store       {}", settings.store.shown_url());
-    println!("  transports  {}", names(&settings.transports, &here.transports));
-    println!("  campaigns   {}", names(&settings.campaigns, &here.campaigns));
+    println!("  transports  {}", names(&settings.transports, &deployment.transports));
+    println!("  campaigns   {}", names(&settings.campaigns, &deployment.campaigns));
     println!("  sandbox     {}", if settings.sandbox.is_some() { "yes: not for production" } else { "no" });
-    if !options.connect {
+    if !args.connect {
         return Ok(ExitCode::SUCCESS);
     }
     let all_there = super::block_on(connect::connect(&settings))?;
@@ -55,9 +55,9 @@ pub(super) fn check(
 /// Where the process will say how it is.
 fn health(settings: &Settings) -> String {
     match &settings.health {
-        _ if settings.here.sandbox_alone() => "none: it is the sandbox alone".to_owned(),
+        _ if settings.deployment.sandbox_alone() => "none: it is the sandbox alone".to_owned(),
         Some(health) => health.bind.to_string(),
-        None if settings.here.http => settings.http.bind.to_string(),
+        None if settings.deployment.http => settings.http.bind.to_string(),
         None => "none: `bind` under [health] (VUMI__HEALTH__BIND) has it tell how it is".to_owned(),
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Settings;
 
 /// What to do with messages from the broker that could not be used.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum DeadCommand {
     /// Lists them, oldest first, each with the reason
     List {
         /// How many at the most
@@ -37,13 +37,13 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: &DeadCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
     let amqp = settings.amqp.as_ref().context("these settings have no [amqp], so there is no broker to ask")?;
     block_on(async {
         match command {
-            Command::List { limit } => list(amqp, *limit).await,
-            Command::Show { id } => show(amqp, id).await,
-            Command::Replay { id, .. } => replay(amqp, id.as_ref()).await,
+            DeadCommand::List { limit } => list(amqp, *limit).await,
+            DeadCommand::Show { id } => show(amqp, id).await,
+            DeadCommand::Replay { id, .. } => replay(amqp, id.as_ref()).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)

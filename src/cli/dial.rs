@@ -21,7 +21,7 @@ const COLUMNS: usize = 40;
 
 /// Options of `vumi dial`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct DialArgs {
     /// The code, in quotes: '*120*663*79#'
     code: String,
     /// The phone's own number
@@ -34,16 +34,16 @@ pub(super) struct Options {
 
 /// What the network shows.
 #[derive(Deserialize)]
-struct Shown {
+struct DialScreen {
     screen: String,
     session: String,
     elapsed_ms: f64,
 }
 
-pub(super) fn dial(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let code = UssdCode::parse(&options.code)?;
-    let msisdn = Msisdn::parse(&options.msisdn)?;
-    let url = match (&options.url, &settings.sandbox) {
+pub(super) fn dial(args: &DialArgs, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let code = UssdCode::parse(&args.code)?;
+    let msisdn = Msisdn::parse(&args.msisdn)?;
+    let url = match (&args.url, &settings.sandbox) {
         (Some(url), _) => url.trim_end_matches('/').to_owned(),
         (None, Some(sandbox)) => format!("http://{}", sandbox.http_bind),
         (None, None) => {
@@ -78,7 +78,7 @@ impl Handset {
         }
     }
 
-    async fn press(&self, key: &str, body: Value) -> anyhow::Result<Shown> {
+    async fn press(&self, key: &str, body: Value) -> anyhow::Result<DialScreen> {
         let url = format!("{}/handset/{key}", self.url);
         let answer =
             self.client.post(&url).json(&body).send().await.with_context(|| {
@@ -110,7 +110,7 @@ fn typed() -> anyhow::Result<Option<String>> {
 }
 
 #[expect(clippy::print_stdout, reason = "the phone's screen")]
-fn draw(shown: &Shown) {
+fn draw(shown: &DialScreen) {
     let used = shown.screen.chars().count();
     println!("┌{}┐", "─".repeat(COLUMNS + 2));
     for line in wrapped(&shown.screen) {
@@ -128,8 +128,8 @@ fn wrapped(screen: &str) -> Vec<String> {
     for line in screen.split('\n') {
         let mut current = String::new();
         for word in line.split(' ') {
-            let room = COLUMNS.saturating_sub(current.chars().count());
-            if !current.is_empty() && word.chars().count() + 1 > room {
+            let component = COLUMNS.saturating_sub(current.chars().count());
+            if !current.is_empty() && word.chars().count() + 1 > component {
                 lines.push(std::mem::take(&mut current));
             }
             if !current.is_empty() {

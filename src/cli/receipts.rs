@@ -10,16 +10,16 @@ use crate::config::Settings;
 
 /// Options of `vumi receipts`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct ReceiptsArgs {
     /// How many at the most
     #[arg(long, default_value_t = 100)]
     limit: usize,
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
-pub(super) fn list(options: &Options, settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) fn list(args: &ReceiptsArgs, settings: Settings) -> anyhow::Result<ExitCode> {
     with_store(settings, async |store| {
-        let unmatched = store.ledger.ask(ListUnmatchedReceipts { limit: options.limit }).await?;
+        let unmatched = store.ledger.ask(ListUnmatchedReceipts { limit: args.limit }).await?;
         if unmatched.is_empty() {
             println!("every receipt matched an SMS");
         }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Which part of the settings, for `vumi run` and `vumi check`.
 #[derive(Debug, Default, Args)]
-pub(super) struct Part {
+pub(super) struct RunPart {
     /// Runs only these parts of the settings: http, callbacks, transports, campaigns, sandbox, transport:NAME,
     /// campaign:NAME; separated by commas, or repeated. The other parts run in other processes of the same settings,
     /// over one PostgreSQL ([store]) and, where campaigns answer people of another process, one RabbitMQ ([amqp])
@@ -33,7 +33,7 @@ SMS wait in the ledger until the process with their transport claims them.
 A campaign may run in as many processes as you like, a USSD transport in one at a time.";
 
 pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    if settings.here.sandbox_alone() {
+    if settings.deployment.sandbox_alone() {
         return super::sandbox::run(settings);
     }
     log::start();
@@ -43,23 +43,23 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
 async fn until_stopped(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let sandbox = settings.sandbox.clone().filter(|_| settings.here.sandbox);
+    let sandbox = settings.sandbox.clone().filter(|_| settings.deployment.sandbox);
     let sandbox = sandbox.map(vumi_sandbox::start).transpose()?;
     if let Some(sandbox) = &sandbox {
         info!(http = %sandbox.http_address(), truteq = %sandbox.truteq_address(), "the sandbox's providers are up");
     }
-    let here = settings.here.clone();
+    let deployment = settings.deployment.clone();
     let mut running = supervisor::start(settings).await.map_err(|failed| match failed {
-        StartFailed::Store(vumi_store::OpenError::Locked(path)) if here.part => anyhow!(
-            "store: {} is in use by another vumi, and an SQLite file has room for one: processes that run a part each \
+        StartFailed::Store(vumi_store::OpenError::Locked(path)) if deployment.part => anyhow!(
+            "store: {} is in use by another vumi, and an SQLite file has component for one: processes that run a part each \
              share a PostgreSQL, store.url = \"postgres://vumi@127.0.0.1/vumi\"",
             path.display()
         ),
         other => other.into(),
     })?;
     match running.address() {
-        Some(http) => info!(%http, runs = %here, "ready; stop with Ctrl-C"),
-        None => info!(runs = %here, "ready; stop with Ctrl-C"),
+        Some(http) => info!(%http, runs = %deployment, "ready; stop with Ctrl-C"),
+        None => info!(runs = %deployment, "ready; stop with Ctrl-C"),
     }
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,

@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Options of `vumi send`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct SendArgs {
     /// The recipient's number; may be repeated
     #[arg(long, required = true, value_name = "MSISDN")]
     to: Vec<String>,
@@ -45,31 +45,31 @@ pub(super) struct Options {
     message: String,
 }
 
-pub(super) fn send(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let base = format!("{}/api/v1/sms/{}", base_url(options.url.as_ref(), settings.http.bind), options.transport);
+pub(super) fn send(args: &SendArgs, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let base = format!("{}/api/v1/sms/{}", base_url(args.url.as_ref(), settings.http.bind), args.transport);
     block_on(async {
         let client = client()?;
-        let sent = accept(&client, &base, options).await?;
+        let sent = accept(&client, &base, args).await?;
         for sms in &sent {
             say(sms);
         }
-        if !options.wait {
+        if !args.wait {
             return Ok(ExitCode::SUCCESS);
         }
-        let follow = follow(&client, &base, options, &sent);
-        match tokio::time::timeout(Duration::from_secs(options.limit), follow).await {
+        let follow = follow(&client, &base, args, &sent);
+        match tokio::time::timeout(Duration::from_secs(args.limit), follow).await {
             Ok(all_good) => Ok(if all_good? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-            Err(_) => bail!("not all were seen delivered within {} s; the router goes on trying", options.limit),
+            Err(_) => bail!("not all were seen delivered within {} s; the router goes on trying", args.limit),
         }
     })
 }
 
-async fn accept(client: &reqwest::Client, base: &str, options: &Options) -> anyhow::Result<Vec<Value>> {
-    let mut form: Vec<(&str, &str)> = options.to.iter().map(|to| ("to_msisdn", to.as_str())).collect();
-    form.push(("from_msisdn", &options.from));
-    form.push(("message", &options.message));
+async fn accept(client: &reqwest::Client, base: &str, args: &SendArgs) -> anyhow::Result<Vec<Value>> {
+    let mut form: Vec<(&str, &str)> = args.to.iter().map(|to| ("to_msisdn", to.as_str())).collect();
+    form.push(("from_msisdn", &args.from));
+    form.push(("message", &args.message));
     let request = client.post(format!("{base}/send.json")).form(&form);
-    let answer = authorised(request, &options.user)
+    let answer = authorised(request, &args.user)
         .send()
         .await
         .with_context(|| format!("no router answers at {base}: start one with `vumi`"))?;
@@ -80,13 +80,13 @@ async fn accept(client: &reqwest::Client, base: &str, options: &Options) -> anyh
     serde_json::from_str(&body).context("the answer is not a router's")
 }
 
-async fn follow(client: &reqwest::Client, base: &str, options: &Options, sent: &[Value]) -> anyhow::Result<bool> {
+async fn follow(client: &reqwest::Client, base: &str, args: &SendArgs, sent: &[Value]) -> anyhow::Result<bool> {
     let mut all_good = true;
     for sms in sent {
         let id = sms.get("id").and_then(Value::as_i64).context("an SMS without an id")?;
         loop {
             let request = client.get(format!("{base}/status/{id}.json"));
-            let answer = authorised(request, &options.user).send().await?;
+            let answer = authorised(request, &args.user).send().await?;
             if let Some(wait) = later(&answer) {
                 tokio::time::sleep(wait).await;
                 continue;

@@ -12,7 +12,7 @@ use crate::config::Settings;
 
 /// Options of `vumi status`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct StatusArgs {
     /// Where the process says how it is: its [health], or its HTTP API. If left out, `health.bind` of the settings (and of
     /// VUMI__HEALTH__BIND), or `http.bind` where there is none
     #[arg(long, value_name = "URL")]
@@ -38,9 +38,9 @@ pub(super) fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?)
 }
 
-pub(super) fn status(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
+pub(super) fn status(args: &StatusArgs, settings: &Settings) -> anyhow::Result<ExitCode> {
     let bind = settings.health.as_ref().map_or(settings.http.bind, |health| health.bind);
-    let url = format!("{}/health/ready", base_url(options.url.as_ref(), bind));
+    let url = format!("{}/health/ready", base_url(args.url.as_ref(), bind));
     let (ready, body) = block_on(async {
         let answer = client()?
             .get(&url)
@@ -50,7 +50,7 @@ pub(super) fn status(options: &Options, settings: &Settings) -> anyhow::Result<E
             .with_context(|| format!("no router answers at {url}: start one with `vumi`"))?;
         anyhow::Ok((answer.status().is_success(), answer.text().await?))
     })?;
-    show(&body, options.json, ready)
+    show(&body, args.json, ready)
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]

@@ -7,7 +7,7 @@ use vumi_store::StoreSettings;
 
 /// What to do with databases.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum StoreCommand {
     /// Copies everything from an SQLite file into an empty PostgreSQL database: all of it, or nothing. Stop the router first.
     /// The file stays as it is
     #[command(after_help = EXAMPLE)]
@@ -24,8 +24,8 @@ const EXAMPLE: &str = "Example:
   vumi store copy sqlite://vumi.db postgres://vumi:secret@127.0.0.1/vumi";
 
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "what the command is for")]
-pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    let Command::Copy { from, to } = command;
+pub(super) fn run(command: &StoreCommand) -> anyhow::Result<ExitCode> {
+    let StoreCommand::Copy { from, to } = command;
     let at = |url: &String| StoreSettings { url: url.clone(), ..StoreSettings::default() };
     let copied = vumi_store::copy(&at(from), &at(to), |progress| {
         let going_on = if progress.whole { "" } else { " so far" };

@@ -35,37 +35,37 @@ impl Deployment {
         if only.is_empty() {
             return Ok(Self { part: false, http: true, callbacks: true, sandbox, transports, campaigns });
         }
-        let mut here = Self { part: true, ..Self::default() };
+        let mut deployment = Self { part: true, ..Self::default() };
         for asked in only.iter().map(|asked| asked.trim()) {
             let found = |prefix: &str, all: &[Name]| {
                 asked.strip_prefix(prefix).and_then(|name| all.iter().find(|known| known.as_str() == name)).cloned()
             };
             match asked {
-                "http" => here.http = true,
-                "callbacks" => here.callbacks = true,
-                "sandbox" if sandbox => here.sandbox = true,
-                "transports" => here.transports.extend(transports.clone()),
-                "campaigns" => here.campaigns.extend(campaigns.clone()),
+                "http" => deployment.http = true,
+                "callbacks" => deployment.callbacks = true,
+                "sandbox" if sandbox => deployment.sandbox = true,
+                "transports" => deployment.transports.extend(transports.clone()),
+                "campaigns" => deployment.campaigns.extend(campaigns.clone()),
                 _ => match (found("transport:", &transports), found("campaign:", &campaigns)) {
-                    (Some(transport), _) => here.transports.push(transport),
-                    (None, Some(campaign)) => here.campaigns.push(campaign),
+                    (Some(transport), _) => deployment.transports.push(transport),
+                    (None, Some(campaign)) => deployment.campaigns.push(campaign),
                     (None, None) => return Err(unknown(asked, &transports, &campaigns, sandbox)),
                 },
             }
         }
-        for names in [&mut here.transports, &mut here.campaigns] {
+        for names in [&mut deployment.transports, &mut deployment.campaigns] {
             names.sort();
             names.dedup();
         }
-        Ok(here)
+        Ok(deployment)
     }
 
     /// Whether it is nothing but the sandbox, which needs no store.
     pub(crate) fn sandbox_alone(&self) -> bool {
-        self.sandbox && self.part && !self.http && !self.callbacks && self.rooms() == 0
+        self.sandbox && self.part && !self.http && !self.callbacks && self.components() == 0
     }
 
-    fn rooms(&self) -> usize {
+    fn components(&self) -> usize {
         self.transports.len() + self.campaigns.len()
     }
 
@@ -81,7 +81,7 @@ impl Deployment {
             return Vec::new();
         }
         let (converse_here, converse_elsewhere): (Vec<Name>, Vec<Name>) =
-            names(transports.iter().filter(|room| room.kind.converses))
+            names(transports.iter().filter(|component| component.kind.converses))
                 .into_iter()
                 .partition(|name| self.transports.contains(name));
         let campaigns_elsewhere: Vec<Name> =
@@ -137,8 +137,8 @@ impl std::fmt::Display for Deployment {
     }
 }
 
-fn names<'a>(rooms: impl IntoIterator<Item = &'a ComponentConfig>) -> Vec<Name> {
-    rooms.into_iter().map(|room| room.name.clone()).collect()
+fn names<'a>(components: impl IntoIterator<Item = &'a ComponentConfig>) -> Vec<Name> {
+    components.into_iter().map(|component| component.name.clone()).collect()
 }
 
 fn listed(names: &[Name]) -> String {

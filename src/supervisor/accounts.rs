@@ -12,7 +12,7 @@ use crate::config::Settings;
 
 /// Makes the sandbox's account, and refuses to go on where others could use it.
 pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), StartFailed> {
-    if !settings.here.http {
+    if !settings.deployment.http {
         return Ok(());
     }
     if let Some(sandbox) = &settings.sandbox

@@ -1,4 +1,4 @@
-//! The rooms under supervision: each with its state, each on an arbiter of its own.
+//! The components under supervision: each with its state, each on an arbiter of its own.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -52,7 +52,7 @@ impl Role {
         }
     }
 
-    /// What becomes of what a room of this role leaves when it does not finish in time.
+    /// What becomes of what a component of this role leaves when it does not finish in time.
     const fn leaves(self) -> &'static str {
         match self {
             Self::FrontEnd => "requests under way get no answer, what was accepted is in the ledger",
@@ -70,7 +70,7 @@ pub(super) struct Fixture {
     pub(super) health: Recipient<AskHealth>,
 }
 
-/// Starts a room on the arbiter it is called on; called again for a restart.
+/// Starts a component on the arbiter it is called on; called again for a restart.
 pub(super) type StartFn = Arc<dyn Fn(ComponentContext) -> Result<Component, StartError> + Send + Sync>;
 
 struct Supervised {
@@ -100,7 +100,7 @@ pub(super) struct Supervisor {
     table: RouterTable,
     store: Store,
     clock: Clock,
-    rooms: BTreeMap<Name, Supervised>,
+    components: BTreeMap<Name, Supervised>,
     fixtures: Vec<Fixture>,
 }
 
@@ -112,7 +112,7 @@ impl Supervisor {
         store: Store,
         clock: Clock,
     ) -> Self {
-        Self { settings, router, table, store, clock, rooms: BTreeMap::new(), fixtures: Vec::new() }
+        Self { settings, router, table, store, clock, components: BTreeMap::new(), fixtures: Vec::new() }
     }
 
     fn context(&self, name: &Name) -> ComponentContext {
@@ -124,10 +124,13 @@ impl Supervisor {
         }
     }
 
-    /// Starts a room on a new arbiter. The first start's failure goes to `first`, a later one's is counted.
+    /// Starts a component on a new arbiter. The first start's failure goes to `first`, a later one's is counted.
     fn begin(&mut self, name: &Name, first: Option<First>, ctx: &mut Context<Self>) {
         let context = self.context(name);
-        let Some(supervised) = self.rooms.get_mut(name).filter(|room| room.state != State::Stopping) else { return };
+        let Some(supervised) = self.components.get_mut(name).filter(|component| component.state != State::Stopping)
+        else {
+            return;
+        };
         supervised.generation += 1;
         let generation = supervised.generation;
         let arbiter = Arbiter::new();
@@ -144,7 +147,7 @@ impl Supervisor {
         ctx.spawn(
             outcome
                 .into_actor(self)
-                .map(move |room, supervisor, ctx| supervisor.began(name, generation, room, first, ctx)),
+                .map(move |component, supervisor, ctx| supervisor.began(name, generation, component, first, ctx)),
         );
     }
 
@@ -152,61 +155,67 @@ impl Supervisor {
         &mut self,
         name: Name,
         generation: u64,
-        room: Result<Component, StartError>,
+        component: Result<Component, StartError>,
         first: Option<First>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(supervised) = self.rooms.get_mut(&name).filter(|room| room.generation == generation) else { return };
-        match (room, first) {
-            (Ok(room), first) => {
+        let Some(supervised) = self.components.get_mut(&name).filter(|component| component.generation == generation)
+        else {
+            return;
+        };
+        match (component, first) {
+            (Ok(component), first) => {
                 info!(component = %name, role = supervised.role.as_str(), "started");
                 if let Some(first) = first {
                     let _nobody_waits = first.send(Ok(()));
                 }
                 supervised.state = State::Up;
-                supervised.health = Some(room.health);
-                supervised.drain = Some(room.drain);
-                if let Some(endpoints) = room.endpoints {
+                supervised.health = Some(component.health);
+                supervised.drain = Some(component.drain);
+                if let Some(endpoints) = component.endpoints {
                     self.tell_router(self.table.register.send(Register { name: name.clone(), endpoints }), ctx);
                 }
-                let ended = room.ended.wait().into_actor(self);
+                let ended = component.ended.wait().into_actor(self);
                 ctx.spawn(ended.map(move |(), supervisor, ctx| {
                     supervisor.failed(&name, generation, "it ended unasked; see the log above", ctx);
                 }));
             }
             (Err(error), Some(first)) => {
-                self.rooms.remove(&name);
+                self.components.remove(&name);
                 let _nobody_waits = first.send(Err(error));
             }
             (Err(error), None) => self.failed(&name, generation, &error.to_string(), ctx),
         }
     }
 
-    /// A room failed: out of the router's table, and started again unless it has failed too often.
+    /// A component failed: out of the router's table, and started again unless it has failed too often.
     fn failed(&mut self, name: &Name, generation: u64, why: &str, ctx: &mut Context<Self>) {
         let now = self.clock.now();
-        let Some(room) = self.rooms.get_mut(name).filter(|room| room.generation == generation) else { return };
-        if room.state == State::Stopping {
+        let Some(component) = self.components.get_mut(name).filter(|component| component.generation == generation)
+        else {
+            return;
+        };
+        if component.state == State::Stopping {
             return;
         }
-        (room.health, room.drain) = (None, None);
-        if let Some(arbiter) = room.arbiter.take() {
+        (component.health, component.drain) = (None, None);
+        if let Some(arbiter) = component.arbiter.take() {
             arbiter.stop();
         }
-        room.failures.push_back(now);
-        while room.failures.front().is_some_and(|first| now.since(*first) > self.settings.within) {
-            room.failures.pop_front();
+        component.failures.push_back(now);
+        while component.failures.front().is_some_and(|first| now.since(*first) > self.settings.within) {
+            component.failures.pop_front();
         }
-        let failures = u32::try_from(room.failures.len()).unwrap_or(u32::MAX);
+        let failures = u32::try_from(component.failures.len()).unwrap_or(u32::MAX);
         if failures > self.settings.restarts {
-            room.state = State::Failed;
-            room.detail = format!("failed {failures} times, last: {why}; mend it and restart vumi");
+            component.state = State::Failed;
+            component.detail = format!("failed {failures} times, last: {why}; mend it and restart vumi");
             error!(component = %name, %why, failures, "failed too often: it stays down until vumi is restarted");
         } else {
             let wait = self.settings.restart.wait(failures);
-            room.state = State::Restarting;
-            room.detail = format!("failed: {why}; started again in {wait:.1?}");
-            room.restarts += 1;
+            component.state = State::Restarting;
+            component.detail = format!("failed: {why}; started again in {wait:.1?}");
+            component.restarts += 1;
             warn!(component = %name, %why, ?wait, "failed: it is started again");
             let name = name.clone();
             ctx.run_later(wait, move |supervisor, ctx| supervisor.begin(&name, None, ctx));
@@ -230,17 +239,17 @@ impl Actor for Supervisor {
 /// Takes a part under its eyes.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Watch(pub(super) Fixture);
+pub(super) struct WatchFixture(pub(super) Fixture);
 
-impl Handler<Watch> for Supervisor {
+impl Handler<WatchFixture> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, Watch(fixture): Watch, _: &mut Self::Context) {
+    fn handle(&mut self, WatchFixture(fixture): WatchFixture, _: &mut Self::Context) {
         self.fixtures.push(fixture);
     }
 }
 
-/// Starts a room, and keeps it running. A first start that fails is the asker's to judge.
+/// Starts a component, and keeps it running. A first start that fails is the asker's to judge.
 #[derive(Message)]
 #[rtype(result = "Result<(), StartError>")]
 pub(super) struct StartComponent {
@@ -273,13 +282,13 @@ impl Handler<StartComponent> for Supervisor {
             restarts: 0,
         };
         let (first, began) = oneshot::channel();
-        self.rooms.insert(name.clone(), supervised);
+        self.components.insert(name.clone(), supervised);
         self.begin(&name, Some(first), ctx);
         Box::pin(async move { began.await.unwrap_or_else(|_| Err(StartError("stopped while starting".to_owned()))) })
     }
 }
 
-/// Stops all rooms of a role: each finishes what is under way, within the bound.
+/// Stops all components of a role: each finishes what is under way, within the bound.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct StopComponents(pub(super) Role);
@@ -290,9 +299,9 @@ impl Handler<StopComponents> for Supervisor {
     fn handle(&mut self, StopComponents(role): StopComponents, _: &mut Self::Context) -> Self::Result {
         let limit = self.settings.drain;
         let mut drains = Vec::new();
-        for (name, room) in self.rooms.iter_mut().filter(|(_, room)| room.role == role) {
-            (room.state, room.health) = (State::Stopping, None);
-            let (name, drain) = (name.clone(), room.drain.take());
+        for (name, component) in self.components.iter_mut().filter(|(_, component)| component.role == role) {
+            (component.state, component.health) = (State::Stopping, None);
+            let (name, drain) = (name.clone(), component.drain.take());
             drains.push(async move {
                 let Some(drain) = drain else { return };
                 if tokio::time::timeout(limit, drain.send(Drain)).await.is_err() {
@@ -301,8 +310,8 @@ impl Handler<StopComponents> for Supervisor {
             });
         }
         let stop_arbiters = move |_: Vec<()>, supervisor: &mut Self, _: &mut Context<Self>| {
-            for room in supervisor.rooms.values_mut().filter(|room| room.role == role) {
-                if let Some(arbiter) = room.arbiter.take() {
+            for component in supervisor.components.values_mut().filter(|component| component.role == role) {
+                if let Some(arbiter) = component.arbiter.take() {
                     arbiter.stop();
                 }
             }
@@ -315,27 +324,27 @@ impl Handler<AskParts> for Supervisor {
     type Result = ResponseFuture<Vec<Part>>;
 
     fn handle(&mut self, _: AskParts, _: &mut Self::Context) -> Self::Result {
-        let fixtures = self.fixtures.iter().map(|fixture| Question {
+        let fixtures = self.fixtures.iter().map(|fixture| HealthQuery {
             name: fixture.name.clone(),
             role: fixture.role,
             health: Some(fixture.health.clone()),
             otherwise: Health { state: State::Up, detail: String::new() },
             restarts: 0,
         });
-        let rooms = self.rooms.iter().map(|(name, room)| Question {
+        let components = self.components.iter().map(|(name, component)| HealthQuery {
             name: name.clone(),
-            role: room.role,
-            health: room.health.clone(),
-            otherwise: Health { state: room.state, detail: room.detail.clone() },
-            restarts: room.restarts,
+            role: component.role,
+            health: component.health.clone(),
+            otherwise: Health { state: component.state, detail: component.detail.clone() },
+            restarts: component.restarts,
         });
-        let mut questions: Vec<Question> = fixtures.chain(rooms).collect();
-        questions.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
-        Box::pin(async move { join_all(questions.into_iter().map(Question::ask)).await })
+        let mut queries: Vec<HealthQuery> = fixtures.chain(components).collect();
+        queries.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
+        Box::pin(async move { join_all(queries.into_iter().map(HealthQuery::ask)).await })
     }
 }
 
-struct Question {
+struct HealthQuery {
     name: Name,
     role: Role,
     health: Option<Recipient<AskHealth>>,
@@ -343,7 +352,7 @@ struct Question {
     restarts: u32,
 }
 
-impl Question {
+impl HealthQuery {
     async fn ask(self) -> Part {
         let health = match self.health {
             None => self.otherwise,

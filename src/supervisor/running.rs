@@ -23,7 +23,7 @@ use vumi_router::Router;
 
 use super::{
     accounts,
-    registry::{Fixture, Role, RouterTable, StartComponent, StartFn, StopComponents, Supervisor, Watch},
+    registry::{Fixture, Role, RouterTable, StartComponent, StartFn, StopComponents, Supervisor, WatchFixture},
 };
 use crate::config::{ComponentConfig, Settings};
 
@@ -39,7 +39,7 @@ pub enum StartFailed {
     /// The sandbox's password could not be hashed.
     #[error(transparent)]
     Password(#[from] vumi_http::password::HashError),
-    /// A room could not start.
+    /// A component could not start.
     #[error("{0}: {1}")]
     Component(Name, StartError),
     /// An account that everybody knows would be open to everybody.
@@ -97,9 +97,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         Fixture { name: own_name("router"), role: Role::Router, health: router.clone().recipient() },
     ];
     for fixture in fixtures {
-        supervisor.try_send(Watch(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
+        supervisor.try_send(WatchFixture(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
     }
-    let bound = start_rooms(&supervisor, router.recipient(), &settings).await?;
+    let bound = start_components(&supervisor, router.recipient(), &settings).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
 }
 
@@ -113,51 +113,53 @@ fn busy(failed: StartFailed, url: &str) -> StartFailed {
     }
 }
 
-async fn start_rooms(
+async fn start_components(
     supervisor: &Addr<Supervisor>,
     register: Recipient<Register>,
     settings: &Settings,
 ) -> Result<Option<SocketAddr>, StartFailed> {
-    let here = &settings.here;
-    for campaign in settings.campaigns.iter().filter(|room| here.campaigns.contains(&room.name)) {
-        start_room(supervisor, campaign.name.clone(), Role::Campaign, of_kind(campaign.clone())).await?;
+    let deployment = &settings.deployment;
+    for campaign in settings.campaigns.iter().filter(|component| deployment.campaigns.contains(&component.name)) {
+        start_component(supervisor, campaign.name.clone(), Role::Campaign, of_kind(campaign.clone())).await?;
     }
     if let Some(amqp) = &settings.amqp {
         let named = settings.transports.iter().map(|transport| transport.name.clone());
         let transports = named.chain(amqp.transports().cloned()).collect();
-        start_room(supervisor, own_name("amqp"), Role::Broker, amqp_room(register, amqp.clone(), transports)).await?;
+        start_component(supervisor, own_name("amqp"), Role::Broker, amqp_component(register, amqp.clone(), transports))
+            .await?;
     }
-    for transport in settings.transports.iter().filter(|room| here.transports.contains(&room.name)) {
-        start_room(supervisor, transport.name.clone(), Role::Transport, of_kind(transport.clone())).await?;
+    for transport in settings.transports.iter().filter(|component| deployment.transports.contains(&component.name)) {
+        start_component(supervisor, transport.name.clone(), Role::Transport, of_kind(transport.clone())).await?;
     }
     let callback_settings = settings.callbacks.clone();
     let callbacks: StartFn = Arc::new(move |context: ComponentContext| {
         let context = CallbackContext { store: context.store, clock: context.clock };
-        let room = vumi_callbacks::start(context, callback_settings.clone())?;
-        Ok(Component { endpoints: None, health: room.health, drain: room.drain, ended: room.ended })
+        let component = vumi_callbacks::start(context, callback_settings.clone())?;
+        Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
     });
-    if here.callbacks {
-        start_room(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
+    if deployment.callbacks {
+        start_component(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
     }
 
     let bound = Arc::new(OnceLock::new());
-    if here.http {
-        let http = http_room(supervisor, settings, bound.clone());
-        start_room(supervisor, own_name("http"), Role::FrontEnd, http).await?;
+    if deployment.http {
+        let http = http_component(supervisor, settings, bound.clone());
+        start_component(supervisor, own_name("http"), Role::FrontEnd, http).await?;
     }
     // Last: before the others have started, nobody must be told that all is well.
     if let Some(health) = settings.health_server() {
-        start_room(supervisor, own_name("health"), Role::FrontEnd, health_room(supervisor, health.clone())).await?;
+        start_component(supervisor, own_name("health"), Role::FrontEnd, health_component(supervisor, health.clone()))
+            .await?;
     }
     Ok(bound.get().copied())
 }
 
-fn of_kind(envelope: ComponentConfig) -> StartFn {
-    Arc::new(move |context: ComponentContext| (envelope.kind.start)(context, &envelope.settings))
+fn of_kind(config: ComponentConfig) -> StartFn {
+    Arc::new(move |context: ComponentContext| (config.kind.start)(context, &config.settings))
 }
 
-/// Connectors behind the broker: rooms in the router's table like any other, also after a restart.
-fn amqp_room(register: Recipient<Register>, settings: AmqpSettings, transports: Vec<Name>) -> StartFn {
+/// Connectors behind the broker: components in the router's table like any other, also after a restart.
+fn amqp_component(register: Recipient<Register>, settings: AmqpSettings, transports: Vec<Name>) -> StartFn {
     Arc::new(move |context: ComponentContext| {
         let context = AmqpContext {
             router: context.router,
@@ -165,16 +167,16 @@ fn amqp_room(register: Recipient<Register>, settings: AmqpSettings, transports: 
             clock: context.clock,
             transports: transports.clone(),
         };
-        let room = vumi_amqp::start(context, settings.clone())?;
-        for (name, endpoints) in room.rooms {
-            let full = |_| StartError("the router has no room for a connector now".to_owned());
+        let component = vumi_amqp::start(context, settings.clone())?;
+        for (name, endpoints) in component.components {
+            let full = |_| StartError("the router has no component for a connector now".to_owned());
             register.try_send(Register { name, endpoints }).map_err(full)?;
         }
-        Ok(Component { endpoints: None, health: room.health, drain: room.drain, ended: room.ended })
+        Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
     })
 }
 
-fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<OnceLock<SocketAddr>>) -> StartFn {
+fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<OnceLock<SocketAddr>>) -> StartFn {
     let mount = |transport: &ComponentConfig| WebhookMount {
         transport: transport.name.clone(),
         webhooks: (transport.kind.webhooks)(&transport.settings),
@@ -191,21 +193,26 @@ fn http_room(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<Once
         }
         let context =
             HttpContext { store: context.store, transports: transports.clone(), parts: parts.clone(), sandbox };
-        let room = vumi_http::start(context, http)?;
-        let _same_as_before = bound.set(room.address);
-        Ok(Component { endpoints: None, health: room.health, drain: room.drain, ended: room.ended })
+        let component = vumi_http::start(context, http)?;
+        let _same_as_before = bound.set(component.address);
+        Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
     })
 }
 
-fn health_room(supervisor: &Addr<Supervisor>, settings: HealthSettings) -> StartFn {
+fn health_component(supervisor: &Addr<Supervisor>, settings: HealthSettings) -> StartFn {
     let parts = supervisor.clone().recipient::<AskParts>();
     Arc::new(move |_: ComponentContext| {
-        let room = vumi_http::start_health(parts.clone(), &settings)?;
-        Ok(Component { endpoints: None, health: room.health, drain: room.drain, ended: room.ended })
+        let component = vumi_http::start_health(parts.clone(), &settings)?;
+        Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
     })
 }
 
-async fn start_room(supervisor: &Addr<Supervisor>, name: Name, role: Role, start: StartFn) -> Result<(), StartFailed> {
+async fn start_component(
+    supervisor: &Addr<Supervisor>,
+    name: Name,
+    role: Role,
+    start: StartFn,
+) -> Result<(), StartFailed> {
     let started = supervisor.send(StartComponent { name: name.clone(), role, start }).await;
     started.map_err(|_| StartFailed::Terminated("supervisor"))?.map_err(|error| StartFailed::Component(name, error))
 }

@@ -1,4 +1,4 @@
-//! Rooms that fail, against a real store and a real router.
+//! Components that fail, against a real store and a real router.
 
 use std::{
     sync::{
@@ -61,7 +61,7 @@ fn fragile() -> Component {
     Component { endpoints, health: actor.clone().recipient(), drain: actor.recipient(), ended }
 }
 
-struct Stage {
+struct SupervisorHarness {
     supervisor: Addr<Supervisor>,
     router: RouterAddress,
     started: mpsc::UnboundedReceiver<u32>,
@@ -70,7 +70,7 @@ struct Stage {
     _store: vumi_store::OpenStore,
 }
 
-impl Stage {
+impl SupervisorHarness {
     fn new(restarts: u32) -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let url = format!("sqlite://{}", folder.path().join("vumi.db").display());
@@ -93,7 +93,7 @@ impl Stage {
         Self { supervisor, router: address, started, tell, _folder: folder, _store: store }
     }
 
-    /// Starts the room `fragile`; its n-th start (counted from 1) does what `start` says.
+    /// Starts the component `fragile`; its n-th start (counted from 1) does what `start` says.
     async fn start(
         &self,
         start: impl Fn(u32) -> Result<Component, StartError> + Send + Sync + 'static,
@@ -101,15 +101,15 @@ impl Stage {
         let (count, tell) = (AtomicU32::new(0), self.tell.clone());
         let start: StartFn = Arc::new(move |_: ComponentContext| {
             let nth = count.fetch_add(1, Ordering::SeqCst) + 1;
-            let room = start(nth);
+            let component = start(nth);
             tell.send(nth).unwrap();
-            room
+            component
         });
         let name = Name::parse("fragile").unwrap();
         self.supervisor.send(StartComponent { name, role: Role::Campaign, start }).await.unwrap()
     }
 
-    /// Sends a message to the room, by the router.
+    /// Sends a message to the component, by the router.
     async fn say(&self, text: &str) -> Result<(), Refused> {
         let name = Name::parse("truteq").unwrap();
         let at = Timestamp::from_seconds(0);
@@ -122,7 +122,7 @@ impl Stage {
         self.supervisor.send(AskParts).await.unwrap().pop().unwrap()
     }
 
-    /// Waits until the room is as expected.
+    /// Waits until the component is as expected.
     async fn until(&self, expected: impl Fn(&Part) -> bool) -> Part {
         let wait = async {
             loop {
@@ -133,54 +133,54 @@ impl Stage {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the room gets there in time")
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the component gets there in time")
     }
 }
 
 #[actix::test]
 async fn a_room_that_panics_is_started_again_and_the_router_finds_the_new_one() {
-    let mut stage = Stage::new(3);
-    stage.start(|_| Ok(fragile())).await.unwrap();
-    assert_eq!(stage.started.recv().await, Some(1));
-    stage.until(|part| part.state == State::Up).await;
-    assert_eq!(stage.say("hello").await, Ok(()));
-    assert!(stage.say("boom").await.is_err());
-    assert_eq!(stage.started.recv().await, Some(2));
-    let part = stage.until(|part| part.state == State::Up && part.restarts == 1).await;
+    let mut harness = SupervisorHarness::new(3);
+    harness.start(|_| Ok(fragile())).await.unwrap();
+    assert_eq!(harness.started.recv().await, Some(1));
+    harness.until(|part| part.state == State::Up).await;
+    assert_eq!(harness.say("hello").await, Ok(()));
+    assert!(harness.say("boom").await.is_err());
+    assert_eq!(harness.started.recv().await, Some(2));
+    let part = harness.until(|part| part.state == State::Up && part.restarts == 1).await;
     assert_eq!(part.role, "campaign");
-    assert_eq!(stage.say("hello again").await, Ok(()));
+    assert_eq!(harness.say("hello again").await, Ok(()));
 }
 
 #[actix::test]
 async fn a_room_that_fails_too_often_stays_down_and_says_why() {
-    let mut stage = Stage::new(2);
-    stage.start(|nth| if nth == 1 { Ok(fragile()) } else { Err(StartError("no luck".to_owned())) }).await.unwrap();
-    assert!(stage.say("boom").await.is_err());
-    let part = stage.until(|part| part.state == State::Failed).await;
+    let mut harness = SupervisorHarness::new(2);
+    harness.start(|nth| if nth == 1 { Ok(fragile()) } else { Err(StartError("no luck".to_owned())) }).await.unwrap();
+    assert!(harness.say("boom").await.is_err());
+    let part = harness.until(|part| part.state == State::Failed).await;
     assert!(part.detail.contains("no luck"), "{}", part.detail);
     assert_eq!(part.restarts, 2);
     for nth in 1..=3 {
-        assert_eq!(stage.started.recv().await, Some(nth));
+        assert_eq!(harness.started.recv().await, Some(nth));
     }
-    assert!(stage.started.try_recv().is_err(), "and it is not started again");
-    assert_eq!(stage.say("hello").await, Err(Refused::Away(Name::parse("fragile").unwrap())));
+    assert!(harness.started.try_recv().is_err(), "and it is not started again");
+    assert_eq!(harness.say("hello").await, Err(Refused::Away(Name::parse("fragile").unwrap())));
 }
 
 #[actix::test]
 async fn a_first_start_that_fails_or_panics_is_told_to_whoever_asked() {
-    let stage = Stage::new(2);
-    let error = stage.start(|_| Err(StartError("the key is missing".to_owned()))).await.unwrap_err();
+    let harness = SupervisorHarness::new(2);
+    let error = harness.start(|_| Err(StartError("the key is missing".to_owned()))).await.unwrap_err();
     assert_eq!(error.to_string(), "the key is missing");
-    let error = stage.start(|_| panic!("the test asked for it")).await.unwrap_err();
+    let error = harness.start(|_| panic!("the test asked for it")).await.unwrap_err();
     assert!(error.to_string().contains("panicked"), "{error}");
 }
 
 #[actix::test]
 async fn a_stopped_room_is_not_started_again() {
-    let mut stage = Stage::new(2);
-    stage.start(|_| Ok(fragile())).await.unwrap();
-    assert_eq!(stage.started.recv().await, Some(1));
-    stage.supervisor.send(StopComponents(Role::Campaign)).await.unwrap();
-    stage.until(|part| part.state == State::Stopping).await;
-    assert!(stage.started.try_recv().is_err());
+    let mut harness = SupervisorHarness::new(2);
+    harness.start(|_| Ok(fragile())).await.unwrap();
+    assert_eq!(harness.started.recv().await, Some(1));
+    harness.supervisor.send(StopComponents(Role::Campaign)).await.unwrap();
+    harness.until(|part| part.state == State::Stopping).await;
+    assert!(harness.started.try_recv().is_err());
 }

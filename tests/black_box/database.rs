@@ -15,14 +15,14 @@ use super::{WITH_THE_TESTS, eventually, free_port, words};
 const VERSIONS: &str = "/usr/lib/postgresql";
 
 /// A running server; killed when dropped.
-pub(crate) struct Database {
+pub(crate) struct TestDatabase {
     server: Child,
     programs: PathBuf,
     folder: TempDir,
     port: u16,
 }
 
-impl Database {
+impl TestDatabase {
     /// A server with nothing in it, where PostgreSQL is installed; else says that the test is left out.
     pub(crate) fn start() -> Option<Self> {
         let versions = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
@@ -123,7 +123,7 @@ fn end(server: &mut Child) {
     let _status = server.wait();
 }
 
-impl Drop for Database {
+impl Drop for TestDatabase {
     fn drop(&mut self) {
         end(&mut self.server);
     }

@@ -55,7 +55,7 @@ pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
 }
 
 /// A folder with settings, from which processes are started.
-pub(crate) struct Site {
+pub(crate) struct Harness {
     pub(crate) folder: TempDir,
     pub(crate) http: u16,
     pub(crate) carriers: u16,
@@ -66,10 +66,10 @@ pub(crate) struct Site {
     silent: Option<TcpListener>,
 }
 
-impl Site {
+impl Harness {
     /// The embedded default on free ports, with rate limits out of the way.
     pub(crate) fn new() -> Self {
-        let site = Self {
+        let harness = Self {
             folder: TempDir::new().unwrap(),
             http: free_port(),
             carriers: free_port(),
@@ -80,22 +80,24 @@ impl Site {
         };
         let default = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/settings/default.toml")).unwrap();
         let moved = default
-            .replace("127.0.0.1:8000", &format!("127.0.0.1:{}", site.http))
-            .replace("127.0.0.1:8010", &format!("127.0.0.1:{}", site.carriers))
-            .replace("127.0.0.1:50008", &format!("127.0.0.1:{}", site.truteq))
-            .replace("port = 50008", &format!("port = {}", site.truteq));
-        fs::write(site.settings_file(), moved).unwrap();
-        site
+            .replace("127.0.0.1:8000", &format!("127.0.0.1:{}", harness.http))
+            .replace("127.0.0.1:8010", &format!("127.0.0.1:{}", harness.carriers))
+            .replace("127.0.0.1:50008", &format!("127.0.0.1:{}", harness.truteq))
+            .replace("port = 50008", &format!("port = {}", harness.truteq));
+        fs::write(harness.settings_file(), moved).unwrap();
+        harness
     }
 
-    /// Like [`Site::new`], but the SMS carriers never answer: what is accepted stays as it was accepted.
+    /// Like [`Harness::new`], but the SMS carriers never answer: what is accepted stays as it was accepted.
     pub(crate) fn quiet() -> Self {
-        let mut site = Self::new();
+        let mut harness = Self::new();
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
-        site.edit(|text| text.replace(&format!("http://127.0.0.1:{}/", site.carriers), &format!("http://{address}/")));
-        site.silent = Some(silent);
-        site
+        harness.edit(|text| {
+            text.replace(&format!("http://127.0.0.1:{}/", harness.carriers), &format!("http://{address}/"))
+        });
+        harness.silent = Some(silent);
+        harness
     }
 
     pub(crate) fn settings_file(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::{io::Write, net::TcpStream};
 use lapin::{Connection, ConnectionProperties, options::QueueDeleteOptions};
 use serde_json::json;
 
-use crate::black_box::{Site, words};
+use crate::black_box::{Harness, words};
 
 /// Where the tests' broker is: `amqp://user:password@host:port/vhost`.
 const VARIABLE: &str = "VUMI_TEST_AMQP";
@@ -24,12 +24,12 @@ pub(crate) fn broker() -> Option<String> {
 }
 
 /// A connector's queues, deleted at the end.
-pub(crate) struct Queues {
+pub(crate) struct PeerQueues {
     pub(crate) url: String,
     pub(crate) connector: String,
 }
 
-impl Drop for Queues {
+impl Drop for PeerQueues {
     fn drop(&mut self) {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let Ok(connection) = Connection::connect(&self.url, ConnectionProperties::default()).await else { return };
@@ -43,8 +43,8 @@ impl Drop for Queues {
 }
 
 /// `[amqp]` with one connector.
-pub(crate) fn amqp(queues: &Queues, side: &str) -> String {
-    let Queues { url, connector } = queues;
+pub(crate) fn amqp(queues: &PeerQueues, side: &str) -> String {
+    let PeerQueues { url, connector } = queues;
     format!(
         "[amqp]\nurl = \"{url}\"\ndead_letters = \"{connector}.dead\"\n\
          [amqp.connectors.quiz]\nconnector = \"{connector}\"\n{side}\n"
@@ -54,15 +54,15 @@ pub(crate) fn amqp(queues: &Queues, side: &str) -> String {
 #[test]
 fn a_campaign_in_another_process_holds_the_session() {
     let Some(url) = broker() else { return };
-    let queues = Queues { url, connector: format!("vumi-it-{}", std::process::id()) };
-    let transports = Site::new();
+    let queues = PeerQueues { url, connector: format!("vumi-it-{}", std::process::id()) };
+    let transports = Harness::new();
     transports.edit(|text| {
         let (before, rest) = text.split_once("# ---- Campaigns").unwrap();
         let sandbox = &rest[rest.find("[sandbox]").unwrap()..];
         let route = "[[routes]]\ndefault = true\ncampaign = \"quiz\"\n";
         format!("{before}\n{}\n{route}\n{sandbox}", amqp(&queues, "side = \"campaign\""))
     });
-    let campaigns = Site::new();
+    let campaigns = Harness::new();
     campaigns.edit(|_| {
         format!(
             "[http]\nbind = \"127.0.0.1:{}\"\n[campaigns.quiz-worker]\nkind = \"quiz\"\n\

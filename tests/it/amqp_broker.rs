@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::black_box::{Process, Site, broker::Broker, eventually, peer::Peer};
+use crate::black_box::{Harness, Process, broker::Broker, eventually, peer::Peer};
 
 const PERSON: &str = "27831234567";
 /// The campaign elsewhere is asked by everybody who dials.
@@ -20,15 +20,15 @@ const CODE: &str = "*120*663*79#";
 const IN_TIME: Duration = Duration::from_secs(5);
 
 /// A router whose campaign lives elsewhere, on a broker of the tests' own.
-struct Stage {
+struct BrokerHarness {
     broker: Arc<Broker>,
-    site: Site,
+    harness: Harness,
     router: Process,
     /// The campaign's worker.
     peer: Peer,
 }
 
-impl Stage {
+impl BrokerHarness {
     /// Everything is up. The router is user `vumi` of vhost `/vumi`, the worker is `guest`.
     fn set(broker: &Arc<Broker>) -> Self {
         let connector = format!("it-{}", &broker.port());
@@ -36,29 +36,29 @@ impl Stage {
         broker.ctl(&["eval", "catch rabbit_auth_backend_internal:delete_user(<<\"vumi\">>, <<\"test\">>)."]);
         broker.ctl(&["add_user", "vumi", "s3cret"]);
         allow(broker);
-        let site = Site::new();
+        let harness = Harness::new();
         let amqp = format!(
             "[amqp]\nurl = \"{}\"\ndead_letters = \"{connector}.dead\"\n\
              reconnect = {{ first = \"50ms\", most = \"500ms\" }}\n\
              [amqp.connectors.elsewhere]\nconnector = \"{connector}\"\nside = \"campaign\"\naccount = \"username\"\n",
             broker.url("vumi", "s3cret", "/vumi")
         );
-        site.edit(|text| {
+        harness.edit(|text| {
             let (before, rest) = text.split_once("# ---- Campaigns").unwrap();
             let sandbox = &rest[rest.find("[sandbox]").unwrap()..];
             format!("{before}\n{amqp}\n[[routes]]\ndefault = true\ncampaign = \"elsewhere\"\n{sandbox}")
         });
-        let router = site.run();
-        site.wait_for_network();
-        site.wait_for_part("amqp");
+        let router = harness.run();
+        harness.wait_for_network();
+        harness.wait_for_part("amqp");
         let peer = Peer::new(&broker.url("guest", "guest", "/vumi"), &connector);
-        Self { broker: broker.clone(), site, router, peer }
+        Self { broker: broker.clone(), harness, router, peer }
     }
 
     /// How the front-end is, once it says so; and whether the process calls itself ready.
     fn wait_until(&self, words: &str) -> (Value, bool) {
         eventually(&format!("amqp says `{words}`"), || {
-            let ready: Value = self.site.get_open("/health/ready").ok()?.json().ok()?;
+            let ready: Value = self.harness.get_open("/health/ready").ok()?.json().ok()?;
             let part = ready["parts"].as_array()?.iter().find(|part| part["name"] == "amqp")?.clone();
             part["detail"].as_str()?.contains(words).then(|| (part, ready["ready"] == true))
         })
@@ -84,7 +84,7 @@ impl Stage {
     }
 
     fn dial(&self, person: &str) -> Value {
-        self.site.handset("dial", &json!({ "msisdn": person, "code": CODE })).json().unwrap()
+        self.harness.handset("dial", &json!({ "msisdn": person, "code": CODE })).json().unwrap()
     }
 
     /// A person is told at once that there is no service.
@@ -98,8 +98,8 @@ impl Stage {
 
     /// SMS do not need the broker.
     fn an_sms_is_sent(&self) {
-        let id = self.site.send("clickatell", "27123456789", "no broker needed");
-        self.site.wait_for_status("clickatell", id, 4);
+        let id = self.harness.send("clickatell", "27123456789", "no broker needed");
+        self.harness.wait_for_status("clickatell", id, 4);
     }
 }
 
@@ -121,91 +121,91 @@ fn new_id() -> String {
 }
 
 /// Runs a story on the tests' own broker, one at a time.
-fn with_stage(story: impl FnOnce(&Stage)) {
+fn with_stage(story: impl FnOnce(&BrokerHarness)) {
     let Some(broker) = Broker::shared() else { return };
     let _turn = broker.turn();
-    story(&Stage::set(&broker));
+    story(&BrokerHarness::set(&broker));
 }
 
 #[test]
 fn connections_that_the_broker_closes_are_made_again() {
-    with_stage(|stage| {
-        stage.a_dialogue_works();
-        stage.broker.close_connections();
-        stage.router.wait_for_line("the broker is away");
-        stage.wait_until("connected");
-        stage.a_dialogue_works();
+    with_stage(|broker_harness| {
+        broker_harness.a_dialogue_works();
+        broker_harness.broker.close_connections();
+        broker_harness.router.wait_for_line("the broker is away");
+        broker_harness.wait_until("connected");
+        broker_harness.a_dialogue_works();
     });
 }
 
 #[test]
 fn a_broker_without_memory_refuses_dialogues_in_time_and_holds_up_no_sms() {
-    with_stage(|stage| {
-        stage.broker.ctl(&["set_vm_memory_high_watermark", "0.000001"]);
+    with_stage(|broker_harness| {
+        broker_harness.broker.ctl(&["set_vm_memory_high_watermark", "0.000001"]);
         // The broker says that it is blocked when something is published.
-        stage.a_dialogue_is_refused_in_time();
-        stage.wait_until_degraded("takes nothing while its alarm lasts");
-        stage.a_dialogue_is_refused_in_time();
-        stage.an_sms_is_sent();
-        stage.broker.ctl(&["set_vm_memory_high_watermark", "0.4"]);
-        stage.wait_until("connected");
+        broker_harness.a_dialogue_is_refused_in_time();
+        broker_harness.wait_until_degraded("takes nothing while its alarm lasts");
+        broker_harness.a_dialogue_is_refused_in_time();
+        broker_harness.an_sms_is_sent();
+        broker_harness.broker.ctl(&["set_vm_memory_high_watermark", "0.4"]);
+        broker_harness.wait_until("connected");
         // The first refused one was on its way when the alarm began: it arrives, and its session is over.
-        let late = stage.peer.take("inbound");
+        let late = broker_harness.peer.take("inbound");
         assert_eq!(late["from_addr"], "+27830000001");
-        stage.a_dialogue_works();
+        broker_harness.a_dialogue_works();
     });
 }
 
 #[test]
 fn a_vhost_that_was_deleted_is_furnished_again_when_it_is_back() {
-    with_stage(|stage| {
-        stage.a_dialogue_works();
-        stage.broker.ctl(&["delete_vhost", "/vumi"]);
-        stage.wait_until_degraded("rabbitmqctl add_vhost");
-        stage.a_dialogue_is_refused_in_time();
-        stage.an_sms_is_sent();
-        make_vhost(&stage.broker);
-        stage.wait_until_degraded("set_permissions");
-        allow(&stage.broker);
-        stage.wait_until("connected");
-        stage.a_dialogue_works();
+    with_stage(|broker_harness| {
+        broker_harness.a_dialogue_works();
+        broker_harness.broker.ctl(&["delete_vhost", "/vumi"]);
+        broker_harness.wait_until_degraded("rabbitmqctl add_vhost");
+        broker_harness.a_dialogue_is_refused_in_time();
+        broker_harness.an_sms_is_sent();
+        make_vhost(&broker_harness.broker);
+        broker_harness.wait_until_degraded("set_permissions");
+        allow(&broker_harness.broker);
+        broker_harness.wait_until("connected");
+        broker_harness.a_dialogue_works();
     });
 }
 
 #[test]
 fn revoked_credentials_are_told_and_taken_again() {
-    with_stage(|stage| {
-        stage.broker.ctl(&["change_password", "vumi", "another"]);
-        stage.broker.close_connections();
-        stage.wait_until_degraded("check `amqp.user` and `amqp.password`");
-        stage.broker.ctl(&["change_password", "vumi", "s3cret"]);
-        stage.wait_until("connected");
-        stage.a_dialogue_works();
+    with_stage(|broker_harness| {
+        broker_harness.broker.ctl(&["change_password", "vumi", "another"]);
+        broker_harness.broker.close_connections();
+        broker_harness.wait_until_degraded("check `amqp.user` and `amqp.password`");
+        broker_harness.broker.ctl(&["change_password", "vumi", "s3cret"]);
+        broker_harness.wait_until("connected");
+        broker_harness.a_dialogue_works();
 
-        stage.broker.ctl(&["set_permissions", "-p", "/vumi", "vumi", "", "", ""]);
-        stage.broker.close_connections();
-        stage.wait_until_degraded("rabbitmqctl set_permissions");
-        stage.a_dialogue_is_refused_in_time();
-        allow(&stage.broker);
-        stage.wait_until("connected");
-        stage.a_dialogue_works();
+        broker_harness.broker.ctl(&["set_permissions", "-p", "/vumi", "vumi", "", "", ""]);
+        broker_harness.broker.close_connections();
+        broker_harness.wait_until_degraded("rabbitmqctl set_permissions");
+        broker_harness.a_dialogue_is_refused_in_time();
+        allow(&broker_harness.broker);
+        broker_harness.wait_until("connected");
+        broker_harness.a_dialogue_works();
     });
 }
 
 #[test]
 fn a_queue_that_somebody_declared_with_arguments_is_named_and_used_when_it_is_gone() {
-    with_stage(|stage| {
-        stage.broker.ctl(&["change_password", "vumi", "another"]);
-        stage.broker.close_connections();
-        stage.wait_until_degraded("check `amqp.user`");
-        stage.peer.declare_with_a_limit("inbound");
-        stage.broker.ctl(&["change_password", "vumi", "s3cret"]);
-        stage.wait_until_degraded("delete it");
-        stage.wait_until_degraded(&stage.peer.queue("inbound"));
-        stage.a_dialogue_is_refused_in_time();
-        stage.peer.delete("inbound");
-        stage.wait_until("connected");
-        stage.a_dialogue_works();
+    with_stage(|broker_harness| {
+        broker_harness.broker.ctl(&["change_password", "vumi", "another"]);
+        broker_harness.broker.close_connections();
+        broker_harness.wait_until_degraded("check `amqp.user`");
+        broker_harness.peer.declare_with_a_limit("inbound");
+        broker_harness.broker.ctl(&["change_password", "vumi", "s3cret"]);
+        broker_harness.wait_until_degraded("delete it");
+        broker_harness.wait_until_degraded(&broker_harness.peer.queue("inbound"));
+        broker_harness.a_dialogue_is_refused_in_time();
+        broker_harness.peer.delete("inbound");
+        broker_harness.wait_until("connected");
+        broker_harness.a_dialogue_works();
     });
 }
 
@@ -225,9 +225,9 @@ struct Traffic {
 }
 
 /// Ends the traffic, also when the test fails.
-struct Ending<'a>(&'a AtomicBool);
+struct BrokerEnding<'a>(&'a AtomicBool);
 
-impl Drop for Ending<'_> {
+impl Drop for BrokerEnding<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -256,9 +256,9 @@ impl Traffic {
         });
     }
 
-    fn dial(&self, stage: &Stage) {
+    fn dial(&self, broker_harness: &BrokerHarness) {
         self.while_on(|number| {
-            let shown = stage.dial(&format!("2783100{number:04}"));
+            let shown = broker_harness.dial(&format!("2783100{number:04}"));
             match shown["screen"].as_str().unwrap_or_default() {
                 "Goodbye." => self.answered.fetch_add(1, Ordering::SeqCst),
                 // It was asked, and the broker went with the answer: the network gives up.
@@ -278,13 +278,13 @@ impl Traffic {
 
 #[test]
 fn a_broker_that_stops_under_traffic_loses_nothing_and_doubles_nothing() {
-    with_stage(|stage| {
-        let (traffic, url) = (Traffic::default(), stage.broker.url("guest", "guest", "/vumi"));
-        let [pushing, answering] = [(); 2].map(|()| Peer::new(&url, &stage.peer.connector));
+    with_stage(|broker_harness| {
+        let (traffic, url) = (Traffic::default(), broker_harness.broker.url("guest", "guest", "/vumi"));
+        let [pushing, answering] = [(); 2].map(|()| Peer::new(&url, &broker_harness.peer.connector));
         std::thread::scope(|threads| {
-            let _ends_with_the_test = Ending(&traffic.over);
+            let _ends_with_the_test = BrokerEnding(&traffic.over);
             threads.spawn(|| traffic.push(&pushing));
-            threads.spawn(|| traffic.dial(stage));
+            threads.spawn(|| traffic.dial(broker_harness));
             threads.spawn(|| {
                 traffic.while_on(|_| match answering.get("inbound") {
                     Some(asked) => {
@@ -297,18 +297,18 @@ fn a_broker_that_stops_under_traffic_loses_nothing_and_doubles_nothing() {
             });
             threads.spawn(|| {
                 traffic.while_on(|_| {
-                    stage.site.send("clickatell", "27123456789", "by HTTP");
+                    broker_harness.harness.send("clickatell", "27123456789", "by HTTP");
                     traffic.accepted.fetch_add(1, Ordering::SeqCst);
                     std::thread::park_timeout(PACE);
                 });
             });
             for _ in 0..2 {
                 traffic.wait_for_more();
-                stage.broker.ctl(&["stop_app"]);
-                stage.wait_until_degraded("is away since");
-                stage.a_dialogue_is_refused_in_time();
-                stage.broker.ctl(&["start_app"]);
-                stage.wait_until("connected");
+                broker_harness.broker.ctl(&["stop_app"]);
+                broker_harness.wait_until_degraded("is away since");
+                broker_harness.a_dialogue_is_refused_in_time();
+                broker_harness.broker.ctl(&["start_app"]);
+                broker_harness.wait_until("connected");
             }
             traffic.wait_for_more();
         });
@@ -316,7 +316,7 @@ fn a_broker_that_stops_under_traffic_loses_nothing_and_doubles_nothing() {
         let pushed = traffic.pushed.into_inner().unwrap();
         let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         eventually("every SMS from elsewhere has its ack", || {
-            while let Some(event) = stage.peer.get("event") {
+            while let Some(event) = broker_harness.peer.get("event") {
                 let (id, event_id) = (event["user_message_id"].as_str()?.to_owned(), event["event_id"].as_str()?);
                 if pushed.contains(&id) && event["event_type"] != "delivery_report" {
                     assert_eq!(event["event_type"], "ack", "{event}");
@@ -328,7 +328,7 @@ fn a_broker_that_stops_under_traffic_loses_nothing_and_doubles_nothing() {
         assert!(told.values().all(|acks| acks.len() == 1), "an SMS has more than one ack");
         let all = pushed.len() as u64 + traffic.accepted.load(Ordering::SeqCst);
         let seen = eventually("every SMS is with the carrier", || {
-            let seen = stage.site.seen("clickatell");
+            let seen = broker_harness.harness.seen("clickatell");
             (seen["distinct"].as_u64()? >= all).then_some(seen)
         });
         println!(

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    amqp::{Queues, amqp, broker},
-    black_box::{Site, peer::Peer, words},
+    amqp::{PeerQueues, amqp, broker},
+    black_box::{Harness, peer::Peer, words},
 };
 
 /// The keys of a user message: all of them are always written.
@@ -31,8 +31,8 @@ const KEYS: [&str; 18] = [
 ];
 
 /// A queue's name on the broker that no other test has, with what is on it deleted at the end.
-fn queues(url: String, name: &str) -> Queues {
-    Queues { url, connector: format!("{name}-{}", std::process::id()) }
+fn queues(url: String, name: &str) -> PeerQueues {
+    PeerQueues { url, connector: format!("{name}-{}", std::process::id()) }
 }
 
 /// Every key is there, and nothing that a worker of the family would stop at.
@@ -60,21 +60,21 @@ fn is_a_time(value: &Value) {
 fn a_worker_of_the_family_is_a_campaign_of_our_transport() {
     let Some(url) = broker() else { return };
     let queues = queues(url, "their-campaign");
-    let site = Site::new();
-    site.edit(|text| {
+    let harness = Harness::new();
+    harness.edit(|text| {
         let (before, rest) = text.split_once("# ---- Campaigns").unwrap();
         let sandbox = &rest[rest.find("[sandbox]").unwrap()..];
         let route = "[[routes]]\ndefault = true\ncampaign = \"quiz\"\n";
         format!("{before}\n{}\n{route}\n{sandbox}", amqp(&queues, "side = \"campaign\""))
     });
-    let _router = site.run();
-    site.wait_for_network();
-    site.wait_for_part("amqp");
+    let _router = harness.run();
+    harness.wait_for_network();
+    harness.wait_for_part("amqp");
     let worker = Peer::new(&queues.url, &queues.connector);
 
     std::thread::scope(|threads| {
         let dialled =
-            threads.spawn(|| site.handset("dial", &json!({ "msisdn": "27831234567", "code": "*120*663*79#" })));
+            threads.spawn(|| harness.handset("dial", &json!({ "msisdn": "27831234567", "code": "*120*663*79#" })));
         let asked = worker.take("inbound");
         is_of_the_family(&asked);
         assert_eq!((&asked["to_addr"], &asked["from_addr"]), (&json!("*120*663*79#"), &json!("+27831234567")));
@@ -97,7 +97,8 @@ fn a_worker_of_the_family_is_a_campaign_of_our_transport() {
     is_a_time(&event["timestamp"]);
 
     std::thread::scope(|threads| {
-        let answered = threads.spawn(|| site.handset("answer", &json!({ "msisdn": "27831234567", "text": "Thandi" })));
+        let answered =
+            threads.spawn(|| harness.handset("answer", &json!({ "msisdn": "27831234567", "text": "Thandi" })));
         let asked = worker.take("inbound");
         is_of_the_family(&asked);
         assert_eq!((&asked["session_event"], &asked["content"]), (&json!("resume"), &json!("Thandi")));
@@ -106,24 +107,24 @@ fn a_worker_of_the_family_is_a_campaign_of_our_transport() {
         assert_eq!((&shown["screen"], &shown["session"]), (&json!("Hello Thandi."), &json!("closed")));
     });
     assert_eq!(worker.take("event")["user_message_id"], "their-2");
-    assert!(words(&site.vumi(&["dead", "list"])).contains("is empty"));
+    assert!(words(&harness.vumi(&["dead", "list"])).contains("is empty"));
 }
 
 #[test]
 fn a_worker_of_the_family_is_a_transport_of_our_campaign() {
     let Some(url) = broker() else { return };
     let queues = queues(url, "their-transport");
-    let site = Site::new();
-    site.edit(|_| {
+    let harness = Harness::new();
+    harness.edit(|_| {
         format!(
             "[http]\nbind = \"127.0.0.1:{}\"\n[campaigns.ours]\nkind = \"quiz\"\n\
              [[routes]]\ndefault = true\ncampaign = \"ours\"\n{}",
-            site.http,
+            harness.http,
             amqp(&queues, "side = \"transport\"\ntransports = [\"their_ussd\"]")
         )
     });
-    let _worker = site.run();
-    site.wait_for_part("amqp");
+    let _worker = harness.run();
+    harness.wait_for_part("amqp");
     let transport = Peer::new(&queues.url, &queues.connector);
     let said = |id: &str, event: &str, content: Value| {
         let message = Peer::outbound(
@@ -161,5 +162,5 @@ fn a_worker_of_the_family_is_a_transport_of_our_campaign() {
         last = said(&format!("in-{number}"), "resume", json!("1"));
     }
     assert_eq!(last["session_event"], "close", "three questions, then thanks: {last}");
-    assert!(words(&site.vumi(&["dead", "list"])).contains("is empty"));
+    assert!(words(&harness.vumi(&["dead", "list"])).contains("is empty"));
 }

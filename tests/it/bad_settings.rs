@@ -4,11 +4,11 @@ use std::{fs, net::TcpListener};
 
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
-use crate::black_box::{Site, read, words};
+use crate::black_box::{Harness, read, words};
 
 /// What `vumi ARGUMENTS` says when it refuses.
-fn refusal(site: &Site, arguments: &[&str]) -> String {
-    let output = site.vumi(arguments);
+fn refusal(harness: &Harness, arguments: &[&str]) -> String {
+    let output = harness.vumi(arguments);
     assert!(!output.status.success(), "{}", words(&output));
     let said = words(&output);
     assert!(!said.contains("panicked"), "{said}");
@@ -25,12 +25,12 @@ fn check_names_file_key_and_what_was_expected() {
         ("api_id = \"1234\"", "api_idd = \"1234\"", "api_idd"),
         ("[store]\n", "[stroe]\n", "stroe"),
     ] {
-        let site = Site::new();
-        site.edit(|text| {
+        let harness = Harness::new();
+        harness.edit(|text| {
             assert!(text.contains(from), "{from}");
             text.replacen(from, to, 1)
         });
-        let said = refusal(&site, &["check"]);
+        let said = refusal(&harness, &["check"]);
         assert!(said.contains(expected), "{to}: {said}");
         assert!(said.contains("vumi.toml"), "{to}: {said}");
         assert!(said.trim().lines().count() <= 2, "{said}");
@@ -39,24 +39,24 @@ fn check_names_file_key_and_what_was_expected() {
 
 #[test]
 fn a_file_that_is_no_toml_and_one_that_is_not_there_are_named() {
-    let site = Site::new();
-    let folder = site.folder.path().to_str().unwrap();
-    assert!(refusal(&site, &["--settings", folder, "check"]).contains("is a folder"));
-    site.edit(|_| "[http]\nthis is = = no toml".to_owned());
-    let said = refusal(&site, &["check"]);
+    let harness = Harness::new();
+    let folder = harness.folder.path().to_str().unwrap();
+    assert!(refusal(&harness, &["--settings", folder, "check"]).contains("is a folder"));
+    harness.edit(|_| "[http]\nthis is = = no toml".to_owned());
+    let said = refusal(&harness, &["check"]);
     assert!(said.contains("vumi.toml: line 2, column 6: "), "{said}");
     assert_eq!(said.trim().lines().count(), 1, "{said}");
-    assert!(refusal(&site, &["--settings", "nowhere.toml", "check"]).contains("nowhere.toml"));
+    assert!(refusal(&harness, &["--settings", "nowhere.toml", "check"]).contains("nowhere.toml"));
 }
 
 #[test]
 fn the_shipped_settings_are_good() {
-    let site = Site::new();
+    let harness = Harness::new();
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/settings");
     let mut checked = 0;
     for file in fs::read_dir(shipped).unwrap() {
         let path = file.unwrap().path();
-        let output = site.vumi(&["--settings", path.to_str().unwrap(), "check"]);
+        let output = harness.vumi(&["--settings", path.to_str().unwrap(), "check"]);
         assert!(output.status.success(), "{}: {}", path.display(), words(&output));
         checked += 1;
     }
@@ -65,104 +65,104 @@ fn the_shipped_settings_are_good() {
 
 #[test]
 fn every_kind_shows_settings_that_pass_the_check() {
-    let site = Site::new();
-    let kinds = words(&site.vumi(&["kinds"]));
+    let harness = Harness::new();
+    let kinds = words(&harness.vumi(&["kinds"]));
     for kind in ["clickatell", "opera", "e-scape", "techsys", "ssmi", "echo", "quiz"] {
         assert!(kinds.contains(&format!("kind = \"{kind}\"")), "{kind} in {kinds}");
     }
-    site.edit(|_| kinds);
-    let checked = site.vumi(&["check"]);
+    harness.edit(|_| kinds);
+    let checked = harness.vumi(&["check"]);
     assert!(checked.status.success(), "{}", words(&checked));
-    assert!(refusal(&site, &["kinds", "nonsense"]).contains("nonsense"));
+    assert!(refusal(&harness, &["kinds", "nonsense"]).contains("nonsense"));
 }
 
 #[test]
 fn time_for_requests_that_the_supervisor_would_cut_off_is_named() {
-    let site = Site::new();
-    site.edit(|text| text.replacen("[http]\n", "[supervisor]\ndrain = \"5s\"\n\n[http]\n", 1));
-    let said = refusal(&site, &["check"]);
+    let harness = Harness::new();
+    harness.edit(|text| text.replacen("[http]\n", "[supervisor]\ndrain = \"5s\"\n\n[http]\n", 1));
+    let said = refusal(&harness, &["check"]);
     assert!(said.contains("http.drain_within: 8s is longer than `supervisor.drain`, 5s"), "{said}");
 }
 
 #[test]
 fn a_lease_too_short_for_a_transports_calls_is_named_with_the_least_that_will_do() {
-    let site = Site::new();
-    site.add_to("store", "lease = \"10s\"");
-    site.add_to("transports.opera", "outbox = { call_limit = \"15s\" }");
-    let said = refusal(&site, &["check"]);
+    let harness = Harness::new();
+    harness.add_to("store", "lease = \"10s\"");
+    harness.add_to("transports.opera", "outbox = { call_limit = \"15s\" }");
+    let said = refusal(&harness, &["check"]);
     assert!(said.contains("store.lease: 10s is too short for `transports.opera.outbox.call_limit`"), "{said}");
     assert!(said.contains("expected 48s or more"), "{said}");
-    site.edit(|text| text.replace("lease = \"10s\"", "lease = \"48s\""));
-    let checked = site.vumi(&["check"]);
+    harness.edit(|text| text.replace("lease = \"10s\"", "lease = \"48s\""));
+    let checked = harness.vumi(&["check"]);
     assert!(checked.status.success(), "{}", words(&checked));
 }
 
 #[test]
 fn a_variable_overrides_one_key_and_a_secret_can_stand_in_a_file() {
-    let mut site = Site::new();
-    let secret = site.folder.path().join("secret");
+    let mut harness = Harness::new();
+    let secret = harness.folder.path().join("secret");
     fs::write(&secret, "vumi\n").unwrap();
-    site.set("VUMI__TRANSPORTS__OPERA__PASSWORD_FILE", secret.to_str().unwrap());
-    site.set("VUMI__HTTP__WORKERS", "1");
-    site.set("VUMI__TRANSPORTS__E_SCAPE__SMSC", "other");
-    let checked = site.vumi(&["check"]);
+    harness.set("VUMI__TRANSPORTS__OPERA__PASSWORD_FILE", secret.to_str().unwrap());
+    harness.set("VUMI__HTTP__WORKERS", "1");
+    harness.set("VUMI__TRANSPORTS__E_SCAPE__SMSC", "other");
+    let checked = harness.vumi(&["check"]);
     assert!(checked.status.success(), "{}", words(&checked));
 
-    site.set("VUMI__HTTP__WORKERS", "many");
-    let said = refusal(&site, &["check"]);
+    harness.set("VUMI__HTTP__WORKERS", "many");
+    let said = refusal(&harness, &["check"]);
     assert!(said.contains("VUMI__HTTP__WORKERS") && said.contains("http.workers"), "{said}");
 }
 
 #[test]
 fn a_taken_port_is_named() {
-    let site = Site::new();
-    let _taken = TcpListener::bind(("127.0.0.1", site.http)).unwrap();
-    let said = refusal(&site, &["run"]);
-    assert!(said.contains(&site.http.to_string()), "{said}");
+    let harness = Harness::new();
+    let _taken = TcpListener::bind(("127.0.0.1", harness.http)).unwrap();
+    let said = refusal(&harness, &["run"]);
+    assert!(said.contains(&harness.http.to_string()), "{said}");
 }
 
 #[test]
 fn a_file_that_is_no_database_is_left_as_it_is() {
-    let site = Site::new();
-    let path = site.folder.path().join("vumi.db");
+    let harness = Harness::new();
+    let path = harness.folder.path().join("vumi.db");
     fs::write(&path, "dear diary, this is not a database, and it must stay as it is").unwrap();
-    let said = refusal(&site, &["run"]);
+    let said = refusal(&harness, &["run"]);
     assert!(said.contains("vumi.db"), "{said}");
     assert!(read(&path).starts_with("dear diary"));
 }
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let site = Site::new();
-    site.edit(|text| text.replace("sqlite://vumi.db", "sqlite://not/here/vumi.db"));
-    assert!(refusal(&site, &["run"]).contains("not/here"));
+    let harness = Harness::new();
+    harness.edit(|text| text.replace("sqlite://vumi.db", "sqlite://not/here/vumi.db"));
+    assert!(refusal(&harness, &["run"]).contains("not/here"));
 }
 
 #[test]
 fn a_check_shows_no_password() {
-    let site = Site::new();
-    site.edit(|text| text.replace("sqlite://vumi.db", "postgres://vumi:hidden@127.0.0.1/vumi"));
-    let said = words(&site.vumi(&["check"]));
+    let harness = Harness::new();
+    harness.edit(|text| text.replace("sqlite://vumi.db", "postgres://vumi:hidden@127.0.0.1/vumi"));
+    let said = words(&harness.vumi(&["check"]));
     assert!(said.contains("postgres://vumi:***@127.0.0.1/vumi") && !said.contains("hidden"), "{said}");
 }
 
 #[test]
 fn a_database_that_another_program_holds_is_told_so() {
-    let site = Site::new();
-    assert!(site.vumi(&["migrate"]).status.success());
-    let path = site.folder.path().join("vumi.db");
+    let harness = Harness::new();
+    assert!(harness.vumi(&["migrate"]).status.success());
+    let path = harness.folder.path().join("vumi.db");
     let mut shell = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     shell.batch_execute("BEGIN EXCLUSIVE").unwrap();
-    let said = refusal(&site, &["run"]);
+    let said = refusal(&harness, &["run"]);
     assert!(said.contains("vumi.db is locked by another program: close"), "{said}");
 }
 
 #[test]
 fn a_second_router_on_the_same_database_is_refused() {
-    let site = Site::new();
-    let router = site.run();
-    let second = Site::new();
-    let path = site.folder.path().join("vumi.db");
+    let harness = Harness::new();
+    let router = harness.run();
+    let second = Harness::new();
+    let path = harness.folder.path().join("vumi.db");
     second.edit(|text| text.replace("sqlite://vumi.db", &format!("sqlite://{}", path.display())));
     let said = refusal(&second, &["run"]);
     assert!(said.contains("vumi.db"), "{said}");
@@ -171,31 +171,31 @@ fn a_second_router_on_the_same_database_is_refused() {
 
 #[test]
 fn a_variable_with_one_underscore_too_few_is_refused_and_spelt_right() {
-    let mut site = Site::new();
-    site.set("VUMI_TEST_SOMETHING__ELSE", "1");
-    assert!(site.vumi(&["check"]).status.success());
-    site.set("VUMI_HTTP__BIND", "127.0.0.1:9000");
-    let said = refusal(&site, &["check"]);
+    let mut harness = Harness::new();
+    harness.set("VUMI_TEST_SOMETHING__ELSE", "1");
+    assert!(harness.vumi(&["check"]).status.success());
+    harness.set("VUMI_HTTP__BIND", "127.0.0.1:9000");
+    let said = refusal(&harness, &["check"]);
     assert!(said.contains("VUMI_HTTP__BIND") && said.contains("VUMI__HTTP__BIND"), "{said}");
 }
 
 #[test]
 fn an_address_to_listen_on_is_an_ip_address_or_localhost() {
-    let mut site = Site::new();
-    site.set("VUMI__HTTP__BIND", "localhost:8999");
-    let checked = site.vumi(&["check"]);
+    let mut harness = Harness::new();
+    harness.set("VUMI__HTTP__BIND", "localhost:8999");
+    let checked = harness.vumi(&["check"]);
     assert!(checked.status.success() && words(&checked).contains("127.0.0.1:8999"), "{}", words(&checked));
-    site.set("VUMI__HTTP__BIND", "here.example:80");
-    let said = refusal(&site, &["check"]);
+    harness.set("VUMI__HTTP__BIND", "here.example:80");
+    let said = refusal(&harness, &["check"]);
     assert!(said.contains("http.bind") && said.contains("such as 127.0.0.1:8000"), "{said}");
 }
 
 #[test]
 fn check_and_run_both_refuse_the_sandboxs_account_where_others_could_use_it() {
-    let mut site = Site::new();
-    site.set("VUMI__HTTP__BIND", &format!("0.0.0.0:{}", site.http));
+    let mut harness = Harness::new();
+    harness.set("VUMI__HTTP__BIND", &format!("0.0.0.0:{}", harness.http));
     for command in ["check", "run"] {
-        let said = refusal(&site, &[command]);
+        let said = refusal(&harness, &[command]);
         assert!(said.contains("http.bind") && said.contains("[sandbox]"), "{command}: {said}");
     }
 }

@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::{
-    black_box::{Site, eventually, words},
+    black_box::{Harness, eventually, words},
     clinic::Clinic,
-    listener::{Heard, Listener},
+    listener::{CallbackListener, HeardCall},
 };
 
 /// Posts at once, and tries again soon.
-fn quick_site() -> Site {
-    let site = Site::new();
-    site.add_to("callbacks", "poll = \"20ms\"\nretry = { first = \"20ms\", most = \"100ms\" }");
-    site
+fn quick_site() -> Harness {
+    let harness = Harness::new();
+    harness.add_to("callbacks", "poll = \"20ms\"\nretry = { first = \"20ms\", most = \"100ms\" }");
+    harness
 }
 
-fn create(site: &Site, name: &str, url: &str) -> Value {
-    let answer = site.post("/api/v1/account/callbacks.json", &[("name", name), ("url", url)]).send().unwrap();
+fn create(harness: &Harness, name: &str, url: &str) -> Value {
+    let answer = harness.post("/api/v1/account/callbacks.json", &[("name", name), ("url", url)]).send().unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
     answer.json().unwrap()
 }
@@ -34,14 +34,14 @@ const INBOUND: [(&str, &str); 6] = [
 ];
 
 /// A person writes, and Clickatell brings it.
-fn receive(site: &Site, number: &str) -> Value {
+fn receive(harness: &Harness, number: &str) -> Value {
     let fields = [&INBOUND[..], &[("moMsgId", number)]].concat();
-    let answer = site.post("/api/v1/sms/clickatell/receive.json", &fields).send().unwrap();
+    let answer = harness.post("/api/v1/sms/clickatell/receive.json", &fields).send().unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
     answer.json().unwrap()
 }
 
-fn heard(listener: &Listener, count: usize) -> Vec<Heard> {
+fn heard(listener: &CallbackListener, count: usize) -> Vec<HeardCall> {
     eventually(&format!("{count} posts are heard"), || {
         let heard = listener.heard();
         (heard.len() >= count).then_some(heard)
@@ -54,7 +54,7 @@ fn pairs(fields: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// Verifies a post as the Standard Webhooks specification says.
 #[track_caller]
-fn assert_signed(heard: &Heard, secret: &str) {
+fn assert_signed(heard: &HeardCall, secret: &str) {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
     mac.update(format!("{}.{}.", heard.header("webhook-id"), heard.header("webhook-timestamp")).as_bytes());
@@ -65,16 +65,16 @@ fn assert_signed(heard: &Heard, secret: &str) {
 
 #[test]
 fn a_received_sms_is_posted_signed_to_every_callback_with_the_fields_of_the_contract() {
-    let site = quick_site();
-    let _router = site.run();
+    let harness = quick_site();
+    let _router = harness.run();
     let (first, second, other) =
-        (Listener::answering(&[200]), Listener::answering(&[204]), Listener::answering(&[200]));
-    let secret = create(&site, "sms_received", &first.url("/in"))["secret"].as_str().unwrap().to_owned();
-    let other_secret = create(&site, "sms_received", &second.url("/in?x=1"))["secret"].as_str().unwrap().to_owned();
-    create(&site, "sms_receipt", &other.url("/receipts"));
+        (CallbackListener::answering(&[200]), CallbackListener::answering(&[204]), CallbackListener::answering(&[200]));
+    let secret = create(&harness, "sms_received", &first.url("/in"))["secret"].as_str().unwrap().to_owned();
+    let other_secret = create(&harness, "sms_received", &second.url("/in?x=1"))["secret"].as_str().unwrap().to_owned();
+    create(&harness, "sms_receipt", &other.url("/receipts"));
     assert_ne!(secret, other_secret);
 
-    let kept = receive(&site, "m1");
+    let kept = receive(&harness, "m1");
     let post = heard(&first, 1).remove(0);
     assert_eq!(post.line, "POST /in HTTP/1.1");
     assert_eq!(post.header("content-type"), "application/x-www-form-urlencoded");
@@ -100,8 +100,8 @@ fn a_received_sms_is_posted_signed_to_every_callback_with_the_fields_of_the_cont
     assert_signed(&post, &other_secret);
 
     // The same SMS brought again is not news.
-    assert_eq!(receive(&site, "m1"), kept);
-    receive(&site, "m2");
+    assert_eq!(receive(&harness, "m1"), kept);
+    receive(&harness, "m2");
     let posts = heard(&first, 2);
     assert_eq!(posts[1].form().iter().find(|(key, _)| key == "transport_msg_id").unwrap().1, "m2");
     assert_ne!(posts[0].header("webhook-id"), posts[1].header("webhook-id"));
@@ -109,16 +109,16 @@ fn a_received_sms_is_posted_signed_to_every_callback_with_the_fields_of_the_cont
 
 #[test]
 fn a_receipt_is_posted_as_the_provider_sent_it_with_what_it_means() {
-    let site = quick_site();
+    let harness = quick_site();
     // This Clickatell gives ids that the test knows, and sends no receipts of its own.
-    let carrier = Listener::new(|_| (200, "ID: api1".to_owned()));
-    site.edit(|text| {
-        text.replace(&format!("127.0.0.1:{}/clickatell", site.carriers), &format!("127.0.0.1:{}", carrier.port))
+    let carrier = CallbackListener::new(|_| (200, "ID: api1".to_owned()));
+    harness.edit(|text| {
+        text.replace(&format!("127.0.0.1:{}/clickatell", harness.carriers), &format!("127.0.0.1:{}", carrier.port))
     });
-    let _router = site.run();
-    let client = Listener::answering(&[200]);
-    let secret = create(&site, "sms_receipt", &client.url("/"))["secret"].as_str().unwrap().to_owned();
-    let id = site.send("clickatell", "27123456789", "hello").to_string();
+    let _router = harness.run();
+    let client = CallbackListener::answering(&[200]);
+    let secret = create(&harness, "sms_receipt", &client.url("/"))["secret"].as_str().unwrap().to_owned();
+    let id = harness.send("clickatell", "27123456789", "hello").to_string();
     let receipt = [
         ("apiMsgId", "api1"),
         ("cliMsgId", id.as_str()),
@@ -128,7 +128,7 @@ fn a_receipt_is_posted_as_the_provider_sent_it_with_what_it_means() {
         ("status", "004"),
         ("charge", "0.8"),
     ];
-    let answer = site.post("/api/v1/sms/clickatell/receipt.json", &receipt).send().unwrap();
+    let answer = harness.post("/api/v1/sms/clickatell/receipt.json", &receipt).send().unwrap();
     assert_eq!(answer.status(), 201);
     let post = heard(&client, 1).remove(0);
     let meaning = [
@@ -143,11 +143,11 @@ fn a_receipt_is_posted_as_the_provider_sent_it_with_what_it_means() {
 
 #[test]
 fn a_post_that_fails_is_tried_again_until_it_arrives_under_the_same_id() {
-    let site = quick_site();
-    let _router = site.run();
-    let client = Listener::answering(&[500, 302, 404, 201]);
-    let secret = create(&site, "sms_received", &client.url("/"))["secret"].as_str().unwrap().to_owned();
-    receive(&site, "m1");
+    let harness = quick_site();
+    let _router = harness.run();
+    let client = CallbackListener::answering(&[500, 302, 404, 201]);
+    let secret = create(&harness, "sms_received", &client.url("/"))["secret"].as_str().unwrap().to_owned();
+    receive(&harness, "m1");
     let posts = heard(&client, 4);
     for post in &posts {
         assert_eq!(post.header("webhook-id"), posts[0].header("webhook-id"));
@@ -155,53 +155,53 @@ fn a_post_that_fails_is_tried_again_until_it_arrives_under_the_same_id() {
         assert_signed(post, &secret);
     }
     // It arrived: what follows is the next one.
-    receive(&site, "m2");
+    receive(&harness, "m2");
     assert!(heard(&client, 5)[4].body.contains("m2"));
-    assert!(words(&site.vumi(&["callbacks", "list"])).contains("none were given up"));
+    assert!(words(&harness.vumi(&["callbacks", "list"])).contains("none were given up"));
 }
 
 #[test]
 fn what_a_client_refuses_for_good_is_parked_listed_and_replayed() {
-    let site = quick_site();
-    let _router = site.run();
-    let client = Listener::answering(&[410, 410, 200]);
+    let harness = quick_site();
+    let _router = harness.run();
+    let client = CallbackListener::answering(&[410, 410, 200]);
     let url = client.url("/in");
-    create(&site, "sms_received", &url);
-    receive(&site, "m1");
-    receive(&site, "m2");
+    create(&harness, "sms_received", &url);
+    receive(&harness, "m1");
+    receive(&harness, "m2");
     let listed = eventually("both are given up", || {
-        let listed = words(&site.vumi(&["callbacks", "list"]));
+        let listed = words(&harness.vumi(&["callbacks", "list"]));
         (listed.matches(&url).count() == 2).then_some(listed)
     });
     assert!(listed.contains("sms_received") && listed.contains("410"), "{listed}");
     assert_eq!(client.heard().len(), 2);
 
     let number = listed.split_whitespace().next().unwrap();
-    let replayed = words(&site.vumi(&["callbacks", "replay", number]));
+    let replayed = words(&harness.vumi(&["callbacks", "replay", number]));
     assert!(replayed.starts_with("1 will be posted again"), "{replayed}");
     heard(&client, 3);
-    let replayed = words(&site.vumi(&["callbacks", "replay", "--all"]));
+    let replayed = words(&harness.vumi(&["callbacks", "replay", "--all"]));
     assert!(replayed.starts_with("1 will be posted again"), "{replayed}");
     let posts = heard(&client, 4);
     let mut ids: Vec<&str> = posts.iter().map(|post| post.header("webhook-id")).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 2, "a replay has the id of the first attempt");
-    assert!(words(&site.vumi(&["callbacks", "list"])).contains("none were given up"));
+    assert!(words(&harness.vumi(&["callbacks", "list"])).contains("none were given up"));
 }
 
 #[test]
 fn internal_addresses_are_refused_unless_the_settings_allow_them() {
-    let site = quick_site();
-    site.edit(|text| text.replace("allow_internal = true", "allow_internal = false"));
-    let _router = site.run();
-    let client = Listener::answering(&[200]);
+    let harness = quick_site();
+    harness.edit(|text| text.replace("allow_internal = true", "allow_internal = false"));
+    let _router = harness.run();
+    let client = CallbackListener::answering(&[200]);
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"] {
-        create(&site, "sms_received", &format!("http://{host}:{}/", client.port));
+        create(&harness, "sms_received", &format!("http://{host}:{}/", client.port));
     }
-    receive(&site, "m1");
+    receive(&harness, "m1");
     let listed = eventually("all are refused", || {
-        let listed = words(&site.vumi(&["callbacks", "list"]));
+        let listed = words(&harness.vumi(&["callbacks", "list"]));
         (listed.matches("internal address").count() == 4).then_some(listed)
     });
     assert!(listed.contains("allow_internal"), "the operator is told the setting: {listed}");
@@ -210,38 +210,38 @@ fn internal_addresses_are_refused_unless_the_settings_allow_them() {
 
 #[test]
 fn a_url_that_does_not_answer_delays_no_other() {
-    let site = quick_site();
-    let _router = site.run();
+    let harness = quick_site();
+    let _router = harness.run();
     // Connections are taken by the kernel, and nobody ever reads them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = Listener::answering(&[200]);
-    create(&site, "sms_received", &format!("http://{}/", silent.local_addr().unwrap()));
-    create(&site, "sms_received", &client.url("/"));
+    let client = CallbackListener::answering(&[200]);
+    create(&harness, "sms_received", &format!("http://{}/", silent.local_addr().unwrap()));
+    create(&harness, "sms_received", &client.url("/"));
     for number in 0..20 {
-        receive(&site, &format!("m{number}"));
+        receive(&harness, &format!("m{number}"));
     }
     heard(&client, 20);
 }
 
 #[test]
 fn callbacks_are_created_listed_read_changed_and_deleted_each_by_its_account_only() {
-    let site = quick_site();
-    let _router = site.run();
-    let clinic = Clinic::new(&site);
+    let harness = quick_site();
+    let _router = harness.run();
+    let clinic = Clinic::new(&harness);
     let all = "/api/v1/account/callbacks.json";
     let (first, second, theirs) =
-        (Listener::answering(&[200]), Listener::answering(&[200]), Listener::answering(&[200]));
-    let created = create(&site, "sms_receipt", &first.url("/a"));
+        (CallbackListener::answering(&[200]), CallbackListener::answering(&[200]), CallbackListener::answering(&[200]));
+    let created = create(&harness, "sms_receipt", &first.url("/a"));
     assert!(created["secret"].as_str().unwrap().starts_with("whsec_"));
     let one = format!("/api/v1/account/callbacks/{}.json", created["id"]);
 
     // The secret is shown once.
-    let shown: Value = site.get(&one).send().unwrap().json().unwrap();
+    let shown: Value = harness.get(&one).send().unwrap().json().unwrap();
     assert_eq!(shown.get("secret"), None);
     for key in ["id", "name", "url", "created_at", "updated_at"] {
         assert_eq!(shown[key], created[key], "{key}");
     }
-    assert_eq!(site.get(all).send().unwrap().json::<Value>().unwrap(), json!([shown]));
+    assert_eq!(harness.get(all).send().unwrap().json::<Value>().unwrap(), json!([shown]));
 
     // Another account neither sees, changes nor deletes it.
     let their_url = theirs.url("/");
@@ -255,11 +255,11 @@ fn callbacks_are_created_listed_read_changed_and_deleted_each_by_its_account_onl
         assert_eq!(answer.status(), 404);
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
-    assert_eq!(site.get(&one).send().unwrap().json::<Value>().unwrap(), shown);
+    assert_eq!(harness.get(&one).send().unwrap().json::<Value>().unwrap(), shown);
 
     // A field left out keeps its value.
     let put = |form: &[(&str, &str)]| {
-        let request = site.client().put(site.url(&one)).basic_auth("username", Some("password")).form(form);
+        let request = harness.client().put(harness.url(&one)).basic_auth("username", Some("password")).form(form);
         let answer = request.send().unwrap();
         assert_eq!(answer.status(), 200);
         answer.json::<Value>().unwrap()
@@ -270,21 +270,21 @@ fn callbacks_are_created_listed_read_changed_and_deleted_each_by_its_account_onl
     let second_url = second.url("/b");
     let changed = put(&[("url", &second_url)]);
     assert_eq!((&changed["name"], &changed["url"]), (&json!("sms_received"), &json!(second_url)));
-    assert_eq!(site.get(&one).send().unwrap().json::<Value>().unwrap(), changed);
+    assert_eq!(harness.get(&one).send().unwrap().json::<Value>().unwrap(), changed);
 
-    receive(&site, "m1");
+    receive(&harness, "m1");
     assert_eq!(heard(&second, 1)[0].line, "POST /b HTTP/1.1");
 
-    let gone = site.client().delete(site.url(&one)).basic_auth("username", Some("password")).send().unwrap();
+    let gone = harness.client().delete(harness.url(&one)).basic_auth("username", Some("password")).send().unwrap();
     assert_eq!(gone.status(), 204);
     assert_eq!(gone.text().unwrap(), "");
-    assert_eq!(site.get(&one).send().unwrap().status(), 404);
-    assert_eq!(site.get(all).send().unwrap().json::<Value>().unwrap(), json!([]));
+    assert_eq!(harness.get(&one).send().unwrap().status(), 404);
+    assert_eq!(harness.get(all).send().unwrap().json::<Value>().unwrap(), json!([]));
 
     // A third callback shows when the next SMS has been dealt with: none but it was told.
-    let third = Listener::answering(&[200]);
-    create(&site, "sms_received", &third.url("/"));
-    receive(&site, "m2");
+    let third = CallbackListener::answering(&[200]);
+    create(&harness, "sms_received", &third.url("/"));
+    receive(&harness, "m2");
     heard(&third, 1);
     assert_eq!((first.heard().len(), second.heard().len(), theirs.heard().len()), (0, 1, 0));
 }

@@ -4,15 +4,15 @@ use std::{io::Write, process::Stdio};
 
 use reqwest::{Method, blocking::RequestBuilder};
 
-use crate::black_box::Site;
+use crate::black_box::Harness;
 
 /// An account called `clinic`.
-pub(crate) struct Clinic<'a>(&'a Site);
+pub(crate) struct Clinic<'a>(&'a Harness);
 
 impl<'a> Clinic<'a> {
     /// Adds the account.
-    pub(crate) fn new(site: &'a Site) -> Self {
-        let mut added = site
+    pub(crate) fn new(harness: &'a Harness) -> Self {
+        let mut added = harness
             .command(&["account", "add", "clinic", "--password-stdin"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -20,7 +20,7 @@ impl<'a> Clinic<'a> {
             .unwrap();
         added.stdin.take().unwrap().write_all(b"s3cret\n").unwrap();
         assert!(added.wait().unwrap().success());
-        Self(site)
+        Self(harness)
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

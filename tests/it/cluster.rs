@@ -14,7 +14,7 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-use crate::black_box::{Process, Site, broker::Broker, database::Database, eventually};
+use crate::black_box::{Harness, Process, broker::Broker, database::TestDatabase, eventually};
 
 /// Clients that send SMS, and people who dial, at once.
 const AT_ONCE: u64 = 4;
@@ -66,7 +66,7 @@ impl Load {
         self.failed.load(Ordering::SeqCst) || number >= asked_for && self.over.load(Ordering::SeqCst)
     }
 
-    fn send(&self, site: &Site) {
+    fn send(&self, harness: &Harness) {
         loop {
             let number = self.next_sms.fetch_add(1, Ordering::SeqCst);
             if self.is_enough(number, self.sms) {
@@ -76,7 +76,7 @@ impl Load {
             let form = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", text.as_str())];
             // A request without an answer is repeated under its key: whether it was accepted, nobody knows.
             while !self.failed.load(Ordering::SeqCst) {
-                let request = site.post("/api/v1/sms/clickatell/send.json", &form).header("Idempotency-Key", &text);
+                let request = harness.post("/api/v1/sms/clickatell/send.json", &form).header("Idempotency-Key", &text);
                 if let Ok(answer) = request.send()
                     && answer.status() == 200
                     && let Ok(list) = answer.json::<Value>()
@@ -90,16 +90,16 @@ impl Load {
         }
     }
 
-    fn dial(&self, site: &Site) {
+    fn dial(&self, harness: &Harness) {
         loop {
             let number = self.next_session.fetch_add(1, Ordering::SeqCst);
             if self.is_enough(number, self.sessions) {
                 return;
             }
             let person = format!("2783{number:07}");
-            while !self.failed.load(Ordering::SeqCst) && !self.plays(site, &person) {
+            while !self.failed.load(Ordering::SeqCst) && !self.plays(harness, &person) {
                 self.begun_again.fetch_add(1, Ordering::SeqCst);
-                site.handset("hang_up", &json!({ "msisdn": person }));
+                harness.handset("hang_up", &json!({ "msisdn": person }));
                 std::thread::park_timeout(Duration::from_millis(50));
             }
             self.finished.fetch_add(1, Ordering::SeqCst);
@@ -107,21 +107,21 @@ impl Load {
     }
 
     /// Whether a person got through the quiz, or was told that they had.
-    fn plays(&self, site: &Site, person: &str) -> bool {
-        let mut shown = self.turn(site, "dial", &json!({ "msisdn": person, "code": "*120*663*79#" }));
+    fn plays(&self, harness: &Harness, person: &str) -> bool {
+        let mut shown = self.turn(harness, "dial", &json!({ "msisdn": person, "code": "*120*663*79#" }));
         for _ in 0..8 {
             let Some(screen) = shown else { return false };
             if screen["session"] == "closed" {
                 return !screen["screen"].as_str().unwrap_or_default().contains("unavailable");
             }
-            shown = self.turn(site, "answer", &json!({ "msisdn": person, "text": "1" }));
+            shown = self.turn(harness, "answer", &json!({ "msisdn": person, "text": "1" }));
         }
         false
     }
 
-    fn turn(&self, site: &Site, key: &str, body: &Value) -> Option<Value> {
+    fn turn(&self, harness: &Harness, key: &str, body: &Value) -> Option<Value> {
         let begun = Instant::now();
-        let shown = site.handset(key, body);
+        let shown = harness.handset(key, body);
         let mut longest = self.longest_turn.lock().unwrap();
         *longest = begun.elapsed().max(*longest);
         if shown.status() == 200 { shown.json().ok() } else { None }
@@ -129,42 +129,42 @@ impl Load {
 }
 
 /// Ends the load when the test fails.
-struct Ending<'a>(&'a Load);
+struct ClusterEnding<'a>(&'a Load);
 
-impl Drop for Ending<'_> {
+impl Drop for ClusterEnding<'_> {
     fn drop(&mut self) {
         self.0.failed.store(std::thread::panicking(), Ordering::SeqCst);
     }
 }
 
-fn start(site: &Site, name: &str, only: &str) -> Process {
-    let mut command = site.command(&["run", "--only", only]);
+fn start(harness: &Harness, name: &str, only: &str) -> Process {
+    let mut command = harness.command(&["run", "--only", only]);
     command.env("VUMI__STORE__NODE", name);
     Process::spawn(command)
 }
 
 #[test]
 fn five_processes_lose_nothing_to_kill_9_nor_with_the_broker_nor_with_the_database() {
-    let (Some(broker), Some(mut database)) = (Broker::shared(), Database::start()) else { return };
+    let (Some(broker), Some(mut database)) = (Broker::shared(), TestDatabase::start()) else { return };
     let _turn = broker.turn();
     broker.ctl(&["eval", "catch rabbit_vhost:delete(<<\"/cluster\">>, <<\"test\">>)."]);
     broker.ctl(&["add_vhost", "/cluster"]);
     broker.ctl(&["set_permissions", "-p", "/cluster", "guest", ".*", ".*", ".*"]);
-    let site = Site::new();
-    site.edit(|text| {
+    let harness = Harness::new();
+    harness.edit(|text| {
         let amqp = format!(
             "[amqp]\nurl = \"{}\"\nreconnect = {{ first = \"50ms\", most = \"500ms\" }}\n",
             broker.url("guest", "guest", "/cluster")
         );
         format!("{}\n{amqp}", text.replace("sqlite://vumi.db", &database.url()))
     });
-    site.add_to("transports.clickatell", "outbox = { retry = { first = \"50ms\", most = \"500ms\" } }");
-    let _carriers = site.start(&["run", "--only", "sandbox"]);
+    harness.add_to("transports.clickatell", "outbox = { retry = { first = \"50ms\", most = \"500ms\" } }");
+    let _carriers = harness.start(&["run", "--only", "sandbox"]);
     // So that some are under way whenever something is killed.
-    site.misbehave("clickatell", &json!({ "delay": "150ms" }));
+    harness.misbehave("clickatell", &json!({ "delay": "150ms" }));
     let mut processes: HashMap<&str, Process> = HashMap::new();
     for (name, only) in PROCESSES {
-        let process = start(&site, name, only);
+        let process = start(&harness, name, only);
         process.wait_for_line("ready; stop with");
         processes.insert(name, process);
     }
@@ -185,10 +185,10 @@ fn five_processes_lose_nothing_to_kill_9_nor_with_the_broker_nor_with_the_databa
     let mut chance = StdRng::seed_from_u64(seed);
     let mut kills = 0;
     std::thread::scope(|threads| {
-        let _ends_with_the_test = Ending(&load);
+        let _ends_with_the_test = ClusterEnding(&load);
         for _ in 0..AT_ONCE {
-            threads.spawn(|| load.send(&site));
-            threads.spawn(|| load.dial(&site));
+            threads.spawn(|| load.send(&harness));
+            threads.spawn(|| load.dial(&harness));
         }
         for step in 0.. {
             std::thread::park_timeout(Duration::from_millis(chance.random_range(100..1500)));
@@ -206,7 +206,7 @@ fn five_processes_lose_nothing_to_kill_9_nor_with_the_broker_nor_with_the_databa
                     let which = if step < PROCESSES.len() { step } else { chance.random_range(0..PROCESSES.len()) };
                     let (name, only) = PROCESSES[which];
                     processes.remove(name).unwrap().kill();
-                    let process = start(&site, name, only);
+                    let process = start(&harness, name, only);
                     process.wait_for_line("ready; stop with");
                     processes.insert(name, process);
                     kills += 1;
@@ -224,7 +224,7 @@ fn five_processes_lose_nothing_to_kill_9_nor_with_the_broker_nor_with_the_databa
     let accepted = load.accepted.into_inner().unwrap();
     let deadline = Instant::now() + EMPTY_WITHIN;
     let times = loop {
-        let times = times_seen(&site);
+        let times = times_seen(&harness);
         let missing = accepted.iter().filter(|id| !times.contains_key(id)).count();
         if missing == 0 {
             break times;
@@ -246,14 +246,14 @@ fn five_processes_lose_nothing_to_kill_9_nor_with_the_broker_nor_with_the_databa
     assert!(twice <= kills + 1, "{twice} SMS were submitted more than once");
     assert!(longest < LONGEST_TURN, "a person waited for {longest:?}");
     eventually("no process is left in trouble", || {
-        let ready: Value = site.get_open("/health/ready").ok()?.json().ok()?;
+        let ready: Value = harness.get_open("/health/ready").ok()?.json().ok()?;
         (ready["ready"] == true).then_some(())
     });
 }
 
 /// How often each SMS came to the carrier.
-fn times_seen(site: &Site) -> HashMap<i64, u64> {
-    let seen = site.seen("clickatell");
+fn times_seen(harness: &Harness) -> HashMap<i64, u64> {
+    let seen = harness.seen("clickatell");
     let ids = seen["ids"].as_object().unwrap();
     ids.iter().map(|(id, times)| (id.parse().unwrap(), times.as_u64().unwrap())).collect()
 }

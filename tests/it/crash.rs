@@ -13,21 +13,21 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
-use crate::black_box::{Process, Site, eventually};
+use crate::black_box::{Harness, Process, eventually};
 
 const KILLS: usize = 10;
 const CLIENTS: usize = 8;
 
 /// The numbers of the SMS that were answered with 200, and their texts.
-type Answered = HashMap<i64, String>;
+type AnsweredSms = HashMap<i64, String>;
 
 #[test]
 fn nothing_answered_with_200_is_lost_by_kill_9() {
-    let site = Site::new();
-    site.add_to("transports.clickatell", "outbox = { retry = { first = \"50ms\", most = \"500ms\" } }");
-    let survived = kill_under_load(&site, "clickatell");
+    let harness = Harness::new();
+    harness.add_to("transports.clickatell", "outbox = { retry = { first = \"50ms\", most = \"500ms\" } }");
+    let survived = kill_under_load(&harness, "clickatell");
     let answered = &survived.answered;
-    let times = times_seen(&site, "clickatell");
+    let times = times_seen(&harness, "clickatell");
     let lost: Vec<i64> = answered.keys().filter(|id| !times.contains_key(&id.to_string())).copied().collect();
     let twice = times.values().filter(|times| **times > 1).count();
     show(answered, &times, lost.len(), twice);
@@ -41,20 +41,20 @@ fn nothing_answered_with_200_is_lost_by_kill_9() {
 fn a_carrier_that_cannot_be_asked_gets_an_sms_no_oftener_than_the_bound_says() {
     /// In flight, waiting, or answered and not recorded yet: what a kill can leave open.
     const HELD: usize = 16;
-    let site = Site::new();
+    let harness = Harness::new();
     let bounds = "window = 8, queue = 8, max_resubmissions = 1";
-    site.add_to(
+    harness.add_to(
         "transports.e-scape",
         &format!("outbox = {{ {bounds}, retry = {{ first = \"50ms\", most = \"500ms\" }} }}"),
     );
-    let survived = kill_under_load(&site, "e-scape");
+    let survived = kill_under_load(&harness, "e-scape");
     let answered = &survived.answered;
-    let times = times_seen(&site, "e-scape");
+    let times = times_seen(&harness, "e-scape");
     let sent = |text: &str| times.contains_key(&format!("+27123456789 {text}"));
     let mut unknown = 0;
     for (id, _) in answered.iter().filter(|(_, text)| !sent(text)) {
         // It was held at more than one kill, and so may have been sent for all that the ledger knows.
-        let sms = site.status("e-scape", *id);
+        let sms = harness.status("e-scape", *id);
         assert!(sms["provider_status"].as_str().is_some_and(|said| said.contains("outcome unknown")), "lost: {sms}");
         unknown += 1;
     }
@@ -66,28 +66,28 @@ fn a_carrier_that_cannot_be_asked_gets_an_sms_no_oftener_than_the_bound_says() {
 
 /// What is there at the end, still running.
 struct Survived {
-    answered: Answered,
+    answered: AnsweredSms,
     _carriers: Process,
     _router: Option<Process>,
 }
 
 /// Sends and kills, sends and kills; returns once nothing waits any more.
-fn kill_under_load(site: &Site, transport: &str) -> Survived {
-    let carriers = site.start(&["sandbox"]);
-    let alone = site.folder.path().join("router.toml");
-    let text = std::fs::read_to_string(site.settings_file()).unwrap();
+fn kill_under_load(harness: &Harness, transport: &str) -> Survived {
+    let carriers = harness.start(&["sandbox"]);
+    let alone = harness.folder.path().join("router.toml");
+    let text = std::fs::read_to_string(harness.settings_file()).unwrap();
     std::fs::write(&alone, text.split("[sandbox]").next().unwrap()).unwrap();
     let run = ["--settings", alone.to_str().unwrap(), "run"];
-    site.add_account(&alone);
+    harness.add_account(&alone);
 
     let mut chance = StdRng::seed_from_u64(u64::from(std::process::id()));
-    let answered = Mutex::new(Answered::new());
+    let answered = Mutex::new(AnsweredSms::new());
     let number = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
-    let mut router = Some(site.start(&run));
+    let mut router = Some(harness.start(&run));
     std::thread::scope(|threads| {
         for _ in 0..CLIENTS {
-            threads.spawn(|| load(site, transport, &stop, &number, &answered));
+            threads.spawn(|| load(harness, transport, &stop, &number, &answered));
         }
         for _ in 0..KILLS {
             let moment = Duration::from_millis(chance.random_range(50..600));
@@ -99,24 +99,24 @@ fn kill_under_load(site: &Site, transport: &str) -> Survived {
             if let Some(router) = router.take() {
                 router.kill();
             }
-            router = Some(site.start(&run));
+            router = Some(harness.start(&run));
         }
         stop.store(true, Ordering::SeqCst);
     });
     let answered = answered.into_inner().unwrap();
     eventually("the outbox is empty", || {
-        answered.keys().all(|id| site.status(transport, *id)["transport_status"] != 0).then_some(())
+        answered.keys().all(|id| harness.status(transport, *id)["transport_status"] != 0).then_some(())
     });
     assert!(answered.len() > KILLS, "no load: {}", answered.len());
     Survived { answered, _carriers: carriers, _router: router }
 }
 
 /// Sends until told to stop; keeps those that were answered with 200.
-fn load(site: &Site, transport: &str, stop: &AtomicBool, number: &AtomicU64, answered: &Mutex<Answered>) {
+fn load(harness: &Harness, transport: &str, stop: &AtomicBool, number: &AtomicU64, answered: &Mutex<AnsweredSms>) {
     while !stop.load(Ordering::SeqCst) {
         let text = format!("number {}", number.fetch_add(1, Ordering::SeqCst));
         let form = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", text.as_str())];
-        let answer = site.post(&format!("/api/v1/sms/{transport}/send.json"), &form).send();
+        let answer = harness.post(&format!("/api/v1/sms/{transport}/send.json"), &form).send();
         let Ok(answer) = answer else {
             std::thread::park_timeout(Duration::from_millis(5));
             continue;
@@ -130,14 +130,14 @@ fn load(site: &Site, transport: &str, stop: &AtomicBool, number: &AtomicU64, ans
 }
 
 /// How often each id came to the carrier.
-fn times_seen(site: &Site, carrier: &str) -> HashMap<String, u64> {
-    let seen = site.seen(carrier);
+fn times_seen(harness: &Harness, carrier: &str) -> HashMap<String, u64> {
+    let seen = harness.seen(carrier);
     let ids = seen["ids"].as_object().unwrap();
     ids.iter().map(|(id, times)| (id.clone(), times.as_u64().unwrap())).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "the figures of the run, for who asks with --nocapture")]
-fn show(answered: &Answered, times: &HashMap<String, u64>, missing: usize, twice: usize) {
+fn show(answered: &AnsweredSms, times: &HashMap<String, u64>, missing: usize, twice: usize) {
     println!(
         "{KILLS} kills (seed {}): {} answered with 200, {} at the carrier, {missing} missing there, {twice} submitted more \
          than once",

@@ -4,13 +4,13 @@
 use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
-use crate::{black_box::Site, clinic::Clinic};
+use crate::{black_box::Harness, clinic::Clinic};
 
 /// Each transport, and the status of an SMS that its sandbox has taken (and told of, where it can).
 const TRANSPORTS: [(&str, i64); 4] = [("clickatell", 4), ("opera", 4), ("e-scape", 2), ("techsys", 2)];
 
-fn json_body(site: &Site, path: &str, body: &Value) -> Response {
-    site.post_body(path, "application/json", body.to_string()).send().unwrap()
+fn json_body(harness: &Harness, path: &str, body: &Value) -> Response {
+    harness.post_body(path, "application/json", body.to_string()).send().unwrap()
 }
 
 pub(crate) fn list(answer: Response) -> Vec<Value> {
@@ -31,13 +31,13 @@ pub(crate) fn assert_problem(answer: &Response, status: u16) {
 
 #[test]
 fn every_transport_sends_batches_and_templates_and_tells_what_became_of_them() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     for (transport, taken) in TRANSPORTS {
         let path = |rest: &str| format!("/api/v1/sms/{transport}/{rest}");
         let to = [("to_msisdn", "27123456780"), ("to_msisdn", "+27123456781"), ("to_msisdn", "27123456780")];
         let rest = [("from_msisdn", "27123456789"), ("message", "hello world")];
-        let batch = list(site.post(&path("send.json"), &[&to[..], &rest].concat()).send().unwrap());
+        let batch = list(harness.post(&path("send.json"), &[&to[..], &rest].concat()).send().unwrap());
         let numbers: Vec<&str> = batch.iter().map(|sms| sms["to_msisdn"].as_str().unwrap()).collect();
         assert_eq!(numbers, ["27123456780", "27123456781", "27123456780"], "in the order given");
         for sms in &batch {
@@ -55,30 +55,30 @@ fn every_transport_sends_batches_and_templates_and_tells_what_became_of_them() {
             ("from_msisdn", "27123456789"),
             ("template", "Hello {{name}}{{#extra}}, {{extra}}{{/extra}}!"),
         ];
-        let personal = list(site.post(&path("template_send.json"), &[&to[..], &template].concat()).send().unwrap());
+        let personal = list(harness.post(&path("template_send.json"), &[&to[..], &template].concat()).send().unwrap());
         let texts: Vec<&str> = personal.iter().map(|sms| sms["message"].as_str().unwrap()).collect();
         assert_eq!(texts, ["Hello Simon, 1!", "Hello Zoë & Co <x>, 2!", "Hello , 3!"]);
 
         let mut all = ids(&batch);
         all.extend(ids(&personal));
         for id in &all {
-            let sms = site.wait_for_status(transport, *id, taken);
+            let sms = harness.wait_for_status(transport, *id, taken);
             assert_eq!(sms["delivered_at"].is_string(), taken == 4, "{sms}");
         }
         all.sort_unstable_by(|a, b| b.cmp(a));
         let by_id = format!("status.json?id={}&id={}&id=999999", all[5], all[0]);
-        assert_eq!(ids(&list(site.get(&path(&by_id)).send().unwrap())), [all[0], all[5]], "newest first");
-        assert_eq!(ids(&list(site.get(&path("status.json?since=2009-01-01")).send().unwrap())).len(), 6);
-        assert_eq!(list(site.get(&path("status.json?since=2999-01-01")).send().unwrap()), Vec::<Value>::new());
-        assert_eq!(site.seen(transport)["submissions"], 6, "{transport}");
+        assert_eq!(ids(&list(harness.get(&path(&by_id)).send().unwrap())), [all[0], all[5]], "newest first");
+        assert_eq!(ids(&list(harness.get(&path("status.json?since=2009-01-01")).send().unwrap())).len(), 6);
+        assert_eq!(list(harness.get(&path("status.json?since=2999-01-01")).send().unwrap()), Vec::<Value>::new());
+        assert_eq!(harness.seen(transport)["submissions"], 6, "{transport}");
 
         // An SMS is found under the transport it was sent by, and no other.
         let other = if transport == "opera" { "clickatell" } else { "opera" };
         for path in [format!("status/{}.json", all[0]), format!("status/{}/events.json", all[0])] {
-            assert_problem(&site.get(&format!("/api/v1/sms/{other}/{path}")).send().unwrap(), 404);
+            assert_problem(&harness.get(&format!("/api/v1/sms/{other}/{path}")).send().unwrap(), 404);
         }
         assert_eq!(
-            list(site.get(&format!("/api/v1/sms/{other}/status.json?id={}", all[0])).send().unwrap()),
+            list(harness.get(&format!("/api/v1/sms/{other}/status.json?id={}", all[0])).send().unwrap()),
             [] as [Value; 0]
         );
     }
@@ -86,18 +86,18 @@ fn every_transport_sends_batches_and_templates_and_tells_what_became_of_them() {
 
 #[test]
 fn json_bodies_say_the_same_with_arrays() {
-    let site = Site::quiet();
-    let _router = site.run();
+    let harness = Harness::quiet();
+    let _router = harness.run();
     for (transport, _) in TRANSPORTS {
         let path = |rest: &str| format!("/api/v1/sms/{transport}/{rest}");
         let one = json!({ "to_msisdn": "27123456780", "from_msisdn": 27_123_456_789_i64, "message": "a=b&c\n" });
-        let sent = list(json_body(&site, &path("send.json"), &one));
+        let sent = list(json_body(&harness, &path("send.json"), &one));
         assert_eq!((&sent[0]["from_msisdn"], &sent[0]["message"]), (&json!("27123456789"), &json!("a=b&c\n")));
         let two = json!({
             "to_msisdn": ["27123456780", 27_123_456_781_i64], "from_msisdn": "27123456789",
             "template": "Hi {{name}}", "template_name": ["A", "B"],
         });
-        let sent = list(json_body(&site, &path("template_send.json"), &two));
+        let sent = list(json_body(&harness, &path("template_send.json"), &two));
         let shown: Vec<_> = sent.iter().map(|sms| (&sms["to_msisdn"], &sms["message"])).collect();
         assert_eq!(shown, [(&json!("27123456780"), &json!("Hi A")), (&json!("27123456781"), &json!("Hi B"))]);
     }
@@ -105,39 +105,39 @@ fn json_bodies_say_the_same_with_arrays() {
 
 #[test]
 fn ten_thousand_recipients_are_accepted_in_one_call() {
-    let site = Site::quiet();
-    let _router = site.run();
+    let harness = Harness::quiet();
+    let _router = harness.run();
     let to: Vec<String> = (0..10_000).map(|n| format!("2712{n:07}")).collect();
     let form: String = to.iter().map(|to| format!("to_msisdn={to}&")).collect();
     let form = form + "from_msisdn=27123456789&message=hello";
-    let request = site.post_body("/api/v1/sms/opera/send.json", "application/x-www-form-urlencoded", form);
+    let request = harness.post_body("/api/v1/sms/opera/send.json", "application/x-www-form-urlencoded", form);
     let sent = list(request.send().unwrap());
     let numbers: Vec<&str> = sent.iter().map(|sms| sms["to_msisdn"].as_str().unwrap()).collect();
     assert_eq!(numbers, to);
     let ids = ids(&sent);
     assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
-    assert_eq!(site.status("opera", ids[9_999])["to_msisdn"], "27120009999");
+    assert_eq!(harness.status("opera", ids[9_999])["to_msisdn"], "27120009999");
 }
 
 #[test]
 fn a_long_list_comes_in_pages_of_100_with_a_link_to_the_next() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let to = vec!["27123456789"; 250];
     let sent = list(json_body(
-        &site,
+        &harness,
         "/api/v1/sms/techsys/send.json",
         &json!({ "to_msisdn": to, "from_msisdn": "271", "message": "x" }),
     ));
     let mut sent = ids(&sent);
     // A status that changes moves its SMS to the front: the pages stand still once the carrier has them all.
     for id in &sent {
-        site.wait_for_status("techsys", *id, 2);
+        harness.wait_for_status("techsys", *id, 2);
     }
-    let mut next = Some(site.url("/api/v1/sms/techsys/status.json?since=2009-01-01+00:00:00"));
+    let mut next = Some(harness.url("/api/v1/sms/techsys/status.json?since=2009-01-01+00:00:00"));
     let (mut pages, mut newest_first, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(url) = next {
-        let answer = site.client().get(&url).basic_auth("username", Some("password")).send().unwrap();
+        let answer = harness.client().get(&url).basic_auth("username", Some("password")).send().unwrap();
         next = answer.headers().get("link").map(|link| {
             let link = link.to_str().unwrap();
             assert!(link.starts_with('<') && link.ends_with(">; rel=\"next\""), "{link}");
@@ -156,45 +156,45 @@ fn a_long_list_comes_in_pages_of_100_with_a_link_to_the_next() {
     assert_eq!(seen, sent);
     let from = |start: usize| {
         let path = format!("/api/v1/sms/techsys/status.json?since=2009-01-01&start={start}");
-        ids(&list(site.get(&path).send().unwrap()))
+        ids(&list(harness.get(&path).send().unwrap()))
     };
     assert_eq!(from(249), newest_first[249..]);
     assert_eq!(from(250), [] as [i64; 0]);
     assert_eq!(from(usize::MAX), [] as [i64; 0]);
     let many: String = newest_first.iter().map(|id| format!("&id={id}")).collect();
-    let answer = site.get(&format!("/api/v1/sms/techsys/status.json?{}", &many[1..])).send().unwrap();
+    let answer = harness.get(&format!("/api/v1/sms/techsys/status.json?{}", &many[1..])).send().unwrap();
     assert!(answer.headers().contains_key("link"));
     assert_eq!(list(answer).len(), 100);
 }
 
 #[test]
 fn an_accounts_sms_are_nobody_elses() {
-    let site = Site::quiet();
-    let _router = site.run();
-    let clinic = Clinic::new(&site);
+    let harness = Harness::quiet();
+    let _router = harness.run();
+    let clinic = Clinic::new(&harness);
     for (transport, _) in TRANSPORTS {
         let path = |rest: &str| format!("/api/v1/sms/{transport}/{rest}");
-        let ours = site.send(transport, "27123456789", "ours");
+        let ours = harness.send(transport, "27123456789", "ours");
         let form = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "theirs")];
         let theirs = ids(&list(clinic.post(&path("send.json"), &form).send().unwrap()))[0];
         assert_problem(&clinic.get(&path(&format!("status/{ours}.json"))).send().unwrap(), 404);
         assert_problem(&clinic.get(&path(&format!("status/{ours}/events.json"))).send().unwrap(), 404);
-        assert_problem(&site.get(&path(&format!("status/{theirs}.json"))).send().unwrap(), 404);
+        assert_problem(&harness.get(&path(&format!("status/{theirs}.json"))).send().unwrap(), 404);
         let both = path(&format!("status.json?id={ours}&id={theirs}"));
         assert_eq!(ids(&list(clinic.get(&both).send().unwrap())), [theirs]);
-        assert_eq!(ids(&list(site.get(&both).send().unwrap())), [ours]);
+        assert_eq!(ids(&list(harness.get(&both).send().unwrap())), [ours]);
         let since = path("status.json?since=2009-01-01");
         assert_eq!(ids(&list(clinic.get(&since).send().unwrap())), [theirs]);
-        assert_eq!(ids(&list(site.get(&since).send().unwrap())), [ours]);
+        assert_eq!(ids(&list(harness.get(&since).send().unwrap())), [ours]);
     }
 }
 
 #[test]
 fn a_preview_tells_alphabet_and_parts_and_sends_nothing() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let preview = |message: &str| {
-        let answer = site.post("/api/v1/sms/preview.json", &[("message", message)]).send().unwrap();
+        let answer = harness.post("/api/v1/sms/preview.json", &[("message", message)]).send().unwrap();
         assert_eq!(answer.status(), 200);
         answer.json::<Value>().unwrap()
     };
@@ -219,14 +219,14 @@ fn a_preview_tells_alphabet_and_parts_and_sends_nothing() {
     assert_eq!(shown["transliterated"]["message"], "It's \"on\"");
     assert_eq!(shown["transliterated"]["encoding"], "GSM 03.38");
     assert_eq!(preview("plain")["transliterated"], Value::Null);
-    assert_eq!(site.seen("clickatell")["submissions"], 0);
+    assert_eq!(harness.seen("clickatell")["submissions"], 0);
 }
 
 #[test]
 fn the_api_describes_itself_and_the_page_needs_no_internet() {
-    let site = Site::new();
-    let _router = site.run();
-    let described: Value = site.get_open("/api/v1/openapi.json").unwrap().json().unwrap();
+    let harness = Harness::new();
+    let _router = harness.run();
+    let described: Value = harness.get_open("/api/v1/openapi.json").unwrap().json().unwrap();
     assert_eq!(described["openapi"], "3.1.0");
     let paths = described["paths"].as_object().unwrap();
     for (path, methods) in [
@@ -249,13 +249,13 @@ fn the_api_describes_itself_and_the_page_needs_no_internet() {
     let transport = &paths["/api/v1/sms/{transport}/send.json"]["post"]["parameters"][0];
     assert_eq!(transport["schema"]["enum"], json!(["clickatell", "e-scape", "opera", "techsys", "truteq"]));
 
-    let page = site.get_open("/api/docs/").unwrap();
+    let page = harness.get_open("/api/docs/").unwrap();
     assert_eq!(page.status(), 200);
     let page = page.text().unwrap();
     let attributes = page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1));
     for file in attributes.map(|rest| rest.split('"').next().unwrap()) {
         assert!(!file.contains("//"), "{file} is elsewhere");
         let path = format!("/api/docs/{}", file.trim_start_matches("./"));
-        assert_eq!(site.get_open(&path).unwrap().status(), 200, "{path}");
+        assert_eq!(harness.get_open(&path).unwrap().status(), 200, "{path}");
     }
 }

@@ -4,34 +4,34 @@ use reqwest::blocking::{Body, Response};
 use serde_json::{Value, json};
 
 use crate::{
-    black_box::{Site, eventually, words},
+    black_box::{Harness, eventually, words},
     clinic::Clinic,
     http_api::{assert_problem, ids, list},
 };
 
 #[test]
 fn a_repeated_request_with_the_same_key_gives_the_first_answer_and_sends_nothing_twice() {
-    let site = Site::new();
-    let router = site.run();
-    let clinic = Clinic::new(&site);
+    let harness = Harness::new();
+    let router = harness.run();
+    let clinic = Clinic::new(&harness);
     let path = "/api/v1/sms/clickatell/send.json";
     let form = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "once")];
-    let first = site.post(path, &form).header("idempotency-key", "k1").send().unwrap();
+    let first = harness.post(path, &form).header("idempotency-key", "k1").send().unwrap();
     assert_eq!(first.headers().get("idempotency-replayed"), None);
     let first = list(first);
-    site.wait_for_status("clickatell", first[0]["id"].as_i64().unwrap(), 4);
-    let again = site.post(path, &form).header("idempotency-key", "k1").send().unwrap();
+    harness.wait_for_status("clickatell", first[0]["id"].as_i64().unwrap(), 4);
+    let again = harness.post(path, &form).header("idempotency-key", "k1").send().unwrap();
     assert_eq!(again.headers()["idempotency-replayed"], "true");
     assert_eq!(list(again), first, "the first answer, though the SMS has arrived since");
 
     // Another body, or another call, with the same key.
     let other = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "twice")];
-    assert_problem(&site.post(path, &other).header("idempotency-key", "k1").send().unwrap(), 409);
-    let elsewhere = site.post("/api/v1/sms/opera/send.json", &form).header("idempotency-key", "k1");
+    assert_problem(&harness.post(path, &other).header("idempotency-key", "k1").send().unwrap(), 409);
+    let elsewhere = harness.post("/api/v1/sms/opera/send.json", &form).header("idempotency-key", "k1");
     assert_problem(&elsewhere.send().unwrap(), 409);
 
     // Another key, or another account with this one, is another request.
-    let second = list(site.post(path, &form).header("idempotency-key", "k2").send().unwrap());
+    let second = list(harness.post(path, &form).header("idempotency-key", "k2").send().unwrap());
     assert_ne!(second[0]["id"], first[0]["id"]);
     let theirs = clinic.post(path, &form).header("idempotency-key", "k1").send().unwrap();
     assert_eq!(theirs.headers().get("idempotency-replayed"), None);
@@ -39,25 +39,25 @@ fn a_repeated_request_with_the_same_key_gives_the_first_answer_and_sends_nothing
 
     // A refused request leaves its key free.
     let wrong = [("to_msisdn", "no"), ("from_msisdn", "27123456780"), ("message", "x")];
-    assert_problem(&site.post(path, &wrong).header("idempotency-key", "k3").send().unwrap(), 400);
-    list(site.post(path, &form).header("idempotency-key", "k3").send().unwrap());
-    assert_problem(&site.post(path, &form).header("idempotency-key", "k".repeat(256)).send().unwrap(), 400);
+    assert_problem(&harness.post(path, &wrong).header("idempotency-key", "k3").send().unwrap(), 400);
+    list(harness.post(path, &form).header("idempotency-key", "k3").send().unwrap());
+    assert_problem(&harness.post(path, &form).header("idempotency-key", "k".repeat(256)).send().unwrap(), 400);
 
     // The key outlives the process.
     assert_eq!(router.stop(), 0);
-    let _router = site.run();
-    assert_eq!(list(site.post(path, &form).header("idempotency-key", "k1").send().unwrap()), first);
+    let _router = harness.run();
+    assert_eq!(list(harness.post(path, &form).header("idempotency-key", "k1").send().unwrap()), first);
 }
 
 #[test]
 fn requests_with_one_key_at_the_same_time_send_once() {
-    let site = Site::quiet();
-    let _router = site.run();
+    let harness = Harness::quiet();
+    let _router = harness.run();
     let to = vec!["27123456789"; 2_000];
     let body = json!({ "to_msisdn": to, "from_msisdn": "271", "message": "x" });
     let answers: Vec<Response> = std::thread::scope(|scope| {
         let send = || {
-            let request = site.post_body("/api/v1/sms/opera/send.json", "application/json", body.to_string());
+            let request = harness.post_body("/api/v1/sms/opera/send.json", "application/json", body.to_string());
             request.header("idempotency-key", "k").send().unwrap()
         };
         let requests: Vec<_> = (0..6).map(|_| scope.spawn(send)).collect();
@@ -74,24 +74,24 @@ fn requests_with_one_key_at_the_same_time_send_once() {
     }
     assert!(!first.is_empty());
     assert!(first.iter().all(|ids| *ids == first[0]));
-    let all = list(site.get("/api/v1/sms/opera/status.json?since=2009-01-01&start=1999").send().unwrap());
+    let all = list(harness.get("/api/v1/sms/opera/status.json?since=2009-01-01&start=1999").send().unwrap());
     assert_eq!(all.len(), 1, "2,000 in all");
 }
 
 #[test]
 fn too_many_calls_of_one_class_are_429_for_that_account_and_class() {
-    let site = Site::new();
+    let harness = Harness::new();
     for (class, calls) in [("sending", 3), ("receipts", 2), ("inbound", 2), ("reading", 4), ("callbacks", 2)] {
-        site.edit(|text| text.replace(&format!("\n{class} = 0"), &format!("\n{class} = {calls}")));
+        harness.edit(|text| text.replace(&format!("\n{class} = 0"), &format!("\n{class} = {calls}")));
     }
-    let _router = site.run();
-    let clinic = Clinic::new(&site);
+    let _router = harness.run();
+    let clinic = Clinic::new(&harness);
     let sms = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "x")];
-    let send = || site.post("/api/v1/sms/clickatell/send.json", &sms).send().unwrap();
-    let receipt = || site.get("/api/v1/sms/clickatell/receipt.json").send().unwrap();
-    let inbound = || site.post("/api/v1/sms/opera/receive.xml", &[]).send().unwrap();
-    let read = || site.get("/api/v1/sms/clickatell/status.json?id=1").send().unwrap();
-    let callbacks = || site.get("/api/v1/account/callbacks.json").send().unwrap();
+    let send = || harness.post("/api/v1/sms/clickatell/send.json", &sms).send().unwrap();
+    let receipt = || harness.get("/api/v1/sms/clickatell/receipt.json").send().unwrap();
+    let inbound = || harness.post("/api/v1/sms/opera/receive.xml", &[]).send().unwrap();
+    let read = || harness.get("/api/v1/sms/clickatell/status.json?id=1").send().unwrap();
+    let callbacks = || harness.get("/api/v1/account/callbacks.json").send().unwrap();
     let calls: [(&str, u64, &dyn Fn() -> Response); 5] = [
         ("sending", 3, &send),
         ("receipts", 2, &receipt),
@@ -120,16 +120,16 @@ fn too_many_calls_of_one_class_are_429_for_that_account_and_class() {
     }
     // Nobody else's, and nothing without a limit, is refused.
     assert_eq!(clinic.post("/api/v1/sms/clickatell/send.json", &sms).send().unwrap().status(), 200);
-    assert_eq!(site.get_open("/health/").unwrap().status(), 200);
+    assert_eq!(harness.get_open("/health/").unwrap().status(), 200);
     // What was refused was not sent.
-    eventually("the four SMS are submitted", || (site.seen("clickatell")["submissions"] == 4).then_some(()));
+    eventually("the four SMS are submitted", || (harness.seen("clickatell")["submissions"] == 4).then_some(()));
 }
 
 #[test]
 fn without_the_right_password_there_is_401_everywhere_under_the_api() {
-    let site = Site::quiet();
-    site.add_to("http", "wrong_passwords = 3");
-    let _router = site.run();
+    let harness = Harness::quiet();
+    harness.add_to("http", "wrong_passwords = 3");
+    let _router = harness.run();
     let every = [
         "sms/clickatell/send.json",
         "sms/clickatell/template_send.json",
@@ -146,15 +146,20 @@ fn without_the_right_password_there_is_401_everywhere_under_the_api() {
         "nothing/here",
     ];
     for path in every {
-        let url = site.url(&format!("/api/v1/{path}"));
+        let url = harness.url(&format!("/api/v1/{path}"));
         for method in [reqwest::Method::GET, reqwest::Method::POST, reqwest::Method::DELETE] {
-            let answer = site.client().request(method, &url).send().unwrap();
+            let answer = harness.client().request(method, &url).send().unwrap();
             assert_problem(&answer, 401);
             assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic realm=\"Vumi\""));
         }
     }
     let with = |user: &str, password: &str| {
-        site.client().get(site.url("/api/v1/account/callbacks.json")).basic_auth(user, Some(password)).send().unwrap()
+        harness
+            .client()
+            .get(harness.url("/api/v1/account/callbacks.json"))
+            .basic_auth(user, Some(password))
+            .send()
+            .unwrap()
     };
     for (user, password) in [("username", "wrong"), ("nobody", "password"), ("", ""), ("username", "")] {
         assert_problem(&with(user, password), 401);
@@ -169,8 +174,8 @@ fn without_the_right_password_there_is_401_everywhere_under_the_api() {
 
 #[test]
 fn other_methods_are_405_with_allow() {
-    let site = Site::quiet();
-    let _router = site.run();
+    let harness = Harness::quiet();
+    let _router = harness.run();
     for (path, allow) in [
         ("/api/v1/sms/clickatell/send.json", "POST"),
         ("/api/v1/sms/clickatell/template_send.json", "POST"),
@@ -189,7 +194,7 @@ fn other_methods_are_405_with_allow() {
                 continue;
             }
             let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-            let answer = site.client().request(method.clone(), site.url(path));
+            let answer = harness.client().request(method.clone(), harness.url(path));
             let answer = answer.basic_auth("username", Some("password")).send().unwrap();
             assert_eq!(answer.status(), 405, "{method} {path}");
             assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
@@ -200,9 +205,9 @@ fn other_methods_are_405_with_allow() {
 
 #[test]
 fn bodies_that_are_too_large_or_of_another_type_are_413_and_415() {
-    let site = Site::quiet();
-    site.add_to("http", "max_body = 1000");
-    let _router = site.run();
+    let harness = Harness::quiet();
+    harness.add_to("http", "max_body = 1000");
+    let _router = harness.run();
     let large = "x".repeat(1001);
     let sms = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", large.as_str())];
     for path in [
@@ -214,10 +219,10 @@ fn bodies_that_are_too_large_or_of_another_type_are_413_and_415() {
         "/api/v1/sms/clickatell/receive.json",
         "/api/v1/sms/opera/receive.xml",
     ] {
-        assert_problem(&site.post(path, &sms).send().unwrap(), 413);
+        assert_problem(&harness.post(path, &sms).send().unwrap(), 413);
         // In pieces, without a length announced.
         let pieces = Body::new(std::io::Cursor::new(format!("message={large}")));
-        let request = site.post_body(path, "application/x-www-form-urlencoded", pieces);
+        let request = harness.post_body(path, "application/x-www-form-urlencoded", pieces);
         assert_problem(&request.send().unwrap(), 413);
     }
     for path in [
@@ -228,27 +233,28 @@ fn bodies_that_are_too_large_or_of_another_type_are_413_and_415() {
     ] {
         let body = "to_msisdn=271&from_msisdn=272&message=x";
         for content_type in ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"] {
-            assert_problem(&site.post_body(path, content_type, body).send().unwrap(), 415);
+            assert_problem(&harness.post_body(path, content_type, body).send().unwrap(), 415);
         }
-        let packed = site.post_body(path, "application/x-www-form-urlencoded", body).header("content-encoding", "gzip");
+        let packed =
+            harness.post_body(path, "application/x-www-form-urlencoded", body).header("content-encoding", "gzip");
         assert_problem(&packed.send().unwrap(), 415);
     }
-    let kept = list(site.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().unwrap());
+    let kept = list(harness.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().unwrap());
     assert_eq!(kept, [] as [Value; 0]);
 }
 
 #[test]
 fn following_an_sms_waits_where_the_router_is_asked_too_often() {
-    let site = Site::new();
-    site.edit(|text| text.replace("\nreading = 0", "\nreading = 20"));
-    let _router = site.run();
+    let harness = Harness::new();
+    harness.edit(|text| text.replace("\nreading = 0", "\nreading = 20"));
+    let _router = harness.run();
     eventually("the limit is reached", || {
-        let answer = site.get("/api/v1/sms/clickatell/status.json?id=1").send().unwrap();
+        let answer = harness.get("/api/v1/sms/clickatell/status.json?id=1").send().unwrap();
         (answer.status() == 429).then_some(())
     });
     let send = |more: &[&str]| {
         let sms = ["send", "--to", "27831234567", "--from", "38080", "--wait"];
-        site.vumi(&[&sms, more, &["hello"]].concat())
+        harness.vumi(&[&sms, more, &["hello"]].concat())
     };
     let short = send(&["--limit", "0"]);
     assert!(!short.status.success() && words(&short).contains("within 0 s"), "{}", words(&short));

@@ -8,7 +8,7 @@ use std::{
 
 /// A request that came in.
 #[derive(Clone, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct HeardCall {
     /// Method, path and version.
     pub(crate) line: String,
     /// Names in lower case.
@@ -16,7 +16,7 @@ pub(crate) struct Heard {
     pub(crate) body: String,
 }
 
-impl Heard {
+impl HeardCall {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value)
     }
@@ -45,21 +45,21 @@ impl Heard {
 }
 
 /// The server; its thread ends with the tests.
-pub(crate) struct Listener {
+pub(crate) struct CallbackListener {
     pub(crate) port: u16,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    heard: Arc<Mutex<Vec<HeardCall>>>,
 }
 
-impl Listener {
+impl CallbackListener {
     /// Answers each request with the status and body that `answer` gives; one request after the other. A request
     /// counts as heard once it is answered.
-    pub(crate) fn new(mut answer: impl FnMut(&Heard) -> (u16, String) + Send + 'static) -> Self {
+    pub(crate) fn new(mut answer: impl FnMut(&HeardCall) -> (u16, String) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, heard) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(Vec::new())));
         let keep = heard.clone();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
-                let Some(request) = Heard::read(&stream) else { continue };
+                let Some(request) = HeardCall::read(&stream) else { continue };
                 let (status, body) = answer(&request);
                 keep.lock().unwrap().push(request);
                 let length = body.len();
@@ -86,7 +86,7 @@ impl Listener {
     }
 
     /// Everything heard so far.
-    pub(crate) fn heard(&self) -> Vec<Heard> {
+    pub(crate) fn heard(&self) -> Vec<HeardCall> {
         self.heard.lock().unwrap().clone()
     }
 }

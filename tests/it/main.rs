@@ -28,7 +28,7 @@ mod seed_readme;
 mod sms;
 mod supervision;
 mod timeline;
-mod unsure;
+mod unknown_outcome;
 mod ussd;
 mod webhooks;
 mod wrong_input;

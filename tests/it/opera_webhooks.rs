@@ -6,8 +6,8 @@ use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
 use crate::{
-    black_box::{Site, eventually},
-    listener::Listener,
+    black_box::{Harness, eventually},
+    listener::CallbackListener,
     webhooks::{assert_names, site_with, wait_until_submitted},
 };
 
@@ -18,47 +18,47 @@ fn opera_answer(identifier: &str) -> String {
     )
 }
 
-fn xml(site: &Site, path: &str, content_type: &str, body: &str) -> Response {
-    site.post_body(&format!("/api/v1/sms/opera/{path}"), content_type, body.to_owned()).send().unwrap()
+fn xml(harness: &Harness, path: &str, content_type: &str, body: &str) -> Response {
+    harness.post_body(&format!("/api/v1/sms/opera/{path}"), content_type, body.to_owned()).send().unwrap()
 }
 
 #[test]
 fn a_receipt_before_operas_identifier_is_known_is_kept_and_matched() {
     let (release, wait) = mpsc::channel();
     let (begun, submitted) = mpsc::channel();
-    let carrier = Listener::new(move |_| {
+    let carrier = CallbackListener::new(move |_| {
         begun.send(()).unwrap();
         wait.recv().unwrap();
         (200, opera_answer("op77"))
     });
-    let site = site_with("opera", &carrier);
-    let _router = site.run();
-    let id = site.send("opera", "27123456789", "a");
+    let harness = site_with("opera", &carrier);
+    let _router = harness.run();
+    let id = harness.send("opera", "27123456789", "a");
     submitted.recv().unwrap();
     let receipt = "<receipts><receipt><msgid>1</msgid><reference>op77</reference><msisdn>+27123456789</msisdn>\
                    <status>D</status><timestamp>20100722T21:47:24</timestamp><billed>NO</billed></receipt></receipts>";
-    let answer = xml(&site, "receipt.json", "text/xml", receipt);
+    let answer = xml(&harness, "receipt.json", "text/xml", receipt);
     assert_eq!(answer.status(), 201);
     let told: Value = answer.json().unwrap();
     assert_eq!((told["success"].as_array().unwrap().len(), told["fail"].as_array().unwrap().len()), (0, 1));
-    assert_eq!(site.status("opera", id)["transport_status"], 0);
+    assert_eq!(harness.status("opera", id)["transport_status"], 0);
     release.send(()).unwrap();
-    let sms = site.wait_for_status("opera", id, 4);
+    let sms = harness.wait_for_status("opera", id, 4);
     assert_eq!(sms["delivered_at"], "2010-07-22 21:47:24");
 }
 
 #[test]
 fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fail() {
     let mut number = 0;
-    let carrier = Listener::new(move |_| {
+    let carrier = CallbackListener::new(move |_| {
         number += 1;
         (200, opera_answer(&format!("op{number}")))
     });
-    let site = site_with("opera", &carrier);
-    let _router = site.run();
+    let harness = site_with("opera", &carrier);
+    let _router = harness.run();
     let send = || {
-        let id = site.send("opera", "27123456789", "x");
-        wait_until_submitted(&site, "opera", id);
+        let id = harness.send("opera", "27123456789", "x");
+        wait_until_submitted(&harness, "opera", id);
         id
     };
     let receipt = |reference: &str, status: &str| {
@@ -74,7 +74,7 @@ fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fai
         receipt("op99", "D"),
         receipt("op2", "Q")
     );
-    let answer = xml(&site, "receipt.json", "text/xml", &body);
+    let answer = xml(&harness, "receipt.json", "text/xml", &body);
     assert_eq!(answer.status(), 201);
     assert_eq!(answer.headers()["content-type"], "application/json");
     let told: Value = answer.json().unwrap();
@@ -92,10 +92,10 @@ fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fai
     ] {
         assert_eq!((&told["success"][0][field], &told["fail"][0][field]), (&json!(value), &json!(value)));
     }
-    let sms = site.status("opera", first);
+    let sms = harness.status("opera", first);
     assert_eq!((&sms["transport_status"], &sms["provider_status"]), (&json!(4), &json!("D")));
     assert_eq!(sms["delivered_at"], "2008-08-31 15:59:24");
-    assert_eq!(site.status("opera", second)["transport_status"], 2);
+    assert_eq!(harness.status("opera", second)["transport_status"], 2);
 
     // In a form; and every letter.
     for (n, (letter, status)) in
@@ -103,23 +103,23 @@ fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fai
     {
         let id = send();
         let body = format!("<receipts>{}</receipts>", receipt(&format!("op{}", n + 3), letter));
-        let answer = site.post("/api/v1/sms/opera/receipt.json", &[("XmlMsg", &body)]).send().unwrap();
+        let answer = harness.post("/api/v1/sms/opera/receipt.json", &[("XmlMsg", &body)]).send().unwrap();
         assert_eq!(answer.status(), 201);
         assert_eq!(references(&answer.json::<Value>().unwrap()["success"]).len(), 1, "{letter}");
-        assert_eq!(site.status("opera", id)["transport_status"], status, "{letter}");
+        assert_eq!(harness.status("opera", id)["transport_status"], status, "{letter}");
     }
-    let answer = xml(&site, "receipt.json", "application/xml", "<receipts/>");
+    let answer = xml(&harness, "receipt.json", "application/xml", "<receipts/>");
     assert_eq!(answer.json::<Value>().unwrap(), json!({ "success": [], "fail": [] }));
     // Another number than the SMS went to.
     let body = format!("<receipts>{}</receipts>", receipt("op1", "F").replace("27123456789", "27123456780"));
-    let told: Value = xml(&site, "receipt.json", "text/xml", &body).json().unwrap();
+    let told: Value = xml(&harness, "receipt.json", "text/xml", &body).json().unwrap();
     assert_eq!(references(&told["fail"]), ["op1"]);
 }
 
 #[test]
 fn hostile_xml_is_refused_with_400() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let deep = format!("{}{}", "<receipts>".repeat(5000), "</receipts>".repeat(5000));
     let many = format!("<receipts>{}</receipts>", "<receipt/>".repeat(60_000));
     let large = format!("<receipts><!--{}--></receipts>", "x".repeat(1024 * 1024));
@@ -146,8 +146,8 @@ fn hostile_xml_is_refused_with_400() {
             [("receipt.json", document.to_owned()), ("receive.xml", document.replace("receipts", "bspostevent"))]
         {
             for answer in [
-                xml(&site, path, "text/xml", &document),
-                site.post(&format!("/api/v1/sms/opera/{path}"), &[("XmlMsg", &document)]).send().unwrap(),
+                xml(&harness, path, "text/xml", &document),
+                harness.post(&format!("/api/v1/sms/opera/{path}"), &[("XmlMsg", &document)]).send().unwrap(),
             ] {
                 assert_eq!(answer.status(), 400, "{path} {shown}");
                 assert_eq!(answer.headers()["content-type"], "application/problem+json");
@@ -156,7 +156,7 @@ fn hostile_xml_is_refused_with_400() {
         }
     }
     // And it goes on working.
-    assert_eq!(xml(&site, "receipt.json", "text/xml", "<!DOCTYPE receipts><receipts/>").status(), 201);
+    assert_eq!(xml(&harness, "receipt.json", "text/xml", "<!DOCTYPE receipts><receipts/>").status(), 201);
 }
 
 const EVENT: &str = "<?xml version=\"1.0\"?>\n<!DOCTYPE bspostevent>\n<bspostevent>\n\
@@ -170,17 +170,17 @@ const EVENT: &str = "<?xml version=\"1.0\"?>\n<!DOCTYPE bspostevent>\n<bsposteve
 
 #[test]
 fn opera_inbound_sms_are_echoed_as_the_very_document() {
-    let site = Site::new();
-    let _router = site.run();
-    let client = Listener::answering(&[200]);
+    let harness = Harness::new();
+    let _router = harness.run();
+    let client = CallbackListener::answering(&[200]);
     let url = client.url("/");
     let callback = [("name", "sms_received"), ("url", url.as_str())];
-    assert_eq!(site.post("/api/v1/account/callbacks.json", &callback).send().unwrap().status(), 200);
+    assert_eq!(harness.post("/api/v1/account/callbacks.json", &callback).send().unwrap().status(), 200);
     for answer in [
-        xml(&site, "receive.xml", "text/xml", EVENT),
-        xml(&site, "receive.xml", "text/plain", EVENT),
-        xml(&site, "receive.xml", "text/xml; charset=utf8", EVENT),
-        site.post("/api/v1/sms/opera/receive.xml", &[("XmlMsg", EVENT)]).send().unwrap(),
+        xml(&harness, "receive.xml", "text/xml", EVENT),
+        xml(&harness, "receive.xml", "text/plain", EVENT),
+        xml(&harness, "receive.xml", "text/xml; charset=utf8", EVENT),
+        harness.post("/api/v1/sms/opera/receive.xml", &[("XmlMsg", EVENT)]).send().unwrap(),
     ] {
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/xml; charset=utf8");
@@ -200,6 +200,6 @@ fn opera_inbound_sms_are_echoed_as_the_very_document() {
     }
     for field in ["Local", "Remote", "Text"] {
         let without = EVENT.replace(&format!("name=\"{field}\""), "name=\"Other\"");
-        assert_names(xml(&site, "receive.xml", "text/xml", &without), field);
+        assert_names(xml(&harness, "receive.xml", "text/xml", &without), field);
     }
 }

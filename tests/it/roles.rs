@@ -6,23 +6,23 @@ use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use serde_json::{Value, json};
 
 use crate::{
-    amqp::{Queues, broker},
-    black_box::{Process, Site, eventually, words},
+    amqp::{PeerQueues, broker},
+    black_box::{Harness, Process, eventually, words},
 };
 
 /// Where the tests' PostgreSQL is.
 const POSTGRES: &str = "VUMI_TEST_POSTGRES";
 
 /// What `vumi ARGUMENTS` says when it refuses.
-fn refusal(site: &Site, arguments: &[&str]) -> String {
-    let output = site.vumi(arguments);
+fn refusal(harness: &Harness, arguments: &[&str]) -> String {
+    let output = harness.vumi(arguments);
     assert!(!output.status.success(), "{}", words(&output));
     words(&output)
 }
 
 /// Starts a part with a database of its own.
-fn part(site: &Site, only: &str, database: &str) -> Process {
-    let mut command = site.command(&["run", "--only", only]);
+fn part(harness: &Harness, only: &str, database: &str) -> Process {
+    let mut command = harness.command(&["run", "--only", only]);
     command.env("VUMI__STORE__URL", format!("sqlite://{database}.db"));
     let process = Process::spawn(command);
     process.wait_for_line("ready; stop with");
@@ -30,14 +30,14 @@ fn part(site: &Site, only: &str, database: &str) -> Process {
 }
 
 /// The settings with a broker, and with names that no other test has: the queues are called by them.
-fn own_names(mut text: String, test: &str, url: &str, queues: &mut Vec<Queues>) -> String {
+fn own_names(mut text: String, test: &str, url: &str, queues: &mut Vec<PeerQueues>) -> String {
     for name in ["truteq", "quiz", "echo"] {
         let own = format!("{name}-{test}-{}", std::process::id());
         text = text
             .replace(&format!("[transports.{name}]"), &format!("[transports.{own}]"))
             .replace(&format!("[campaigns.{name}]"), &format!("[campaigns.{own}]"))
             .replace(&format!("campaign = \"{name}\""), &format!("campaign = \"{own}\""));
-        queues.push(Queues { url: url.to_owned(), connector: own });
+        queues.push(PeerQueues { url: url.to_owned(), connector: own });
     }
     let dead = &queues[0].connector;
     format!("{text}\n[amqp]\nurl = \"{url}\"\ndead_letters = \"{dead}.dead\"\nhold_for = \"10m\"\n")
@@ -49,9 +49,9 @@ fn names(parts: &Value) -> Vec<&str> {
 
 #[test]
 fn a_part_that_is_not_in_the_settings_is_refused_and_those_there_are_listed() {
-    let site = Site::new();
+    let harness = Harness::new();
     for wrong in ["transport:clicktell", "campaign:clickatell", "https", "", "http,transport:"] {
-        let said = refusal(&site, &["run", "--only", wrong]);
+        let said = refusal(&harness, &["run", "--only", wrong]);
         assert!(said.contains("--only") && said.contains("there is no"), "{wrong}: {said}");
         for known in ["transport:clickatell", "campaign:echo", "http", "callbacks", "transports"] {
             assert!(said.contains(known), "{wrong}: {said}");
@@ -61,58 +61,58 @@ fn a_part_that_is_not_in_the_settings_is_refused_and_those_there_are_listed() {
 
 #[test]
 fn parts_that_need_the_broker_say_so_and_others_do_not() {
-    let site = Site::new();
+    let harness = Harness::new();
     for (only, needed) in [
         ("http", "campaigns run in another process (echo, quiz)"),
         ("transport:truteq", "campaigns run in another process (echo, quiz)"),
         ("http,transport:truteq,campaign:quiz", "campaigns run in another process (echo)"),
         ("campaign:quiz", "come in by other processes (http, transport:truteq) for campaigns of this one (quiz)"),
     ] {
-        let said = refusal(&site, &["check", "--only", only]);
+        let said = refusal(&harness, &["check", "--only", only]);
         assert!(said.contains(needed) && said.contains("[amqp]"), "{only}: {said}");
     }
     for only in ["transport:clickatell", "callbacks", "sandbox", "http,campaigns,transport:truteq"] {
-        let output = site.vumi(&["check", "--only", only]);
+        let output = harness.vumi(&["check", "--only", only]);
         assert!(output.status.success(), "{only}: {}", words(&output));
     }
 }
 
 #[test]
 fn a_part_runs_alone_and_takes_sms_for_transports_elsewhere() {
-    let site = Site::new();
-    let router = site.start(&["run", "--only", "http,campaigns", "--only", "transport:truteq,transport:opera"]);
-    let parts: Value = site.get_open("/health/ready").unwrap().json().unwrap();
+    let harness = Harness::new();
+    let router = harness.start(&["run", "--only", "http,campaigns", "--only", "transport:truteq,transport:opera"]);
+    let parts: Value = harness.get_open("/health/ready").unwrap().json().unwrap();
     assert_eq!(names(&parts), ["store", "router", "opera", "truteq", "echo", "quiz", "http"]);
-    let id = site.send("clickatell", "27831234567", "for another process");
-    let waiting = site.status("clickatell", id);
+    let id = harness.send("clickatell", "27831234567", "for another process");
+    let waiting = harness.status("clickatell", id);
     assert!(waiting["transport_status"].is_null() || waiting["transport_status"] != 4, "{waiting}");
     // Its carrier calls whichever process has the HTTP front-end.
-    let receipt = site.get("/api/v1/sms/clickatell/receipt.json?apiMsgId=1&cliMsgId=1&status=004").send().unwrap();
+    let receipt = harness.get("/api/v1/sms/clickatell/receipt.json?apiMsgId=1&cliMsgId=1&status=004").send().unwrap();
     assert!(receipt.status().is_success(), "{}", receipt.status());
     assert_eq!(router.stop(), 0);
     // The process with the transport finds it in the ledger.
-    let sender = site.start(&["run", "--only", "transport:clickatell,transport:truteq,http,campaigns,sandbox"]);
-    site.wait_for_status("clickatell", id, 4);
+    let sender = harness.start(&["run", "--only", "transport:clickatell,transport:truteq,http,campaigns,sandbox"]);
+    harness.wait_for_status("clickatell", id, 4);
     assert_eq!(sender.stop(), 0);
 }
 
 #[test]
 fn a_second_process_on_the_same_sqlite_is_told_to_use_postgresql() {
-    let site = Site::new();
-    let router = site.start(&["run", "--only", "http,campaigns,transport:truteq"]);
-    let said = refusal(&site, &["run", "--only", "transport:clickatell"]);
+    let harness = Harness::new();
+    let router = harness.start(&["run", "--only", "http,campaigns,transport:truteq"]);
+    let said = refusal(&harness, &["run", "--only", "transport:clickatell"]);
     assert!(said.contains("vumi.db") && said.contains("postgres://"), "{said}");
     assert_eq!(router.stop(), 0);
 }
 
 #[test]
 fn the_sandbox_starts_where_it_is_named() {
-    let site = Site::new();
-    let sandbox = site.start(&["run", "--only", "sandbox"]);
-    assert!(site.client().get(site.carrier_url("/")).send().unwrap().status().is_success());
-    assert!(!site.folder.path().join("vumi.db").exists(), "a sandbox alone keeps nothing");
-    let router = site.start(&["run", "--only", "http,callbacks,transports,campaigns"]);
-    site.wait_for_network();
+    let harness = Harness::new();
+    let sandbox = harness.start(&["run", "--only", "sandbox"]);
+    assert!(harness.client().get(harness.carrier_url("/")).send().unwrap().status().is_success());
+    assert!(!harness.folder.path().join("vumi.db").exists(), "a sandbox alone keeps nothing");
+    let router = harness.start(&["run", "--only", "http,callbacks,transports,campaigns"]);
+    harness.wait_for_network();
     assert_eq!(router.stop(), 0);
     assert_eq!(sandbox.stop(), 0);
 }
@@ -121,37 +121,37 @@ fn the_sandbox_starts_where_it_is_named() {
 fn people_dial_in_one_process_and_each_campaign_answers_in_its_own() {
     let Some(url) = broker() else { return };
     let mut queues = Vec::new();
-    let site = Site::new();
-    site.edit(|text| own_names(text, "part", &url, &mut queues));
+    let harness = Harness::new();
+    harness.edit(|text| own_names(text, "part", &url, &mut queues));
     let campaign = |name: &str| format!("campaign:{name}-part-{}", std::process::id());
-    let _front = part(&site, "http,callbacks,transports,sandbox", "front");
-    site.wait_for_part(&queues[0].connector);
-    site.wait_for_part("amqp");
-    let quiz = part(&site, &campaign("quiz"), "quiz");
-    let echo = part(&site, &campaign("echo"), "echo");
+    let _front = part(&harness, "http,callbacks,transports,sandbox", "front");
+    harness.wait_for_part(&queues[0].connector);
+    harness.wait_for_part("amqp");
+    let quiz = part(&harness, &campaign("quiz"), "quiz");
+    let echo = part(&harness, &campaign("echo"), "echo");
 
-    let ready: Value = site.get_open("/health/ready").unwrap().json().unwrap();
+    let ready: Value = harness.get_open("/health/ready").unwrap().json().unwrap();
     assert!(names(&ready).contains(&"amqp") && !names(&ready).iter().any(|name| name.contains("quiz")), "{ready}");
-    let shown = site.handset("dial", &json!({ "msisdn": "27831234567", "code": "*120*663*79#" }));
+    let shown = harness.handset("dial", &json!({ "msisdn": "27831234567", "code": "*120*663*79#" }));
     assert_eq!(shown.status(), 200, "{}", shown.text().unwrap());
-    let shown: Value = site.handset("dial", &json!({ "msisdn": "27837654321", "code": "*120*1#" })).json().unwrap();
+    let shown: Value = harness.handset("dial", &json!({ "msisdn": "27837654321", "code": "*120*1#" })).json().unwrap();
     assert_eq!(shown["session"], "open", "{shown}");
 
     // Killed and started again, the campaign's process goes on where the person was.
     quiz.kill();
-    let _quiz = part(&site, &campaign("quiz"), "quiz");
+    let _quiz = part(&harness, &campaign("quiz"), "quiz");
     let answer = json!({ "msisdn": "27831234567", "text": "1" });
-    let shown: Value = site.handset("answer", &answer).json().unwrap();
+    let shown: Value = harness.handset("answer", &answer).json().unwrap();
     assert!(shown["screen"].as_str().unwrap().starts_with("Can a person"), "{shown}");
     // Everything that crossed the broker was acknowledged when it was done: nothing waits to be given up.
     eventually("nothing is in work", || {
-        let ready = site.get_open("/health/ready").ok()?.text().ok()?;
+        let ready = harness.get_open("/health/ready").ok()?.text().ok()?;
         ready.contains(" 0 deliveries in work").then_some(())
     });
     echo.signal("TERM");
     echo.wait_for_line("\"stopped\"");
     assert!(!echo.log().contains("did not finish in time"), "{}", echo.log());
-    assert!(words(&site.vumi(&["dead", "list"])).contains("is empty"));
+    assert!(words(&harness.vumi(&["dead", "list"])).contains("is empty"));
 }
 
 /// Where the tests' PostgreSQL is, where one answers; else says that the test is left out.
@@ -205,35 +205,35 @@ fn three_processes_of_one_file_share_ledger_and_broker() {
     let (Some(url), Some(server)) = (broker(), postgresql()) else { return };
     let schema = Schema::new(server);
     let mut queues = Vec::new();
-    let mut site = Site::new();
-    site.edit(|text| own_names(text, "three", &url, &mut queues));
-    site.set("VUMI__STORE__URL", &schema.url());
-    let _front = site.start(&["run", "--only", "http,callbacks,sandbox"]);
-    let _transports = site.start(&["run", "--only", "transports"]);
-    let campaigns = site.start(&["run", "--only", "campaigns"]);
-    site.wait_for_part("amqp");
+    let mut harness = Harness::new();
+    harness.edit(|text| own_names(text, "three", &url, &mut queues));
+    harness.set("VUMI__STORE__URL", &schema.url());
+    let _front = harness.start(&["run", "--only", "http,callbacks,sandbox"]);
+    let _transports = harness.start(&["run", "--only", "transports"]);
+    let campaigns = harness.start(&["run", "--only", "campaigns"]);
+    harness.wait_for_part("amqp");
 
     // To a person: accepted here, claimed there, and the receipt comes in here.
-    let id = site.send("clickatell", "27831234567", "by another process");
-    site.wait_for_status("clickatell", id, 4);
+    let id = harness.send("clickatell", "27831234567", "by another process");
+    harness.wait_for_status("clickatell", id, 4);
 
     // From a person: the carrier calls here, the campaign answers there, and a third process sends it; also after the
     // campaign was away.
     let from_person = |id: &str| {
         let sms = [("api_id", "1234"), ("moMsgId", id), ("from", "27831234567"), ("to", "38080")];
         let rest = [("timestamp", "2026-01-01 10:00:00"), ("charset", "ISO-8859-1"), ("udh", ""), ("text", "hello")];
-        let kept = site.post("/api/v1/sms/clickatell/receive.json", &[&sms[..], &rest].concat()).send().unwrap();
+        let kept = harness.post("/api/v1/sms/clickatell/receive.json", &[&sms[..], &rest].concat()).send().unwrap();
         assert!(kept.status().is_success(), "{}", kept.text().unwrap());
     };
-    let sent = || site.seen("clickatell")["submissions"].as_u64().unwrap();
+    let sent = || harness.seen("clickatell")["submissions"].as_u64().unwrap();
     from_person("m1");
     eventually("the answer was sent", || (sent() == 2).then_some(()));
     campaigns.kill();
     from_person("m2");
-    let _campaigns = site.start(&["run", "--only", "campaigns"]);
+    let _campaigns = harness.start(&["run", "--only", "campaigns"]);
     eventually("the second answer was sent", || (sent() == 3).then_some(()));
 
-    let dialled = || site.handset("dial", &json!({ "msisdn": "27831234567", "code": "*120*663*79#" }));
+    let dialled = || harness.handset("dial", &json!({ "msisdn": "27831234567", "code": "*120*663*79#" }));
     let shown: Value =
         eventually("the network is up", || Some(dialled()).filter(|shown| shown.status() == 200)).json().unwrap();
     assert_eq!(shown["session"], "open", "{shown}");

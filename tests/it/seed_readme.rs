@@ -5,15 +5,15 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::black_box::Site;
+use crate::black_box::Harness;
 
 /// Runs a command of the readme, moved to where the router listens, and reads its answer.
-fn curl(site: &Site, command: &str) -> String {
+fn curl(harness: &Harness, command: &str) -> String {
     assert!(
         Command::new("curl").arg("--version").output().is_ok(),
         "these tests run the readme's own commands: install curl"
     );
-    let moved = command.replace("http://localhost:8000", &site.url("")).replace("curl ", "curl --noproxy '*' -sS ");
+    let moved = command.replace("http://localhost:8000", &harness.url("")).replace("curl ", "curl --noproxy '*' -sS ");
     let output = Command::new("sh").arg("-c").arg(&moved).output().unwrap();
     assert!(output.status.success(), "{moved}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -118,11 +118,11 @@ fn pending(id: i64) -> Value {
 
 #[test]
 fn scheduling_an_sms_a_batch_and_personal_ones_through_every_transport() {
-    let site = Site::quiet();
-    let _router = site.run();
+    let harness = Harness::quiet();
+    let _router = harness.run();
     for transport in ["clickatell", "opera", "e-scape", "techsys"] {
         // "Just replace '/clickatell/' with '/opera/' or any of the others in the URL."
-        let by = |command: &str| curl(&site, &command.replace("/clickatell/", &format!("/{transport}/")));
+        let by = |command: &str| curl(&harness, &command.replace("/clickatell/", &format!("/{transport}/")));
         assert_list(&by(SEND), &json!([sent("27123456789", "hello world")]));
         let batch = ["27123456780", "27123456781", "27123456782"].map(|to| sent(to, "hello world"));
         assert_list(&by(BATCH), &json!(batch));
@@ -134,13 +134,13 @@ fn scheduling_an_sms_a_batch_and_personal_ones_through_every_transport() {
 
 #[test]
 fn checking_the_status_of_sent_sms() {
-    let site = Site::quiet();
-    let _router = site.run();
+    let harness = Harness::quiet();
+    let _router = harness.run();
     for number in 1..=4 {
-        assert_eq!(site.send("clickatell", "27123456789", "testing api"), number);
+        assert_eq!(harness.send("clickatell", "27123456789", "testing api"), number);
     }
     let one = curl(
-        &site,
+        &harness,
         r"curl -u 'username:password' -X GET \
 http://localhost:8000/api/v1/sms/clickatell/status/1.json \
 ",
@@ -150,14 +150,14 @@ http://localhost:8000/api/v1/sms/clickatell/status/1.json \
     assert_eq!((&one["id"], &one["delivered_at"]), (&json!(1), &Value::Null));
 
     let since = curl(
-        &site,
+        &harness,
         r"curl -u 'username:password' -X GET \
 http://localhost:8000/api/v1/sms/clickatell/status.json?since=2009-01-01",
     );
     assert_eq!(assert_list(&since, &json!([4, 3, 2, 1].map(pending))), [4, 3, 2, 1]);
 
     let by_id = curl(
-        &site,
+        &harness,
         r#"curl -u 'username:password' -X GET \
 "http://localhost:8000/api/v1/sms/clickatell/status.json?id=3&id=4""#,
     );
@@ -166,8 +166,8 @@ http://localhost:8000/api/v1/sms/clickatell/status.json?since=2009-01-01",
 
 #[test]
 fn specifying_callbacks() {
-    let site = Site::quiet();
-    let _router = site.run();
+    let harness = Harness::quiet();
+    let _router = harness.run();
     for (name, url, command) in [
         (
             "sms_received",
@@ -186,7 +186,7 @@ http://localhost:8000/api/v1/account/callbacks.json \
 -d 'url=http://localhost/sms/clickatell/receipt/callback'",
         ),
     ] {
-        let answer: Value = serde_json::from_str(&curl(&site, command)).unwrap();
+        let answer: Value = serde_json::from_str(&curl(&harness, command)).unwrap();
         let shown = json!({
             "name": name, "url": url, "created_at": "2010-07-22 21:27:24", "updated_at": "2010-07-22 21:27:24", "id": 3,
         });
@@ -196,11 +196,11 @@ http://localhost:8000/api/v1/account/callbacks.json \
 
 #[test]
 fn accepting_receipts_and_inbound_sms_at_the_urls_it_names() {
-    let site = Site::quiet();
-    let _router = site.run();
-    assert_eq!(site.send("clickatell", "27123456789", "testing api"), 1);
+    let harness = Harness::quiet();
+    let _router = harness.run();
+    assert_eq!(harness.send("clickatell", "27123456789", "testing api"), 1);
     let receipt: Value = serde_json::from_str(&curl(
-        &site,
+        &harness,
         r"curl -u 'username:password' -X POST \
 http://localhost:8000/api/v1/sms/clickatell/receipt.json \
 -d 'apiMsgId=abc' -d 'cliMsgId=1' -d 'to=27123456789' -d 'from=27123456789' \
@@ -208,10 +208,10 @@ http://localhost:8000/api/v1/sms/clickatell/receipt.json \
     ))
     .unwrap();
     assert_eq!((&receipt["apiMsgId"], &receipt["charge"]), (&json!("abc"), &json!("0.8")));
-    assert_eq!(site.status("clickatell", 1)["transport_status"], 3);
+    assert_eq!(harness.status("clickatell", 1)["transport_status"], 3);
 
     let received: Value = serde_json::from_str(&curl(
-        &site,
+        &harness,
         r"curl -u 'username:password' -X POST \
 http://localhost:8000/api/v1/sms/clickatell/receive.json \
 -d 'api_id=1234' -d 'moMsgId=m1' -d 'from=27831234567' -d 'to=27123456789' \
@@ -221,7 +221,7 @@ http://localhost:8000/api/v1/sms/clickatell/receive.json \
     assert_eq!(received["message"], "hello back");
 
     let opera: Value = serde_json::from_str(&curl(
-        &site,
+        &harness,
         r#"curl -u 'username:password' -H 'Content-Type: text/xml' \
 http://localhost:8000/api/v1/sms/opera/receipt.json \
 -d '<?xml version="1.0"?><!DOCTYPE receipts><receipts></receipts>'"#,
@@ -234,5 +234,5 @@ http://localhost:8000/api/v1/sms/opera/receipt.json \
                  <field name=\"Text\" type=\"string\">hello back</field></bspostevent>";
     let command = "curl -u 'username:password' -H 'Content-Type: text/xml' \
                    http://localhost:8000/api/v1/sms/opera/receive.xml -d 'EVENT'";
-    assert_eq!(curl(&site, &command.replace("EVENT", event)), event);
+    assert_eq!(curl(&harness, &command.replace("EVENT", event)), event);
 }

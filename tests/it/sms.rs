@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::black_box::{Site, eventually};
+use crate::black_box::{Harness, eventually};
 
 #[test]
 fn an_sms_reaches_the_phone_and_its_status_says_so() {
-    let site = Site::new();
-    let router = site.run();
+    let harness = Harness::new();
+    let router = harness.run();
     let form = [("to_msisdn", "+27123456789"), ("from_msisdn", "27123456780"), ("message", "hello world")];
-    let answer = site.post("/api/v1/sms/clickatell/send.json", &form).send().unwrap();
+    let answer = harness.post("/api/v1/sms/clickatell/send.json", &form).send().unwrap();
     assert_eq!(answer.status(), 200);
     let list: Value = answer.json().unwrap();
     assert_eq!(list.as_array().unwrap().len(), 1);
@@ -17,40 +17,40 @@ fn an_sms_reaches_the_phone_and_its_status_says_so() {
     assert_eq!(list[0]["message"], "hello world");
     assert_eq!(list[0]["delivered_at"], Value::Null);
 
-    let sms = site.wait_for_status("clickatell", list[0]["id"].as_i64().unwrap(), 4);
+    let sms = harness.wait_for_status("clickatell", list[0]["id"].as_i64().unwrap(), 4);
     assert_eq!(sms["transport_status_display"], "Received by recipient");
     assert!(sms["delivered_at"].is_string());
-    assert_eq!(site.seen("clickatell")["submissions"], 1);
+    assert_eq!(harness.seen("clickatell")["submissions"], 1);
     assert_eq!(router.stop(), 0);
 }
 
 #[test]
 fn all_four_providers_send_in_their_own_form() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     for (transport, carrier, status) in
         [("clickatell", "clickatell", 4), ("opera", "opera", 4), ("e-scape", "e-scape", 2), ("techsys", "techsys", 2)]
     {
-        let id = site.send(transport, "27123456789", "crème brûlée [now]");
-        site.wait_for_status(transport, id, status);
-        assert_eq!(site.seen(carrier)["submissions"], 1, "{carrier}");
-        let since = site.get(&format!("/api/v1/sms/{transport}/status.json?since=2009-01-01")).send().unwrap();
+        let id = harness.send(transport, "27123456789", "crème brûlée [now]");
+        harness.wait_for_status(transport, id, status);
+        assert_eq!(harness.seen(carrier)["submissions"], 1, "{carrier}");
+        let since = harness.get(&format!("/api/v1/sms/{transport}/status.json?since=2009-01-01")).send().unwrap();
         assert_eq!(since.json::<Value>().unwrap()[0]["id"], id);
     }
 }
 
 #[test]
 fn an_unreachable_carrier_costs_no_sms_and_delays_no_other() {
-    let site = Site::new();
-    site.edit(|text| text.replace(&format!("{}/opera", site.carriers), "1/opera"));
-    let _router = site.run();
-    let waiting = site.send("opera", "27123456789", "later");
-    let id = site.send("clickatell", "27123456789", "now");
-    site.wait_for_status("clickatell", id, 4);
-    let sms = site.status("opera", waiting);
+    let harness = Harness::new();
+    harness.edit(|text| text.replace(&format!("{}/opera", harness.carriers), "1/opera"));
+    let _router = harness.run();
+    let waiting = harness.send("opera", "27123456789", "later");
+    let id = harness.send("clickatell", "27123456789", "now");
+    harness.wait_for_status("clickatell", id, 4);
+    let sms = harness.status("opera", waiting);
     assert_eq!(sms["transport_status"], 0);
     eventually("opera says why it waits", || {
-        let parts: Value = site.get_open("/health/ready").unwrap().json().unwrap();
+        let parts: Value = harness.get_open("/health/ready").unwrap().json().unwrap();
         let opera = parts["parts"].as_array()?.iter().find(|part| part["name"] == "opera")?.clone();
         (opera["state"] == "degraded").then_some(())
     });
@@ -58,26 +58,26 @@ fn an_unreachable_carrier_costs_no_sms_and_delays_no_other() {
 
 #[test]
 fn a_carrier_that_refuses_and_drops_gets_every_sms_in_the_end() {
-    let site = Site::new();
-    site.add_to("transports.clickatell", "outbox = { retry = { first = \"20ms\", most = \"200ms\" } }");
-    let _router = site.run();
-    site.misbehave("clickatell", &json!({ "drop_every": 3, "receipts": "twice" }));
-    let ids: Vec<i64> = (0..20).map(|n| site.send("clickatell", "27123456789", &format!("number {n}"))).collect();
+    let harness = Harness::new();
+    harness.add_to("transports.clickatell", "outbox = { retry = { first = \"20ms\", most = \"200ms\" } }");
+    let _router = harness.run();
+    harness.misbehave("clickatell", &json!({ "drop_every": 3, "receipts": "twice" }));
+    let ids: Vec<i64> = (0..20).map(|n| harness.send("clickatell", "27123456789", &format!("number {n}"))).collect();
     for id in ids {
-        site.wait_for_status("clickatell", id, 4);
+        harness.wait_for_status("clickatell", id, 4);
     }
     // A dropped connection leaves it open whether the SMS arrived; Clickatell can be asked, so nothing goes twice.
-    assert_eq!(site.seen("clickatell")["duplicates"], 0);
+    assert_eq!(harness.seen("clickatell")["duplicates"], 0);
 }
 
 #[test]
 fn a_permanent_refusal_ends_in_a_failure_that_says_why() {
-    let site = Site::new();
-    let _router = site.run();
-    site.misbehave("clickatell", &json!({ "refuse_every": 1 }));
-    let id = site.send("clickatell", "27123456789", "no");
+    let harness = Harness::new();
+    let _router = harness.run();
+    harness.misbehave("clickatell", &json!({ "refuse_every": 1 }));
+    let id = harness.send("clickatell", "27123456789", "no");
     let sms = eventually("the SMS fails", || {
-        let sms = site.status("clickatell", id);
+        let sms = harness.status("clickatell", id);
         (sms["transport_status"].as_i64()? >= 5).then_some(sms)
     });
     assert!(sms["provider_status"].as_str().unwrap().contains("ERR"), "{sms}");
@@ -85,10 +85,10 @@ fn a_permanent_refusal_ends_in_a_failure_that_says_why() {
 
 #[test]
 fn a_refused_account_is_logged_with_what_the_carrier_said_and_when_it_is_tried_again() {
-    let site = Site::new();
-    site.edit(|text| text.replacen("password = \"vumi\"", "password = \"wrong\"", 1));
-    let router = site.run();
-    site.send("clickatell", "27123456789", "kept");
+    let harness = Harness::new();
+    harness.edit(|text| text.replacen("password = \"vumi\"", "password = \"wrong\"", 1));
+    let router = harness.run();
+    harness.send("clickatell", "27123456789", "kept");
     router.wait_for_line("paused");
     let log = router.log();
     let paused = log.lines().find(|line| line.contains("paused")).unwrap();
@@ -98,29 +98,30 @@ fn a_refused_account_is_logged_with_what_the_carrier_said_and_when_it_is_tried_a
 
 #[test]
 fn what_was_accepted_while_the_router_stops_goes_out_after_the_restart() {
-    let site = Site::new();
-    site.edit(|text| text.replace(&format!("{}/clickatell", site.carriers), "1/clickatell"));
-    let router = site.run();
-    let id = site.send("clickatell", "27123456789", "kept");
+    let harness = Harness::new();
+    harness.edit(|text| text.replace(&format!("{}/clickatell", harness.carriers), "1/clickatell"));
+    let router = harness.run();
+    let id = harness.send("clickatell", "27123456789", "kept");
     assert_eq!(router.stop(), 0);
-    site.edit(|text| text.replace("127.0.0.1:1/clickatell", &format!("127.0.0.1:{}/clickatell", site.carriers)));
-    let _router = site.run();
-    site.wait_for_status("clickatell", id, 4);
+    harness.edit(|text| text.replace("127.0.0.1:1/clickatell", &format!("127.0.0.1:{}/clickatell", harness.carriers)));
+    let _router = harness.run();
+    harness.wait_for_status("clickatell", id, 4);
 }
 
 #[test]
 fn a_received_sms_is_answered_by_the_campaign_of_its_keyword() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let inbound = json!({ "from": "27831234567", "to": "38080", "text": "hello there" });
-    let told = site.client().post(site.carrier_url("/inbound/clickatell")).json(&inbound).send().unwrap();
+    let told = harness.client().post(harness.carrier_url("/inbound/clickatell")).json(&inbound).send().unwrap();
     assert!(told.status().is_success(), "{}", told.text().unwrap());
     let reply = eventually("the campaign's answer is in the ledger", || {
-        let list: Value = site.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().ok()?.json().ok()?;
+        let list: Value =
+            harness.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().ok()?.json().ok()?;
         list.as_array()?.first().cloned()
     });
     assert_eq!(reply["to_msisdn"], "27831234567");
     assert_eq!(reply["from_msisdn"], "38080");
     assert!(reply["message"].as_str().unwrap().contains("hello there"), "{reply}");
-    site.wait_for_status("clickatell", reply["id"].as_i64().unwrap(), 4);
+    harness.wait_for_status("clickatell", reply["id"].as_i64().unwrap(), 4);
 }

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use crate::black_box::{Site, words};
+use crate::black_box::{Harness, words};
 
 #[test]
 fn status_shows_every_part_and_whether_all_are_ready() {
-    let site = Site::new();
-    let _router = site.run();
-    site.wait_for_network();
-    let status = site.vumi(&["status"]);
+    let harness = Harness::new();
+    let _router = harness.run();
+    harness.wait_for_network();
+    let status = harness.vumi(&["status"]);
     assert!(status.status.success(), "{}", words(&status));
     let said = words(&status);
     for part in
@@ -18,13 +18,13 @@ fn status_shows_every_part_and_whether_all_are_ready() {
         assert!(said.contains(part), "{part} in {said}");
     }
     assert!(said.trim_end().ends_with("ready"), "{said}");
-    assert_eq!(site.get_open("/health/").unwrap().text().unwrap().trim(), "OK");
+    assert_eq!(harness.get_open("/health/").unwrap().text().unwrap().trim(), "OK");
 }
 
 #[test]
 fn without_a_router_status_says_what_to_do() {
-    let site = Site::new();
-    let status = site.vumi(&["status"]);
+    let harness = Harness::new();
+    let status = harness.vumi(&["status"]);
     assert!(!status.status.success());
     assert!(words(&status).contains("start one with `vumi`"), "{}", words(&status));
 }
@@ -32,8 +32,8 @@ fn without_a_router_status_says_what_to_do() {
 #[test]
 fn both_signals_stop_the_router_cleanly() {
     for signal in ["TERM", "INT"] {
-        let site = Site::new();
-        let mut router = site.run();
+        let harness = Harness::new();
+        let mut router = harness.run();
         router.signal(signal);
         assert_eq!(router.exit_code(), 0, "{}", router.log());
         assert!(router.log().contains("stopped"));
@@ -42,8 +42,8 @@ fn both_signals_stop_the_router_cleanly() {
 
 #[test]
 fn the_log_is_json_where_nobody_watches() {
-    let site = Site::new();
-    let router = site.run();
+    let harness = Harness::new();
+    let router = harness.run();
     let log = router.log();
     for line in log.lines() {
         let line: Value = serde_json::from_str(line).unwrap();

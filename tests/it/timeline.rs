@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::{
-    black_box::{Site, eventually},
-    listener::Listener,
+    black_box::{Harness, eventually},
+    listener::CallbackListener,
 };
 
-fn events(site: &Site, transport: &str, id: i64) -> Vec<Value> {
-    let answer = site.get(&format!("/api/v1/sms/{transport}/status/{id}/events.json")).send().unwrap();
+fn events(harness: &Harness, transport: &str, id: i64) -> Vec<Value> {
+    let answer = harness.get(&format!("/api/v1/sms/{transport}/status/{id}/events.json")).send().unwrap();
     assert_eq!(answer.status(), 200);
     answer.json().unwrap()
 }
@@ -19,21 +19,21 @@ fn kinds(events: &[Value]) -> Vec<&str> {
 
 #[test]
 fn a_timeline_tells_attempts_receipts_and_callbacks_in_order() {
-    let site = Site::new();
-    site.add_to("callbacks", "poll = \"20ms\"\nretry = { first = \"20ms\", most = \"100ms\" }");
-    site.add_to("transports.clickatell", "outbox = { retry = { first = \"20ms\", most = \"100ms\" } }");
-    let _router = site.run();
-    let client = Listener::answering(&[500, 200]);
+    let harness = Harness::new();
+    harness.add_to("callbacks", "poll = \"20ms\"\nretry = { first = \"20ms\", most = \"100ms\" }");
+    harness.add_to("transports.clickatell", "outbox = { retry = { first = \"20ms\", most = \"100ms\" } }");
+    let _router = harness.run();
+    let client = CallbackListener::answering(&[500, 200]);
     let callback = [("name", "sms_receipt"), ("url", &client.url("/"))];
-    assert_eq!(site.post("/api/v1/account/callbacks.json", &callback).send().unwrap().status(), 200);
+    assert_eq!(harness.post("/api/v1/account/callbacks.json", &callback).send().unwrap().status(), 200);
     // Once refused in passing, then taken.
-    site.misbehave("clickatell", &json!({ "refuse_every": 1, "refuse_with": "901, Internal error" }));
-    let id = site.send("clickatell", "27123456789", "hello");
-    eventually("an attempt is recorded", || (events(&site, "clickatell", id).len() >= 2).then_some(()));
-    site.misbehave("clickatell", &json!({ "receipt_delay": "1ms" }));
-    site.wait_for_status("clickatell", id, 4);
+    harness.misbehave("clickatell", &json!({ "refuse_every": 1, "refuse_with": "901, Internal error" }));
+    let id = harness.send("clickatell", "27123456789", "hello");
+    eventually("an attempt is recorded", || (events(&harness, "clickatell", id).len() >= 2).then_some(()));
+    harness.misbehave("clickatell", &json!({ "receipt_delay": "1ms" }));
+    harness.wait_for_status("clickatell", id, 4);
     let events = eventually("the callback was tried twice", || {
-        let events = events(&site, "clickatell", id);
+        let events = events(&harness, "clickatell", id);
         (kinds(&events).iter().filter(|kind| **kind == "callback").count() == 2).then_some(events)
     });
     let kinds = kinds(&events);
@@ -56,22 +56,22 @@ fn a_timeline_tells_attempts_receipts_and_callbacks_in_order() {
 #[test]
 fn a_timeline_shows_no_secret_that_a_provider_repeats() {
     // A provider that throws back what it was sent, password and all.
-    let carrier = Listener::new(|heard| (200, format!("ERR: 105, refused: {}", heard.body)));
-    let site = Site::new();
-    site.edit(|text| {
-        text.replace(&format!("127.0.0.1:{}/clickatell", site.carriers), &format!("127.0.0.1:{}", carrier.port))
+    let carrier = CallbackListener::new(|heard| (200, format!("ERR: 105, refused: {}", heard.body)));
+    let harness = Harness::new();
+    harness.edit(|text| {
+        text.replace(&format!("127.0.0.1:{}/clickatell", harness.carriers), &format!("127.0.0.1:{}", carrier.port))
             .replacen("password = \"vumi\"", "password = \"hunter2hunter2\"", 1)
     });
-    let router = site.run();
-    let id = site.send("clickatell", "27123456789", "hello");
+    let router = harness.run();
+    let id = harness.send("clickatell", "27123456789", "hello");
     let told = eventually("the attempt is told", || {
-        let events = events(&site, "clickatell", id);
+        let events = events(&harness, "clickatell", id);
         (events.len() == 2).then_some(events)
     });
     assert!(carrier.heard()[0].body.contains("hunter2hunter2"), "the provider was given it");
     let said = told[1]["detail"].as_str().unwrap();
     assert!(said.contains("105"), "{said}");
-    let status = site.status("clickatell", id).to_string();
+    let status = harness.status("clickatell", id).to_string();
     for shown in [said, status.as_str(), router.log().as_str()] {
         assert!(!shown.contains("hunter2"), "{shown}");
     }

@@ -6,14 +6,14 @@ use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
 use crate::{
-    black_box::{Site, eventually},
+    black_box::{Harness, eventually},
     clinic::Clinic,
-    listener::Listener,
+    listener::CallbackListener,
 };
 
 /// A Clickatell whose id for SMS 7 is `api7`, and that sends no receipts of its own.
-fn clickatell() -> Listener {
-    Listener::new(|heard| {
+fn clickatell() -> CallbackListener {
+    CallbackListener::new(|heard| {
         let form = heard.form();
         let id = form.iter().find(|(key, _)| key == "climsgid").map_or("", |(_, value)| value.as_str());
         (200, format!("ID: api{id}"))
@@ -21,26 +21,26 @@ fn clickatell() -> Listener {
 }
 
 /// Settings in which a transport's carrier is this listener.
-pub(crate) fn site_with(transport: &str, carrier: &Listener) -> Site {
-    let site = Site::new();
-    site.edit(|text| {
-        let theirs = format!("127.0.0.1:{}/{transport}", site.carriers);
+pub(crate) fn site_with(transport: &str, carrier: &CallbackListener) -> Harness {
+    let harness = Harness::new();
+    harness.edit(|text| {
+        let theirs = format!("127.0.0.1:{}/{transport}", harness.carriers);
         assert!(text.contains(&theirs));
         text.replace(&theirs, &format!("127.0.0.1:{}", carrier.port))
     });
-    site
+    harness
 }
 
-pub(crate) fn wait_until_submitted(site: &Site, transport: &str, id: i64) {
+pub(crate) fn wait_until_submitted(harness: &Harness, transport: &str, id: i64) {
     eventually("the provider's answer is recorded", || {
-        (site.status(transport, id)["transport_status"] != 0).then_some(())
+        (harness.status(transport, id)["transport_status"] != 0).then_some(())
     });
 }
 
-fn clickatell_receipt(site: &Site, api: &str, cli: &str, status: &str) -> Response {
+fn clickatell_receipt(harness: &Harness, api: &str, cli: &str, status: &str) -> Response {
     let fields = [("apiMsgId", api), ("cliMsgId", cli), ("to", "27123456789"), ("from", "27123456780")];
     let rest = [("timestamp", "1279835244"), ("status", status), ("charge", "0.800000")];
-    site.post("/api/v1/sms/clickatell/receipt.json", &[&fields[..], &rest].concat()).send().unwrap()
+    harness.post("/api/v1/sms/clickatell/receipt.json", &[&fields[..], &rest].concat()).send().unwrap()
 }
 
 #[track_caller]
@@ -54,60 +54,60 @@ pub(crate) fn assert_names(answer: Response, field: &str) {
 #[test]
 fn clickatell_receipts_come_by_get_and_post_and_must_match_both_ids() {
     let carrier = clickatell();
-    let site = site_with("clickatell", &carrier);
-    let _router = site.run();
-    let (id, other) = (site.send("clickatell", "27123456789", "a"), site.send("clickatell", "27123456789", "b"));
-    wait_until_submitted(&site, "clickatell", id);
-    wait_until_submitted(&site, "clickatell", other);
+    let harness = site_with("clickatell", &carrier);
+    let _router = harness.run();
+    let (id, other) = (harness.send("clickatell", "27123456789", "a"), harness.send("clickatell", "27123456789", "b"));
+    wait_until_submitted(&harness, "clickatell", id);
+    wait_until_submitted(&harness, "clickatell", other);
     let (api, api_other) = (format!("api{id}"), format!("api{other}"));
 
     let query = format!("apiMsgId={api}&cliMsgId={id}&to=27123456789&from=27123456780&timestamp=1279835200&status=003");
-    let answer = site.get(&format!("/api/v1/sms/clickatell/receipt.json?{query}")).send().unwrap();
+    let answer = harness.get(&format!("/api/v1/sms/clickatell/receipt.json?{query}")).send().unwrap();
     assert_eq!(answer.status(), 201);
     assert_eq!(answer.headers()["content-type"], "application/json");
     let shown: Value = answer.json().unwrap();
     assert_eq!(shown["apiMsgId"], api.as_str());
     assert_eq!((&shown["id"], &shown["transport_status"]), (&json!(id), &json!(3)));
-    let sms = site.status("clickatell", id);
+    let sms = harness.status("clickatell", id);
     assert_eq!((&sms["transport_status"], &sms["delivered_at"]), (&json!(3), &Value::Null));
     assert_eq!(sms["transport_status_display"], "Delivered to gateway");
 
-    assert_eq!(clickatell_receipt(&site, &api, &id.to_string(), "004").status(), 201);
-    let sms = site.status("clickatell", id);
+    assert_eq!(clickatell_receipt(&harness, &api, &id.to_string(), "004").status(), 201);
+    let sms = harness.status("clickatell", id);
     assert_eq!((&sms["transport_status"], &sms["provider_status"]), (&json!(4), &json!("004")));
     assert_eq!(sms["delivered_at"], "2010-07-22 21:47:24");
 
     // A repeated one, and an old one that comes late, change nothing.
-    let events = site.get(&format!("/api/v1/sms/clickatell/status/{id}/events.json"));
+    let events = harness.get(&format!("/api/v1/sms/clickatell/status/{id}/events.json"));
     let events: Value = events.send().unwrap().json().unwrap();
-    assert_eq!(clickatell_receipt(&site, &api, &id.to_string(), "004").status(), 201);
-    let again = site.get(&format!("/api/v1/sms/clickatell/status/{id}/events.json"));
+    assert_eq!(clickatell_receipt(&harness, &api, &id.to_string(), "004").status(), 201);
+    let again = harness.get(&format!("/api/v1/sms/clickatell/status/{id}/events.json"));
     assert_eq!(again.send().unwrap().json::<Value>().unwrap(), events);
-    assert_eq!(site.status("clickatell", id), sms);
-    assert_eq!(clickatell_receipt(&site, &api, &id.to_string(), "003").status(), 201);
-    assert_eq!(site.status("clickatell", id), sms);
+    assert_eq!(harness.status("clickatell", id), sms);
+    assert_eq!(clickatell_receipt(&harness, &api, &id.to_string(), "003").status(), 201);
+    assert_eq!(harness.status("clickatell", id), sms);
 
     // Ids that do not belong together, or to nothing.
-    let before = site.status("clickatell", other);
+    let before = harness.status("clickatell", other);
     for (api, cli) in [
         (api.as_str(), other.to_string()),
         (api_other.as_str(), id.to_string()),
         ("api0", other.to_string()),
         (api_other.as_str(), "999999".to_owned()),
     ] {
-        let answer = clickatell_receipt(&site, api, &cli, "005");
+        let answer = clickatell_receipt(&harness, api, &cli, "005");
         assert_eq!(answer.status(), 404, "{api} {cli}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
-    assert_eq!(site.status("clickatell", other), before);
-    assert_eq!(site.status("clickatell", id), sms);
+    assert_eq!(harness.status("clickatell", other), before);
+    assert_eq!(harness.status("clickatell", id), sms);
 }
 
 #[test]
 fn clickatell_receipts_that_can_not_be_read_are_400_and_name_the_field() {
     let carrier = clickatell();
-    let site = site_with("clickatell", &carrier);
-    let _router = site.run();
+    let harness = site_with("clickatell", &carrier);
+    let _router = harness.run();
     let url = "/api/v1/sms/clickatell/receipt.json";
     for (query, field) in [
         ("cliMsgId=1&status=004", "apiMsgId"),
@@ -117,8 +117,8 @@ fn clickatell_receipts_that_can_not_be_read_are_400_and_name_the_field() {
         ("apiMsgId=a&cliMsgId=1&status=99", "status"),
         ("apiMsgId=a&cliMsgId=1&status=OK", "status"),
     ] {
-        assert_names(site.get(&format!("{url}?{query}")).send().unwrap(), field);
-        let post = site.post_body(url, "application/x-www-form-urlencoded", query);
+        assert_names(harness.get(&format!("{url}?{query}")).send().unwrap(), field);
+        let post = harness.post_body(url, "application/x-www-form-urlencoded", query);
         assert_names(post.send().unwrap(), field);
     }
 }
@@ -126,8 +126,8 @@ fn clickatell_receipts_that_can_not_be_read_are_400_and_name_the_field() {
 #[test]
 fn clickatell_statuses_with_and_without_zeros_are_one_scale() {
     let carrier = clickatell();
-    let site = site_with("clickatell", &carrier);
-    let _router = site.run();
+    let harness = site_with("clickatell", &carrier);
+    let _router = harness.run();
     for (code, status, display) in [
         ("3", 3, "Delivered to gateway"),
         ("004", 4, "Received by recipient"),
@@ -137,10 +137,10 @@ fn clickatell_statuses_with_and_without_zeros_are_one_scale() {
         ("010", 10, "Message expired"),
         ("12", 12, "Out of credit"),
     ] {
-        let id = site.send("clickatell", "27123456789", "x");
-        wait_until_submitted(&site, "clickatell", id);
-        assert_eq!(clickatell_receipt(&site, &format!("api{id}"), &id.to_string(), code).status(), 201);
-        let sms = site.status("clickatell", id);
+        let id = harness.send("clickatell", "27123456789", "x");
+        wait_until_submitted(&harness, "clickatell", id);
+        assert_eq!(clickatell_receipt(&harness, &format!("api{id}"), &id.to_string(), code).status(), 201);
+        let sms = harness.status("clickatell", id);
         assert_eq!((&sms["transport_status"], &sms["transport_status_display"]), (&json!(status), &json!(display)));
         assert_eq!(sms["provider_status"], code, "as it said it");
         assert_eq!(sms["delivered_at"].is_string(), status == 4);
@@ -151,38 +151,38 @@ fn clickatell_statuses_with_and_without_zeros_are_one_scale() {
 fn a_receipt_may_be_there_before_clickatells_answer_to_the_submission() {
     let (release, wait) = mpsc::channel();
     let (begun, submitted) = mpsc::channel();
-    let carrier = Listener::new(move |heard| {
+    let carrier = CallbackListener::new(move |heard| {
         let form = heard.form();
         let id = form.iter().find(|(key, _)| key == "climsgid").map_or("", |(_, value)| value.as_str());
         begun.send(()).unwrap();
         wait.recv().unwrap();
         (200, format!("ID: api{id}"))
     });
-    let site = site_with("clickatell", &carrier);
-    let _router = site.run();
-    let id = site.send("clickatell", "27123456789", "a");
+    let harness = site_with("clickatell", &carrier);
+    let _router = harness.run();
+    let id = harness.send("clickatell", "27123456789", "a");
     submitted.recv().unwrap();
-    assert_eq!(clickatell_receipt(&site, &format!("api{id}"), &id.to_string(), "004").status(), 201);
+    assert_eq!(clickatell_receipt(&harness, &format!("api{id}"), &id.to_string(), "004").status(), 201);
     release.send(()).unwrap();
-    let sms = site.wait_for_status("clickatell", id, 4);
+    let sms = harness.wait_for_status("clickatell", id, 4);
     assert_eq!(sms["delivered_at"], "2010-07-22 21:47:24");
 
     // The answer that came later did not take it back: with the next SMS dealt with, this one is as it was.
     release.send(()).unwrap();
-    let next = site.send("clickatell", "27123456789", "b");
-    wait_until_submitted(&site, "clickatell", next);
-    assert_eq!(site.status("clickatell", id)["transport_status"], 4);
+    let next = harness.send("clickatell", "27123456789", "b");
+    wait_until_submitted(&harness, "clickatell", next);
+    assert_eq!(harness.status("clickatell", id)["transport_status"], 4);
     assert_eq!(carrier.heard().len(), 2, "nothing is submitted twice");
 }
 
 #[test]
 fn clickatell_inbound_sms_by_get_and_post_are_answered_as_json() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let url = "/api/v1/sms/clickatell/receive.json";
     let query =
         "api_id=1234&moMsgId=m1&from=%2B27831234567&to=27123456789&timestamp=2010-07-22+21:27:24&text=hi+%26+hi";
-    let answer = site.get(&format!("{url}?{query}")).send().unwrap();
+    let answer = harness.get(&format!("{url}?{query}")).send().unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "application/json");
     let got: Value = answer.json().unwrap();
@@ -195,7 +195,7 @@ fn clickatell_inbound_sms_by_get_and_post_are_answered_as_json() {
     assert!(got["id"].is_i64() && got["created_at"].is_string() && got["updated_at"].is_string());
 
     // Brought again, by the other method: the same SMS.
-    let form = |body: &'static str| site.post_body(url, "application/x-www-form-urlencoded", body).send().unwrap();
+    let form = |body: &'static str| harness.post_body(url, "application/x-www-form-urlencoded", body).send().unwrap();
     assert_eq!(form(query).json::<Value>().unwrap(), got);
 
     let wide =
@@ -218,10 +218,10 @@ fn clickatell_inbound_sms_by_get_and_post_are_answered_as_json() {
 
 #[test]
 fn e_scape_inbound_sms_get_an_answer_that_no_person_would_receive() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let url = "/api/v1/sms/e-scape/receive.json";
-    let answer = site.get(&format!("{url}?smsc=vumi&svc=1&s=%2B27831234567&r=32323&text=hello")).send().unwrap();
+    let answer = harness.get(&format!("{url}?smsc=vumi&svc=1&s=%2B27831234567&r=32323&text=hello")).send().unwrap();
     assert_eq!(answer.status(), 200);
     let headers = answer.headers().clone();
     assert!(!headers.keys().any(|name| name.as_str().starts_with("x-kannel")), "{headers:?}");
@@ -230,19 +230,19 @@ fn e_scape_inbound_sms_get_an_answer_that_no_person_would_receive() {
     assert_eq!(answer.text().unwrap(), "");
     // It was kept, and the campaign answered it by the same transport.
     let reply = eventually("the campaign's answer", || {
-        let list = site.get("/api/v1/sms/e-scape/status.json?since=2009-01-01").send().unwrap();
+        let list = harness.get("/api/v1/sms/e-scape/status.json?since=2009-01-01").send().unwrap();
         list.json::<Value>().unwrap().as_array()?.first().cloned()
     });
     assert_eq!((&reply["to_msisdn"], &reply["from_msisdn"]), (&json!("27831234567"), &json!("32323")));
     for (query, field) in [("r=32323&text=x", "s"), ("s=271&text=x", "r"), ("s=271&r=272", "text")] {
-        assert_names(site.get(&format!("{url}?{query}")).send().unwrap(), field);
+        assert_names(harness.get(&format!("{url}?{query}")).send().unwrap(), field);
     }
 }
 
 #[test]
 fn a_function_that_a_provider_lacks_is_405_with_allow() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     for (transport, path, allow) in [
         ("clickatell", "receipt.json", "GET, POST"),
         ("clickatell", "receive.json", "GET, POST"),
@@ -257,13 +257,13 @@ fn a_function_that_a_provider_lacks_is_405_with_allow() {
         ("techsys", "receive.json", ""),
         ("techsys", "receive.xml", ""),
     ] {
-        let url = site.url(&format!("/api/v1/sms/{transport}/{path}"));
+        let url = harness.url(&format!("/api/v1/sms/{transport}/{path}"));
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
             if allow.split(", ").any(|allowed| allowed == method) {
                 continue;
             }
             let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-            let answer = site.client().request(method.clone(), &url).basic_auth("username", Some("password"));
+            let answer = harness.client().request(method.clone(), &url).basic_auth("username", Some("password"));
             let answer = answer.send().unwrap();
             assert_eq!(answer.status(), 405, "{method} {transport}/{path}");
             assert_eq!(answer.headers()["allow"], allow, "{method} {transport}/{path}");
@@ -275,35 +275,35 @@ fn a_function_that_a_provider_lacks_is_405_with_allow() {
 #[test]
 fn another_accounts_receipts_and_inbound_sms_are_never_matched_or_told() {
     let carrier = clickatell();
-    let site = site_with("clickatell", &carrier);
-    let _router = site.run();
-    let clinic = Clinic::new(&site);
-    let client = Listener::answering(&[200]);
+    let harness = site_with("clickatell", &carrier);
+    let _router = harness.run();
+    let clinic = Clinic::new(&harness);
+    let client = CallbackListener::answering(&[200]);
     let url = client.url("/");
     for name in ["sms_received", "sms_receipt"] {
-        let answer = site.post("/api/v1/account/callbacks.json", &[("name", name), ("url", &url)]).send().unwrap();
+        let answer = harness.post("/api/v1/account/callbacks.json", &[("name", name), ("url", &url)]).send().unwrap();
         assert_eq!(answer.status(), 200);
     }
-    let id = site.send("clickatell", "27123456789", "a");
-    wait_until_submitted(&site, "clickatell", id);
-    let before = site.status("clickatell", id);
+    let id = harness.send("clickatell", "27123456789", "a");
+    wait_until_submitted(&harness, "clickatell", id);
+    let before = harness.status("clickatell", id);
     let (api, cli) = (format!("api{id}"), id.to_string());
     let receipt = [("apiMsgId", api.as_str()), ("cliMsgId", cli.as_str()), ("status", "005")];
     let answer = clinic.post("/api/v1/sms/clickatell/receipt.json", &receipt).send().unwrap();
     assert_eq!(answer.status(), 404);
-    assert_eq!(site.status("clickatell", id), before);
+    assert_eq!(harness.status("clickatell", id), before);
     let inbound =
         [("api_id", "1234"), ("moMsgId", "m1"), ("from", "27831234567"), ("to", "32323"), ("text", "the clinic's")];
     let theirs: Value = clinic.post("/api/v1/sms/clickatell/receive.json", &inbound).send().unwrap().json().unwrap();
     // The same provider's id for another account is another SMS.
-    let ours: Value = site.post("/api/v1/sms/clickatell/receive.json", &inbound).send().unwrap().json().unwrap();
+    let ours: Value = harness.post("/api/v1/sms/clickatell/receive.json", &inbound).send().unwrap().json().unwrap();
     assert_ne!(ours["id"], theirs["id"]);
     let heard = eventually("our SMS is told", || client.heard().first().cloned());
     assert_eq!(heard.form()[0], ("id".to_owned(), ours["id"].to_string()));
 
     // The answer to each goes out in the name of the account that received it.
     let list =
-        || site.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().unwrap().json::<Value>().unwrap();
+        || harness.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().unwrap().json::<Value>().unwrap();
     eventually("both answers are kept", || {
         let theirs = clinic.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().unwrap();
         let theirs = theirs.json::<Value>().unwrap();
@@ -314,11 +314,11 @@ fn another_accounts_receipts_and_inbound_sms_are_never_matched_or_told() {
 
 #[test]
 fn a_receipt_that_matches_nothing_is_shown_to_the_operator() {
-    let site = Site::new();
-    let _router = site.run();
-    let none = crate::black_box::words(&site.vumi(&["receipts"]));
+    let harness = Harness::new();
+    let _router = harness.run();
+    let none = crate::black_box::words(&harness.vumi(&["receipts"]));
     assert!(none.contains("every receipt matched"), "{none}");
-    assert_eq!(clickatell_receipt(&site, "apiNobody", "987654", "004").status(), 404);
-    let shown = crate::black_box::words(&site.vumi(&["receipts"]));
+    assert_eq!(clickatell_receipt(&harness, "apiNobody", "987654", "004").status(), 404);
+    let shown = crate::black_box::words(&harness.vumi(&["receipts"]));
     assert!(shown.contains("apiNobody") && shown.contains("clickatell"), "{shown}");
 }

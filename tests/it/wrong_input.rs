@@ -3,7 +3,7 @@
 use reqwest::blocking::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::black_box::Site;
+use crate::black_box::Harness;
 
 const TRANSPORTS: [&str; 4] = ["clickatell", "opera", "e-scape", "techsys"];
 
@@ -23,23 +23,23 @@ fn assert_names(what: &str, answer: Response, expected: &[(&str, &str)]) {
     }
 }
 
-fn form(site: &Site, path: &str, body: &str) -> RequestBuilder {
-    site.post_body(path, "application/x-www-form-urlencoded", body.to_owned())
+fn form(harness: &Harness, path: &str, body: &str) -> RequestBuilder {
+    harness.post_body(path, "application/x-www-form-urlencoded", body.to_owned())
 }
 
 /// Nothing was scheduled, and no carrier heard of anything.
-fn assert_nothing_kept(site: &Site) {
+fn assert_nothing_kept(harness: &Harness) {
     for transport in TRANSPORTS {
-        let list = site.get(&format!("/api/v1/sms/{transport}/status.json?since=2009-01-01")).send().unwrap();
+        let list = harness.get(&format!("/api/v1/sms/{transport}/status.json?since=2009-01-01")).send().unwrap();
         assert_eq!(list.json::<Value>().unwrap(), json!([]), "{transport}");
-        assert_eq!(site.seen(transport)["submissions"], 0, "{transport}");
+        assert_eq!(harness.seen(transport)["submissions"], 0, "{transport}");
     }
 }
 
 #[test]
 fn a_wrong_sms_or_batch_is_refused_as_a_whole_by_every_transport() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let long = "a".repeat(9 * 153 + 1);
     let long_wide = "ж".repeat(9 * 67 + 1);
     let shown = |text: &str| format!("{}…", text.chars().take(100).collect::<String>());
@@ -70,20 +70,20 @@ fn a_wrong_sms_or_batch_is_refused_as_a_whole_by_every_transport() {
     for transport in TRANSPORTS {
         let path = format!("/api/v1/sms/{transport}/send.json");
         for (body, expected) in &cases {
-            assert_names(body, form(&site, &path, body).send().unwrap(), expected);
+            assert_names(body, form(&harness, &path, body).send().unwrap(), expected);
         }
         let too_many = vec!["27123456789"; 10_001];
         let body = json!({ "to_msisdn": too_many, "from_msisdn": "271", "message": "x" });
-        let answer = site.post_body(&path, "application/json", body.to_string());
+        let answer = harness.post_body(&path, "application/json", body.to_string());
         assert_names("a batch of 10,001", answer.send().unwrap(), &[("to_msisdn", "10001")]);
     }
-    assert_nothing_kept(&site);
+    assert_nothing_kept(&harness);
 }
 
 #[test]
 fn a_wrong_template_or_count_of_values_is_refused_by_every_transport() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let two = "to_msisdn=271&to_msisdn=272&from_msisdn=273";
     let cases: &[(&str, &[(&str, &str)])] = &[
         ("template_name=A&template_name=B", &[("template", "")]),
@@ -98,17 +98,17 @@ fn a_wrong_template_or_count_of_values_is_refused_by_every_transport() {
     for transport in TRANSPORTS {
         let path = format!("/api/v1/sms/{transport}/template_send.json");
         for (body, expected) in cases {
-            assert_names(body, form(&site, &path, &format!("{two}&{body}")).send().unwrap(), expected);
+            assert_names(body, form(&harness, &path, &format!("{two}&{body}")).send().unwrap(), expected);
         }
     }
-    assert_nothing_kept(&site);
+    assert_nothing_kept(&harness);
 }
 
 #[test]
 fn wrong_json_is_refused_and_named() {
-    let site = Site::new();
-    let _router = site.run();
-    let json = |path: &str, body: &str| site.post_body(path, "application/json", body.to_owned()).send().unwrap();
+    let harness = Harness::new();
+    let _router = harness.run();
+    let json = |path: &str, body: &str| harness.post_body(path, "application/json", body.to_owned()).send().unwrap();
     let send = "/api/v1/sms/clickatell/send.json";
     let cases: &[(&str, &[(&str, &str)])] = &[
         ("{}", &[("to_msisdn", ""), ("from_msisdn", ""), ("message", "")]),
@@ -127,13 +127,13 @@ fn wrong_json_is_refused_and_named() {
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
         assert!(answer.json::<Value>().unwrap()["detail"].as_str().unwrap().contains("JSON"), "{body}");
     }
-    assert_nothing_kept(&site);
+    assert_nothing_kept(&harness);
 }
 
 #[test]
 fn wrong_dates_ids_and_pages_are_named() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     for transport in TRANSPORTS {
         for (query, expected) in [
             ("", ("since", "")),
@@ -148,32 +148,32 @@ fn wrong_dates_ids_and_pages_are_named() {
             ("?since=2009-01-01&start=x", ("start", "x")),
             ("?since=2009-01-01&id=3", ("since", "2009-01-01")),
         ] {
-            let answer = site.get(&format!("/api/v1/sms/{transport}/status.json{query}")).send().unwrap();
+            let answer = harness.get(&format!("/api/v1/sms/{transport}/status.json{query}")).send().unwrap();
             assert_names(query, answer, &[expected]);
         }
         for (id, shown) in [("x", "x"), ("-1", "-1"), ("+1", "+1"), ("1.0", "1.0"), ("%20", " ")] {
             for path in [format!("status/{id}.json"), format!("status/{id}/events.json")] {
-                let answer = site.get(&format!("/api/v1/sms/{transport}/{path}")).send().unwrap();
+                let answer = harness.get(&format!("/api/v1/sms/{transport}/{path}")).send().unwrap();
                 assert_names(&path, answer, &[("id", shown)]);
             }
         }
     }
     for method in [reqwest::Method::GET, reqwest::Method::PUT, reqwest::Method::DELETE] {
-        let url = site.url("/api/v1/account/callbacks/first.json");
-        let answer = site.client().request(method, url).basic_auth("username", Some("password")).send().unwrap();
+        let url = harness.url("/api/v1/account/callbacks/first.json");
+        let answer = harness.client().request(method, url).basic_auth("username", Some("password")).send().unwrap();
         assert_names("callback", answer, &[("id", "first")]);
     }
 }
 
 #[test]
 fn a_wrong_callback_is_refused_and_nothing_is_changed() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let all = "/api/v1/account/callbacks.json";
     let good = [("name", "sms_received"), ("url", "https://client.example/in")];
-    let callback: Value = site.post(all, &good).send().unwrap().json().unwrap();
+    let callback: Value = harness.post(all, &good).send().unwrap().json().unwrap();
     let one = format!("/api/v1/account/callbacks/{}.json", callback["id"]);
-    let before: Value = site.get(&one).send().unwrap().json().unwrap();
+    let before: Value = harness.get(&one).send().unwrap().json().unwrap();
     for (body, expected) in [
         ("name=sms_sent&url=http://a.example/", vec![("name", "sms_sent")]),
         ("name=sms_receipt&url=ftp://a.example/", vec![("url", "ftp://a.example/")]),
@@ -182,29 +182,29 @@ fn a_wrong_callback_is_refused_and_nothing_is_changed() {
         ("name=sms_receipt&url=javascript:alert(1)", vec![("url", "javascript:alert(1)")]),
         ("name=&url=", vec![("name", ""), ("url", "")]),
     ] {
-        assert_names(body, form(&site, all, body).send().unwrap(), &expected);
-        let put = site.client().put(site.url(&one)).basic_auth("username", Some("password"));
+        assert_names(body, form(&harness, all, body).send().unwrap(), &expected);
+        let put = harness.client().put(harness.url(&one)).basic_auth("username", Some("password"));
         let put = put.header("content-type", "application/x-www-form-urlencoded").body(body);
         assert_names(body, put.send().unwrap(), &expected);
     }
-    assert_names("nothing", form(&site, all, "").send().unwrap(), &[("name", ""), ("url", "")]);
-    assert_eq!(site.get(&one).send().unwrap().json::<Value>().unwrap(), before);
-    assert_eq!(site.get(all).send().unwrap().json::<Value>().unwrap(), json!([before]));
+    assert_names("nothing", form(&harness, all, "").send().unwrap(), &[("name", ""), ("url", "")]);
+    assert_eq!(harness.get(&one).send().unwrap().json::<Value>().unwrap(), before);
+    assert_eq!(harness.get(all).send().unwrap().json::<Value>().unwrap(), json!([before]));
 }
 
 #[test]
 fn an_unknown_transport_is_404_and_the_error_names_those_there_are() {
-    let site = Site::new();
-    let _router = site.run();
+    let harness = Harness::new();
+    let _router = harness.run();
     let sms = [("to_msisdn", "271"), ("from_msisdn", "272"), ("message", "x")];
     for answer in [
-        site.post("/api/v1/sms/vodacom/send.json", &sms),
-        site.post("/api/v1/sms/vodacom/template_send.json", &sms),
-        site.get("/api/v1/sms/vodacom/status/1.json"),
-        site.get("/api/v1/sms/vodacom/status.json?id=1"),
-        site.get("/api/v1/sms/vodacom/receipt.json"),
-        site.post("/api/v1/sms/vodacom/receive.json", &[]),
-        site.post("/api/v1/sms/vodacom/receive.xml", &[]),
+        harness.post("/api/v1/sms/vodacom/send.json", &sms),
+        harness.post("/api/v1/sms/vodacom/template_send.json", &sms),
+        harness.get("/api/v1/sms/vodacom/status/1.json"),
+        harness.get("/api/v1/sms/vodacom/status.json?id=1"),
+        harness.get("/api/v1/sms/vodacom/receipt.json"),
+        harness.post("/api/v1/sms/vodacom/receive.json", &[]),
+        harness.post("/api/v1/sms/vodacom/receive.xml", &[]),
     ] {
         let answer = answer.send().unwrap();
         assert_eq!(answer.status(), 404);

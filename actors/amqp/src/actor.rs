@@ -14,9 +14,10 @@ use vumi_kit::{
 };
 
 use super::{
-    core::{Core, End, Link},
-    endpoints, link,
-    pump::pump,
+    core::{AmqpCore, ConnectorEnd, Link},
+    endpoints,
+    event_publisher::event_publisher,
+    link,
     settings::AmqpSettings,
     watch::keep_watch,
 };
@@ -38,7 +39,7 @@ pub struct AmqpContext {
 #[derive(Debug)]
 pub struct AmqpComponent {
     /// For the router: the campaigns and transports that live elsewhere.
-    pub rooms: Vec<(Name, Endpoints)>,
+    pub components: Vec<(Name, Endpoints)>,
     /// Answers how it is.
     pub health: Recipient<AskHealth>,
     /// Consumes no more, finishes what is under way, then answers.
@@ -47,15 +48,15 @@ pub struct AmqpComponent {
     pub ended: Terminated,
 }
 
-/// Starts the front-end on the present arbiter. It does not wait for the broker: while that is away, the rooms
+/// Starts the front-end on the present arbiter. It does not wait for the broker: while that is away, the components
 /// refuse and its health says so.
 pub fn start(context: AmqpContext, settings: AmqpSettings) -> Result<AmqpComponent, StartError> {
     if let Some(problem) = settings.check().first() {
         return Err(StartError(format!("amqp.{}: {}", problem.key, problem.what)));
     }
     let broker = settings.shown();
-    let core = Rc::new(Core::new(context, settings));
-    let rooms = rooms(&core);
+    let core = Rc::new(AmqpCore::new(context, settings));
+    let components = components(&core);
     let (held, ended) = lifeline();
     let (tell_gone, link_gone) = watch::channel(());
     let kept = core.clone();
@@ -63,36 +64,36 @@ pub fn start(context: AmqpContext, settings: AmqpSettings) -> Result<AmqpCompone
         link::keep(kept).await;
         drop(tell_gone);
     });
-    let tasks = [actix_rt::spawn(pump(core.clone())), actix_rt::spawn(keep_watch(core.clone())), keeping];
+    let tasks = [actix_rt::spawn(event_publisher(core.clone())), actix_rt::spawn(keep_watch(core.clone())), keeping];
     let actor = AmqpFrontEnd { core, broker, tasks, link_gone, _lifeline: held }.start();
-    Ok(AmqpComponent { rooms, health: actor.clone().recipient(), drain: actor.recipient(), ended })
+    Ok(AmqpComponent { components, health: actor.clone().recipient(), drain: actor.recipient(), ended })
 }
 
-fn rooms(core: &Rc<Core>) -> Vec<(Name, Endpoints)> {
-    let mut rooms: Vec<(Name, Endpoints)> = Vec::new();
+fn components(core: &Rc<AmqpCore>) -> Vec<(Name, Endpoints)> {
+    let mut components: Vec<(Name, Endpoints)> = Vec::new();
     for connector in &core.connectors {
         match connector.end {
-            // The room is here.
-            End::OwnTransport | End::OwnCampaign => {}
-            End::Campaign | End::PeersCampaign => {
-                rooms.push((connector.name.clone(), endpoints::campaign(connector.clone(), core.clone())));
+            // The component is here.
+            ConnectorEnd::OwnTransport | ConnectorEnd::OwnCampaign => {}
+            ConnectorEnd::Campaign | ConnectorEnd::PeersCampaign => {
+                components.push((connector.name.clone(), endpoints::campaign(connector.clone(), core.clone())));
             }
-            End::Transport | End::PeersTransport => {
+            ConnectorEnd::Transport | ConnectorEnd::PeersTransport => {
                 for name in &connector.transports {
                     // One transport may be behind several connectors: a reply leaves by that its message came by.
-                    if !rooms.iter().any(|(placed, _)| placed == name) {
-                        rooms.push((name.clone(), endpoints::transport(name.clone(), core.clone())));
+                    if !components.iter().any(|(placed, _)| placed == name) {
+                        components.push((name.clone(), endpoints::transport(name.clone(), core.clone())));
                     }
                 }
             }
         }
     }
-    rooms
+    components
 }
 
 /// Owns the link to the broker: while it lives, the link is kept.
 pub struct AmqpFrontEnd {
-    core: Rc<Core>,
+    core: Rc<AmqpCore>,
     /// Where the broker is, without its password.
     broker: String,
     tasks: [JoinHandle<()>; 3],
@@ -161,7 +162,7 @@ impl Handler<AskHealth> for AmqpFrontEnd {
                 (State::Up, format!("connected to {} since {}", self.broker, since.to_seconds_text()))
             }
         };
-        let in_work = core.books.borrow().held();
+        let in_work = core.in_flight.borrow().held();
         detail.push_str(&format!("; {} connectors, {in_work} deliveries in work", core.connectors.len()));
         let waiting = core.events.borrow().len() as u64 + core.counts.telling.get() as u64;
         for (count, what) in [

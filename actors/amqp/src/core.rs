@@ -27,12 +27,12 @@ use vumi_kit::{
 
 use super::{
     actor::AmqpContext,
-    books::{Books, Key},
     explain::explain,
-    intake::Source,
+    in_flight::{DeliveryKey, InFlight},
+    intake::IntakeSource,
     settings::{AmqpSettings, Side},
-    topology::{EXCHANGE, Queues},
-    watch::Watch,
+    topology::{ConnectorQueues, EXCHANGE},
+    watch::SmsWatch,
 };
 
 /// The wait before the broker gets a delivery back that nobody could take.
@@ -42,12 +42,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Connector {
     /// Its place among all.
     pub(super) number: usize,
-    /// The room's name, or the table's.
+    /// The component's name, or the table's.
     pub(super) name: Name,
     /// What lives on which side.
-    pub(super) end: End,
+    pub(super) end: ConnectorEnd,
     /// Its queues.
-    pub(super) queues: Queues,
+    pub(super) queues: ConnectorQueues,
     /// The transports behind it.
     pub(super) transports: Vec<Name>,
     /// Whose the SMS are that a campaign elsewhere sends of its own accord.
@@ -57,7 +57,7 @@ pub(super) struct Connector {
 /// What a connector leads to. Peers are processes of the same settings over the same ledger; without them, both
 /// directions go by the same connector, and each side has a ledger of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ConnectorEnd {
     /// A transport elsewhere.
     Transport,
     /// A campaign elsewhere.
@@ -72,12 +72,12 @@ pub(super) enum End {
     OwnCampaign,
 }
 
-impl End {
+impl ConnectorEnd {
     /// The queues that are read here.
-    pub(super) const fn sources(self) -> &'static [Source] {
+    pub(super) const fn sources(self) -> &'static [IntakeSource] {
         match self {
-            Self::Transport | Self::OwnCampaign => &[Source::Inbound, Source::Event],
-            Self::Campaign | Self::OwnTransport => &[Source::Outbound],
+            Self::Transport | Self::OwnCampaign => &[IntakeSource::Inbound, IntakeSource::Event],
+            Self::Campaign | Self::OwnTransport => &[IntakeSource::Outbound],
             Self::PeersTransport | Self::PeersCampaign => &[],
         }
     }
@@ -90,26 +90,26 @@ impl Connector {
             number: 0,
             name: name.clone(),
             end: match connector.side {
-                Side::Transport => End::Transport,
-                Side::Campaign => End::Campaign,
+                Side::Transport => ConnectorEnd::Transport,
+                Side::Campaign => ConnectorEnd::Campaign,
             },
-            queues: Queues::of(connector.on_the_broker(name)),
+            queues: ConnectorQueues::of(connector.on_the_broker(name)),
             transports: connector.transports_behind(name).to_vec(),
             account: connector.account.clone(),
         });
         let peers = &settings.peers;
         let peers = [
-            (End::PeersTransport, &peers.transports_elsewhere),
-            (End::PeersCampaign, &peers.campaigns_elsewhere),
-            (End::OwnTransport, &peers.transports_here),
-            (End::OwnCampaign, &peers.campaigns_here),
+            (ConnectorEnd::PeersTransport, &peers.transports_elsewhere),
+            (ConnectorEnd::PeersCampaign, &peers.campaigns_elsewhere),
+            (ConnectorEnd::OwnTransport, &peers.transports_here),
+            (ConnectorEnd::OwnCampaign, &peers.campaigns_here),
         ];
         let peers = peers.into_iter().flat_map(|(end, names)| {
             names.iter().map(move |name| Self {
                 number: 0,
                 name: name.clone(),
                 end,
-                queues: Queues::of(name),
+                queues: ConnectorQueues::of(name),
                 transports: vec![name.clone()],
                 account: None,
             })
@@ -128,13 +128,13 @@ pub(super) enum Link {
 pub(super) struct Telling {
     pub(super) queue: String,
     pub(super) event: Event,
-    pub(super) settles: Option<Key>,
+    pub(super) settles: Option<DeliveryKey>,
 }
 
 /// What happened so far, for the operator.
 #[derive(Default)]
-pub(super) struct Counts {
-    /// Deliveries in the lanes: read, and not offered to a room yet.
+pub(super) struct BrokerCounts {
+    /// Deliveries in the lanes: read, and not offered to a component yet.
     pub(super) in_lanes: Cell<usize>,
     /// Events being published.
     pub(super) telling: Cell<usize>,
@@ -152,7 +152,7 @@ pub(super) fn add(count: &Cell<u64>, more: u64) {
     count.set(count.get().saturating_add(more));
 }
 
-pub(super) struct Core {
+pub(super) struct AmqpCore {
     pub(super) settings: AmqpSettings,
     pub(super) connectors: Vec<Rc<Connector>>,
     pub(super) router: RouterAddress,
@@ -160,14 +160,14 @@ pub(super) struct Core {
     pub(super) clock: Clock,
     /// All transports of the settings, here and elsewhere.
     pub(super) transports: Vec<Name>,
-    pub(super) books: RefCell<Books>,
+    pub(super) in_flight: RefCell<InFlight>,
     pub(super) link: RefCell<Link>,
     /// Counts connections: a delivery of an earlier one comes again.
     pub(super) generation: Cell<u64>,
     pub(super) unconfirmed: Arc<Semaphore>,
     pub(super) events: RefCell<VecDeque<Telling>>,
     pub(super) event_waits: Notify,
-    pub(super) watch: RefCell<Watch>,
+    pub(super) watch: RefCell<SmsWatch>,
     pub(super) watch_begun: Notify,
     /// The link is not to be trusted any more, and why.
     pub(super) suspicion: RefCell<Option<String>>,
@@ -175,7 +175,7 @@ pub(super) struct Core {
     /// Something was finished.
     pub(super) progress: Notify,
     pub(super) stopping: watch::Sender<bool>,
-    pub(super) counts: Counts,
+    pub(super) counts: BrokerCounts,
 }
 
 /// Why a message is not known to be with the broker.
@@ -217,23 +217,23 @@ impl Publication {
     }
 }
 
-impl Core {
+impl AmqpCore {
     pub(super) fn new(context: AmqpContext, settings: AmqpSettings) -> Self {
         Self {
             connectors: Connector::all(&settings),
-            books: RefCell::new(Books::new(settings.remember)),
+            in_flight: RefCell::new(InFlight::new(settings.remember)),
             link: RefCell::new(Link::Down { since: context.clock.now(), why: "connecting".to_owned() }),
             generation: Cell::new(0),
             unconfirmed: Arc::new(Semaphore::new(settings.unconfirmed)),
             events: RefCell::default(),
             event_waits: Notify::new(),
-            watch: RefCell::new(Watch::new(settings.remember)),
+            watch: RefCell::new(SmsWatch::new(settings.remember)),
             watch_begun: Notify::new(),
             suspicion: RefCell::default(),
             suspected: Notify::new(),
             progress: Notify::new(),
             stopping: watch::Sender::new(false),
-            counts: Counts::default(),
+            counts: BrokerCounts::default(),
             router: context.router,
             store: context.store,
             clock: context.clock,
@@ -260,7 +260,7 @@ impl Core {
         self.publish_with(permit, publication).await
     }
 
-    /// As [`Core::publish`]; the permit is given back when the broker has spoken, however late.
+    /// As [`AmqpCore::publish`]; the permit is given back when the broker has spoken, however late.
     pub(super) async fn publish_with(
         self: &Rc<Self>,
         permit: OwnedSemaphorePermit,
@@ -272,7 +272,7 @@ impl Core {
         // A task of its own: given up half way, it would leave half a message, or a confirm nobody collects.
         actix_rt::spawn(async move {
             let outcome = publish_on(&channel, publication).await;
-            if let Err(Failure::Lost(why)) | Err(Failure::Of(Unpublished::Unroutable(why))) = &outcome {
+            if let Err(PublishFailure::Lost(why)) | Err(PublishFailure::Of(Unpublished::Unroutable(why))) = &outcome {
                 core.suspect(why);
             }
             let _nobody_waits = tell.send(outcome);
@@ -281,8 +281,8 @@ impl Core {
         });
         match timeout(self.settings.confirm_within, told).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(Failure::Of(why)))) => Err(why),
-            Ok(Ok(Err(Failure::Lost(_))) | Err(_)) | Err(_) => Err(Unpublished::Unsure),
+            Ok(Ok(Err(PublishFailure::Of(why)))) => Err(why),
+            Ok(Ok(Err(PublishFailure::Lost(_))) | Err(_)) | Err(_) => Err(Unpublished::Unsure),
         }
     }
 
@@ -293,8 +293,8 @@ impl Core {
     }
 
     /// What a delivery caused is done: acknowledges it.
-    pub(super) async fn settle(&self, key: &Key) {
-        let acker = self.books.borrow_mut().settle(key);
+    pub(super) async fn settle(&self, key: &DeliveryKey) {
+        let acker = self.in_flight.borrow_mut().settle(key);
         self.acknowledge(acker).await;
     }
 
@@ -309,8 +309,8 @@ impl Core {
     }
 
     /// Nothing came of a delivery: the broker has it back after a pause.
-    pub(super) fn give_back(self: &Rc<Self>, key: &Key) {
-        if let Some(acker) = self.books.borrow_mut().give_back(key) {
+    pub(super) fn give_back(self: &Rc<Self>, key: &DeliveryKey) {
+        if let Some(acker) = self.in_flight.borrow_mut().give_back(key) {
             self.return_later(acker);
         }
     }
@@ -351,7 +351,7 @@ impl Core {
 
     /// Nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.books.borrow().held() == 0
+        self.in_flight.borrow().held() == 0
             && self.counts.in_lanes.get() == 0
             && self.counts.letting_go.get() == 0
             && self.counts.telling.get() == 0
@@ -360,35 +360,36 @@ impl Core {
     }
 
     /// A message's delivery: of the connector that it came by.
-    pub(super) fn key(&self, id: String, otherwise: &Connector) -> Key {
-        let number = self.books.borrow().came_by.get(&id).map_or(otherwise.number, |connector| connector.number);
+    pub(super) fn key(&self, id: String, otherwise: &Connector) -> DeliveryKey {
+        let number = self.in_flight.borrow().came_by.get(&id).map_or(otherwise.number, |connector| connector.number);
         (number, id)
     }
 
     /// The connector that leads to a transport: that by which the message came that is answered, or the first.
     pub(super) fn towards(&self, transport: &Name, in_reply_to: Option<&str>) -> Option<Rc<Connector>> {
         let leads_there = |connector: &&Rc<Connector>| {
-            matches!(connector.end, End::Transport | End::PeersTransport) && connector.transports.contains(transport)
+            matches!(connector.end, ConnectorEnd::Transport | ConnectorEnd::PeersTransport)
+                && connector.transports.contains(transport)
         };
-        let books = self.books.borrow();
-        let came_by = in_reply_to.and_then(|id| books.came_by.get(id)).filter(leads_there);
+        let in_flight = self.in_flight.borrow();
+        let came_by = in_reply_to.and_then(|id| in_flight.came_by.get(id)).filter(leads_there);
         came_by.or_else(|| self.connectors.iter().find(leads_there)).cloned()
     }
 }
 
-enum Failure {
+enum PublishFailure {
     Of(Unpublished),
     Lost(String),
 }
 
-async fn publish_on(channel: &Channel, publication: Publication) -> Result<(), Failure> {
+async fn publish_on(channel: &Channel, publication: Publication) -> Result<(), PublishFailure> {
     let Publication { exchange, queue, body, properties } = publication;
     let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let lost = |error: lapin::Error| Failure::Lost(explain(&error));
+    let lost = |error: lapin::Error| PublishFailure::Lost(explain(&error));
     let confirm = channel.basic_publish(exchange.into(), queue.as_str().into(), mandatory, &body, properties).await;
     match confirm.map_err(lost)?.await.map_err(lost)? {
         Confirmation::Ack(None) => Ok(()),
-        Confirmation::Ack(Some(_)) => Err(Failure::Of(Unpublished::Unroutable(queue))),
-        Confirmation::Nack(_) | Confirmation::NotRequested => Err(Failure::Of(Unpublished::Refused)),
+        Confirmation::Ack(Some(_)) => Err(PublishFailure::Of(Unpublished::Unroutable(queue))),
+        Confirmation::Nack(_) | Confirmation::NotRequested => Err(PublishFailure::Of(Unpublished::Refused)),
     }
 }

@@ -14,20 +14,20 @@ use vumi_kit::{
 };
 
 use super::{
-    core::{Connector, Core, End, Publication, Telling, Unpublished},
+    core::{AmqpCore, Connector, ConnectorEnd, Publication, Telling, Unpublished},
     wire::write_message,
 };
 
 /// A campaign that lives elsewhere.
 pub(super) struct CampaignElsewhere {
     connector: Rc<Connector>,
-    core: Rc<Core>,
+    core: Rc<AmqpCore>,
 }
 
 /// A transport that lives elsewhere.
 pub(super) struct TransportElsewhere {
     name: Name,
-    core: Rc<Core>,
+    core: Rc<AmqpCore>,
 }
 
 impl Actor for CampaignElsewhere {
@@ -46,14 +46,14 @@ fn begin<A: Actor<Context = Context<A>>>(actor: A, mailbox: usize) -> Addr<A> {
 }
 
 /// The endpoints of a campaign.
-pub(super) fn campaign(connector: Rc<Connector>, core: Rc<Core>) -> Endpoints {
+pub(super) fn campaign(connector: Rc<Connector>, core: Rc<AmqpCore>) -> Endpoints {
     let mailbox = core.settings.unconfirmed;
     let actor = begin(CampaignElsewhere { connector, core }, mailbox);
     Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) }
 }
 
 /// The endpoints of a transport.
-pub(super) fn transport(name: Name, core: Rc<Core>) -> Endpoints {
+pub(super) fn transport(name: Name, core: Rc<AmqpCore>) -> Endpoints {
     let mailbox = core.settings.unconfirmed;
     let actor = begin(TransportElsewhere { name, core }, mailbox);
     Endpoints::Remote { outbound: actor.recipient() }
@@ -67,14 +67,14 @@ impl Handler<Inbound> for CampaignElsewhere {
         let Some(permit) = permit(&core) else { return Box::pin(async move { Err(Refused::Busy(name)) }) };
         let (queue, id) = (self.connector.queues.inbound.clone(), message.message_id.clone());
         // Peers answer an SMS in the ledger that they share, and it comes again until they have.
-        let sms = message.transport_type == TransportType::Sms && self.connector.end == End::Campaign;
+        let sms = message.transport_type == TransportType::Sms && self.connector.end == ConnectorEnd::Campaign;
         Box::pin(async move {
-            if sms && core.books.borrow().published.get(&id).is_some() {
+            if sms && core.in_flight.borrow().published.get(&id).is_some() {
                 return no_answer(&core, id, name).await;
             }
             publish(&core, permit, queue, message).await.map_err(|why| refused(why, name))?;
             if sms {
-                core.books.borrow_mut().published.insert(id, ());
+                core.in_flight.borrow_mut().published.insert(id, ());
             }
             Ok(())
         })
@@ -83,7 +83,7 @@ impl Handler<Inbound> for CampaignElsewhere {
 
 /// The ledger hands a received SMS over again while nobody has answered it: it was published before, so whoever
 /// wants to answer has it.
-async fn no_answer(core: &Rc<Core>, message_id: String, name: Name) -> Result<(), Refused> {
+async fn no_answer(core: &Rc<AmqpCore>, message_id: String, name: Name) -> Result<(), Refused> {
     let settle = SettleReceived { message_id, outcome: format!("handed to {name}, which did not answer"), reply: None };
     match core.store.ledger.ask_waiting(settle).await {
         Ok(_) => Ok(()),
@@ -112,7 +112,7 @@ impl Handler<Outbound> for TransportElsewhere {
         let Some(connector) = core.towards(&name, answered.as_deref()) else {
             return Box::pin(async move { Err(Refused::NoTransport(name)) });
         };
-        if connector.end == End::PeersTransport && message.transport_type == TransportType::Sms {
+        if connector.end == ConnectorEnd::PeersTransport && message.transport_type == TransportType::Sms {
             return Box::pin(async move { answer_in_the_ledger(&core, message).await });
         }
         let permit = permit(&core);
@@ -134,7 +134,7 @@ impl Handler<Outbound> for TransportElsewhere {
 }
 
 /// The answer to an SMS in the ledger that peers share; it is sent from there.
-async fn answer_in_the_ledger(core: &Rc<Core>, message: UserMessage) -> Result<(), Refused> {
+async fn answer_in_the_ledger(core: &Rc<AmqpCore>, message: UserMessage) -> Result<(), Refused> {
     let name = message.transport_name;
     let Some(message_id) = message.in_reply_to else { return Err(Refused::NoTransport(name)) };
     let outcome = if message.content.is_some() { "answered" } else { "no answer" }.to_owned();
@@ -149,7 +149,7 @@ async fn answer_in_the_ledger(core: &Rc<Core>, message: UserMessage) -> Result<(
 }
 
 async fn send(
-    core: &Rc<Core>,
+    core: &Rc<AmqpCore>,
     permit: OwnedSemaphorePermit,
     connector: &Connector,
     message: UserMessage,
@@ -159,12 +159,12 @@ async fn send(
         return Ok(());
     }
     // Before it is published: its event may be faster than the confirm.
-    core.books.borrow_mut().sent_for.insert(message.message_id.clone(), message.from_addr.clone());
+    core.in_flight.borrow_mut().sent_for.insert(message.message_id.clone(), message.from_addr.clone());
     publish(core, permit, connector.queues.outbound.clone(), message).await
 }
 
 async fn publish(
-    core: &Rc<Core>,
+    core: &Rc<AmqpCore>,
     permit: OwnedSemaphorePermit,
     queue: String,
     message: UserMessage,
@@ -179,7 +179,7 @@ async fn publish(
     }
 }
 
-fn permit(core: &Core) -> Option<OwnedSemaphorePermit> {
+fn permit(core: &AmqpCore) -> Option<OwnedSemaphorePermit> {
     core.unconfirmed.clone().try_acquire_owned().ok()
 }
 

@@ -25,11 +25,11 @@ use vumi_kit::{
 };
 
 use super::{
-    books::{Arrival, Key},
-    core::{Connector, Core, End, Telling, add},
+    core::{AmqpCore, Connector, ConnectorEnd, Telling, add},
     dead::burial,
     explain::explain,
-    push::{Failure, answer, push},
+    in_flight::{Arrival, DeliveryKey},
+    outbound_sms::{OutboundFailure, answer, push},
     wire::{Undecodable, read_event, read_message},
 };
 
@@ -40,13 +40,13 @@ const OFFER_AGAIN: Backoff = Backoff::new(Duration::from_millis(50), Duration::f
 
 /// What a queue holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum IntakeSource {
     Inbound,
     Outbound,
     Event,
 }
 
-impl Source {
+impl IntakeSource {
     /// Its queue.
     pub(super) fn queue(self, connector: &Connector) -> &str {
         match self {
@@ -60,15 +60,15 @@ impl Source {
 /// A queue that is consumed.
 pub(super) struct Stream {
     pub(super) connector: Rc<Connector>,
-    pub(super) source: Source,
+    pub(super) source: IntakeSource,
     pub(super) channel: Channel,
     pub(super) consumer: Consumer,
 }
 
 /// A delivery, read.
-struct Job {
+struct IntakeJob {
     connector: Rc<Connector>,
-    source: Source,
+    source: IntakeSource,
     generation: u64,
     delivery: Delivery,
     said: Result<Said, Undecodable>,
@@ -80,10 +80,10 @@ enum Said {
 }
 
 /// Reads a queue until it can't be read any more, and says why.
-pub(super) async fn consume(core: Rc<Core>, stream: Stream) -> String {
+pub(super) async fn consume(core: Rc<AmqpCore>, stream: Stream) -> String {
     let Stream { connector, source, channel: _held, mut consumer } = stream;
     let generation = core.generation.get();
-    let lanes: Vec<mpsc::Sender<Job>> = (0..LANES).map(|_| lane(&core)).collect();
+    let lanes: Vec<mpsc::Sender<IntakeJob>> = (0..LANES).map(|_| lane(&core)).collect();
     while let Some(delivery) = consumer.next().await {
         let delivery = match delivery {
             Ok(delivery) => delivery,
@@ -94,11 +94,11 @@ pub(super) async fn consume(core: Rc<Core>, stream: Stream) -> String {
             continue;
         }
         let said = match source {
-            Source::Event => read_event(&delivery.data).map(|event| Said::Event(Box::new(event))),
+            IntakeSource::Event => read_event(&delivery.data).map(|event| Said::Event(Box::new(event))),
             _ => read_message(&delivery.data).map(|message| Said::Message(Box::new(message))),
         };
         let number = said.as_ref().map_or(0, |said| lane_of(source, said));
-        let job = Job { connector: connector.clone(), source, generation, delivery, said };
+        let job = IntakeJob { connector: connector.clone(), source, generation, delivery, said };
         core.counts.in_lanes.set(core.counts.in_lanes.get() + 1);
         if let Some(lane) = lanes.get(number)
             && lane.send(job).await.is_err()
@@ -110,9 +110,9 @@ pub(super) async fn consume(core: Rc<Core>, stream: Stream) -> String {
 }
 
 /// Whose turn a delivery has to wait for: messages of one person keep their order.
-fn lane_of(source: Source, said: &Said) -> usize {
+fn lane_of(source: IntakeSource, said: &Said) -> usize {
     let whose = match (said, source) {
-        (Said::Message(message), Source::Outbound) => &message.to_addr,
+        (Said::Message(message), IntakeSource::Outbound) => &message.to_addr,
         (Said::Message(message), _) => &message.from_addr,
         (Said::Event(event), _) => &event.user_message_id,
     };
@@ -121,7 +121,7 @@ fn lane_of(source: Source, said: &Said) -> usize {
     usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0)
 }
 
-fn lane(core: &Rc<Core>) -> mpsc::Sender<Job> {
+fn lane(core: &Rc<AmqpCore>) -> mpsc::Sender<IntakeJob> {
     // The broker sends no more than `prefetch` before something is acknowledged.
     let (lane, mut jobs) = mpsc::channel(usize::from(core.settings.prefetch));
     let core = core.clone();
@@ -135,8 +135,8 @@ fn lane(core: &Rc<Core>) -> mpsc::Sender<Job> {
     lane
 }
 
-async fn handle(core: &Rc<Core>, job: Job) {
-    let Job { connector, source, generation, delivery, said } = job;
+async fn handle(core: &Rc<AmqpCore>, job: IntakeJob) {
+    let IntakeJob { connector, source, generation, delivery, said } = job;
     if generation != core.generation.get() {
         // Its connection is gone: it comes again, on the present one.
         return;
@@ -145,38 +145,38 @@ async fn handle(core: &Rc<Core>, job: Job) {
     if core.is_stopping() {
         return core.return_later(acker);
     }
-    let work = Work { core, queue: source.queue(&connector).to_owned(), connector: connector.clone() };
+    let work = IntakeWork { core, queue: source.queue(&connector).to_owned(), connector: connector.clone() };
     match said {
         Err(undecodable) => work.bury(acker, &data, &undecodable.to_string(), None).await,
-        Ok(Said::Message(message)) if source == Source::Outbound => work.outbound(*message, acker, &data).await,
+        Ok(Said::Message(message)) if source == IntakeSource::Outbound => work.outbound(*message, acker, &data).await,
         Ok(Said::Message(message)) => work.inbound(*message, acker, &data).await,
         Ok(Said::Event(event)) => work.event(*event, acker).await,
     }
 }
 
-/// What became of an offer to a room.
-enum Offered {
+/// What became of an offer to a component.
+enum OfferedMessage {
     Taken,
     /// For good, and why.
     Refused(String),
     Later,
 }
 
-struct Work<'a> {
-    core: &'a Rc<Core>,
+struct IntakeWork<'a> {
+    core: &'a Rc<AmqpCore>,
     queue: String,
     connector: Rc<Connector>,
 }
 
-impl Work<'_> {
-    fn key(&self, id: &str) -> Key {
+impl IntakeWork<'_> {
+    fn key(&self, id: &str) -> DeliveryKey {
         (self.connector.number, id.to_owned())
     }
 
     /// Holds a delivery; answers false where there is nothing to do.
-    async fn is_new(&self, key: &Key, acker: Acker) -> bool {
+    async fn is_new(&self, key: &DeliveryKey, acker: Acker) -> bool {
         let until = Instant::now() + self.core.settings.hold_for;
-        let arrival = self.core.books.borrow_mut().arrive(key, acker, until);
+        let arrival = self.core.in_flight.borrow_mut().arrive(key, acker, until);
         match arrival {
             Arrival::New => true,
             Arrival::Held => false,
@@ -190,7 +190,7 @@ impl Work<'_> {
 
     /// A message from a person.
     async fn inbound(&self, message: UserMessage, acker: Acker, body: &[u8]) {
-        let peers = self.connector.end == End::OwnCampaign;
+        let peers = self.connector.end == ConnectorEnd::OwnCampaign;
         let transports = if peers { &self.core.transports } else { &self.connector.transports };
         if !transports.contains(&message.transport_name) {
             let reason = format!(
@@ -206,14 +206,14 @@ impl Work<'_> {
         if !self.is_new(&key, acker).await {
             return;
         }
-        self.core.books.borrow_mut().came_by.insert(key.1.clone(), self.connector.clone());
+        self.core.in_flight.borrow_mut().came_by.insert(key.1.clone(), self.connector.clone());
         let hung_up = message.session_event == Some(SessionEvent::Close);
         match self.offer(&self.core.router.inbound, || Inbound(message.clone())).await {
             // Nobody is there to be answered.
-            Offered::Taken if hung_up => self.core.settle(&key).await,
-            Offered::Taken => {}
-            Offered::Refused(reason) => self.give_up(&key, body, &reason, None).await,
-            Offered::Later => self.core.give_back(&key),
+            OfferedMessage::Taken if hung_up => self.core.settle(&key).await,
+            OfferedMessage::Taken => {}
+            OfferedMessage::Refused(reason) => self.give_up(&key, body, &reason, None).await,
+            OfferedMessage::Later => self.core.give_back(&key),
         }
     }
 
@@ -221,9 +221,9 @@ impl Work<'_> {
     /// broker need not.
     async fn sms_from_peer(&self, message: UserMessage, acker: Acker, body: &[u8]) {
         match self.offer(&self.core.router.inbound, || Inbound(message.clone())).await {
-            Offered::Taken => self.core.acknowledge(Some(acker)).await,
-            Offered::Refused(reason) => self.bury(acker, body, &reason, None).await,
-            Offered::Later => self.core.return_later(acker),
+            OfferedMessage::Taken => self.core.acknowledge(Some(acker)).await,
+            OfferedMessage::Refused(reason) => self.bury(acker, body, &reason, None).await,
+            OfferedMessage::Later => self.core.return_later(acker),
         }
     }
 
@@ -233,28 +233,29 @@ impl Work<'_> {
         if !self.is_new(&key, acker).await {
             return;
         }
-        if self.connector.end == End::OwnTransport {
+        if self.connector.end == ConnectorEnd::OwnTransport {
             // What becomes of it is told by its campaign's connector, and this one's delivery is done then.
-            self.core.books.borrow_mut().came_by.insert(key.1.clone(), self.connector.clone());
+            self.core.in_flight.borrow_mut().came_by.insert(key.1.clone(), self.connector.clone());
         }
         let sms = message.transport_type == TransportType::Sms;
         // The ledger sends SMS; the answer to one that came out of another ledger goes back there.
         let answers = |id: &String| self.core.towards(&message.transport_name, Some(id));
-        let to_another = message.in_reply_to.as_ref().and_then(answers).is_some_and(|to| to.end == End::Transport);
+        let to_another =
+            message.in_reply_to.as_ref().and_then(answers).is_some_and(|to| to.end == ConnectorEnd::Transport);
         if sms && !to_another {
             return self.keep(&message, &key, body).await;
         }
         match self.offer(&self.core.router.outbound, || Outbound(message.clone())).await {
             // It is with the broker again, and no event comes of it that the router could hand on.
-            Offered::Taken if sms => self.tell(Event::ack(&message, self.core.clock.now()), Some(key)),
-            Offered::Taken => {}
-            Offered::Refused(reason) => self.give_up(&key, body, &reason, Some(&message)).await,
-            Offered::Later => self.core.give_back(&key),
+            OfferedMessage::Taken if sms => self.tell(Event::ack(&message, self.core.clock.now()), Some(key)),
+            OfferedMessage::Taken => {}
+            OfferedMessage::Refused(reason) => self.give_up(&key, body, &reason, Some(&message)).await,
+            OfferedMessage::Later => self.core.give_back(&key),
         }
     }
 
     /// An SMS, for the ledger.
-    async fn keep(&self, message: &UserMessage, key: &Key, body: &[u8]) {
+    async fn keep(&self, message: &UserMessage, key: &DeliveryKey, body: &[u8]) {
         let kept = match &message.in_reply_to {
             None => push(self.core, &self.connector, message).await,
             Some(id) => answer(self.core, id, message.content.clone()).await,
@@ -262,8 +263,8 @@ impl Work<'_> {
         match kept {
             Ok(Some(sms)) => self.core.watch(&self.connector, &message.message_id, &sms).await,
             Ok(None) => self.tell(Event::ack(message, self.core.clock.now()), Some(key.clone())),
-            Err(Failure::Never(reason)) => self.give_up(key, body, &reason, Some(message)).await,
-            Err(Failure::Later(why)) => {
+            Err(OutboundFailure::Never(reason)) => self.give_up(key, body, &reason, Some(message)).await,
+            Err(OutboundFailure::Later(why)) => {
                 tracing::warn!(queue = self.queue, message = message.message_id, %why, "an SMS is not kept yet");
                 self.core.give_back(key);
             }
@@ -276,7 +277,7 @@ impl Work<'_> {
         if !self.is_new(&key, acker).await {
             return;
         }
-        let service = self.core.books.borrow().sent_for.get(&event.user_message_id).cloned();
+        let service = self.core.in_flight.borrow().sent_for.get(&event.user_message_id).cloned();
         if let Some(service) = service {
             // A full mailbox is waited for; a router that is gone ends the process.
             let _the_process_ends = self.core.router.happened.send(Happened { service, event }).await;
@@ -290,34 +291,34 @@ impl Work<'_> {
         self.core.settle(&key).await;
     }
 
-    async fn offer<M>(&self, room: &Recipient<M>, mut message: impl FnMut() -> M) -> Offered
+    async fn offer<M>(&self, component: &Recipient<M>, mut message: impl FnMut() -> M) -> OfferedMessage
     where
         M: Message<Result = Result<(), Refused>> + Send + 'static,
     {
         let until = Instant::now() + self.core.settings.offer_for;
         let mut tries = 0;
         loop {
-            match timeout(CALL_LIMIT, room.send(message())).await {
-                Ok(Ok(Ok(()))) => return Offered::Taken,
+            match timeout(CALL_LIMIT, component.send(message())).await {
+                Ok(Ok(Ok(()))) => return OfferedMessage::Taken,
                 Ok(Ok(Err(refused @ (Refused::NoRoute(_) | Refused::NoTransport(_))))) => {
-                    return Offered::Refused(refused.to_string());
+                    return OfferedMessage::Refused(refused.to_string());
                 }
                 Ok(Ok(Err(Refused::Busy(_) | Refused::Away(_))) | Err(_)) | Err(_) => tries += 1,
             }
             if Instant::now() >= until || self.core.is_stopping() {
-                return Offered::Later;
+                return OfferedMessage::Later;
             }
             sleep(OFFER_AGAIN.wait(tries)).await;
         }
     }
 
-    fn tell(&self, event: Event, settles: Option<Key>) {
+    fn tell(&self, event: Event, settles: Option<DeliveryKey>) {
         self.core.tell(Telling { queue: self.connector.queues.event.clone(), event, settles });
     }
 
     /// A held delivery fails for good.
-    async fn give_up(&self, key: &Key, body: &[u8], reason: &str, nack: Option<&UserMessage>) {
-        let acker = self.core.books.borrow_mut().give_back(key);
+    async fn give_up(&self, key: &DeliveryKey, body: &[u8], reason: &str, nack: Option<&UserMessage>) {
+        let acker = self.core.in_flight.borrow_mut().give_back(key);
         if let Some(acker) = acker {
             self.bury(acker, body, reason, nack).await;
         }
@@ -336,7 +337,7 @@ impl Work<'_> {
         tracing::warn!(queue = self.queue, "a delivery can't be used: it is a dead letter, see `vumi dead list`");
         if let Some(message) = nack {
             let event = Event::nack(message, reason, core.clock.now());
-            if self.connector.end == End::OwnTransport {
+            if self.connector.end == ConnectorEnd::OwnTransport {
                 let service = message.from_addr.clone();
                 // A full mailbox is waited for; a router that is gone ends the process.
                 let _the_process_ends = core.router.happened.send(Happened { service, event }).await;

@@ -16,7 +16,7 @@ use lapin::{
 use tokio::time::{Duration, interval, sleep, timeout};
 
 use super::{
-    core::{Connector, Core, Link},
+    core::{AmqpCore, Connector, Link},
     explain::{explain, explain_at},
     intake::{Stream, consume},
     settings::AmqpSettings,
@@ -79,7 +79,7 @@ pub(super) async fn close(connection: &Connection) {
 }
 
 /// Keeps the link until the front-end stops.
-pub(super) async fn keep(core: Rc<Core>) {
+pub(super) async fn keep(core: Rc<AmqpCore>) {
     let mut stopping = core.stopping.subscribe();
     let mut failures = 0;
     loop {
@@ -106,7 +106,7 @@ pub(super) async fn keep(core: Rc<Core>) {
     }
 }
 
-fn down(core: &Core, why: String) {
+fn down(core: &AmqpCore, why: String) {
     let mut link = core.link.borrow_mut();
     let since = match &*link {
         Link::Down { since, .. } => *since,
@@ -135,7 +135,7 @@ struct Connections {
     streams: Vec<Stream>,
 }
 
-async fn live(core: &Rc<Core>) -> Life {
+async fn live(core: &Rc<AmqpCore>) -> Life {
     let begun = timeout(core.settings.connect_within * 3, begin(core)).await;
     let connections = match begun {
         Ok(Ok(begun)) => begun,
@@ -160,7 +160,7 @@ async fn live(core: &Rc<Core>) -> Life {
     life
 }
 
-async fn begin(core: &Rc<Core>) -> Result<Connections, CannotConnect> {
+async fn begin(core: &Rc<AmqpCore>) -> Result<Connections, CannotConnect> {
     let (publishing, channel) = open(&core.settings, "vumi publishing").await?;
     let (consuming, declaring) = open(&core.settings, "vumi consuming").await?;
     let consumed = declare_and_consume(core, &channel, &consuming, &declaring).await;
@@ -174,7 +174,7 @@ async fn begin(core: &Rc<Core>) -> Result<Connections, CannotConnect> {
 }
 
 async fn declare_and_consume(
-    core: &Core,
+    core: &AmqpCore,
     publish_on: &Channel,
     consuming: &Connection,
     declaring: &Channel,
@@ -201,7 +201,7 @@ async fn declare_and_consume(
 }
 
 /// Consumes until the connection is lost or the front-end stops.
-async fn serve(core: &Rc<Core>, streams: Vec<Stream>, publishing: &Connection) -> Life {
+async fn serve(core: &Rc<AmqpCore>, streams: Vec<Stream>, publishing: &Connection) -> Life {
     let mut stopping = core.stopping.subscribe();
     let consumed: Vec<(Channel, ShortString)> =
         streams.iter().map(|stream| (stream.channel.clone(), stream.consumer.tag())).collect();
@@ -220,7 +220,7 @@ async fn serve(core: &Rc<Core>, streams: Vec<Stream>, publishing: &Connection) -
                 }
             }
             _ = look.tick() => {
-                let overdue = core.books.borrow_mut().settle_overdue(tokio::time::Instant::now());
+                let overdue = core.in_flight.borrow_mut().settle_overdue(tokio::time::Instant::now());
                 super::core::add(&core.counts.overdue, overdue.len() as u64);
                 for acker in overdue {
                     core.acknowledge(Some(acker)).await;

@@ -47,7 +47,7 @@ pub struct AmqpSettings {
     /// arrived. Less than the router's `hand_over_limit_ms`. Default `1500ms`.
     #[serde(with = "humantime_serde")]
     pub confirm_within: Duration,
-    /// How long a delivery is offered to a room that is busy or not running before the broker gets it back, for
+    /// How long a delivery is offered to a component that is busy or not running before the broker gets it back, for
     /// another process or a later try. Default `5s`.
     #[serde(with = "humantime_serde")]
     pub offer_for: Duration,

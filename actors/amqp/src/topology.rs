@@ -13,7 +13,7 @@ pub(super) const EXCHANGE: &str = "vumi";
 
 /// The queues of a connector: each bound to the exchange with its own name as routing key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Queues {
+pub(super) struct ConnectorQueues {
     /// Messages from people.
     pub(super) inbound: String,
     /// Messages to people.
@@ -22,7 +22,7 @@ pub(super) struct Queues {
     pub(super) event: String,
 }
 
-impl Queues {
+impl ConnectorQueues {
     pub(super) fn of(connector: &Name) -> Self {
         let queue = |end: &str| format!("{connector}.{end}");
         Self { inbound: queue("inbound"), outbound: queue("outbound"), event: queue("event") }
@@ -37,7 +37,7 @@ pub(super) async fn declare_own(channel: &Channel, dead_letters: &str) -> lapin:
 }
 
 /// Declares and binds the queues of a connector, so that nothing is lost when the other side starts later.
-pub(super) async fn declare_connector(channel: &Channel, queues: &Queues) -> lapin::Result<()> {
+pub(super) async fn declare_connector(channel: &Channel, queues: &ConnectorQueues) -> lapin::Result<()> {
     for queue in [&queues.inbound, &queues.outbound, &queues.event] {
         declare_queue(channel, queue).await?;
         let (name, key) = (queue.as_str().into(), queue.as_str().into());

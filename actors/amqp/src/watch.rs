@@ -19,15 +19,15 @@ use vumi_kit::{
     backoff::Backoff,
     component::CALL_LIMIT,
     ledger::{ListSms, Which},
-    message::{DeliveryStatus, Event, What},
+    message::{DeliveryStatus, Event, EventKind},
     name::Name,
     sms::{Sms, SmsId, TransportStatus},
     store::Ask,
 };
 
 use super::{
-    books::Key,
-    core::{Connector, Core, Telling, add},
+    core::{AmqpCore, Connector, Telling, add},
+    in_flight::DeliveryKey,
 };
 
 /// SMS that the ledger is asked about at once.
@@ -55,7 +55,7 @@ struct Watched {
 }
 
 /// All of them.
-pub(super) struct Watch {
+pub(super) struct SmsWatch {
     most: usize,
     /// The oldest first.
     watched: BTreeMap<SmsId, Watched>,
@@ -65,11 +65,11 @@ pub(super) struct Watch {
 }
 
 impl Watched {
-    fn key(&self) -> Key {
+    fn key(&self) -> DeliveryKey {
         (self.connector.number, self.message_id.clone())
     }
 
-    fn event(&self, what: What, at: vumi_kit::clock::Timestamp) -> Event {
+    fn event(&self, what: EventKind, at: vumi_kit::clock::Timestamp) -> Event {
         Event {
             event_id: event_id(&self.connector.queues.event, &self.message_id, &what),
             timestamp: at,
@@ -85,11 +85,11 @@ impl Watched {
 }
 
 /// The same for the same news, whoever tells it: a campaign can know a repeated one.
-fn event_id(queue: &str, message_id: &str, what: &What) -> String {
+fn event_id(queue: &str, message_id: &str, what: &EventKind) -> String {
     let kind = match what {
-        What::Ack { .. } | What::Nack { .. } => "sent or not",
-        What::DeliveryReport { status: DeliveryStatus::Pending } => "pending",
-        What::DeliveryReport { .. } => "end",
+        EventKind::Ack { .. } | EventKind::Nack { .. } => "sent or not",
+        EventKind::DeliveryReport { status: DeliveryStatus::Pending } => "pending",
+        EventKind::DeliveryReport { .. } => "end",
     };
     let mut digest = Sha256::new();
     for part in [queue, message_id, kind] {
@@ -100,13 +100,13 @@ fn event_id(queue: &str, message_id: &str, what: &What) -> String {
 }
 
 /// What the campaign does not know of an SMS yet.
-fn news(told: Option<TransportStatus>, sms: &Sms) -> Vec<What> {
+fn news(told: Option<TransportStatus>, sms: &Sms) -> Vec<EventKind> {
     let status = sms.status;
     // Waiting, or unknown to the provider: it will be tried again, or fail.
     if status == TransportStatus::Pending || status == TransportStatus::UnknownMessage {
         return vec![];
     }
-    let report = What::DeliveryReport {
+    let report = EventKind::DeliveryReport {
         status: match status {
             TransportStatus::Delivered => DeliveryStatus::Delivered,
             failed if failed.is_final() => DeliveryStatus::Failed,
@@ -118,16 +118,16 @@ fn news(told: Option<TransportStatus>, sms: &Sms) -> Vec<What> {
         Some(_) => vec![report],
         None if status.is_final() && status != TransportStatus::Delivered && sms.provider_id.is_none() => {
             let said = sms.provider_said.clone().filter(|said| !said.is_empty());
-            vec![What::Nack { reason: said.unwrap_or_else(|| status.display().to_owned()) }]
+            vec![EventKind::Nack { reason: said.unwrap_or_else(|| status.display().to_owned()) }]
         }
         None => {
-            let ack = What::Ack { sent_message_id: sms.provider_id.clone().unwrap_or_else(|| sms.id.to_string()) };
+            let ack = EventKind::Ack { sent_message_id: sms.provider_id.clone().unwrap_or_else(|| sms.id.to_string()) };
             if status.is_final() { vec![ack, report] } else { vec![ack] }
         }
     }
 }
 
-impl Watch {
+impl SmsWatch {
     pub(super) fn new(most: usize) -> Self {
         Self { most, watched: BTreeMap::new(), due: BTreeSet::new(), held: HashMap::new() }
     }
@@ -163,7 +163,7 @@ impl Watch {
     }
 
     /// Deliveries of a connector that are held beyond its share: the oldest.
-    fn beyond(&mut self, connector: usize, share: usize) -> Vec<Key> {
+    fn beyond(&mut self, connector: usize, share: usize) -> Vec<DeliveryKey> {
         let Some(held) = self.held.get_mut(&connector) else { return vec![] };
         held.retain(|id| self.watched.get(id).is_some_and(|watched| watched.held_until.is_some()));
         let beyond: Vec<SmsId> = held.drain(..held.len().saturating_sub(share)).collect();
@@ -171,13 +171,13 @@ impl Watch {
     }
 
     /// Its delivery is held no more.
-    fn let_go(&mut self, id: SmsId) -> Option<Key> {
+    fn let_go(&mut self, id: SmsId) -> Option<DeliveryKey> {
         let watched = self.watched.get_mut(&id)?;
         watched.held_until.take().map(|_| watched.key())
     }
 }
 
-impl Core {
+impl AmqpCore {
     /// The ledger has an SMS that a delivery asked for.
     pub(super) async fn watch(self: &Rc<Self>, connector: &Rc<Connector>, message_id: &str, sms: &Sms) {
         let now = Instant::now();
@@ -197,7 +197,7 @@ impl Core {
             // Another process is told by the ledger that it has it, and goes on from there.
             return self.give_back(&key);
         }
-        self.books.borrow_mut().hold_on(&key);
+        self.in_flight.borrow_mut().hold_on(&key);
         let share = usize::from(self.settings.prefetch / 2);
         let (beyond, forgotten) = {
             let mut watch = self.watch.borrow_mut();
@@ -247,7 +247,7 @@ impl Core {
 }
 
 /// Looks at what is due, until the front-end ends.
-pub(super) async fn keep_watch(core: Rc<Core>) {
+pub(super) async fn keep_watch(core: Rc<AmqpCore>) {
     loop {
         let next = core.watch.borrow().due.first().map(|(at, _)| *at);
         match next {
@@ -264,7 +264,7 @@ pub(super) async fn keep_watch(core: Rc<Core>) {
     }
 }
 
-async fn look(core: &Rc<Core>, account: AccountId, transport: Name, ids: Vec<SmsId>) {
+async fn look(core: &Rc<AmqpCore>, account: AccountId, transport: Name, ids: Vec<SmsId>) {
     let which = Which::Ids(ids.clone());
     let list = ListSms { account, transport, which, start: 0, limit: ids.len() };
     let found = match timeout(CALL_LIMIT, core.store.ledger.ask_waiting(list)).await {
@@ -294,7 +294,7 @@ async fn look(core: &Rc<Core>, account: AccountId, transport: Name, ids: Vec<Sms
 }
 
 /// Has the campaign told what is new of an SMS.
-fn follow(core: &Core, sms: &Sms) {
+fn follow(core: &AmqpCore, sms: &Sms) {
     let mut watch = core.watch.borrow_mut();
     let Some(watched) = watch.watched.get_mut(&sms.id) else { return };
     let news = news(watched.told, sms);
@@ -319,7 +319,7 @@ fn follow(core: &Core, sms: &Sms) {
 mod tests {
     use vumi_kit::{
         address::Msisdn,
-        message::{DeliveryStatus, What},
+        message::{DeliveryStatus, EventKind},
         name::Name,
         sms::{Sms, TransportStatus},
     };
@@ -348,9 +348,9 @@ mod tests {
 
     #[test]
     fn every_sms_gets_one_ack_or_nack_and_reports_only_after_an_ack() {
-        let ack = |id: &str| What::Ack { sent_message_id: id.to_owned() };
-        let report = |status| What::DeliveryReport { status };
-        let nack = What::Nack { reason: "ERR: 114".to_owned() };
+        let ack = |id: &str| EventKind::Ack { sent_message_id: id.to_owned() };
+        let report = |status| EventKind::DeliveryReport { status };
+        let nack = EventKind::Nack { reason: "ERR: 114".to_owned() };
         for (told, status, provider_id, expected) in [
             (None, 0, None, vec![]),
             (None, 1, Some("p"), vec![]),
@@ -371,11 +371,11 @@ mod tests {
 
     #[test]
     fn the_same_news_has_the_same_id_wherever_it_is_told() {
-        let ack = |id: &str| What::Ack { sent_message_id: id.to_owned() };
+        let ack = |id: &str| EventKind::Ack { sent_message_id: id.to_owned() };
         let id = event_id("quiz.event", "m1", &ack("p"));
         assert_eq!((id.len(), &id), (32, &event_id("quiz.event", "m1", &ack("7"))));
         assert_ne!(id, event_id("quiz.event", "m2", &ack("p")));
-        let delivered = What::DeliveryReport { status: DeliveryStatus::Delivered };
+        let delivered = EventKind::DeliveryReport { status: DeliveryStatus::Delivered };
         assert_ne!(id, event_id("quiz.event", "m1", &delivered));
     }
 }

@@ -1,4 +1,4 @@
-//! A campaign as a room: the actor that takes people's messages, and the kind it is started by.
+//! A campaign as a component: the actor that takes people's messages, and the kind it is started by.
 
 use std::{marker::PhantomData, rc::Rc, time::Duration};
 
@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::{
     Campaign,
-    desk::Desk,
-    dialogue::{Keep, Trouble},
+    dialogue::{SessionStore, TurnError},
+    person_queue::PersonQueue,
 };
 use vumi_kit::{
     clock::Clock,
@@ -83,7 +83,7 @@ impl<'de, C: Campaign> Deserialize<'de> for Made<C> {
 
 /// The actor around a campaign.
 pub(super) struct CampaignActor<C> {
-    desk: Rc<Desk<C>>,
+    person_queue: Rc<PersonQueue<C>>,
     _lifeline: Lifeline,
 }
 
@@ -97,11 +97,11 @@ impl<C: Campaign> CampaignActor<C> {
         clock: Clock,
     ) -> (Addr<Self>, Terminated) {
         let (lifeline, ended) = lifeline();
-        let desk = Rc::new(Desk::new(campaign, name, Rc::new(InStore(sessions)), router, clock));
+        let person_queue = Rc::new(PersonQueue::new(campaign, name, Rc::new(InStore(sessions)), router, clock));
         // Not in `started`, which runs later: until then the mailbox would hold 16.
         let actor = Self::create(|ctx| {
-            ctx.set_mailbox_capacity(desk.limits.at_once);
-            Self { desk, _lifeline: lifeline }
+            ctx.set_mailbox_capacity(person_queue.limits.at_once);
+            Self { person_queue, _lifeline: lifeline }
         });
         (actor, ended)
     }
@@ -115,7 +115,7 @@ impl<C: Campaign> Handler<Inbound> for CampaignActor<C> {
     type Result = Result<(), Refused>;
 
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
-        self.desk.take(message)
+        self.person_queue.take(message)
     }
 }
 
@@ -123,7 +123,7 @@ impl<C: Campaign> Handler<AskHealth> for CampaignActor<C> {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        let counts = &self.desk.counts;
+        let counts = &self.person_queue.counts;
         let mut detail = format!("{} in work, {} handled", counts.in_work.get(), counts.handled.get());
         for (count, what) in [(counts.failed.get(), "failed"), (counts.unsent.get(), "answers not sent")] {
             if count > 0 {
@@ -138,8 +138,8 @@ impl<C: Campaign> Handler<Drain> for CampaignActor<C> {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
-        let desk = self.desk.clone();
-        Box::pin(async move { desk.drain().await })
+        let person_queue = self.person_queue.clone();
+        Box::pin(async move { person_queue.drain().await })
     }
 }
 
@@ -148,36 +148,36 @@ struct InStore(Sessions);
 
 impl InStore {
     /// Waits for room where the store is busy: a person waits at the other end, and there is time to.
-    async fn ask<M: Operation>(&self, ask: M) -> Result<M::Answer, Trouble>
+    async fn ask<M: Operation>(&self, ask: M) -> Result<M::Answer, TurnError>
     where
         Sessions: Accepts<M>,
     {
         match timeout(STORE_LIMIT, self.0.ask_waiting(ask)).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(Trouble::StoreSlow(STORE_LIMIT)),
+            Err(_) => Err(TurnError::StoreSlow(STORE_LIMIT)),
         }
     }
 }
 
 #[async_trait(?Send)]
-impl Keep for InStore {
-    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, Trouble> {
+impl SessionStore for InStore {
+    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, TurnError> {
         self.ask(FindSession { owner, person }).await
     }
 
-    async fn save(&self, save: SaveSession) -> Result<bool, Trouble> {
+    async fn save(&self, save: SaveSession) -> Result<bool, TurnError> {
         self.ask(save).await
     }
 
-    async fn close(&self, close: CloseSession) -> Result<bool, Trouble> {
+    async fn close(&self, close: CloseSession) -> Result<bool, TurnError> {
         self.ask(close).await
     }
 
-    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, Trouble> {
+    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, TurnError> {
         self.ask(CountAnswers { campaign, question }).await
     }
 
-    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, Trouble> {
+    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError> {
         self.ask(FindAnswers { campaign, person }).await
     }
 }

@@ -1,4 +1,4 @@
-//! One turn of a dialogue: find where the person is, ask the campaign, keep where the person is now. The room and
+//! One turn of a dialogue: find where the person is, ask the campaign, keep where the person is now. The component and
 //! the phone of the tests both take their turns here; neither actors nor timers are known in this file.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
@@ -24,7 +24,7 @@ const TURNS: usize = 4;
 
 /// Why no answer could be made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum TurnError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -45,7 +45,7 @@ pub(crate) enum Trouble {
     Slow(Duration),
 }
 
-impl Trouble {
+impl TurnError {
     /// Whether the same message may fare better when it comes again.
     pub(crate) const fn passes(&self) -> bool {
         matches!(self, Self::Store(_) | Self::StoreSlow(_) | Self::Overtaken)
@@ -54,17 +54,17 @@ impl Trouble {
 
 /// Where sessions and answers are kept: the store, or a test's memory.
 #[async_trait(?Send)]
-pub(crate) trait Keep {
-    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, Trouble>;
-    async fn save(&self, save: SaveSession) -> Result<bool, Trouble>;
-    async fn close(&self, close: CloseSession) -> Result<bool, Trouble>;
-    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, Trouble>;
-    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, Trouble>;
+pub(crate) trait SessionStore {
+    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, TurnError>;
+    async fn save(&self, save: SaveSession) -> Result<bool, TurnError>;
+    async fn close(&self, close: CloseSession) -> Result<bool, TurnError>;
+    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, TurnError>;
+    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError>;
 }
 
 /// A session's state as it stands in the store. The screen is the last one shown: it answers a repeated message.
 #[derive(Serialize, Deserialize)]
-struct Kept<State> {
+struct SavedTurn<State> {
     state: State,
     screen: Screen,
 }
@@ -84,7 +84,7 @@ pub(crate) struct Dialogue<'a, C> {
     pub(crate) campaign: &'a C,
     pub(crate) name: &'a Name,
     pub(crate) limits: &'a Limits,
-    pub(crate) keep: &'a Rc<dyn Keep>,
+    pub(crate) keep: &'a Rc<dyn SessionStore>,
     pub(crate) now: Timestamp,
     /// The last message of the session that was found, if there is one: whoever writes says after which.
     pub(crate) found: RefCell<Option<String>>,
@@ -92,17 +92,17 @@ pub(crate) struct Dialogue<'a, C> {
 
 impl<C: Campaign> Dialogue<'_, C> {
     /// Takes a turn. Answers the screen to show, kept already; none when the person has hung up.
-    pub(crate) async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, Trouble> {
+    pub(crate) async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, TurnError> {
         for _ in 1..TURNS {
             match self.try_turn(person, message).await {
-                Err(Trouble::Overtaken) => {}
+                Err(TurnError::Overtaken) => {}
                 done => return done,
             }
         }
         self.try_turn(person, message).await
     }
 
-    async fn try_turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, Trouble> {
+    async fn try_turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, TurnError> {
         let found = self.keep.find(self.name.clone(), person.to_owned()).await?;
         let last = found.as_ref().map(|record| record.last_message_id.clone());
         self.found.replace(last.clone());
@@ -117,7 +117,7 @@ impl<C: Campaign> Dialogue<'_, C> {
                 let answers = self.end(self.session(state, message).at(address)).await?;
                 let (owner, person) = (self.name.clone(), person.to_owned());
                 let closed = self.keep.close(CloseSession { owner, person, after: last, answers }).await?;
-                if closed { Ok(None) } else { Err(Trouble::Overtaken) }
+                if closed { Ok(None) } else { Err(TurnError::Overtaken) }
             }
             (Some(SessionEvent::New), Some(state)) => {
                 let answers = self.end(self.session(state, message).at(address)).await?;
@@ -133,7 +133,7 @@ impl<C: Campaign> Dialogue<'_, C> {
 
     /// What there was before this message; nothing where the dialogue is over or its state can't be read.
     fn read(&self, record: SessionRecord, message: &UserMessage) -> Option<Before<C::State>> {
-        match serde_json::from_str::<Kept<C::State>>(&record.state) {
+        match serde_json::from_str::<SavedTurn<C::State>>(&record.state) {
             Ok(kept) if record.last_message_id == message.message_id => Some(Before::Answered(kept.screen)),
             Ok(kept) => kept.screen.is_open().then_some(Before::Open { address: record.address, state: kept.state }),
             Err(error) => {
@@ -149,7 +149,7 @@ impl<C: Campaign> Dialogue<'_, C> {
         Session::new(state, message, self.now, self.name.clone(), self.keep.clone())
     }
 
-    async fn end(&self, mut session: Session<C::State>) -> Result<Vec<Answer>, Trouble> {
+    async fn end(&self, mut session: Session<C::State>) -> Result<Vec<Answer>, TurnError> {
         self.campaign.ended(&mut session).await;
         Ok(session.finish()?.1)
     }
@@ -159,7 +159,7 @@ impl<C: Campaign> Dialogue<'_, C> {
         person: &str,
         message: &UserMessage,
         answers: Vec<Answer>,
-    ) -> Result<Option<Screen>, Trouble> {
+    ) -> Result<Option<Screen>, TurnError> {
         let text = message.content.as_deref().filter(|_| message.transport_type != TransportType::Ussd);
         let session = self.session(C::State::default(), message).opened_by(text.map(str::trim));
         self.answer(person, message, session, None, answers).await
@@ -173,12 +173,12 @@ impl<C: Campaign> Dialogue<'_, C> {
         mut session: Session<C::State>,
         said: Option<&str>,
         earlier: Vec<Answer>,
-    ) -> Result<Option<Screen>, Trouble> {
+    ) -> Result<Option<Screen>, TurnError> {
         let screen = self.campaign.answer(&mut session, said).await;
         let (state, new) = session.finish()?;
         let mut answers = earlier;
         answers.extend(new);
-        let kept = Kept { state, screen };
+        let kept = SavedTurn { state, screen };
         let session = SessionRecord {
             owner: self.name.clone(),
             person: person.to_owned(),
@@ -189,7 +189,7 @@ impl<C: Campaign> Dialogue<'_, C> {
         };
         let after = self.found.borrow().clone().map_or(After::Nothing, After::Message);
         let saved = self.keep.save(SaveSession { session, after, answers }).await?;
-        if saved { Ok(Some(kept.screen)) } else { Err(Trouble::Overtaken) }
+        if saved { Ok(Some(kept.screen)) } else { Err(TurnError::Overtaken) }
     }
 
     fn lifetime(&self, network: TransportType, screen: &Screen) -> Duration {

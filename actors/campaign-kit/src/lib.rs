@@ -1,6 +1,6 @@
 //! Writing a campaign: a struct, its settings, and one method that turns what a person sent into a screen.
 //!
-//! [`WithCampaign::with_campaign`] makes a supervised room of it. The runtime around a campaign
+//! [`WithCampaign::with_campaign`] makes a supervised component of it. The runtime around a campaign
 //! - hands it the messages of one person strictly in order, those of different people at the same time;
 //! - keeps where each person is ([`Session::state`]) in the store before the answer leaves, so that a restart
 //!   or a crash in the midst of a dialogue goes unnoticed;
@@ -14,8 +14,8 @@
 //!
 
 mod component;
-mod desk;
 mod dialogue;
+mod person_queue;
 mod screen;
 mod session;
 #[cfg(any(test, feature = "testing"))]
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use component::{CampaignKind, WithCampaign};
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use dialogue::{Dialogue, Keep, Trouble, person};
+pub(crate) use dialogue::{Dialogue, SessionStore, TurnError, person};
 pub use screen::{DoesNotFit, Screen, USSD_CHARACTERS};
 pub use session::Session;
 

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::dialogue::{Keep, Trouble};
+use super::dialogue::{SessionStore, TurnError};
 use vumi_kit::{
     clock::Timestamp,
     message::{TransportType, UserMessage},
@@ -21,9 +21,9 @@ pub struct Session<State> {
     opened_with: Option<String>,
     now: Timestamp,
     campaign: Name,
-    keep: Rc<dyn Keep>,
+    keep: Rc<dyn SessionStore>,
     answers: Vec<Answer>,
-    trouble: RefCell<Option<Trouble>>,
+    trouble: RefCell<Option<TurnError>>,
 }
 
 impl<State> Session<State> {
@@ -89,14 +89,20 @@ impl<State> Session<State> {
         self.or_trouble(answered)
     }
 
-    fn or_trouble<T>(&self, found: Result<Vec<T>, Trouble>) -> Vec<T> {
+    fn or_trouble<T>(&self, found: Result<Vec<T>, TurnError>) -> Vec<T> {
         found.unwrap_or_else(|trouble| {
             self.trouble.replace(Some(trouble));
             Vec::new()
         })
     }
 
-    pub(super) fn new(state: State, message: &UserMessage, now: Timestamp, campaign: Name, keep: Rc<dyn Keep>) -> Self {
+    pub(super) fn new(
+        state: State,
+        message: &UserMessage,
+        now: Timestamp,
+        campaign: Name,
+        keep: Rc<dyn SessionStore>,
+    ) -> Self {
         Self {
             state,
             msisdn: bare(&message.from_addr).to_owned(),
@@ -123,7 +129,7 @@ impl<State> Session<State> {
     }
 
     /// The state and what is to be remembered, unless the store failed on the way.
-    pub(super) fn finish(self) -> Result<(State, Vec<Answer>), Trouble> {
+    pub(super) fn finish(self) -> Result<(State, Vec<Answer>), TurnError> {
         match self.trouble.into_inner() {
             Some(trouble) => Err(trouble),
             None => Ok((self.state, self.answers)),

@@ -45,9 +45,9 @@ use std::{
 
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) use memory::Memory;
+pub(crate) use memory::MemorySessions;
 
-use crate::{Campaign, Dialogue, Keep, Screen, person};
+use crate::{Campaign, Dialogue, Screen, SessionStore, person};
 use vumi_kit::{
     clock::{Clock, Timestamp},
     message::{SessionEvent, TransportType, UserMessage},
@@ -68,7 +68,7 @@ pub struct Phone<C> {
 /// What all phones of a test share.
 struct Exchange<C> {
     campaign: RefCell<Rc<C>>,
-    keep: Rc<dyn Keep>,
+    keep: Rc<dyn SessionStore>,
     clock: Clock,
     runtime: Runtime,
     messages: Cell<u64>,
@@ -87,7 +87,7 @@ impl<C: Campaign> Phone<C> {
         let clock = Clock::held(Timestamp::from_seconds(1_275_000_000));
         let exchange = Exchange {
             campaign: RefCell::new(Rc::new(campaign)),
-            keep: Rc::new(Memory::new(clock.clone())),
+            keep: Rc::new(MemorySessions::new(clock.clone())),
             clock,
             runtime: runtime.expect("a runtime"),
             messages: Cell::new(0),

@@ -6,7 +6,7 @@
 mod settings;
 
 use serde::{Deserialize, Serialize};
-use settings::{Question, QuizSettings};
+use settings::{QuizQuestion, QuizSettings};
 use vumi_campaign_kit::{Campaign, Limits, Screen, Session};
 use vumi_kit::kind::Problem;
 
@@ -16,7 +16,7 @@ pub(crate) struct Quiz(QuizSettings);
 /// Where a person is.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Place {
+pub(crate) enum QuizPosition {
     /// Nowhere yet.
     #[default]
     Outside,
@@ -39,7 +39,7 @@ ask = "Where would you go for a test?"
 choices = ["Clinic", "Hospital", "Mobile clinic", "I don't know"]
 "#;
     type Settings = QuizSettings;
-    type State = Place;
+    type State = QuizPosition;
 
     fn new(settings: QuizSettings) -> Result<Self, Vec<Problem>> {
         let quiz = Self(settings);
@@ -47,10 +47,10 @@ choices = ["Clinic", "Hospital", "Mobile clinic", "I don't know"]
         if problems.is_empty() { Ok(quiz) } else { Err(problems) }
     }
 
-    async fn answer(&self, session: &mut Session<Place>, said: Option<&str>) -> Screen {
+    async fn answer(&self, session: &mut Session<QuizPosition>, said: Option<&str>) -> Screen {
         match (&session.state, said) {
-            (Place::Asked(number), Some(said)) => self.judge(*number, said, session),
-            (Place::Told(number), Some(_)) => self.tell(number + 1, session).await,
+            (QuizPosition::Asked(number), Some(said)) => self.judge(*number, said, session),
+            (QuizPosition::Told(number), Some(_)) => self.tell(number + 1, session).await,
             _ => self.begin(session).await,
         }
     }
@@ -62,9 +62,9 @@ choices = ["Clinic", "Hospital", "Mobile clinic", "I don't know"]
 
 impl Quiz {
     /// The first question that this person has not answered; the statistics where there is none.
-    async fn begin(&self, session: &mut Session<Place>) -> Screen {
+    async fn begin(&self, session: &mut Session<QuizPosition>) -> Screen {
         let answers = session.answers().await;
-        let answered = |question: &Question| {
+        let answered = |question: &QuizQuestion| {
             answers.iter().any(|(asked, answer)| *asked == question.ask && question.choices.contains(answer))
         };
         match self.0.questions.iter().position(|question| !answered(question)) {
@@ -74,14 +74,14 @@ impl Quiz {
     }
 
     /// A question, or thanks after the last.
-    fn ask(&self, number: usize, session: &mut Session<Place>) -> Screen {
+    fn ask(&self, number: usize, session: &mut Session<QuizPosition>) -> Screen {
         let Some(question) = self.0.questions.get(number) else { return Screen::end(&self.0.thanks) };
-        session.state = Place::Asked(number);
+        session.state = QuizPosition::Asked(number);
         Screen::ask(question.screen())
     }
 
     /// Keeps a choice and goes on to the next question; anything else asks again.
-    fn judge(&self, number: usize, said: &str, session: &mut Session<Place>) -> Screen {
+    fn judge(&self, number: usize, said: &str, session: &mut Session<QuizPosition>) -> Screen {
         // The settings may have lost questions since this one was asked: then that was the last.
         let Some(question) = self.0.questions.get(number) else { return Screen::end(&self.0.thanks) };
         match question.chosen(said) {
@@ -93,24 +93,24 @@ impl Quiz {
         }
     }
 
-    fn again(&self, question: &Question) -> String {
+    fn again(&self, question: &QuizQuestion) -> String {
         format!("{}\n{}", self.0.wrong, question.screen())
     }
 
     /// What everybody answered to a question; nothing more after the last.
-    async fn tell(&self, number: usize, session: &mut Session<Place>) -> Screen {
+    async fn tell(&self, number: usize, session: &mut Session<QuizPosition>) -> Screen {
         let Some(question) = self.0.questions.get(number) else { return Screen::end(&self.0.thanks) };
         let counts = session.counts(&question.ask).await;
         let text = self.statistics(number, question, &question.shares(&counts));
         if number + 1 == self.0.questions.len() {
             return Screen::end(text);
         }
-        session.state = Place::Told(number);
+        session.state = QuizPosition::Told(number);
         Screen::ask(text)
     }
 
     /// A screen of statistics, with the share of each choice in per cent.
-    fn statistics(&self, number: usize, question: &Question, shares: &[u64]) -> String {
+    fn statistics(&self, number: usize, question: &QuizQuestion, shares: &[u64]) -> String {
         let mut lines = Vec::with_capacity(question.choices.len() + 3);
         if number == 0 {
             lines.push(self.0.welcome_back.clone());

@@ -1,4 +1,4 @@
-//! Time, passed in: rooms ask a [`Clock`], so that a test can hold it still.
+//! Time, passed in: components ask a [`Clock`], so that a test can hold it still.
 
 use std::{
     fmt,
@@ -82,7 +82,7 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Where a room reads the time.
+/// Where a component reads the time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Source);
 

@@ -1,16 +1,16 @@
-//! How a room is, as it says itself.
+//! How a component is, as it says itself.
 
 use actix::Message;
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
 
-/// Asks a room how it is. It answers from what it knows, at once.
+/// Asks a component how it is. It answers from what it knows, at once.
 #[derive(Debug, Message)]
 #[rtype(result = "Health")]
 pub struct AskHealth;
 
-/// How a room is.
+/// How a component is.
 #[derive(Clone, Debug, PartialEq, Eq, actix::MessageResponse)]
 pub struct Health {
     /// Whether it works.
@@ -64,7 +64,7 @@ impl State {
 /// A part of the running router and how it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Its name: that of the room, or `store`, `router`, `http`.
+    /// Its name: that of the component, or `store`, `router`, `http`.
     pub name: Name,
     /// What it is: `transport`, `campaign`, `front-end`, `store`, `router`.
     pub role: String,

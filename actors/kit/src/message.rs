@@ -1,6 +1,6 @@
 //! The message between a transport and a campaign, and the event that tells what became of one.
 //!
-//! One type serves the rooms and the broker: field names, values and nulls are those of the Vumi family, so a
+//! One type serves the components and the broker: field names, values and nulls are those of the Vumi family, so a
 //! peer in another process and one in this one are the same to the router.
 
 mod event;
@@ -191,7 +191,7 @@ pub struct Event {
     /// The transport it went by.
     pub transport_name: Name,
     /// What happened.
-    pub what: What,
+    pub what: EventKind,
     /// What else the transport has to say of it, such as `replaced_characters`: those its network lacks.
     pub transport_metadata: Map<String, Value>,
     /// Anybody's.
@@ -204,7 +204,7 @@ pub struct Event {
 
 /// What happened to an outbound message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// It was sent.
     Ack {
         /// The id it was sent under.
@@ -238,16 +238,16 @@ impl Event {
     /// The message was sent.
     #[must_use]
     pub fn ack(of: &UserMessage, at: Timestamp) -> Self {
-        Self::about(of, What::Ack { sent_message_id: of.message_id.clone() }, at)
+        Self::about(of, EventKind::Ack { sent_message_id: of.message_id.clone() }, at)
     }
 
     /// The message will not be sent, and why.
     #[must_use]
     pub fn nack(of: &UserMessage, reason: impl Into<String>, at: Timestamp) -> Self {
-        Self::about(of, What::Nack { reason: reason.into() }, at)
+        Self::about(of, EventKind::Nack { reason: reason.into() }, at)
     }
 
-    fn about(of: &UserMessage, what: What, at: Timestamp) -> Self {
+    fn about(of: &UserMessage, what: EventKind, at: Timestamp) -> Self {
         Self {
             event_id: ids::message_id(),
             timestamp: at,

@@ -335,7 +335,7 @@ pub struct Received {
     pub account: AccountId,
     /// The transport that brought it.
     pub transport: Name,
-    /// Its id as a message between rooms.
+    /// Its id as a message between components.
     pub message_id: String,
     /// What it says and of whom.
     pub sms: InboundSms,

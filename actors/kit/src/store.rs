@@ -1,4 +1,4 @@
-//! How a room asks the store: a typed question with its own reply channel.
+//! How a component asks the store: a typed question with its own reply channel.
 //!
 //! An actor's answer is lost when the asker gives up before the message was handled; a write must not be.
 //! So a question carries the channel its answer goes back on, and what was handed to the store happens
@@ -122,7 +122,7 @@ macro_rules! store_address {
 }
 pub(crate) use store_address;
 
-/// The persistence actors, as the other rooms know them.
+/// The persistence actors, as the other components know them.
 #[derive(Clone, Debug)]
 pub struct Store {
     /// SMS sent and received, their receipts, the outbox.

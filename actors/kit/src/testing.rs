@@ -4,4 +4,4 @@ mod fake_store;
 mod memory;
 
 pub use fake_store::{FakeStore, store_of};
-pub use memory::{Memory, With, moment, store};
+pub use memory::{MemoryStore, With, moment, store};

@@ -22,7 +22,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    lines::{Arrived, Key, Lines, Refusal},
+    received_queues::{Arrived, QueueKey, ReceivedQueues, Refusal},
     table::RoutingTable,
 };
 
@@ -67,7 +67,7 @@ pub struct Router {
     table: RoutingTable,
     components: HashMap<Name, Endpoints>,
     store: Store,
-    lines: Lines,
+    queues: ReceivedQueues,
     claiming: Claiming,
     handed_over: Option<mpsc::Receiver<HandOver>>,
     _lifeline: Lifeline,
@@ -87,7 +87,7 @@ impl Router {
             table,
             components: HashMap::new(),
             store,
-            lines: Lines::default(),
+            queues: ReceivedQueues::default(),
             claiming: Claiming::No,
             handed_over: Some(handed_over),
             _lifeline: lifeline,
@@ -124,7 +124,7 @@ impl Router {
                 Err(SendError::Full(Submit(batch)) | SendError::Closed(Submit(batch))) => batch,
             },
         };
-        debug!(%transport, count = refused.len(), "the transport has no room: its SMS wait in the ledger");
+        debug!(%transport, count = refused.len(), "the transport has no component: its SMS wait in the ledger");
         let ids: Vec<SmsId> = refused.into_iter().map(|sms| sms.id).collect();
         let store = self.store.clone();
         actix::spawn(async move {
@@ -153,16 +153,16 @@ impl Router {
             return;
         };
         let (key, id) = ((campaign.clone(), from.to_owned()), received.id);
-        match self.lines.arrive(&key, received, claimed, Instant::now()) {
+        match self.queues.arrive(&key, received, claimed, Instant::now()) {
             Arrived::First => self.offer(key, ctx),
             Arrived::Waits => {}
             Arrived::GoesBack => self.release_received(vec![id]),
         }
     }
 
-    /// Offers the first of a line to its campaign; the answer comes as [`Offered`].
-    fn offer(&self, key: Key, ctx: &mut Context<Self>) {
-        let Some(Received { transport, message_id, sms, created_at, .. }) = self.lines.first(&key) else { return };
+    /// Offers the first of a line to its campaign; the answer comes as [`OfferAnswered`].
+    fn offer(&self, key: QueueKey, ctx: &mut Context<Self>) {
+        let Some(Received { transport, message_id, sms, created_at, .. }) = self.queues.first(&key) else { return };
         let mut message =
             UserMessage::from_person(transport, TransportType::Sms, sms.from.as_str(), sms.to.as_str(), *created_at);
         message.message_id.clone_from(message_id);
@@ -173,7 +173,7 @@ impl Router {
         actix::spawn(async move {
             let taken = answer.await.is_ok();
             // A router that is gone has no lines.
-            let _gone = router.send(Offered { key, taken }).await;
+            let _gone = router.send(OfferAnswered { key, taken }).await;
         });
     }
 
@@ -226,7 +226,7 @@ impl Router {
             return;
         }
         self.claiming = Claiming::Once;
-        self.lines.asks();
+        self.queues.asks();
         let store = self.store.clone();
         let claim = async move { store.ledger.ask(ClaimReceived { limit: RECEIVED_AT_ONCE }).await };
         ctx.spawn(actix::fut::ActorFutureExt::map(
@@ -238,9 +238,9 @@ impl Router {
                         let all = received.len() < RECEIVED_AT_ONCE;
                         received.into_iter().for_each(|sms| router.route_received(sms, true, ctx));
                         if all {
-                            router.lines.caught_up();
+                            router.queues.caught_up();
                         } else {
-                            again |= router.lines.has_room();
+                            again |= router.queues.has_room();
                         }
                     }
                     Err(error) => debug!(%error, "received SMS could not be claimed now"),
@@ -282,22 +282,22 @@ impl StreamHandler<HandOver> for Router {
 /// What a campaign said to the first of a line.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Offered {
-    key: Key,
+struct OfferAnswered {
+    key: QueueKey,
     taken: bool,
 }
 
-impl Handler<Offered> for Router {
+impl Handler<OfferAnswered> for Router {
     type Result = ();
 
-    fn handle(&mut self, Offered { key, taken }: Offered, ctx: &mut Self::Context) {
+    fn handle(&mut self, OfferAnswered { key, taken }: OfferAnswered, ctx: &mut Self::Context) {
         if taken {
-            if self.lines.taken(&key) {
+            if self.queues.taken(&key) {
                 self.offer(key, ctx);
             }
             return;
         }
-        match self.lines.refused(&key, Instant::now()) {
+        match self.queues.refused(&key, Instant::now()) {
             Refusal::Again => {
                 ctx.run_later(OFFERED_AGAIN, |router, ctx| router.offer(key, ctx));
             }
@@ -373,7 +373,7 @@ impl Handler<Happened> for Router {
         if let Some(events) = campaign.and_then(Endpoints::events)
             && let Err(SendError::Full(event) | SendError::Closed(event)) = events.try_send(happened)
         {
-            warn!(service = %event.service, message = %event.event.user_message_id, "the campaign has no room for an event");
+            warn!(service = %event.service, message = %event.event.user_message_id, "the campaign has no component for an event");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{io, marker::PhantomData};
 use bytes::{Buf, BytesMut};
 use tokio_util::codec::Decoder;
 
-use super::{Command, Malformed, What};
+use super::{Malformed, MalformedPart, SsmiCommand};
 
 /// The longest line that is read unless a codec says otherwise, in bytes.
 pub const MAX_LINE: usize = 16 * 1024;
@@ -36,7 +36,7 @@ impl<C> Codec<C> {
     }
 }
 
-impl<C: Command> Codec<C> {
+impl<C: SsmiCommand> Codec<C> {
     /// The next command, or the next line that is none; `None` until more bytes come. What it reads is taken off
     /// the buffer's front.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Option<Result<C, Malformed>> {
@@ -52,7 +52,7 @@ impl<C: Command> Codec<C> {
             }
             let line = buffer.get(..end).unwrap_or_default();
             let command = if end > self.max_line {
-                Err(Malformed { command: None, what: What::TooLong })
+                Err(Malformed { command: None, what: MalformedPart::TooLong })
             } else {
                 // Some servers end a line with `\r\n`: the `\n` then leads the next one.
                 C::decode(line.strip_prefix(b"\n").unwrap_or(line))
@@ -70,11 +70,11 @@ impl<C: Command> Codec<C> {
         self.searched = 0;
         buffer.clear();
         let first_time = !std::mem::replace(&mut self.skipping, true);
-        first_time.then_some(Err(Malformed { command: None, what: What::TooLong }))
+        first_time.then_some(Err(Malformed { command: None, what: MalformedPart::TooLong }))
     }
 }
 
-impl<C: Command> Decoder for Codec<C> {
+impl<C: SsmiCommand> Decoder for Codec<C> {
     type Item = Result<C, Malformed>;
     type Error = io::Error;
 
@@ -89,7 +89,7 @@ impl<C: Command> Decoder for Codec<C> {
         let left = buffer.len();
         buffer.clear();
         self.searched = 0;
-        Ok((left > 0).then_some(Err(Malformed { command: None, what: What::CutOff })))
+        Ok((left > 0).then_some(Err(Malformed { command: None, what: MalformedPart::CutOff })))
     }
 }
 
@@ -98,10 +98,10 @@ mod tests {
     use bytes::BytesMut;
     use tokio_util::codec::Decoder;
 
-    use super::{Codec, Malformed, What};
+    use super::{Codec, Malformed, MalformedPart};
     use crate::{AckKind, ServerCommand};
 
-    const TOO_LONG: Result<ServerCommand, Malformed> = Err(Malformed { command: None, what: What::TooLong });
+    const TOO_LONG: Result<ServerCommand, Malformed> = Err(Malformed { command: None, what: MalformedPart::TooLong });
     const ACK: Result<ServerCommand, Malformed> = Ok(ServerCommand::Ack { kind: AckKind::Login });
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
         let mut buffer = BytesMut::from(&b"SSMI,101,1\rSSMI,10"[..]);
         let mut codec = Codec::<ServerCommand>::default();
         assert_eq!(codec.decode_eof(&mut buffer).unwrap(), Some(ACK));
-        let cut_off = Err(Malformed { command: None, what: What::CutOff });
+        let cut_off = Err(Malformed { command: None, what: MalformedPart::CutOff });
         assert_eq!(codec.decode_eof(&mut buffer).unwrap(), Some(cut_off));
         assert_eq!(codec.decode_eof(&mut buffer).unwrap(), None);
     }

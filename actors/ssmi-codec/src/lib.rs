@@ -1,7 +1,7 @@
 //! SSMI, the line protocol TruTeq speaks, version 1.7.5: commands and their form on the wire.
 //!
 //! A command is a line `SSMI,<id>,<field>,...` that ends with `\r`, in ISO-8859-1. Fields are not quoted, so only
-//! the last one, where it is a text, may hold commas. [`Command::encode_into`] never writes a broken frame;
+//! the last one, where it is a text, may hold commas. [`SsmiCommand::encode_into`] never writes a broken frame;
 //! [`Codec`] reads a stream of either direction and hands out what it can't read as an item of its own.
 
 mod codec;
@@ -16,11 +16,11 @@ use std::fmt;
 
 pub use codec::{Codec, MAX_LINE};
 pub use latin1::{SCREEN_UNITS, screen_units, to_latin1};
-pub use read::{Malformed, What};
+pub use read::{Malformed, MalformedPart};
 pub use write::{BadField, Encoded};
 
 /// A command in either direction.
-pub trait Command: Sized {
+pub trait SsmiCommand: Sized {
     /// Appends the command's frame. Answers the characters that ISO-8859-1 lacks: they were spelled or replaced,
     /// see [`to_latin1`]. A field that would break the frame is refused, and nothing is appended.
     fn encode_into(&self, frames: &mut bytes::BytesMut) -> Result<Vec<char>, BadField>;
@@ -28,7 +28,7 @@ pub trait Command: Sized {
     /// Reads a line without its `\r`.
     fn decode(line: &[u8]) -> Result<Self, Malformed>;
 
-    /// The command's frame on its own; see [`Command::encode_into`].
+    /// The command's frame on its own; see [`SsmiCommand::encode_into`].
     fn encode(&self) -> Result<Encoded, BadField> {
         let mut bytes = bytes::BytesMut::new();
         let replaced = self.encode_into(&mut bytes)?;

@@ -9,12 +9,12 @@ pub struct Malformed {
     /// The command's number, as far as it could be read.
     pub command: Option<u32>,
     /// What is wrong.
-    pub what: What,
+    pub what: MalformedPart,
 }
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum What {
+pub enum MalformedPart {
     /// It does not begin with `SSMI,` and a number.
     #[error("it does not begin with `SSMI,` and a number")]
     NotSsmi,
@@ -46,7 +46,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn of(line: &'a [u8]) -> Result<Self, Malformed> {
-        let not_ssmi = Malformed { command: None, what: What::NotSsmi };
+        let not_ssmi = Malformed { command: None, what: MalformedPart::NotSsmi };
         let rest = line.strip_prefix(b"SSMI,").ok_or(not_ssmi)?;
         let mut fields = Self { command: 0, rest: Some(rest) };
         fields.command = fields.next().and_then(digits).ok_or(not_ssmi)?;
@@ -63,22 +63,22 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    fn wrong(&self, what: What) -> Malformed {
+    fn wrong(&self, what: MalformedPart) -> Malformed {
         Malformed { command: Some(self.command), what }
     }
 
     fn field(&mut self, name: &'static str) -> Result<String, Malformed> {
-        self.next().map(latin1).ok_or_else(|| self.wrong(What::Missing(name)))
+        self.next().map(latin1).ok_or_else(|| self.wrong(MalformedPart::Missing(name)))
     }
 
     fn number<N: From<u32>>(&mut self, name: &'static str) -> Result<N, Malformed> {
-        let field = self.next().ok_or_else(|| self.wrong(What::Missing(name)))?;
-        digits(field).map(N::from).ok_or_else(|| self.wrong(What::NotANumber(name)))
+        let field = self.next().ok_or_else(|| self.wrong(MalformedPart::Missing(name)))?;
+        digits(field).map(N::from).ok_or_else(|| self.wrong(MalformedPart::NotANumber(name)))
     }
 
     /// The rest of the line, commas and all.
     fn text(&mut self, name: &'static str) -> Result<String, Malformed> {
-        self.rest.take().map(latin1).ok_or_else(|| self.wrong(What::Missing(name)))
+        self.rest.take().map(latin1).ok_or_else(|| self.wrong(MalformedPart::Missing(name)))
     }
 
     /// The rest of the line; a message that has none, as that of an ended session, is empty.
@@ -87,7 +87,7 @@ impl<'a> Fields<'a> {
     }
 
     fn end<T>(&self, command: T) -> Result<T, Malformed> {
-        if self.rest.is_none() { Ok(command) } else { Err(self.wrong(What::TooManyFields)) }
+        if self.rest.is_none() { Ok(command) } else { Err(self.wrong(MalformedPart::TooManyFields)) }
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) fn client(line: &[u8]) -> Result<ClientCommand, Malformed> {
             message: f.text("message")?,
         },
         600 => C::ImsiLookup { sequence: f.field("sequence")?, msisdn: f.field("msisdn")?, imsi: f.field("imsi")? },
-        _ => return Err(f.wrong(What::Unknown)),
+        _ => return Err(f.wrong(MalformedPart::Unknown)),
     };
     f.end(command)
 }
@@ -198,15 +198,15 @@ pub(super) fn server(line: &[u8]) -> Result<ServerCommand, Malformed> {
             imsi: f.field("imsi")?,
             spid: f.field("spid")?,
         },
-        _ => return Err(f.wrong(What::Unknown)),
+        _ => return Err(f.wrong(MalformedPart::Unknown)),
     };
     f.end(command)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Malformed, ServerCommand, What};
-    use crate::{Command, Phase, UssdType};
+    use super::{Malformed, MalformedPart, ServerCommand};
+    use crate::{Phase, SsmiCommand, UssdType};
 
     #[test]
     fn the_last_field_takes_the_rest_of_the_line() {
@@ -237,14 +237,14 @@ mod tests {
     #[test]
     fn a_bad_line_says_what_is_wrong_and_shows_nothing_of_it() {
         for (line, command, what) in [
-            (&b""[..], None, What::NotSsmi),
-            (b"HELLO", None, What::NotSsmi),
-            (b"SSMI,x", None, What::NotSsmi),
-            (b"SSMI,99999999999", None, What::NotSsmi),
-            (b"SSMI,7,a", Some(7), What::Unknown),
-            (b"SSMI,110,27831234567", Some(110), What::Missing("type")),
-            (b"SSMI,110,27831234567,new,0,x", Some(110), What::NotANumber("type")),
-            (b"SSMI,101,1,2", Some(101), What::TooManyFields),
+            (&b""[..], None, MalformedPart::NotSsmi),
+            (b"HELLO", None, MalformedPart::NotSsmi),
+            (b"SSMI,x", None, MalformedPart::NotSsmi),
+            (b"SSMI,99999999999", None, MalformedPart::NotSsmi),
+            (b"SSMI,7,a", Some(7), MalformedPart::Unknown),
+            (b"SSMI,110,27831234567", Some(110), MalformedPart::Missing("type")),
+            (b"SSMI,110,27831234567,new,0,x", Some(110), MalformedPart::NotANumber("type")),
+            (b"SSMI,101,1,2", Some(101), MalformedPart::TooManyFields),
         ] {
             assert_eq!(ServerCommand::decode(line), Err(Malformed { command, what }));
         }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{ClientCommand, Command, Malformed, ServerCommand, latin1::to_latin1};
+use super::{ClientCommand, Malformed, ServerCommand, SsmiCommand, latin1::to_latin1};
 
 /// A command's frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ fn begin<'a>(frames: &'a mut BytesMut) -> impl FnOnce(u32) -> Frame<'a> {
     move |id| Frame::new(frames, id)
 }
 
-impl Command for ClientCommand {
+impl SsmiCommand for ClientCommand {
     fn encode_into(&self, frames: &mut BytesMut) -> Result<Vec<char>, BadField> {
         let frame = begin(frames);
         match self {
@@ -129,7 +129,7 @@ impl Command for ClientCommand {
     }
 }
 
-impl Command for ServerCommand {
+impl SsmiCommand for ServerCommand {
     fn encode_into(&self, frames: &mut BytesMut) -> Result<Vec<char>, BadField> {
         let frame = begin(frames);
         match self {
@@ -187,7 +187,7 @@ impl Command for ServerCommand {
 mod tests {
     use bytes::BytesMut;
 
-    use super::{BadField, ClientCommand, Command};
+    use super::{BadField, ClientCommand, SsmiCommand};
     use crate::{Password, UssdType};
 
     fn frame(command: &ClientCommand) -> Vec<u8> {

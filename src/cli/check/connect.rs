@@ -24,14 +24,16 @@ pub(super) async fn connect(settings: &Settings) -> anyhow::Result<bool> {
     let tls = ClientConfig::with_platform_verifier().context("the system's CA certificates can't be used")?;
     let tls = TlsConnector::from(Arc::new(tls));
     let mut found = Vec::new();
-    if !settings.here.sandbox_alone() {
+    if !settings.deployment.sandbox_alone() {
         found.push(("store".to_owned(), store(settings).await));
     }
     if let Some(amqp) = &settings.amqp {
         let tried = try_connect(amqp).await.map_err(|error| format!("{}: {error}", amqp.shown()));
         found.push(("amqp".to_owned(), tried.map(|()| format!("{}: in, and may declare its queues", amqp.shown()))));
     }
-    for transport in settings.transports.iter().filter(|room| settings.here.transports.contains(&room.name)) {
+    for transport in
+        settings.transports.iter().filter(|component| settings.deployment.transports.contains(&component.name))
+    {
         if let Some(told) = carrier(transport, settings, &tls).await {
             found.push((transport.name.to_string(), told));
         }
@@ -84,7 +86,7 @@ async fn carrier(
     let address = format!("{host}:{port}");
     let sandbox = settings.sandbox.as_ref().map(|sandbox| [sandbox.http_bind, sandbox.truteq_bind]);
     let sandboxed = sandbox.is_some_and(|binds| address.parse::<SocketAddr>().is_ok_and(|at| binds.contains(&at)));
-    if sandboxed && settings.here.sandbox {
+    if sandboxed && settings.deployment.sandbox {
         return Some(Ok(format!("{address} is the sandbox's, which starts with the router")));
     }
     let tried = timeout(LIMIT, reach(&host, port, secured.then_some(tls))).await;

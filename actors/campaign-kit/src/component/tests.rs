@@ -1,4 +1,4 @@
-//! The room around a campaign, with a router that notes and a store that is a map and can fail.
+//! The component around a campaign, with a router that notes and a store that is a map and can fail.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::CampaignActor;
-use crate::testing::Memory;
+use crate::testing::MemorySessions;
 use crate::{Campaign, Limits, Screen, Session, WithCampaign, dialogue::person};
 use vumi_kit::{
     clock::{Clock, Timestamp},
@@ -80,7 +80,7 @@ enum Fault {
 }
 
 struct TestStore {
-    memory: Rc<Memory>,
+    memory: Rc<MemorySessions>,
     fault: Rc<Cell<Fault>>,
 }
 
@@ -117,7 +117,7 @@ answers! {
 /// Notes each answer, and whether its turn was kept by then.
 struct TestRouter {
     answers: mpsc::UnboundedSender<(UserMessage, bool)>,
-    memory: Rc<Memory>,
+    memory: Rc<MemorySessions>,
     refuses: Rc<Cell<bool>>,
 }
 
@@ -155,16 +155,16 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-struct Site {
-    room: Addr<CampaignActor<Obeying>>,
+struct ComponentHarness {
+    component: Addr<CampaignActor<Obeying>>,
     answers: mpsc::UnboundedReceiver<(UserMessage, bool)>,
-    memory: Rc<Memory>,
+    memory: Rc<MemorySessions>,
     fault: Rc<Cell<Fault>>,
     refuses: Rc<Cell<bool>>,
     gate: Rc<Semaphore>,
 }
 
-impl Site {
+impl ComponentHarness {
     fn new() -> Self {
         Self::with(Limits::default())
     }
@@ -172,7 +172,7 @@ impl Site {
     fn with(limits: Limits) -> Self {
         tokio::time::pause();
         let clock = Clock::held(Timestamp::from_seconds(1_000_000));
-        let memory = Rc::new(Memory::new(clock.clone()));
+        let memory = Rc::new(MemorySessions::new(clock.clone()));
         let (fault, refuses) = (Rc::new(Cell::new(Fault::None)), Rc::new(Cell::new(false)));
         let store = TestStore { memory: memory.clone(), fault: fault.clone() }.start();
         let (note, answers) = mpsc::unbounded_channel();
@@ -184,12 +184,12 @@ impl Site {
         };
         let gate = Rc::new(Semaphore::new(0));
         let campaign = Obeying { gate: gate.clone(), limits };
-        let (room, _ended) = CampaignActor::open(campaign, name("obeying"), Sessions::of(&store), router, clock);
-        Self { room, answers, memory, fault, refuses, gate }
+        let (component, _ended) = CampaignActor::open(campaign, name("obeying"), Sessions::of(&store), router, clock);
+        Self { component, answers, memory, fault, refuses, gate }
     }
 
     async fn hand(&self, message: &UserMessage) -> Result<(), Refused> {
-        self.room.send(Inbound(message.clone())).await.unwrap()
+        self.component.send(Inbound(message.clone())).await.unwrap()
     }
 
     async fn next(&mut self) -> (String, UserMessage) {
@@ -217,11 +217,11 @@ impl Site {
     }
 
     async fn idle(&self) {
-        self.room.send(Drain).await.unwrap();
+        self.component.send(Drain).await.unwrap();
     }
 
     async fn health(&self) -> String {
-        self.room.send(AskHealth).await.unwrap().detail
+        self.component.send(AskHealth).await.unwrap().detail
     }
 }
 
@@ -248,7 +248,7 @@ fn sms(from: &str, text: &str) -> UserMessage {
 
 #[actix::test]
 async fn one_persons_messages_stay_in_order_and_another_person_does_not_wait_for_them() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     assert_eq!(site.say(dial("111")).await, "111: new 1");
     for message in [say("111", "wait"), say("111", "a"), say("111", "b"), dial("222"), say("222", "c")] {
         site.hand(&message).await.unwrap();
@@ -266,7 +266,7 @@ async fn one_persons_messages_stay_in_order_and_another_person_does_not_wait_for
 
 #[actix::test]
 async fn what_there_is_no_room_for_is_refused() {
-    let mut site = Site::with(Limits { at_once: 4, waiting_per_person: 1, ..Limits::default() });
+    let mut site = ComponentHarness::with(Limits { at_once: 4, waiting_per_person: 1, ..Limits::default() });
     site.say(dial("111")).await;
     site.say(dial("222")).await;
     site.hand(&say("111", "wait")).await.unwrap();
@@ -285,7 +285,7 @@ async fn what_there_is_no_room_for_is_refused() {
 
 #[actix::test]
 async fn an_answer_goes_back_the_way_the_message_came() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     let mut first = dial("111");
     first.transport_metadata.insert("session_id".to_owned(), json!(7));
     site.hand(&first).await.unwrap();
@@ -300,7 +300,7 @@ async fn an_answer_goes_back_the_way_the_message_came() {
 
 #[actix::test]
 async fn a_message_delivered_twice_is_answered_twice_and_moves_the_dialogue_once() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     let twice = say("111", "a");
     assert_eq!(site.say(twice.clone()).await, "111: a 2");
@@ -310,7 +310,7 @@ async fn a_message_delivered_twice_is_answered_twice_and_moves_the_dialogue_once
 
 #[actix::test]
 async fn hanging_up_ends_the_dialogue_without_an_answer() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     site.hand(&message("111", Some(SessionEvent::Close), None)).await.unwrap();
     assert_eq!(site.say(dial("222")).await, "222: new 1");
@@ -320,7 +320,7 @@ async fn hanging_up_ends_the_dialogue_without_an_answer() {
 
 #[actix::test]
 async fn a_panic_ends_one_dialogue_politely_and_no_other() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     site.say(dial("222")).await;
     site.hand(&say("111", "panic")).await.unwrap();
@@ -335,7 +335,7 @@ async fn a_panic_ends_one_dialogue_politely_and_no_other() {
 
 #[actix::test]
 async fn an_answer_that_never_comes_is_apologised_for() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     assert_eq!(site.say(say("111", "hang")).await, "111: sorry");
     assert_eq!(site.say(dial("111")).await, "111: new 1");
@@ -343,7 +343,7 @@ async fn an_answer_that_never_comes_is_apologised_for() {
 
 #[actix::test]
 async fn without_the_store_a_ussd_session_is_closed_politely_and_an_sms_waits_to_come_again() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.fault.set(Fault::All);
     let waits = sms("222", "hello");
     site.hand(&waits).await.unwrap();
@@ -357,7 +357,7 @@ async fn without_the_store_a_ussd_session_is_closed_politely_and_an_sms_waits_to
 
 #[actix::test]
 async fn a_screen_made_without_the_stores_answer_is_not_shown() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     site.fault.set(Fault::Counting);
     assert_eq!(site.say(say("111", "count")).await, "111: sorry");
@@ -367,11 +367,11 @@ async fn a_screen_made_without_the_stores_answer_is_not_shown() {
 
 #[actix::test]
 async fn a_room_that_drains_finishes_what_it_has_and_takes_no_more() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     site.hand(&say("111", "wait")).await.unwrap();
     site.hand(&say("111", "a")).await.unwrap();
-    let drained = actix_rt::spawn(site.room.send(Drain));
+    let drained = actix_rt::spawn(site.component.send(Drain));
     // The messages of an actor are handled in order: this one comes after the drain.
     tokio::task::yield_now().await;
     assert_eq!(site.hand(&dial("222")).await, Err(Refused::Away(name("obeying"))));
@@ -384,7 +384,7 @@ async fn a_room_that_drains_finishes_what_it_has_and_takes_no_more() {
 
 #[actix::test]
 async fn an_answer_that_the_router_refuses_is_counted() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.refuses.set(true);
     site.hand(&dial("111")).await.unwrap();
     site.refuses.set(true);
@@ -412,9 +412,9 @@ fn a_persons_session_is_found_with_and_without_the_plus() {
 
 #[actix::test]
 async fn a_room_that_has_just_started_has_all_its_room_for_messages() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     for number in 0..1_000 {
-        site.room.try_send(Inbound(dial(&format!("27{number:07}")))).unwrap();
+        site.component.try_send(Inbound(dial(&format!("27{number:07}")))).unwrap();
     }
     for _ in 0..1_000 {
         site.next().await;
@@ -423,7 +423,7 @@ async fn a_room_that_has_just_started_has_all_its_room_for_messages() {
 
 #[actix::test]
 async fn what_another_process_has_answered_meanwhile_is_answered_as_it_did() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     let again = say("111", "wait");
     site.hand(&again).await.unwrap();
@@ -436,7 +436,7 @@ async fn what_another_process_has_answered_meanwhile_is_answered_as_it_did() {
 
 #[actix::test]
 async fn a_turn_that_another_process_took_meanwhile_is_not_lost() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     site.hand(&say("111", "wait")).await.unwrap();
     site.say(dial("222")).await;
@@ -447,7 +447,7 @@ async fn a_turn_that_another_process_took_meanwhile_is_not_lost() {
 
 #[actix::test]
 async fn a_turn_that_is_overtaken_again_and_again_ends_politely() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     site.hand(&say("111", "wait")).await.unwrap();
     for turn in 0..4 {
@@ -461,7 +461,7 @@ async fn a_turn_that_is_overtaken_again_and_again_ends_politely() {
 
 #[actix::test]
 async fn a_campaign_that_fails_forgets_no_session_that_another_process_took_further() {
-    let mut site = Site::new();
+    let mut site = ComponentHarness::new();
     site.say(dial("111")).await;
     site.hand(&say("111", "hang")).await.unwrap();
     site.say(dial("222")).await;

@@ -4,7 +4,7 @@ use std::{cell::RefCell, cmp::Reverse, collections::BTreeMap};
 
 use async_trait::async_trait;
 
-use crate::{Keep, Trouble};
+use crate::{SessionStore, TurnError};
 use vumi_kit::{
     clock::Clock,
     name::Name,
@@ -12,13 +12,13 @@ use vumi_kit::{
 };
 
 /// Sessions by owner and person; answers by campaign, person and question.
-pub(crate) struct Memory {
+pub(crate) struct MemorySessions {
     clock: Clock,
     sessions: RefCell<BTreeMap<(Name, String), SessionRecord>>,
     answers: RefCell<BTreeMap<(Name, String, String), String>>,
 }
 
-impl Memory {
+impl MemorySessions {
     pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, sessions: RefCell::default(), answers: RefCell::default() }
     }
@@ -78,24 +78,24 @@ impl Memory {
 }
 
 #[async_trait(?Send)]
-impl Keep for Memory {
-    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, Trouble> {
+impl SessionStore for MemorySessions {
+    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, TurnError> {
         Ok(self.find_session(owner, person))
     }
 
-    async fn save(&self, save: SaveSession) -> Result<bool, Trouble> {
+    async fn save(&self, save: SaveSession) -> Result<bool, TurnError> {
         Ok(self.save_session(save))
     }
 
-    async fn close(&self, close: CloseSession) -> Result<bool, Trouble> {
+    async fn close(&self, close: CloseSession) -> Result<bool, TurnError> {
         Ok(self.close_session(close))
     }
 
-    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, Trouble> {
+    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, TurnError> {
         Ok(self.count_answers(&campaign, &question))
     }
 
-    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, Trouble> {
+    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError> {
         Ok(self.find_answers(&campaign, &person))
     }
 }

@@ -12,7 +12,7 @@ const CHOICES: std::ops::RangeInclusive<usize> = 2..=9;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct QuizSettings {
     /// The questions, in their order; three about HIV tests unless set.
-    pub(super) questions: Vec<Question>,
+    pub(super) questions: Vec<QuizQuestion>,
     /// What a person is told after the last question.
     pub(super) thanks: String,
     /// Said before a question that is asked again.
@@ -28,7 +28,7 @@ pub(crate) struct QuizSettings {
 /// A multiple-choice question.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Question {
+pub(crate) struct QuizQuestion {
     /// The question. What people answered is kept under these words: other words are another question.
     pub(super) ask: String,
     /// 2 to 9 choices.
@@ -37,7 +37,7 @@ pub(crate) struct Question {
 
 impl Default for QuizSettings {
     fn default() -> Self {
-        let question = |ask: &str, choices: &[&str]| Question {
+        let question = |ask: &str, choices: &[&str]| QuizQuestion {
             ask: ask.to_owned(),
             choices: choices.iter().map(|&choice| choice.to_owned()).collect(),
         };
@@ -79,7 +79,7 @@ impl QuizSettings {
     }
 }
 
-impl Question {
+impl QuizQuestion {
     /// The question and its numbered choices.
     pub(super) fn screen(&self) -> String {
         let choices = self.choices.iter().zip(1..);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{DeliveryStatus, Event, MESSAGE_VERSION, What, family_time, null_is_empty};
+use super::{DeliveryStatus, Event, EventKind, MESSAGE_VERSION, family_time, null_is_empty};
 use crate::{clock::Timestamp, name::Name};
 
 /// The keys of an event.
@@ -58,10 +58,10 @@ impl TryFrom<OnTheBroker> for Event {
 
     fn try_from(read: OnTheBroker) -> Result<Self, Lacks> {
         let what = match read.event_type {
-            EventType::Ack => What::Ack { sent_message_id: read.sent_message_id.ok_or(Lacks("sent_message_id"))? },
-            EventType::Nack => What::Nack { reason: read.nack_reason.ok_or(Lacks("nack_reason"))? },
+            EventType::Ack => EventKind::Ack { sent_message_id: read.sent_message_id.ok_or(Lacks("sent_message_id"))? },
+            EventType::Nack => EventKind::Nack { reason: read.nack_reason.ok_or(Lacks("nack_reason"))? },
             EventType::DeliveryReport => {
-                What::DeliveryReport { status: read.delivery_status.ok_or(Lacks("delivery_status"))? }
+                EventKind::DeliveryReport { status: read.delivery_status.ok_or(Lacks("delivery_status"))? }
             }
         };
         Ok(Self {
@@ -82,15 +82,15 @@ impl From<Event> for OnTheBroker {
     fn from(event: Event) -> Self {
         let (mut sent_message_id, mut nack_reason, mut delivery_status) = (None, None, None);
         let event_type = match event.what {
-            What::Ack { sent_message_id: id } => {
+            EventKind::Ack { sent_message_id: id } => {
                 sent_message_id = Some(id);
                 EventType::Ack
             }
-            What::Nack { reason } => {
+            EventKind::Nack { reason } => {
                 nack_reason = Some(reason);
                 EventType::Nack
             }
-            What::DeliveryReport { status } => {
+            EventKind::DeliveryReport { status } => {
                 delivery_status = Some(status);
                 EventType::DeliveryReport
             }
@@ -118,7 +118,7 @@ impl From<Event> for OnTheBroker {
 mod tests {
     use serde_json::json;
 
-    use super::super::{DeliveryStatus, Event, What};
+    use super::super::{DeliveryStatus, Event, EventKind};
 
     fn theirs(more: serde_json::Value) -> serde_json::Value {
         let mut event = json!({
@@ -134,11 +134,11 @@ mod tests {
     #[test]
     fn each_type_of_event_is_read_and_written_whole() {
         for (more, what) in [
-            (json!({"sent_message_id": "s1"}), What::Ack { sent_message_id: "s1".to_owned() }),
-            (json!({"event_type": "nack", "nack_reason": "no"}), What::Nack { reason: "no".to_owned() }),
+            (json!({"sent_message_id": "s1"}), EventKind::Ack { sent_message_id: "s1".to_owned() }),
+            (json!({"event_type": "nack", "nack_reason": "no"}), EventKind::Nack { reason: "no".to_owned() }),
             (
                 json!({"event_type": "delivery_report", "delivery_status": "delivered"}),
-                What::DeliveryReport { status: DeliveryStatus::Delivered },
+                EventKind::DeliveryReport { status: DeliveryStatus::Delivered },
             ),
         ] {
             let event: Event = serde_json::from_value(theirs(more.clone())).unwrap();

@@ -32,7 +32,7 @@ pub fn moment() -> Timestamp {
 
 /// A store in memory.
 #[derive(Default)]
-pub struct Memory {
+pub struct MemoryStore {
     pub accounts: Vec<Account>,
     pub sms: Vec<Sms>,
     pub callbacks: Vec<Callback>,
@@ -49,7 +49,7 @@ pub struct Memory {
     pub keys: HashMap<String, (Vec<u8>, Vec<i64>)>,
 }
 
-impl Actor for Memory {
+impl Actor for MemoryStore {
     type Context = Context<Self>;
 
     // A store's mailbox holds more than actix's 16: twenty requests at once must not be refused.
@@ -61,16 +61,16 @@ impl Actor for Memory {
 /// Does something with the memory.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct With(pub Box<dyn FnOnce(&mut Memory) + Send>);
+pub struct With(pub Box<dyn FnOnce(&mut MemoryStore) + Send>);
 
-impl Handler<With> for Memory {
+impl Handler<With> for MemoryStore {
     type Result = ();
     fn handle(&mut self, with: With, _: &mut Self::Context) {
         with.0(self);
     }
 }
 
-impl Handler<AskParts> for Memory {
+impl Handler<AskParts> for MemoryStore {
     type Result = MessageResult<AskParts>;
     fn handle(&mut self, _: AskParts, _: &mut Self::Context) -> MessageResult<AskParts> {
         MessageResult(self.parts.clone())
@@ -79,7 +79,7 @@ impl Handler<AskParts> for Memory {
 
 macro_rules! answers {
     ($($Request:ty => |$memory:ident, $ask:pat_param| $answer:expr;)+) => {$(
-        impl Handler<Request<$Request>> for Memory {
+        impl Handler<Request<$Request>> for MemoryStore {
             type Result = ();
             fn handle(&mut self, Request { ask: $ask, reply }: Request<$Request>, _: &mut Self::Context) {
                 let $memory = self;
@@ -188,7 +188,7 @@ answers! {
     FindAnswers => |_memory, _| vec![];
 }
 
-impl Handler<Request<AcceptSms>> for Memory {
+impl Handler<Request<AcceptSms>> for MemoryStore {
     type Result = ();
     fn handle(&mut self, question: Request<AcceptSms>, _: &mut Self::Context) {
         if let Some(held) = &mut self.held {
@@ -200,7 +200,7 @@ impl Handler<Request<AcceptSms>> for Memory {
     }
 }
 
-impl Memory {
+impl MemoryStore {
     fn of<'a>(&'a self, account: i64, transport: &'a Name) -> impl Iterator<Item = &'a Sms> {
         self.sms.iter().filter(move |sms| sms.account == account && sms.transport == *transport)
     }
@@ -246,7 +246,7 @@ impl Memory {
     }
 }
 
-pub fn store(memory: &Addr<Memory>) -> Store {
+pub fn store(memory: &Addr<MemoryStore>) -> Store {
     Store {
         ledger: Ledger::of(memory),
         callbacks: Callbacks::of(memory),

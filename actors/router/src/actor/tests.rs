@@ -101,7 +101,7 @@ struct Ledger {
     due: Arc<Mutex<VecDeque<Vec<Received>>>>,
 }
 
-struct Harness {
+struct RouterHarness {
     router: Addr<Router>,
     handed_over: mpsc::Sender<HandOver>,
     ledger: Ledger,
@@ -109,7 +109,7 @@ struct Harness {
     asked: mpsc::UnboundedReceiver<&'static str>,
 }
 
-impl Harness {
+impl RouterHarness {
     fn new() -> Self {
         // Time stands still until nothing else is left to do.
         tokio::time::pause();
@@ -145,15 +145,13 @@ impl Harness {
 
     async fn campaign(&self, called: &str, campaign: &Scripted) {
         let actor = campaign.clone().start();
-        let endpoints =
-            Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) };
+        let endpoints = Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) };
         self.router.send(Register { name: name(called), endpoints }).await.unwrap();
     }
 
     async fn transport(&self, called: &str, transport: &Noting) {
         let actor = transport.clone().start();
-        let endpoints =
-            Endpoints::Transport { submit: actor.clone().recipient(), outbound: Some(actor.recipient()) };
+        let endpoints = Endpoints::Transport { submit: actor.clone().recipient(), outbound: Some(actor.recipient()) };
         self.router.send(Register { name: name(called), endpoints }).await.unwrap();
     }
 
@@ -228,7 +226,7 @@ fn submission(id: i64) -> Submission {
 
 #[actix_rt::test]
 async fn a_message_goes_to_the_campaign_of_its_route() {
-    let (harness, quiz, other) = (Harness::new(), Scripted::default(), Scripted::default());
+    let (harness, quiz, other) = (RouterHarness::new(), Scripted::default(), Scripted::default());
     harness.campaign("quiz", &quiz).await;
     harness.campaign("other", &other).await;
     assert_eq!(harness.dial("*120*1#").await, Ok(()));
@@ -237,7 +235,7 @@ async fn a_message_goes_to_the_campaign_of_its_route() {
 
 #[actix_rt::test]
 async fn whoever_dials_is_told_why_nobody_answers() {
-    let harness = Harness::new();
+    let harness = RouterHarness::new();
     assert_eq!(harness.dial("*120*2#").await, Err(Refused::NoRoute("*120*2#".to_owned())));
     assert_eq!(harness.dial("*120*1#").await, Err(Refused::Away(name("quiz"))));
     harness.campaign("quiz", &Scripted { silent: true, ..Scripted::default() }).await;
@@ -249,7 +247,7 @@ async fn whoever_dials_is_told_why_nobody_answers() {
 
 #[actix_rt::test]
 async fn a_component_that_was_deregistered_gets_nothing_more() {
-    let (harness, quiz) = (Harness::new(), Scripted::default());
+    let (harness, quiz) = (RouterHarness::new(), Scripted::default());
     harness.campaign("quiz", &quiz).await;
     harness.router.send(Deregister { name: name("quiz") }).await.unwrap();
     assert_eq!(harness.dial("*120*1#").await, Err(Refused::Away(name("quiz"))));
@@ -258,7 +256,7 @@ async fn a_component_that_was_deregistered_gets_nothing_more() {
 
 #[actix_rt::test]
 async fn claimed_sms_go_to_their_transport_and_back_to_the_ledger_where_there_is_none() {
-    let (mut harness, opera) = (Harness::new(), Noting::default());
+    let (mut harness, opera) = (RouterHarness::new(), Noting::default());
     harness.transport("opera", &opera).await;
     for (transport, id) in [("opera", 1), ("techsys", 2)] {
         let batch = vec![submission(id)];
@@ -271,7 +269,7 @@ async fn claimed_sms_go_to_their_transport_and_back_to_the_ledger_where_there_is
 
 #[actix_rt::test]
 async fn an_answer_by_ussd_goes_to_the_transport_and_one_by_sms_into_the_ledger() {
-    let (harness, truteq) = (Harness::new(), Noting::default());
+    let (harness, truteq) = (RouterHarness::new(), Noting::default());
     harness.transport("truteq", &truteq).await;
     let answer = |kind| {
         let asked = message(kind, "*120*1#");
@@ -288,15 +286,12 @@ async fn an_answer_by_ussd_goes_to_the_transport_and_one_by_sms_into_the_ledger(
 
     let mut elsewhere = answer(TransportType::Ussd);
     elsewhere.transport_name = name("nowhere");
-    assert_eq!(
-        harness.router.send(Outbound(elsewhere)).await.unwrap(),
-        Err(Refused::NoTransport(name("nowhere")))
-    );
+    assert_eq!(harness.router.send(Outbound(elsewhere)).await.unwrap(), Err(Refused::NoTransport(name("nowhere"))));
 }
 
 #[actix_rt::test]
 async fn a_transport_behind_the_broker_takes_sms_itself() {
-    let (harness, remote) = (Harness::new(), Noting::default());
+    let (harness, remote) = (RouterHarness::new(), Noting::default());
     let endpoints = Endpoints::Remote { outbound: remote.clone().start().recipient() };
     harness.router.send(Register { name: name("truteq"), endpoints }).await.unwrap();
     let sms = message(TransportType::Sms, "38080").reply(Some("hi".to_owned()), None, Timestamp::from_seconds(0));
@@ -307,7 +302,7 @@ async fn a_transport_behind_the_broker_takes_sms_itself() {
 
 #[actix_rt::test]
 async fn one_persons_sms_keep_their_order_behind_refusals_and_delay_nobody_else() {
-    let harness = Harness::new();
+    let harness = RouterHarness::new();
     let (arrived, mut offers) = mpsc::unbounded_channel();
     let quiz = Scripted { arrived: Some(arrived), ..Scripted::default() };
     *quiz.refusals.borrow_mut() = 2;
@@ -327,7 +322,7 @@ async fn one_persons_sms_keep_their_order_behind_refusals_and_delay_nobody_else(
 
 #[actix_rt::test]
 async fn an_sms_that_its_campaign_refuses_for_too_long_goes_back_and_another_campaigns_does_not() {
-    let mut harness = Harness::new();
+    let mut harness = RouterHarness::new();
     let (refusing, other) = (Scripted::default(), Scripted::default());
     *refusing.refusals.borrow_mut() = usize::MAX;
     harness.campaign("quiz", &refusing).await;
@@ -343,7 +338,7 @@ async fn an_sms_that_its_campaign_refuses_for_too_long_goes_back_and_another_cam
 
 #[actix_rt::test]
 async fn a_campaign_that_registers_gets_the_sms_that_are_due() {
-    let mut harness = Harness::new();
+    let mut harness = RouterHarness::new();
     harness.ledger.due.lock().unwrap().push_back(vec![received(5, "27830000001", "38080")]);
     let (arrived, mut offers) = mpsc::unbounded_channel();
     let quiz = Scripted { arrived: Some(arrived), ..Scripted::default() };
@@ -355,7 +350,7 @@ async fn a_campaign_that_registers_gets_the_sms_that_are_due() {
 
 #[actix_rt::test]
 async fn an_sms_under_way_when_its_campaign_ends_is_offered_to_the_next_one_of_that_name() {
-    let harness = Harness::new();
+    let harness = RouterHarness::new();
     let (arrived, mut offers) = mpsc::unbounded_channel();
     let first = Scripted { arrived: Some(arrived.clone()), ..Scripted::default() };
     *first.refusals.borrow_mut() = usize::MAX;
@@ -372,7 +367,7 @@ async fn an_sms_under_way_when_its_campaign_ends_is_offered_to_the_next_one_of_t
 
 #[actix_rt::test]
 async fn an_sms_without_a_route_is_settled_and_says_so() {
-    let mut harness = Harness::new();
+    let mut harness = RouterHarness::new();
     harness.handed_over.send(HandOver::Received(vec![received(1, "27830000001", "38099")])).await.unwrap();
     harness.until_asked("settle").await;
     assert_eq!(*harness.ledger.settled.lock().unwrap(), [("1".to_owned(), None)]);
@@ -380,7 +375,7 @@ async fn an_sms_without_a_route_is_settled_and_says_so() {
 
 #[actix_rt::test]
 async fn what_became_of_a_message_is_told_to_the_campaign_of_its_service() {
-    let (harness, quiz) = (Harness::new(), Scripted::default());
+    let (harness, quiz) = (RouterHarness::new(), Scripted::default());
     harness.campaign("quiz", &quiz).await;
     let answer = message(TransportType::Ussd, "*120*1#");
     let event = Event::ack(&answer, Timestamp::from_seconds(0));

@@ -12,7 +12,7 @@ use tokio::{
     },
     time::{Instant, sleep, timeout},
 };
-use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Command, Malformed, Password, ServerCommand};
+use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Malformed, Password, ServerCommand, SsmiCommand};
 
 use super::{
     Settings,

@@ -10,7 +10,7 @@ use vumi_kit::{
     component::Drain,
     health::State,
     ledger::Then,
-    message::{SessionEvent, TransportType, What},
+    message::{EventKind, SessionEvent, TransportType},
     name::Name,
     router::{Refused, Submit},
     session::SessionRecord,
@@ -24,9 +24,9 @@ use harness::{CODE, PERSON, SsmiHarness, StoreRequest};
 
 const OTHER: &str = "27837654321";
 
-fn nack_reason(what: What) -> String {
+fn nack_reason(what: EventKind) -> String {
     match what {
-        What::Nack { reason } => reason,
+        EventKind::Nack { reason } => reason,
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -50,7 +50,7 @@ async fn a_person_dials_answers_and_is_told_good_bye() {
     assert_eq!(server.next_screen().await, (PERSON.to_owned(), UssdType::Response, "1. Yes\n2. No".to_owned()));
     let event = harness.next_event().await;
     assert_eq!(event.user_message_id, reply.message_id);
-    assert_eq!(event.what, What::Ack { sent_message_id: reply.message_id });
+    assert_eq!(event.what, EventKind::Ack { sent_message_id: reply.message_id });
 
     server.send_ussd(PERSON, UssdType::Response, "1, please").await;
     let answer = harness.next_message().await;
@@ -59,7 +59,7 @@ async fn a_person_dials_answers_and_is_told_good_bye() {
 
     harness.reply(&answer, "Thanks", SessionEvent::Close).await;
     assert_eq!(server.next_screen().await, (PERSON.to_owned(), UssdType::End, "Thanks".to_owned()));
-    assert!(matches!(harness.next_event().await.what, What::Ack { .. }));
+    assert!(matches!(harness.next_event().await.what, EventKind::Ack { .. }));
     assert_eq!(harness.next_store_request().await, StoreRequest::Close(PERSON.to_owned()));
 
     harness.reply(&answer, "And", SessionEvent::Resume).await;
@@ -237,7 +237,7 @@ async fn characters_beyond_the_wires_set_are_spelled_and_the_event_says_so() {
     harness.reply(&begun, "“Zażółć”\r\ncrème", SessionEvent::Resume).await;
     assert_eq!(server.next_screen().await.2, "\"Zazólc\"\ncrème");
     let event = harness.next_event().await;
-    assert!(matches!(event.what, What::Ack { .. }));
+    assert!(matches!(event.what, EventKind::Ack { .. }));
     assert_eq!(event.transport_metadata.get("replaced_characters"), Some(&json!(["“", "ż", "ł", "ć", "”"])));
 }
 
@@ -250,7 +250,7 @@ async fn a_long_text_is_shown_page_by_page_and_its_end_closes_the_session() {
     let (_, kind, page) = server.next_screen().await;
     assert_eq!(kind, UssdType::Response);
     assert!(page.ends_with("word\n0 More") && page.len() <= 182, "{page}");
-    assert!(matches!(harness.next_event().await.what, What::Ack { .. }));
+    assert!(matches!(harness.next_event().await.what, EventKind::Ack { .. }));
     server.send_ussd(PERSON, UssdType::Response, "0").await;
     let (_, kind, page) = server.next_screen().await;
     assert_eq!(kind, UssdType::End);
@@ -310,7 +310,7 @@ async fn a_flood_is_held_back_and_nobody_is_lost() {
     let mut seen = std::collections::HashSet::new();
     for _ in 0..PEOPLE {
         seen.insert(server.next_screen().await.0);
-        assert!(matches!(harness.next_event().await.what, What::Ack { .. }));
+        assert!(matches!(harness.next_event().await.what, EventKind::Ack { .. }));
     }
     assert_eq!(seen.len(), PEOPLE);
 }

@@ -32,7 +32,7 @@ use vumi_kit::{
     store::Store,
     testing::FakeStore,
 };
-use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Command, Phase, ServerCommand, UssdType};
+use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Phase, ServerCommand, SsmiCommand, UssdType};
 
 use crate::ssmi::Ssmi;
 

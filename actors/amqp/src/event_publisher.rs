@@ -10,7 +10,7 @@ use tokio::{
 use vumi_kit::backoff::Backoff;
 
 use super::{
-    core::{Core, Publication, Telling},
+    core::{AmqpCore, Publication, Telling},
     wire::write_event,
 };
 
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 256;
 const AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// Publishes what is told, until the front-end ends.
-pub(super) async fn pump(core: Rc<Core>) {
+pub(super) async fn event_publisher(core: Rc<AmqpCore>) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -35,7 +35,7 @@ pub(super) async fn pump(core: Rc<Core>) {
     }
 }
 
-async fn tell(core: Rc<Core>, telling: Telling, _place: OwnedSemaphorePermit) {
+async fn tell(core: Rc<AmqpCore>, telling: Telling, _place: OwnedSemaphorePermit) {
     let Telling { queue, event, settles } = telling;
     match write_event(&event) {
         Ok(body) => {

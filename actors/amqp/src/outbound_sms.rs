@@ -12,13 +12,13 @@ use vumi_kit::{
     store::{Ask, StoreError},
 };
 
-use super::core::{Connector, Core};
+use super::core::{AmqpCore, Connector};
 
 /// How long the ledger knows a message id again.
 const KNOWN_FOR_S: u64 = 24 * 3600;
 
 /// Why an SMS was not kept.
-pub(super) enum Failure {
+pub(super) enum OutboundFailure {
     /// For good, and why.
     Never(String),
     /// The store failed, or has no time.
@@ -27,7 +27,11 @@ pub(super) enum Failure {
 
 /// Keeps the answer to a received SMS. `None`: there is nothing to send, or the SMS was answered before, perhaps by
 /// this very message.
-pub(super) async fn answer(core: &Core, message_id: &str, text: Option<String>) -> Result<Option<Sms>, Failure> {
+pub(super) async fn answer(
+    core: &AmqpCore,
+    message_id: &str,
+    text: Option<String>,
+) -> Result<Option<Sms>, OutboundFailure> {
     let outcome = if text.is_some() { "answered" } else { "no answer" }.to_owned();
     let settle = SettleReceived { message_id: message_id.to_owned(), outcome, reply: text };
     let settled = within(core.store.ledger.ask_waiting(settle)).await?;
@@ -35,8 +39,12 @@ pub(super) async fn answer(core: &Core, message_id: &str, text: Option<String>) 
 }
 
 /// Keeps an SMS that answers none: in the ledger once for each message id, whichever process it is delivered to.
-pub(super) async fn push(core: &Core, connector: &Connector, message: &UserMessage) -> Result<Option<Sms>, Failure> {
-    let never = |reason: String| Failure::Never(reason);
+pub(super) async fn push(
+    core: &AmqpCore,
+    connector: &Connector,
+    message: &UserMessage,
+) -> Result<Option<Sms>, OutboundFailure> {
+    let never = |reason: String| OutboundFailure::Never(reason);
     let Some(username) = connector.account.clone() else {
         return Err(never("it answers no message, and the connector has no `account` for such SMS".to_owned()));
     };
@@ -64,10 +72,10 @@ pub(super) async fn push(core: &Core, connector: &Connector, message: &UserMessa
     }
 }
 
-async fn within<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, Failure> {
+async fn within<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, OutboundFailure> {
     match timeout(CALL_LIMIT, answer).await {
-        Ok(answer) => answer.map_err(|error| Failure::Later(error.to_string())),
-        Err(_) => Err(Failure::Later(format!("the store did not answer within {CALL_LIMIT:?}"))),
+        Ok(answer) => answer.map_err(|error| OutboundFailure::Later(error.to_string())),
+        Err(_) => Err(OutboundFailure::Later(format!("the store did not answer within {CALL_LIMIT:?}"))),
     }
 }
 

@@ -40,7 +40,7 @@ use vumi_kit::{
 };
 
 use super::super::{AmqpComponent, AmqpContext, AmqpSettings, start};
-use vumi_kit::testing::{Memory, With, moment, store};
+use vumi_kit::testing::{MemoryStore, With, moment, store};
 
 /// How long anything may take before a test fails.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ const VARIABLE: &str = "VUMI_TEST_AMQP";
 
 /// What the router was handed.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum HeardByPeer {
     Inbound(UserMessage),
     Outbound(UserMessage),
     Happened(String, Event),
@@ -58,7 +58,7 @@ pub(super) enum Heard {
 
 /// A router that tells what it hears, and answers what it is told to, or yes.
 pub(super) struct FakeRouter {
-    tell: mpsc::UnboundedSender<Heard>,
+    tell: mpsc::UnboundedSender<HeardByPeer>,
     answers: Arc<Mutex<VecDeque<Result<(), Refused>>>>,
 }
 
@@ -67,7 +67,7 @@ impl Actor for FakeRouter {
 }
 
 impl FakeRouter {
-    fn hear(&self, heard: Heard) -> Result<(), Refused> {
+    fn hear(&self, heard: HeardByPeer) -> Result<(), Refused> {
         let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()));
         if answer.is_ok() {
             self.tell.send(heard).unwrap();
@@ -79,21 +79,21 @@ impl FakeRouter {
 impl Handler<Inbound> for FakeRouter {
     type Result = Result<(), Refused>;
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
-        self.hear(Heard::Inbound(message))
+        self.hear(HeardByPeer::Inbound(message))
     }
 }
 
 impl Handler<Outbound> for FakeRouter {
     type Result = Result<(), Refused>;
     fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
-        self.hear(Heard::Outbound(message))
+        self.hear(HeardByPeer::Outbound(message))
     }
 }
 
 impl Handler<Happened> for FakeRouter {
     type Result = ();
     fn handle(&mut self, Happened { service, event }: Happened, _: &mut Self::Context) {
-        self.tell.send(Heard::Happened(service, event)).unwrap();
+        self.tell.send(HeardByPeer::Happened(service, event)).unwrap();
     }
 }
 
@@ -149,21 +149,21 @@ async fn carry(mut near: TcpStream, broker: String, mut state: watch::Receiver<C
 }
 
 /// Everything a test needs.
-pub(super) struct Stage {
+pub(super) struct AmqpHarness {
     /// Connectors of this test begin with it.
     pub(super) prefix: String,
     uri: AMQPUri,
     wire: Wire,
     pub(super) peer: Channel,
     _connection: Connection,
-    router: tokio::sync::Mutex<mpsc::UnboundedReceiver<Heard>>,
+    router: tokio::sync::Mutex<mpsc::UnboundedReceiver<HeardByPeer>>,
     fake: Addr<FakeRouter>,
     pub(super) answers: Arc<Mutex<VecDeque<Result<(), Refused>>>>,
-    pub(super) memory: Addr<Memory>,
+    pub(super) memory: Addr<MemoryStore>,
 }
 
 /// Runs a test on the broker, and cleans up behind it; says so where there is none.
-pub(super) async fn on_stage<F: Future<Output = ()>>(test: impl FnOnce(std::rc::Rc<Stage>) -> F) {
+pub(super) async fn on_stage<F: Future<Output = ()>>(test: impl FnOnce(std::rc::Rc<AmqpHarness>) -> F) {
     let variable = std::env::var(VARIABLE).ok();
     let url = variable.clone().unwrap_or_else(|| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned());
     let uri: AMQPUri = url.parse().unwrap();
@@ -177,15 +177,15 @@ pub(super) async fn on_stage<F: Future<Output = ()>>(test: impl FnOnce(std::rc::
         }
         Err(error) => panic!("{VARIABLE}: {error}"),
     };
-    let stage = std::rc::Rc::new(Stage::new(uri, connection).await);
-    let outcome = AssertUnwindSafe(test(stage.clone())).catch_unwind().await;
-    stage.clean().await;
+    let harness = std::rc::Rc::new(AmqpHarness::new(uri, connection).await);
+    let outcome = AssertUnwindSafe(test(harness.clone())).catch_unwind().await;
+    harness.clean().await;
     if let Err(panic) = outcome {
         resume_unwind(panic);
     }
 }
 
-impl Stage {
+impl AmqpHarness {
     async fn new(uri: AMQPUri, connection: Connection) -> Self {
         let peer = connection.create_channel().await.unwrap();
         peer.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
@@ -201,7 +201,7 @@ impl Stage {
             router: tokio::sync::Mutex::new(router),
             fake: FakeRouter { tell, answers: answers.clone() }.start(),
             answers,
-            memory: Memory { accounts: vec![account], ..Memory::default() }.start(),
+            memory: MemoryStore { accounts: vec![account], ..MemoryStore::default() }.start(),
         }
     }
 
@@ -297,7 +297,7 @@ impl Stage {
         let wait = async {
             loop {
                 let (tell, told) = oneshot::channel();
-                let look = Box::new(move |memory: &mut Memory| drop(tell.send(memory.sms.clone())));
+                let look = Box::new(move |memory: &mut MemoryStore| drop(tell.send(memory.sms.clone())));
                 self.memory.send(With(look)).await.unwrap();
                 let kept = told.await.unwrap();
                 if kept.len() >= count {
@@ -310,7 +310,7 @@ impl Stage {
 
     /// A transport records what the provider says of an SMS.
     pub(super) async fn provider_says(&self, id: SmsId, status: TransportStatus, provider_id: Option<&'static str>) {
-        let record = move |memory: &mut Memory| {
+        let record = move |memory: &mut MemoryStore| {
             let sms = memory.sms.iter_mut().find(|sms| sms.id == id).unwrap();
             sms.status = status;
             sms.provider_said = Some("as the provider says".to_owned());
@@ -327,7 +327,7 @@ impl Stage {
         self.peer.queue_declare(queue.into(), durable, limit).await.unwrap();
     }
 
-    pub(super) async fn heard(&self) -> Heard {
+    pub(super) async fn heard(&self) -> HeardByPeer {
         timeout(LIMIT, async { self.router.lock().await.recv().await.unwrap() })
             .await
             .expect("the router hears in time")
@@ -381,7 +381,7 @@ pub(super) struct Front(pub(super) AmqpComponent);
 
 impl Front {
     pub(super) fn endpoints(&self, name: &Name) -> &Endpoints {
-        &self.0.rooms.iter().find(|(placed, _)| placed == name).expect("a room").1
+        &self.0.components.iter().find(|(placed, _)| placed == name).expect("a component").1
     }
 
     /// Waits until its health says so.

@@ -19,10 +19,10 @@ use vumi_kit::{
 const MOST: usize = 5_000;
 
 /// How long an SMS may stand in a line: less than the ledger's lease, with time for the last offer.
-const STANDS: Duration = Duration::from_secs(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The campaign, and who writes to it.
-pub(crate) type Key = (Name, String);
+pub(crate) type QueueKey = (Name, String);
 
 /// What becomes of an SMS that arrives.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,58 +46,58 @@ pub(crate) enum Refusal {
 
 /// All lines.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
-    lines: HashMap<Key, VecDeque<(Received, Instant)>>,
-    standing: usize,
+pub(crate) struct ReceivedQueues {
+    queues: HashMap<QueueKey, VecDeque<(Received, Instant)>>,
+    waiting: usize,
     /// Those some of whose SMS are in the ledger, due before any that comes now.
-    behind: HashSet<Key>,
+    behind: HashSet<QueueKey>,
     /// Those of them that were so before the ledger was last asked.
-    asked: HashSet<Key>,
+    asked: HashSet<QueueKey>,
 }
 
-impl Lines {
+impl ReceivedQueues {
     /// Takes an SMS: one that the ledger handed out (`claimed`), or one that has just come.
-    pub(crate) fn arrive(&mut self, key: &Key, received: Received, claimed: bool, now: Instant) -> Arrived {
-        let line = self.lines.get(key);
-        if line.is_some_and(|line| line.iter().any(|(stands, _)| stands.id == received.id)) {
+    pub(crate) fn arrive(&mut self, key: &QueueKey, received: Received, claimed: bool, now: Instant) -> Arrived {
+        let queue = self.queues.get(key);
+        if queue.is_some_and(|queue| queue.iter().any(|(queued, _)| queued.id == received.id)) {
             return Arrived::Waits;
         }
-        if self.standing >= MOST || (!claimed && (self.behind.contains(key) || self.asked.contains(key))) {
+        if self.waiting >= MOST || (!claimed && (self.behind.contains(key) || self.asked.contains(key))) {
             self.behind.insert(key.clone());
             return Arrived::GoesBack;
         }
-        let line = self.lines.entry(key.clone()).or_default();
-        line.push_back((received, now));
-        self.standing += 1;
-        if line.len() == 1 { Arrived::First } else { Arrived::Waits }
+        let queue = self.queues.entry(key.clone()).or_default();
+        queue.push_back((received, now));
+        self.waiting += 1;
+        if queue.len() == 1 { Arrived::First } else { Arrived::Waits }
     }
 
     /// Who stands first.
-    pub(crate) fn first(&self, key: &Key) -> Option<&Received> {
-        self.lines.get(key).and_then(|line| line.front()).map(|(received, _)| received)
+    pub(crate) fn first(&self, key: &QueueKey) -> Option<&Received> {
+        self.queues.get(key).and_then(|queue| queue.front()).map(|(received, _)| received)
     }
 
     /// The first was taken. Says whether another one stands behind it.
-    pub(crate) fn taken(&mut self, key: &Key) -> bool {
-        let Some(line) = self.lines.get_mut(key) else { return false };
-        self.standing -= usize::from(line.pop_front().is_some());
-        let more = !line.is_empty();
+    pub(crate) fn taken(&mut self, key: &QueueKey) -> bool {
+        let Some(queue) = self.queues.get_mut(key) else { return false };
+        self.waiting -= usize::from(queue.pop_front().is_some());
+        let more = !queue.is_empty();
         if !more {
-            self.lines.remove(key);
+            self.queues.remove(key);
         }
         more
     }
 
     /// The first was refused.
-    pub(crate) fn refused(&mut self, key: &Key, now: Instant) -> Refusal {
-        let first = self.lines.get(key).and_then(|line| line.front());
-        if first.is_some_and(|(_, since)| now.duration_since(*since) < STANDS) {
+    pub(crate) fn refused(&mut self, key: &QueueKey, now: Instant) -> Refusal {
+        let first = self.queues.get(key).and_then(|queue| queue.front());
+        if first.is_some_and(|(_, since)| now.duration_since(*since) < LONGEST_WAIT) {
             return Refusal::Again;
         }
-        let line = self.lines.remove(key).unwrap_or_default();
-        self.standing -= line.len();
+        let queue = self.queues.remove(key).unwrap_or_default();
+        self.waiting -= queue.len();
         self.behind.insert(key.clone());
-        Refusal::GoBack(line.into_iter().map(|(received, _)| received.id).collect())
+        Refusal::GoBack(queue.into_iter().map(|(received, _)| received.id).collect())
     }
 
     /// The ledger is asked for what is due. What goes back from now on may come too late to be among its answer.
@@ -112,7 +112,7 @@ impl Lines {
 
     /// Whether the ledger may hand out more.
     pub(crate) const fn has_room(&self) -> bool {
-        self.standing < MOST / 2
+        self.waiting < MOST / 2
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
         sms::{InboundSms, Received},
     };
 
-    use super::{Arrived, Instant, Key, Lines, Refusal, STANDS};
+    use super::{Arrived, Instant, LONGEST_WAIT, QueueKey, ReceivedQueues, Refusal};
 
     fn sms(id: i64) -> Received {
         let msisdn = |text| Msisdn::parse(text).unwrap();
@@ -148,48 +148,48 @@ mod tests {
         }
     }
 
-    fn key() -> Key {
+    fn key() -> QueueKey {
         (Name::parse("quiz").unwrap(), "27831234567".to_owned())
     }
 
     #[test]
     fn a_line_is_taken_from_the_front_and_nobody_stands_twice() {
-        let (mut lines, now) = (Lines::default(), Instant::now());
-        assert_eq!(lines.arrive(&key(), sms(1), false, now), Arrived::First);
-        assert_eq!(lines.arrive(&key(), sms(2), false, now), Arrived::Waits);
-        assert_eq!(lines.arrive(&key(), sms(1), true, now), Arrived::Waits);
-        assert_eq!(lines.first(&key()).unwrap().id, 1);
-        assert!(lines.taken(&key()));
-        assert_eq!(lines.first(&key()).unwrap().id, 2);
-        assert!(!lines.taken(&key()));
-        assert_eq!((lines.first(&key()), lines.standing), (None, 0));
+        let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
+        assert_eq!(queues.arrive(&key(), sms(1), false, now), Arrived::First);
+        assert_eq!(queues.arrive(&key(), sms(2), false, now), Arrived::Waits);
+        assert_eq!(queues.arrive(&key(), sms(1), true, now), Arrived::Waits);
+        assert_eq!(queues.first(&key()).unwrap().id, 1);
+        assert!(queues.taken(&key()));
+        assert_eq!(queues.first(&key()).unwrap().id, 2);
+        assert!(!queues.taken(&key()));
+        assert_eq!((queues.first(&key()), queues.waiting), (None, 0));
     }
 
     #[test]
     fn whoever_comes_after_a_line_that_went_back_goes_back_too_until_the_ledger_has_been_asked() {
-        let (mut lines, now) = (Lines::default(), Instant::now());
-        lines.arrive(&key(), sms(1), false, now);
-        lines.arrive(&key(), sms(2), false, now);
-        assert_eq!(lines.refused(&key(), now), Refusal::Again);
-        assert_eq!(lines.refused(&key(), now + STANDS), Refusal::GoBack(vec![1, 2]));
-        assert_eq!(lines.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "it would overtake them");
-        lines.asks();
-        assert_eq!(lines.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "the answer is still to come");
-        assert_eq!(lines.arrive(&key(), sms(1), true, now), Arrived::First);
-        lines.asks();
-        lines.caught_up();
-        assert_eq!(lines.arrive(&key(), sms(4), false, now), Arrived::Waits);
+        let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
+        queues.arrive(&key(), sms(1), false, now);
+        queues.arrive(&key(), sms(2), false, now);
+        assert_eq!(queues.refused(&key(), now), Refusal::Again);
+        assert_eq!(queues.refused(&key(), now + LONGEST_WAIT), Refusal::GoBack(vec![1, 2]));
+        assert_eq!(queues.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "it would overtake them");
+        queues.asks();
+        assert_eq!(queues.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "the answer is still to come");
+        assert_eq!(queues.arrive(&key(), sms(1), true, now), Arrived::First);
+        queues.asks();
+        queues.caught_up();
+        assert_eq!(queues.arrive(&key(), sms(4), false, now), Arrived::Waits);
     }
 
     #[test]
     fn what_went_back_while_the_ledger_was_asked_is_not_overtaken_when_it_answers() {
-        let (mut lines, now) = (Lines::default(), Instant::now());
-        lines.arrive(&key(), sms(1), false, now);
-        lines.asks();
-        lines.refused(&key(), now + STANDS);
-        lines.caught_up();
+        let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
+        queues.arrive(&key(), sms(1), false, now);
+        queues.asks();
+        queues.refused(&key(), now + LONGEST_WAIT);
+        queues.caught_up();
         assert_eq!(
-            lines.arrive(&key(), sms(2), false, now),
+            queues.arrive(&key(), sms(2), false, now),
             Arrived::GoesBack,
             "1 is in the ledger, and was not handed out"
         );
@@ -197,11 +197,11 @@ mod tests {
 
     #[test]
     fn there_is_a_bound() {
-        let (mut lines, now) = (Lines::default(), Instant::now());
+        let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
         for id in 0..super::MOST {
-            lines.arrive(&key(), sms(i64::try_from(id).unwrap()), true, now);
+            queues.arrive(&key(), sms(i64::try_from(id).unwrap()), true, now);
         }
-        assert!(!lines.has_room());
-        assert_eq!(lines.arrive(&key(), sms(-1), true, now), Arrived::GoesBack);
+        assert!(!queues.has_room());
+        assert_eq!(queues.arrive(&key(), sms(-1), true, now), Arrived::GoesBack);
     }
 }

@@ -23,11 +23,11 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// A folder with settings: those given here, nothing else.
-pub(crate) struct Site {
+pub(crate) struct BenchHarness {
     pub(crate) folder: TempDir,
 }
 
-impl Site {
+impl BenchHarness {
     pub(crate) fn new(settings: &str) -> Self {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("vumi.toml"), settings).unwrap();
@@ -58,23 +58,23 @@ impl Site {
     }
 
     /// Starts the binary and waits until it is ready.
-    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn start(&self, arguments: &[&str]) -> BenchProcess {
         wait_until_ready(self.command(arguments))
     }
 
     /// Starts the binary and waits until it is connected to the broker, too.
-    pub(crate) fn start_connected(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn start_connected(&self, arguments: &[&str]) -> BenchProcess {
         wait_until_said(self.command(arguments), &["ready", "connected to the broker"])
     }
 }
 
 /// Starts a process and waits until its log says that it is ready.
-pub(crate) fn wait_until_ready(command: Command) -> Running {
+pub(crate) fn wait_until_ready(command: Command) -> BenchProcess {
     wait_until_said(command, &["ready"])
 }
 
 /// Starts a process and waits until its log has said all of these.
-fn wait_until_said(mut command: Command, signs: &'static [&str]) -> Running {
+fn wait_until_said(mut command: Command, signs: &'static [&str]) -> BenchProcess {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let (tell, ready) = mpsc::channel();
     let stderr = child.stderr.take().unwrap();
@@ -91,13 +91,13 @@ fn wait_until_said(mut command: Command, signs: &'static [&str]) -> Running {
         }
     });
     ready.recv_timeout(Duration::from_secs(30)).expect("the process says that it is ready");
-    Running(child)
+    BenchProcess(child)
 }
 
 /// A process, killed when dropped.
-pub(crate) struct Running(Child);
+pub(crate) struct BenchProcess(Child);
 
-impl Running {
+impl BenchProcess {
     /// Resident memory in MB.
     pub(crate) fn resident_mb(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
@@ -113,7 +113,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for BenchProcess {
     fn drop(&mut self) {
         let _already_gone = self.0.kill();
         let _status = self.0.wait();

@@ -14,7 +14,7 @@ use tracing::{error, warn};
 
 use super::{
     Campaign, Limits, Screen,
-    dialogue::{Dialogue, Keep, Trouble, person},
+    dialogue::{Dialogue, SessionStore, TurnError, person},
 };
 use vumi_kit::{
     clock::Clock,
@@ -30,7 +30,7 @@ const HAND_OVER_LIMIT: Duration = CALL_LIMIT;
 
 /// What became of the messages so far.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct QueueCounts {
     /// Messages taken and not done.
     pub(super) in_work: Cell<usize>,
     /// Messages done.
@@ -42,22 +42,28 @@ pub(super) struct Counts {
 }
 
 /// Where people's messages wait and are answered, on one thread.
-pub(super) struct Desk<C> {
+pub(super) struct PersonQueue<C> {
     pub(super) campaign: C,
     pub(super) name: Name,
     pub(super) limits: Limits,
-    pub(super) keep: Rc<dyn Keep>,
+    pub(super) keep: Rc<dyn SessionStore>,
     pub(super) router: RouterAddress,
     pub(super) clock: Clock,
-    pub(super) counts: Counts,
+    pub(super) counts: QueueCounts,
     closed: Cell<bool>,
     quiet: Notify,
     /// An entry for everybody who is being answered, with the messages that wait behind that one.
     queues: RefCell<HashMap<String, VecDeque<UserMessage>>>,
 }
 
-impl<C: Campaign> Desk<C> {
-    pub(super) fn new(campaign: C, name: Name, keep: Rc<dyn Keep>, router: RouterAddress, clock: Clock) -> Self {
+impl<C: Campaign> PersonQueue<C> {
+    pub(super) fn new(
+        campaign: C,
+        name: Name,
+        keep: Rc<dyn SessionStore>,
+        router: RouterAddress,
+        clock: Clock,
+    ) -> Self {
         Self {
             limits: campaign.limits(),
             campaign,
@@ -65,7 +71,7 @@ impl<C: Campaign> Desk<C> {
             keep,
             router,
             clock,
-            counts: Counts::default(),
+            counts: QueueCounts::default(),
             closed: Cell::new(false),
             quiet: Notify::new(),
             queues: RefCell::default(),
@@ -148,7 +154,7 @@ impl<C: Campaign> Desk<C> {
     }
 
     /// Takes a turn. If that fails: why, and the last message of the session that it began from.
-    async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, (Trouble, Option<String>)> {
+    async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, (TurnError, Option<String>)> {
         let dialogue = Dialogue {
             campaign: &self.campaign,
             name: &self.name,
@@ -161,8 +167,8 @@ impl<C: Campaign> Desk<C> {
         let turn = AssertUnwindSafe(dialogue.turn(person, message)).catch_unwind();
         let done = match timeout(self.limits.answer_within, turn).await {
             Ok(Ok(done)) => done,
-            Ok(Err(_panic)) => Err(Trouble::Panicked),
-            Err(_) => Err(Trouble::Slow(self.limits.answer_within)),
+            Ok(Err(_panic)) => Err(TurnError::Panicked),
+            Err(_) => Err(TurnError::Slow(self.limits.answer_within)),
         };
         done.map_err(|trouble| (trouble, dialogue.found.take()))
     }
@@ -173,7 +179,7 @@ impl<C: Campaign> Desk<C> {
         &self,
         person: &str,
         message: &UserMessage,
-        trouble: &Trouble,
+        trouble: &TurnError,
         found: Option<String>,
     ) -> Option<Screen> {
         bump(&self.counts.failed);
@@ -203,7 +209,7 @@ impl<C: Campaign> Desk<C> {
             Ok(Ok(Ok(()))) => return,
             Ok(Ok(Err(refused))) => refused.to_string(),
             Ok(Err(_)) => "the router is not running".to_owned(),
-            Err(_) => format!("the router had no room within {HAND_OVER_LIMIT:?}"),
+            Err(_) => format!("the router had no component within {HAND_OVER_LIMIT:?}"),
         };
         bump(&self.counts.unsent);
         warn!(campaign = %self.name, message = %id, %refused, "an answer could not be sent");

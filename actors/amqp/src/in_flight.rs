@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::core::Connector;
 
 /// A message on the broker: the number of its connector, and its id.
-pub(super) type Key = (usize, String);
+pub(super) type DeliveryKey = (usize, String);
 
 /// A delivery whose consequences are awaited.
 struct Held {
@@ -33,9 +33,9 @@ pub(super) enum Arrival {
 }
 
 /// The books.
-pub(super) struct Books {
-    held: HashMap<Key, Held>,
-    done: Recent<Key, ()>,
+pub(super) struct InFlight {
+    held: HashMap<DeliveryKey, Held>,
+    done: Recent<DeliveryKey, ()>,
     /// By message id: the connector that a message from a person came by.
     pub(super) came_by: Recent<String, Rc<Connector>>,
     /// By message id: the service that a message to a person came from.
@@ -44,7 +44,7 @@ pub(super) struct Books {
     pub(super) published: Recent<String, ()>,
 }
 
-impl Books {
+impl InFlight {
     /// Books that remember so many ids of each sort.
     pub(super) fn new(remember: usize) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Books {
     }
 
     /// A delivery has come in. It is held until it is settled, given back, or overdue.
-    pub(super) fn arrive(&mut self, key: &Key, acker: Acker, until: Instant) -> Arrival {
+    pub(super) fn arrive(&mut self, key: &DeliveryKey, acker: Acker, until: Instant) -> Arrival {
         if let Some(held) = self.held.get_mut(key) {
             // The earlier delivery's connection is gone: this one is to be acknowledged.
             held.acker = acker;
@@ -71,27 +71,27 @@ impl Books {
     }
 
     /// What it caused is done: acknowledge it with what this answers.
-    pub(super) fn settle(&mut self, key: &Key) -> Option<Acker> {
+    pub(super) fn settle(&mut self, key: &DeliveryKey) -> Option<Acker> {
         let held = self.held.remove(key)?;
         self.done.insert(key.clone(), ());
         Some(held.acker)
     }
 
     /// It is not overdue, however long it takes: somebody watches what becomes of it.
-    pub(super) fn hold_on(&mut self, key: &Key) {
+    pub(super) fn hold_on(&mut self, key: &DeliveryKey) {
         if let Some(held) = self.held.get_mut(key) {
             held.until = None;
         }
     }
 
     /// Nothing came of it: it is new when it comes again.
-    pub(super) fn give_back(&mut self, key: &Key) -> Option<Acker> {
+    pub(super) fn give_back(&mut self, key: &DeliveryKey) -> Option<Acker> {
         self.held.remove(key).map(|held| held.acker)
     }
 
     /// Settles what has been held for too long.
     pub(super) fn settle_overdue(&mut self, now: Instant) -> Vec<Acker> {
-        let overdue: Vec<Key> = self
+        let overdue: Vec<DeliveryKey> = self
             .held
             .iter()
             .filter(|(_, held)| held.until.is_some_and(|until| until <= now))
@@ -146,7 +146,7 @@ mod tests {
     use lapin::message::Delivery;
     use tokio::time::Instant;
 
-    use super::{Arrival, Books, Recent};
+    use super::{Arrival, InFlight, Recent};
 
     fn acker() -> lapin::Acker {
         Delivery::mock(1, "vumi".into(), "a.inbound".into(), false, vec![]).acker
@@ -154,35 +154,38 @@ mod tests {
 
     #[test]
     fn a_message_is_new_then_held_then_done() {
-        let mut books = Books::new(10);
+        let mut in_flight = InFlight::new(10);
         let (key, until) = ((0, "m1".to_owned()), Instant::now());
-        assert!(matches!(books.arrive(&key, acker(), until), Arrival::New));
-        assert!(matches!(books.arrive(&key, acker(), until), Arrival::Held));
-        assert!(matches!(books.arrive(&(1, "m1".to_owned()), acker(), until), Arrival::New), "of another connector");
-        assert!(books.settle(&key).is_some());
-        assert!(books.settle(&key).is_none());
-        assert!(matches!(books.arrive(&key, acker(), until), Arrival::Done(_)));
+        assert!(matches!(in_flight.arrive(&key, acker(), until), Arrival::New));
+        assert!(matches!(in_flight.arrive(&key, acker(), until), Arrival::Held));
+        assert!(
+            matches!(in_flight.arrive(&(1, "m1".to_owned()), acker(), until), Arrival::New),
+            "of another connector"
+        );
+        assert!(in_flight.settle(&key).is_some());
+        assert!(in_flight.settle(&key).is_none());
+        assert!(matches!(in_flight.arrive(&key, acker(), until), Arrival::Done(_)));
     }
 
     #[test]
     fn what_was_given_back_is_new_again() {
-        let mut books = Books::new(10);
+        let mut in_flight = InFlight::new(10);
         let (key, until) = ((0, "m1".to_owned()), Instant::now());
-        books.arrive(&key, acker(), until);
-        assert!(books.give_back(&key).is_some());
-        assert!(matches!(books.arrive(&key, acker(), until), Arrival::New));
+        in_flight.arrive(&key, acker(), until);
+        assert!(in_flight.give_back(&key).is_some());
+        assert!(matches!(in_flight.arrive(&key, acker(), until), Arrival::New));
     }
 
     #[test]
     fn what_is_overdue_is_settled() {
-        let mut books = Books::new(10);
+        let mut in_flight = InFlight::new(10);
         let until = Instant::now();
-        books.arrive(&(0, "m1".to_owned()), acker(), until);
-        books.arrive(&(0, "m2".to_owned()), acker(), until + std::time::Duration::from_secs(1));
-        books.arrive(&(0, "m3".to_owned()), acker(), until);
-        books.hold_on(&(0, "m3".to_owned()));
-        assert_eq!(books.settle_overdue(until).len(), 1);
-        assert_eq!(books.held(), 2);
+        in_flight.arrive(&(0, "m1".to_owned()), acker(), until);
+        in_flight.arrive(&(0, "m2".to_owned()), acker(), until + std::time::Duration::from_secs(1));
+        in_flight.arrive(&(0, "m3".to_owned()), acker(), until);
+        in_flight.hold_on(&(0, "m3".to_owned()));
+        assert_eq!(in_flight.settle_overdue(until).len(), 1);
+        assert_eq!(in_flight.held(), 2);
     }
 
     #[test]
