@@ -6,6 +6,7 @@
 //! running: if one of them dies, the process ends and begins clean.
 
 mod accounts;
+mod error;
 mod registry;
 mod running;
 #[cfg(test)]
@@ -16,7 +17,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use vumi_kit::backoff::Backoff;
 
-pub use running::{Running, StartFailed, start};
+pub use error::StartFailed;
+pub use running::{Running, start};
 
 /// The supervisor's settings.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -15,6 +15,7 @@
 
 mod accept;
 mod cluster;
+mod database;
 mod deliver;
 mod harness;
 mod http;

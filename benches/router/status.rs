@@ -8,7 +8,7 @@ use std::{
 use rand::Rng;
 
 use crate::{
-    cluster::BenchDatabase,
+    database::BenchDatabase,
     harness::{BenchHarness, free_port},
     http::{Connection, Figures, form_request, get_request, one_by_one},
 };

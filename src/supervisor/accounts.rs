@@ -7,7 +7,7 @@ use vumi_kit::{
     store::{Ask, Store, StoreError},
 };
 
-use super::running::StartFailed;
+use super::error::StartFailed;
 use crate::config::Settings;
 
 /// Makes the sandbox's account, and refuses to go on where others could use it.

@@ -5,35 +5,22 @@ use std::rc::Rc;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, MessageResult, Recipient, ResponseFuture};
 use tokio::{sync::watch, task::JoinHandle};
 use vumi_kit::{
-    clock::Clock,
     component::{Drain, Lifeline, StartError, Terminated, lifeline},
     health::{AskHealth, Health, State},
     name::Name,
-    router::{Endpoints, RouterAddress},
-    store::Store,
+    router::Endpoints,
 };
 
 use super::{
-    core::{AmqpCore, ConnectorEnd, Link},
+    connector::ConnectorEnd,
+    context::AmqpContext,
+    core::{AmqpCore, Link},
     endpoints,
     event_publisher::event_publisher,
     link,
     settings::AmqpSettings,
     watch::keep_watch,
 };
-
-/// What the front-end gets at its start.
-#[derive(Clone, Debug)]
-pub struct AmqpContext {
-    /// Where messages go.
-    pub router: RouterAddress,
-    /// Where everything is kept.
-    pub store: Store,
-    /// The time.
-    pub clock: Clock,
-    /// All transports of the settings: SMS of a campaign's own accord go to one of these.
-    pub transports: Vec<Name>,
-}
 
 /// A started front-end.
 #[derive(Debug)]

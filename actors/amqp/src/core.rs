@@ -9,9 +9,8 @@ use std::{
 };
 
 use lapin::{
-    BasicProperties, Channel, Confirmation, ConnectionStatus,
-    options::{BasicAckOptions, BasicNackOptions, BasicPublishOptions},
-    types::ShortString,
+    Channel, ConnectionStatus,
+    options::{BasicAckOptions, BasicNackOptions},
 };
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch},
@@ -26,97 +25,16 @@ use vumi_kit::{
 };
 
 use super::{
-    actor::AmqpContext,
-    explain::explain,
+    connector::{Connector, ConnectorEnd},
+    context::AmqpContext,
     in_flight::{DeliveryKey, InFlight},
-    intake::IntakeSource,
-    settings::{AmqpSettings, Side},
-    topology::{ConnectorQueues, EXCHANGE},
-    watch::SmsWatch,
+    publication::{Publication, PublishFailure, Unpublished, publish_on},
+    settings::AmqpSettings,
+    sms_watch::SmsWatch,
 };
 
 /// The wait before the broker gets a delivery back that nobody could take.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// A connector, ready to be used.
-pub(super) struct Connector {
-    /// Its place among all.
-    pub(super) number: usize,
-    /// The component's name, or the table's.
-    pub(super) name: Name,
-    /// What lives on which side.
-    pub(super) end: ConnectorEnd,
-    /// Its queues.
-    pub(super) queues: ConnectorQueues,
-    /// The transports behind it.
-    pub(super) transports: Vec<Name>,
-    /// Whose the SMS are that a campaign elsewhere sends of its own accord.
-    pub(super) account: Option<String>,
-}
-
-/// What a connector leads to. Peers are processes of the same settings over the same ledger; without them, both
-/// directions go by the same connector, and each side has a ledger of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ConnectorEnd {
-    /// A transport elsewhere.
-    Transport,
-    /// A campaign elsewhere.
-    Campaign,
-    /// A transport that a peer runs.
-    PeersTransport,
-    /// A campaign that a peer runs.
-    PeersCampaign,
-    /// A transport that runs here, for peers.
-    OwnTransport,
-    /// A campaign that runs here, for peers.
-    OwnCampaign,
-}
-
-impl ConnectorEnd {
-    /// The queues that are read here.
-    pub(super) const fn sources(self) -> &'static [IntakeSource] {
-        match self {
-            Self::Transport | Self::OwnCampaign => &[IntakeSource::Inbound, IntakeSource::Event],
-            Self::Campaign | Self::OwnTransport => &[IntakeSource::Outbound],
-            Self::PeersTransport | Self::PeersCampaign => &[],
-        }
-    }
-}
-
-impl Connector {
-    /// All connectors: those of the tables, then those between peers.
-    pub(super) fn all(settings: &AmqpSettings) -> Vec<Rc<Self>> {
-        let tables = settings.connectors.iter().map(|(name, connector)| Self {
-            number: 0,
-            name: name.clone(),
-            end: match connector.side {
-                Side::Transport => ConnectorEnd::Transport,
-                Side::Campaign => ConnectorEnd::Campaign,
-            },
-            queues: ConnectorQueues::of(connector.on_the_broker(name)),
-            transports: connector.transports_behind(name).to_vec(),
-            account: connector.account.clone(),
-        });
-        let peers = &settings.peers;
-        let peers = [
-            (ConnectorEnd::PeersTransport, &peers.transports_elsewhere),
-            (ConnectorEnd::PeersCampaign, &peers.campaigns_elsewhere),
-            (ConnectorEnd::OwnTransport, &peers.transports_here),
-            (ConnectorEnd::OwnCampaign, &peers.campaigns_here),
-        ];
-        let peers = peers.into_iter().flat_map(|(end, names)| {
-            names.iter().map(move |name| Self {
-                number: 0,
-                name: name.clone(),
-                end,
-                queues: ConnectorQueues::of(name),
-                transports: vec![name.clone()],
-                account: None,
-            })
-        });
-        tables.chain(peers).enumerate().map(|(number, connector)| Rc::new(Self { number, ..connector })).collect()
-    }
-}
 
 /// Whether there is a broker.
 pub(super) enum Link {
@@ -134,8 +52,8 @@ pub(super) struct Telling {
 /// What happened so far, for the operator.
 #[derive(Default)]
 pub(super) struct BrokerCounts {
-    /// Deliveries in the lanes: read, and not offered to a component yet.
-    pub(super) in_lanes: Cell<usize>,
+    /// Deliveries that were read, and are not handled yet.
+    pub(super) unhandled: Cell<usize>,
     /// Events being published.
     pub(super) telling: Cell<usize>,
     /// Deliveries being acknowledged or given back.
@@ -176,45 +94,6 @@ pub(super) struct AmqpCore {
     pub(super) progress: Notify,
     pub(super) stopping: watch::Sender<bool>,
     pub(super) counts: BrokerCounts,
-}
-
-/// Why a message is not known to be with the broker.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unpublished {
-    /// There is no broker now: it was not sent.
-    #[error("the broker is away: {0}")]
-    Away(String),
-    /// It was sent, and not confirmed in time: it may have arrived.
-    #[error("the broker did not confirm it in time")]
-    Unsure,
-    /// The broker has no queue for it.
-    #[error("the broker has no queue `{0}`")]
-    Unroutable(String),
-    /// The broker refused it.
-    #[error("the broker refused it")]
-    Refused,
-}
-
-/// A message for the broker.
-pub(super) struct Publication {
-    /// The family's exchange, or none for a queue by its name.
-    pub(super) exchange: &'static str,
-    pub(super) queue: String,
-    pub(super) body: Vec<u8>,
-    pub(super) properties: BasicProperties,
-}
-
-impl Publication {
-    /// A message to a connector's queue.
-    pub(super) fn json(queue: &str, id: &str, body: Vec<u8>) -> Self {
-        let properties = BasicProperties::default().with_content_type("application/json".into()).with_delivery_mode(2);
-        // An id of a peer's can be longer than a property may be; the body has it whole.
-        let properties = match ShortString::try_new(id) {
-            Ok(id) => properties.with_message_id(id),
-            Err(_) => properties,
-        };
-        Self { exchange: EXCHANGE, queue: queue.to_owned(), body, properties }
-    }
 }
 
 impl AmqpCore {
@@ -352,7 +231,7 @@ impl AmqpCore {
     /// Nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.borrow().held() == 0
-            && self.counts.in_lanes.get() == 0
+            && self.counts.unhandled.get() == 0
             && self.counts.letting_go.get() == 0
             && self.counts.telling.get() == 0
             && self.events.borrow().is_empty()
@@ -374,22 +253,5 @@ impl AmqpCore {
         let in_flight = self.in_flight.borrow();
         let came_by = in_reply_to.and_then(|id| in_flight.came_by.get(id)).filter(leads_there);
         came_by.or_else(|| self.connectors.iter().find(leads_there)).cloned()
-    }
-}
-
-enum PublishFailure {
-    Of(Unpublished),
-    Lost(String),
-}
-
-async fn publish_on(channel: &Channel, publication: Publication) -> Result<(), PublishFailure> {
-    let Publication { exchange, queue, body, properties } = publication;
-    let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let lost = |error: lapin::Error| PublishFailure::Lost(explain(&error));
-    let confirm = channel.basic_publish(exchange.into(), queue.as_str().into(), mandatory, &body, properties).await;
-    match confirm.map_err(lost)?.await.map_err(lost)? {
-        Confirmation::Ack(None) => Ok(()),
-        Confirmation::Ack(Some(_)) => Err(PublishFailure::Of(Unpublished::Unroutable(queue))),
-        Confirmation::Nack(_) | Confirmation::NotRequested => Err(PublishFailure::Of(Unpublished::Refused)),
     }
 }

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use vumi_kit::{clock::Timestamp, ids};
 
 use super::{
-    core::Publication,
+    connection::{CannotConnect, close, open},
     explain::explain,
-    link::{CannotConnect, close, open},
+    publication::Publication,
     settings::AmqpSettings,
     topology::{EXCHANGE, declare_own},
 };

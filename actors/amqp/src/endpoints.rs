@@ -14,7 +14,9 @@ use vumi_kit::{
 };
 
 use super::{
-    core::{AmqpCore, Connector, ConnectorEnd, Publication, Telling, Unpublished},
+    connector::{Connector, ConnectorEnd},
+    core::{AmqpCore, Telling},
+    publication::{Publication, Unpublished},
     wire::write_message,
 };
 

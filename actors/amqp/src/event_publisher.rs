@@ -10,7 +10,8 @@ use tokio::{
 use vumi_kit::backoff::Backoff;
 
 use super::{
-    core::{AmqpCore, Publication, Telling},
+    core::{AmqpCore, Telling},
+    publication::Publication,
     wire::write_event,
 };
 

@@ -9,7 +9,7 @@ use std::{
 use lapin::Acker;
 use tokio::time::Instant;
 
-use super::core::Connector;
+use super::connector::Connector;
 
 /// A message on the broker: the number of its connector, and its id.
 pub(super) type DeliveryKey = (usize, String);

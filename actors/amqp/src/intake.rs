@@ -4,58 +4,33 @@
 //! when the transport has told what became of it, and that is confirmed; an SMS when the ledger has it. So whatever
 //! kills this process, another one gets what was not finished.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use actix::{Message, Recipient};
 use futures_util::StreamExt;
 use lapin::{Acker, Channel, Consumer, message::Delivery};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 use vumi_kit::{
     backoff::Backoff,
     component::CALL_LIMIT,
+    keyed_queue::{self, KeyedQueue},
     message::{Event, SessionEvent, TransportType, UserMessage},
     router::{Happened, Inbound, Outbound, Refused},
 };
 
 use super::{
-    core::{AmqpCore, Connector, ConnectorEnd, Telling, add},
+    connector::{Connector, ConnectorEnd, IntakeSource},
+    core::{AmqpCore, Telling, add},
     dead::burial,
     explain::explain,
     in_flight::{Arrival, DeliveryKey},
     outbound_sms::{OutboundFailure, answer, push},
+    watch::watch,
     wire::{Undecodable, read_event, read_message},
 };
 
-/// So many deliveries of a queue are offered to the router at once; those of one person one after the other.
-const LANES: usize = 32;
 /// The waits before a delivery is offered again.
 const OFFER_AGAIN: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-
-/// What a queue holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IntakeSource {
-    Inbound,
-    Outbound,
-    Event,
-}
-
-impl IntakeSource {
-    /// Its queue.
-    pub(super) fn queue(self, connector: &Connector) -> &str {
-        match self {
-            Self::Inbound => &connector.queues.inbound,
-            Self::Outbound => &connector.queues.outbound,
-            Self::Event => &connector.queues.event,
-        }
-    }
-}
 
 /// A queue that is consumed.
 pub(super) struct Stream {
@@ -71,10 +46,10 @@ struct IntakeJob {
     source: IntakeSource,
     generation: u64,
     delivery: Delivery,
-    said: Result<Said, Undecodable>,
+    content: Result<Content, Undecodable>,
 }
 
-enum Said {
+enum Content {
     Message(Box<UserMessage>),
     Event(Box<Event>),
 }
@@ -83,7 +58,7 @@ enum Said {
 pub(super) async fn consume(core: Rc<AmqpCore>, stream: Stream) -> String {
     let Stream { connector, source, channel: _held, mut consumer } = stream;
     let generation = core.generation.get();
-    let lanes: Vec<mpsc::Sender<IntakeJob>> = (0..LANES).map(|_| lane(&core)).collect();
+    let intake = Intake::new(core.clone());
     while let Some(delivery) = consumer.next().await {
         let delivery = match delivery {
             Ok(delivery) => delivery,
@@ -93,50 +68,71 @@ pub(super) async fn consume(core: Rc<AmqpCore>, stream: Stream) -> String {
             core.return_later(delivery.acker);
             continue;
         }
-        let said = match source {
-            IntakeSource::Event => read_event(&delivery.data).map(|event| Said::Event(Box::new(event))),
-            _ => read_message(&delivery.data).map(|message| Said::Message(Box::new(message))),
+        let content = match source {
+            IntakeSource::Event => read_event(&delivery.data).map(|event| Content::Event(Box::new(event))),
+            _ => read_message(&delivery.data).map(|message| Content::Message(Box::new(message))),
         };
-        let number = said.as_ref().map_or(0, |said| lane_of(source, said));
-        let job = IntakeJob { connector: connector.clone(), source, generation, delivery, said };
-        core.counts.in_lanes.set(core.counts.in_lanes.get() + 1);
-        if let Some(lane) = lanes.get(number)
-            && lane.send(job).await.is_err()
-        {
-            return "a lane of the intake has ended".to_owned();
-        }
+        intake.take(IntakeJob { connector: connector.clone(), source, generation, delivery, content });
     }
     format!("the broker ended the consumer of `{}`: was the queue deleted?", source.queue(&connector))
 }
 
-/// Whose turn a delivery has to wait for: messages of one person keep their order.
-fn lane_of(source: IntakeSource, said: &Said) -> usize {
-    let whose = match (said, source) {
-        (Said::Message(message), IntakeSource::Outbound) => &message.to_addr,
-        (Said::Message(message), _) => &message.from_addr,
-        (Said::Event(event), _) => &event.user_message_id,
-    };
-    let mut hasher = DefaultHasher::new();
-    whose.hash(&mut hasher);
-    usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0)
+/// The deliveries of a queue: those of one person in their order, those of different people at the same time.
+struct Intake {
+    core: Rc<AmqpCore>,
+    queue: RefCell<KeyedQueue<String, IntakeJob>>,
 }
 
-fn lane(core: &Rc<AmqpCore>) -> mpsc::Sender<IntakeJob> {
-    // The broker sends no more than `prefetch` before something is acknowledged.
-    let (lane, mut jobs) = mpsc::channel(usize::from(core.settings.prefetch));
-    let core = core.clone();
-    actix_rt::spawn(async move {
-        while let Some(job) = jobs.recv().await {
-            handle(&core, job).await;
-            core.counts.in_lanes.set(core.counts.in_lanes.get().saturating_sub(1));
-            core.progress.notify_waiters();
+impl Intake {
+    fn new(core: Rc<AmqpCore>) -> Rc<Self> {
+        // The broker sends no more than `prefetch` before something is acknowledged.
+        let most = usize::from(core.settings.prefetch);
+        Rc::new(Self { core, queue: RefCell::new(KeyedQueue::new(most, most)) })
+    }
+
+    fn take(self: &Rc<Self>, job: IntakeJob) {
+        let key = job.key();
+        match self.queue.borrow_mut().arrive(key.clone(), job) {
+            keyed_queue::Arrival::Begin(job) => {
+                self.count(1);
+                actix_rt::spawn(self.clone().serve(key, job));
+            }
+            keyed_queue::Arrival::Waits => self.count(1),
+            // More than the broker was asked for: it has it back after a pause.
+            keyed_queue::Arrival::Full(job) => self.core.return_later(job.delivery.acker),
         }
-    });
-    lane
+    }
+
+    async fn serve(self: Rc<Self>, key: String, first: IntakeJob) {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            handle(&self.core, job).await;
+            next = self.queue.borrow_mut().next(&key);
+            self.count(-1);
+            self.core.progress.notify_waiters();
+        }
+    }
+
+    fn count(&self, more: isize) {
+        let unhandled = &self.core.counts.unhandled;
+        unhandled.set(unhandled.get().saturating_add_signed(more));
+    }
+}
+
+impl IntakeJob {
+    /// Whose turn the delivery has to wait for.
+    fn key(&self) -> String {
+        match (&self.content, self.source) {
+            (Ok(Content::Message(message)), IntakeSource::Outbound) => message.to_addr.clone(),
+            (Ok(Content::Message(message)), _) => message.from_addr.clone(),
+            (Ok(Content::Event(event)), _) => event.user_message_id.clone(),
+            (Err(_), _) => String::new(),
+        }
+    }
 }
 
 async fn handle(core: &Rc<AmqpCore>, job: IntakeJob) {
-    let IntakeJob { connector, source, generation, delivery, said } = job;
+    let IntakeJob { connector, source, generation, delivery, content } = job;
     if generation != core.generation.get() {
         // Its connection is gone: it comes again, on the present one.
         return;
@@ -146,11 +142,13 @@ async fn handle(core: &Rc<AmqpCore>, job: IntakeJob) {
         return core.return_later(acker);
     }
     let work = IntakeWork { core, queue: source.queue(&connector).to_owned(), connector: connector.clone() };
-    match said {
+    match content {
         Err(undecodable) => work.bury(acker, &data, &undecodable.to_string(), None).await,
-        Ok(Said::Message(message)) if source == IntakeSource::Outbound => work.outbound(*message, acker, &data).await,
-        Ok(Said::Message(message)) => work.inbound(*message, acker, &data).await,
-        Ok(Said::Event(event)) => work.event(*event, acker).await,
+        Ok(Content::Message(message)) if source == IntakeSource::Outbound => {
+            work.outbound(*message, acker, &data).await
+        }
+        Ok(Content::Message(message)) => work.inbound(*message, acker, &data).await,
+        Ok(Content::Event(event)) => work.event(*event, acker).await,
     }
 }
 
@@ -261,7 +259,7 @@ impl IntakeWork<'_> {
             Some(id) => answer(self.core, id, message.content.clone()).await,
         };
         match kept {
-            Ok(Some(sms)) => self.core.watch(&self.connector, &message.message_id, &sms).await,
+            Ok(Some(sms)) => watch(&self.core, &self.connector, &message.message_id, &sms).await,
             Ok(None) => self.tell(Event::ack(message, self.core.clock.now()), Some(key.clone())),
             Err(OutboundFailure::Never(reason)) => self.give_up(key, body, &reason, Some(message)).await,
             Err(OutboundFailure::Later(why)) => {

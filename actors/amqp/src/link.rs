@@ -8,75 +8,23 @@ use std::rc::Rc;
 
 use futures_util::{StreamExt, future::OptionFuture, stream::FuturesUnordered};
 use lapin::{
-    Channel, Connection, ConnectionProperties,
+    Channel, Connection,
     options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions},
     types::{FieldTable, ShortString},
-    uri::AMQPUri,
 };
 use tokio::time::{Duration, interval, sleep, timeout};
 
 use super::{
-    core::{AmqpCore, Connector, Link},
-    explain::{explain, explain_at},
+    connection::{CLOSE_WITHIN, CannotConnect, close, open},
+    core::{AmqpCore, Link, add},
+    explain::explain,
     intake::{Stream, consume},
-    settings::AmqpSettings,
     topology::{declare_connector, declare_own},
+    watch::leave_watch,
 };
 
 /// How often the connection is looked at while nothing goes over it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long the broker may take to say goodbye.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-
-/// Why the broker could not be used; in words that say what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct CannotConnect(pub(super) String);
-
-/// Connects, declares the topology as the front-end would at its start, and closes again: whether address, user,
-/// vhost and permissions are right, and no queue stands in the way.
-pub async fn try_connect(settings: &AmqpSettings) -> Result<(), CannotConnect> {
-    let uri = address(settings)?;
-    let (connection, channel) = open(settings, "vumi check").await?;
-    let declared = async {
-        declare_own(&channel, &settings.dead_letters).await?;
-        for connector in Connector::all(settings) {
-            declare_connector(&channel, &connector.queues).await?;
-        }
-        Ok(())
-    };
-    let declared = timeout(settings.connect_within, declared).await;
-    close(&connection).await;
-    match declared {
-        Ok(declared) => declared.map_err(|error: lapin::Error| CannotConnect(explain_at(&error, &uri))),
-        Err(_) => Err(CannotConnect(format!("nothing was declared within {:?}", settings.connect_within))),
-    }
-}
-
-fn address(settings: &AmqpSettings) -> Result<AMQPUri, CannotConnect> {
-    settings.uri().map_err(|problem| CannotConnect(format!("amqp.{}: {}", problem.key, problem.what)))
-}
-
-/// A connection with a channel.
-pub(super) async fn open(settings: &AmqpSettings, name: &str) -> Result<(Connection, Channel), CannotConnect> {
-    let uri = address(settings)?;
-    let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let opened = async {
-        let connection = Connection::connect_uri(uri.clone(), properties).await?;
-        let channel = connection.create_channel().await?;
-        Ok::<_, lapin::Error>((connection, channel))
-    };
-    match timeout(settings.connect_within, opened).await {
-        Ok(Ok(opened)) => Ok(opened),
-        Ok(Err(error)) => Err(CannotConnect(explain_at(&error, &uri))),
-        Err(_) => Err(CannotConnect(format!("no answer within {:?}", settings.connect_within))),
-    }
-}
-
-/// Says goodbye; a broker that does not answer is left.
-pub(super) async fn close(connection: &Connection) {
-    let _gone_already = timeout(CLOSE_WITHIN, connection.close(200, "bye".into())).await;
-}
 
 /// Keeps the link until the front-end stops.
 pub(super) async fn keep(core: Rc<AmqpCore>) {
@@ -221,7 +169,7 @@ async fn serve(core: &Rc<AmqpCore>, streams: Vec<Stream>, publishing: &Connectio
             }
             _ = look.tick() => {
                 let overdue = core.in_flight.borrow_mut().settle_overdue(tokio::time::Instant::now());
-                super::core::add(&core.counts.overdue, overdue.len() as u64);
+                add(&core.counts.overdue, overdue.len() as u64);
                 for acker in overdue {
                     core.acknowledge(Some(acker)).await;
                 }
@@ -242,7 +190,7 @@ async fn serve(core: &Rc<AmqpCore>, streams: Vec<Stream>, publishing: &Connectio
     };
     let _what_is_left_goes_back_with_the_channel = timeout(CLOSE_WITHIN, ending).await;
     drop(consumers);
-    core.leave_watch();
+    leave_watch(core);
     loop {
         let progress = core.progress.notified();
         if core.is_idle() || !publishing.status().connected() {

@@ -12,7 +12,7 @@ use vumi_kit::{
     store::{Ask, StoreError},
 };
 
-use super::core::{AmqpCore, Connector};
+use super::{connector::Connector, core::AmqpCore};
 
 /// How long the ledger knows a message id again.
 const KNOWN_FOR_S: u64 = 24 * 3600;

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::{
     Campaign,
-    dialogue::{SessionStore, TurnError},
     person_queue::PersonQueue,
+    session_store::{SessionStore, TurnError},
 };
 use vumi_kit::{
     clock::Clock,
@@ -124,7 +124,7 @@ impl<C: Campaign> Handler<AskHealth> for CampaignActor<C> {
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
         let counts = &self.person_queue.counts;
-        let mut detail = format!("{} in work, {} handled", counts.in_work.get(), counts.handled.get());
+        let mut detail = format!("{} in work, {} handled", self.person_queue.in_work(), counts.handled.get());
         for (count, what) in [(counts.failed.get(), "failed"), (counts.unsent.get(), "answers not sent")] {
             if count > 0 {
                 detail.push_str(&format!(", {count} {what}"));

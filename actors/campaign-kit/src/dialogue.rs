@@ -3,17 +3,19 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::{Campaign, Limits, Screen, Session, session::bare};
+use super::{
+    Campaign, Limits, Screen, Session,
+    session::bare,
+    session_store::{SessionStore, TurnError},
+};
 use vumi_kit::{
     clock::Timestamp,
     message::{SessionEvent, TransportType, UserMessage},
     name::Name,
     session::{After, Answer, CloseSession, SaveSession, SessionRecord},
-    store::StoreError,
 };
 
 /// How long a dialogue that is over is kept, so that its last message is known when it comes again.
@@ -21,46 +23,6 @@ const KNOW_ENDED_FOR: Duration = Duration::from_secs(300);
 
 /// So often is a turn taken anew because another process took one with the same person meanwhile.
 const TURNS: usize = 4;
-
-/// Why no answer could be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TurnError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The store did not answer in time.
-    #[error("the store did not answer within {0:?}")]
-    StoreSlow(Duration),
-    /// Another process took the dialogue further since it was found.
-    #[error("other processes took the same person's dialogue further")]
-    Overtaken,
-    /// The campaign's state can't be written.
-    #[error("its state is not JSON: {0}")]
-    State(#[from] serde_json::Error),
-    /// The campaign panicked.
-    #[error("it panicked; the panic stands in the log")]
-    Panicked,
-    /// The campaign took too long.
-    #[error("it took longer than {0:?}")]
-    Slow(Duration),
-}
-
-impl TurnError {
-    /// Whether the same message may fare better when it comes again.
-    pub(crate) const fn passes(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::StoreSlow(_) | Self::Overtaken)
-    }
-}
-
-/// Where sessions and answers are kept: the store, or a test's memory.
-#[async_trait(?Send)]
-pub(crate) trait SessionStore {
-    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, TurnError>;
-    async fn save(&self, save: SaveSession) -> Result<bool, TurnError>;
-    async fn close(&self, close: CloseSession) -> Result<bool, TurnError>;
-    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, TurnError>;
-    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError>;
-}
 
 /// A session's state as it stands in the store. The screen is the last one shown: it answers a repeated message.
 #[derive(Serialize, Deserialize)]

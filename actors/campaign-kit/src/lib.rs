@@ -18,6 +18,7 @@ mod dialogue;
 mod person_queue;
 mod screen;
 mod session;
+mod session_store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -27,9 +28,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use component::{CampaignKind, WithCampaign};
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use dialogue::{Dialogue, SessionStore, TurnError, person};
+pub(crate) use dialogue::{Dialogue, person};
 pub use screen::{DoesNotFit, Screen, USSD_CHARACTERS};
 pub use session::Session;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use session_store::{SessionStore, TurnError};
 
 use vumi_kit::kind::Problem;
 

@@ -1,8 +1,7 @@
-//! The desk of a campaign: a queue for each person who waits, a task for each who is being answered.
+//! The messages of a campaign: a queue for each person who waits, a task for each who is being answered.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque, hash_map::Entry},
     panic::AssertUnwindSafe,
     rc::Rc,
     time::Duration,
@@ -14,11 +13,13 @@ use tracing::{error, warn};
 
 use super::{
     Campaign, Limits, Screen,
-    dialogue::{Dialogue, SessionStore, TurnError, person},
+    dialogue::{Dialogue, person},
+    session_store::{SessionStore, TurnError},
 };
 use vumi_kit::{
     clock::Clock,
     component::CALL_LIMIT,
+    keyed_queue::{Arrival, KeyedQueue},
     message::{SessionEvent, TransportType, UserMessage},
     name::Name,
     router::{Outbound, Refused, RouterAddress},
@@ -31,8 +32,6 @@ const HAND_OVER_LIMIT: Duration = CALL_LIMIT;
 /// What became of the messages so far.
 #[derive(Debug, Default)]
 pub(super) struct QueueCounts {
-    /// Messages taken and not done.
-    pub(super) in_work: Cell<usize>,
     /// Messages done.
     pub(super) handled: Cell<u64>,
     /// Of those, how many the campaign or the store failed on.
@@ -52,8 +51,7 @@ pub(super) struct PersonQueue<C> {
     pub(super) counts: QueueCounts,
     closed: Cell<bool>,
     quiet: Notify,
-    /// An entry for everybody who is being answered, with the messages that wait behind that one.
-    queues: RefCell<HashMap<String, VecDeque<UserMessage>>>,
+    queue: RefCell<KeyedQueue<String, UserMessage>>,
 }
 
 impl<C: Campaign> PersonQueue<C> {
@@ -64,8 +62,10 @@ impl<C: Campaign> PersonQueue<C> {
         router: RouterAddress,
         clock: Clock,
     ) -> Self {
+        let limits = campaign.limits();
         Self {
-            limits: campaign.limits(),
+            queue: RefCell::new(KeyedQueue::new(limits.at_once, limits.waiting_per_person)),
+            limits,
             campaign,
             name,
             keep,
@@ -74,7 +74,6 @@ impl<C: Campaign> PersonQueue<C> {
             counts: QueueCounts::default(),
             closed: Cell::new(false),
             quiet: Notify::new(),
-            queues: RefCell::default(),
         }
     }
 
@@ -83,29 +82,25 @@ impl<C: Campaign> PersonQueue<C> {
         if self.closed.get() {
             return Err(Refused::Away(self.name.clone()));
         }
-        if self.counts.in_work.get() >= self.limits.at_once {
-            return Err(Refused::Busy(self.name.clone()));
+        let person = person(&message);
+        match self.queue.borrow_mut().arrive(person.clone(), message) {
+            // A task of its own, not a future of the actor's context: that polls all of them for each that wakes.
+            Arrival::Begin(message) => drop(actix_rt::spawn(self.clone().serve(person, message))),
+            Arrival::Waits => {}
+            Arrival::Full(_) => return Err(Refused::Busy(self.name.clone())),
         }
-        match self.queues.borrow_mut().entry(person(&message)) {
-            Entry::Occupied(queue) if queue.get().len() >= self.limits.waiting_per_person => {
-                return Err(Refused::Busy(self.name.clone()));
-            }
-            Entry::Occupied(mut queue) => queue.get_mut().push_back(message),
-            Entry::Vacant(place) => {
-                let person = place.key().clone();
-                place.insert(VecDeque::new());
-                // A task of its own, not a future of the actor's context: that polls all of them for each that wakes.
-                actix_rt::spawn(self.clone().serve(person, message));
-            }
-        }
-        self.counts.in_work.set(self.counts.in_work.get() + 1);
         Ok(())
+    }
+
+    /// Messages taken and not done.
+    pub(super) fn in_work(&self) -> usize {
+        self.queue.borrow().len()
     }
 
     /// Takes no more, and waits until everything taken is done.
     pub(super) async fn drain(&self) {
         self.closed.set(true);
-        while self.counts.in_work.get() > 0 {
+        while self.in_work() > 0 {
             self.quiet.notified().await;
         }
     }
@@ -116,21 +111,11 @@ impl<C: Campaign> PersonQueue<C> {
         while let Some(message) = next {
             self.answer(&person, message).await;
             bump(&self.counts.handled);
-            self.counts.in_work.set(self.counts.in_work.get().saturating_sub(1));
-            next = self.next(&person);
+            next = self.queue.borrow_mut().next(&person);
         }
-        if self.counts.in_work.get() == 0 {
+        if self.in_work() == 0 {
             self.quiet.notify_waiters();
         }
-    }
-
-    fn next(&self, person: &str) -> Option<UserMessage> {
-        let mut queues = self.queues.borrow_mut();
-        let next = queues.get_mut(person).and_then(VecDeque::pop_front);
-        if next.is_none() {
-            queues.remove(person);
-        }
-        next
     }
 
     async fn answer(&self, person: &str, message: UserMessage) {
@@ -209,7 +194,7 @@ impl<C: Campaign> PersonQueue<C> {
             Ok(Ok(Ok(()))) => return,
             Ok(Ok(Err(refused))) => refused.to_string(),
             Ok(Err(_)) => "the router is not running".to_owned(),
-            Err(_) => format!("the router had no component within {HAND_OVER_LIMIT:?}"),
+            Err(_) => format!("the router had no room within {HAND_OVER_LIMIT:?}"),
         };
         bump(&self.counts.unsent);
         warn!(campaign = %self.name, message = %id, %refused, "an answer could not be sent");

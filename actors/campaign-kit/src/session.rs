@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::dialogue::{SessionStore, TurnError};
+use super::session_store::{SessionStore, TurnError};
 use vumi_kit::{
     clock::Timestamp,
     message::{TransportType, UserMessage},

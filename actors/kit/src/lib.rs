@@ -13,6 +13,7 @@ pub mod clock;
 pub mod component;
 pub mod health;
 pub mod ids;
+pub mod keyed_queue;
 pub mod kind;
 pub mod ledger;
 pub mod message;

@@ -22,7 +22,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    received_queues::{Arrived, QueueKey, ReceivedQueues, Refusal},
+    received_queues::{Placed, QueueKey, ReceivedQueues, Refusal},
     table::RoutingTable,
 };
 
@@ -154,9 +154,9 @@ impl Router {
         };
         let (key, id) = ((campaign.clone(), from.to_owned()), received.id);
         match self.queues.arrive(&key, received, claimed, Instant::now()) {
-            Arrived::First => self.offer(key, ctx),
-            Arrived::Waits => {}
-            Arrived::GoesBack => self.release_received(vec![id]),
+            Placed::First => self.offer(key, ctx),
+            Placed::Waits => {}
+            Placed::GoesBack => self.release_received(vec![id]),
         }
     }
 

@@ -1,24 +1,25 @@
-//! Received SMS that wait for their campaign: a line for each person, so that nobody is answered out of order.
+//! Received SMS that wait for their campaign: a queue for each person, so that nobody is answered out of order.
 //!
-//! A campaign takes so many messages of one person and refuses more for now. Whoever stands first is offered again until
-//! it is taken; one that has stood for too long goes back to the ledger with all behind it, and what comes from that
+//! A campaign takes so many messages of one person and refuses more for now. The first of a queue is offered again until
+//! it is taken. One that has waited for too long goes back to the ledger with all behind it, and what comes from that
 //! person meanwhile goes there too, until the ledger has been asked for everything that is due.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     time::Duration,
 };
 
 use tokio::time::Instant;
 use vumi_kit::{
+    keyed_queue::{Arrival, KeyedQueue},
     name::Name,
     sms::{Received, ReceivedId},
 };
 
-/// SMS in all lines; more stay in the ledger.
+/// SMS in all queues; more stay in the ledger.
 const MOST: usize = 5_000;
 
-/// How long an SMS may stand in a line: less than the ledger's lease, with time for the last offer.
+/// How long an SMS may wait here: less than the ledger's lease, with time for the last offer.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The campaign, and who writes to it.
@@ -26,78 +27,99 @@ pub(crate) type QueueKey = (Name, String);
 
 /// What becomes of an SMS that arrives.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Arrived {
-    /// It is the first in its line: to be offered.
+pub(crate) enum Placed {
+    /// It is the first in its queue: to be offered.
     First,
-    /// It waits behind others, or stood there already.
+    /// It waits behind others, or was there already.
     Waits,
-    /// There is no place: back to the ledger.
+    /// There is no place for it: back to the ledger.
     GoesBack,
 }
 
-/// What becomes of a line whose first was refused.
+/// What becomes of a queue whose first was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// To be offered again soon.
     Again,
-    /// It stood for too long: these go back to the ledger, in this order.
+    /// It waited for too long: these go back to the ledger, in this order.
     GoBack(Vec<ReceivedId>),
 }
 
-/// All lines.
-#[derive(Debug, Default)]
+/// An SMS, and since when it waits here.
+type Waiting = (Received, Instant);
+
+/// All queues.
+#[derive(Debug)]
 pub(crate) struct ReceivedQueues {
-    queues: HashMap<QueueKey, VecDeque<(Received, Instant)>>,
-    waiting: usize,
+    queue: KeyedQueue<QueueKey, Waiting>,
+    /// The first of each queue: it is offered to its campaign.
+    first: HashMap<QueueKey, Waiting>,
     /// Those some of whose SMS are in the ledger, due before any that comes now.
     behind: HashSet<QueueKey>,
     /// Those of them that were so before the ledger was last asked.
     asked: HashSet<QueueKey>,
 }
 
+impl Default for ReceivedQueues {
+    fn default() -> Self {
+        Self {
+            queue: KeyedQueue::new(MOST, MOST),
+            first: HashMap::new(),
+            behind: HashSet::new(),
+            asked: HashSet::new(),
+        }
+    }
+}
+
 impl ReceivedQueues {
     /// Takes an SMS: one that the ledger handed out (`claimed`), or one that has just come.
-    pub(crate) fn arrive(&mut self, key: &QueueKey, received: Received, claimed: bool, now: Instant) -> Arrived {
-        let queue = self.queues.get(key);
-        if queue.is_some_and(|queue| queue.iter().any(|(queued, _)| queued.id == received.id)) {
-            return Arrived::Waits;
+    pub(crate) fn arrive(&mut self, key: &QueueKey, received: Received, claimed: bool, now: Instant) -> Placed {
+        let known = self.first.get(key).into_iter().chain(self.queue.behind(key));
+        if known.into_iter().any(|(waiting, _)| waiting.id == received.id) {
+            return Placed::Waits;
         }
-        if self.waiting >= MOST || (!claimed && (self.behind.contains(key) || self.asked.contains(key))) {
+        if !claimed && (self.behind.contains(key) || self.asked.contains(key)) {
             self.behind.insert(key.clone());
-            return Arrived::GoesBack;
+            return Placed::GoesBack;
         }
-        let queue = self.queues.entry(key.clone()).or_default();
-        queue.push_back((received, now));
-        self.waiting += 1;
-        if queue.len() == 1 { Arrived::First } else { Arrived::Waits }
+        match self.queue.arrive(key.clone(), (received, now)) {
+            Arrival::Begin(first) => {
+                self.first.insert(key.clone(), first);
+                Placed::First
+            }
+            Arrival::Waits => Placed::Waits,
+            Arrival::Full(_) => {
+                self.behind.insert(key.clone());
+                Placed::GoesBack
+            }
+        }
     }
 
-    /// Who stands first.
+    /// The first of a queue.
     pub(crate) fn first(&self, key: &QueueKey) -> Option<&Received> {
-        self.queues.get(key).and_then(|queue| queue.front()).map(|(received, _)| received)
+        self.first.get(key).map(|(received, _)| received)
     }
 
-    /// The first was taken. Says whether another one stands behind it.
+    /// The first was taken. Says whether there is another one behind it, which is the first from now on.
     pub(crate) fn taken(&mut self, key: &QueueKey) -> bool {
-        let Some(queue) = self.queues.get_mut(key) else { return false };
-        self.waiting -= usize::from(queue.pop_front().is_some());
-        let more = !queue.is_empty();
-        if !more {
-            self.queues.remove(key);
+        let next = self.queue.next(key);
+        match next {
+            Some(next) => self.first.insert(key.clone(), next).is_some(),
+            None => {
+                self.first.remove(key);
+                false
+            }
         }
-        more
     }
 
     /// The first was refused.
     pub(crate) fn refused(&mut self, key: &QueueKey, now: Instant) -> Refusal {
-        let first = self.queues.get(key).and_then(|queue| queue.front());
-        if first.is_some_and(|(_, since)| now.duration_since(*since) < LONGEST_WAIT) {
+        if self.first.get(key).is_some_and(|(_, since)| now.duration_since(*since) < LONGEST_WAIT) {
             return Refusal::Again;
         }
-        let queue = self.queues.remove(key).unwrap_or_default();
-        self.waiting -= queue.len();
+        let all = self.first.remove(key).into_iter().chain(self.queue.clear(key));
         self.behind.insert(key.clone());
-        Refusal::GoBack(queue.into_iter().map(|(received, _)| received.id).collect())
+        Refusal::GoBack(all.map(|(received, _)| received.id).collect())
     }
 
     /// The ledger is asked for what is due. What goes back from now on may come too late to be among its answer.
@@ -112,7 +134,7 @@ impl ReceivedQueues {
 
     /// Whether the ledger may hand out more.
     pub(crate) const fn has_room(&self) -> bool {
-        self.waiting < MOST / 2
+        self.queue.len() < MOST / 2
     }
 }
 
@@ -125,7 +147,7 @@ mod tests {
         sms::{InboundSms, Received},
     };
 
-    use super::{Arrived, Instant, LONGEST_WAIT, QueueKey, ReceivedQueues, Refusal};
+    use super::{Instant, LONGEST_WAIT, Placed, QueueKey, ReceivedQueues, Refusal};
 
     fn sms(id: i64) -> Received {
         let msisdn = |text| Msisdn::parse(text).unwrap();
@@ -155,14 +177,14 @@ mod tests {
     #[test]
     fn a_line_is_taken_from_the_front_and_nobody_stands_twice() {
         let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
-        assert_eq!(queues.arrive(&key(), sms(1), false, now), Arrived::First);
-        assert_eq!(queues.arrive(&key(), sms(2), false, now), Arrived::Waits);
-        assert_eq!(queues.arrive(&key(), sms(1), true, now), Arrived::Waits);
+        assert_eq!(queues.arrive(&key(), sms(1), false, now), Placed::First);
+        assert_eq!(queues.arrive(&key(), sms(2), false, now), Placed::Waits);
+        assert_eq!(queues.arrive(&key(), sms(1), true, now), Placed::Waits);
         assert_eq!(queues.first(&key()).unwrap().id, 1);
         assert!(queues.taken(&key()));
         assert_eq!(queues.first(&key()).unwrap().id, 2);
         assert!(!queues.taken(&key()));
-        assert_eq!((queues.first(&key()), queues.waiting), (None, 0));
+        assert_eq!((queues.first(&key()), queues.queue.len()), (None, 0));
     }
 
     #[test]
@@ -172,13 +194,13 @@ mod tests {
         queues.arrive(&key(), sms(2), false, now);
         assert_eq!(queues.refused(&key(), now), Refusal::Again);
         assert_eq!(queues.refused(&key(), now + LONGEST_WAIT), Refusal::GoBack(vec![1, 2]));
-        assert_eq!(queues.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "it would overtake them");
+        assert_eq!(queues.arrive(&key(), sms(3), false, now), Placed::GoesBack, "it would overtake them");
         queues.asks();
-        assert_eq!(queues.arrive(&key(), sms(3), false, now), Arrived::GoesBack, "the answer is still to come");
-        assert_eq!(queues.arrive(&key(), sms(1), true, now), Arrived::First);
+        assert_eq!(queues.arrive(&key(), sms(3), false, now), Placed::GoesBack, "the answer is still to come");
+        assert_eq!(queues.arrive(&key(), sms(1), true, now), Placed::First);
         queues.asks();
         queues.caught_up();
-        assert_eq!(queues.arrive(&key(), sms(4), false, now), Arrived::Waits);
+        assert_eq!(queues.arrive(&key(), sms(4), false, now), Placed::Waits);
     }
 
     #[test]
@@ -190,7 +212,7 @@ mod tests {
         queues.caught_up();
         assert_eq!(
             queues.arrive(&key(), sms(2), false, now),
-            Arrived::GoesBack,
+            Placed::GoesBack,
             "1 is in the ledger, and was not handed out"
         );
     }
@@ -202,6 +224,6 @@ mod tests {
             queues.arrive(&key(), sms(i64::try_from(id).unwrap()), true, now);
         }
         assert!(!queues.has_room());
-        assert_eq!(queues.arrive(&key(), sms(-1), true, now), Arrived::GoesBack);
+        assert_eq!(queues.arrive(&key(), sms(-1), true, now), Placed::GoesBack);
     }
 }

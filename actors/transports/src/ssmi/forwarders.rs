@@ -57,7 +57,7 @@ pub(super) async fn restore_sessions(shared: &SharedState, context: &ComponentCo
 
 /// Forwards people's messages to the router; one is under way until the router has taken it.
 pub(super) async fn forward_messages(shared: SharedState, context: ComponentContext) {
-    let (lanes, window, signals) = {
+    let (work_queue, window, signals) = {
         let state = shared.borrow();
         (state.sessions.to_router.clone(), state.settings.window, state.link.signals.clone())
     };
@@ -74,17 +74,17 @@ pub(super) async fn forward_messages(shared: SharedState, context: ComponentCont
             shared.borrow_mut().not_routed(&person, &undelivered, why, later);
         }
     };
-    lanes.run(window, work, || signals.progress()).await;
+    work_queue.run(window, work, || signals.progress()).await;
 }
 
 /// Forwards changes of sessions to the store.
 pub(super) async fn forward_sessions(shared: SharedState, context: ComponentContext) {
-    let (lanes, signals) = {
+    let (work_queue, signals) = {
         let state = shared.borrow();
         (state.sessions.to_store.clone(), state.link.signals.clone())
     };
     let work = |person, change| write_session(shared.clone(), context.clone(), person, change);
-    lanes.run(WRITES_AT_ONCE, work, || signals.progress()).await;
+    work_queue.run(WRITES_AT_ONCE, work, || signals.progress()).await;
 }
 
 async fn write_session(shared: SharedState, context: ComponentContext, person: Msisdn, change: SessionChange) {

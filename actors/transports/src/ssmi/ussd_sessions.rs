@@ -11,8 +11,8 @@ use vumi_kit::{
 };
 
 use super::{
-    lanes::Lanes,
     paging::UnshownText,
+    person_work::PersonWork,
     session_table::{SessionTable, UssdSession},
 };
 
@@ -33,8 +33,8 @@ pub(super) enum SessionChange {
 pub(super) struct UssdSessions {
     pub(super) transport: Name,
     pub(super) table: SessionTable,
-    pub(super) to_router: Rc<Lanes<ToRouter>>,
-    pub(super) to_store: Rc<Lanes<SessionChange>>,
+    pub(super) to_router: Rc<PersonWork<ToRouter>>,
+    pub(super) to_store: Rc<PersonWork<SessionChange>>,
 }
 
 impl UssdSessions {

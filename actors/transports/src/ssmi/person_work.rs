@@ -1,17 +1,17 @@
 //! Work in order for each person, side by side for many.
 
-use std::{
-    cell::RefCell,
-    collections::{HashMap, VecDeque},
-};
+use std::{cell::RefCell, collections::VecDeque};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::Notify;
-use vumi_kit::address::Msisdn;
+use vumi_kit::{
+    address::Msisdn,
+    keyed_queue::{Arrival, KeyedQueue},
+};
 
 /// Work to be done for people: never two things at once for one person, and in the order it came. Whoever adds
-/// work holds back while there is much of it ([`Lanes::len`]).
-pub(super) struct Lanes<J> {
+/// work holds back while there is much of it ([`PersonWork::len`]).
+pub(super) struct PersonWork<J> {
     waiting: RefCell<Waiting<J>>,
     woken: Notify,
 }
@@ -19,26 +19,21 @@ pub(super) struct Lanes<J> {
 struct Waiting<J> {
     /// To be begun.
     ready: VecDeque<(Msisdn, J)>,
-    /// What waits behind the work begun, or to be begun, for a person.
-    behind: HashMap<Msisdn, VecDeque<J>>,
-    count: usize,
+    queue: KeyedQueue<Msisdn, J>,
 }
 
-impl<J> Default for Lanes<J> {
+impl<J> Default for PersonWork<J> {
     fn default() -> Self {
-        let waiting = Waiting { ready: VecDeque::new(), behind: HashMap::new(), count: 0 };
+        let waiting = Waiting { ready: VecDeque::new(), queue: KeyedQueue::new(usize::MAX, usize::MAX) };
         Self { waiting: RefCell::new(waiting), woken: Notify::new() }
     }
 }
 
-impl<J> Lanes<J> {
+impl<J> PersonWork<J> {
     pub(super) fn push(&self, person: Msisdn, job: J) {
         let mut waiting = self.waiting.borrow_mut();
-        waiting.count += 1;
-        if let Some(behind) = waiting.behind.get_mut(&person) {
-            behind.push_back(job);
-        } else {
-            waiting.behind.insert(person.clone(), VecDeque::new());
+        // Never full: whoever adds work holds back while there is much of it.
+        if let Arrival::Begin(job) | Arrival::Full(job) = waiting.queue.arrive(person.clone(), job) {
             waiting.ready.push_back((person, job));
             drop(waiting);
             self.woken.notify_one();
@@ -47,7 +42,7 @@ impl<J> Lanes<J> {
 
     /// How many jobs are not done.
     pub(super) fn len(&self) -> usize {
-        self.waiting.borrow().count
+        self.waiting.borrow().queue.len()
     }
 
     fn next(&self) -> Option<(Msisdn, J)> {
@@ -56,12 +51,8 @@ impl<J> Lanes<J> {
 
     fn done(&self, person: Msisdn) {
         let mut waiting = self.waiting.borrow_mut();
-        waiting.count -= 1;
-        match waiting.behind.get_mut(&person).and_then(VecDeque::pop_front) {
-            Some(job) => waiting.ready.push_back((person, job)),
-            None => {
-                waiting.behind.remove(&person);
-            }
+        if let Some(job) = waiting.queue.next(&person) {
+            waiting.ready.push_back((person, job));
         }
     }
 
@@ -100,14 +91,14 @@ mod tests {
 
     use vumi_kit::address::Msisdn;
 
-    use super::Lanes;
+    use super::PersonWork;
 
     #[tokio::test(start_paused = true)]
     async fn one_persons_work_is_in_order_and_nobody_waits_for_another() {
-        let lanes = Lanes::default();
+        let work_queue = PersonWork::default();
         let (slow, quick) = (Msisdn::parse("27831").unwrap(), Msisdn::parse("27832").unwrap());
         for (person, job) in [(&slow, 10), (&slow, 1), (&quick, 2), (&slow, 3)] {
-            lanes.push(person.clone(), job);
+            work_queue.push(person.clone(), job);
         }
         let done = Rc::new(RefCell::new(Vec::new()));
         let work = |_, seconds: u64| {
@@ -117,8 +108,8 @@ mod tests {
                 done.borrow_mut().push(seconds);
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), lanes.run(8, work, || {})).await.ok();
+        tokio::time::timeout(Duration::from_secs(20), work_queue.run(8, work, || {})).await.ok();
         assert_eq!(*done.borrow(), [2, 10, 1, 3]);
-        assert_eq!(lanes.len(), 0);
+        assert_eq!(work_queue.len(), 0);
     }
 }
