@@ -21,7 +21,7 @@ use vumi_kit::name::Name;
 
 use crate::{
     api::{callbacks, preview, send, status},
-    response::{error, views},
+    response::{error, field_errors, views},
     webhooks,
 };
 
@@ -55,7 +55,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         webhooks::receive_xml,
         document,
     ),
-    components(schemas(error::ProblemDocument, error::FieldError, views::SmsView, send::RecipientField)),
+    components(schemas(error::ProblemDocument, field_errors::FieldError, views::SmsView, send::RecipientField)),
     modifiers(&CommonParts),
 )]
 struct ApiDescription;

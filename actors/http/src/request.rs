@@ -3,4 +3,5 @@
 pub(crate) mod body;
 pub(crate) mod fields;
 pub(crate) mod idempotency;
+mod json_fields;
 pub(crate) mod trusted_proxies;

@@ -12,15 +12,21 @@ use vumi_kit::{
 use crate::{
     guard::{ApiCall, guarded},
     limits::call_rates::RateClass,
-    request::{body::media_type, fields::RequestFields},
+    request::{
+        body::media_type,
+        fields::{KnownFields, RequestFields},
+    },
     response::{
-        error::{ApiError, FieldError},
+        error::ApiError,
+        field_errors::{FieldError, FieldErrors},
         views::{UtcTime, json},
     },
 };
 
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2000;
+
+const KNOWN_FIELDS: KnownFields = KnownFields { single: &["name", "url"], lists: &[], variables: None, max_values: 0 };
 
 /// A callback.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -84,7 +90,7 @@ pub(crate) struct CallbackChange {
 pub(crate) async fn create(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Callbacks, async |call| {
         let body = call.body(payload).await?;
-        let (name, url) = created(&RequestFields::of_body(media_type(call.request).as_ref(), &body)?)?;
+        let (name, url) = created(&RequestFields::of_body(media_type(call.request).as_ref(), &body, KNOWN_FIELDS)?)?;
         let ask = CreateCallback { account: call.account, name, url, secret: new_secret() };
         let callback = call.state.store.callbacks.ask(ask).await?;
         Ok(json(&CallbackView { secret: Some(&callback.secret), ..CallbackView::of(&callback) }, 256))
@@ -139,7 +145,7 @@ pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpR
     guarded(&request, RateClass::Callbacks, async |call| {
         let id = call.id()?;
         let body = call.body(payload).await?;
-        let (name, url) = changed(&RequestFields::of_body(media_type(call.request).as_ref(), &body)?)?;
+        let (name, url) = changed(&RequestFields::of_body(media_type(call.request).as_ref(), &body, KNOWN_FIELDS)?)?;
         let ask = ChangeCallback { account: call.account, id, name, url };
         let found = call.state.store.callbacks.ask(ask).await?;
         let callback = found.ok_or_else(|| no_such(&call))?;
@@ -175,7 +181,7 @@ fn new_secret() -> String {
 }
 
 fn created(fields: &RequestFields<'_>) -> Result<(CallbackName, String), ApiError> {
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     let name = fields.required("name", &mut errors).and_then(|text| name(text, &mut errors));
     let url = fields.required("url", &mut errors).and_then(|text| url(text, &mut errors));
     match (name, url) {
@@ -185,13 +191,13 @@ fn created(fields: &RequestFields<'_>) -> Result<(CallbackName, String), ApiErro
 }
 
 fn changed(fields: &RequestFields<'_>) -> Result<(Option<CallbackName>, Option<String>), ApiError> {
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     let name = fields.one("name", &mut errors).and_then(|text| name(text, &mut errors));
     let url = fields.one("url", &mut errors).and_then(|text| url(text, &mut errors));
     if errors.is_empty() { Ok((name, url)) } else { Err(ApiError::InvalidFields(errors)) }
 }
 
-fn name(text: &str, errors: &mut Vec<FieldError>) -> Option<CallbackName> {
+fn name(text: &str, errors: &mut FieldErrors) -> Option<CallbackName> {
     let name = CallbackName::parse(text);
     if name.is_none() {
         let names: Vec<&str> = CallbackName::ALL.into_iter().map(CallbackName::as_str).collect();
@@ -201,7 +207,7 @@ fn name(text: &str, errors: &mut Vec<FieldError>) -> Option<CallbackName> {
 }
 
 // The URL is kept as the client wrote it; its address is checked at each post.
-fn url(text: &str, errors: &mut Vec<FieldError>) -> Option<String> {
+fn url(text: &str, errors: &mut FieldErrors) -> Option<String> {
     let good = text.len() <= MAX_URL
         && !text.contains(char::is_control)
         && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -217,11 +223,11 @@ mod tests {
     use proptest::prelude::*;
     use vumi_kit::callback::CallbackName;
 
-    use super::{changed, created, new_secret};
+    use super::{KNOWN_FIELDS, changed, created, new_secret};
     use crate::{request::fields::RequestFields, response::error::ApiError};
 
     fn form(body: &str) -> RequestFields<'_> {
-        RequestFields::of_form(body.as_bytes()).unwrap()
+        RequestFields::of_form(body.as_bytes(), KNOWN_FIELDS).unwrap()
     }
 
     #[test]

@@ -30,7 +30,8 @@ use crate::{
     },
 };
 
-/// Bodies of this size and more, in bytes, are read on a blocking thread, so that they delay no other request.
+/// Bodies of this size and more, in bytes, are read on a blocking thread, few at a time, so that they delay no other
+/// request and take little memory.
 const LARGE_BODY: usize = 32 * 1024;
 
 /// A recipient: 3 to 15 digits, with or without a leading `+`.
@@ -112,21 +113,27 @@ async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
     let reader = BatchReader { account: call.account, transport, source, limits: call.state.limits };
-    let batch = read_batch(media_type(call.request).as_ref(), body.bytes.clone(), reader).await?;
+    let batch = read_batch(call, body.bytes.clone(), reader).await?;
     let keys = &call.state.keys_in_progress;
     let _in_progress = idempotency.as_ref().map(|key| keys.begin(call.account, &key.key)).transpose()?;
     let accepted = call.state.store.ledger.ask(AcceptSms { batch, idempotency }).await?;
     answer(&accepted)
 }
 
-async fn read_batch(media_type: &str, body: Bytes, reader: BatchReader) -> Result<Vec<NewSms>, ApiError> {
+async fn read_batch(call: &ApiCall<'_>, body: Bytes, reader: BatchReader) -> Result<Vec<NewSms>, ApiError> {
+    let media_type = media_type(call.request);
     if body.len() < LARGE_BODY {
-        return reader.read(media_type, &body);
+        return reader.read(&media_type, &body);
     }
-    let media_type = media_type.to_owned();
-    tokio::task::spawn_blocking(move || reader.read(&media_type, &body))
-        .await
-        .unwrap_or(Err(ApiError::Unavailable(1, "the body could not be read now, nothing was kept")))
+    let failed = || ApiError::Unavailable(1, "the body could not be read now, nothing was kept");
+    let permit = Arc::clone(&call.state.large_reads).acquire_owned().await.map_err(|_| failed())?;
+    let media_type = media_type.into_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        // Held by the thread that works: a client that closes must not allow another read beside it.
+        let _permit = permit;
+        reader.read(&media_type, &body)
+    });
+    read.await.map_err(|_| failed())?
 }
 
 fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {

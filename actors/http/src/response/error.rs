@@ -10,35 +10,13 @@ use actix_web::{
 use serde::Serialize;
 use vumi_kit::store::StoreError;
 
-/// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub(crate) struct FieldError {
-    /// The field, as the client named it.
-    pub(crate) field: String,
-    /// Its value, shortened; empty where it was not given.
-    pub(crate) value: String,
-    /// What is wrong, and what was expected.
-    pub(crate) detail: String,
-}
-
-/// The most characters of a wrong value that are shown.
-const MAX_VALUE_SHOWN: usize = 100;
-
-impl FieldError {
-    pub(crate) fn new(field: impl Into<String>, value: &str, detail: impl Into<String>) -> Self {
-        let mut shown: String = value.chars().take(MAX_VALUE_SHOWN).collect();
-        if shown.len() < value.len() {
-            shown.push('…');
-        }
-        Self { field: field.into(), value: shown, detail: detail.into() }
-    }
-}
+use super::field_errors::{FieldError, FieldErrors};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ApiError {
     /// 400: every field that is wrong.
-    InvalidFields(Vec<FieldError>),
+    InvalidFields(FieldErrors),
     /// 400: the request as a whole can't be read, and why.
     Unreadable(String),
     /// 401.
@@ -83,7 +61,7 @@ pub(crate) struct ProblemDocument<'a> {
 impl ApiError {
     /// One field that is wrong.
     pub(crate) fn field(field: &str, value: &str, detail: impl Into<String>) -> Self {
-        Self::InvalidFields(vec![FieldError::new(field, value, detail)])
+        Self::InvalidFields(FieldError::new(field, value, detail).into())
     }
 
     fn status(&self) -> StatusCode {
@@ -107,7 +85,8 @@ impl ApiError {
                 let mut names: Vec<&str> = errors.iter().map(|w| w.field.as_str()).collect();
                 names.dedup();
                 names.truncate(10);
-                format!("wrong: {}; see `errors`; nothing was done", names.join(", "))
+                let more = if errors.more() > 0 { format!(" and {} more", errors.more()) } else { String::new() };
+                format!("wrong: {}{more}; see `errors`; nothing was done", names.join(", "))
             }
             Self::Unreadable(what) | Self::NotFound(what) | Self::Conflict(what) => what.clone(),
             Self::Unauthenticated => "send a user name and its password by HTTP Basic authentication".to_owned(),
@@ -122,7 +101,7 @@ impl ApiError {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self) -> Vec<u8> {
         let status = self.status();
         let errors: &[FieldError] = if let Self::InvalidFields(errors) = self { errors } else { &[] };
         let title = status.canonical_reason().unwrap_or("Error");
@@ -194,7 +173,7 @@ mod tests {
     use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
     use vumi_kit::store::StoreError;
 
-    use super::{ApiError, FieldError};
+    use super::ApiError;
 
     #[test]
     fn each_error_has_its_status_and_headers() {
@@ -214,11 +193,5 @@ mod tests {
                 assert_eq!(response.headers().get(name).unwrap(), value);
             }
         }
-    }
-
-    #[test]
-    fn a_long_wrong_value_is_shortened() {
-        assert_eq!(FieldError::new("message", &"ä".repeat(200), "too long").value.chars().count(), 101);
-        assert_eq!(FieldError::new("message", "short", "x").value, "short");
     }
 }
