@@ -26,9 +26,9 @@ fn a_repeated_request_with_the_same_key_gives_the_first_answer_and_sends_nothing
 
     // Another body, or another call, with the same key.
     let other = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "twice")];
-    assert_problem(&site.post(path, &other).header("idempotency-key", "k1").send().unwrap(), 409);
+    assert_problem(&site.post(path, &other).header("idempotency-key", "k1").send().unwrap(), 422);
     let elsewhere = site.post("/api/v1/sms/opera/send.json", &form).header("idempotency-key", "k1");
-    assert_problem(&elsewhere.send().unwrap(), 409);
+    assert_problem(&elsewhere.send().unwrap(), 422);
 
     // Another key, or another account with this one, is another request.
     let second = list(site.post(path, &form).header("idempotency-key", "k2").send().unwrap());

@@ -128,9 +128,10 @@ fn add_errors(operation: &mut Operation) {
         (404, "There is no such thing, or it is another account's", None),
         (405, "Not with this method, or not with this transport", Some("Allow")),
         (408, "The body did not arrive in time", None),
-        (409, "The Idempotency-Key is in progress, or was used for another request", None),
+        (409, "It is in conflict with what there is, or the request with this Idempotency-Key is in progress", None),
         (413, "The body is too large", None),
         (415, "A body of a type that is not understood", None),
+        (422, "The Idempotency-Key was used for another request", None),
         (429, "Too many calls", Some("Retry-After")),
         (503, "Not now; nothing was done", Some("Retry-After")),
     ]

@@ -146,8 +146,6 @@ fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {
             response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
             Ok(response)
         }
-        Accepted::KeyReused => {
-            Err(ApiError::Conflict("this Idempotency-Key was used for another request: use a new one".to_owned()))
-        }
+        Accepted::KeyReused => Err(ApiError::KeyReused),
     }
 }

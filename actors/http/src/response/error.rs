@@ -31,6 +31,8 @@ pub(crate) enum ApiError {
     Conflict(String),
     /// 409: the request with this key is not answered yet; the client may try again.
     KeyInProgress,
+    /// 422: the key was used for another request.
+    KeyReused,
     /// 413: the most bytes a body may have.
     BodyTooLarge(usize),
     /// 415: what was sent.
@@ -72,6 +74,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) | Self::KeyInProgress => StatusCode::CONFLICT,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyRequests(..) => StatusCode::TOO_MANY_REQUESTS,
@@ -94,6 +97,7 @@ impl ApiError {
             Self::MethodNotAllowed(allow) => format!("use {allow}"),
             Self::BodyTimeout => "the body did not arrive in time".to_owned(),
             Self::KeyInProgress => "a request with this Idempotency-Key is still in progress".to_owned(),
+            Self::KeyReused => "this Idempotency-Key was used for another request: use a new one".to_owned(),
             Self::BodyTooLarge(most) => format!("the body may have {most} bytes: send smaller batches"),
             Self::UnsupportedMediaType(what) => format!("`{what}` is not understood: send {MEDIA_TYPES}"),
             Self::TooManyRequests(wait_s, what) => format!("too many {what}: try again in {wait_s} s"),
@@ -183,6 +187,7 @@ mod tests {
             (ApiError::MethodNotAllowed(String::new()), 405, Some((ALLOW, ""))),
             (ApiError::TooManyRequests(7, "calls"), 429, Some((RETRY_AFTER, "7"))),
             (ApiError::KeyInProgress, 409, Some((RETRY_AFTER, "1"))),
+            (ApiError::KeyReused, 422, None),
             (StoreError::Busy.into(), 503, Some((RETRY_AFTER, "1"))),
             (ApiError::BodyTooLarge(9), 413, None),
             (ApiError::UnsupportedMediaType("text/html".into()), 415, None),
