@@ -101,7 +101,8 @@ fn provider_body() -> RequestBody {
     let any = Schema::from(ObjectBuilder::new().schema_type(Type::Object));
     let mut body = RequestBodyBuilder::new().description(Some("The fields of the provider's own protocol"));
     for (media_type, schema) in [
-        ("application/x-www-form-urlencoded", fields),
+        ("application/x-www-form-urlencoded", fields.clone()),
+        ("multipart/form-data", fields),
         ("application/json", any),
         ("application/xml", text()),
         ("text/xml", text()),

@@ -4,4 +4,5 @@ pub(crate) mod body;
 pub(crate) mod fields;
 pub(crate) mod idempotency;
 mod json_fields;
+mod multipart;
 pub(crate) mod trusted_proxies;

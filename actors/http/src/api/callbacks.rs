@@ -12,10 +12,7 @@ use vumi_kit::{
 use crate::{
     guard::{ApiCall, guarded},
     limits::call_rates::RateClass,
-    request::{
-        body::media_type,
-        fields::{KnownFields, RequestFields},
-    },
+    request::fields::{KnownFields, RequestFields},
     response::{
         error::ApiError,
         field_errors::{FieldError, FieldErrors},
@@ -84,13 +81,13 @@ pub(crate) struct CallbackChange {
     post,
     path = "/api/v1/account/callbacks.json",
     tag = "callbacks",
-    request_body(content((CallbackBody = "application/x-www-form-urlencoded"), (CallbackBody = "application/json"))),
+    request_body(content((CallbackBody = "application/x-www-form-urlencoded"), (CallbackBody = "application/json"), (CallbackBody = "multipart/form-data"))),
     responses((status = 200, description = "The new callback, with its secret", body = CallbackView)),
 )]
 pub(crate) async fn create(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Callbacks, async |call| {
         let body = call.body(payload).await?;
-        let (name, url) = created(&RequestFields::of_body(media_type(call.request).as_ref(), &body, KNOWN_FIELDS)?)?;
+        let (name, url) = created(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
         let ask = CreateCallback { account: call.account, name, url, secret: new_secret() };
         let callback = call.state.store.callbacks.ask(ask).await?;
         Ok(json(&CallbackView { secret: Some(&callback.secret), ..CallbackView::of(&callback) }, 256))
@@ -138,14 +135,14 @@ pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
     path = "/api/v1/account/callbacks/{id}.json",
     tag = "callbacks",
     params(("id" = u64, Path, description = "The callback's id")),
-    request_body(content((CallbackChange = "application/x-www-form-urlencoded"), (CallbackChange = "application/json"))),
+    request_body(content((CallbackChange = "application/x-www-form-urlencoded"), (CallbackChange = "application/json"), (CallbackChange = "multipart/form-data"))),
     responses((status = 200, description = "The changed callback", body = CallbackView)),
 )]
 pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Callbacks, async |call| {
         let id = call.id()?;
         let body = call.body(payload).await?;
-        let (name, url) = changed(&RequestFields::of_body(media_type(call.request).as_ref(), &body, KNOWN_FIELDS)?)?;
+        let (name, url) = changed(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
         let ask = ChangeCallback { account: call.account, id, name, url };
         let found = call.state.store.callbacks.ask(ask).await?;
         let callback = found.ok_or_else(|| no_such(&call))?;

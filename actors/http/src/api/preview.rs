@@ -8,10 +8,7 @@ use crate::{
     api::send::text::text_error,
     guard::guarded,
     limits::call_rates::RateClass,
-    request::{
-        body::media_type,
-        fields::{KnownFields, RequestFields},
-    },
+    request::fields::{KnownFields, RequestFields},
     response::{
         error::ApiError,
         field_errors::{FieldError, FieldErrors},
@@ -68,13 +65,13 @@ const KNOWN_FIELDS: KnownFields = KnownFields { single: &["message"], lists: &[]
     post,
     path = "/api/v1/sms/preview.json",
     tag = "sending",
-    request_body(content((PreviewBody = "application/x-www-form-urlencoded"), (PreviewBody = "application/json"))),
+    request_body(content((PreviewBody = "application/x-www-form-urlencoded"), (PreviewBody = "application/json"), (PreviewBody = "multipart/form-data"))),
     responses((status = 200, description = "What it takes", body = Preview)),
 )]
 pub(crate) async fn preview(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Sending, async |call| {
         let body = call.body(payload).await?;
-        let fields = RequestFields::of_body(media_type(call.request).as_ref(), &body, KNOWN_FIELDS)?;
+        let fields = RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?;
         let mut errors = FieldErrors::default();
         let message = fields.required("message", &mut errors).unwrap_or_default();
         if errors.is_empty()

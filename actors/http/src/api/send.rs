@@ -12,7 +12,6 @@ use actix_web::{
     http::header::{HeaderName, HeaderValue},
     web,
 };
-use bytes::Bytes;
 use vumi_kit::{
     ledger::{AcceptSms, Accepted},
     sms::{NewSms, Sms},
@@ -23,7 +22,7 @@ use self::batch::{BatchReader, MessageSource};
 use crate::{
     guard::{ApiCall, guarded},
     limits::call_rates::RateClass,
-    request::{body::media_type, idempotency::key_of},
+    request::{body::BufferedBody, idempotency::key_of},
     response::{
         error::ApiError,
         views::{SmsView, sms_list},
@@ -85,7 +84,7 @@ pub(crate) struct TemplateBody {
         ("transport" = String, Path, description = "The transport's name"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice"),
     ),
-    request_body(content((SendBody = "application/x-www-form-urlencoded"), (SendBody = "application/json"))),
+    request_body(content((SendBody = "application/x-www-form-urlencoded"), (SendBody = "application/json"), (SendBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
 pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -101,7 +100,7 @@ pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpRes
         ("transport" = String, Path, description = "The transport's name"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice"),
     ),
-    request_body(content((TemplateBody = "application/x-www-form-urlencoded"), (TemplateBody = "application/json"))),
+    request_body(content((TemplateBody = "application/x-www-form-urlencoded"), (TemplateBody = "application/json"), (TemplateBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
 pub(crate) async fn template_send(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -113,25 +112,24 @@ async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
     let reader = BatchReader { account: call.account, transport, source, limits: call.state.limits };
-    let batch = read_batch(call, body.bytes.clone(), reader).await?;
+    let batch = read_batch(call, &body, reader).await?;
     let keys = &call.state.keys_in_progress;
     let _in_progress = idempotency.as_ref().map(|key| keys.begin(call.account, &key.key)).transpose()?;
     let accepted = call.state.store.ledger.ask(AcceptSms { batch, idempotency }).await?;
     answer(&accepted)
 }
 
-async fn read_batch(call: &ApiCall<'_>, body: Bytes, reader: BatchReader) -> Result<Vec<NewSms>, ApiError> {
-    let media_type = media_type(call.request);
+async fn read_batch(call: &ApiCall<'_>, body: &BufferedBody, reader: BatchReader) -> Result<Vec<NewSms>, ApiError> {
     if body.len() < LARGE_BODY {
-        return reader.read(&media_type, &body);
+        return reader.read(&body.media_type, body);
     }
     let failed = || ApiError::Unavailable(1, "the body could not be read now, nothing was kept");
     let permit = Arc::clone(&call.state.large_reads).acquire_owned().await.map_err(|_| failed())?;
-    let media_type = media_type.into_owned();
+    let (media_type, bytes) = (body.media_type.clone(), body.bytes.clone());
     let read = tokio::task::spawn_blocking(move || {
         // Held by the thread that works: a client that closes must not allow another read beside it.
         let _permit = permit;
-        reader.read(&media_type, &body)
+        reader.read(&media_type, &bytes)
     });
     read.await.map_err(|_| failed())?
 }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use percent_encoding::percent_decode;
 
-use super::json_fields;
+use super::{body::FORM, json_fields};
 use crate::response::{
     error::ApiError,
     field_errors::{FieldError, FieldErrors},
@@ -50,7 +50,7 @@ impl<'a> RequestFields<'a> {
     /// Reads a body by its media type. An empty body has no fields, whatever its type.
     pub(crate) fn of_body(media_type: &str, body: &'a [u8], known: KnownFields) -> Result<Self, ApiError> {
         match media_type {
-            "application/x-www-form-urlencoded" => Self::of_form(body, known),
+            FORM => Self::of_form(body, known),
             "application/json" => json_fields::read(body, FieldCollector::new(known)),
             _ if body.is_empty() => Ok(Self::default()),
             other => Err(ApiError::UnsupportedMediaType(other.chars().take(100).collect())),

@@ -44,7 +44,7 @@ pub(crate) enum ApiError {
 }
 
 /// The media types that bodies may have.
-const MEDIA_TYPES: &str = "application/x-www-form-urlencoded or application/json";
+const MEDIA_TYPES: &str = "application/x-www-form-urlencoded, multipart/form-data or application/json";
 
 /// A problem document (RFC 9457).
 #[derive(Serialize, utoipa::ToSchema)]
