@@ -227,7 +227,7 @@ fn bodies_that_are_too_large_or_of_another_type_are_413_and_415() {
         "/api/v1/account/callbacks.json",
     ] {
         let body = "to_msisdn=271&from_msisdn=272&message=x";
-        for content_type in ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"] {
+        for content_type in ["text/plain", "application/xml", "multipart/mixed; boundary=x", "nonsense"] {
             assert_problem(&site.post_body(path, content_type, body).send().unwrap(), 415);
         }
         let packed = site.post_body(path, "application/x-www-form-urlencoded", body).header("content-encoding", "gzip");
