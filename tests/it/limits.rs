@@ -26,9 +26,9 @@ fn a_repeated_request_with_the_same_key_gives_the_first_answer_and_sends_nothing
 
     // Another body, or another call, with the same key.
     let other = [("to_msisdn", "27123456789"), ("from_msisdn", "27123456780"), ("message", "twice")];
-    assert_problem(&harness.post(path, &other).header("idempotency-key", "k1").send().unwrap(), 409);
+    assert_problem(&harness.post(path, &other).header("idempotency-key", "k1").send().unwrap(), 422);
     let elsewhere = harness.post("/api/v1/sms/opera/send.json", &form).header("idempotency-key", "k1");
-    assert_problem(&elsewhere.send().unwrap(), 409);
+    assert_problem(&elsewhere.send().unwrap(), 422);
 
     // Another key, or another account with this one, is another request.
     let second = list(harness.post(path, &form).header("idempotency-key", "k2").send().unwrap());
@@ -232,7 +232,7 @@ fn bodies_that_are_too_large_or_of_another_type_are_413_and_415() {
         "/api/v1/account/callbacks.json",
     ] {
         let body = "to_msisdn=271&from_msisdn=272&message=x";
-        for content_type in ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"] {
+        for content_type in ["text/plain", "application/xml", "multipart/mixed; boundary=x", "nonsense"] {
             assert_problem(&harness.post_body(path, content_type, body).send().unwrap(), 415);
         }
         let packed =

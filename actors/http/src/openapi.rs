@@ -21,7 +21,7 @@ use vumi_kit::name::Name;
 
 use crate::{
     api::{callbacks, preview, send, status},
-    response::{error, views},
+    response::{error, field_errors, views},
     webhooks,
 };
 
@@ -55,7 +55,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         webhooks::receive_xml,
         document,
     ),
-    components(schemas(error::ProblemDocument, error::FieldError, views::SmsView, send::RecipientField)),
+    components(schemas(error::ProblemDocument, field_errors::FieldError, views::SmsView, send::RecipientField)),
     modifiers(&CommonParts),
 )]
 struct ApiDescription;
@@ -101,7 +101,8 @@ fn provider_body() -> RequestBody {
     let any = Schema::from(ObjectBuilder::new().schema_type(Type::Object));
     let mut body = RequestBodyBuilder::new().description(Some("The fields of the provider's own protocol"));
     for (media_type, schema) in [
-        ("application/x-www-form-urlencoded", fields),
+        ("application/x-www-form-urlencoded", fields.clone()),
+        ("multipart/form-data", fields),
         ("application/json", any),
         ("application/xml", text()),
         ("text/xml", text()),
@@ -128,9 +129,10 @@ fn add_errors(operation: &mut Operation) {
         (404, "There is no such thing, or it is another account's", None),
         (405, "Not with this method, or not with this transport", Some("Allow")),
         (408, "The body did not arrive in time", None),
-        (409, "The Idempotency-Key is in progress, or was used for another request", None),
+        (409, "It is in conflict with what there is, or the request with this Idempotency-Key is in progress", None),
         (413, "The body is too large", None),
         (415, "A body of a type that is not understood", None),
+        (422, "The Idempotency-Key was used for another request", None),
         (429, "Too many calls", Some("Retry-After")),
         (503, "Not now; nothing was done", Some("Retry-After")),
     ]

@@ -3,4 +3,6 @@
 pub(crate) mod body;
 pub(crate) mod fields;
 pub(crate) mod idempotency;
+mod json_fields;
+mod multipart;
 pub(crate) mod trusted_proxies;

@@ -1,7 +1,8 @@
 //! What all requests share.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use vumi_kit::{name::Name, store::Store, webhook::Webhook};
 
 use crate::{
@@ -15,6 +16,9 @@ use crate::{
 /// Requests a minute for public pages from one address, `/health/` aside. The page of the API's documentation takes ten.
 const PUBLIC_PER_MINUTE: u32 = 300;
 
+/// Large bodies that are read at once: each takes up to a core, and some ten times its size in memory.
+const MAX_LARGE_READS: usize = 2;
+
 /// What all requests share.
 pub(crate) struct ApiState {
     pub(crate) store: Store,
@@ -27,6 +31,8 @@ pub(crate) struct ApiState {
     pub(crate) public_rate: TokenBuckets<Option<IpAddr>>,
     pub(crate) keys_in_progress: KeysInProgress,
     pub(crate) limits: SendLimits,
+    /// Large bodies that are read at once.
+    pub(crate) large_reads: Arc<Semaphore>,
     pub(crate) body_reader: BodyReader,
     pub(crate) answer_within: Duration,
     pub(crate) idempotency_keep: Duration,
@@ -42,6 +48,7 @@ impl ApiState {
             rates: CallRates::new(&settings.rates),
             public_rate: TokenBuckets::new(PUBLIC_PER_MINUTE),
             keys_in_progress: KeysInProgress::default(),
+            large_reads: Arc::new(Semaphore::new(MAX_LARGE_READS)),
             limits: SendLimits { max_segments: settings.max_segments, max_batch: settings.max_batch },
             body_reader: BodyReader::new(settings.max_body, settings.max_bodies, settings.body_within),
             answer_within: settings.answer_within,

@@ -19,7 +19,6 @@ use vumi_kit::{
 use crate::{
     guard::{ApiCall, guarded},
     limits::call_rates::RateClass,
-    request::body::media_type,
     response::error::ApiError,
 };
 
@@ -69,7 +68,7 @@ async fn handle(request: HttpRequest, payload: web::Payload, path: &str, class: 
         let provider_request = WebhookRequest {
             method: call.request.method().as_str().to_owned(),
             query: call.request.query_string().to_owned(),
-            content_type: media_type(call.request).into_owned(),
+            content_type: body.media_type.clone(),
             body: body.bytes.clone(),
         };
         let news = webhook

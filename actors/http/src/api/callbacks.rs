@@ -12,15 +12,18 @@ use vumi_kit::{
 use crate::{
     guard::{ApiCall, guarded},
     limits::call_rates::RateClass,
-    request::{body::media_type, fields::RequestFields},
+    request::fields::{KnownFields, RequestFields},
     response::{
-        error::{ApiError, FieldError},
+        error::ApiError,
+        field_errors::{FieldError, FieldErrors},
         views::{UtcTime, json},
     },
 };
 
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2000;
+
+const KNOWN_FIELDS: KnownFields = KnownFields { single: &["name", "url"], lists: &[], variables: None, max_values: 0 };
 
 /// A callback.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -78,13 +81,13 @@ pub(crate) struct CallbackChange {
     post,
     path = "/api/v1/account/callbacks.json",
     tag = "callbacks",
-    request_body(content((CallbackBody = "application/x-www-form-urlencoded"), (CallbackBody = "application/json"))),
+    request_body(content((CallbackBody = "application/x-www-form-urlencoded"), (CallbackBody = "application/json"), (CallbackBody = "multipart/form-data"))),
     responses((status = 200, description = "The new callback, with its secret", body = CallbackView)),
 )]
 pub(crate) async fn create(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Callbacks, async |call| {
         let body = call.body(payload).await?;
-        let (name, url) = created(&RequestFields::of_body(media_type(call.request).as_ref(), &body)?)?;
+        let (name, url) = created(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
         let ask = CreateCallback { account: call.account, name, url, secret: new_secret() };
         let callback = call.state.store.callbacks.ask(ask).await?;
         Ok(json(&CallbackView { secret: Some(&callback.secret), ..CallbackView::of(&callback) }, 256))
@@ -132,14 +135,14 @@ pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
     path = "/api/v1/account/callbacks/{id}.json",
     tag = "callbacks",
     params(("id" = u64, Path, description = "The callback's id")),
-    request_body(content((CallbackChange = "application/x-www-form-urlencoded"), (CallbackChange = "application/json"))),
+    request_body(content((CallbackChange = "application/x-www-form-urlencoded"), (CallbackChange = "application/json"), (CallbackChange = "multipart/form-data"))),
     responses((status = 200, description = "The changed callback", body = CallbackView)),
 )]
 pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Callbacks, async |call| {
         let id = call.id()?;
         let body = call.body(payload).await?;
-        let (name, url) = changed(&RequestFields::of_body(media_type(call.request).as_ref(), &body)?)?;
+        let (name, url) = changed(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
         let ask = ChangeCallback { account: call.account, id, name, url };
         let found = call.state.store.callbacks.ask(ask).await?;
         let callback = found.ok_or_else(|| no_such(&call))?;
@@ -175,7 +178,7 @@ fn new_secret() -> String {
 }
 
 fn created(fields: &RequestFields<'_>) -> Result<(CallbackName, String), ApiError> {
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     let name = fields.required("name", &mut errors).and_then(|text| name(text, &mut errors));
     let url = fields.required("url", &mut errors).and_then(|text| url(text, &mut errors));
     match (name, url) {
@@ -185,13 +188,13 @@ fn created(fields: &RequestFields<'_>) -> Result<(CallbackName, String), ApiErro
 }
 
 fn changed(fields: &RequestFields<'_>) -> Result<(Option<CallbackName>, Option<String>), ApiError> {
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     let name = fields.one("name", &mut errors).and_then(|text| name(text, &mut errors));
     let url = fields.one("url", &mut errors).and_then(|text| url(text, &mut errors));
     if errors.is_empty() { Ok((name, url)) } else { Err(ApiError::InvalidFields(errors)) }
 }
 
-fn name(text: &str, errors: &mut Vec<FieldError>) -> Option<CallbackName> {
+fn name(text: &str, errors: &mut FieldErrors) -> Option<CallbackName> {
     let name = CallbackName::parse(text);
     if name.is_none() {
         let names: Vec<&str> = CallbackName::ALL.into_iter().map(CallbackName::as_str).collect();
@@ -201,7 +204,7 @@ fn name(text: &str, errors: &mut Vec<FieldError>) -> Option<CallbackName> {
 }
 
 // The URL is kept as the client wrote it; its address is checked at each post.
-fn url(text: &str, errors: &mut Vec<FieldError>) -> Option<String> {
+fn url(text: &str, errors: &mut FieldErrors) -> Option<String> {
     let good = text.len() <= MAX_URL
         && !text.contains(char::is_control)
         && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -217,11 +220,11 @@ mod tests {
     use proptest::prelude::*;
     use vumi_kit::callback::CallbackName;
 
-    use super::{changed, created, new_secret};
+    use super::{KNOWN_FIELDS, changed, created, new_secret};
     use crate::{request::fields::RequestFields, response::error::ApiError};
 
     fn form(body: &str) -> RequestFields<'_> {
-        RequestFields::of_form(body.as_bytes()).unwrap()
+        RequestFields::of_form(body.as_bytes(), KNOWN_FIELDS).unwrap()
     }
 
     #[test]

@@ -8,9 +8,10 @@ use crate::{
     api::send::text::text_error,
     guard::guarded,
     limits::call_rates::RateClass,
-    request::{body::media_type, fields::RequestFields},
+    request::fields::{KnownFields, RequestFields},
     response::{
-        error::{ApiError, FieldError},
+        error::ApiError,
+        field_errors::{FieldError, FieldErrors},
         views::json,
     },
 };
@@ -57,19 +58,21 @@ pub(crate) struct PreviewBody {
     message: String,
 }
 
-/// Tells what a text takes, without sending it.
+const KNOWN_FIELDS: KnownFields = KnownFields { single: &["message"], lists: &[], variables: None, max_values: 0 };
+
+/// Tells the encoding and parts of a text, without sending it.
 #[utoipa::path(
     post,
     path = "/api/v1/sms/preview.json",
     tag = "sending",
-    request_body(content((PreviewBody = "application/x-www-form-urlencoded"), (PreviewBody = "application/json"))),
+    request_body(content((PreviewBody = "application/x-www-form-urlencoded"), (PreviewBody = "application/json"), (PreviewBody = "multipart/form-data"))),
     responses((status = 200, description = "What it takes", body = Preview)),
 )]
 pub(crate) async fn preview(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Sending, async |call| {
         let body = call.body(payload).await?;
-        let fields = RequestFields::of_body(media_type(call.request).as_ref(), &body)?;
-        let mut errors = Vec::new();
+        let fields = RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?;
+        let mut errors = FieldErrors::default();
         let message = fields.required("message", &mut errors).unwrap_or_default();
         if errors.is_empty()
             && let Some(detail) = text_error(message, call.state.limits.max_segments)

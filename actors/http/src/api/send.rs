@@ -12,7 +12,6 @@ use actix_web::{
     http::header::{HeaderName, HeaderValue},
     web,
 };
-use bytes::Bytes;
 use vumi_kit::{
     ledger::{AcceptSms, Accepted},
     sms::{NewSms, Sms},
@@ -23,14 +22,15 @@ use self::batch::{BatchReader, MessageSource};
 use crate::{
     guard::{ApiCall, guarded},
     limits::call_rates::RateClass,
-    request::{body::media_type, idempotency::key_of},
+    request::{body::BufferedBody, idempotency::key_of},
     response::{
         error::ApiError,
         views::{SmsView, sms_list},
     },
 };
 
-/// Bodies of this size and more, in bytes, are read on a blocking thread, so that they delay no other request.
+/// Bodies of this size and more, in bytes, are read on a blocking thread, few at a time, so that they delay no other
+/// request and take little memory.
 const LARGE_BODY: usize = 32 * 1024;
 
 /// A recipient: 3 to 15 digits, with or without a leading `+`.
@@ -84,7 +84,7 @@ pub(crate) struct TemplateBody {
         ("transport" = String, Path, description = "The transport's name"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice"),
     ),
-    request_body(content((SendBody = "application/x-www-form-urlencoded"), (SendBody = "application/json"))),
+    request_body(content((SendBody = "application/x-www-form-urlencoded"), (SendBody = "application/json"), (SendBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
 pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -100,7 +100,7 @@ pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpRes
         ("transport" = String, Path, description = "The transport's name"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice"),
     ),
-    request_body(content((TemplateBody = "application/x-www-form-urlencoded"), (TemplateBody = "application/json"))),
+    request_body(content((TemplateBody = "application/x-www-form-urlencoded"), (TemplateBody = "application/json"), (TemplateBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
 pub(crate) async fn template_send(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -112,21 +112,26 @@ async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
     let reader = BatchReader { account: call.account, transport, source, limits: call.state.limits };
-    let batch = read_batch(media_type(call.request).as_ref(), body.bytes.clone(), reader).await?;
+    let batch = read_batch(call, &body, reader).await?;
     let keys = &call.state.keys_in_progress;
     let _in_progress = idempotency.as_ref().map(|key| keys.begin(call.account, &key.key)).transpose()?;
     let accepted = call.state.store.ledger.ask(AcceptSms { batch, idempotency }).await?;
     answer(&accepted)
 }
 
-async fn read_batch(media_type: &str, body: Bytes, reader: BatchReader) -> Result<Vec<NewSms>, ApiError> {
+async fn read_batch(call: &ApiCall<'_>, body: &BufferedBody, reader: BatchReader) -> Result<Vec<NewSms>, ApiError> {
     if body.len() < LARGE_BODY {
-        return reader.read(media_type, &body);
+        return reader.read(&body.media_type, body);
     }
-    let media_type = media_type.to_owned();
-    tokio::task::spawn_blocking(move || reader.read(&media_type, &body))
-        .await
-        .unwrap_or(Err(ApiError::Unavailable(1, "the body could not be read now, nothing was kept")))
+    let failed = || ApiError::Unavailable(1, "the body could not be read now, nothing was kept");
+    let permit = Arc::clone(&call.state.large_reads).acquire_owned().await.map_err(|_| failed())?;
+    let (media_type, bytes) = (body.media_type.clone(), body.bytes.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        // Held by the thread that works: a client that closes must not allow another read beside it.
+        let _permit = permit;
+        reader.read(&media_type, &bytes)
+    });
+    read.await.map_err(|_| failed())?
 }
 
 fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {
@@ -139,8 +144,6 @@ fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {
             response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
             Ok(response)
         }
-        Accepted::KeyReused => {
-            Err(ApiError::Conflict("this Idempotency-Key was used for another request: use a new one".to_owned()))
-        }
+        Accepted::KeyReused => Err(ApiError::KeyReused),
     }
 }

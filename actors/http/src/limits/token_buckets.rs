@@ -1,4 +1,4 @@
-//! Token buckets by a key that strangers choose, such as an address: refilled each minute, bounded in number.
+//! Token buckets by a key that any client can choose, such as its address: refilled each minute, bounded in number.
 
 use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! Reading request bodies, within limits on size, time and the memory of all of them.
 
-use std::{borrow::Cow, ops::Deref, sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest,
@@ -12,7 +12,11 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::multipart;
 use crate::response::error::ApiError;
+
+/// The media type of forms.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The bytes of each body that need no memory budget, so that small bodies are read whatever the large ones take. The
 /// limit on connections bounds these.
@@ -29,6 +33,8 @@ pub(crate) struct BodyReader {
 /// A body that was read whole; dropping it frees its part of the memory budget.
 pub(crate) struct BufferedBody {
     pub(crate) bytes: Bytes,
+    /// The media type of these bytes, lower case, without parameters.
+    pub(crate) media_type: String,
     _reservation: Reservation,
 }
 
@@ -81,10 +87,18 @@ impl BodyReader {
         if announced.is_some_and(|length| length > self.max_body) {
             return Err(ApiError::BodyTooLarge(self.max_body));
         }
-        tokio::time::timeout(self.within, self.collect(payload)).await.unwrap_or(Err(ApiError::BodyTimeout))
+        let collected = tokio::time::timeout(self.within, self.collect(payload)).await;
+        let (mut bytes, mut reservation) = collected.unwrap_or(Err(ApiError::BodyTimeout))?;
+        let mut media_type = media_type(request);
+        if media_type == "multipart/form-data" {
+            bytes = multipart::to_form(headers, &bytes).await?;
+            reservation.grow(&self.budget, bytes.len())?;
+            FORM.clone_into(&mut media_type);
+        }
+        Ok(BufferedBody { bytes, media_type, _reservation: reservation })
     }
 
-    async fn collect(&self, mut payload: web::Payload) -> Result<BufferedBody, ApiError> {
+    async fn collect(&self, mut payload: web::Payload) -> Result<(Bytes, Reservation), ApiError> {
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
         let mut reservation = Reservation::default();
@@ -103,7 +117,7 @@ impl BodyReader {
             }
         }
         let bytes = if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() };
-        Ok(BufferedBody { bytes, _reservation: reservation })
+        Ok((bytes, reservation))
     }
 }
 
@@ -113,13 +127,8 @@ fn unreadable(error: PayloadError) -> ApiError {
 }
 
 /// The media type of a request: lower case, without parameters.
-pub(crate) fn media_type(request: &HttpRequest) -> Cow<'_, str> {
-    let essence = request.content_type().split(';').next().unwrap_or_default().trim();
-    if essence.bytes().any(|b| b.is_ascii_uppercase()) {
-        Cow::Owned(essence.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(essence)
-    }
+fn media_type(request: &HttpRequest) -> String {
+    request.content_type().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]

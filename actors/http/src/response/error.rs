@@ -10,35 +10,13 @@ use actix_web::{
 use serde::Serialize;
 use vumi_kit::store::StoreError;
 
-/// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub(crate) struct FieldError {
-    /// The field, as the client named it.
-    pub(crate) field: String,
-    /// Its value, shortened; empty where it was not given.
-    pub(crate) value: String,
-    /// What is wrong, and what was expected.
-    pub(crate) detail: String,
-}
-
-/// The most characters of a wrong value that are shown.
-const MAX_VALUE_SHOWN: usize = 100;
-
-impl FieldError {
-    pub(crate) fn new(field: impl Into<String>, value: &str, detail: impl Into<String>) -> Self {
-        let mut shown: String = value.chars().take(MAX_VALUE_SHOWN).collect();
-        if shown.len() < value.len() {
-            shown.push('…');
-        }
-        Self { field: field.into(), value: shown, detail: detail.into() }
-    }
-}
+use super::field_errors::{FieldError, FieldErrors};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ApiError {
     /// 400: every field that is wrong.
-    InvalidFields(Vec<FieldError>),
+    InvalidFields(FieldErrors),
     /// 400: the request as a whole can't be read, and why.
     Unreadable(String),
     /// 401.
@@ -53,6 +31,8 @@ pub(crate) enum ApiError {
     Conflict(String),
     /// 409: the request with this key is not answered yet; the client may try again.
     KeyInProgress,
+    /// 422: the key was used for another request.
+    KeyReused,
     /// 413: the most bytes a body may have.
     BodyTooLarge(usize),
     /// 415: what was sent.
@@ -64,7 +44,7 @@ pub(crate) enum ApiError {
 }
 
 /// The media types that bodies may have.
-const MEDIA_TYPES: &str = "application/x-www-form-urlencoded or application/json";
+const MEDIA_TYPES: &str = "application/x-www-form-urlencoded, multipart/form-data or application/json";
 
 /// A problem document (RFC 9457).
 #[derive(Serialize, utoipa::ToSchema)]
@@ -83,7 +63,7 @@ pub(crate) struct ProblemDocument<'a> {
 impl ApiError {
     /// One field that is wrong.
     pub(crate) fn field(field: &str, value: &str, detail: impl Into<String>) -> Self {
-        Self::InvalidFields(vec![FieldError::new(field, value, detail)])
+        Self::InvalidFields(FieldError::new(field, value, detail).into())
     }
 
     fn status(&self) -> StatusCode {
@@ -94,6 +74,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) | Self::KeyInProgress => StatusCode::CONFLICT,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyRequests(..) => StatusCode::TOO_MANY_REQUESTS,
@@ -107,7 +88,8 @@ impl ApiError {
                 let mut names: Vec<&str> = errors.iter().map(|w| w.field.as_str()).collect();
                 names.dedup();
                 names.truncate(10);
-                format!("wrong: {}; see `errors`; nothing was done", names.join(", "))
+                let more = if errors.more() > 0 { format!(" and {} more", errors.more()) } else { String::new() };
+                format!("wrong: {}{more}; see `errors`; nothing was done", names.join(", "))
             }
             Self::Unreadable(what) | Self::NotFound(what) | Self::Conflict(what) => what.clone(),
             Self::Unauthenticated => "send a user name and its password by HTTP Basic authentication".to_owned(),
@@ -115,6 +97,7 @@ impl ApiError {
             Self::MethodNotAllowed(allow) => format!("use {allow}"),
             Self::BodyTimeout => "the body did not arrive in time".to_owned(),
             Self::KeyInProgress => "a request with this Idempotency-Key is still in progress".to_owned(),
+            Self::KeyReused => "this Idempotency-Key was used for another request: use a new one".to_owned(),
             Self::BodyTooLarge(most) => format!("the body may have {most} bytes: send smaller batches"),
             Self::UnsupportedMediaType(what) => format!("`{what}` is not understood: send {MEDIA_TYPES}"),
             Self::TooManyRequests(wait_s, what) => format!("too many {what}: try again in {wait_s} s"),
@@ -122,7 +105,7 @@ impl ApiError {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self) -> Vec<u8> {
         let status = self.status();
         let errors: &[FieldError] = if let Self::InvalidFields(errors) = self { errors } else { &[] };
         let title = status.canonical_reason().unwrap_or("Error");
@@ -194,7 +177,7 @@ mod tests {
     use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
     use vumi_kit::store::StoreError;
 
-    use super::{ApiError, FieldError};
+    use super::ApiError;
 
     #[test]
     fn each_error_has_its_status_and_headers() {
@@ -204,6 +187,7 @@ mod tests {
             (ApiError::MethodNotAllowed(String::new()), 405, Some((ALLOW, ""))),
             (ApiError::TooManyRequests(7, "calls"), 429, Some((RETRY_AFTER, "7"))),
             (ApiError::KeyInProgress, 409, Some((RETRY_AFTER, "1"))),
+            (ApiError::KeyReused, 422, None),
             (StoreError::Busy.into(), 503, Some((RETRY_AFTER, "1"))),
             (ApiError::BodyTooLarge(9), 413, None),
             (ApiError::UnsupportedMediaType("text/html".into()), 415, None),
@@ -214,11 +198,5 @@ mod tests {
                 assert_eq!(response.headers().get(name).unwrap(), value);
             }
         }
-    }
-
-    #[test]
-    fn a_long_wrong_value_is_shortened() {
-        assert_eq!(FieldError::new("message", &"ä".repeat(200), "too long").value.chars().count(), 101);
-        assert_eq!(FieldError::new("message", "short", "x").value, "short");
     }
 }

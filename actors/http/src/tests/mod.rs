@@ -2,6 +2,7 @@
 
 mod access;
 mod harness;
+mod multipart;
 mod public_pages;
 mod stored;
 
@@ -176,7 +177,7 @@ async fn a_repeated_key_gives_the_first_answer_again_and_another_body_is_refused
     assert_eq!(again.text().await.unwrap(), first);
     let other = [("to_msisdn", "27123456780"), ("from_msisdn", "27123456789"), ("message", "another")];
     let other = harness.post("sms/clickatell/send.json", &other).header("Idempotency-Key", "k1").send().await.unwrap();
-    assert_problem(&other, 409);
+    assert_problem(&other, 422);
     assert_eq!(harness.stored().sms.len(), 1);
 }
 

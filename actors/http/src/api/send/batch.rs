@@ -2,11 +2,17 @@
 
 use vumi_kit::{account::AccountId, address::Msisdn, name::Name, sms::NewSms};
 
-use super::{personalised::personalised_texts, text::text_error};
+use super::{
+    personalised::{VARIABLE_PREFIX, personalised_texts},
+    text::text_error,
+};
 use crate::{
     limits::send_limits::SendLimits,
-    request::fields::RequestFields,
-    response::error::{ApiError, FieldError},
+    request::fields::{KnownFields, RequestFields},
+    response::{
+        error::ApiError,
+        field_errors::{FieldError, FieldErrors},
+    },
 };
 
 /// Where the texts of a batch come from.
@@ -30,12 +36,12 @@ pub(super) struct BatchReader {
 impl BatchReader {
     /// Reads a body.
     pub(super) fn read(&self, media_type: &str, body: &[u8]) -> Result<Vec<NewSms>, ApiError> {
-        let fields = RequestFields::of_body(media_type, body)?;
-        let mut errors = Vec::new();
+        let fields = RequestFields::of_body(media_type, body, self.known_fields())?;
+        let mut errors = FieldErrors::default();
         let to = recipients(&fields, self.limits.max_batch, &mut errors);
         let from =
             fields.required("from_msisdn", &mut errors).and_then(|text| msisdn("from_msisdn", text, &mut errors));
-        let given = fields.all("to_msisdn").count();
+        let given = fields.count("to_msisdn");
         let messages = match self.source {
             MessageSource::Text => same_text(&fields, given, self.limits, &mut errors),
             MessageSource::Template => personalised_texts(&fields, given, self.limits, &mut errors),
@@ -44,6 +50,14 @@ impl BatchReader {
             Some(from) if errors.is_empty() => Ok(self.batch(to, &from, messages)),
             _ => Err(ApiError::InvalidFields(errors)),
         }
+    }
+
+    const fn known_fields(&self) -> KnownFields {
+        let (single, variables): (&[&str], _) = match self.source {
+            MessageSource::Text => (&["from_msisdn", "message"], None),
+            MessageSource::Template => (&["from_msisdn", "template"], Some(VARIABLE_PREFIX)),
+        };
+        KnownFields { single, lists: &["to_msisdn"], variables, max_values: self.limits.max_batch }
     }
 
     fn batch(&self, to: Vec<Msisdn>, from: &Msisdn, messages: Vec<String>) -> Vec<NewSms> {
@@ -58,8 +72,8 @@ impl BatchReader {
     }
 }
 
-fn recipients(fields: &RequestFields<'_>, max_batch: usize, errors: &mut Vec<FieldError>) -> Vec<Msisdn> {
-    let given = fields.all("to_msisdn").count();
+fn recipients(fields: &RequestFields<'_>, max_batch: usize, errors: &mut FieldErrors) -> Vec<Msisdn> {
+    let given = fields.count("to_msisdn");
     if given == 0 {
         errors.push(FieldError::new("to_msisdn", "", "give at least one recipient"));
     } else if given > max_batch {
@@ -70,7 +84,7 @@ fn recipients(fields: &RequestFields<'_>, max_batch: usize, errors: &mut Vec<Fie
     fields.all("to_msisdn").filter_map(|text| msisdn("to_msisdn", text, errors)).collect()
 }
 
-fn msisdn(field: &str, text: &str, errors: &mut Vec<FieldError>) -> Option<Msisdn> {
+fn msisdn(field: &str, text: &str, errors: &mut FieldErrors) -> Option<Msisdn> {
     let parsed = Msisdn::parse(text);
     if parsed.is_err() {
         errors.push(FieldError::new(field, text, "an MSISDN is 3 to 15 digits, with or without a leading +"));
@@ -78,12 +92,7 @@ fn msisdn(field: &str, text: &str, errors: &mut Vec<FieldError>) -> Option<Msisd
     parsed.ok()
 }
 
-fn same_text(
-    fields: &RequestFields<'_>,
-    count: usize,
-    limits: SendLimits,
-    errors: &mut Vec<FieldError>,
-) -> Vec<String> {
+fn same_text(fields: &RequestFields<'_>, count: usize, limits: SendLimits, errors: &mut FieldErrors) -> Vec<String> {
     let Some(message) = fields.required("message", errors) else {
         return Vec::new();
     };
@@ -102,11 +111,16 @@ mod tests {
     use crate::{limits::send_limits::SendLimits, response::error::ApiError};
 
     const FORM: &str = "application/x-www-form-urlencoded";
+    const JSON: &str = "application/json";
     const LIMITS: SendLimits = SendLimits { max_segments: 2, max_batch: 3 };
 
-    fn read(source: MessageSource, media_type: &str, body: &str) -> Result<Vec<NewSms>, ApiError> {
+    fn reader(source: MessageSource) -> BatchReader {
         let transport = Name::parse("clickatell").unwrap();
-        BatchReader { account: 1, transport, source, limits: LIMITS }.read(media_type, body.as_bytes())
+        BatchReader { account: 1, transport, source, limits: LIMITS }
+    }
+
+    fn read(source: MessageSource, media_type: &str, body: &str) -> Result<Vec<NewSms>, ApiError> {
+        reader(source).read(media_type, body.as_bytes())
     }
 
     fn texts(batch: &[NewSms]) -> Vec<(&str, &str, &str)> {
@@ -186,6 +200,73 @@ mod tests {
         let long = "a".repeat(400);
         let body = format!("to_msisdn=271&from_msisdn=273&template_a={long}&template={{{{a}}}}");
         assert!(matches!(read(MessageSource::Template, FORM, &body), Err(ApiError::InvalidFields(_))));
+    }
+
+    #[test]
+    fn a_json_object_that_repeats_names_is_read_as_the_form_that_repeats_them() {
+        let json = r#"{"to_msisdn": "271", "to_msisdn": ["272", 273], "from_msisdn": "274", "message": "x"}"#;
+        let batch = read(MessageSource::Text, JSON, json).unwrap();
+        assert_eq!(texts(&batch), [("271", "274", "x"), ("272", "274", "x"), ("273", "274", "x")]);
+        let json = r#"{"to_msisdn": "271", "from_msisdn": "274", "message": "x", "message": "y"}"#;
+        let form = "to_msisdn=271&from_msisdn=274&message=x&message=y";
+        let refused =
+            [(JSON, json), (FORM, form)].map(|(media_type, body)| read(MessageSource::Text, media_type, body));
+        for refused in refused {
+            let Err(ApiError::InvalidFields(errors)) = refused else { panic!("{refused:?}") };
+            assert_eq!((errors[0].field.as_str(), errors[0].value.as_str()), ("message", "y"));
+        }
+    }
+
+    #[test]
+    fn fields_without_end_are_refused_before_they_are_kept() {
+        let sms = "to_msisdn=271&from_msisdn=274&message=x";
+        for (source, media_type, body) in [
+            (MessageSource::Text, FORM, format!("{sms}{}", "&a".repeat(1_001))),
+            (MessageSource::Text, FORM, format!("{sms}{}", "&message=y".repeat(1_001))),
+            (MessageSource::Text, JSON, format!("{{{}\"to_msisdn\": \"271\"}}", r#""a": 1, "#.repeat(1_001))),
+        ] {
+            let refused = read(source, media_type, &body).unwrap_err();
+            assert!(matches!(&refused, ApiError::Unreadable(why) if why.contains("1000 fields")), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn the_101st_template_variable_ends_the_reading() {
+        let form: String = (0..250_000).map(|n| format!("template_{n}=x&")).collect();
+        let json: Vec<String> = (0..250_000).map(|n| format!("\"template_{n}\": [\"x\"]")).collect();
+        let json = format!("{{{}}}", json.join(", "));
+        for (media_type, body) in [(FORM, form), (JSON, json)] {
+            let refused = read(MessageSource::Template, media_type, &body).unwrap_err();
+            let ApiError::InvalidFields(errors) = refused else { panic!("{refused:?}") };
+            assert_eq!((errors.len(), errors[0].field.as_str(), errors[0].value.as_str()), (1, "template_*", "101"));
+        }
+    }
+
+    #[test]
+    fn a_long_template_variable_is_refused_and_a_long_unknown_name_skipped() {
+        let long = "n".repeat(100_000);
+        let refused = format!("to_msisdn=271&from_msisdn=274&template=x&template_{long}=1");
+        let ApiError::InvalidFields(errors) = read(MessageSource::Template, FORM, &refused).unwrap_err() else {
+            panic!()
+        };
+        assert!(
+            errors.len() == 1 && errors[0].field.len() < 100 && errors[0].detail.contains("64 bytes"),
+            "{errors:?}"
+        );
+        let list = vec!["1"; 10_000].join(",");
+        let json = format!(r#"{{"{long}": [{list}], "to_msisdn": "271", "from_msisdn": "274", "message": "x"}}"#);
+        assert_eq!(read(MessageSource::Text, JSON, &json).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_hundred_errors_are_named_and_the_others_counted() {
+        let limits = SendLimits { max_segments: 2, max_batch: 10_000 };
+        let form = format!("{}from_msisdn=274&message=x", "to_msisdn=x&".repeat(10_000));
+        let reader = BatchReader { limits, ..reader(MessageSource::Text) };
+        let refused = reader.read(FORM, form.as_bytes()).unwrap_err();
+        let problem: serde_json::Value = serde_json::from_slice(&refused.body()).unwrap();
+        assert_eq!(problem["errors"].as_array().unwrap().len(), 100);
+        assert!(problem["detail"].as_str().unwrap().contains("and 9900 more"), "{}", problem["detail"]);
     }
 
     proptest! {

@@ -4,28 +4,31 @@ use super::{
     template::{MustacheTemplate, TemplateError},
     text::text_error,
 };
-use crate::{limits::send_limits::SendLimits, request::fields::RequestFields, response::error::FieldError};
+use crate::{
+    limits::send_limits::SendLimits,
+    request::fields::RequestFields,
+    response::field_errors::{FieldError, FieldErrors},
+};
 
-/// The most `template_*` variables of a call.
-const MAX_VARIABLES: usize = 100;
+/// The prefix of the fields that hold the values of a variable.
+pub(super) const VARIABLE_PREFIX: &str = "template_";
 
-/// A variable and its values, one for each recipient.
-type Variable<'f> = (&'f str, Vec<&'f str>);
+/// A variable: its name, the number of values that were given, and the values.
+struct Variable<'f> {
+    name: &'f str,
+    given: usize,
+    values: Vec<&'f str>,
+}
 
 /// Renders the text of each recipient, in order. The texts are whole only if `errors` is empty.
 pub(super) fn personalised_texts(
     fields: &RequestFields<'_>,
     count: usize,
     limits: SendLimits,
-    errors: &mut Vec<FieldError>,
+    errors: &mut FieldErrors,
 ) -> Vec<String> {
     let text = fields.required("template", errors);
     let variables = variables(fields);
-    if variables.len() > MAX_VARIABLES {
-        let detail = format!("{MAX_VARIABLES} are allowed");
-        errors.push(FieldError::new("template_*", &variables.len().to_string(), detail));
-        return Vec::new();
-    }
     check_counts(&variables, count, errors);
     let Some(template) = text.and_then(|text| parse(text, &variables, errors)).filter(|_| errors.is_empty()) else {
         return Vec::new();
@@ -33,29 +36,23 @@ pub(super) fn personalised_texts(
     (0..count).filter_map(|i| render(&template, &variables, i, limits, errors)).collect()
 }
 
-/// The values of each `template_*` field, by the name without its prefix, in the order they were given.
 fn variables<'f>(fields: &'f RequestFields<'_>) -> Vec<Variable<'f>> {
-    let mut variables: Vec<Variable<'_>> = Vec::new();
-    for (field, value) in fields.iter() {
-        let Some(name) = field.strip_prefix("template_") else { continue };
-        match variables.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => values.push(value),
-            None => variables.push((name, vec![value])),
-        }
-    }
-    variables
+    let variable = |name| {
+        let field = format!("{VARIABLE_PREFIX}{name}");
+        Variable { name, given: fields.count(&field), values: fields.all(&field).collect() }
+    };
+    fields.variables(VARIABLE_PREFIX).map(variable).collect()
 }
 
-fn check_counts(variables: &[Variable<'_>], count: usize, errors: &mut Vec<FieldError>) {
-    for (name, values) in variables.iter().filter(|(_, values)| values.len() != count) {
-        let given = values.len();
+fn check_counts(variables: &[Variable<'_>], count: usize, errors: &mut FieldErrors) {
+    for Variable { name, given, .. } in variables.iter().filter(|variable| variable.given != count) {
         let detail = format!("has {given} values for {count} recipients: give one for each");
-        errors.push(FieldError::new(format!("template_{name}"), &given.to_string(), detail));
+        errors.push(FieldError::new(&format!("{VARIABLE_PREFIX}{name}"), &given.to_string(), detail));
     }
 }
 
-fn parse(text: &str, variables: &[Variable<'_>], errors: &mut Vec<FieldError>) -> Option<MustacheTemplate> {
-    let names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
+fn parse(text: &str, variables: &[Variable<'_>], errors: &mut FieldErrors) -> Option<MustacheTemplate> {
+    let names: Vec<&str> = variables.iter().map(|variable| variable.name).collect();
     let parsed = MustacheTemplate::parse(text, &names);
     parsed.map_err(|error| errors.push(FieldError::new("template", text, error.to_string()))).ok()
 }
@@ -65,11 +62,11 @@ fn render(
     variables: &[Variable<'_>],
     i: usize,
     limits: SendLimits,
-    errors: &mut Vec<FieldError>,
+    errors: &mut FieldErrors,
 ) -> Option<String> {
     // A part has at most 160 characters, a character at most four bytes.
     let max_bytes = limits.max_segments as usize * 160 * 4;
-    let values: Vec<&str> = variables.iter().filter_map(|(_, values)| values.get(i).copied()).collect();
+    let values: Vec<&str> = variables.iter().filter_map(|variable| variable.values.get(i).copied()).collect();
     let (message, detail) = match template.render(&values, max_bytes) {
         Ok(message) => match text_error(&message, limits.max_segments) {
             None => return Some(message),

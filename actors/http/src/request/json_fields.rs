@@ -1,0 +1,175 @@
+//! Reads a JSON object of strings, whole numbers and lists of them into the fields that a form would have.
+//!
+//! The object is never built: each value is kept, counted or skipped as it is read.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::fields::{FieldCollector, RequestFields, Slot};
+use crate::response::error::ApiError;
+
+/// Reads a body.
+pub(super) fn read<'a>(body: &'a [u8], mut collector: FieldCollector<'a>) -> Result<RequestFields<'a>, ApiError> {
+    let mut reader = ObjectReader { collector: &mut collector, refused: None };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = json.deserialize_map(&mut reader).and_then(|()| json.end());
+    if let Some(refused) = reader.refused {
+        return Err(refused);
+    }
+    read.map_err(|error| ApiError::Unreadable(format!("the body must be a JSON object: {error}")))?;
+    collector.finish()
+}
+
+struct ObjectReader<'c, 'a> {
+    collector: &'c mut FieldCollector<'a>,
+    /// The bound that ended the reading.
+    refused: Option<ApiError>,
+}
+
+impl ObjectReader<'_, '_> {
+    /// Ends the reading with an error of the deserializer, whose reason is kept here.
+    fn or_end<T, E: Error>(&mut self, result: Result<T, ApiError>) -> Result<T, E> {
+        result.map_err(|refused| {
+            self.refused = Some(refused);
+            E::custom("a bound is met")
+        })
+    }
+}
+
+impl<'a> Visitor<'a> for &mut ObjectReader<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = map.next_key_seed(NameReader)? {
+            if self.collector.knows(&name) {
+                map.next_value_seed(&mut ValueReader { object: self, name, in_list: false })?;
+            } else {
+                let counted = self.collector.count_field();
+                self.or_end(counted)?;
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A field's name: borrowed from the body, unless it has escapes.
+struct Name<'a>(Cow<'a, str>);
+struct NameReader;
+
+impl<'a> DeserializeSeed<'a> for NameReader {
+    type Value = Name<'a>;
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Name<'a>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'a> Visitor<'a> for NameReader {
+    type Value = Name<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'a str) -> Result<Name<'a>, E> {
+        Ok(Name(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Name<'a>, E> {
+        Ok(Name(Cow::Owned(name.to_owned())))
+    }
+}
+
+/// Reads the value of a field that the call knows, or the values of a list.
+struct ValueReader<'r, 'c, 'a> {
+    object: &'r mut ObjectReader<'c, 'a>,
+    name: Cow<'a, str>,
+    in_list: bool,
+}
+
+impl<'a> ValueReader<'_, '_, 'a> {
+    /// Takes a value, which is made only where it is kept.
+    fn take<E: Error>(&mut self, value: impl FnOnce() -> Cow<'a, str>) -> Result<(), E> {
+        let slot = self.object.collector.slot(&self.name);
+        match self.object.or_end(slot)? {
+            Slot::Keep => self.object.collector.keep(self.name.clone(), value()),
+            Slot::Count => self.object.collector.count(self.name.clone()),
+            Slot::Skip => {}
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, value: &str) {
+        self.object.collector.error(&self.name, value, "must be a text, a whole number, or a list of them");
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for &mut ValueReader<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for &mut ValueReader<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
+        self.take(|| Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.take(|| Cow::Owned(text.to_owned()))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        self.take(|| Cow::Owned(number.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.take(|| Cow::Owned(number.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        self.error(&number.to_string());
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.error(if value { "true" } else { "false" });
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.error("null");
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
+        if self.in_list {
+            self.error("[…]");
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
+        self.in_list = true;
+        while list.next_element_seed(&mut *self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<(), A::Error> {
+        self.error("{…}");
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}

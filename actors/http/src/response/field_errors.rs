@@ -1,0 +1,84 @@
+//! The errors in a request's fields: every one up to a bound, and the number of those beyond it.
+
+use std::ops::Deref;
+
+use serde::Serialize;
+
+/// The most errors that are named.
+const MAX_NAMED: usize = 100;
+/// The most characters of a wrong value that are shown.
+const MAX_VALUE_SHOWN: usize = 100;
+/// The most characters of a field's name that are shown.
+const MAX_NAME_SHOWN: usize = 64;
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct FieldError {
+    /// The field, as the client named it, shortened.
+    pub(crate) field: String,
+    /// Its value, shortened; empty where it was not given.
+    pub(crate) value: String,
+    /// What is wrong, and what was expected.
+    pub(crate) detail: String,
+}
+
+impl FieldError {
+    pub(crate) fn new(field: &str, value: &str, detail: impl Into<String>) -> Self {
+        Self { field: shorten(field, MAX_NAME_SHOWN), value: shorten(value, MAX_VALUE_SHOWN), detail: detail.into() }
+    }
+}
+
+fn shorten(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The errors of a request. As a slice: those that are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FieldErrors {
+    named: Vec<FieldError>,
+    more: usize,
+}
+
+impl FieldErrors {
+    pub(crate) fn push(&mut self, error: FieldError) {
+        if self.named.len() < MAX_NAMED {
+            self.named.push(error);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The errors that are not named.
+    pub(crate) const fn more(&self) -> usize {
+        self.more
+    }
+}
+
+impl From<FieldError> for FieldErrors {
+    fn from(error: FieldError) -> Self {
+        Self { named: vec![error], more: 0 }
+    }
+}
+
+impl Deref for FieldErrors {
+    type Target = [FieldError];
+
+    fn deref(&self) -> &[FieldError] {
+        &self.named
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FieldError;
+
+    #[test]
+    fn a_long_value_is_shortened() {
+        assert_eq!(FieldError::new("message", &"ä".repeat(200), "too long").value.chars().count(), 101);
+        assert_eq!(FieldError::new("message", "short", "x").value, "short");
+        assert_eq!(FieldError::new(&"f".repeat(65), "", "x").field.chars().count(), 65);
+    }
+}
