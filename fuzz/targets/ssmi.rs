@@ -3,9 +3,9 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use vumi_ssmi_codec::{ClientCommand, Codec, Command, Malformed, ServerCommand};
+use vumi_ssmi_codec::{ClientCommand, Codec, SsmiCommand, Malformed, ServerCommand};
 
-fn read<C: Command>(pieces: &[&[u8]]) -> Vec<Result<C, Malformed>> {
+fn read<C: SsmiCommand>(pieces: &[&[u8]]) -> Vec<Result<C, Malformed>> {
     let (mut codec, mut buffer, mut items) = (Codec::with_max_line(200), BytesMut::new(), Vec::new());
     for piece in pieces {
         buffer.extend_from_slice(piece);
@@ -16,7 +16,7 @@ fn read<C: Command>(pieces: &[&[u8]]) -> Vec<Result<C, Malformed>> {
     items
 }
 
-fn check<C: Command + PartialEq + std::fmt::Debug>(cut: usize, stream: &[u8]) {
+fn check<C: SsmiCommand + PartialEq + std::fmt::Debug>(cut: usize, stream: &[u8]) {
     let (front, back) = stream.split_at(cut.min(stream.len()));
     let whole = read::<C>(&[stream]);
     assert_eq!(whole, read::<C>(&[front, back]));

@@ -2,12 +2,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{ClientCommand, Command, Malformed, ServerCommand, latin1::to_latin1};
+use super::{ClientCommand, Malformed, ServerCommand, SsmiCommand, latin1::to_latin1};
 
 /// A command's frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// As it goes on the wire, `\r` included.
+pub struct EncodedFrame {
+    /// All bytes, `\r` included.
     pub bytes: Bytes,
     /// Characters of its text that ISO-8859-1 lacks: spelled or replaced.
     pub replaced: Vec<char>,
@@ -17,11 +17,11 @@ pub struct Encoded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} of an SSMI command can't hold a comma, a line break or a character beyond ISO-8859-1")]
 pub struct BadField {
-    /// Which.
+    /// Its name.
     pub field: &'static str,
 }
 
-/// Appends one frame; takes it back if a field turns out bad.
+/// Appends one frame, and removes it again where a field turns out bad.
 struct Frame<'a> {
     frames: &'a mut BytesMut,
     begin: usize,
@@ -93,7 +93,7 @@ fn begin<'a>(frames: &'a mut BytesMut) -> impl FnOnce(u32) -> Frame<'a> {
     move |id| Frame::new(frames, id)
 }
 
-impl Command for ClientCommand {
+impl SsmiCommand for ClientCommand {
     fn encode_into(&self, frames: &mut BytesMut) -> Result<Vec<char>, BadField> {
         let frame = begin(frames);
         match self {
@@ -129,7 +129,7 @@ impl Command for ClientCommand {
     }
 }
 
-impl Command for ServerCommand {
+impl SsmiCommand for ServerCommand {
     fn encode_into(&self, frames: &mut BytesMut) -> Result<Vec<char>, BadField> {
         let frame = begin(frames);
         match self {
@@ -187,7 +187,7 @@ impl Command for ServerCommand {
 mod tests {
     use bytes::BytesMut;
 
-    use super::{BadField, ClientCommand, Command};
+    use super::{BadField, ClientCommand, SsmiCommand};
     use crate::{Password, UssdType};
 
     fn frame(command: &ClientCommand) -> Vec<u8> {

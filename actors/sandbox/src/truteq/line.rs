@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::codec::FramedRead;
-use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Command as _, Password, ReturnCode, ServerCommand};
+use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Password, ReturnCode, ServerCommand, SsmiCommand as _};
 
 use super::{
     TruteqSettings,

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use crate::{ClientCommand as C, Codec, Command, Genfields, Malformed, Password, ServerCommand as S, to_latin1};
+use crate::{ClientCommand as C, Codec, Genfields, Malformed, Password, ServerCommand as S, SsmiCommand, to_latin1};
 
 fn field() -> impl Strategy<Value = String> {
     "[ -+\\--~\u{a0}-\u{ff}]{0,20}"
@@ -54,7 +54,7 @@ fn server() -> impl Strategy<Value = S> {
 }
 
 /// What comes out of a stream that arrives in pieces cut at these places.
-fn read_in_pieces<D: Command>(stream: &[u8], cuts: &[prop::sample::Index]) -> Vec<Result<D, Malformed>> {
+fn read_in_pieces<D: SsmiCommand>(stream: &[u8], cuts: &[prop::sample::Index]) -> Vec<Result<D, Malformed>> {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
     cuts.extend([0, stream.len()]);
     cuts.sort_unstable();

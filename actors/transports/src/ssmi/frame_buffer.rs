@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use vumi_kit::{address::Msisdn, message::UserMessage};
-use vumi_ssmi_codec::{BadField, ClientCommand, Command};
+use vumi_ssmi_codec::{BadField, ClientCommand, SsmiCommand};
 
 /// While so many bytes wait to be written, nothing more is read: the server does not read either.
 const FULL: usize = 1024 * 1024;
