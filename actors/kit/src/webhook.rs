@@ -1,5 +1,5 @@
-//! Webhooks as data: what a provider calls, how to read it, what to answer. The HTTP front-end mounts them and
-//! knows no provider; a provider reads bytes and knows no server.
+//! Webhooks as data: the path that a provider calls, how the call is read and answered. The HTTP front-end mounts them
+//! and knows no provider; a provider reads bytes and knows no server.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl WebhookRequest {
     }
 }
 
-/// What a call tells.
+/// The content of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookNews {
     /// Receipts for SMS that were sent.
@@ -48,7 +48,7 @@ pub enum WebhookNews {
 }
 
 impl WebhookNews {
-    /// As the store keeps it, so that what is answered is what was kept.
+    /// The same without texts that can't be kept, so that the answer shows what was kept.
     #[must_use]
     pub fn keepable(self) -> Self {
         match self {
@@ -58,27 +58,27 @@ impl WebhookNews {
     }
 }
 
-/// What became of what a call told.
+/// The content of a call as the store has kept it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookKept {
-    /// Of each receipt, in order.
+    /// Each receipt with its match, in the order of the call.
     Receipts(Vec<(Receipt, ReceiptMatch)>),
     /// The SMS as kept.
     Inbound(Vec<Received>),
 }
 
-/// A call that can't be read: a 400, with what is missing or wrong.
+/// A call that can't be read. It is answered with 400 and the field that is missing or wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {what}")]
 pub struct Unreadable {
-    /// The field.
+    /// The name of the field, as the provider knows it.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong with it, as a predicate: "is required".
     pub what: String,
 }
 
 impl Unreadable {
-    /// A field that is missing or wrong.
+    /// A call with a field that is missing or wrong.
     pub fn new(field: impl Into<String>, what: impl Into<String>) -> Self {
         Self { field: field.into(), what: what.into() }
     }
@@ -100,7 +100,7 @@ pub trait WebhookForm: Send + Sync {
     /// Reads a call.
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable>;
 
-    /// Answers it, once what it told is committed.
+    /// Answers it, once its content is committed.
     fn answer(&self, request: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer;
 }
 
@@ -111,7 +111,7 @@ pub struct Webhook {
     pub path: &'static str,
     /// The methods it takes: `GET`, `POST`.
     pub methods: &'static [&'static str],
-    /// How it is read and answered.
+    /// How a call is read and answered.
     pub form: Arc<dyn WebhookForm>,
 }
 

@@ -1,23 +1,23 @@
-//! A stream of bytes to its commands.
+//! Reads a stream of bytes as commands.
 
 use std::{io, marker::PhantomData};
 
 use bytes::{Buf, BytesMut};
 use tokio_util::codec::Decoder;
 
-use super::{Malformed, MalformedPart, SsmiCommand};
+use super::{LineFault, Malformed, SsmiCommand};
 
-/// The longest line that is read unless a codec says otherwise, in bytes.
+/// The longest line that a codec reads by default, in bytes.
 pub const MAX_LINE: usize = 16 * 1024;
 
-/// Reads commands of one direction from a stream. A line that is none comes out as an `Err` *item*: it is to be
-/// logged, counted and skipped, and the stream goes on behind it.
+/// Reads commands of one direction from a stream. A malformed line is an `Err` *item*: the caller logs, counts and skips
+/// it, and the stream goes on behind it.
 #[derive(Debug)]
 pub struct Codec<C> {
     max_line: usize,
     /// Bytes at the front of the buffer known to hold no `\r`.
     searched: usize,
-    /// Within a line that is too long and was reported.
+    /// Inside a line that is too long, and was reported.
     skipping: bool,
     reads: PhantomData<fn() -> C>,
 }
@@ -29,7 +29,7 @@ impl<C> Default for Codec<C> {
 }
 
 impl<C> Codec<C> {
-    /// A codec that skips lines of more than so many bytes.
+    /// A codec that skips lines of more than `max_line` bytes.
     #[must_use]
     pub const fn with_max_line(max_line: usize) -> Self {
         Self { max_line, searched: 0, skipping: false, reads: PhantomData }
@@ -37,8 +37,8 @@ impl<C> Codec<C> {
 }
 
 impl<C: SsmiCommand> Codec<C> {
-    /// The next command, or the next line that is none; `None` until more bytes come. What it reads is taken off
-    /// the buffer's front.
+    /// The next command, or the next malformed line; `None` until more bytes come. What it reads is removed from
+    /// the front of the buffer.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Option<Result<C, Malformed>> {
         loop {
             let unsearched = buffer.get(self.searched..).unwrap_or_default();
@@ -52,7 +52,7 @@ impl<C: SsmiCommand> Codec<C> {
             }
             let line = buffer.get(..end).unwrap_or_default();
             let command = if end > self.max_line {
-                Err(Malformed { command: None, what: MalformedPart::TooLong })
+                Err(Malformed { command: None, what: LineFault::TooLong })
             } else {
                 // Some servers end a line with `\r\n`: the `\n` then leads the next one.
                 C::decode(line.strip_prefix(b"\n").unwrap_or(line))
@@ -70,7 +70,7 @@ impl<C: SsmiCommand> Codec<C> {
         self.searched = 0;
         buffer.clear();
         let first_time = !std::mem::replace(&mut self.skipping, true);
-        first_time.then_some(Err(Malformed { command: None, what: MalformedPart::TooLong }))
+        first_time.then_some(Err(Malformed { command: None, what: LineFault::TooLong }))
     }
 }
 
@@ -89,7 +89,7 @@ impl<C: SsmiCommand> Decoder for Codec<C> {
         let left = buffer.len();
         buffer.clear();
         self.searched = 0;
-        Ok((left > 0).then_some(Err(Malformed { command: None, what: MalformedPart::CutOff })))
+        Ok((left > 0).then_some(Err(Malformed { command: None, what: LineFault::CutOff })))
     }
 }
 
@@ -98,10 +98,10 @@ mod tests {
     use bytes::BytesMut;
     use tokio_util::codec::Decoder;
 
-    use super::{Codec, Malformed, MalformedPart};
+    use super::{Codec, LineFault, Malformed};
     use crate::{AckKind, ServerCommand};
 
-    const TOO_LONG: Result<ServerCommand, Malformed> = Err(Malformed { command: None, what: MalformedPart::TooLong });
+    const TOO_LONG: Result<ServerCommand, Malformed> = Err(Malformed { command: None, what: LineFault::TooLong });
     const ACK: Result<ServerCommand, Malformed> = Ok(ServerCommand::Ack { kind: AckKind::Login });
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
         let mut buffer = BytesMut::from(&b"SSMI,101,1\rSSMI,10"[..]);
         let mut codec = Codec::<ServerCommand>::default();
         assert_eq!(codec.decode_eof(&mut buffer).unwrap(), Some(ACK));
-        let cut_off = Err(Malformed { command: None, what: MalformedPart::CutOff });
+        let cut_off = Err(Malformed { command: None, what: LineFault::CutOff });
         assert_eq!(codec.decode_eof(&mut buffer).unwrap(), Some(cut_off));
         assert_eq!(codec.decode_eof(&mut buffer).unwrap(), None);
     }

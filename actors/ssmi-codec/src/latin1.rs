@@ -1,4 +1,4 @@
-//! Texts in ISO-8859-1, the protocol's character set, and the room they take on a USSD screen.
+//! Texts in ISO-8859-1, the protocol's character set, and how much of a USSD screen they take.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub fn screen_units(text: &str) -> usize {
     text.chars().map(|c| if escaped(c) { 2 } else { 1 }).sum()
 }
 
-/// A text as it can go on the wire: `\r\n` and `\r` become `\n`, and a character that ISO-8859-1 lacks its nearest
+/// A text as the protocol can carry it: `\r\n` and `\r` become `\n`, and a character that ISO-8859-1 lacks its nearest
 /// Latin spelling (`“` a `"`, `ł` an `l`, `€` `EUR`), or `?`. Answers the characters that were replaced, each once.
 #[must_use]
 pub fn to_latin1(text: &str) -> (Cow<'_, str>, Vec<char>) {

@@ -1,8 +1,9 @@
-//! SSMI, the line protocol TruTeq speaks, version 1.7.5: commands and their form on the wire.
+//! SSMI, TruTeq's line protocol, version 1.7.5: commands, and the bytes that carry them
+//! (`docs/providers/truteq-ssmi.md`).
 //!
 //! A command is a line `SSMI,<id>,<field>,...` that ends with `\r`, in ISO-8859-1. Fields are not quoted, so only
 //! the last one, where it is a text, may hold commas. [`SsmiCommand::encode_into`] never writes a broken frame;
-//! [`Codec`] reads a stream of either direction and hands out what it can't read as an item of its own.
+//! [`Codec`] reads a stream of either direction, and returns a malformed line as an item of its own.
 
 mod codec;
 mod latin1;
@@ -16,8 +17,8 @@ use std::fmt;
 
 pub use codec::{Codec, MAX_LINE};
 pub use latin1::{SCREEN_UNITS, screen_units, to_latin1};
-pub use read::{Malformed, MalformedPart};
-pub use write::{BadField, Encoded};
+pub use read::{LineFault, Malformed};
+pub use write::{BadField, EncodedFrame};
 
 /// A command in either direction.
 pub trait SsmiCommand: Sized {
@@ -29,14 +30,14 @@ pub trait SsmiCommand: Sized {
     fn decode(line: &[u8]) -> Result<Self, Malformed>;
 
     /// The command's frame on its own; see [`SsmiCommand::encode_into`].
-    fn encode(&self) -> Result<Encoded, BadField> {
+    fn encode(&self) -> Result<EncodedFrame, BadField> {
         let mut bytes = bytes::BytesMut::new();
         let replaced = self.encode_into(&mut bytes)?;
-        Ok(Encoded { bytes: bytes.freeze(), replaced })
+        Ok(EncodedFrame { bytes: bytes.freeze(), replaced })
     }
 }
 
-/// A number on the wire whose known values have names; others are kept as they are.
+/// A numeric field whose known values have names; others are kept as numbers.
 macro_rules! numbered {
     ($(#[$doc:meta])* $Number:ident { $($(#[$case_doc:meta])* $Case:ident = $number:literal,)+ }) => {
         $(#[$doc])*
@@ -68,7 +69,7 @@ macro_rules! numbered {
 }
 
 numbered! {
-    /// Where a USSD message stands in its session.
+    /// What a USSD message does to its session.
     UssdType {
         /// A session begins; the text is the code dialled.
         New = 1,
@@ -76,7 +77,7 @@ numbered! {
         Response = 2,
         /// The session is over.
         End = 3,
-        /// The session is over because the person, or the service, took too long.
+        /// The session is over because the person or the service took too long.
         Timeout = 4,
         /// The session was handed on to this service by another one.
         Redirect = 5,
@@ -87,7 +88,7 @@ numbered! {
 numbered! {
     /// The generation of USSD the network speaks.
     Phase {
-        /// Nobody knows.
+        /// Not known.
         Unknown = 0,
         /// Phase 1: the person can't answer within a session.
         One = 1,
@@ -140,13 +141,13 @@ numbered! {
     }
 }
 
-/// The extra fields of an extended USSD message, `:`-separated. Carriers fill them as they like, so the raw text
-/// stands beside the labels.
+/// The extra fields of an extended USSD message, `:`-separated. Carriers fill them differently, so the raw text
+/// is kept.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Genfields(pub String);
 
 impl Genfields {
-    /// The labels, in the order of the wire.
+    /// The labels, in the order of the protocol.
     pub const LABELS: [&'static str; 5] = ["imsi", "subscriber_type", "operator_id", "session_id", "validity_port"];
 
     /// The field of a label; none where it is empty or missing.
@@ -168,7 +169,7 @@ impl fmt::Debug for Genfields {
     }
 }
 
-/// A password on its way to the wire.
+/// A password in a login; `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(pub String);
 
@@ -178,19 +179,19 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What the client (the router) says. Its `Debug` shows numbers and texts of people: for tests, not for logs.
+/// A command of the client, which is the router. Its `Debug` shows numbers and texts of people: for tests, not for logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields carry the protocol's own names, in the order of the wire")]
+#[expect(missing_docs, reason = "the fields have the protocol's own names and order")]
 pub enum ClientCommand {
-    /// 1: who we are.
+    /// 1: user name and password.
     Login { username: String, password: Password },
     /// 2: an SMS; validity in minutes, 0 for the default.
     SendSms { validity: u32, msisdn: String, message: String },
-    /// 3: is anybody there?
+    /// 3: a link check.
     LinkCheck,
     /// 4: a binary SMS.
     SendBinarySms { validity: u32, msisdn: String, pid: Pid, coding: Coding, hex: String },
-    /// 99: good-bye.
+    /// 99: the end of the connection.
     Logout,
     /// 110: a USSD message: [`UssdType::Response`] keeps the session open, [`UssdType::End`] closes it.
     Ussd { msisdn: String, kind: UssdType, message: String },
@@ -200,25 +201,25 @@ pub enum ClientCommand {
     WapPush { msisdn: String, subject: String, url: String },
     /// 120: a USSD message with extra fields.
     ExtendedUssd { msisdn: String, kind: UssdType, genfields: Genfields, message: String },
-    /// 600: whose IMSI is it?
+    /// 600: a request for the owner of an IMSI.
     ImsiLookup { sequence: String, msisdn: String, imsi: String },
 }
 
-/// What the server (TruTeq) says. Its `Debug` shows numbers and texts of people: for tests, not for logs.
+/// A command of the server, which is TruTeq. Its `Debug` shows numbers and texts of people: for tests, not for logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields carry the protocol's own names, in the order of the wire")]
+#[expect(missing_docs, reason = "the fields have the protocol's own names and order")]
 pub enum ServerCommand {
     /// 100: the number given to an SMS that was sent.
     Seq { msisdn: String, sequence: String },
-    /// 101: yes.
+    /// 101: an acknowledgement.
     Ack { kind: AckKind },
-    /// 102: no.
+    /// 102: a refusal.
     Nack { kind: u32 },
     /// 103: an SMS from a person.
     Mo { msisdn: String, sequence: String, message: String },
     /// 104: a delivery report.
     DeliveryReport { msisdn: String, sequence: String, code: ReturnCode },
-    /// 105: words for an operator.
+    /// 105: a text for an operator.
     FreeText { text: String },
     /// 106: a binary SMS from a person.
     BinaryMo { msisdn: String, sequence: String, pid: Pid, coding: Coding, hex: String },

@@ -1,20 +1,20 @@
-//! Lines to commands.
+//! Reads lines as commands.
 
 use super::{ClientCommand, Genfields, Password, ServerCommand};
 
-/// A line that is no command. It shows nothing of the line's content, so it can be logged.
+/// A line that can't be read as a command. It shows nothing of the line's content, so it can be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed SSMI line (command {}): {what}", command.map_or("?".to_owned(), |id| id.to_string()))]
 pub struct Malformed {
     /// The command's number, as far as it could be read.
     pub command: Option<u32>,
     /// What is wrong.
-    pub what: MalformedPart,
+    pub what: LineFault,
 }
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MalformedPart {
+pub enum LineFault {
     /// It does not begin with `SSMI,` and a number.
     #[error("it does not begin with `SSMI,` and a number")]
     NotSsmi,
@@ -38,15 +38,15 @@ pub enum MalformedPart {
     CutOff,
 }
 
-/// The fields of a line, one after another.
-struct Fields<'a> {
+/// Reads the fields of a line, one after another.
+struct LineFields<'a> {
     command: u32,
     rest: Option<&'a [u8]>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> LineFields<'a> {
     fn of(line: &'a [u8]) -> Result<Self, Malformed> {
-        let not_ssmi = Malformed { command: None, what: MalformedPart::NotSsmi };
+        let not_ssmi = Malformed { command: None, what: LineFault::NotSsmi };
         let rest = line.strip_prefix(b"SSMI,").ok_or(not_ssmi)?;
         let mut fields = Self { command: 0, rest: Some(rest) };
         fields.command = fields.next().and_then(digits).ok_or(not_ssmi)?;
@@ -63,31 +63,31 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    fn wrong(&self, what: MalformedPart) -> Malformed {
+    fn wrong(&self, what: LineFault) -> Malformed {
         Malformed { command: Some(self.command), what }
     }
 
     fn field(&mut self, name: &'static str) -> Result<String, Malformed> {
-        self.next().map(latin1).ok_or_else(|| self.wrong(MalformedPart::Missing(name)))
+        self.next().map(latin1).ok_or_else(|| self.wrong(LineFault::Missing(name)))
     }
 
     fn number<N: From<u32>>(&mut self, name: &'static str) -> Result<N, Malformed> {
-        let field = self.next().ok_or_else(|| self.wrong(MalformedPart::Missing(name)))?;
-        digits(field).map(N::from).ok_or_else(|| self.wrong(MalformedPart::NotANumber(name)))
+        let field = self.next().ok_or_else(|| self.wrong(LineFault::Missing(name)))?;
+        digits(field).map(N::from).ok_or_else(|| self.wrong(LineFault::NotANumber(name)))
     }
 
-    /// The rest of the line, commas and all.
+    /// The rest of the line, commas included.
     fn text(&mut self, name: &'static str) -> Result<String, Malformed> {
-        self.rest.take().map(latin1).ok_or_else(|| self.wrong(MalformedPart::Missing(name)))
+        self.rest.take().map(latin1).ok_or_else(|| self.wrong(LineFault::Missing(name)))
     }
 
-    /// The rest of the line; a message that has none, as that of an ended session, is empty.
+    /// The rest of the line; empty where there is none, as in the message that ends a session.
     fn text_if_any(&mut self) -> String {
         self.rest.take().map(latin1).unwrap_or_default()
     }
 
     fn end<T>(&self, command: T) -> Result<T, Malformed> {
-        if self.rest.is_none() { Ok(command) } else { Err(self.wrong(MalformedPart::TooManyFields)) }
+        if self.rest.is_none() { Ok(command) } else { Err(self.wrong(LineFault::TooManyFields)) }
     }
 }
 
@@ -110,7 +110,7 @@ fn latin1(bytes: &[u8]) -> String {
 
 pub(super) fn client(line: &[u8]) -> Result<ClientCommand, Malformed> {
     use ClientCommand as C;
-    let mut f = Fields::of(line)?;
+    let mut f = LineFields::of(line)?;
     let command = match f.command {
         1 => C::Login { username: f.field("username")?, password: Password(f.field("password")?) },
         2 => C::SendSms { validity: f.number("validity")?, msisdn: f.field("msisdn")?, message: f.text("message")? },
@@ -138,14 +138,14 @@ pub(super) fn client(line: &[u8]) -> Result<ClientCommand, Malformed> {
             message: f.text("message")?,
         },
         600 => C::ImsiLookup { sequence: f.field("sequence")?, msisdn: f.field("msisdn")?, imsi: f.field("imsi")? },
-        _ => return Err(f.wrong(MalformedPart::Unknown)),
+        _ => return Err(f.wrong(LineFault::Unknown)),
     };
     f.end(command)
 }
 
 pub(super) fn server(line: &[u8]) -> Result<ServerCommand, Malformed> {
     use ServerCommand as C;
-    let mut f = Fields::of(line)?;
+    let mut f = LineFields::of(line)?;
     let command = match f.command {
         100 => C::Seq { msisdn: f.field("msisdn")?, sequence: f.field("sequence")? },
         101 => C::Ack { kind: f.number("type")? },
@@ -198,14 +198,14 @@ pub(super) fn server(line: &[u8]) -> Result<ServerCommand, Malformed> {
             imsi: f.field("imsi")?,
             spid: f.field("spid")?,
         },
-        _ => return Err(f.wrong(MalformedPart::Unknown)),
+        _ => return Err(f.wrong(LineFault::Unknown)),
     };
     f.end(command)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Malformed, MalformedPart, ServerCommand};
+    use super::{LineFault, Malformed, ServerCommand};
     use crate::{Phase, SsmiCommand, UssdType};
 
     #[test]
@@ -237,14 +237,14 @@ mod tests {
     #[test]
     fn a_bad_line_says_what_is_wrong_and_shows_nothing_of_it() {
         for (line, command, what) in [
-            (&b""[..], None, MalformedPart::NotSsmi),
-            (b"HELLO", None, MalformedPart::NotSsmi),
-            (b"SSMI,x", None, MalformedPart::NotSsmi),
-            (b"SSMI,99999999999", None, MalformedPart::NotSsmi),
-            (b"SSMI,7,a", Some(7), MalformedPart::Unknown),
-            (b"SSMI,110,27831234567", Some(110), MalformedPart::Missing("type")),
-            (b"SSMI,110,27831234567,new,0,x", Some(110), MalformedPart::NotANumber("type")),
-            (b"SSMI,101,1,2", Some(101), MalformedPart::TooManyFields),
+            (&b""[..], None, LineFault::NotSsmi),
+            (b"HELLO", None, LineFault::NotSsmi),
+            (b"SSMI,x", None, LineFault::NotSsmi),
+            (b"SSMI,99999999999", None, LineFault::NotSsmi),
+            (b"SSMI,7,a", Some(7), LineFault::Unknown),
+            (b"SSMI,110,27831234567", Some(110), LineFault::Missing("type")),
+            (b"SSMI,110,27831234567,new,0,x", Some(110), LineFault::NotANumber("type")),
+            (b"SSMI,101,1,2", Some(101), LineFault::TooManyFields),
         ] {
             assert_eq!(ServerCommand::decode(line), Err(Malformed { command, what }));
         }

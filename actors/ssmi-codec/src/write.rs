@@ -6,8 +6,8 @@ use super::{ClientCommand, Malformed, ServerCommand, SsmiCommand, latin1::to_lat
 
 /// A command's frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// As it goes on the wire, `\r` included.
+pub struct EncodedFrame {
+    /// All bytes, `\r` included.
     pub bytes: Bytes,
     /// Characters of its text that ISO-8859-1 lacks: spelled or replaced.
     pub replaced: Vec<char>,
@@ -17,11 +17,11 @@ pub struct Encoded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} of an SSMI command can't hold a comma, a line break or a character beyond ISO-8859-1")]
 pub struct BadField {
-    /// Which.
+    /// Its name.
     pub field: &'static str,
 }
 
-/// Appends one frame; takes it back if a field turns out bad.
+/// Appends one frame, and removes it again where a field turns out bad.
 struct Frame<'a> {
     frames: &'a mut BytesMut,
     begin: usize,

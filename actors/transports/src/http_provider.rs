@@ -1,5 +1,5 @@
-//! Any provider with an HTTP API, by settings alone: how to ask, how to read the answer, what it posts to us.
-//! Two real ones stand beside this file as settings: Africa's Talking and Twilio.
+//! Any provider with an HTTP API, by settings alone: the request, how its answer is read, what the provider posts to us
+//! (`docs/providers/http.md`). The settings of two real ones are beside this file: Africa's Talking and Twilio.
 
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -31,10 +31,10 @@ use crate::{
 };
 
 use reading::{AnswerReader, AnswerSettings};
-use template::{Template, as_it_is};
+use template::{SmsTemplate, as_it_is};
 use webhooks::{InboundSettings, ReceiptSettings};
 
-/// A provider of one's own. Where a template may stand, `{{to}}`, `{{to_plus}}`, `{{from}}`, `{{from_plus}}`,
+/// A provider with an HTTP API. In a template `{{to}}`, `{{to_plus}}`, `{{from}}`, `{{from_plus}}`,
 /// `{{text}}`, `{{text_hex_utf16}}`, `{{id}}`, `{{segments}}`, `{{ucs2}}` (`1` or `0`) and `{{secret.<name>}}` are
 /// filled in.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,7 +42,7 @@ use webhooks::{InboundSettings, ReceiptSettings};
 pub(crate) struct Settings {
     /// `GET`, `POST` or `PUT`. Default `POST`.
     #[serde(default)]
-    method: Verb,
+    method: HttpMethod,
     /// Where to send.
     url: String,
     /// Parameters of the query, each a template.
@@ -52,12 +52,12 @@ pub(crate) struct Settings {
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// HTTP Basic authentication.
-    auth: Option<Auth>,
+    auth: Option<BasicAuth>,
     /// What templates may name as `{{secret.<name>}}`; never shown.
     #[serde(default)]
     secrets: BTreeMap<String, SecretString>,
     /// The body: `body.form`, `body.json` or `body.text`.
-    body: Option<Body>,
+    body: Option<BodySettings>,
     /// How the answer is read.
     answer: AnswerSettings,
     /// How delivery receipts are read, at `receipt.json`; none: there are none.
@@ -72,7 +72,7 @@ pub(crate) struct Settings {
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum Verb {
+enum HttpMethod {
     Get,
     #[default]
     Post,
@@ -82,7 +82,7 @@ enum Verb {
 /// HTTP Basic authentication.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Auth {
+struct BasicAuth {
     user: String,
     password: SecretString,
 }
@@ -90,36 +90,36 @@ struct Auth {
 /// The body of a request.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Body {
+enum BodySettings {
     /// A form: each value is a template.
     Form(BTreeMap<String, String>),
     /// JSON: each text in it is a template.
     Json(Value),
     /// One template for the whole of it.
-    Text(TextBody),
+    Text(TextBodySettings),
 }
 
 /// A body that is one template.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TextBody {
+struct TextBodySettings {
     /// Its content type.
     content_type: String,
     /// The template.
     template: String,
-    /// How what is filled in is escaped: `none`, `json`, `xml`.
-    escape: Escape,
+    /// How values are escaped: `none`, `json`, `xml`.
+    escape: TextEscape,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Escape {
+enum TextEscape {
     None,
     Json,
     Xml,
 }
 
-impl Escape {
+impl TextEscape {
     fn function(self) -> fn(&str) -> String {
         match self {
             Self::None => as_it_is,
@@ -129,18 +129,18 @@ impl Escape {
     }
 }
 
-/// A request made ready: all of its templates parsed.
-enum ReadyBody {
+/// The body with its templates parsed.
+enum BodyTemplate {
     Empty,
-    Form(Vec<(String, Template)>),
+    Form(Vec<(String, SmsTemplate)>),
     Json(JsonTemplate),
-    Text(HeaderValue, Template, Escape),
+    Text(HeaderValue, SmsTemplate, TextEscape),
 }
 
 /// JSON with a template for each text.
 enum JsonTemplate {
     Plain(Value),
-    Text(Template),
+    Text(SmsTemplate),
     List(Vec<JsonTemplate>),
     Object(Vec<(String, JsonTemplate)>),
 }
@@ -148,9 +148,9 @@ enum JsonTemplate {
 pub(crate) struct HttpProvider {
     client: ProviderClient,
     url: Url,
-    query: Vec<(String, Template)>,
-    headers: Vec<(HeaderName, Template)>,
-    body: ReadyBody,
+    query: Vec<(String, SmsTemplate)>,
+    headers: Vec<(HeaderName, SmsTemplate)>,
+    body: BodyTemplate,
     answer: AnswerReader,
     settings: Settings,
 }
@@ -236,38 +236,38 @@ fn in_answer(key: &str, what: String) -> Problem {
     Problem::new(format!("answer.{key}"), what)
 }
 
-fn parse(template: &str, secrets: &BTreeMap<String, SecretString>, key: &str) -> Result<Template, Problem> {
-    Template::parse(template, secrets).map_err(|what| Problem::new(key, what))
+fn parse(template: &str, secrets: &BTreeMap<String, SecretString>, key: &str) -> Result<SmsTemplate, Problem> {
+    SmsTemplate::parse(template, secrets).map_err(|what| Problem::new(key, what))
 }
 
 fn named(
     templates: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, SecretString>,
     key: &str,
-) -> Result<Vec<(String, Template)>, Problem> {
+) -> Result<Vec<(String, SmsTemplate)>, Problem> {
     let each = templates.iter();
     each.map(|(name, text)| Ok((name.clone(), parse(text, secrets, &format!("{key}.{name}"))?))).collect()
 }
 
-fn headers(settings: &Settings) -> Result<Vec<(HeaderName, Template)>, Problem> {
+fn headers(settings: &Settings) -> Result<Vec<(HeaderName, SmsTemplate)>, Problem> {
     let templates = named(&settings.headers, &settings.secrets, "headers")?;
-    let header = |(name, template): (String, Template)| match HeaderName::from_bytes(name.as_bytes()) {
+    let header = |(name, template): (String, SmsTemplate)| match HeaderName::from_bytes(name.as_bytes()) {
         Ok(header) => Ok((header, template)),
         Err(_) => Err(Problem::new(format!("headers.{name}"), "is not a header's name")),
     };
     templates.into_iter().map(header).collect()
 }
 
-fn ready(settings: &Settings) -> Result<ReadyBody, Problem> {
+fn ready(settings: &Settings) -> Result<BodyTemplate, Problem> {
     let secrets = &settings.secrets;
     Ok(match &settings.body {
-        None => ReadyBody::Empty,
-        Some(Body::Form(form)) => ReadyBody::Form(named(form, secrets, "body.form")?),
-        Some(Body::Json(json)) => ReadyBody::Json(json_template(json, secrets)?),
-        Some(Body::Text(text)) => {
+        None => BodyTemplate::Empty,
+        Some(BodySettings::Form(form)) => BodyTemplate::Form(named(form, secrets, "body.form")?),
+        Some(BodySettings::Json(json)) => BodyTemplate::Json(json_template(json, secrets)?),
+        Some(BodySettings::Text(text)) => {
             let content_type = HeaderValue::from_str(&text.content_type)
                 .map_err(|_| Problem::new("body.text.content_type", "is not a content type"))?;
-            ReadyBody::Text(content_type, parse(&text.template, secrets, "body.text.template")?, text.escape)
+            BodyTemplate::Text(content_type, parse(&text.template, secrets, "body.text.template")?, text.escape)
         }
     })
 }
@@ -289,7 +289,7 @@ fn json_template(json: &Value, secrets: &BTreeMap<String, SecretString>) -> Resu
 }
 
 impl JsonTemplate {
-    fn render(&self, fill: &impl Fn(&Template) -> String) -> Value {
+    fn render(&self, fill: &impl Fn(&SmsTemplate) -> String) -> Value {
         match self {
             Self::Plain(value) => value.clone(),
             Self::Text(template) => Value::String(fill(template)),
@@ -302,35 +302,35 @@ impl JsonTemplate {
 impl HttpProvider {
     fn request(&self, submission: &Submission) -> RequestBuilder {
         let secrets = &self.settings.secrets;
-        let fill = |template: &Template| template.render(submission, secrets, as_it_is);
+        let fill = |template: &SmsTemplate| template.render(submission, secrets, as_it_is);
         let mut url = self.url.clone();
         if !self.query.is_empty() {
             let pairs = self.query.iter().map(|(name, template)| (name, fill(template)));
             url.query_pairs_mut().extend_pairs(pairs);
         }
         let method = match self.settings.method {
-            Verb::Get => Method::GET,
-            Verb::Post => Method::POST,
-            Verb::Put => Method::PUT,
+            HttpMethod::Get => Method::GET,
+            HttpMethod::Post => Method::POST,
+            HttpMethod::Put => Method::PUT,
         };
         let mut request = self.client.request(method, url);
-        if let Some(Auth { user, password }) = &self.settings.auth {
+        if let Some(BasicAuth { user, password }) = &self.settings.auth {
             request = request.basic_auth(user, Some(password.expose_secret()));
         }
         for (name, template) in &self.headers {
             request = request.header(name, fill(template));
         }
         match &self.body {
-            ReadyBody::Empty => request,
-            ReadyBody::Form(form) => {
+            BodyTemplate::Empty => request,
+            BodyTemplate::Form(form) => {
                 let pairs = form.iter().map(|(name, template)| (name, fill(template)));
                 let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
                 request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
             }
-            ReadyBody::Json(json) => {
+            BodyTemplate::Json(json) => {
                 request.header(CONTENT_TYPE, "application/json").body(json.render(&fill).to_string())
             }
-            ReadyBody::Text(content_type, template, escape) => request
+            BodyTemplate::Text(content_type, template, escape) => request
                 .header(CONTENT_TYPE, content_type.clone())
                 .body(template.render(submission, secrets, escape.function())),
         }

@@ -1,6 +1,6 @@
 //! Transports: what brings messages from and to people's phones, one actor for each table `[transports.<name>]`.
 //!
-//! A provider of SMS implements [`provider::Provider`]: how one SMS is submitted, what the answer means, what the provider
+//! A provider of SMS implements the trait `provider::Provider`: how one SMS is submitted, what the answer means, what the provider
 //! posts to us. `outbox` does the rest: claims from the ledger, window, pace, pauses, retries, recorded outcomes.
 //! Webhooks are declared as data (`vumi_kit::webhook`); the HTTP front-end mounts them.
 //!

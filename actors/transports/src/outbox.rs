@@ -68,7 +68,7 @@ pub(crate) enum LookUp {
 }
 
 /// The actor of an outbox.
-pub(crate) struct Outbox {
+pub(crate) struct OutboxActor {
     name: Name,
     ledger: Rc<Ledger>,
     commands: mpsc::Sender<EngineCommand>,
@@ -76,7 +76,7 @@ pub(crate) struct Outbox {
     _lifeline: Lifeline,
 }
 
-impl Outbox {
+impl OutboxActor {
     /// Starts the outbox of a transport on the present arbiter.
     pub(crate) fn open<S: SubmitSms>(context: ComponentContext, settings: &OutboxSettings, submitter: S) -> Component {
         Self::start_with(context.name, context.store.ledger, context.clock, settings, submitter)
@@ -125,11 +125,11 @@ impl Outbox {
     }
 }
 
-impl Actor for Outbox {
+impl Actor for OutboxActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Submit> for Outbox {
+impl Handler<Submit> for OutboxActor {
     type Result = ();
 
     fn handle(&mut self, Submit(batch): Submit, ctx: &mut Self::Context) {
@@ -141,7 +141,7 @@ impl Handler<Submit> for Outbox {
     }
 }
 
-impl Handler<AskHealth> for Outbox {
+impl Handler<AskHealth> for OutboxActor {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
@@ -149,7 +149,7 @@ impl Handler<AskHealth> for Outbox {
     }
 }
 
-impl Handler<Drain> for Outbox {
+impl Handler<Drain> for OutboxActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {

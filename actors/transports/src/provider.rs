@@ -13,7 +13,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    outbox::{LookUp, Outbox, OutboxSettings, SubmitSms},
+    outbox::{LookUp, OutboxActor, OutboxSettings, SubmitSms},
     provider_client::check_url,
 };
 
@@ -127,6 +127,6 @@ impl<P: Provider> Kind for ProviderKind<P> {
     fn start(context: ComponentContext, settings: P::Settings) -> Result<Component, StartError> {
         let outbox = P::outbox(&settings).clone();
         let provider = P::new(settings, context.clock.clone())?;
-        Ok(Outbox::open(context, &outbox, provider))
+        Ok(OutboxActor::open(context, &outbox, provider))
     }
 }

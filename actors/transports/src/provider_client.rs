@@ -1,4 +1,4 @@
-//! A call to a provider over HTTP, and what its failure means.
+//! Calls to a provider over HTTP, and the decisions that failed calls lead to.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use vumi_kit::{
 
 use crate::outbox::OutboxSettings;
 
-/// A provider's answer longer than this is unreadable.
+/// A longer answer is not read, in bytes.
 const LONGEST_ANSWER: usize = 256 * 1024;
 
-/// Kept connections are dropped before a usual keep-alive ends.
+/// How long an unused connection is kept: less than the keep-alive of usual servers.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// One client for each transport: its connections are kept, as many as its window.
+/// The HTTP client of one transport: it keeps as many connections as the transport's window.
 pub(crate) struct ProviderClient {
     client: Client,
 }
 
 /// A provider's answer with a status of 2xx.
-pub(crate) struct Answer {
+pub(crate) struct ProviderAnswer {
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl ProviderAnswer {
     /// The body as text; what is not UTF-8 is replaced.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -65,11 +65,11 @@ impl ProviderClient {
             .pool_max_idle_per_host(settings.window)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true);
-        // A proxy of the environment is meant for the world outside.
+        // A proxy named by the environment is for hosts outside this machine.
         if is_loopback(&url) {
             builder = builder.no_proxy();
         }
-        // Without TLS there is no use for the machine's certificates, which take long to read.
+        // Reading the machine's certificates takes long, and without TLS they are not needed.
         if url.scheme() == "http" {
             builder = builder.tls_certs_only([]);
         }
@@ -93,13 +93,13 @@ impl ProviderClient {
     }
 }
 
-/// Sends a request; any failure, and any status but 2xx, is a decision already.
-pub(crate) async fn call(request: RequestBuilder) -> Result<Answer, Decision> {
+/// Sends a request. Any failure, and any status but 2xx, is an `Err` with the decision that follows.
+pub(crate) async fn call(request: RequestBuilder) -> Result<ProviderAnswer, Decision> {
     let response = request.send().await.map_err(failed)?;
     let status = response.status();
     let retry_after_s = retry_after(&response);
     let body = read(response).await?;
-    if status.is_success() { Ok(Answer { body }) } else { Err(refused(status, retry_after_s, &body)) }
+    if status.is_success() { Ok(ProviderAnswer { body }) } else { Err(refused(status, retry_after_s, &body)) }
 }
 
 async fn read(mut response: Response) -> Result<Bytes, Decision> {
@@ -117,30 +117,30 @@ fn retry_after(response: &Response) -> Option<u64> {
     response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// An answer that nobody can read: the SMS may have arrived.
+/// The decision after an answer that can't be read: the SMS may have arrived.
 pub(crate) fn unreadable(provider_response: &str) -> Decision {
     let start: String = provider_response.chars().take(200).collect();
     Decision::Retry { provider_response: format!("unreadable answer: {start}"), unknown_outcome: true }
 }
 
 fn failed(error: reqwest::Error) -> Decision {
-    let provider_response = in_full(&error.without_url());
+    let provider_response = error_text(&error.without_url());
     Decision::Retry { unknown_outcome: !provider_response.not_written, provider_response: provider_response.text }
 }
 
-struct InFull {
+struct ErrorText {
     text: String,
     not_written: bool,
 }
 
-fn in_full(error: &reqwest::Error) -> InFull {
+fn error_text(error: &reqwest::Error) -> ErrorText {
     let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();
     }
-    InFull { text, not_written: error.is_connect() || error.is_builder() }
+    ErrorText { text, not_written: error.is_connect() || error.is_builder() }
 }
 
 /// What a status other than 2xx means.

@@ -1,4 +1,4 @@
-//! What we answer to a provider's webhook, where the provider has no form of its own for it.
+//! Answers to webhooks of providers that prescribe no form for them.
 
 use serde_json::{Map, Value, json};
 use vumi_kit::{
@@ -17,7 +17,7 @@ pub(crate) fn empty_answer(status: u16) -> WebhookAnswer {
     WebhookAnswer { status, content_type: None, body: bytes::Bytes::new() }
 }
 
-/// A received SMS: the keys of the `sms_received` callback (`spec/http-api.md`).
+/// A received SMS as JSON, with the keys of the `sms_received` callback (`docs/http-api.md`).
 pub(crate) fn received_json(received: &Received) -> Value {
     let sms = &received.sms;
     json!({
@@ -34,7 +34,7 @@ pub(crate) fn received_json(received: &Received) -> Value {
     })
 }
 
-/// A receipt: the provider's fields, and where it matched the SMS's `id` and status.
+/// A receipt as JSON: the provider's fields; and `id` and status of the SMS, where it matched one.
 pub(crate) fn receipt_json(receipt: &Receipt, matched: &ReceiptMatch) -> Value {
     let mut object: Map<String, Value> =
         receipt.fields.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();

@@ -1,4 +1,4 @@
-//! What the fuzzer calls in here; see `crate::fuzzing`.
+//! For the fuzzer only: see `crate::fuzzing`.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use vumi_kit::sms::{Decision, Submission};
 
 use super::{
     reading::AnswerReader,
-    template::{Template, as_it_is, json, xml},
+    template::{SmsTemplate, as_it_is, json, xml},
 };
 
-/// Reads an answer by settings as they stand under `answer`; none where the settings are refused.
+/// Reads an answer by the settings under `answer`; none where the settings are refused.
 #[must_use]
 pub fn read_answer(settings: &Value, answer: &str) -> Option<Decision> {
     let settings = serde_json::from_value(settings.clone()).ok()?;
@@ -21,6 +21,6 @@ pub fn read_answer(settings: &Value, answer: &str) -> Option<Decision> {
 #[must_use]
 pub fn fill_in(template: &str, submission: &Submission) -> Option<[String; 3]> {
     let none = BTreeMap::new();
-    let template = Template::parse(template, &none).ok()?;
+    let template = SmsTemplate::parse(template, &none).ok()?;
     Some([as_it_is, json, xml].map(|escape| template.render(submission, &none, escape)))
 }

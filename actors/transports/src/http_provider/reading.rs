@@ -1,4 +1,4 @@
-//! How a provider's answer is read: where its result, id and words stand, and what a result means.
+//! How a provider's answer is read: where its result, id and text are, and what a result means.
 
 use regex::Regex;
 use serde::Deserialize;
@@ -7,27 +7,27 @@ use vumi_kit::sms::{Decision, TransportStatus};
 
 use crate::provider_client::unreadable;
 
-/// Where something stands in an answer.
+/// Where a value is in an answer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Find {
+pub(super) enum AnswerPlace {
     /// A JSON pointer, such as `/messages/0/id`.
     Json(String),
     /// A regular expression: its first group, or all that it matches.
     Regex(String),
 }
 
-/// `[answer]`: what an answer with a status of 2xx means. Other statuses mean what they say: 429 and 503 a pause,
+/// `[answer]`: what an answer with a status of 2xx means. Other statuses mean the same for all providers: 429 and 503 a pause,
 /// 401, 403 and 404 wrong settings, other 4xx a refused SMS, 5xx another try.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AnswerSettings {
-    /// What tells whether the SMS was taken; none: an `id` tells it.
-    pub(super) result: Option<Find>,
+    /// The result, which tells whether the SMS was taken; none: an `id` tells it.
+    pub(super) result: Option<AnswerPlace>,
     /// The provider's id for the SMS.
-    pub(super) id: Option<Find>,
-    /// The provider's words, kept with the SMS; none: the beginning of the answer.
-    pub(super) provider_response: Option<Find>,
+    pub(super) id: Option<AnswerPlace>,
+    /// The text that is kept with the SMS; none: the first 200 characters of the answer.
+    pub(super) provider_response: Option<AnswerPlace>,
     /// Results that mean: taken.
     #[serde(default)]
     pub(super) accepted: Vec<String>,
@@ -37,7 +37,7 @@ pub(super) struct AnswerSettings {
     /// Results that mean: too fast, pause.
     #[serde(default)]
     pub(super) throttled: Vec<String>,
-    /// Results that mean: nothing passes until an operator mends something. All others mean: this SMS is refused.
+    /// Results that mean: the account or the settings are wrong. All others mean: this SMS is refused.
     #[serde(default)]
     pub(super) misconfigured: Vec<String>,
 }
@@ -58,11 +58,13 @@ pub(super) struct AnswerReader {
 }
 
 impl Finder {
-    fn of(find: &Find) -> Result<Self, String> {
+    fn of(find: &AnswerPlace) -> Result<Self, String> {
         match find {
-            Find::Json(pointer) if pointer.is_empty() || pointer.starts_with('/') => Ok(Self::Json(pointer.clone())),
-            Find::Json(_) => Err("expected a JSON pointer, such as /messages/0/id".to_owned()),
-            Find::Regex(regex) => Regex::new(regex).map(Self::Regex).map_err(|error| error.to_string()),
+            AnswerPlace::Json(pointer) if pointer.is_empty() || pointer.starts_with('/') => {
+                Ok(Self::Json(pointer.clone()))
+            }
+            AnswerPlace::Json(_) => Err("expected a JSON pointer, such as /messages/0/id".to_owned()),
+            AnswerPlace::Regex(regex) => Regex::new(regex).map(Self::Regex).map_err(|error| error.to_string()),
         }
     }
 
@@ -89,7 +91,8 @@ pub(super) fn plain(value: &Value) -> Option<String> {
 impl AnswerReader {
     /// Makes settings ready; an error names the key below `answer` and what is wrong.
     pub(super) fn new(settings: &AnswerSettings) -> Result<Self, (&'static str, String)> {
-        let finder = |key, find: &Option<Find>| find.as_ref().map(Finder::of).transpose().map_err(|what| (key, what));
+        let finder =
+            |key, find: &Option<AnswerPlace>| find.as_ref().map(Finder::of).transpose().map_err(|what| (key, what));
         if settings.result.is_none() && settings.id.is_none() {
             return Err((
                 "result",

@@ -1,4 +1,4 @@
-//! Templates of a request: text with `{{names}}`. Not Mustache: what is put in must be escaped for where it stands
+//! Templates of a request: text with `{{names}}`. Not Mustache: a value must be escaped for its place
 //! (a form, JSON, XML), never for HTML, and a name that does not exist is an error of the settings.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ const LONGEST_SHORT_CODE: usize = 6;
 
 /// What a template may name.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Part {
+enum Placeholder {
     To,
     ToPlus,
     From,
@@ -29,31 +29,31 @@ enum Part {
 }
 
 /// The names, as an operator writes them.
-const NAMES: [(&str, Part); 9] = [
-    ("to", Part::To),
-    ("to_plus", Part::ToPlus),
-    ("from", Part::From),
-    ("from_plus", Part::FromPlus),
-    ("text", Part::Text),
-    ("text_hex_utf16", Part::TextHexUtf16),
-    ("id", Part::Id),
-    ("segments", Part::Segments),
-    ("ucs2", Part::Ucs2),
+const NAMES: [(&str, Placeholder); 9] = [
+    ("to", Placeholder::To),
+    ("to_plus", Placeholder::ToPlus),
+    ("from", Placeholder::From),
+    ("from_plus", Placeholder::FromPlus),
+    ("text", Placeholder::Text),
+    ("text_hex_utf16", Placeholder::TextHexUtf16),
+    ("id", Placeholder::Id),
+    ("segments", Placeholder::Segments),
+    ("ucs2", Placeholder::Ucs2),
 ];
 
 #[derive(Clone, Debug)]
-enum Piece {
+enum TemplatePiece {
     Literal(String),
-    Of(Part),
+    Of(Placeholder),
     Secret(String),
 }
 
 /// A parsed template.
 #[derive(Clone, Debug)]
-pub(super) struct Template(Vec<Piece>);
+pub(super) struct SmsTemplate(Vec<TemplatePiece>);
 
-impl Template {
-    /// Parses; an error says what is wrong and what may stand there.
+impl SmsTemplate {
+    /// Parses; an error says what is wrong and which names there are.
     pub(super) fn parse(text: &str, secrets: &BTreeMap<String, SecretString>) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -61,11 +61,11 @@ impl Template {
             let Some((name, further)) = after.split_once("}}") else {
                 return Err("a `{{` without its `}}`".to_owned());
             };
-            pieces.push(Piece::Literal(before.to_owned()));
+            pieces.push(TemplatePiece::Literal(before.to_owned()));
             pieces.push(piece(name.trim(), secrets)?);
             rest = further;
         }
-        pieces.push(Piece::Literal(rest.to_owned()));
+        pieces.push(TemplatePiece::Literal(rest.to_owned()));
         Ok(Self(pieces))
     }
 
@@ -79,9 +79,9 @@ impl Template {
         let mut rendered = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Literal(text) => rendered.push_str(text),
-                Piece::Of(part) => rendered.push_str(&escape(&value(*part, submission))),
-                Piece::Secret(name) => {
+                TemplatePiece::Literal(text) => rendered.push_str(text),
+                TemplatePiece::Of(placeholder) => rendered.push_str(&escape(&value(*placeholder, submission))),
+                TemplatePiece::Secret(name) => {
                     rendered.push_str(&escape(secrets.get(name).map_or("", |secret| secret.expose_secret())));
                 }
             }
@@ -90,37 +90,39 @@ impl Template {
     }
 }
 
-fn piece(name: &str, secrets: &BTreeMap<String, SecretString>) -> Result<Piece, String> {
+fn piece(name: &str, secrets: &BTreeMap<String, SecretString>) -> Result<TemplatePiece, String> {
     if let Some(secret) = name.strip_prefix("secret.") {
         return match secrets.contains_key(secret) {
-            true => Ok(Piece::Secret(secret.to_owned())),
+            true => Ok(TemplatePiece::Secret(secret.to_owned())),
             false => Err(format!("`{{{{{name}}}}}` names a secret that is not under `secrets`")),
         };
     }
-    let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, part)| Piece::Of(*part));
+    let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, placeholder)| TemplatePiece::Of(*placeholder));
     known.ok_or_else(|| {
         let names: Vec<_> = NAMES.iter().map(|(known, _)| *known).collect();
         format!("`{{{{{name}}}}}` is not known; there are {} and secret.<name>", names.join(", "))
     })
 }
 
-fn value(part: Part, submission: &Submission) -> String {
-    match part {
-        Part::To => submission.to.as_str().to_owned(),
-        Part::ToPlus => submission.to.with_plus(),
-        Part::From => submission.from.as_str().to_owned(),
+fn value(placeholder: Placeholder, submission: &Submission) -> String {
+    match placeholder {
+        Placeholder::To => submission.to.as_str().to_owned(),
+        Placeholder::ToPlus => submission.to.with_plus(),
+        Placeholder::From => submission.from.as_str().to_owned(),
         // A short code is a number of one country only: providers want it without the plus.
-        Part::FromPlus if submission.from.as_str().len() <= LONGEST_SHORT_CODE => submission.from.as_str().to_owned(),
-        Part::FromPlus => submission.from.with_plus(),
-        Part::Text => submission.message.clone(),
-        Part::TextHexUtf16 => hex_utf16(&submission.message),
-        Part::Id => submission.id.to_string(),
-        Part::Segments => measure(&submission.message).segments.to_string(),
-        Part::Ucs2 => u8::from(measure(&submission.message).encoding == Encoding::Ucs2).to_string(),
+        Placeholder::FromPlus if submission.from.as_str().len() <= LONGEST_SHORT_CODE => {
+            submission.from.as_str().to_owned()
+        }
+        Placeholder::FromPlus => submission.from.with_plus(),
+        Placeholder::Text => submission.message.clone(),
+        Placeholder::TextHexUtf16 => hex_utf16(&submission.message),
+        Placeholder::Id => submission.id.to_string(),
+        Placeholder::Segments => measure(&submission.message).segments.to_string(),
+        Placeholder::Ucs2 => u8::from(measure(&submission.message).encoding == Encoding::Ucs2).to_string(),
     }
 }
 
-/// For the values of forms, JSON trees and headers: whoever encodes those does what is needed.
+/// For forms, JSON trees and headers: their encoders escape what is needed.
 pub(super) fn as_it_is(text: &str) -> String {
     text.to_owned()
 }
@@ -141,14 +143,14 @@ pub(super) fn xml(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Template, as_it_is, json, xml};
+    use super::{SmsTemplate, as_it_is, json, xml};
     use crate::tests::exam::submission;
 
     #[test]
     fn names_are_filled_in_and_escaped_for_their_place() {
         let secrets = BTreeMap::from([("key".to_owned(), "k\"1".into())]);
         let template =
-            Template::parse("{{to_plus}} & {{ text }}, {{secret.key}}{{segments}}{{ucs2}}", &secrets).unwrap();
+            SmsTemplate::parse("{{to_plus}} & {{ text }}, {{secret.key}}{{segments}}{{ucs2}}", &secrets).unwrap();
         let sms = submission("<\"é\"> {{to}}");
         assert_eq!(template.render(&sms, &secrets, as_it_is), "+27123456789 & <\"é\"> {{to}}, k\"110");
         assert_eq!(template.render(&sms, &secrets, json), "+27123456789 & <\\\"é\\\"> {{to}}, k\\\"110");
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_short_code_gets_no_plus() {
-        let template = Template::parse("{{from_plus}}", &BTreeMap::new()).unwrap();
+        let template = SmsTemplate::parse("{{from_plus}}", &BTreeMap::new()).unwrap();
         let mut sms = submission("a");
         sms.from = "38080".to_owned().try_into().unwrap();
         assert_eq!(template.render(&sms, &BTreeMap::new(), as_it_is), "38080");
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn what_can_not_be_filled_in_is_an_error_of_the_settings() {
         for bad in ["{{nobody}}", "{{to", "{{secret.none}}", "{{{to}}}"] {
-            assert!(Template::parse(bad, &BTreeMap::new()).is_err(), "{bad}");
+            assert!(SmsTemplate::parse(bad, &BTreeMap::new()).is_err(), "{bad}");
         }
     }
 }

@@ -10,7 +10,7 @@ use vumi_kit::{
 use super::{
     HttpProvider, Settings,
     reading::AnswerReader,
-    template::{self, Template},
+    template::{self, SmsTemplate},
 };
 use crate::{
     provider::{Provider, ProviderKind},
@@ -224,8 +224,8 @@ proptest! {
     #[test]
     fn a_text_never_breaks_out_of_its_place_in_a_template(text in any::<String>(), any_template in any::<String>()) {
         let none = std::collections::BTreeMap::new();
-        let _parsed_or_refused = Template::parse(&any_template, &none);
-        let ours = Template::parse("{{text}}", &none).unwrap();
+        let _parsed_or_refused = SmsTemplate::parse(&any_template, &none);
+        let ours = SmsTemplate::parse("{{text}}", &none).unwrap();
         let filled = |escape| ours.render(&submission(&text), &none, escape);
         prop_assert_eq!(&filled(template::as_it_is), &text);
         prop_assert_eq!(serde_json::from_str::<String>(&format!("\"{}\"", filled(template::json))).unwrap(), text.clone());

@@ -20,7 +20,7 @@ use crate::{
 /// How a call carries its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
+pub(super) enum FieldFormat {
     /// In the query or a form-encoded body.
     Form,
     /// In a JSON object; a field is a key of it, or a JSON pointer that begins with `/`.
@@ -32,7 +32,7 @@ pub(super) enum Format {
 #[serde(deny_unknown_fields)]
 pub(super) struct ReceiptSettings {
     /// `form` or `json`.
-    format: Format,
+    format: FieldFormat,
     /// The field with the provider's id.
     id: String,
     /// The field with our id, where the provider hands it back.
@@ -54,7 +54,7 @@ pub(super) struct ReceiptSettings {
 #[serde(deny_unknown_fields)]
 pub(super) struct InboundSettings {
     /// `form` or `json`.
-    format: Format,
+    format: FieldFormat,
     /// The field with the person's number.
     from: String,
     /// The field with our number.
@@ -66,51 +66,51 @@ pub(super) struct InboundSettings {
     /// The field with the time.
     at: Option<String>,
     /// What is answered; none: the SMS as JSON.
-    reply: Option<Reply>,
+    reply: Option<FixedAnswer>,
 }
 
 /// A fixed answer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Reply {
+struct FixedAnswer {
     #[serde(rename = "type")]
-    content: Content,
+    content: AnswerType,
     #[serde(default)]
     body: String,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Content {
+enum AnswerType {
     Text,
     Json,
     Xml,
 }
 
-impl Reply {
+impl FixedAnswer {
     fn answer(&self) -> WebhookAnswer {
         if self.body.is_empty() {
             return empty_answer(200);
         }
         let content_type = match self.content {
-            Content::Text => "text/plain; charset=utf-8",
-            Content::Json => "application/json",
-            Content::Xml => "text/xml; charset=utf-8",
+            AnswerType::Text => "text/plain; charset=utf-8",
+            AnswerType::Json => "application/json",
+            AnswerType::Xml => "text/xml; charset=utf-8",
         };
         WebhookAnswer { status: 200, content_type: Some(content_type), body: self.body.clone().into() }
     }
 }
 
-enum Call {
+enum WebhookCall {
     Form(WebhookFields),
     Json(Value),
 }
 
-impl Call {
-    fn of(request: &WebhookRequest, format: Format) -> Result<Self, Unreadable> {
+impl WebhookCall {
+    fn of(request: &WebhookRequest, format: FieldFormat) -> Result<Self, Unreadable> {
         match format {
-            Format::Form => Ok(Self::Form(WebhookFields::of(request))),
-            Format::Json => serde_json::from_slice(&request.body)
+            FieldFormat::Form => Ok(Self::Form(WebhookFields::of(request))),
+            FieldFormat::Json => serde_json::from_slice(&request.body)
                 .map(Self::Json)
                 .map_err(|error| Unreadable::new("body", error.to_string())),
         }
@@ -166,7 +166,7 @@ pub(super) struct HttpReceipts(pub(super) ReceiptSettings);
 impl WebhookForm for HttpReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let Self(settings) = self;
-        let call = Call::of(request, settings.format)?;
+        let call = WebhookCall::of(request, settings.format)?;
         let status = call.require(&settings.status)?;
         let ours = settings.statuses.get(&status).copied().or(settings.other_status);
         let ours = ours.ok_or_else(|| {
@@ -206,7 +206,7 @@ pub(super) struct HttpInbound(pub(super) InboundSettings);
 impl WebhookForm for HttpInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let Self(settings) = self;
-        let call = Call::of(request, settings.format)?;
+        let call = WebhookCall::of(request, settings.format)?;
         let inbound = InboundSms {
             from: call.require_msisdn(&settings.from)?,
             to: call.require_msisdn(&settings.to)?,

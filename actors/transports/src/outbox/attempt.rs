@@ -15,7 +15,7 @@ pub(super) struct Completed {
     pub(super) duration: Duration,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 pub(super) enum AttemptResult {
     Decided(Decision),
     /// Not submitted again: earlier answers were lost, the provider can't say whether the SMS arrived, and it was

@@ -1,4 +1,4 @@
-//! What of a provider's response may be kept and shown.
+//! Removes from a provider's response what may not be kept or shown.
 
 use secrecy::{ExposeSecret, SecretString};
 

@@ -130,7 +130,7 @@ name_sender = true
 /// The answer: one message for our one recipient, or an error of the whole call.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Sent {
+struct SentMessages {
     #[serde(default)]
     messages: Vec<SentMessage>,
     #[serde(default)]
@@ -147,7 +147,7 @@ struct SentMessage {
 }
 
 fn read_sent(answer: &str) -> Decision {
-    let Ok(sent) = serde_json::from_str::<Sent>(answer) else { return unreadable(answer) };
+    let Ok(sent) = serde_json::from_str::<SentMessages>(answer) else { return unreadable(answer) };
     match sent.messages.into_iter().next() {
         Some(SentMessage { accepted: true, api_message_id: Some(id), .. }) => Decision::Accepted {
             provider_response: format!("apiMessageId: {id}"),
@@ -155,18 +155,18 @@ fn read_sent(answer: &str) -> Decision {
             status: TransportStatus::Queued,
         },
         Some(SentMessage { accepted: false, error, .. }) => {
-            Decision::Rejected { status: TransportStatus::MessageError, provider_response: words(&error) }
+            Decision::Rejected { status: TransportStatus::MessageError, provider_response: error_text(&error) }
         }
         // What is wrong with the whole call is not known to be this SMS's fault.
         None if !sent.error.is_null() => {
-            Decision::Retry { provider_response: words(&sent.error), unknown_outcome: false }
+            Decision::Retry { provider_response: error_text(&sent.error), unknown_outcome: false }
         }
         _ => unreadable(answer),
     }
 }
 
 /// An error is a text, or an object that holds one.
-fn words(error: &Value) -> String {
+fn error_text(error: &Value) -> String {
     match error {
         Value::String(text) => text.clone(),
         Value::Null => "refused without a reason".to_owned(),

@@ -20,7 +20,7 @@ use crate::{
     webhook_fields::WebhookFields,
 };
 
-/// A page with more tags than this is not read: nested deeply enough, they would keep the HTML reader busy for seconds.
+/// A page with more tags is not read: deeply nested tags would occupy the HTML reader for seconds.
 const MOST_TAGS: usize = 1000;
 
 /// An account with E-Scape.
@@ -46,7 +46,7 @@ pub(crate) struct EScape {
 impl Provider for EScape {
     const NAME: &'static str = "e-scape";
     const EXAMPLE: &'static str = r#"
-url = "https://escape.example.com/sms"
+url = "https://e-scape.example.com/sms"
 api_id = "123"
 smsc = "smsc1"
 "#;
@@ -88,13 +88,13 @@ smsc = "smsc1"
     }
 }
 
-/// The page's table has a row a recipient, its fourth cell `<code>: <words>`. We send to one recipient at a time.
+/// The page's table has a row for each recipient; its fourth cell is `<code>: <words>`. We send to one recipient a call.
 pub(crate) fn read_sent(page: &str) -> Decision {
     let Some(provider_response) = status_cell(page) else { return unreadable(page) };
     let (code, words) = provider_response.split_once(':').unwrap_or((&provider_response, ""));
     match code.trim().parse::<i32>() {
         // The contract names 0 as accepted. 3 is Kannel's own "Queued for later delivery": it has the SMS and sends it
-        // when it can. Called a failure, a delivered SMS would be shown as failed; tried again, it would arrive twice.
+        // later. As a failure it would make a delivered SMS look failed; another attempt would send it twice.
         Ok(0 | 3) => Decision::Accepted { provider_id: None, status: TransportStatus::Queued, provider_response },
         // Kannel's "Temporal failure, try again later."
         Ok(_) if words.contains("try again later") => Decision::Retry { provider_response, unknown_outcome: false },

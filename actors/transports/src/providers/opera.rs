@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     channel: String,
     /// How urgent: `standard` or `high`. Default `standard`.
     #[serde(default)]
-    priority: Priority,
+    priority: OperaPriority,
     /// Whether delivery receipts are asked for. Default true.
     #[serde(default = "default_receipts")]
     receipts: bool,
@@ -54,13 +54,13 @@ pub(crate) struct Settings {
 /// How urgent Opera takes an SMS.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Priority {
+enum OperaPriority {
     #[default]
     Standard,
     High,
 }
 
-impl Priority {
+impl OperaPriority {
     fn as_str(self) -> &'static str {
         match self {
             Self::Standard => "standard",

@@ -1,4 +1,4 @@
-//! Techsys: a form to send with, and nothing comes back later (`docs/providers/techsys.md`).
+//! Techsys: a form to send with; no receipts, no SMS from people (`docs/providers/techsys.md`).
 
 use serde::Deserialize;
 use vumi_kit::{
@@ -72,7 +72,7 @@ bind = "bind"
     }
 }
 
-/// Techsys says that it queued the SMS, or anything else: then the SMS failed, and what it provider_response is the reason.
+/// Any text but [`QUEUED`] is a failure of the SMS, and its reason.
 fn read_sent(answer: &str) -> Decision {
     let provider_response = answer.to_owned();
     if answer.contains(QUEUED) {

@@ -19,7 +19,7 @@ use super::{
     sms_sender::SmsSender,
     state::{SharedState, SsmiState},
 };
-use crate::outbox::Outbox;
+use crate::outbox::OutboxActor;
 
 /// See the module.
 pub(super) struct SsmiTransport {
@@ -33,7 +33,7 @@ pub(super) struct SsmiTransport {
 pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
     let settings = Rc::new(settings);
     let shared = Rc::new(RefCell::new(SsmiState::new(context.name.clone(), context.clock.clone(), settings.clone())));
-    let outbox = Outbox::open(context.clone(), &settings.outbox, SmsSender(shared.clone()));
+    let outbox = OutboxActor::open(context.clone(), &settings.outbox, SmsSender(shared.clone()));
     let submit = outbox.endpoints.as_ref().and_then(Endpoints::submit).cloned();
     let (lifeline, ended) = lifeline();
     let forwarders = spawn_forwarders(&shared, &context, &settings);
@@ -66,7 +66,7 @@ fn spawn_forwarders(shared: &SharedState, context: &ComponentContext, settings: 
     let (shared, context) = (shared.clone(), context.clone());
     set.spawn_local(async move {
         if forwarders::restore_sessions(&shared, &context).await {
-            connection::keep(shared).await;
+            connection::keep_connected(shared).await;
         }
     });
     set

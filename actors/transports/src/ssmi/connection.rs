@@ -24,15 +24,15 @@ use super::{
 const CHUNK: usize = 64 * 1024;
 
 /// How a connection ended.
-enum ConnectionEnd {
-    /// We were told to stop.
+enum LinkEnd {
+    /// The transport stops.
     Stopped,
     /// It is to be made again, for this reason.
     Lost(String),
 }
 
 /// Connects, and connects again, until the transport is to stop.
-pub(super) async fn keep(shared: SharedState) {
+pub(super) async fn keep_connected(shared: SharedState) {
     let (settings, signals) = {
         let state = shared.borrow();
         (state.settings.clone(), state.link.signals.clone())
@@ -41,7 +41,7 @@ pub(super) async fn keep(shared: SharedState) {
     loop {
         let began = Instant::now();
         let end = connect_and_serve(&shared, &settings, &signals).await;
-        let ConnectionEnd::Lost(why) = end else { return };
+        let LinkEnd::Lost(why) = end else { return };
         // A server that accepts the connection and drops it at once counts as a failure, too.
         failures = if began.elapsed() > settings.reconnect.most { 1 } else { failures + 1 };
         let wait = settings.reconnect.wait(failures);
@@ -65,33 +65,33 @@ fn down(shared: &SharedState, why: String, wait: Duration) {
     state.link_lost(LinkState::Down { since, why });
 }
 
-async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &Rc<Signals>) -> ConnectionEnd {
+async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &Rc<Signals>) -> LinkEnd {
     let address = settings.address();
     let connect = timeout(settings.connect_limit, TcpStream::connect(&address));
     let connected = tokio::select! {
         connected = connect => connected,
-        () = signals.stop.notified() => return ConnectionEnd::Stopped,
+        () = signals.stop.notified() => return LinkEnd::Stopped,
     };
     let stream = match connected {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return ConnectionEnd::Lost(format!("can't connect: {error}")),
-        Err(_) => return ConnectionEnd::Lost(format!("can't connect: no answer within {:?}", settings.connect_limit)),
+        Ok(Err(error)) => return LinkEnd::Lost(format!("can't connect: {error}")),
+        Err(_) => return LinkEnd::Lost(format!("can't connect: no answer within {:?}", settings.connect_limit)),
     };
     // Frames are written together already; the kernel need not wait for more.
     if let Err(error) = stream.set_nodelay(true) {
-        return ConnectionEnd::Lost(format!("can't connect: {error}"));
+        return LinkEnd::Lost(format!("can't connect: {error}"));
     }
     let (read, write) = stream.into_split();
     let mut reader = FrameReader { read, codec: Codec::default(), buffer: BytesMut::with_capacity(CHUNK) };
     let mut write = write;
     let logged_in = tokio::select! {
         logged_in = timeout(settings.login_limit, log_in(settings, &mut reader, &mut write)) => logged_in,
-        () = signals.stop.notified() => return ConnectionEnd::Stopped,
+        () = signals.stop.notified() => return LinkEnd::Stopped,
     };
     match logged_in {
         Ok(Ok(())) => {}
-        Ok(Err(why)) => return ConnectionEnd::Lost(why),
-        Err(_) => return ConnectionEnd::Lost(format!("no answer to the login within {:?}", settings.login_limit)),
+        Ok(Err(why)) => return LinkEnd::Lost(why),
+        Err(_) => return LinkEnd::Lost(format!("no answer to the login within {:?}", settings.login_limit)),
     }
     {
         let mut state = shared.borrow_mut();
@@ -99,10 +99,10 @@ async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &
         state.link_up();
     }
     tokio::select! {
-        why = reader.read_commands(shared, signals) => ConnectionEnd::Lost(why),
-        error = write_frames(write, shared, signals) => ConnectionEnd::Lost(format!("could not write: {error}")),
-        why = check_link(shared, settings.link_check) => ConnectionEnd::Lost(why),
-        () = signals.stop.notified() => ConnectionEnd::Stopped,
+        why = reader.read_commands(shared, signals) => LinkEnd::Lost(why),
+        error = write_frames(write, shared, signals) => LinkEnd::Lost(format!("could not write: {error}")),
+        why = check_link(shared, settings.link_check) => LinkEnd::Lost(why),
+        () = signals.stop.notified() => LinkEnd::Stopped,
     }
 }
 
@@ -146,7 +146,7 @@ impl FrameReader {
         }
     }
 
-    /// Hears the server until the connection is over. While nothing more can be passed on, nothing is read: TCP
+    /// Reads commands until the connection is lost. While no more can be taken, nothing is read: TCP
     /// then holds the server back.
     async fn read_commands(&mut self, shared: &SharedState, signals: &Signals) -> String {
         loop {

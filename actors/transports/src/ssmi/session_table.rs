@@ -1,4 +1,4 @@
-//! Who is in which session: the code a person dialled is the address of all they say until the session ends.
+//! Open sessions by person. The code that the person dialled is the address of all further messages of the session.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,19 +14,19 @@ pub(super) struct UssdSession {
     /// The id of the message that began it: it tells this session from the person's earlier ones, and since ids
     /// are ordered by time, an answer to a message before it belongs to another session.
     pub(super) first_id: String,
-    /// When anything was last said in it.
+    /// The time of the last message in it.
     pub(super) last: Timestamp,
     /// Until when the store remembers it.
     pub(super) stored_until: Timestamp,
-    /// What the person has still to see of a long text.
+    /// The part of a long text that was not shown yet.
     pub(super) unshown: Option<UnshownText>,
     /// The person waits for the campaign.
     pub(super) waits: bool,
-    /// Its closing text is on its way to the wire.
+    /// The frame that ends it waits to be written.
     pub(super) closing: bool,
 }
 
-/// What came of opening a session.
+/// The result of opening a session.
 #[derive(Debug, PartialEq)]
 pub(super) enum Opened {
     /// The person had none.
@@ -80,7 +80,7 @@ impl SessionTable {
         before.map_or(Opened::Fresh, |session| Opened::Replaced(Box::new(session)))
     }
 
-    /// Takes a session back from the store.
+    /// Restores a session from the store. Answers false where its person is no MSISDN.
     pub(super) fn restore(&mut self, record: SessionRecord) -> bool {
         let Ok(person) = Msisdn::parse(&record.person) else { return false };
         let session = UssdSession {
@@ -105,7 +105,7 @@ impl SessionTable {
         self.sessions.get_mut(person)
     }
 
-    /// Notes that something was said. Answers whether the store should be told: its own copy is past half used up.
+    /// Notes a message. Answers whether the session must be saved: half of the lifetime in the store has passed.
     pub(super) fn touch(&mut self, person: &Msisdn, waits: bool, now: Timestamp) -> bool {
         let lifetime = self.lifetime;
         let Some(session) = self.sessions.get_mut(person) else { return false };
@@ -144,7 +144,7 @@ impl SessionTable {
         self.close(person)
     }
 
-    /// Whose lifetime is over.
+    /// The people whose session's lifetime is over.
     pub(super) fn all_over(&self, now: Timestamp) -> Vec<Msisdn> {
         let over = self.sessions.iter().filter(|(_, session)| self.over(session, now));
         over.map(|(person, _)| person.clone()).collect()

@@ -92,7 +92,7 @@ async fn a_refused_login_is_shown_and_tried_again() {
 async fn malformed_frames_are_counted_and_skipped() {
     let mut harness = SsmiHarness::start().await;
     let mut server = harness.logged_in().await;
-    server.send_raw(b"unreadable\rSSMI,110,2783\rSSMI,999,x\rSSMI,110,nobody,1,0,*1#\r\xff\r").await;
+    server.send_raw(b"garbage\rSSMI,110,2783\rSSMI,999,x\rSSMI,110,nobody,1,0,*1#\r\xff\r").await;
     harness.dial(&mut server, PERSON).await;
     assert!(harness.health().await.detail.contains("malformed frames skipped: 5"));
 }
@@ -124,7 +124,7 @@ async fn the_networks_end_is_told_to_the_campaign_and_not_answered() {
         assert_eq!((end.session_event, end.content), (Some(SessionEvent::Close), None));
         assert_eq!((end.from_addr.as_str(), end.to_addr.as_str()), (who, CODE));
     }
-    // The next that is said is the answer to this, so nothing was said before.
+    // The next screen answers this message, so no screen was sent before.
     server.send_ussd(PERSON, UssdType::Response, "1").await;
     assert_eq!(server.next_screen().await.2, "This session has ended. Please dial again.");
 }
@@ -298,7 +298,7 @@ async fn one_person_too_many_is_asked_to_come_later() {
 #[actix_rt::test]
 async fn a_flood_is_held_back_and_nobody_is_lost() {
     const PEOPLE: usize = 2_000;
-    // The router of this harness has room for 16 messages.
+    // The mailbox of the fake router holds 16 messages.
     let mut harness = SsmiHarness::start_with(json!({"window": 50}), Vec::new()).await;
     let mut server = harness.logged_in().await;
     let frames: String = (0..PEOPLE).map(|n| format!("SSMI,110,2783100{n:04},1,2,{CODE}\r")).collect();
@@ -407,7 +407,7 @@ async fn a_number_that_comes_late_is_found_by_the_next_attempt_and_nothing_is_se
     assert!(health.detail.contains("SMS: no answer since"), "{health:?}");
 
     server.send(ServerCommand::Seq { msisdn: "27123456789".to_owned(), sequence: "77".to_owned() }).await;
-    // Heard after the number.
+    // Handled after the number.
     harness.dial(&mut server, PERSON).await;
     assert!(matches!(harness.next_store_request().await, StoreRequest::Save(_)));
     submit.send(Submit(vec![Submission { unsure: 1, ..submission("hi") }])).await.unwrap();
@@ -432,7 +432,7 @@ async fn without_their_account_sms_from_people_wait_for_it_and_it_may_go_again()
     for sequence in 1..=3 {
         server.send(mo(sequence)).await;
     }
-    // Heard after the SMS: people's sessions go on.
+    // Handled after the SMS: people's sessions go on.
     harness.dial(&mut server, PERSON).await;
     assert!(matches!(harness.next_store_request().await, StoreRequest::Save(_)));
     let health = harness.wait_for(State::Degraded).await;

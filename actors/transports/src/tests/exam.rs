@@ -90,12 +90,12 @@ fn common_answers() -> [(FakeAnswer, Expect); 14] {
 impl Exam {
     pub(crate) async fn sit<P: Provider>(self) {
         for (answer, expect) in common_answers().into_iter().chain(self.answers) {
-            let shown: String = format!("{answer:?}").chars().take(200).collect();
+            let answer_text: String = format!("{answer:?}").chars().take(200).collect();
             let call_limit = if matches!(answer, FakeAnswer::Never) { "200ms" } else { "10s" };
             let server = FakeProvider::start(answer).await;
             let decision =
                 provider::<P>(self.settings, &server.url, call_limit).submit(&submission("hello world")).await;
-            assert!(expect.is_met_by(&decision), "{shown} led to {decision:?}, not {expect:?}");
+            assert!(expect.is_met_by(&decision), "{answer_text} led to {decision:?}, not {expect:?}");
         }
         let unreachable = provider::<P>(self.settings, "http://127.0.0.1:1", "10s");
         let decision = unreachable.submit(&submission("hello")).await;
@@ -111,7 +111,7 @@ impl Exam {
     }
 }
 
-/// A provider made of settings in TOML, for an API at another URL. Its clock stands at 2010-06-04 15:51:25.
+/// A provider made of settings in TOML, for an API at another URL. Its clock is held at 2010-06-04 15:51:25.
 pub(crate) fn provider<P: Provider>(settings: &str, url: &str, call_limit: &str) -> P {
     let changes = [("url", json!(url)), ("outbox", json!({ "call_limit": call_limit }))];
     let clock = Clock::held(Timestamp::parse("2010-06-04 15:51:25").unwrap());

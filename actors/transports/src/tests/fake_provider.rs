@@ -40,7 +40,7 @@ impl FakeProvider {
         Self { url, calls }
     }
 
-    /// The next call as it came over the wire, head and body.
+    /// The next call head and body.
     pub(crate) async fn call(&mut self) -> String {
         self.calls.recv().await.unwrap()
     }

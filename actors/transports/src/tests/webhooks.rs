@@ -47,7 +47,7 @@ pub(crate) fn inbound(form: &dyn WebhookForm, request: &WebhookRequest) -> Inbou
     }
 }
 
-/// Reads a call, keeps what it told as the ledger would, and answers it.
+/// Reads a call and answers it, as if the ledger had kept its content.
 pub(crate) fn answer(form: &dyn WebhookForm, request: &WebhookRequest, known: bool) -> WebhookAnswer {
     let at = Timestamp::parse("2010-06-04 15:51:25").unwrap();
     let kept = match form.read(request).unwrap() {

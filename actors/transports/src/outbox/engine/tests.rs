@@ -18,7 +18,7 @@ use vumi_kit::{
 };
 
 use super::EngineCommand;
-use crate::outbox::{Outbox, OutboxSettings};
+use crate::outbox::{OutboxActor, OutboxSettings};
 use harness::{
     EngineHarness, LEASE, START, ScriptedProvider, ScriptedSubmitter, SharedLedger, fake_ledger, many, settings, sms,
 };
@@ -277,7 +277,7 @@ story!(a_drain_finishes_what_is_in_flight_and_returns_the_rest, |harness| settin
 
 fn open(ledger: Ledger, provider: &Rc<ScriptedProvider>) -> Component {
     let (name, submitter) = (Name::parse("fake").unwrap(), ScriptedSubmitter(provider.clone()));
-    Outbox::start_with(name, ledger, Clock::held(START), &settings(), submitter)
+    OutboxActor::start_with(name, ledger, Clock::held(START), &settings(), submitter)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Clickatell's error and status codes, and what each asks us to do.
+//! Clickatell's error and status codes, and what each means.
 
 use crate::outbox::LookUp;
 use vumi_kit::sms::{Decision, TransportStatus};
@@ -7,12 +7,12 @@ use vumi_kit::sms::{Decision, TransportStatus};
 pub(super) const UNKNOWN_MESSAGE: [u16; 3] = [103, 104, 109];
 
 /// What an error means for the SMS.
-enum Means {
-    /// Nothing passes until an operator mends something.
-    Mend,
-    /// A pause helps.
+enum ErrorMeaning {
+    /// Clickatell takes nothing until an operator corrects settings or account.
+    Misconfigured,
+    /// The transport pauses.
     Pause,
-    /// Another try may help; whether the SMS arrived is not known.
+    /// Another attempt may succeed; whether the SMS arrived is not known.
     Retry,
     /// This SMS fails.
     Fail(TransportStatus),
@@ -25,29 +25,29 @@ pub(super) fn error_code(line: &str) -> Option<u16> {
     digits.parse().ok()
 }
 
-fn means(code: u16) -> Means {
+fn meaning(code: u16) -> ErrorMeaning {
     match code {
         // Authentication, account frozen, session, IP lockdown, api_id, credit.
-        1..=5 | 7 | 108 | 301 | 302 => Means::Mend,
-        130 => Means::Pause,
-        105 | 114 => Means::Fail(TransportStatus::RoutingError),
-        115 => Means::Fail(TransportStatus::Expired),
+        1..=5 | 7 | 108 | 301 | 302 => ErrorMeaning::Misconfigured,
+        130 => ErrorMeaning::Pause,
+        105 | 114 => ErrorMeaning::Fail(TransportStatus::RoutingError),
+        115 => ErrorMeaning::Fail(TransportStatus::Expired),
         // Blocked, opted out, delisted.
-        121 | 122 | 128 => Means::Fail(TransportStatus::DeliveryError),
-        101..=202 => Means::Fail(TransportStatus::MessageError),
+        121 | 122 | 128 => ErrorMeaning::Fail(TransportStatus::DeliveryError),
+        101..=202 => ErrorMeaning::Fail(TransportStatus::MessageError),
         // 901 is an internal error; a code that is not documented is treated like one, until the SMS's time is up.
-        _ => Means::Retry,
+        _ => ErrorMeaning::Retry,
     }
 }
 
 /// What to do after an error.
 pub(super) fn decision(code: u16, provider_response: &str) -> Decision {
     let provider_response = provider_response.to_owned();
-    match means(code) {
-        Means::Mend => Decision::Misconfigured { provider_response },
-        Means::Pause => Decision::Throttled { retry_after_s: None, provider_response },
-        Means::Retry => Decision::Retry { provider_response, unknown_outcome: true },
-        Means::Fail(status) => Decision::Rejected { status, provider_response },
+    match meaning(code) {
+        ErrorMeaning::Misconfigured => Decision::Misconfigured { provider_response },
+        ErrorMeaning::Pause => Decision::Throttled { retry_after_s: None, provider_response },
+        ErrorMeaning::Retry => Decision::Retry { provider_response, unknown_outcome: true },
+        ErrorMeaning::Fail(status) => Decision::Rejected { status, provider_response },
     }
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn status(code: &str) -> Option<TransportStatus> {
     (1..=14).contains(&number).then_some(number.into())
 }
 
-/// What to do about an SMS of which Clickatell says where it is.
+/// What the status of an SMS at Clickatell means for its submission.
 pub(super) fn known(id: &str, status: TransportStatus, provider_response: &str) -> LookUp {
     let provider_response = provider_response.to_owned();
     let accepted = |status| Decision::Accepted {
@@ -70,7 +70,7 @@ pub(super) fn known(id: &str, status: TransportStatus, provider_response: &str) 
     match status {
         TransportStatus::UnknownMessage => LookUp::NotFound,
         TransportStatus::Queued | TransportStatus::QueuedForLater => LookUp::Decided(accepted(TransportStatus::Queued)),
-        // The receipt says when it reached the phone.
+        // A receipt reports when it reaches the phone.
         TransportStatus::AtGateway | TransportStatus::Delivered | TransportStatus::Accepted => {
             LookUp::Decided(accepted(TransportStatus::AtGateway))
         }

@@ -14,9 +14,9 @@ use crate::{
     webhook_answer::{empty_answer, receipt_answer, received_answer},
 };
 
-struct Object(Map<String, Value>);
+struct JsonFields(Map<String, Value>);
 
-impl Object {
+impl JsonFields {
     fn of(request: &WebhookRequest) -> Result<Self, Unreadable> {
         serde_json::from_slice(&request.body).map(Self).map_err(|error| Unreadable::new("body", error.to_string()))
     }
@@ -55,7 +55,7 @@ pub(super) struct PlatformReceipts;
 
 impl WebhookForm for PlatformReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let object = Object::of(request)?;
+        let object = JsonFields::of(request)?;
         let code = object.require("statusCode")?;
         let receipt = Receipt {
             provider_id: Some(object.require("messageId")?),
@@ -82,7 +82,7 @@ pub(super) struct PlatformInbound;
 
 impl WebhookForm for PlatformInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let object = Object::of(request)?;
+        let object = JsonFields::of(request)?;
         let text = object.require("text")?;
         let charset = object.get("charset").filter(|charset| !charset.is_empty());
         let message = match charset.as_deref() {

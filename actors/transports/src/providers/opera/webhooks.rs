@@ -11,7 +11,7 @@ use vumi_kit::{
     webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
 };
 
-use super::xml::{self, Element};
+use super::xml::{self, XmlElement};
 use crate::{
     webhook_answer::{empty_answer, json_answer, receipt_json},
     webhook_fields::WebhookFields,
@@ -24,13 +24,13 @@ fn document(request: &WebhookRequest) -> Result<Bytes, Unreadable> {
     }
     match WebhookFields::of(request).get("XmlMsg") {
         Some(xml) => Ok(Bytes::from(xml.to_owned())),
-        // Some clients say "form" whatever they send.
+        // Some clients name a form as content type whatever they send.
         None if request.body.trim_ascii_start().starts_with(b"<") => Ok(request.body.clone()),
         None => Err(Unreadable::new("XmlMsg", "is required")),
     }
 }
 
-fn read_document(request: &WebhookRequest, root: &str) -> Result<Element, Unreadable> {
+fn read_document(request: &WebhookRequest, root: &str) -> Result<XmlElement, Unreadable> {
     let refused = |error: xml::XmlRefusal| Unreadable::new("XML", error.to_string());
     let element = xml::parse(&xml::text_of(&document(request)?).map_err(refused)?).map_err(refused)?;
     if element.name == root { Ok(element) } else { Err(Unreadable::new("XML", format!("is not a <{root}>"))) }
@@ -50,14 +50,14 @@ impl WebhookForm for OperaReceipts {
         let WebhookKept::Receipts(receipts) = kept else { return empty_answer(200) };
         let (fail, success): (Vec<_>, Vec<_>) =
             receipts.iter().partition(|(_, matched)| matches!(matched, ReceiptMatch::Unmatched));
-        let shown = |receipts: Vec<&(Receipt, ReceiptMatch)>| -> Vec<_> {
+        let as_json = |receipts: Vec<&(Receipt, ReceiptMatch)>| -> Vec<_> {
             receipts.into_iter().map(|(receipt, matched)| receipt_json(receipt, matched)).collect()
         };
-        json_answer(201, &json!({ "success": shown(success), "fail": shown(fail) }))
+        json_answer(201, &json!({ "success": as_json(success), "fail": as_json(fail) }))
     }
 }
 
-fn read_receipt(element: &Element) -> Result<Receipt, Unreadable> {
+fn read_receipt(element: &XmlElement) -> Result<Receipt, Unreadable> {
     let require = |name: &str| {
         let text = element.child_text(name).filter(|text| !text.is_empty());
         text.ok_or_else(|| Unreadable::new(name, "is required"))

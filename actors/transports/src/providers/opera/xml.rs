@@ -14,12 +14,12 @@ const MOST_ATTRIBUTES: usize = 16;
 
 /// An element.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Element {
+pub(super) struct XmlElement {
     pub(super) name: String,
     pub(super) attributes: Vec<(String, String)>,
     /// All text directly in it, joined.
     pub(super) text: String,
-    pub(super) children: Vec<Element>,
+    pub(super) children: Vec<XmlElement>,
 }
 
 /// Why a document is refused.
@@ -53,12 +53,12 @@ pub(super) fn text_of(bytes: &[u8]) -> Result<String, XmlRefusal> {
 }
 
 /// Reads a document.
-pub(super) fn parse(text: &str) -> Result<Element, XmlRefusal> {
+pub(super) fn parse(text: &str) -> Result<XmlElement, XmlRefusal> {
     if text.len() > LONGEST {
         return Err(XmlRefusal::TooMuch);
     }
     let mut reader = Reader::from_str(text);
-    let mut tree = Tree::default();
+    let mut tree = XmlTree::default();
     loop {
         match reader.read_event().map_err(|error| XmlRefusal::Malformed(error.to_string()))? {
             Event::Start(start) => tree.open(&start)?,
@@ -95,14 +95,14 @@ fn predefined(name: &str) -> Option<char> {
 }
 
 #[derive(Default)]
-struct Tree {
-    open: Vec<Element>,
-    root: Option<Element>,
+struct XmlTree {
+    open: Vec<XmlElement>,
+    root: Option<XmlElement>,
     count: usize,
     typed: bool,
 }
 
-impl Tree {
+impl XmlTree {
     fn open(&mut self, start: &BytesStart<'_>) -> Result<(), XmlRefusal> {
         self.count += 1;
         if self.open.len() >= DEEPEST || self.count > MOST_ELEMENTS {
@@ -111,7 +111,7 @@ impl Tree {
         if self.root.is_some() {
             return Err(XmlRefusal::Malformed("more than one root".to_owned()));
         }
-        let mut element = Element { name: start.name().into_inner().to_owned(), ..Element::default() };
+        let mut element = XmlElement { name: start.name().into_inner().to_owned(), ..XmlElement::default() };
         for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| XmlRefusal::Malformed(error.to_string()))?;
             if element.attributes.len() >= MOST_ATTRIBUTES {
@@ -157,7 +157,7 @@ impl Tree {
         Ok(())
     }
 
-    fn finish(self) -> Result<Element, XmlRefusal> {
+    fn finish(self) -> Result<XmlElement, XmlRefusal> {
         match self.root {
             Some(root) if self.open.is_empty() => Ok(root),
             _ => Err(XmlRefusal::Malformed("it ends too early".to_owned())),
@@ -165,7 +165,7 @@ impl Tree {
     }
 }
 
-impl Element {
+impl XmlElement {
     /// The text of the first child of that name, without the white space around it.
     pub(super) fn child_text(&self, name: &str) -> Option<&str> {
         self.children.iter().find(|child| child.name == name).map(|child| child.text.trim())

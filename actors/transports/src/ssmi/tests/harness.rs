@@ -142,7 +142,7 @@ impl ServerConnection {
             }
         })
         .await
-        .expect("the router said nothing")
+        .expect("the router sent nothing")
     }
 
     pub(super) async fn send_raw(&mut self, bytes: &[u8]) {
@@ -159,7 +159,7 @@ impl ServerConnection {
         self.send(ServerCommand::Ack { kind: AckKind::Login }).await;
     }
 
-    /// Person number `who` says something.
+    /// Sends a USSD message of a person.
     pub(super) async fn send_ussd(&mut self, who: &str, kind: UssdType, text: &str) {
         let (msisdn, message) = (who.to_owned(), text.to_owned());
         self.send(ServerCommand::Ussd { msisdn, kind, phase: Phase::Two, message }).await;
@@ -254,7 +254,7 @@ impl SsmiHarness {
         timeout(LIMIT, self.store_requests.recv()).await.expect("the store was not asked").unwrap()
     }
 
-    /// A person dials, and the campaign hears of it.
+    /// A person dials. Answers the message for the campaign.
     pub(super) async fn dial(&mut self, server: &mut ServerConnection, who: &str) -> UserMessage {
         server.send_ussd(who, UssdType::New, CODE).await;
         self.next_message().await
