@@ -1,8 +1,8 @@
-//! The guard against internal addresses: clients choose the URLs, and must not reach what only this machine can.
+//! The guard against internal addresses: clients choose the URLs and must not reach what only this machine can reach.
 //!
-//! It stands where names become addresses, so what was checked is what is connected to: a name that resolves to
-//! another address the second time gains nothing. Addresses written into a URL pass no resolver and are checked
-//! before the call. Redirects are not followed and no proxy is used, so there is no other way out.
+//! It is part of the resolver: the addresses that were checked are those that are connected to, so a name that later
+//! resolves to another address gains nothing. An address in the URL itself passes no resolver and is checked before the
+//! post. Redirects are not followed and no proxy is used.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -12,7 +12,7 @@ use std::{
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// A URL that leads to an internal address. The address itself stays untold: clients read this.
+/// A URL that leads to an internal address. The text does not contain the address: clients read it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the URL leads to an internal address (loopback, private, link-local or reserved), which is refused; to allow \
@@ -20,18 +20,17 @@ use url::{Host, Url};
 )]
 pub(crate) struct InternalAddress;
 
-/// Whether callbacks to an address are refused by default: everything that is not an ordinary address on the
-/// internet. Loopback, private, link-local, shared (carrier-grade NAT), multicast, broadcast, documentation and
+/// Whether callbacks to an address are refused by default: every address that is not an ordinary one on the internet.
+/// Loopback, private, link-local, shared (carrier-grade NAT), multicast, broadcast, documentation and
 /// reserved ranges, and IPv6 addresses that embed such an IPv4 address (mapped, NAT64, 6to4).
-#[must_use]
-pub fn internal(ip: IpAddr) -> bool {
+fn is_internal(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(ip) => internal_v4(ip),
-        IpAddr::V6(ip) => internal_v6(ip),
+        IpAddr::V4(ip) => is_internal_v4(ip),
+        IpAddr::V6(ip) => is_internal_v6(ip),
     }
 }
 
-fn internal_v4(ip: Ipv4Addr) -> bool {
+fn is_internal_v4(ip: Ipv4Addr) -> bool {
     // IANA's IPv4 special-purpose registry, and multicast.
     matches!(
         ip.octets(),
@@ -48,36 +47,36 @@ fn internal_v4(ip: Ipv4Addr) -> bool {
     )
 }
 
-fn internal_v6(ip: Ipv6Addr) -> bool {
+fn is_internal_v6(ip: Ipv6Addr) -> bool {
     let embedded = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        internal_v4(Ipv4Addr::new(a, b, c, d))
+        is_internal_v4(Ipv4Addr::new(a, b, c, d))
     };
     match ip.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
             embedded(high, low)
         }
-        // IETF's own (Teredo among them) and documentation.
+        // The IETF's own ranges (Teredo among them) and documentation.
         [0x2001, ..=0x01ff | 0x0db8, ..] | [0x3fff, ..=0x0fff, ..] => true,
-        // Only 2000::/3 is given out; all the rest is loopback, local, multicast or reserved.
+        // Only 2000::/3 is global unicast; all other addresses are loopback, local, multicast or reserved.
         [first, ..] => !(0x2000..=0x3fff).contains(&first),
     }
 }
 
-/// Checks an address that is written into the URL: no resolver sees it.
+/// Checks an address in the URL itself: no resolver sees it.
 pub(crate) fn check_literal(url: &Url) -> Result<(), InternalAddress> {
     let refused = match url.host() {
-        Some(Host::Ipv4(ip)) => internal_v4(ip),
-        Some(Host::Ipv6(ip)) => internal_v6(ip),
+        Some(Host::Ipv4(ip)) => is_internal_v4(ip),
+        Some(Host::Ipv6(ip)) => is_internal_v6(ip),
         Some(Host::Domain(_)) | None => false,
     };
     if refused { Err(InternalAddress) } else { Ok(()) }
 }
 
-/// Names as the machine resolves them.
-pub(crate) struct SystemNames;
+/// Resolves names as the machine does.
+pub(crate) struct SystemResolver;
 
-impl Resolve for SystemNames {
+impl Resolve for SystemResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
@@ -86,16 +85,16 @@ impl Resolve for SystemNames {
     }
 }
 
-/// A resolver that keeps internal addresses back.
-pub(crate) struct Guarded(pub(crate) Arc<dyn Resolve>);
+/// A resolver that removes internal addresses.
+pub(crate) struct GuardedResolver(pub(crate) Arc<dyn Resolve>);
 
-impl Resolve for Guarded {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let names = Arc::clone(&self.0);
         Box::pin(async move {
             let found: Vec<SocketAddr> = names.resolve(name).await?.collect();
             let some = !found.is_empty();
-            let allowed: Vec<SocketAddr> = found.into_iter().filter(|address| !internal(address.ip())).collect();
+            let allowed: Vec<SocketAddr> = found.into_iter().filter(|address| !is_internal(address.ip())).collect();
             if some && allowed.is_empty() {
                 return Err(InternalAddress.into());
             }
@@ -108,10 +107,10 @@ impl Resolve for Guarded {
 mod tests {
     use url::Url;
 
-    use super::{check_literal, internal};
+    use super::{check_literal, is_internal};
 
     #[test]
-    fn internal_addresses_are_told_from_those_on_the_internet() {
+    fn internal_addresses_are_distinguished_from_those_on_the_internet() {
         for ip in [
             "0.0.0.0",
             "0.1.2.3",
@@ -160,7 +159,7 @@ mod tests {
             "fec0::1",
             "ff02::1",
         ] {
-            assert!(internal(ip.parse().unwrap()), "{ip}");
+            assert!(is_internal(ip.parse().unwrap()), "{ip}");
         }
         for ip in [
             "1.1.1.1",
@@ -188,12 +187,12 @@ mod tests {
             "2a00:1450:4001::1",
             "3fff:1000::1",
         ] {
-            assert!(!internal(ip.parse().unwrap()), "{ip}");
+            assert!(!is_internal(ip.parse().unwrap()), "{ip}");
         }
     }
 
     #[test]
-    fn an_address_in_the_url_is_seen_through_every_disguise() {
+    fn an_address_in_the_url_is_recognised_in_every_notation() {
         for url in [
             "http://127.0.0.1/",
             "http://127.1/",

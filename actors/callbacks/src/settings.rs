@@ -6,10 +6,10 @@ use reqwest::Certificate;
 use serde::{Deserialize, Deserializer};
 use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem};
 
-/// The most posts at once that can be set.
-const MOST_AT_ONCE: usize = 4096;
-/// The longest time limit that can be set for a post: a stop waits for those under way.
-const LONGEST_LIMIT: Duration = Duration::from_secs(120);
+/// The upper bound of `most_at_once`.
+const MAX_AT_ONCE: usize = 4096;
+/// The upper bound of `limit`: a stop waits for the posts in flight.
+const MAX_LIMIT: Duration = Duration::from_secs(120);
 
 /// How events are posted to the clients' URLs: the table `[callbacks]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -71,11 +71,11 @@ impl CallbackSettings {
         };
         expect(!self.poll.is_zero(), "poll", "must be longer than nothing, such as 1s");
         expect(
-            !self.limit.is_zero() && self.limit <= LONGEST_LIMIT,
+            !self.limit.is_zero() && self.limit <= MAX_LIMIT,
             "limit",
             "must be longer than nothing and 2m at the most",
         );
-        expect((1..=MOST_AT_ONCE).contains(&self.most_at_once), "most_at_once", "must be between 1 and 4096");
+        expect((1..=MAX_AT_ONCE).contains(&self.most_at_once), "most_at_once", "must be between 1 and 4096");
         expect(
             (1..=self.most_at_once).contains(&self.most_per_callback),
             "most_per_callback",
@@ -101,7 +101,7 @@ impl CallbackSettings {
     }
 }
 
-/// A key left out takes the default of the callbacks, not that of [`Backoff`].
+/// A key left out has the default of the callbacks, not that of [`Backoff`].
 fn retry<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Backoff, D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_retry_keeps_the_callbacks_own_other_half() {
+    fn a_retry_with_one_key_keeps_the_callbacks_default_of_the_other() {
         let settings: CallbackSettings = serde_json::from_value(json!({ "retry": { "first": "10s" } })).unwrap();
         assert_eq!(settings.retry.first, Duration::from_secs(10));
         assert_eq!(settings.retry.most, RETRY.most);
