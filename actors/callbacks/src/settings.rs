@@ -24,9 +24,9 @@ pub struct CallbackSettings {
     pub limit: Duration,
     /// How many posts are under way at once, over all callbacks. Default 64, at most 4096.
     pub most_at_once: usize,
-    /// How many of them may be of one callback, so that a dead URL leaves room for the others. Default 4. Until a
+    /// How many of them may be of one callback, so that a dead URL does not hold them all. Default 4. Until a
     /// callback has answered within a quarter of `limit`, and after it has not, it gets one at a time, and all such
-    /// callbacks together get half of `most_at_once`: however many hang, those that answer have room.
+    /// callbacks together get half of `most_at_once`: however many hang, half is for those that answer.
     pub most_per_callback: usize,
     /// How long to wait after a failed attempt: `first` and `most`, doubling in between. Default `5s` and `1h`.
     #[serde(deserialize_with = "retry")]
