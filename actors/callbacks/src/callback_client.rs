@@ -13,7 +13,7 @@ use vumi_kit::{callback::Delivery, clock::Timestamp, component::StartError};
 
 use crate::{
     attempt::PostOutcome,
-    guard::{GuardedResolver, InternalAddress, check_literal},
+    guard::{Guard, GuardedResolver, RefusedUrl},
     settings::CallbackSettings,
     signature::sign,
 };
@@ -29,7 +29,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct CallbackClient {
     client: Client,
     limit: Duration,
-    allow_internal: bool,
+    guard: Arc<Guard>,
 }
 
 impl CallbackClient {
@@ -39,12 +39,13 @@ impl CallbackClient {
     ///
     /// When the HTTP client cannot be made.
     pub(crate) fn new(settings: &CallbackSettings, names: Arc<dyn Resolve>) -> Result<Self, StartError> {
-        let names = if settings.allow_internal { names } else { Arc::new(GuardedResolver(names)) };
+        let guard = Arc::new(Guard::new(settings));
+        let names = GuardedResolver { names, guard: Arc::clone(&guard) };
         let client = Client::builder()
             // A proxy or a redirect would bypass the guard.
             .no_proxy()
             .redirect(Policy::none())
-            .dns_resolver(names)
+            .dns_resolver(Arc::new(names))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(settings.most_per_callback)
             .tls_certs_merge(settings.authorities().unwrap_or_default())
@@ -56,7 +57,7 @@ impl CallbackClient {
                     describe(error)
                 ))
             })?;
-        Ok(Self { client, limit: settings.limit, allow_internal: settings.allow_internal })
+        Ok(Self { client, limit: settings.limit, guard })
     }
 
     /// Posts a delivery, signed as sent at `at`.
@@ -82,9 +83,7 @@ impl CallbackClient {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(PostOutcome::Refused("the URL is neither http nor https: set another".to_owned()));
         }
-        if !self.allow_internal {
-            check_literal(&url).map_err(|wrong| refused(&wrong))?;
-        }
+        self.guard.check_url(&url).map_err(|wrong| refused(&wrong))?;
         let id = format!("msg_{}", delivery.id);
         let at_s = at.micros().div_euclid(1_000_000);
         let signature = sign(&delivery.secret, &id, at_s, &delivery.body).map_err(|wrong| refused(&wrong))?;
@@ -97,7 +96,7 @@ impl CallbackClient {
             .body(delivery.body.clone())
             .send()
             .await
-            .map_err(|error| match internal_address(&error) {
+            .map_err(|error| match refused_url(&error) {
                 Some(wrong) => refused(wrong),
                 None => PostOutcome::NoAnswer(describe(error)),
             })
@@ -125,7 +124,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Timestamp::from_seconds(i64::try_from(date.as_secs()).ok()?).since(now))
 }
 
-fn internal_address(error: &reqwest::Error) -> Option<&InternalAddress> {
+fn refused_url(error: &reqwest::Error) -> Option<&RefusedUrl> {
     std::iter::successors(error.source(), |error| (*error).source()).find_map(|error| error.downcast_ref())
 }
 

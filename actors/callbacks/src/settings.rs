@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reqwest::Certificate;
 use serde::{Deserialize, Deserializer};
 use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem};
@@ -37,9 +38,15 @@ pub struct CallbackSettings {
     /// Certificates (PEM) that are trusted beside the system's, for clients whose own authority signs theirs; or
     /// `ca_file`, the file that holds them. Default none.
     pub ca: Option<String>,
-    /// Whether callbacks to loopback, private and link-local addresses are allowed. Default false: clients choose
-    /// the URLs, and they should not reach what only this machine can.
+    /// Whether callbacks to loopback, private and link-local addresses and to this machine's own are allowed. Default
+    /// false: clients choose the URLs, and they should not reach what only this machine can. The clouds' metadata
+    /// services are refused in any case.
     pub allow_internal: bool,
+    /// Networks that no callback may reach, such as `["203.0.113.0/24", "2001:db8::/32"]`, whatever `allow_internal`
+    /// says. Default none.
+    pub deny: Vec<IpNet>,
+    /// The ports that callbacks may reach, such as `[80, 443]`. Default all.
+    pub ports: Vec<u16>,
 }
 
 const RETRY: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(3600));
@@ -55,6 +62,8 @@ impl Default for CallbackSettings {
             give_up_after: Duration::from_secs(24 * 3600),
             ca: None,
             allow_internal: false,
+            deny: Vec::new(),
+            ports: Vec::new(),
         }
     }
 }
@@ -138,8 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_are_refused() {
-        for wrong in [json!({ "polll": "1s" }), json!({ "retry": { "fist": "1s" } })] {
+    fn unknown_keys_networks_and_ports_are_refused() {
+        for wrong in [
+            json!({ "polll": "1s" }),
+            json!({ "retry": { "fist": "1s" } }),
+            json!({ "deny": ["203.0.113.0/33"] }),
+            json!({ "ports": [65536] }),
+        ] {
             assert!(serde_json::from_value::<CallbackSettings>(wrong).is_err());
         }
     }

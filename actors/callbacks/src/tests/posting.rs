@@ -278,6 +278,46 @@ async fn an_internal_address_in_the_url_is_refused_and_parked_with_the_setting_s
     assert!(inside.has_none());
 }
 
+#[actix_rt::test]
+async fn what_the_operator_denies_is_refused_even_where_internal_addresses_are_allowed() {
+    let (mut client, mut store) = (ClientServer::new().await, DeliveryStore::new(clock()));
+    let denied = CallbackSettings { deny: vec!["127.0.0.0/8".parse().unwrap()], ..settings() };
+    let _component = start(&store, denied);
+    let by_name = client.url("/").replace("127.0.0.1", "localhost");
+    let mapped = client.url("/").replace("127.0.0.1", "[::ffff:127.0.0.1]");
+    for (id, url) in [(100, client.url("/")), (200, by_name), (300, mapped)] {
+        store.add(delivery(id, &url, &store.clock));
+        let attempt = store.recorded().await;
+        assert_eq!(attempt.then, DeliveryThen::Parked, "{attempt:?}");
+        assert!(attempt.error.unwrap().contains("the operator has denied"));
+    }
+    assert!(client.has_none());
+}
+
+#[actix_rt::test]
+async fn a_port_that_the_operator_does_not_allow_is_refused() {
+    let (mut client, mut store) = (ClientServer::new().await, DeliveryStore::new(clock()));
+    let _component = start(&store, CallbackSettings { ports: vec![80, 443], ..settings() });
+    store.add(delivery(100, &client.url("/"), &store.clock));
+    let attempt = store.recorded().await;
+    assert_eq!(attempt.then, DeliveryThen::Parked);
+    assert!(attempt.error.unwrap().contains("allows the ports 80, 443"));
+    assert!(client.has_none());
+}
+
+#[actix_rt::test]
+async fn metadata_services_are_refused_even_where_internal_addresses_are_allowed() {
+    let mut store = DeliveryStore::new(clock());
+    let names = RebindingResolver(Mutex::new(vec![vec!["169.254.169.254"]]));
+    let _component = open(store.address(), store.clock.clone(), settings(), Arc::new(names)).unwrap();
+    for (id, url) in [(100, "http://169.254.169.254/latest"), (200, "http://metadata.example/latest")] {
+        store.add(delivery(id, url, &store.clock));
+        let attempt = store.recorded().await;
+        assert_eq!(attempt.then, DeliveryThen::Parked, "{attempt:?}");
+        assert!(attempt.error.unwrap().contains("metadata service"));
+    }
+}
+
 /// Gives another answer each time, as a name does that passes a check and then rebinds.
 struct RebindingResolver(Mutex<Vec<Vec<&'static str>>>);
 
