@@ -1,20 +1,21 @@
-//! Posts events to the clients' URLs: one actor that claims what is due from the store, posts each with a
-//! signature and a time limit, and records what came of it.
+//! Posts events to the clients' URLs: one actor claims the deliveries that are due from the store, posts each with a
+//! signature and a time limit, and records the attempt. Clients' side of it: docs/http-api.md.
 //!
-//! It is not where deliveries are made: the store writes one for each callback in the transaction of the event
-//! itself. Nor is it where they are kept: what a crash leaves under way is claimed again once its lease has run
-//! out, so a client may see a delivery twice, under the same `webhook-id`.
+//! The store creates the deliveries, one for each callback, in the transaction of the event itself, and keeps them. A
+//! delivery that was in flight when the process crashed is claimed again once its lease has expired, so a client may
+//! get it twice, under the same `webhook-id`.
 //!
 //! To add an event: a name in the kit's `CallbackName` and a body written by the store; nothing changes here.
-//! To add a way of posting, a file next to `call.rs` with the same question and answer.
 
-mod call;
+mod attempt;
+mod callback_client;
 mod guard;
 mod poster;
 mod settings;
 mod signature;
-mod verdict;
 
-pub use guard::internal;
+#[cfg(test)]
+mod tests;
+
 pub use poster::{CallbackContext, start};
 pub use settings::CallbackSettings;

@@ -1,4 +1,4 @@
-//! The actor: claims what is due, has it posted, records what came of it.
+//! The actor: claims the deliveries that are due, posts them, records the attempts.
 
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
@@ -17,24 +17,21 @@ use vumi_kit::{
     store::{Ask, Store, StoreError},
 };
 
-use crate::{call::Caller, guard::SystemNames, settings::CallbackSettings, verdict::judge};
+use crate::{attempt::attempt_of, callback_client::CallbackClient, guard::SystemResolver, settings::CallbackSettings};
 
-#[cfg(test)]
-mod tests;
-
-/// A claim holds for one post and this much: what a crash left is free again after it. The store may take as long
-/// to record an attempt before another process could repeat it.
+/// A lease lasts for one post and this long: then a delivery that a crash left in flight can be claimed again. The store
+/// may take as long to record an attempt before another process can repeat the post.
 const LEASE_BEYOND_LIMIT: Duration = Duration::from_secs(50);
 
-/// Waits between tries to record while the store is away.
+/// The waits between attempts to record while the store is not available.
 const RECORD_AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
 
-/// What the callbacks need of the house.
+/// What the callbacks get at their start.
 #[derive(Clone, Debug)]
 pub struct CallbackContext {
-    /// Where deliveries are kept.
+    /// Keeps the deliveries.
     pub store: Store,
-    /// The time.
+    /// Decides what is due, and when a lease ends.
     pub clock: Clock,
 }
 
@@ -44,10 +41,10 @@ pub struct CallbackContext {
 ///
 /// When the settings cannot work, or the HTTP client cannot be made: it needs the system's CA certificates.
 pub fn start(context: CallbackContext, settings: CallbackSettings) -> Result<Component, StartError> {
-    open(context.store.callbacks, context.clock, settings, Arc::new(SystemNames))
+    open(context.store.callbacks, context.clock, settings, Arc::new(SystemResolver))
 }
 
-fn open(
+pub(crate) fn open(
     store: Callbacks,
     clock: Clock,
     settings: CallbackSettings,
@@ -56,9 +53,9 @@ fn open(
     if let Some(problem) = settings.check().into_iter().next() {
         return Err(StartError(format!("callbacks.{}: {}", problem.key, problem.what)));
     }
-    let caller = Caller::new(&settings, names)?;
-    let (line, ended) = lifeline();
-    let poster = Poster::new(store, clock, settings, caller, line).start();
+    let client = CallbackClient::new(&settings, names)?;
+    let (lifeline, ended) = lifeline();
+    let poster = Poster::new(store, clock, settings, client, lifeline).start();
     Ok(Component { endpoints: None, health: poster.clone().recipient(), drain: poster.recipient(), ended })
 }
 
@@ -66,55 +63,55 @@ struct Poster {
     store: Callbacks,
     clock: Clock,
     settings: Arc<CallbackSettings>,
-    caller: Caller,
-    /// Deliveries claimed and not yet recorded: `most_at_once` bounds them, and with them everything kept here.
-    taken: usize,
-    /// Attempts made that nobody is recording yet.
+    client: CallbackClient,
+    /// Deliveries claimed and not yet recorded. `most_at_once` bounds them, and with them every list here.
+    in_flight: usize,
+    /// Attempts that no request to the store contains yet.
     unrecorded: Vec<DeliveryAttempt>,
-    /// When the open question was asked; one of each at a time.
+    /// When the pending request was made; at most one of each kind is pending.
     claiming: Option<Timestamp>,
     recording: Option<Timestamp>,
-    /// Something was recorded while a claim was under way: it may have missed what that freed.
+    /// An attempt was recorded while a claim was pending: the claim may have missed deliveries that this made claimable.
     claim_again: bool,
-    /// Failures to record in a row. While there are any, nothing is claimed.
+    /// Failures to record in a row. Above 0, nothing is claimed.
     record_failures: u32,
-    /// Since when the store fails, and how.
-    trouble: Option<(Timestamp, String)>,
-    /// The callbacks whose last answer came promptly: as many as there are callbacks, at the most.
+    /// Since when the store fails, and its error.
+    store_failure: Option<(Timestamp, String)>,
+    /// The callbacks whose last answer was prompt; at most as many as there are callbacks.
     prompt: Arc<HashSet<CallbackId>>,
-    tally: Tally,
+    counts: AttemptCounts,
     poll: SpawnHandle,
     draining: bool,
     drained: Vec<oneshot::Sender<()>>,
-    _line: Lifeline,
+    _lifeline: Lifeline,
 }
 
-/// What became of the attempts since the start.
+/// The attempts since the start, by outcome.
 #[derive(Default)]
-struct Tally {
+struct AttemptCounts {
     done: u64,
     failed: u64,
     parked: u64,
 }
 
-/// An attempt is over.
+/// A post has ended.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Finished {
+struct AttemptFinished {
     attempt: DeliveryAttempt,
     callback: CallbackId,
     prompt: bool,
 }
 
-/// An answer is prompt that takes no more than this part of the time limit. One that is not holds its place for so long
-/// that a few such URLs would hold them all.
+/// An answer is prompt if it takes at most this fraction of the time limit. Slow URLs hold their places so long that a
+/// few of them would hold them all.
 const PROMPT_PART: u32 = 4;
 
 impl Actor for Poster {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // Room for every attempt to finish at the same moment, and for the supervisor.
+        // Every post may end at the same moment; the supervisor asks too.
         ctx.set_mailbox_capacity(self.settings.most_at_once + 16);
         self.poll = ctx.run_interval(self.settings.poll, Self::claim);
         self.claim(ctx);
@@ -122,31 +119,37 @@ impl Actor for Poster {
 }
 
 impl Poster {
-    fn new(store: Callbacks, clock: Clock, settings: CallbackSettings, caller: Caller, line: Lifeline) -> Self {
+    fn new(
+        store: Callbacks,
+        clock: Clock,
+        settings: CallbackSettings,
+        client: CallbackClient,
+        lifeline: Lifeline,
+    ) -> Self {
         Self {
             store,
             clock,
             settings: Arc::new(settings),
-            caller,
-            taken: 0,
+            client,
+            in_flight: 0,
             unrecorded: Vec::new(),
             claiming: None,
             recording: None,
             claim_again: false,
             record_failures: 0,
-            trouble: None,
+            store_failure: None,
             prompt: Arc::default(),
-            tally: Tally::default(),
+            counts: AttemptCounts::default(),
             poll: SpawnHandle::default(),
             draining: false,
             drained: Vec::new(),
-            _line: line,
+            _lifeline: lifeline,
         }
     }
 
-    /// Asks for as many deliveries as there is room for: each is begun as soon as it is claimed.
+    /// Claims as many deliveries as can be posted at once; each post starts as soon as it is claimed.
     fn claim(&mut self, ctx: &mut Context<Self>) {
-        let limit = self.settings.most_at_once.saturating_sub(self.taken);
+        let limit = self.settings.most_at_once.saturating_sub(self.in_flight);
         if limit == 0 || self.claiming.is_some() || self.draining || self.record_failures > 0 {
             return;
         }
@@ -167,44 +170,44 @@ impl Poster {
         match answer {
             Ok(deliveries) => {
                 this.store_answered();
-                this.taken += deliveries.len();
+                this.in_flight += deliveries.len();
                 for delivery in deliveries {
-                    this.begin(delivery, ctx);
+                    this.start_post(delivery, ctx);
                 }
                 if mem::take(&mut this.claim_again) {
                     this.claim(ctx);
                 }
             }
-            // The next poll asks again.
+            // The next poll claims again.
             Err(error) => this.store_failed(&error),
         }
-        this.settle();
+        this.answer_drains();
     }
 
-    fn begin(&mut self, delivery: Delivery, ctx: &mut Context<Self>) {
+    fn start_post(&mut self, delivery: Delivery, ctx: &mut Context<Self>) {
         let at = self.clock.now();
         if delivery.lease_until.since(at) < self.settings.limit {
-            // Another could claim and post it while this post is under way.
+            // Another process could claim and post it before this post ends.
             debug!(delivery = delivery.id, "the lease is too short for a post; it will be claimed again");
-            self.taken = self.taken.saturating_sub(1);
+            self.in_flight = self.in_flight.saturating_sub(1);
             return;
         }
-        let (caller, clock, settings) = (self.caller.clone(), self.clock.clone(), Arc::clone(&self.settings));
+        let (client, clock, settings) = (self.client.clone(), self.clock.clone(), Arc::clone(&self.settings));
         let poster = ctx.address();
-        // A task of its own, so that it is woken by its own socket only.
+        // In a task of its own only its own socket wakes it.
         actix_rt::spawn(async move {
-            let began = tokio::time::Instant::now();
-            let answer = caller.post(&delivery, at).await;
-            let prompt = began.elapsed() <= settings.limit / PROMPT_PART;
-            let attempt = judge(answer, &delivery, at, clock.now(), &settings);
-            note(&delivery, &attempt);
-            if poster.send(Finished { attempt, callback: delivery.callback, prompt }).await.is_err() {
+            let started = tokio::time::Instant::now();
+            let outcome = client.post(&delivery, at).await;
+            let prompt = started.elapsed() <= settings.limit / PROMPT_PART;
+            let attempt = attempt_of(outcome, &delivery, at, clock.now(), &settings);
+            log_attempt(&delivery, &attempt);
+            if poster.send(AttemptFinished { attempt, callback: delivery.callback, prompt }).await.is_err() {
                 warn!(delivery = delivery.id, "the callbacks have stopped; this one will be posted again");
             }
         });
     }
 
-    /// Records all attempts there are, in one question; what comes in meanwhile goes with the next.
+    /// Records all unrecorded attempts in one request; later attempts wait for the next request.
     fn record(&mut self, ctx: &mut Context<Self>) {
         if self.recording.is_some() || self.unrecorded.is_empty() {
             return;
@@ -229,7 +232,7 @@ impl Poster {
             Ok(()) => {
                 self.store_answered();
                 self.record_failures = 0;
-                self.let_go(attempts.len());
+                self.release(attempts.len());
                 self.record(ctx);
                 self.claim_again = self.claiming.is_some();
                 self.claim(ctx);
@@ -238,53 +241,53 @@ impl Poster {
                 let lost = attempts.len() + self.unrecorded.len();
                 error!(attempts = lost, "the store stopped before it recorded these; they will be posted again");
                 self.unrecorded.clear();
-                self.let_go(lost);
+                self.release(lost);
             }
             Err(error) => {
                 self.store_failed(&error);
                 attempts.append(&mut self.unrecorded);
                 self.unrecorded = attempts;
                 self.record_failures = self.record_failures.saturating_add(1);
-                // `recording` stays set: what comes in waits with the rest.
+                // `recording` stays set: later attempts wait with these.
                 ctx.run_later(RECORD_AGAIN.wait(self.record_failures), |this, ctx| {
                     this.recording = None;
                     this.record(ctx);
                 });
             }
         }
-        self.settle();
+        self.answer_drains();
     }
 
-    fn let_go(&mut self, recorded: usize) {
+    fn release(&mut self, recorded: usize) {
         self.recording = None;
-        self.taken = self.taken.saturating_sub(recorded);
+        self.in_flight = self.in_flight.saturating_sub(recorded);
     }
 
     fn store_answered(&mut self) {
-        if self.trouble.take().is_some() {
+        if self.store_failure.take().is_some() {
             info!("the store answers the callbacks again");
         }
     }
 
     fn store_failed(&mut self, error: &StoreError) {
-        if self.trouble.is_none() {
+        if self.store_failure.is_none() {
             warn!(%error, "callbacks wait for the store; nothing is lost");
-            self.trouble = Some((self.clock.now(), error.to_string()));
+            self.store_failure = Some((self.clock.now(), error.to_string()));
         }
     }
 
-    /// Answers those who wait for the drain once nothing is under way.
-    fn settle(&mut self) {
-        if self.taken == 0 && self.claiming.is_none() {
+    /// Answers the drain requests once nothing is in flight.
+    fn answer_drains(&mut self) {
+        if self.in_flight == 0 && self.claiming.is_none() {
             for waiting in self.drained.drain(..) {
-                let _nobody_waits_any_more = waiting.send(());
+                let _requester_gave_up = waiting.send(());
             }
         }
     }
 
-    /// Since when the store has kept the callbacks waiting, and why.
-    fn kept_waiting(&self) -> Option<String> {
-        if let Some((since, error)) = &self.trouble {
+    /// Why the callbacks wait for the store, and since when.
+    fn store_delay(&self) -> Option<String> {
+        if let Some((since, error)) = &self.store_failure {
             return Some(format!("the store fails since {}: {error}", since.to_seconds_text()));
         }
         let asked = self.claiming.into_iter().chain(self.recording).min()?;
@@ -293,8 +296,8 @@ impl Poster {
     }
 }
 
-/// Logs an attempt: what is over for good as a warning, the rest for those who look.
-fn note(delivery: &Delivery, attempt: &DeliveryAttempt) {
+/// Logs an attempt: a warning if the delivery is given up, else at debug level.
+fn log_attempt(delivery: &Delivery, attempt: &DeliveryAttempt) {
     let (id, callback, status) = (delivery.id, delivery.callback, attempt.http_status);
     let error = attempt.error.as_deref().unwrap_or_default();
     match attempt.then {
@@ -306,20 +309,20 @@ fn note(delivery: &Delivery, attempt: &DeliveryAttempt) {
     }
 }
 
-impl Handler<Finished> for Poster {
+impl Handler<AttemptFinished> for Poster {
     type Result = ();
 
-    fn handle(&mut self, Finished { attempt, callback, prompt }: Finished, ctx: &mut Self::Context) {
-        // Nothing is copied unless a claim is under way, and nothing at all as long as it stays as it was.
+    fn handle(&mut self, AttemptFinished { attempt, callback, prompt }: AttemptFinished, ctx: &mut Self::Context) {
+        // The set is copied only while a pending claim shares it, and only if it changes.
         if prompt && !self.prompt.contains(&callback) {
             Arc::make_mut(&mut self.prompt).insert(callback);
         } else if !prompt && self.prompt.contains(&callback) {
             Arc::make_mut(&mut self.prompt).remove(&callback);
         }
         match attempt.then {
-            DeliveryThen::Done => self.tally.done += 1,
-            DeliveryThen::Again(_) => self.tally.failed += 1,
-            DeliveryThen::Parked => self.tally.parked += 1,
+            DeliveryThen::Done => self.counts.done += 1,
+            DeliveryThen::Again(_) => self.counts.failed += 1,
+            DeliveryThen::Parked => self.counts.parked += 1,
         }
         self.unrecorded.push(attempt);
         self.record(ctx);
@@ -330,9 +333,9 @@ impl Handler<AskHealth> for Poster {
     type Result = Health;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Health {
-        let Tally { done, failed, parked } = self.tally;
-        let numbers = format!("{} under way; {done} posted, {failed} failed, {parked} given up", self.taken);
-        let (state, detail) = match self.kept_waiting() {
+        let AttemptCounts { done, failed, parked } = self.counts;
+        let numbers = format!("{} in flight; {done} posted, {failed} failed, {parked} given up", self.in_flight);
+        let (state, detail) = match self.store_delay() {
             _ if self.draining => (State::Stopping, numbers),
             Some(why) => (State::Degraded, format!("{why}; {numbers}")),
             None => (State::Up, numbers),
@@ -347,11 +350,11 @@ impl Handler<Drain> for Poster {
     fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> ResponseFuture<()> {
         self.draining = true;
         ctx.cancel_future(self.poll);
-        let (done, wait) = oneshot::channel();
+        let (done, drained) = oneshot::channel();
         self.drained.push(done);
-        self.settle();
+        self.answer_drains();
         Box::pin(async move {
-            let _answered_or_stopped = wait.await;
+            let _drained_or_stopped = drained.await;
         })
     }
 }

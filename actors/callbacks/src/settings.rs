@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reqwest::Certificate;
 use serde::{Deserialize, Deserializer};
 use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem};
 
-/// The most posts at once that can be set.
-const MOST_AT_ONCE: usize = 4096;
-/// The longest time limit that can be set for a post: a stop waits for those under way.
-const LONGEST_LIMIT: Duration = Duration::from_secs(120);
+/// The upper bound of `most_at_once`.
+const MAX_AT_ONCE: usize = 4096;
+/// The upper bound of `limit`: a stop waits for the posts in flight.
+const MAX_LIMIT: Duration = Duration::from_secs(120);
 
 /// How events are posted to the clients' URLs: the table `[callbacks]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -24,9 +25,9 @@ pub struct CallbackSettings {
     pub limit: Duration,
     /// How many posts are under way at once, over all callbacks. Default 64, at most 4096.
     pub most_at_once: usize,
-    /// How many of them may be of one callback, so that a dead URL leaves room for the others. Default 4. Until a
+    /// How many of them may be of one callback, so that a dead URL does not hold them all. Default 4. Until a
     /// callback has answered within a quarter of `limit`, and after it has not, it gets one at a time, and all such
-    /// callbacks together get half of `most_at_once`: however many hang, those that answer have room.
+    /// callbacks together get half of `most_at_once`: however many hang, half is for those that answer.
     pub most_per_callback: usize,
     /// How long to wait after a failed attempt: `first` and `most`, doubling in between. Default `5s` and `1h`.
     #[serde(deserialize_with = "retry")]
@@ -37,9 +38,15 @@ pub struct CallbackSettings {
     /// Certificates (PEM) that are trusted beside the system's, for clients whose own authority signs theirs; or
     /// `ca_file`, the file that holds them. Default none.
     pub ca: Option<String>,
-    /// Whether callbacks to loopback, private and link-local addresses are allowed. Default false: clients choose
-    /// the URLs, and they should not reach what only this machine can.
+    /// Whether callbacks to loopback, private and link-local addresses and to this machine's own are allowed. Default
+    /// false: clients choose the URLs, and they should not reach what only this machine can. The clouds' metadata
+    /// services are refused in any case.
     pub allow_internal: bool,
+    /// Networks that no callback may reach, such as `["203.0.113.0/24", "2001:db8::/32"]`, whatever `allow_internal`
+    /// says. Default none.
+    pub deny: Vec<IpNet>,
+    /// The ports that callbacks may reach, such as `[80, 443]`. Default all.
+    pub ports: Vec<u16>,
 }
 
 const RETRY: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(3600));
@@ -55,6 +62,8 @@ impl Default for CallbackSettings {
             give_up_after: Duration::from_secs(24 * 3600),
             ca: None,
             allow_internal: false,
+            deny: Vec::new(),
+            ports: Vec::new(),
         }
     }
 }
@@ -71,11 +80,11 @@ impl CallbackSettings {
         };
         expect(!self.poll.is_zero(), "poll", "must be longer than nothing, such as 1s");
         expect(
-            !self.limit.is_zero() && self.limit <= LONGEST_LIMIT,
+            !self.limit.is_zero() && self.limit <= MAX_LIMIT,
             "limit",
             "must be longer than nothing and 2m at the most",
         );
-        expect((1..=MOST_AT_ONCE).contains(&self.most_at_once), "most_at_once", "must be between 1 and 4096");
+        expect((1..=MAX_AT_ONCE).contains(&self.most_at_once), "most_at_once", "must be between 1 and 4096");
         expect(
             (1..=self.most_at_once).contains(&self.most_per_callback),
             "most_per_callback",
@@ -101,7 +110,7 @@ impl CallbackSettings {
     }
 }
 
-/// A key left out takes the default of the callbacks, not that of [`Backoff`].
+/// A key left out has the default of the callbacks, not that of [`Backoff`].
 fn retry<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Backoff, D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -131,15 +140,20 @@ mod tests {
     }
 
     #[test]
-    fn half_a_retry_keeps_the_callbacks_own_other_half() {
+    fn a_retry_with_one_key_keeps_the_callbacks_default_of_the_other() {
         let settings: CallbackSettings = serde_json::from_value(json!({ "retry": { "first": "10s" } })).unwrap();
         assert_eq!(settings.retry.first, Duration::from_secs(10));
         assert_eq!(settings.retry.most, RETRY.most);
     }
 
     #[test]
-    fn unknown_keys_are_refused() {
-        for wrong in [json!({ "polll": "1s" }), json!({ "retry": { "fist": "1s" } })] {
+    fn unknown_keys_networks_and_ports_are_refused() {
+        for wrong in [
+            json!({ "polll": "1s" }),
+            json!({ "retry": { "fist": "1s" } }),
+            json!({ "deny": ["203.0.113.0/33"] }),
+            json!({ "ports": [65536] }),
+        ] {
             assert!(serde_json::from_value::<CallbackSettings>(wrong).is_err());
         }
     }

@@ -12,36 +12,41 @@ use url::Url;
 use vumi_kit::{callback::Delivery, clock::Timestamp, component::StartError};
 
 use crate::{
-    guard::{Guarded, InternalAddress, check_literal},
+    attempt::PostOutcome,
+    guard::{Guard, GuardedResolver, RefusedUrl},
     settings::CallbackSettings,
     signature::sign,
-    verdict::Answer,
 };
 
-/// How much of an answer's body is read, and thrown away, so that its connection can serve again; of a longer one
-/// the connection is closed.
-const MOST_BODY: usize = 16 * 1024;
-/// How long a connection is kept for the next post: clients have many servers, and each connection is a file.
-const KEEP_IDLE: Duration = Duration::from_secs(15);
+/// How many bytes of an answer's body are read and dropped, so that its connection can be used again. A connection with a
+/// longer body is closed.
+const MAX_BODY: usize = 16 * 1024;
+/// How long an idle connection is kept: clients have many servers, and each connection takes a file descriptor.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Makes posts. Clones share their connections.
+/// Posts deliveries. Clones share their connections.
 #[derive(Clone)]
-pub(crate) struct Caller {
+pub(crate) struct CallbackClient {
     client: Client,
     limit: Duration,
-    allow_internal: bool,
+    guard: Arc<Guard>,
 }
 
-impl Caller {
-    /// A caller that resolves names by `names`.
+impl CallbackClient {
+    /// A client that resolves host names with `names`.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be made.
     pub(crate) fn new(settings: &CallbackSettings, names: Arc<dyn Resolve>) -> Result<Self, StartError> {
-        let names = if settings.allow_internal { names } else { Arc::new(Guarded(names)) };
+        let guard = Arc::new(Guard::new(settings));
+        let names = GuardedResolver { names, guard: Arc::clone(&guard) };
         let client = Client::builder()
-            // A proxy or a redirect would lead around the guard.
+            // A proxy or a redirect would bypass the guard.
             .no_proxy()
             .redirect(Policy::none())
-            .dns_resolver(names)
-            .pool_idle_timeout(KEEP_IDLE)
+            .dns_resolver(Arc::new(names))
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(settings.most_per_callback)
             .tls_certs_merge(settings.authorities().unwrap_or_default())
             .user_agent(concat!("Vumi/", env!("CARGO_PKG_VERSION")))
@@ -49,38 +54,36 @@ impl Caller {
             .map_err(|error| {
                 StartError(format!(
                     "callbacks: the HTTP client could not be made ({}); are the system's CA certificates installed?",
-                    in_words(error)
+                    describe(error)
                 ))
             })?;
-        Ok(Self { client, limit: settings.limit, allow_internal: settings.allow_internal })
+        Ok(Self { client, limit: settings.limit, guard })
     }
 
     /// Posts a delivery, signed as sent at `at`.
-    pub(crate) async fn post(&self, delivery: &Delivery, at: Timestamp) -> Answer {
-        // The limit covers the name, the connection, TLS and the answer's head.
+    pub(crate) async fn post(&self, delivery: &Delivery, at: Timestamp) -> PostOutcome {
+        // The limit covers the look-up of the name, the connection, TLS and the head of the answer.
         let ends = tokio::time::Instant::now() + self.limit;
         let mut response = match tokio::time::timeout_at(ends, self.send(delivery, at)).await {
             Ok(Ok(response)) => response,
             Ok(Err(answer)) => return answer,
-            Err(_) => return Answer::None(format!("no answer within {:?}", self.limit)),
+            Err(_) => return PostOutcome::NoAnswer(format!("no answer within {:?}", self.limit)),
         };
         let code = response.status().as_u16();
         let retry_after = retry_after(response.headers(), at);
-        // The status is the answer, whatever becomes of the body.
-        let _read_or_late = tokio::time::timeout_at(ends, finish(&mut response)).await;
-        Answer::Status { code, retry_after }
+        // The status decides, even if the body is cut off.
+        let _read_or_timed_out = tokio::time::timeout_at(ends, read_body(&mut response)).await;
+        PostOutcome::Status { code, retry_after }
     }
 
-    async fn send(&self, delivery: &Delivery, at: Timestamp) -> Result<Response, Answer> {
-        let refused = |why: &dyn Error| Answer::Refused(why.to_string());
+    async fn send(&self, delivery: &Delivery, at: Timestamp) -> Result<Response, PostOutcome> {
+        let refused = |why: &dyn Error| PostOutcome::Refused(why.to_string());
         let url = Url::parse(&delivery.url)
-            .map_err(|wrong| Answer::Refused(format!("the URL cannot be read ({wrong}): set another")))?;
+            .map_err(|wrong| PostOutcome::Refused(format!("the URL cannot be read ({wrong}): set another")))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Answer::Refused("the URL is neither http nor https: set another".to_owned()));
+            return Err(PostOutcome::Refused("the URL is neither http nor https: set another".to_owned()));
         }
-        if !self.allow_internal {
-            check_literal(&url).map_err(|wrong| refused(&wrong))?;
-        }
+        self.guard.check_url(&url).map_err(|wrong| refused(&wrong))?;
         let id = format!("msg_{}", delivery.id);
         let at_s = at.micros().div_euclid(1_000_000);
         let signature = sign(&delivery.secret, &id, at_s, &delivery.body).map_err(|wrong| refused(&wrong))?;
@@ -93,17 +96,17 @@ impl Caller {
             .body(delivery.body.clone())
             .send()
             .await
-            .map_err(|error| match internal_address(&error) {
+            .map_err(|error| match refused_url(&error) {
                 Some(wrong) => refused(wrong),
-                None => Answer::None(in_words(error)),
+                None => PostOutcome::NoAnswer(describe(error)),
             })
     }
 }
 
-/// Reads the body to its end or to the bound.
-async fn finish(response: &mut Response) {
+/// Reads the body up to [`MAX_BODY`].
+async fn read_body(response: &mut Response) {
     let mut read = 0;
-    while read <= MOST_BODY {
+    while read <= MAX_BODY {
         match response.chunk().await {
             Ok(Some(chunk)) => read += chunk.len(),
             Ok(None) | Err(_) => return,
@@ -121,21 +124,21 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Timestamp::from_seconds(i64::try_from(date.as_secs()).ok()?).since(now))
 }
 
-fn internal_address(error: &reqwest::Error) -> Option<&InternalAddress> {
+fn refused_url(error: &reqwest::Error) -> Option<&RefusedUrl> {
     std::iter::successors(error.source(), |error| (*error).source()).find_map(|error| error.downcast_ref())
 }
 
-/// An error with its causes, without the URL: it may hold a secret, and it stands beside it anyway.
-fn in_words(error: reqwest::Error) -> String {
+/// An error with its causes, without the URL: that may hold a secret, and the delivery has it anyway.
+fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut words = error.to_string();
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
+        text.push_str(": ");
+        text.push_str(&error.to_string());
         cause = error.source();
     }
-    words
+    text
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A client's server on loopback: each request waits for the test to answer it.
+//! Clients' servers on loopback: each request waits for the test to answer it.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,29 +15,29 @@ use tokio_rustls::{
     },
 };
 
-/// Longer than any test takes when all is well.
+/// Longer than any step of a test that passes.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub(super) struct Listener {
+pub(super) struct ClientServer {
     address: SocketAddr,
-    requests: mpsc::UnboundedReceiver<Request>,
+    requests: mpsc::UnboundedReceiver<ReceivedPost>,
 }
 
-pub(super) struct Request {
+pub(super) struct ReceivedPost {
     pub(super) line: String,
     headers: Vec<(String, String)>,
     pub(super) body: String,
     reply: oneshot::Sender<String>,
 }
 
-impl Listener {
+impl ClientServer {
     pub(super) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (came, requests) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::unbounded_channel();
         actix_rt::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                actix_rt::spawn(serve(stream, came.clone()));
+                actix_rt::spawn(serve(stream, sender.clone()));
             }
         });
         Self { address, requests }
@@ -47,16 +47,16 @@ impl Listener {
         format!("http://{}{path}", self.address)
     }
 
-    pub(super) async fn next(&mut self) -> Request {
+    pub(super) async fn next(&mut self) -> ReceivedPost {
         tokio::time::timeout(DEADLINE, self.requests.recv()).await.expect("a request in time").unwrap()
     }
 
-    pub(super) fn none_came(&mut self) -> bool {
+    pub(super) fn has_none(&mut self) -> bool {
         self.requests.try_recv().is_err()
     }
 }
 
-impl Request {
+impl ReceivedPost {
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
@@ -72,10 +72,10 @@ impl Request {
     }
 }
 
-async fn serve(stream: TcpStream, came: mpsc::UnboundedSender<Request>) {
+async fn serve(stream: TcpStream, sender: mpsc::UnboundedSender<ReceivedPost>) {
     let mut stream = BufReader::new(stream);
     while let Some((request, reply)) = read(&mut stream).await {
-        if came.send(request).is_err() {
+        if sender.send(request).is_err() {
             return;
         }
         // A request that the test drops is never answered.
@@ -86,7 +86,7 @@ async fn serve(stream: TcpStream, came: mpsc::UnboundedSender<Request>) {
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<(Request, oneshot::Receiver<String>)> {
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<(ReceivedPost, oneshot::Receiver<String>)> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
     let mut headers = Vec::new();
@@ -103,17 +103,17 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<(Request, oneshot::Re
     stream.read_exact(&mut body).await.ok()?;
     let (reply, answer) = oneshot::channel();
     let line = line.trim_end().to_owned();
-    Some((Request { line, headers, body: String::from_utf8(body).unwrap(), reply }, answer))
+    Some((ReceivedPost { line, headers, body: String::from_utf8(body).unwrap(), reply }, answer))
 }
 
-/// A certificate for `localhost` that its own key signed, and that key: good for a hundred years, trusted by nobody.
+/// A self-signed certificate for `localhost`, valid for a hundred years, and its key.
 pub(super) const CERTIFICATE: &str = include_str!("localhost.crt");
 const KEY: &str = include_str!("localhost.key");
 
-/// A client's server that speaks TLS with [`CERTIFICATE`] and answers every request with 204.
-pub(super) struct SecureListener(SocketAddr);
+/// A client's server that speaks TLS with [`CERTIFICATE`] and answers each request with 204.
+pub(super) struct TlsClientServer(SocketAddr);
 
-impl SecureListener {
+impl TlsClientServer {
     pub(super) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -125,7 +125,7 @@ impl SecureListener {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 actix_rt::spawn(async move {
-                    // A client that does not trust the certificate hangs up.
+                    // A peer that does not trust the certificate closes the connection.
                     let Ok(mut stream) = acceptor.accept(stream).await else { return };
                     let mut request = [0; 4096];
                     let _read = stream.read(&mut request).await;

@@ -1,4 +1,4 @@
-//! What follows an attempt: done, again later, or given up.
+//! The record of an attempt, and its consequence: done, tried again later, or parked.
 
 use std::time::Duration;
 
@@ -9,52 +9,51 @@ use vumi_kit::{
 
 use crate::settings::CallbackSettings;
 
-/// How a URL answered one post.
+/// The outcome of one post.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// With an HTTP status, and the wait that it asked for, if any.
+pub(crate) enum PostOutcome {
+    /// The URL answered with an HTTP status.
     Status {
-        /// The HTTP status.
         code: u16,
         /// From `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Not at all, for a reason that may pass.
-    None(String),
-    /// The post was not made and would not be made next time.
+    /// There was no answer, for a reason that may pass.
+    NoAnswer(String),
+    /// The post was not made, and the next one would not be made either.
     Refused(String),
 }
 
-/// Longer errors are cut: a certificate's, for one, is as long as the other side likes.
-const LONGEST_ERROR: usize = 300;
+/// Longer errors are cut: the other side decides how long a certificate's error is.
+const MAX_ERROR_CHARS: usize = 300;
 
-/// What is to be recorded of an attempt that began at `at` and was answered at `now`.
-pub(crate) fn judge(
-    answer: Answer,
+/// The record of an attempt that began at `at` and ended at `now`.
+pub(crate) fn attempt_of(
+    outcome: PostOutcome,
     delivery: &Delivery,
     at: Timestamp,
     now: Timestamp,
     settings: &CallbackSettings,
 ) -> DeliveryAttempt {
-    let (http_status, error, then) = match answer {
-        Answer::Status { code: code @ 200..=299, .. } => (Some(code), None, DeliveryThen::Done),
-        Answer::Status { code: 410, .. } => {
+    let (http_status, error, then) = match outcome {
+        PostOutcome::Status { code: code @ 200..=299, .. } => (Some(code), None, DeliveryThen::Done),
+        PostOutcome::Status { code: 410, .. } => {
             (Some(410), Some("answered 410: it wants no more of this".to_owned()), DeliveryThen::Parked)
         }
-        Answer::Status { code, retry_after } => {
+        PostOutcome::Status { code, retry_after } => {
             let redirect = matches!(code, 301 | 302 | 303 | 307 | 308);
             let hint = if redirect { ", a redirect, which is not followed: set the new URL" } else { "" };
             (Some(code), Some(format!("answered {code}{hint}")), again(delivery, now, retry_after, settings))
         }
-        Answer::None(why) => (None, Some(why), again(delivery, now, None, settings)),
-        Answer::Refused(why) => (None, Some(why), DeliveryThen::Parked),
+        PostOutcome::NoAnswer(why) => (None, Some(why), again(delivery, now, None, settings)),
+        PostOutcome::Refused(why) => (None, Some(why), DeliveryThen::Parked),
     };
-    let error = error.map(|why| why.chars().take(LONGEST_ERROR).collect());
+    let error = error.map(|why| why.chars().take(MAX_ERROR_CHARS).collect());
     DeliveryAttempt { delivery: delivery.id, at, http_status, error, then }
 }
 
-/// The next attempt. What the URL asked for is honoured up to the longest wait; the last attempt falls on the
-/// moment of giving up.
+/// The next attempt. The wait that the URL asked for counts up to the longest wait of the settings; the last attempt is
+/// made at the give-up time.
 fn again(
     delivery: &Delivery,
     now: Timestamp,
@@ -79,12 +78,12 @@ mod tests {
         clock::Timestamp,
     };
 
-    use super::{Answer, LONGEST_ERROR, judge};
+    use super::{MAX_ERROR_CHARS, PostOutcome, attempt_of};
     use crate::settings::CallbackSettings;
 
-    const BORN: Timestamp = Timestamp::from_seconds(1_000_000);
+    const CREATED: Timestamp = Timestamp::from_seconds(1_000_000);
 
-    fn then(attempts: i32, answer: Answer, age: Duration) -> DeliveryThen {
+    fn then(attempts: i32, outcome: PostOutcome, age: Duration) -> DeliveryThen {
         let delivery = Delivery {
             id: 1,
             callback: 1,
@@ -93,22 +92,22 @@ mod tests {
             secret: String::new(),
             body: String::new(),
             attempts,
-            created_at: BORN,
-            lease_until: BORN,
+            created_at: CREATED,
+            lease_until: CREATED,
         };
-        let now = BORN.plus(age);
-        judge(answer, &delivery, now, now, &CallbackSettings::default()).then
+        let now = CREATED.plus(age);
+        attempt_of(outcome, &delivery, now, now, &CallbackSettings::default()).then
     }
 
-    fn wait(attempts: i32, answer: Answer) -> Duration {
-        match then(attempts, answer, Duration::ZERO) {
-            DeliveryThen::Again(at) => at.since(BORN),
+    fn wait(attempts: i32, outcome: PostOutcome) -> Duration {
+        match then(attempts, outcome, Duration::ZERO) {
+            DeliveryThen::Again(at) => at.since(CREATED),
             other => panic!("{other:?}"),
         }
     }
 
-    fn status(code: u16, retry_after_s: Option<u64>) -> Answer {
-        Answer::Status { code, retry_after: retry_after_s.map(Duration::from_secs) }
+    fn status(code: u16, retry_after_s: Option<u64>) -> PostOutcome {
+        PostOutcome::Status { code, retry_after: retry_after_s.map(Duration::from_secs) }
     }
 
     #[test]
@@ -138,22 +137,22 @@ mod tests {
     }
 
     #[test]
-    fn gone_and_refused_are_parked_at_once() {
+    fn status_410_and_a_refusal_are_parked_at_once() {
         assert_eq!(then(0, status(410, None), Duration::ZERO), DeliveryThen::Parked);
-        assert_eq!(then(0, Answer::Refused("no".into()), Duration::ZERO), DeliveryThen::Parked);
+        assert_eq!(then(0, PostOutcome::Refused("no".into()), Duration::ZERO), DeliveryThen::Parked);
     }
 
     #[test]
-    fn the_last_attempt_falls_on_the_moment_of_giving_up() {
+    fn the_last_attempt_is_made_at_the_give_up_time() {
         let day = Duration::from_secs(24 * 3600);
         let nearly = day - Duration::from_secs(60);
-        assert_eq!(then(20, status(500, None), nearly), DeliveryThen::Again(BORN.plus(day)));
+        assert_eq!(then(20, status(500, None), nearly), DeliveryThen::Again(CREATED.plus(day)));
         assert_eq!(then(21, status(500, None), day), DeliveryThen::Parked);
         assert_eq!(then(21, status(200, None), day), DeliveryThen::Done);
     }
 
     #[test]
-    fn endless_errors_are_cut() {
+    fn long_errors_are_cut() {
         let delivery = Delivery {
             id: 1,
             callback: 1,
@@ -162,10 +161,16 @@ mod tests {
             secret: String::new(),
             body: String::new(),
             attempts: 0,
-            created_at: BORN,
-            lease_until: BORN,
+            created_at: CREATED,
+            lease_until: CREATED,
         };
-        let attempt = judge(Answer::None("é".repeat(5000)), &delivery, BORN, BORN, &CallbackSettings::default());
-        assert_eq!(attempt.error.unwrap().chars().count(), LONGEST_ERROR);
+        let attempt = attempt_of(
+            PostOutcome::NoAnswer("é".repeat(5000)),
+            &delivery,
+            CREATED,
+            CREATED,
+            &CallbackSettings::default(),
+        );
+        assert_eq!(attempt.error.unwrap().chars().count(), MAX_ERROR_CHARS);
     }
 }
