@@ -23,7 +23,7 @@ struct Held {
 
 /// What a delivery is to us.
 #[derive(Debug)]
-pub(super) enum Arrival {
+pub(super) enum DeliveryArrival {
     /// Not seen before.
     New,
     /// In work already: the broker delivered it again on a new connection.
@@ -57,17 +57,17 @@ impl InFlight {
     }
 
     /// A delivery has come in. It is held until it is settled, given back, or overdue.
-    pub(super) fn arrive(&mut self, key: &DeliveryKey, acker: Acker, until: Instant) -> Arrival {
+    pub(super) fn arrive(&mut self, key: &DeliveryKey, acker: Acker, until: Instant) -> DeliveryArrival {
         if let Some(held) = self.held.get_mut(key) {
             // The earlier delivery's connection is gone: this one is to be acknowledged.
             held.acker = acker;
-            return Arrival::Held;
+            return DeliveryArrival::Held;
         }
         if self.done.get(key).is_some() {
-            return Arrival::Done(acker);
+            return DeliveryArrival::Done(acker);
         }
         self.held.insert(key.clone(), Held { acker, until: Some(until) });
-        Arrival::New
+        DeliveryArrival::New
     }
 
     /// What it caused is done: acknowledge it with what this answers.
@@ -146,7 +146,7 @@ mod tests {
     use lapin::message::Delivery;
     use tokio::time::Instant;
 
-    use super::{Arrival, InFlight, Recent};
+    use super::{DeliveryArrival, InFlight, Recent};
 
     fn acker() -> lapin::Acker {
         Delivery::mock(1, "vumi".into(), "a.inbound".into(), false, vec![]).acker
@@ -156,15 +156,15 @@ mod tests {
     fn a_message_is_new_then_held_then_done() {
         let mut in_flight = InFlight::new(10);
         let (key, until) = ((0, "m1".to_owned()), Instant::now());
-        assert!(matches!(in_flight.arrive(&key, acker(), until), Arrival::New));
-        assert!(matches!(in_flight.arrive(&key, acker(), until), Arrival::Held));
+        assert!(matches!(in_flight.arrive(&key, acker(), until), DeliveryArrival::New));
+        assert!(matches!(in_flight.arrive(&key, acker(), until), DeliveryArrival::Held));
         assert!(
-            matches!(in_flight.arrive(&(1, "m1".to_owned()), acker(), until), Arrival::New),
+            matches!(in_flight.arrive(&(1, "m1".to_owned()), acker(), until), DeliveryArrival::New),
             "of another connector"
         );
         assert!(in_flight.settle(&key).is_some());
         assert!(in_flight.settle(&key).is_none());
-        assert!(matches!(in_flight.arrive(&key, acker(), until), Arrival::Done(_)));
+        assert!(matches!(in_flight.arrive(&key, acker(), until), DeliveryArrival::Done(_)));
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let (key, until) = ((0, "m1".to_owned()), Instant::now());
         in_flight.arrive(&key, acker(), until);
         assert!(in_flight.give_back(&key).is_some());
-        assert!(matches!(in_flight.arrive(&key, acker(), until), Arrival::New));
+        assert!(matches!(in_flight.arrive(&key, acker(), until), DeliveryArrival::New));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::{
     core::{AmqpCore, Telling, add},
     dead::burial,
     explain::explain,
-    in_flight::{Arrival, DeliveryKey},
+    in_flight::{DeliveryArrival, DeliveryKey},
     outbound_sms::{OutboundFailure, answer, push},
     watch::watch,
     wire::{Undecodable, read_event, read_message},
@@ -176,9 +176,9 @@ impl IntakeWork<'_> {
         let until = Instant::now() + self.core.settings.hold_for;
         let arrival = self.core.in_flight.borrow_mut().arrive(key, acker, until);
         match arrival {
-            Arrival::New => true,
-            Arrival::Held => false,
-            Arrival::Done(acker) => {
+            DeliveryArrival::New => true,
+            DeliveryArrival::Held => false,
+            DeliveryArrival::Done(acker) => {
                 tracing::debug!(queue = self.queue, message = key.1, "delivered again: it was dealt with before");
                 self.core.acknowledge(Some(acker)).await;
                 false

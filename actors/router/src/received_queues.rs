@@ -46,14 +46,14 @@ pub(crate) enum Refusal {
 }
 
 /// An SMS, and since when it waits here.
-type Waiting = (Received, Instant);
+type WaitingSms = (Received, Instant);
 
 /// All queues.
 #[derive(Debug)]
 pub(crate) struct ReceivedQueues {
-    queue: KeyedQueue<QueueKey, Waiting>,
+    queue: KeyedQueue<QueueKey, WaitingSms>,
     /// The first of each queue: it is offered to its campaign.
-    first: HashMap<QueueKey, Waiting>,
+    first: HashMap<QueueKey, WaitingSms>,
     /// Those some of whose SMS are in the ledger, due before any that comes now.
     behind: HashSet<QueueKey>,
     /// Those of them that were so before the ledger was last asked.

@@ -45,7 +45,7 @@ impl<'a> Visitor<'a> for &mut ObjectReader<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key_seed(NameReader)? {
+        while let Some(FieldName(name)) = map.next_key_seed(NameReader)? {
             if self.collector.knows(&name) {
                 map.next_value_seed(&mut ValueReader { object: self, name, in_list: false })?;
             } else {
@@ -59,30 +59,30 @@ impl<'a> Visitor<'a> for &mut ObjectReader<'_, 'a> {
 }
 
 /// A field's name: borrowed from the body, unless it has escapes.
-struct Name<'a>(Cow<'a, str>);
+struct FieldName<'a>(Cow<'a, str>);
 struct NameReader;
 
 impl<'a> DeserializeSeed<'a> for NameReader {
-    type Value = Name<'a>;
+    type Value = FieldName<'a>;
 
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Name<'a>, D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<FieldName<'a>, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl<'a> Visitor<'a> for NameReader {
-    type Value = Name<'a>;
+    type Value = FieldName<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
-    fn visit_borrowed_str<E>(self, name: &'a str) -> Result<Name<'a>, E> {
-        Ok(Name(Cow::Borrowed(name)))
+    fn visit_borrowed_str<E>(self, name: &'a str) -> Result<FieldName<'a>, E> {
+        Ok(FieldName(Cow::Borrowed(name)))
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Name<'a>, E> {
-        Ok(Name(Cow::Owned(name.to_owned())))
+    fn visit_str<E>(self, name: &str) -> Result<FieldName<'a>, E> {
+        Ok(FieldName(Cow::Owned(name.to_owned())))
     }
 }
 

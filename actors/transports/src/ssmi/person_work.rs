@@ -12,11 +12,11 @@ use vumi_kit::{
 /// Work to be done for people: never two things at once for one person, and in the order it came. Whoever adds
 /// work holds back while there is much of it ([`PersonWork::len`]).
 pub(super) struct PersonWork<J> {
-    waiting: RefCell<Waiting<J>>,
+    waiting: RefCell<PendingWork<J>>,
     woken: Notify,
 }
 
-struct Waiting<J> {
+struct PendingWork<J> {
     /// To be begun.
     ready: VecDeque<(Msisdn, J)>,
     queue: KeyedQueue<Msisdn, J>,
@@ -24,7 +24,7 @@ struct Waiting<J> {
 
 impl<J> Default for PersonWork<J> {
     fn default() -> Self {
-        let waiting = Waiting { ready: VecDeque::new(), queue: KeyedQueue::new(usize::MAX, usize::MAX) };
+        let waiting = PendingWork { ready: VecDeque::new(), queue: KeyedQueue::new(usize::MAX, usize::MAX) };
         Self { waiting: RefCell::new(waiting), woken: Notify::new() }
     }
 }
