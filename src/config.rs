@@ -32,7 +32,7 @@ pub const EMBEDDED_DEFAULT: &str = include_str!("../settings/default.toml");
 /// Names of vumi's own parts.
 pub(crate) const RESERVED: [&str; 6] = ["store", "router", "callbacks", "http", "health", "amqp"];
 
-/// `true` makes a process with `[amqp]` work entirely by itself, as the variable did in the first Vumi.
+/// `true` (or 1, yes, on) makes a process with `[amqp]` work entirely by itself, as the variable did in the first Vumi.
 const SKIP_QUEUE: &str = "VUMI_SKIP_QUEUE";
 
 /// What kinds of room this build knows.
@@ -156,12 +156,15 @@ impl Settings {
         only: &[String],
     ) -> Result<Self, SettingsError> {
         let environment: Vec<(String, String)> = environment.into_iter().collect();
-        let skip_queue =
-            environment.iter().any(|(key, value)| key == SKIP_QUEUE && matches!(value.as_str(), "true" | "1"));
+        let skip_queue = skip_queue(&environment);
         let mut layers = Layers::read(files, environment)?;
         let sections: Sections =
             serde_path_to_error::deserialize(layers.tree()).map_err(|wrong| layers.wrong("", &wrong))?;
         let mut wrongs = Vec::new();
+        let skip_queue = skip_queue.unwrap_or_else(|what| {
+            wrongs.push(Wrong { place: Some(SKIP_QUEUE.to_owned()), key: String::new(), what });
+            false
+        });
         let mut reader = Reader { layers: &mut layers, wrongs: &mut wrongs };
 
         let store = reader.section("store", sections.store);
@@ -227,6 +230,16 @@ impl Settings {
     /// `[health]`, where this process needs a server for it: where the HTTP API has the address, it tells already.
     pub(crate) fn health_server(&self) -> Option<&HealthSettings> {
         self.health.as_ref().filter(|health| !(self.deployment.http && health.bind == self.http.bind))
+    }
+}
+
+/// Whether [`SKIP_QUEUE`] says so, in any of the spellings that people use; else what is wrong with it.
+fn skip_queue(environment: &[(String, String)]) -> Result<bool, String> {
+    let Some((_, value)) = environment.iter().find(|(key, _)| key == SKIP_QUEUE) else { return Ok(false) };
+    match value.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "" | "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(format!("`{value}` means nothing: expected true, 1, yes or on, or false, 0, no or off")),
     }
 }
 

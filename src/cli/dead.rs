@@ -52,11 +52,16 @@ pub(super) fn run(command: &DeadCommand, settings: &Settings) -> anyhow::Result<
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 async fn list(amqp: &AmqpSettings, limit: usize) -> anyhow::Result<()> {
     let letters = dead::list(amqp, limit).await?;
+    let shown = letters.len();
     if letters.is_empty() {
         println!("`{}` is empty", amqp.dead_letters);
     }
     for letter in letters {
         println!("{}  {}  {}  {}", letter.id, letter.at, letter.queue.as_deref().unwrap_or("-"), letter.reason);
+    }
+    let all = usize::try_from(dead::count(amqp).await?).unwrap_or(usize::MAX);
+    if all > shown {
+        println!("{shown} of {all} dead letters, the oldest first; `vumi dead list --limit {all}` shows them all");
     }
     Ok(())
 }

@@ -38,6 +38,25 @@ fn check_names_file_key_and_what_was_expected() {
 }
 
 #[test]
+fn whether_the_queue_is_skipped_is_said_in_any_of_the_usual_words_and_nonsense_is_an_error() {
+    // Left out, [amqp] is not read at all: this one would be refused.
+    let mut harness = Harness::new();
+    harness.edit(|text| format!("{text}\n[amqp]\nurl = \"nonsense\"\n"));
+    assert!(refusal(&harness, &["check"]).contains("amqp"));
+    for yes in ["True", "true", "1", "yes", "ON"] {
+        harness.set("VUMI_SKIP_QUEUE", yes);
+        assert!(harness.vumi(&["check"]).status.success(), "{yes}");
+    }
+    for no in ["False", "0", "no", "off"] {
+        harness.set("VUMI_SKIP_QUEUE", no);
+        assert!(refusal(&harness, &["check"]).contains("amqp"), "{no}");
+    }
+    harness.set("VUMI_SKIP_QUEUE", "maybe");
+    let said = refusal(&harness, &["check"]);
+    assert!(said.contains("VUMI_SKIP_QUEUE") && said.contains("`maybe`") && said.contains("yes or on"), "{said}");
+}
+
+#[test]
 fn a_file_that_is_no_toml_and_one_that_is_not_there_are_named() {
     let harness = Harness::new();
     let folder = harness.folder.path().to_str().unwrap();

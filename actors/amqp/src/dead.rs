@@ -76,6 +76,17 @@ pub async fn list(settings: &AmqpSettings, limit: usize) -> Result<Vec<DeadLette
     Ok(letters)
 }
 
+/// How many letters there are.
+pub async fn count(settings: &AmqpSettings) -> Result<u32, CannotConnect> {
+    let mut count = 0;
+    with_queue(settings, async |channel| {
+        count = channel_count(settings, channel).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(count)
+}
+
 /// The letter with that id.
 pub async fn show(settings: &AmqpSettings, id: &str) -> Result<Option<DeadLetter>, CannotConnect> {
     let mut found = None;

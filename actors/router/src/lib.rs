@@ -7,6 +7,7 @@
 //! A new kind of address goes into `table.rs`; a new message between components into the kit and `actor.rs`.
 
 mod actor;
+mod keyword;
 mod received_queues;
 mod table;
 

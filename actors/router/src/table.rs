@@ -13,6 +13,8 @@ use vumi_kit::{
     name::Name,
 };
 
+use crate::keyword;
+
 /// One line of the routes in the settings. Exactly one way to match, and the campaign it leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +27,7 @@ pub struct Route {
     pub ussd_pattern: Option<String>,
     /// The number that people write SMS to.
     pub short_code: Option<Msisdn>,
-    /// The first word of an SMS, in any case; alone, or together with `short_code`.
+    /// The first word of an SMS, in any case and with any punctuation around it; alone, or together with `short_code`.
     pub keyword: Option<String>,
     /// `true`: everything that no other route takes.
     #[serde(default)]
@@ -50,7 +52,7 @@ pub struct RoutingTable {
     /// Longest first.
     prefixes: Vec<(String, Name)>,
     patterns: Vec<(Regex, Name)>,
-    /// Short code (or any) and keyword in upper case (or any).
+    /// Short code (or any) and normalized keyword (or any).
     sms: HashMap<(Option<String>, Option<String>), Name>,
     default: Option<Name>,
 }
@@ -143,7 +145,7 @@ impl RoutingTable {
         if keyword.is_some_and(|word| word.is_empty() || word.contains(char::is_whitespace)) {
             return Err("a keyword is one word".to_owned());
         }
-        let key = (code.map(ToString::to_string), keyword.map(str::to_uppercase));
+        let key = (code.map(ToString::to_string), keyword.map(keyword::normalized));
         taken(self.sms.insert(key, campaign), || match (code, keyword) {
             (Some(code), Some(word)) => format!("the keyword {word} on {code}"),
             (Some(code), None) => format!("the short code {code}"),
@@ -166,9 +168,8 @@ impl RoutingTable {
     /// The campaign that serves an SMS to `short_code`.
     #[must_use]
     pub fn sms(&self, short_code: &str, text: &str) -> Option<&Name> {
-        let word = text.split_whitespace().next().map(str::to_uppercase);
         let code = Some(short_code.to_owned());
-        let by_word = word.and_then(|word| {
+        let by_word = keyword::candidates(text).find_map(|word| {
             let both = (code.clone(), Some(word));
             self.sms.get(&both).or_else(|| self.sms.get(&(None, both.1)))
         });

@@ -97,15 +97,11 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
         problems
     }
 
-    fn webhooks(settings: &Settings) -> Vec<Webhook> {
+    fn webhooks(_: &Settings) -> Vec<Webhook> {
         let methods = &["GET", "POST"];
         vec![
             Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::ClickatellReceipts) },
-            Webhook {
-                path: "receive.json",
-                methods,
-                form: Arc::new(webhooks::ClickatellInbound { api_id: settings.api_id.clone() }),
-            },
+            Webhook { path: "receive.json", methods, form: Arc::new(webhooks::ClickatellInbound) },
         ]
     }
 

@@ -12,6 +12,7 @@ use tokio::{
     },
     time::{Instant, sleep, timeout},
 };
+use vumi_kit::backoff::Backoff;
 use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Malformed, Password, ServerCommand, SsmiCommand};
 
 use super::{
@@ -27,8 +28,38 @@ const CHUNK: usize = 64 * 1024;
 enum LinkEnd {
     /// The transport stops.
     Stopped,
-    /// It is to be made again, for this reason.
-    Lost(String),
+    /// It is to be made again.
+    Lost {
+        /// For this reason.
+        why: String,
+        /// How long it was logged in.
+        served: Duration,
+    },
+}
+
+impl LinkEnd {
+    /// It never was logged in.
+    const fn never_up(why: String) -> Self {
+        Self::Lost { why, served: Duration::ZERO }
+    }
+}
+
+/// The waits between connections: they grow while connections fail, and begin anew after one that was good.
+#[derive(Default)]
+struct Reconnects {
+    failures: u32,
+    last_wait: Duration,
+}
+
+impl Reconnects {
+    /// The wait after a connection that was logged in for so long. One that served for longer than the wait before it
+    /// was good: people are not to wait for a server that drops its connections now and then. One that is dropped at
+    /// once after the login counts as a failure.
+    fn wait(&mut self, served: Duration, backoff: &Backoff) -> Duration {
+        self.failures = if served > self.last_wait { 1 } else { self.failures.saturating_add(1) };
+        self.last_wait = backoff.wait(self.failures);
+        self.last_wait
+    }
 }
 
 /// Connects, and connects again, until the transport is to stop.
@@ -37,14 +68,11 @@ pub(super) async fn keep_connected(shared: SharedState) {
         let state = shared.borrow();
         (state.settings.clone(), state.link.signals.clone())
     };
-    let mut failures = 0;
+    let mut reconnects = Reconnects::default();
     loop {
-        let began = Instant::now();
         let end = connect_and_serve(&shared, &settings, &signals).await;
-        let LinkEnd::Lost(why) = end else { return };
-        // A server that accepts the connection and drops it at once counts as a failure, too.
-        failures = if began.elapsed() > settings.reconnect.most { 1 } else { failures + 1 };
-        let wait = settings.reconnect.wait(failures);
+        let LinkEnd::Lost { why, served } = end else { return };
+        let wait = reconnects.wait(served, &settings.reconnect);
         down(&shared, why, wait);
         tokio::select! {
             () = sleep(wait) => {}
@@ -74,12 +102,12 @@ async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &
     };
     let stream = match connected {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return LinkEnd::Lost(format!("can't connect: {error}")),
-        Err(_) => return LinkEnd::Lost(format!("can't connect: no answer within {:?}", settings.connect_limit)),
+        Ok(Err(error)) => return LinkEnd::never_up(format!("can't connect: {error}")),
+        Err(_) => return LinkEnd::never_up(format!("can't connect: no answer within {:?}", settings.connect_limit)),
     };
     // Frames are written together already; the kernel need not wait for more.
     if let Err(error) = stream.set_nodelay(true) {
-        return LinkEnd::Lost(format!("can't connect: {error}"));
+        return LinkEnd::never_up(format!("can't connect: {error}"));
     }
     let (read, write) = stream.into_split();
     let mut reader = FrameReader { read, codec: Codec::default(), buffer: BytesMut::with_capacity(CHUNK) };
@@ -90,20 +118,22 @@ async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &
     };
     match logged_in {
         Ok(Ok(())) => {}
-        Ok(Err(why)) => return LinkEnd::Lost(why),
-        Err(_) => return LinkEnd::Lost(format!("no answer to the login within {:?}", settings.login_limit)),
+        Ok(Err(why)) => return LinkEnd::never_up(why),
+        Err(_) => return LinkEnd::never_up(format!("no answer to the login within {:?}", settings.login_limit)),
     }
     {
         let mut state = shared.borrow_mut();
         tracing::info!(transport = %state.name, server = %address, sessions = state.sessions.table.len(), "logged in");
         state.link_up();
     }
-    tokio::select! {
-        why = reader.read_commands(shared, signals) => LinkEnd::Lost(why),
-        error = write_frames(write, shared, signals) => LinkEnd::Lost(format!("could not write: {error}")),
-        why = check_link(shared, settings.link_check) => LinkEnd::Lost(why),
-        () = signals.stop.notified() => LinkEnd::Stopped,
-    }
+    let since = Instant::now();
+    let why = tokio::select! {
+        why = reader.read_commands(shared, signals) => why,
+        error = write_frames(write, shared, signals) => format!("could not write: {error}"),
+        why = check_link(shared, settings.link_check) => why,
+        () = signals.stop.notified() => return LinkEnd::Stopped,
+    };
+    LinkEnd::Lost { why, served: since.elapsed() }
 }
 
 /// Logs in; an error says why not. The first answer decides.
@@ -202,5 +232,34 @@ async fn check_link(shared: &SharedState, every: Duration) -> String {
         } else if !reading_paused {
             return format!("no answer to a link check within {every:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use vumi_kit::backoff::Backoff;
+
+    use super::Reconnects;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_server_that_drops_good_connections_again_and_again_is_back_after_the_first_wait_each_time() {
+        let (mut reconnects, backoff) = (Reconnects::default(), Backoff::new(seconds(1), seconds(30)));
+        for _ in 0..20 {
+            assert!(reconnects.wait(seconds(13), &backoff) <= backoff.first);
+        }
+    }
+
+    #[test]
+    fn a_server_that_drops_connections_at_once_is_left_alone_for_longer_and_longer() {
+        let (mut reconnects, backoff) = (Reconnects::default(), Backoff::new(seconds(1), seconds(30)));
+        let waits: Vec<Duration> = (0..8).map(|_| reconnects.wait(Duration::from_millis(50), &backoff)).collect();
+        assert!(waits.last().unwrap() > &(backoff.most / 2), "{waits:?}");
+        assert!(reconnects.wait(seconds(40), &backoff) <= backoff.first, "and begins anew after a good one");
     }
 }

@@ -1,0 +1,50 @@
+# The everyday commands. `.ci/run` uses the same targets.
+.PHONY: help build run test check lint format edges names links licences fuzz-check doc bench schemathesis ci
+
+help: ## Lists the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## Builds the router in debug mode
+	cargo build --locked
+
+run: ## Runs the router on its embedded settings: SQLite, and a sandbox of providers
+	cargo run --release --locked
+
+test: ## Runs every test
+	cargo test --workspace --locked
+
+check: format edges names links lint doc ## Checks everything but the tests
+
+format: ## Checks the format
+	cargo fmt --all --check
+
+edges: ## Checks who may depend on whom
+	.ci/edges
+
+names: ## Checks the names: none of the old words, one meaning for each type
+	.ci/names
+
+links: ## Checks the links between the documents
+	.ci/links
+
+licences: ## Checks the licences of the dependencies (cargo-deny)
+	cargo deny --all-features check licenses bans sources
+
+lint: ## Lints with clippy; warnings are errors
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fuzz-check: ## Compiles the fuzz targets, without libFuzzer
+	CUSTOM_LIBFUZZER_PATH=/dev/null cargo check --manifest-path fuzz/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" \
+	  --locked --quiet
+
+doc: ## Builds the documentation; warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+bench: ## Measures speed and memory
+	cargo bench --locked
+
+schemathesis: build ## Tests the HTTP API against its own description
+	.ci/schemathesis
+
+ci: ## What decides about a change
+	.ci/run
