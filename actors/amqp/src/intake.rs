@@ -259,7 +259,7 @@ impl IntakeWork<'_> {
             Some(id) => answer(self.core, id, message.content.clone()).await,
         };
         match kept {
-            Ok(Some(sms)) => watch(&self.core, &self.connector, &message.message_id, &sms).await,
+            Ok(Some(sms)) => watch(self.core, &self.connector, &message.message_id, &sms).await,
             Ok(None) => self.tell(Event::ack(message, self.core.clock.now()), Some(key.clone())),
             Err(OutboundFailure::Never(reason)) => self.give_up(key, body, &reason, Some(message)).await,
             Err(OutboundFailure::Later(why)) => {

@@ -92,11 +92,14 @@ impl Handler<Outbound> for Noting {
     }
 }
 
+/// The message id of an SMS that was settled, and its answer.
+type Answered = (String, Option<String>);
+
 /// What the ledger was asked for.
 #[derive(Clone, Default)]
 struct Ledger {
     released_sms: Arc<Mutex<Vec<i64>>>,
-    settled: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    settled: Arc<Mutex<Vec<Answered>>>,
     /// What the next claims hand out.
     due: Arc<Mutex<VecDeque<Vec<Received>>>>,
 }
