@@ -6,14 +6,14 @@ use serde_json::json;
 use vumi_kit::{
     message::{Event, UserMessage},
     router::{Happened, Inbound, Outbound},
+    testing::moment,
 };
 
 use super::{
-    AmqpSettings, AmqpTopology, answer,
+    answer,
     fixture::{AmqpFixture, RunningFrontEnd, with_broker},
-    moment,
 };
-use crate::PeerComponents;
+use crate::{AmqpSettings, AmqpTopology, PeerComponents};
 
 /// Starts the front-end of the process with the campaign, or of that with the transport.
 async fn start_peer(fixture: &AmqpFixture, with_campaign: bool) -> RunningFrontEnd {
