@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use vumi_amqp::AmqpSettings;
+use vumi_amqp::{AmqpSettings, AmqpTopology};
 use vumi_callbacks::CallbackSettings;
 use vumi_http::{HealthSettings, HttpSettings};
 use vumi_kit::{
@@ -170,7 +170,7 @@ impl Settings {
         let store = reader.section("store", sections.store);
         let http = reader.section("http", sections.http);
         let health = reader.optional_section("health", sections.health);
-        let mut amqp = reader.optional_section("amqp", sections.amqp.filter(|_| !skip_queue));
+        let amqp = reader.optional_section("amqp", sections.amqp.filter(|_| !skip_queue));
         let callbacks = reader.section("callbacks", sections.callbacks);
         let router = reader.section("router", sections.router);
         let supervisor: Option<SupervisorSettings> = reader.section("supervisor", sections.supervisor);
@@ -184,8 +184,9 @@ impl Settings {
         reader.problems("callbacks", callbacks.as_ref().map(CallbackSettings::check));
         reader.problems("sandbox", sandbox.as_ref().and_then(Option::as_ref).map(SandboxSettings::check));
         let sandboxed = matches!(sandbox, Some(Some(_)));
-        let deployment = reader.deployment(only, &transports, &campaigns, sandboxed, amqp.as_mut(), skip_queue);
-        let elsewhere = amqp.as_ref().and_then(Option::as_ref);
+        let broker = amqp.as_ref().map(Option::as_ref);
+        let deployment = reader.deployment(only, &transports, &campaigns, sandboxed, broker, skip_queue);
+        let elsewhere = deployment.amqp.as_ref();
         reader.distinct(&transports, &campaigns, &deployment, elsewhere);
         if let (Some(http), true, true) = (&http, sandboxed, deployment.http) {
             reader.sandbox_stays_inside(http);
@@ -360,9 +361,10 @@ impl Reader<'_> {
         transports: &[ComponentConfig],
         campaigns: &[ComponentConfig],
         deployment: &Deployment,
-        elsewhere: Option<&AmqpSettings>,
+        elsewhere: Option<&AmqpTopology>,
     ) {
-        for name in elsewhere.into_iter().flat_map(|amqp| amqp.campaigns().chain(amqp.transports())) {
+        for name in elsewhere.into_iter().flat_map(|amqp| amqp.campaigns_elsewhere().chain(amqp.transports_elsewhere()))
+        {
             if deployment.transports.contains(name) || deployment.campaigns.contains(name) {
                 let what = format!("`{name}` lives in this process: it can't live behind the broker too");
                 self.add("amqp.connectors", what);
@@ -384,10 +386,11 @@ impl Reader<'_> {
         &mut self,
         routes: Vec<Value>,
         campaigns: &[ComponentConfig],
-        elsewhere: Option<&AmqpSettings>,
+        elsewhere: Option<&AmqpTopology>,
     ) -> Option<RoutingTable> {
-        let deployment = campaigns.iter().map(|campaign| &campaign.name);
-        let known: Vec<&Name> = deployment.chain(elsewhere.into_iter().flat_map(AmqpSettings::campaigns)).collect();
+        let named = campaigns.iter().map(|campaign| &campaign.name);
+        let known: Vec<&Name> =
+            named.chain(elsewhere.into_iter().flat_map(AmqpTopology::campaigns_elsewhere)).collect();
         let mut read: Vec<Route> = Vec::new();
         for (index, route) in routes.into_iter().enumerate() {
             read.push(self.section(&format!("routes[{index}]"), route)?);
@@ -415,18 +418,20 @@ impl Reader<'_> {
         transports: &[ComponentConfig],
         campaigns: &[ComponentConfig],
         sandbox: bool,
-        amqp: Option<&mut Option<AmqpSettings>>,
+        amqp: Option<Option<&AmqpSettings>>,
         skip_queue: bool,
     ) -> Deployment {
-        let deployment = Deployment::of(only, transports, campaigns, sandbox).unwrap_or_else(|wrong| {
+        let mut deployment = Deployment::of(only, transports, campaigns, sandbox).unwrap_or_else(|wrong| {
             self.add_for("--only", wrong);
             Deployment::default()
         });
+        deployment.amqp = amqp.flatten().map(AmqpTopology::of_tables);
         if let Some(amqp) = amqp
             && self.wrongs.is_empty()
         {
-            for what in deployment.join(amqp, transports, campaigns, skip_queue) {
-                self.add_for("--only", what);
+            match deployment.amqp_topology(amqp, transports, campaigns, skip_queue) {
+                Ok(topology) => deployment.amqp = topology,
+                Err(apart) => apart.into_iter().for_each(|what| self.add_for("--only", what)),
             }
         }
         deployment

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use vumi_amqp::{
     AmqpSettings,
-    dead::{self, Replay},
+    dead_letters::{self, Replay},
 };
 
 use super::block_on;
@@ -51,7 +51,7 @@ pub(super) fn run(command: &DeadCommand, settings: &Settings) -> anyhow::Result<
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 async fn list(amqp: &AmqpSettings, limit: usize) -> anyhow::Result<()> {
-    let letters = dead::list(amqp, limit).await?;
+    let letters = dead_letters::list(amqp, limit).await?;
     let shown = letters.len();
     if letters.is_empty() {
         println!("`{}` is empty", amqp.dead_letters);
@@ -59,7 +59,7 @@ async fn list(amqp: &AmqpSettings, limit: usize) -> anyhow::Result<()> {
     for letter in letters {
         println!("{}  {}  {}  {}", letter.id, letter.at, letter.queue.as_deref().unwrap_or("-"), letter.reason);
     }
-    let all = usize::try_from(dead::count(amqp).await?).unwrap_or(usize::MAX);
+    let all = usize::try_from(dead_letters::count(amqp).await?).unwrap_or(usize::MAX);
     if all > shown {
         println!("{shown} of {all} dead letters, the oldest first; `vumi dead list --limit {all}` shows them all");
     }
@@ -68,7 +68,7 @@ async fn list(amqp: &AmqpSettings, limit: usize) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 async fn show(amqp: &AmqpSettings, id: &str) -> anyhow::Result<()> {
-    let Some(letter) = dead::show(amqp, id).await? else {
+    let Some(letter) = dead_letters::show(amqp, id).await? else {
         bail!("there is no dead letter `{id}`; `vumi dead list`");
     };
     println!("from {} at {}: {}", letter.queue.as_deref().unwrap_or("-"), letter.at, letter.reason);
@@ -79,7 +79,7 @@ async fn show(amqp: &AmqpSettings, id: &str) -> anyhow::Result<()> {
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 async fn replay(amqp: &AmqpSettings, id: Option<&String>) -> anyhow::Result<()> {
     let which = id.map_or(Replay::All, |id| Replay::One(id.clone()));
-    let replayed = dead::replay(amqp, &which).await?;
+    let replayed = dead_letters::replay(amqp, &which).await?;
     if let (0, Some(id)) = (replayed, id) {
         bail!("there is no dead letter `{id}`; `vumi dead list`");
     }

@@ -1,7 +1,7 @@
-//! What of the settings a process runs: everything, or what `--only` names. What it leaves out runs in other
-//! processes of the same settings, joined by one ledger and, where people are answered, by the broker.
+//! What of the settings a process runs: everything, or what `--only` names. The rest runs in other processes of the
+//! same settings. They share one ledger and, where people are answered, the broker.
 
-use vumi_amqp::{AmqpSettings, Peers};
+use vumi_amqp::{AmqpSettings, AmqpTopology, PeerComponents};
 use vumi_kit::name::Name;
 
 use super::ComponentConfig;
@@ -9,22 +9,24 @@ use super::ComponentConfig;
 /// What this process runs. Store and router are everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deployment {
-    /// Not everything: there are other processes.
+    /// Whether there are other processes: this one does not run everything.
     pub part: bool,
-    /// The HTTP API and the carriers' webhooks.
+    /// The HTTP API and the providers' webhooks.
     pub http: bool,
-    /// Who posts callbacks.
+    /// The component that posts callbacks.
     pub callbacks: bool,
-    /// The sandbox's carriers.
+    /// The sandbox's providers.
     pub sandbox: bool,
-    /// Transports.
+    /// The transports that run here.
     pub transports: Vec<Name>,
-    /// Campaigns.
+    /// The campaigns that run here.
     pub campaigns: Vec<Name>,
+    /// The connectors on the broker. `None`: this process needs no broker.
+    pub amqp: Option<AmqpTopology>,
 }
 
 impl Deployment {
-    /// What `--only` names, everything where it names nothing; else what is wrong with it.
+    /// What `--only` names, or everything if it names nothing. The error says what is wrong with `--only`.
     pub(super) fn of(
         only: &[String],
         transports: &[ComponentConfig],
@@ -33,7 +35,7 @@ impl Deployment {
     ) -> Result<Self, String> {
         let (transports, campaigns) = (names(transports), names(campaigns));
         if only.is_empty() {
-            return Ok(Self { part: false, http: true, callbacks: true, sandbox, transports, campaigns });
+            return Ok(Self { part: false, http: true, callbacks: true, sandbox, transports, campaigns, amqp: None });
         }
         let mut deployment = Self { part: true, ..Self::default() };
         for asked in only.iter().map(|asked| asked.trim()) {
@@ -60,7 +62,7 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// Whether it is nothing but the sandbox, which needs no store.
+    /// Whether only the sandbox runs, which needs no store.
     pub(crate) fn sandbox_alone(&self) -> bool {
         self.sandbox && self.part && !self.http && !self.callbacks && self.components() == 0
     }
@@ -69,65 +71,70 @@ impl Deployment {
         self.transports.len() + self.campaigns.len()
     }
 
-    /// Joins this process with the others: the connectors between them, or what is missing.
-    pub(super) fn join(
+    /// The connectors of this process: those of the tables and, where `--only` leaves something out, those that join
+    /// it with its peers. `None` if it needs no broker. An error for each pair of components that nothing joins.
+    pub(super) fn amqp_topology(
         &self,
-        amqp: &mut Option<AmqpSettings>,
+        amqp: Option<&AmqpSettings>,
         transports: &[ComponentConfig],
         campaigns: &[ComponentConfig],
         skip_queue: bool,
-    ) -> Vec<String> {
+    ) -> Result<Option<AmqpTopology>, Vec<String>> {
         if !self.part {
-            return Vec::new();
+            return Ok(amqp.map(AmqpTopology::of_tables));
         }
-        let (converse_here, converse_elsewhere): (Vec<Name>, Vec<Name>) =
-            names(transports.iter().filter(|component| component.kind.converses))
-                .into_iter()
-                .partition(|name| self.transports.contains(name));
-        let campaigns_elsewhere: Vec<Name> =
-            names(campaigns).into_iter().filter(|name| !self.campaigns.contains(name)).collect();
-        // SMS from people come in by the HTTP front-end, or by a transport that holds conversations.
-        let people_here = self.http || !converse_here.is_empty();
-        let doors = (!self.http).then(|| "http".to_owned()).into_iter();
-        let people_elsewhere: Vec<String> =
-            doors.chain(converse_elsewhere.iter().map(|name| format!("transport:{name}"))).collect();
+        let peers = self.peers(transports, campaigns);
+        // SMS from people come in by the HTTP front-end or by a transport that holds sessions.
+        let people_here = self.http || !peers.transports_here.is_empty();
         let Some(settings) = amqp else {
-            let mut apart = Vec::new();
-            if people_here && !campaigns_elsewhere.is_empty() {
-                apart.push(format!("campaigns run in another process ({})", listed(&campaigns_elsewhere)));
-            }
-            if !people_elsewhere.is_empty() && !self.campaigns.is_empty() {
-                let (doors, campaigns) = (people_elsewhere.join(", "), listed(&self.campaigns));
-                let what = "messages from people come in by other processes";
-                apart.push(format!("{what} ({doors}) for campaigns of this one ({campaigns})"));
-            }
-            let advice = if skip_queue {
-                "VUMI_SKIP_QUEUE leaves [amqp] out, and nothing else joins the two"
-            } else {
-                "the two are joined by RabbitMQ: add [amqp] with its address, as settings/cluster.example.toml does, or \
-                 run both in one process"
-            };
-            return apart.into_iter().map(|what| format!("{what}: {advice}")).collect();
+            let apart = self.not_joined(&peers, people_here, skip_queue);
+            return if apart.is_empty() { Ok(None) } else { Err(apart) };
         };
         if !people_here && self.campaigns.is_empty() && settings.connectors.is_empty() {
-            *amqp = None;
-            return Vec::new();
+            return Ok(None);
         }
-        // A table of the settings wins.
-        let by_table: Vec<Name> = settings.campaigns().chain(settings.transports()).cloned().collect();
-        let derived = |names: Vec<Name>| names.into_iter().filter(|name| !by_table.contains(name)).collect();
-        settings.peers = Peers {
+        Ok(Some(AmqpTopology::of_tables(settings).with_peers(peers)))
+    }
+
+    fn peers(&self, transports: &[ComponentConfig], campaigns: &[ComponentConfig]) -> PeerComponents {
+        let with_sessions = names(transports.iter().filter(|transport| transport.kind.converses));
+        let (transports_here, transports_elsewhere) =
+            with_sessions.into_iter().partition(|name| self.transports.contains(name));
+        let campaigns_elsewhere = names(campaigns).into_iter().filter(|name| !self.campaigns.contains(name)).collect();
+        PeerComponents {
             campaigns_here: self.campaigns.clone(),
-            campaigns_elsewhere: derived(campaigns_elsewhere),
-            transports_here: converse_here,
-            transports_elsewhere: derived(converse_elsewhere),
+            campaigns_elsewhere,
+            transports_here,
+            transports_elsewhere,
+        }
+    }
+
+    /// What can't reach its counterpart without a broker.
+    fn not_joined(&self, peers: &PeerComponents, people_here: bool, skip_queue: bool) -> Vec<String> {
+        let mut apart = Vec::new();
+        if people_here && !peers.campaigns_elsewhere.is_empty() {
+            apart.push(format!("campaigns run in another process ({})", listed(&peers.campaigns_elsewhere)));
+        }
+        let http = (!self.http).then(|| "http".to_owned());
+        let transports = peers.transports_elsewhere.iter().map(|name| format!("transport:{name}"));
+        let people_elsewhere: Vec<String> = http.into_iter().chain(transports).collect();
+        if !people_elsewhere.is_empty() && !self.campaigns.is_empty() {
+            let (parts, campaigns) = (people_elsewhere.join(", "), listed(&self.campaigns));
+            let what = "messages from people come in by other processes";
+            apart.push(format!("{what} ({parts}) for campaigns of this one ({campaigns})"));
+        }
+        let advice = if skip_queue {
+            "VUMI_SKIP_QUEUE leaves [amqp] out, and nothing else joins the two"
+        } else {
+            "the two are joined by RabbitMQ: add [amqp] with its address, as settings/cluster.example.toml does, or run \
+             both in one process"
         };
-        Vec::new()
+        apart.into_iter().map(|what| format!("{what}: {advice}")).collect()
     }
 }
 
 impl std::fmt::Display for Deployment {
-    /// As `--only` would name it.
+    /// As it is written after `--only`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let own = [("http", self.http), ("callbacks", self.callbacks), ("sandbox", self.sandbox)];
         let own = own.into_iter().filter(|(_, runs)| *runs).map(|(name, _)| name.to_owned());
@@ -156,6 +163,7 @@ fn unknown(asked: &str, transports: &[Name], campaigns: &[Name], sandbox: bool) 
         sandbox,
         transports: transports.to_vec(),
         campaigns: campaigns.to_vec(),
+        amqp: None,
     };
     let all = all.to_string().replace(',', ", ");
     format!("there is no `{asked}` in these settings: one of transports, campaigns, {all}")

@@ -8,7 +8,7 @@ use std::{
 use actix::{Actor, Addr, Arbiter, Recipient};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
-use vumi_amqp::{AmqpContext, AmqpSettings};
+use vumi_amqp::{AmqpContext, AmqpSettings, AmqpTopology};
 use vumi_callbacks::CallbackContext;
 use vumi_http::{HealthSettings, HttpContext, WebhookMount};
 use vumi_kit::{
@@ -96,11 +96,11 @@ async fn start_components(
     for campaign in settings.campaigns.iter().filter(|component| deployment.campaigns.contains(&component.name)) {
         start_component(supervisor, campaign.name.clone(), Role::Campaign, of_kind(campaign.clone())).await?;
     }
-    if let Some(amqp) = &settings.amqp {
+    if let (Some(amqp), Some(topology)) = (&settings.amqp, &deployment.amqp) {
         let named = settings.transports.iter().map(|transport| transport.name.clone());
-        let transports = named.chain(amqp.transports().cloned()).collect();
-        start_component(supervisor, own_name("amqp"), Role::Broker, amqp_component(register, amqp.clone(), transports))
-            .await?;
+        let transports = named.chain(topology.transports_elsewhere().cloned()).collect();
+        let amqp = amqp_component(register, amqp.clone(), topology.clone(), transports);
+        start_component(supervisor, own_name("amqp"), Role::Broker, amqp).await?;
     }
     for transport in settings.transports.iter().filter(|component| deployment.transports.contains(&component.name)) {
         start_component(supervisor, transport.name.clone(), Role::Transport, of_kind(transport.clone())).await?;
@@ -133,17 +133,23 @@ fn of_kind(config: ComponentConfig) -> StartFn {
 }
 
 /// Connectors behind the broker: components in the router's table like any other, also after a restart.
-fn amqp_component(register: Recipient<Register>, settings: AmqpSettings, transports: Vec<Name>) -> StartFn {
+fn amqp_component(
+    register: Recipient<Register>,
+    settings: AmqpSettings,
+    topology: AmqpTopology,
+    transports: Vec<Name>,
+) -> StartFn {
     Arc::new(move |context: ComponentContext| {
         let context = AmqpContext {
             router: context.router,
             store: context.store,
             clock: context.clock,
             transports: transports.clone(),
+            topology: topology.clone(),
         };
         let component = vumi_amqp::start(context, settings.clone())?;
-        for (name, endpoints) in component.components {
-            let full = |_| StartError("the router has no component for a connector now".to_owned());
+        for (name, endpoints) in component.elsewhere {
+            let full = |_| StartError("the router's mailbox is full: a connector can't be registered now".to_owned());
             register.try_send(Register { name, endpoints }).map_err(full)?;
         }
         Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })

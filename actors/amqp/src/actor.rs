@@ -1,4 +1,4 @@
-//! The actor that owns the link to the broker, and its start.
+//! The actor that owns the connection to the broker, and its start.
 
 use std::rc::Rc;
 
@@ -12,122 +12,134 @@ use vumi_kit::{
 };
 
 use super::{
-    connector::ConnectorEnd,
-    context::AmqpContext,
-    core::{AmqpCore, Link},
-    endpoints,
-    event_publisher::event_publisher,
-    link,
-    settings::AmqpSettings,
-    watch::keep_watch,
+    connection_loop::keep_connected, context::AmqpContext, endpoints::endpoints_elsewhere,
+    event_publisher::publish_events, publisher::BrokerLink, settings::AmqpSettings, state::AmqpState,
 };
+
+/// The mailbox holds health questions, the drain and the end of the connection's task.
+const MAILBOX_CAPACITY: usize = 16;
 
 /// A started front-end.
 #[derive(Debug)]
 pub struct AmqpComponent {
     /// For the router: the campaigns and transports that live elsewhere.
-    pub components: Vec<(Name, Endpoints)>,
-    /// Answers how it is.
+    pub elsewhere: Vec<(Name, Endpoints)>,
+    /// Answers the state and what is in work.
     pub health: Recipient<AskHealth>,
-    /// Consumes no more, finishes what is under way, then answers.
+    /// Consumes no more, finishes the work in progress, then answers.
     pub drain: Recipient<Drain>,
     /// Resolves when the actor is gone.
     pub ended: Terminated,
 }
 
-/// Starts the front-end on the present arbiter. It does not wait for the broker: while that is away, the components
-/// refuse and its health says so.
+/// Starts the front-end on the present arbiter. It does not wait for the broker: while that is away, the endpoints
+/// refuse and the health is degraded.
 pub fn start(context: AmqpContext, settings: AmqpSettings) -> Result<AmqpComponent, StartError> {
     if let Some(problem) = settings.check().first() {
         return Err(StartError(format!("amqp.{}: {}", problem.key, problem.what)));
     }
     let broker = settings.shown();
-    let core = Rc::new(AmqpCore::new(context, settings));
-    let components = components(&core);
+    let state = Rc::new(AmqpState::new(context, settings));
+    let elsewhere = endpoints_elsewhere(&state);
     let (held, ended) = lifeline();
-    let (tell_gone, link_gone) = watch::channel(());
-    let kept = core.clone();
-    let keeping = actix_rt::spawn(async move {
-        link::keep(kept).await;
-        drop(tell_gone);
+    let (connection_task, connection_ended) = watch::channel(());
+    let connected = state.clone();
+    let tasks = [
+        actix_rt::spawn(publish_events(state.clone())),
+        actix_rt::spawn(state.sms_follower.clone().run()),
+        actix_rt::spawn(async move {
+            keep_connected(connected).await;
+            drop(connection_task);
+        }),
+    ];
+    let actor = AmqpFrontEnd::create(|ctx| {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        AmqpFrontEnd { state, broker, tasks, connection_ended, _lifeline: held }
     });
-    let tasks = [actix_rt::spawn(event_publisher(core.clone())), actix_rt::spawn(keep_watch(core.clone())), keeping];
-    let actor = AmqpFrontEnd { core, broker, tasks, link_gone, _lifeline: held }.start();
-    Ok(AmqpComponent { components, health: actor.clone().recipient(), drain: actor.recipient(), ended })
+    Ok(AmqpComponent { elsewhere, health: actor.clone().recipient(), drain: actor.recipient(), ended })
 }
 
-fn components(core: &Rc<AmqpCore>) -> Vec<(Name, Endpoints)> {
-    let mut components: Vec<(Name, Endpoints)> = Vec::new();
-    for connector in &core.connectors {
-        match connector.end {
-            // The component is here.
-            ConnectorEnd::OwnTransport | ConnectorEnd::OwnCampaign => {}
-            ConnectorEnd::Campaign | ConnectorEnd::PeersCampaign => {
-                components.push((connector.name.clone(), endpoints::campaign(connector.clone(), core.clone())));
-            }
-            ConnectorEnd::Transport | ConnectorEnd::PeersTransport => {
-                for name in &connector.transports {
-                    // One transport may be behind several connectors: a reply leaves by that its message came by.
-                    if !components.iter().any(|(placed, _)| placed == name) {
-                        components.push((name.clone(), endpoints::transport(name.clone(), core.clone())));
-                    }
-                }
-            }
-        }
-    }
-    components
-}
-
-/// Owns the link to the broker: while it lives, the link is kept.
+/// Owns the connection to the broker: the connection is kept for as long as the actor lives.
 pub struct AmqpFrontEnd {
-    core: Rc<AmqpCore>,
-    /// Where the broker is, without its password.
+    state: Rc<AmqpState>,
+    /// The broker's address without the password.
     broker: String,
     tasks: [JoinHandle<()>; 3],
-    /// Closed when the link's task has ended.
-    link_gone: watch::Receiver<()>,
+    /// Closed when the connection's task has ended.
+    connection_ended: watch::Receiver<()>,
     _lifeline: Lifeline,
 }
 
-/// Messages it holds at the most: health, drain and the link's end.
-const MAILBOX: usize = 16;
-
-/// The link's task has ended.
+/// The connection's task has ended.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct LinkEnded;
+struct ConnectionTaskEnded;
 
 impl Actor for AmqpFrontEnd {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
-        let (mut link_gone, me) = (self.link_gone.clone(), ctx.address().downgrade());
+        let (mut ended, actor) = (self.connection_ended.clone(), ctx.address().downgrade());
         actix_rt::spawn(async move {
-            let _closed = link_gone.changed().await;
-            if let Some(me) = me.upgrade() {
-                // Gone already: then there is nobody to tell.
-                let _told = me.send(LinkEnded).await;
+            let _closed = ended.changed().await;
+            if let Some(actor) = actor.upgrade() {
+                let _gone_already = actor.send(ConnectionTaskEnded).await;
             }
         });
     }
 }
 
 impl Drop for AmqpFrontEnd {
-    // However the actor ends, nothing must go on consuming in its name.
+    // However the actor ends, no task may go on consuming.
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
-impl Handler<LinkEnded> for AmqpFrontEnd {
+impl Handler<ConnectionTaskEnded> for AmqpFrontEnd {
     type Result = ();
 
-    fn handle(&mut self, _: LinkEnded, ctx: &mut Self::Context) {
-        if !self.core.is_stopping() {
-            tracing::error!("the link to the broker ended unasked");
+    fn handle(&mut self, _: ConnectionTaskEnded, ctx: &mut Self::Context) {
+        if !self.state.shutdown.is_begun() {
+            tracing::error!("the task that keeps the connection to the broker ended unasked");
         }
         ctx.stop();
+    }
+}
+
+impl AmqpFrontEnd {
+    fn link_health(&self) -> (State, String) {
+        let broker = &self.broker;
+        match &*self.state.publisher.link() {
+            _ if self.state.shutdown.is_begun() => (State::Stopping, "finishing what is under way".to_owned()),
+            BrokerLink::Down { since, why } => {
+                (State::Degraded, format!("{broker} is away since {}: {why}", since.to_seconds_text()))
+            }
+            BrokerLink::Up { status, .. } if status.blocked() => {
+                let why = "takes nothing while its alarm lasts (memory or disk): see `rabbitmq-diagnostics alarms`";
+                (State::Degraded, format!("{broker} {why}"))
+            }
+            BrokerLink::Up { since, .. } => {
+                (State::Up, format!("connected to {broker} since {}", since.to_seconds_text()))
+            }
+        }
+    }
+
+    fn counts(&self) -> String {
+        let state = &self.state;
+        let (connectors, in_flight) = (state.correlation.connectors().len(), state.deliveries.in_flight());
+        let mut counts = format!("{connectors} connectors, {in_flight} deliveries in work");
+        for (count, what) in [
+            (state.events.pending(), "events wait"),
+            (state.dead_letters.get(), "dead letters"),
+            (state.deliveries.overdue(), "acknowledged without an answer"),
+            (state.events.lost(), "events lost"),
+        ] {
+            if count > 0 {
+                counts.push_str(&format!(", {count} {what}"));
+            }
+        }
+        counts
     }
 }
 
@@ -135,34 +147,8 @@ impl Handler<AskHealth> for AmqpFrontEnd {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        let core = &self.core;
-        let (state, mut detail) = match &*core.link.borrow() {
-            _ if core.is_stopping() => (State::Stopping, "finishing what is under way".to_owned()),
-            Link::Down { since, why } => {
-                (State::Degraded, format!("{} is away since {}: {why}", self.broker, since.to_seconds_text()))
-            }
-            Link::Up { status, .. } if status.blocked() => {
-                let why = "takes nothing while its alarm lasts (memory or disk): see `rabbitmq-diagnostics alarms`";
-                (State::Degraded, format!("{} {why}", self.broker))
-            }
-            Link::Up { since, .. } => {
-                (State::Up, format!("connected to {} since {}", self.broker, since.to_seconds_text()))
-            }
-        };
-        let in_work = core.in_flight.borrow().held();
-        detail.push_str(&format!("; {} connectors, {in_work} deliveries in work", core.connectors.len()));
-        let waiting = core.events.borrow().len() as u64 + core.counts.telling.get() as u64;
-        for (count, what) in [
-            (waiting, "events wait"),
-            (core.counts.dead.get(), "dead letters"),
-            (core.counts.overdue.get(), "acknowledged without an answer"),
-            (core.counts.events_lost.get(), "events lost"),
-        ] {
-            if count > 0 {
-                detail.push_str(&format!(", {count} {what}"));
-            }
-        }
-        MessageResult(Health { state, detail })
+        let (state, link) = self.link_health();
+        MessageResult(Health { state, detail: format!("{link}; {}", self.counts()) })
     }
 }
 
@@ -170,10 +156,10 @@ impl Handler<Drain> for AmqpFrontEnd {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
-        self.core.stopping.send_replace(true);
-        let mut link_gone = self.link_gone.clone();
+        self.state.shutdown.begin();
+        let mut ended = self.connection_ended.clone();
         Box::pin(async move {
-            let _closed = link_gone.changed().await;
+            let _closed = ended.changed().await;
         })
     }
 }

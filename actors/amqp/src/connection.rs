@@ -1,31 +1,31 @@
-//! Connecting to the broker: opened within a time, tried once for `vumi check --connect`, closed politely.
+//! Opens and closes connections to the broker.
 
 use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
 use tokio::time::{Duration, timeout};
 
 use super::{
-    connector::Connector,
     explain::explain_at,
+    queues::{declare_connector, declare_own},
     settings::AmqpSettings,
-    topology::{declare_connector, declare_own},
+    topology::AmqpTopology,
 };
 
-/// How long the broker may take to say goodbye.
+/// How long the broker may take to answer a close.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Why the broker could not be used; in words that say what to do.
+/// Why the broker could not be used, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CannotConnect(pub(super) String);
 
-/// Connects, declares the topology as the front-end would at its start, and closes again: whether address, user,
-/// vhost and permissions are right, and no queue stands in the way.
-pub async fn try_connect(settings: &AmqpSettings) -> Result<(), CannotConnect> {
+/// Connects, declares the topology as the front-end would at its start, and closes again. Finds out whether address,
+/// user, vhost and permissions are right, and whether a queue exists with other properties.
+pub async fn try_connect(settings: &AmqpSettings, topology: &AmqpTopology) -> Result<(), CannotConnect> {
     let uri = address(settings)?;
     let (connection, channel) = open(settings, "vumi check").await?;
     let declared = async {
         declare_own(&channel, &settings.dead_letters).await?;
-        for connector in Connector::all(settings) {
+        for connector in topology.connectors() {
             declare_connector(&channel, &connector.queues).await?;
         }
         Ok(())
@@ -38,11 +38,7 @@ pub async fn try_connect(settings: &AmqpSettings) -> Result<(), CannotConnect> {
     }
 }
 
-fn address(settings: &AmqpSettings) -> Result<AMQPUri, CannotConnect> {
-    settings.uri().map_err(|problem| CannotConnect(format!("amqp.{}: {}", problem.key, problem.what)))
-}
-
-/// A connection with a channel.
+/// Opens a connection with a channel. The broker shows the connection by its name.
 pub(super) async fn open(settings: &AmqpSettings, name: &str) -> Result<(Connection, Channel), CannotConnect> {
     let uri = address(settings)?;
     let properties = ConnectionProperties::default().with_connection_name(name.into());
@@ -58,7 +54,11 @@ pub(super) async fn open(settings: &AmqpSettings, name: &str) -> Result<(Connect
     }
 }
 
-/// Says goodbye; a broker that does not answer is left.
+/// Closes a connection; does not wait for a broker that does not answer.
 pub(super) async fn close(connection: &Connection) {
     let _gone_already = timeout(CLOSE_WITHIN, connection.close(200, "bye".into())).await;
+}
+
+fn address(settings: &AmqpSettings) -> Result<AMQPUri, CannotConnect> {
+    settings.uri().map_err(|problem| CannotConnect(format!("amqp.{}: {}", problem.key, problem.what)))
 }

@@ -1,16 +1,20 @@
-//! What the front-end gets at its start.
+//! EventKind the front-end gets at its start.
 
 use vumi_kit::{clock::Clock, name::Name, router::RouterAddress, store::Store};
 
-/// What the front-end gets at its start.
+use super::topology::AmqpTopology;
+
+/// EventKind the front-end gets at its start, beside its settings.
 #[derive(Clone, Debug)]
 pub struct AmqpContext {
-    /// Where messages go.
+    /// Takes messages.
     pub router: RouterAddress,
-    /// Where everything is kept.
+    /// Holds the ledger and the accounts.
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// All transports of the settings: SMS of a campaign's own accord go to one of these.
+    /// All transports of the settings, here and elsewhere: a campaign elsewhere may send SMS by each of them.
     pub transports: Vec<Name>,
+    /// The connectors of this process.
+    pub topology: AmqpTopology,
 }

@@ -1,35 +1,35 @@
-//! What the router sees: a campaign elsewhere takes what a campaign takes, a transport elsewhere what a transport
-//! takes. Each says yes when the broker has confirmed.
+//! The endpoints by which the router knows a component that lives elsewhere. A message is taken when the broker has
+//! confirmed it.
 
 use std::rc::Rc;
 
 use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 use tokio::sync::OwnedSemaphorePermit;
 use vumi_kit::{
-    ledger::SettleReceived,
     message::{TransportType, UserMessage},
     name::Name,
     router::{Endpoints, Happened, Inbound, Outbound, Refused},
-    store::Ask,
 };
 
 use super::{
-    connector::{Connector, ConnectorEnd},
-    core::{AmqpCore, Telling},
-    publication::{Publication, Unpublished},
-    wire::write_message,
+    message_codec::write_message,
+    publication::Publication,
+    publisher::Unpublished,
+    received_sms::{settle_unanswered, settle_with_answer},
+    state::AmqpState,
+    topology::{Connector, ConnectorRole},
 };
 
 /// A campaign that lives elsewhere.
-pub(super) struct CampaignElsewhere {
+struct CampaignElsewhere {
     connector: Rc<Connector>,
-    core: Rc<AmqpCore>,
+    state: Rc<AmqpState>,
 }
 
 /// A transport that lives elsewhere.
-pub(super) struct TransportElsewhere {
+struct TransportElsewhere {
     name: Name,
-    core: Rc<AmqpCore>,
+    state: Rc<AmqpState>,
 }
 
 impl Actor for CampaignElsewhere {
@@ -40,68 +40,85 @@ impl Actor for TransportElsewhere {
     type Context = Context<Self>;
 }
 
-fn begin<A: Actor<Context = Context<A>>>(actor: A, mailbox: usize) -> Addr<A> {
+/// The endpoints of every component that lives elsewhere.
+pub(super) fn endpoints_elsewhere(state: &Rc<AmqpState>) -> Vec<(Name, Endpoints)> {
+    let mut endpoints: Vec<(Name, Endpoints)> = Vec::new();
+    for connector in state.correlation.connectors() {
+        if connector.role.is_campaign_elsewhere() {
+            endpoints.push((connector.name.clone(), campaign(connector.clone(), state.clone())));
+        }
+        if connector.role.is_transport_elsewhere() {
+            for name in &connector.transports {
+                // Several connectors can lead to one transport: a reply leaves by the one that its message came by.
+                if !endpoints.iter().any(|(added, _)| added == name) {
+                    endpoints.push((name.clone(), transport(name.clone(), state.clone())));
+                }
+            }
+        }
+    }
+    endpoints
+}
+
+fn campaign(connector: Rc<Connector>, state: Rc<AmqpState>) -> Endpoints {
+    let mailbox = state.settings.unconfirmed;
+    let actor = start(CampaignElsewhere { connector, state }, mailbox);
+    Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) }
+}
+
+fn transport(name: Name, state: Rc<AmqpState>) -> Endpoints {
+    let mailbox = state.settings.unconfirmed;
+    let actor = start(TransportElsewhere { name, state }, mailbox);
+    Endpoints::Remote { outbound: actor.recipient() }
+}
+
+fn start<A: Actor<Context = Context<A>>>(actor: A, mailbox: usize) -> Addr<A> {
     A::create(|ctx| {
         ctx.set_mailbox_capacity(mailbox);
         actor
     })
 }
 
-/// The endpoints of a campaign.
-pub(super) fn campaign(connector: Rc<Connector>, core: Rc<AmqpCore>) -> Endpoints {
-    let mailbox = core.settings.unconfirmed;
-    let actor = begin(CampaignElsewhere { connector, core }, mailbox);
-    Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) }
-}
-
-/// The endpoints of a transport.
-pub(super) fn transport(name: Name, core: Rc<AmqpCore>) -> Endpoints {
-    let mailbox = core.settings.unconfirmed;
-    let actor = begin(TransportElsewhere { name, core }, mailbox);
-    Endpoints::Remote { outbound: actor.recipient() }
-}
-
 impl Handler<Inbound> for CampaignElsewhere {
     type Result = ResponseFuture<Result<(), Refused>>;
 
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
-        let (core, name) = (self.core.clone(), self.connector.name.clone());
-        let Some(permit) = permit(&core) else { return Box::pin(async move { Err(Refused::Busy(name)) }) };
-        let (queue, id) = (self.connector.queues.inbound.clone(), message.message_id.clone());
-        // Peers answer an SMS in the ledger that they share, and it comes again until they have.
-        let sms = message.transport_type == TransportType::Sms && self.connector.end == ConnectorEnd::Campaign;
+        let (state, connector) = (self.state.clone(), self.connector.clone());
+        let name = connector.name.clone();
+        let Some(permit) = state.publisher.try_permit() else {
+            return Box::pin(async move { Err(Refused::Busy(name)) });
+        };
+        // Peers answer an SMS in the shared ledger, which hands it over until they have.
+        let once = message.transport_type == TransportType::Sms && connector.role == ConnectorRole::FamilyCampaign;
         Box::pin(async move {
-            if sms && core.in_flight.borrow().published.get(&id).is_some() {
-                return no_answer(&core, id, name).await;
+            let id = message.message_id.clone();
+            if once && state.correlation.sms_was_published(&id) {
+                return sms_without_answer(&state, id, name).await;
             }
-            publish(&core, permit, queue, message).await.map_err(|why| refused(why, name))?;
-            if sms {
-                core.in_flight.borrow_mut().published.insert(id, ());
+            let published = publish(&state, permit, &connector.queues.inbound, message).await;
+            published.map_err(|why| refused(&why, name))?;
+            if once {
+                state.correlation.record_published_sms(id);
             }
             Ok(())
         })
     }
 }
 
-/// The ledger hands a received SMS over again while nobody has answered it: it was published before, so whoever
-/// wants to answer has it.
-async fn no_answer(core: &Rc<AmqpCore>, message_id: String, name: Name) -> Result<(), Refused> {
-    let settle = SettleReceived { message_id, outcome: format!("handed to {name}, which did not answer"), reply: None };
-    match core.store.ledger.ask_waiting(settle).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            tracing::debug!(%error, "a received SMS without an answer could not be settled: it comes again");
-            Err(Refused::Busy(name))
-        }
-    }
+/// The ledger hands a received SMS over again while it is not answered. It was published before: whoever wants to
+/// answer has it.
+async fn sms_without_answer(state: &AmqpState, message_id: String, campaign: Name) -> Result<(), Refused> {
+    settle_unanswered(&state.store, message_id, &campaign).await.map_err(|error| {
+        tracing::debug!(%error, "a received SMS without an answer could not be settled: it comes again");
+        Refused::Busy(campaign)
+    })
 }
 
 impl Handler<Happened> for CampaignElsewhere {
     type Result = ();
 
     fn handle(&mut self, Happened { event, .. }: Happened, _: &mut Self::Context) {
-        let settles = Some(self.core.key(event.user_message_id.clone(), &self.connector));
-        self.core.tell(Telling { queue: self.connector.queues.event.clone(), event, settles });
+        let settles = self.state.correlation.delivery_key(event.user_message_id.clone(), &self.connector);
+        self.state.queue_event(&self.connector, event, Some(settles));
     }
 }
 
@@ -109,71 +126,69 @@ impl Handler<Outbound> for TransportElsewhere {
     type Result = ResponseFuture<Result<(), Refused>>;
 
     fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
-        let (core, name) = (self.core.clone(), self.name.clone());
-        let answered = message.in_reply_to.clone();
-        let Some(connector) = core.towards(&name, answered.as_deref()) else {
-            return Box::pin(async move { Err(Refused::NoTransport(name)) });
-        };
-        if connector.end == ConnectorEnd::PeersTransport && message.transport_type == TransportType::Sms {
-            return Box::pin(async move { answer_in_the_ledger(&core, message).await });
+        let (state, name) = (self.state.clone(), self.name.clone());
+        let connector = state.correlation.connector_towards(&name, message.in_reply_to.as_deref());
+        let Some(connector) = connector else { return Box::pin(async move { Err(Refused::NoTransport(name)) }) };
+        if connector.role == ConnectorRole::PeerTransport && message.transport_type == TransportType::Sms {
+            return Box::pin(async move { answer_in_shared_ledger(&state, message).await });
         }
-        let permit = permit(&core);
+        let permit = state.publisher.try_permit();
         Box::pin(async move {
+            let answered = message.in_reply_to.clone();
             let sent = match permit {
-                Some(permit) => send(&core, permit, &connector, message).await,
-                None => Err(Unpublished::Unsure),
+                Some(permit) => send(&state, permit, &connector, message).await,
+                None => Err(Unpublished::Unconfirmed),
             };
-            let key = answered.map(|id| core.key(id, &connector));
-            match (&sent, key) {
-                (Ok(()), Some(key)) => core.settle(&key).await,
-                // The campaign asks once: the message it answers is to come again, and is answered again.
-                (Err(_), Some(key)) => core.give_back(&key),
-                (_, None) => {}
+            if let Some(id) = answered {
+                let key = state.correlation.delivery_key(id, &connector);
+                match sent {
+                    Ok(()) => state.deliveries.settle(&key).await,
+                    // The campaign sends an answer once: it gets the answered message again.
+                    Err(_) => state.deliveries.give_back(&key),
+                }
             }
-            sent.map_err(|why| refused(why, name))
+            sent.map_err(|why| refused(&why, name))
         })
     }
 }
 
-/// The answer to an SMS in the ledger that peers share; it is sent from there.
-async fn answer_in_the_ledger(core: &Rc<AmqpCore>, message: UserMessage) -> Result<(), Refused> {
-    let name = message.transport_name;
-    let Some(message_id) = message.in_reply_to else { return Err(Refused::NoTransport(name)) };
-    let outcome = if message.content.is_some() { "answered" } else { "no answer" }.to_owned();
-    let settle = SettleReceived { message_id, outcome, reply: message.content };
-    match core.store.ledger.ask_waiting(settle).await {
+/// The answer to an SMS in the ledger that peers share; the ledger sends it.
+async fn answer_in_shared_ledger(state: &AmqpState, message: UserMessage) -> Result<(), Refused> {
+    let transport = message.transport_name;
+    let Some(answered) = message.in_reply_to else { return Err(Refused::NoTransport(transport)) };
+    match settle_with_answer(&state.store, answered, message.content).await {
         Ok(_) => Ok(()),
         Err(error) => {
             tracing::warn!(%error, "the answer to a received SMS could not be kept: the SMS comes again");
-            Err(Refused::Busy(name))
+            Err(Refused::Busy(transport))
         }
     }
 }
 
 async fn send(
-    core: &Rc<AmqpCore>,
+    state: &AmqpState,
     permit: OwnedSemaphorePermit,
     connector: &Connector,
     message: UserMessage,
 ) -> Result<(), Unpublished> {
     if message.transport_type == TransportType::Sms && message.content.is_none() {
-        // The campaign has no answer to an SMS: that is for whoever keeps the SMS, not for a phone.
+        // The campaign has no answer to an SMS: that concerns the ledger of the SMS, not a phone.
         return Ok(());
     }
-    // Before it is published: its event may be faster than the confirm.
-    core.in_flight.borrow_mut().sent_for.insert(message.message_id.clone(), message.from_addr.clone());
-    publish(core, permit, connector.queues.outbound.clone(), message).await
+    // Before it is published: its event can arrive before the confirm.
+    state.correlation.record_service(&message.message_id, &message.from_addr);
+    publish(state, permit, &connector.queues.outbound, message).await
 }
 
 async fn publish(
-    core: &Rc<AmqpCore>,
+    state: &AmqpState,
     permit: OwnedSemaphorePermit,
-    queue: String,
+    queue: &str,
     message: UserMessage,
 ) -> Result<(), Unpublished> {
     let id = message.message_id.clone();
     match write_message(message) {
-        Ok(body) => core.publish_with(permit, Publication::json(&queue, &id, body)).await,
+        Ok(body) => state.publisher.publish_with(permit, Publication::json(queue, &id, body)).await,
         Err(error) => {
             tracing::error!(queue, message = id, %error, "a message can't be written for the broker");
             Err(Unpublished::Refused)
@@ -181,14 +196,10 @@ async fn publish(
     }
 }
 
-fn permit(core: &AmqpCore) -> Option<OwnedSemaphorePermit> {
-    core.unconfirmed.clone().try_acquire_owned().ok()
-}
-
-fn refused(why: Unpublished, name: Name) -> Refused {
+fn refused(why: &Unpublished, name: Name) -> Refused {
     tracing::debug!(connector = %name, %why, "a message could not be published");
     match why {
         Unpublished::Away(_) => Refused::Away(name),
-        Unpublished::Unsure | Unpublished::Unroutable(_) | Unpublished::Refused => Refused::Busy(name),
+        Unpublished::Unconfirmed | Unpublished::Unroutable(_) | Unpublished::Refused => Refused::Busy(name),
     }
 }

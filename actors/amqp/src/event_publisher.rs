@@ -1,5 +1,4 @@
-//! Acks and nacks on their way to the broker: each is published until it is confirmed, however long the broker is
-//! away.
+//! Publishes acks, nacks and delivery reports: each is tried until it is confirmed, however long the broker is away.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -9,49 +8,44 @@ use tokio::{
 };
 use vumi_kit::backoff::Backoff;
 
-use super::{
-    core::{AmqpCore, Telling},
-    publication::Publication,
-    wire::write_event,
-};
+use super::{event_queue::OutgoingEvent, message_codec::write_event, publication::Publication, state::AmqpState};
 
 /// Events that are published at once.
-const AT_ONCE: usize = 256;
+const PARALLEL: usize = 256;
 /// The waits while an event can't be published.
-const AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
-/// Publishes what is told, until the front-end ends.
-pub(super) async fn event_publisher(core: Rc<AmqpCore>) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+/// Publishes what is in the event queue, until the front-end ends.
+pub(super) async fn publish_events(state: Rc<AmqpState>) {
+    let permits = Arc::new(Semaphore::new(PARALLEL));
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let next = core.events.borrow_mut().pop_front();
-        match next {
-            Some(telling) => {
-                core.counts.telling.set(core.counts.telling.get() + 1);
-                actix_rt::spawn(tell(core.clone(), telling, place));
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        match state.events.next() {
+            Some(event) => {
+                actix_rt::spawn(publish_event(state.clone(), event, permit));
             }
-            None => core.event_waits.notified().await,
+            None => state.events.arrived().await,
         }
     }
 }
 
-async fn tell(core: Rc<AmqpCore>, telling: Telling, _place: OwnedSemaphorePermit) {
-    let Telling { queue, event, settles } = telling;
+async fn publish_event(state: Rc<AmqpState>, outgoing: OutgoingEvent, _permit: OwnedSemaphorePermit) {
+    let OutgoingEvent { queue, event, settles } = outgoing;
     match write_event(&event) {
         Ok(body) => {
+            let publication = || Publication::json(&queue, &event.event_id, body.clone());
             let mut failures = 0;
-            while let Err(error) = core.publish(Publication::json(&queue, &event.event_id, body.clone())).await {
+            while let Err(error) = state.publisher.publish(publication()).await {
                 failures += 1;
                 tracing::debug!(queue, %error, failures, "an event is not with the broker yet");
-                sleep(AGAIN.wait(failures)).await;
+                sleep(RETRY.wait(failures)).await;
             }
         }
         Err(error) => tracing::error!(queue, %error, "an event can't be written"),
     }
-    core.counts.telling.set(core.counts.telling.get().saturating_sub(1));
+    state.events.published();
     match settles {
-        Some(key) => core.settle(&key).await,
-        None => core.progress.notify_waiters(),
+        Some(key) => state.deliveries.settle(&key).await,
+        None => state.shutdown.progressed(),
     }
 }

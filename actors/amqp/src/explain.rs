@@ -6,10 +6,10 @@ use lapin::{
     uri::AMQPUri,
 };
 
-/// What went wrong, and what to do about it.
+/// EventKind went wrong, and what to do about it.
 pub(super) fn explain(error: &Error) -> String {
     let advice = match error.kind() {
-        ErrorKind::ProtocolError(said) => advice(said.kind(), said.get_message().as_str()),
+        ErrorKind::ProtocolError(reply) => advice(reply.kind(), reply.get_message().as_str()),
         ErrorKind::IOError(_) => {
             Some("is the broker running, and can it be reached under `amqp.host` and `amqp.port`?")
         }
@@ -22,13 +22,13 @@ pub(super) fn explain(error: &Error) -> String {
     }
 }
 
-/// What went wrong, and the commands that mend it on this broker.
+/// EventKind went wrong, with the commands that mend it on this broker.
 pub(super) fn explain_at(error: &Error, uri: &AMQPUri) -> String {
     let (user, vhost) = (&uri.authority.userinfo.username, &uri.vhost);
     let allow = format!("rabbitmqctl set_permissions -p {vhost} {user} '.*' '.*' '.*'");
-    let ErrorKind::ProtocolError(said) = error.kind() else { return explain(error) };
-    let text = said.get_message().as_str();
-    let advice = match said.kind() {
+    let ErrorKind::ProtocolError(reply) = error.kind() else { return explain(error) };
+    let text = reply.get_message().as_str();
+    let advice = match reply.kind() {
         AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if text.to_lowercase().contains("login") => format!(
             "check `amqp.user` and `amqp.password`; rabbitmqctl add_user {user} PASSWORD makes the user, rabbitmqctl \
              change_password {user} PASSWORD gives it another password"
@@ -43,9 +43,9 @@ pub(super) fn explain_at(error: &Error, uri: &AMQPUri) -> String {
     format!("{}: {advice}", text.trim_end_matches('.'))
 }
 
-fn advice(kind: &AMQPErrorKind, said: &str) -> Option<&'static str> {
+fn advice(kind: &AMQPErrorKind, text: &str) -> Option<&'static str> {
     match kind {
-        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if said.contains("Login") || said.contains("login") => {
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if text.contains("Login") || text.contains("login") => {
             Some("check `amqp.user` and `amqp.password`, or `rabbitmqctl change_password`")
         }
         AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
@@ -56,7 +56,7 @@ fn advice(kind: &AMQPErrorKind, said: &str) -> Option<&'static str> {
         }
         AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => Some(
             "the exchange or queue exists with other properties: it must be durable and have no arguments; delete it, \
-             and set what the arguments said by a policy",
+             and set what the arguments set by a policy",
         ),
         _ => None,
     }

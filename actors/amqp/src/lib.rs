@@ -1,38 +1,58 @@
-//! The broker: connectors whose transport or campaign lives in another process, or in another program of the
-//! Vumi family.
+//! The broker: connectors whose transport or campaign lives in another process, or in another program of the Vumi
+//! family. docs/broker.md describes what stands on the broker.
 //!
-//! For the router such a connector is one more component. What the router hands it is published, and counts as taken
-//! when the broker has confirmed it. What the other side publishes is consumed, and acknowledged when what it caused is
-//! done. Bottom up: `connector`, `topology`, `wire` (the family's JSON), `publication`, `in_flight` (deliveries whose
-//! consequences are awaited), `sms_watch`; `core`, which the tasks share; the tasks `link` (keeps the connection),
-//! `intake` (consumes), `event_publisher`, `watch` (follows the SMS of campaigns elsewhere); `endpoints`, which the
-//! router calls; `actor`. `dead` lists and replays what could not be used.
+//! The router knows such a component by `endpoints`, like any other. EventKind the router hands over is published, and
+//! taken when the broker has confirmed it. EventKind the other side publishes is consumed, and acknowledged when what it
+//! caused is done.
 //!
-//! A new kind of message between the two sides: its JSON in the kit, its queue in `topology`, its handler in `intake`.
+//! | module | what it does |
+//! |---|---|
+//! | `settings`, `topology`, `queues` | the `[amqp]` table; the connectors of a process; exchange and queues |
+//! | `connection`, `connection_loop` | opens a connection; keeps it |
+//! | `message_codec`, `publication`, `publisher` | the family's JSON; a message for the broker; publishing with confirms |
+//! | `intake`, `delivery_handler`, `offer` | consumes; handles a delivery; offers it to the router |
+//! | `in_flight`, `deliveries` | deliveries that are not acknowledged; acknowledging and returning them |
+//! | `outbound_sms`, `sms_follower`, `event_publisher` | accepts SMS of campaigns elsewhere, follows them, publishes their events |
+//! | `dead_letters` | the queue for what can't be used |
+//!
+//! A new kind of message between the two sides: its JSON in the kit, its queue in `queues`, its handler in
+//! `delivery_handler`.
 
 mod actor;
 mod connection;
-mod connector;
+mod connection_loop;
 mod context;
-mod core;
-pub mod dead;
+mod correlation;
+mod counter;
+pub mod dead_letters;
+mod deliveries;
+mod delivery_handler;
 mod endpoints;
 mod event_publisher;
+mod event_queue;
 mod explain;
 mod in_flight;
 mod intake;
-mod link;
+mod message_codec;
+mod offer;
 mod outbound_sms;
 mod publication;
+mod publisher;
+mod queues;
+mod received_sms;
+mod recent;
 mod settings;
-mod sms_watch;
+mod shutdown;
+mod sms_events;
+mod sms_follower;
+mod sms_tracker;
+mod state;
 #[cfg(test)]
 mod tests;
 mod topology;
-mod watch;
-mod wire;
 
 pub use actor::{AmqpComponent, AmqpFrontEnd, start};
 pub use connection::{CannotConnect, try_connect};
 pub use context::AmqpContext;
-pub use settings::{AmqpSettings, ConnectorSettings, Peers, Side};
+pub use settings::{AmqpSettings, ConnectorSettings, ConnectorSide};
+pub use topology::{AmqpTopology, PeerComponents};

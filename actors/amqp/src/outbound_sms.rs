@@ -1,81 +1,111 @@
-//! SMS of a campaign elsewhere: kept in the ledger, and sent from there.
+//! Accepts SMS of a campaign elsewhere: the ledger has them and sends them.
 
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use vumi_kit::{
-    account::FindAccount,
+    account::{AccountId, FindAccount},
     address::Msisdn,
     component::CALL_LIMIT,
-    ledger::{AcceptSms, Accepted, IdempotencyKey, SettleReceived},
+    ledger::{AcceptSms, Accepted, IdempotencyKey},
     message::UserMessage,
+    name::Name,
     sms::{NewSms, Sms},
-    store::{Ask, StoreError},
+    store::{Ask, Store, StoreError},
 };
 
-use super::{connector::Connector, core::AmqpCore};
+use super::{received_sms::settle_with_answer, topology::Connector};
 
-/// How long the ledger knows a message id again.
+/// How long the ledger recognises a message id.
 const KNOWN_FOR_S: u64 = 24 * 3600;
 
-/// Why an SMS was not kept.
-pub(super) enum OutboundFailure {
+/// Why an SMS was not accepted.
+pub(super) enum SmsNotAccepted {
     /// For good, and why.
     Never(String),
-    /// The store failed, or has no time.
+    /// The store failed or did not answer in time.
     Later(String),
 }
 
-/// Keeps the answer to a received SMS. `None`: there is nothing to send, or the SMS was answered before, perhaps by
-/// this very message.
-pub(super) async fn answer(
-    core: &AmqpCore,
-    message_id: &str,
-    text: Option<String>,
-) -> Result<Option<Sms>, OutboundFailure> {
-    let outcome = if text.is_some() { "answered" } else { "no answer" }.to_owned();
-    let settle = SettleReceived { message_id: message_id.to_owned(), outcome, reply: text };
-    let settled = within(core.store.ledger.ask_waiting(settle)).await?;
-    Ok(settled.and_then(|settled| settled.reply))
+/// Accepts SMS.
+pub(super) struct OutboundSms {
+    store: Store,
+    /// All transports of the settings.
+    transports: Vec<Name>,
 }
 
-/// Keeps an SMS that answers none: in the ledger once for each message id, whichever process it is delivered to.
-pub(super) async fn push(
-    core: &AmqpCore,
-    connector: &Connector,
-    message: &UserMessage,
-) -> Result<Option<Sms>, OutboundFailure> {
-    let never = |reason: String| OutboundFailure::Never(reason);
-    let Some(username) = connector.account.clone() else {
-        return Err(never("it answers no message, and the connector has no `account` for such SMS".to_owned()));
-    };
-    if !core.transports.contains(&message.transport_name) {
-        return Err(never(format!("there is no transport `{}`", message.transport_name)));
+impl OutboundSms {
+    pub(super) fn new(store: Store, transports: Vec<Name>) -> Self {
+        Self { store, transports }
     }
-    let number = |key: &str, text: &str| Msisdn::parse(text).map_err(|_| never(format!("`{key}` is not an MSISDN")));
-    let (to, from) = (number("to_addr", &message.to_addr)?, number("from_addr", &message.from_addr)?);
-    let text = message.content.clone().filter(|text| !text.is_empty());
-    let text = text.ok_or_else(|| never("`content` is empty".to_owned()))?;
 
-    let account = within(core.store.accounts.ask_waiting(FindAccount { username: username.clone() })).await?;
-    let account =
-        account.ok_or_else(|| never(format!("there is no account `{username}`: vumi account add {username}")))?;
-    let idempotency = IdempotencyKey {
-        key: format!("{}/{}", connector.queues.outbound, message.message_id),
-        request_digest: digest(message),
-        keep_s: KNOWN_FOR_S,
-    };
-    let transport = message.transport_name.clone();
-    let batch = vec![NewSms { account: account.id, transport, to, from, message: text }];
-    match within(core.store.ledger.ask_waiting(AcceptSms { batch, idempotency: Some(idempotency) })).await? {
-        Accepted::Now(kept) | Accepted::Before(kept) => Ok(kept.first().cloned()),
-        Accepted::KeyReused => Err(never("its `message_id` was used for another SMS".to_owned())),
+    /// Accepts an SMS. `None`: there is nothing to send, or the received SMS was answered before, perhaps by this
+    /// message.
+    pub(super) async fn accept(
+        &self,
+        connector: &Connector,
+        message: &UserMessage,
+    ) -> Result<Option<Sms>, SmsNotAccepted> {
+        match &message.in_reply_to {
+            Some(received) => self.accept_answer(received, message).await,
+            None => self.accept_unprompted(connector, message).await,
+        }
+    }
+
+    async fn accept_answer(&self, received: &str, message: &UserMessage) -> Result<Option<Sms>, SmsNotAccepted> {
+        let settle = settle_with_answer(&self.store, received.to_owned(), message.content.clone());
+        Ok(in_time(settle).await?.and_then(|settled| settled.reply))
+    }
+
+    /// Accepts an SMS that answers none. The ledger takes it once for each message id, in whichever process.
+    async fn accept_unprompted(
+        &self,
+        connector: &Connector,
+        message: &UserMessage,
+    ) -> Result<Option<Sms>, SmsNotAccepted> {
+        let Some(username) = &connector.account else {
+            return Err(never("it answers no message, and the connector has no `account` for such SMS"));
+        };
+        if !self.transports.contains(&message.transport_name) {
+            return Err(never(format!("there is no transport `{}`", message.transport_name)));
+        }
+        let (to, from) = (msisdn("to_addr", &message.to_addr)?, msisdn("from_addr", &message.from_addr)?);
+        let text = message.content.clone().filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| never("`content` is empty"))?;
+        let account = self.account(username).await?;
+        let sms = NewSms { account, transport: message.transport_name.clone(), to, from, message: text };
+        let idempotency = IdempotencyKey {
+            key: format!("{}/{}", connector.queues.outbound, message.message_id),
+            request_digest: digest(message),
+            keep_s: KNOWN_FOR_S,
+        };
+        let accept = AcceptSms { batch: vec![sms], idempotency: Some(idempotency) };
+        match in_time(self.store.ledger.ask_waiting(accept)).await? {
+            Accepted::Now(accepted) | Accepted::Before(accepted) => Ok(accepted.first().cloned()),
+            Accepted::KeyReused => Err(never("its `message_id` was used for another SMS")),
+        }
+    }
+
+    async fn account(&self, username: &str) -> Result<AccountId, SmsNotAccepted> {
+        let find = FindAccount { username: username.to_owned() };
+        match in_time(self.store.accounts.ask_waiting(find)).await? {
+            Some(account) => Ok(account.id),
+            None => Err(never(format!("there is no account `{username}`: vumi account add {username}"))),
+        }
     }
 }
 
-async fn within<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, OutboundFailure> {
+fn never(reason: impl Into<String>) -> SmsNotAccepted {
+    SmsNotAccepted::Never(reason.into())
+}
+
+fn msisdn(key: &str, text: &str) -> Result<Msisdn, SmsNotAccepted> {
+    Msisdn::parse(text).map_err(|_| never(format!("`{key}` is not an MSISDN")))
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, SmsNotAccepted> {
     match timeout(CALL_LIMIT, answer).await {
-        Ok(answer) => answer.map_err(|error| OutboundFailure::Later(error.to_string())),
-        Err(_) => Err(OutboundFailure::Later(format!("the store did not answer within {CALL_LIMIT:?}"))),
+        Ok(answer) => answer.map_err(|error| SmsNotAccepted::Later(error.to_string())),
+        Err(_) => Err(SmsNotAccepted::Later(format!("the store did not answer within {CALL_LIMIT:?}"))),
     }
 }
 

@@ -36,79 +36,61 @@ pub struct AmqpSettings {
     /// How long connecting, and declaring the topology, may take. Default `10s`.
     #[serde(with = "humantime_serde")]
     pub connect_within: Duration,
-    /// The wait before the broker is tried again: doubles from `first` to `most`, which is 30 s at the most.
+    /// The wait before the broker is tried again. It doubles from `first` to `most`, which is at most 30 s.
     /// Default `{ first = "200ms", most = "30s" }`.
     pub reconnect: Backoff,
     /// Deliveries that may be in work at once, for each queue. Default 200.
     pub prefetch: u16,
-    /// Messages that may be published and not confirmed; more are refused for now. Default 1000.
+    /// Messages that may be published and not confirmed; more are refused until the broker confirms. Default 1000.
     pub unconfirmed: usize,
-    /// How long the broker may take to confirm a message before the one who sent it is told that it may not have
-    /// arrived. Less than the router's `hand_over_limit_ms`. Default `1500ms`.
+    /// How long the broker may take to confirm a message before its sender is told that it may not have arrived.
+    /// Less than the router's `hand_over_limit_ms`. Default `1500ms`.
     #[serde(with = "humantime_serde")]
     pub confirm_within: Duration,
     /// How long a delivery is offered to a component that is busy or not running before the broker gets it back, for
-    /// another process or a later try. Default `5s`.
+    /// another process or a later attempt. Default `5s`.
     #[serde(with = "humantime_serde")]
     pub offer_for: Duration,
-    /// How long a delivery stays unacknowledged while the campaign makes its answer, or the transport sends. If
-    /// this process dies within that time, another one gets the delivery. Default `20s`.
+    /// How long a delivery stays unacknowledged while the campaign answers or the transport sends. If this process
+    /// dies within that time, another one gets the delivery. Default `20s`.
     #[serde(with = "humantime_serde")]
     pub hold_for: Duration,
     /// Acks and nacks that may wait for the broker; when there are more, the newest is dropped and counted.
     /// Default 10,000.
     pub events_waiting: usize,
-    /// How many message ids are remembered, so that a redelivery is known for one; and how many SMS are followed, so
-    /// that their campaign hears what became of them. Default 50,000.
+    /// How many message ids are remembered, by which a redelivery is recognised; and how many SMS are followed, so
+    /// that their campaigns get acks and delivery reports. Default 50,000.
     pub remember: usize,
     /// The queue for what can't be decoded, or fails for good. Default `vumi.dead`.
     pub dead_letters: String,
     /// The connectors: a table for each, `[amqp.connectors.NAME]`.
     pub connectors: BTreeMap<Name, ConnectorSettings>,
-    /// What runs here and what in other processes of the same settings; not in the table, but the command line's.
-    #[serde(skip)]
-    pub peers: Peers,
-}
-
-/// Processes that run a part each of the same settings, over one ledger. What they hand to each other needs no table:
-/// messages from people go straight to the queue of their campaign, messages to people to that of their transport.
-/// SMS to people are in the ledger, and need no queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Peers {
-    /// Campaigns that run here.
-    pub campaigns_here: Vec<Name>,
-    /// Campaigns that run elsewhere.
-    pub campaigns_elsewhere: Vec<Name>,
-    /// Transports that run here and hold conversations.
-    pub transports_here: Vec<Name>,
-    /// Transports that run elsewhere and hold conversations.
-    pub transports_elsewhere: Vec<Name>,
 }
 
 /// A connector: a transport or a campaign that lives on the other side of the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorSettings {
-    /// What lives on the other side.
-    pub side: Side,
+    /// EventKind lives on the other side.
+    pub side: ConnectorSide,
     /// The connector's name on the broker: its queues are `<connector>.inbound`, `.outbound` and `.event`. Default:
-    /// the table's own name, by which the routes know a campaign.
+    /// the table's name, which is also the campaign's name in the routes.
     #[serde(default)]
     pub connector: Option<Name>,
-    /// Side `transport`: the transports whose messages come by this connector, and replies to which leave by it.
-    /// Default: the connector alone.
+    /// Side `transport`: the transports whose messages come by this connector, and whose replies leave by it.
+    /// Default: one, with the connector's name.
     #[serde(default)]
     pub transports: Vec<Name>,
-    /// Side `campaign`: the account that SMS belong to which the campaign sends of its own accord, in answer to
-    /// none. Without it, those are not sent.
+    /// Side `campaign`: the account that owns SMS which the campaign sends without being asked. Without it those are
+    /// refused.
     #[serde(default)]
     pub account: Option<String>,
 }
 
-/// What lives on the other side of a connector.
+/// EventKind lives on the other side of a connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Side {
+pub enum ConnectorSide {
     /// A transport: inbound messages and events are consumed, outbound ones published.
     Transport,
     /// A campaign: inbound messages and events are published, outbound ones consumed.
@@ -137,13 +119,12 @@ impl Default for AmqpSettings {
             remember: 50_000,
             dead_letters: "vumi.dead".to_owned(),
             connectors: BTreeMap::new(),
-            peers: Peers::default(),
         }
     }
 }
 
 impl AmqpSettings {
-    /// What is wrong with settings that parse; touches nothing outside.
+    /// EventKind is wrong with settings that parse. Touches nothing outside.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
         let counts = [
@@ -179,35 +160,21 @@ impl AmqpSettings {
         let mut problems = Vec::new();
         let mut add = |key: &str, what: String| problems.push(Problem::new(format!("connectors.{name}.{key}"), what));
         match connector.side {
-            Side::Transport if connector.account.is_some() => {
+            ConnectorSide::Transport if connector.account.is_some() => {
                 add("account", "is for connectors with `side = \"campaign\"` only".to_owned());
             }
-            Side::Campaign if !connector.transports.is_empty() => {
+            ConnectorSide::Campaign if !connector.transports.is_empty() => {
                 add("transports", "is for connectors with `side = \"transport\"` only".to_owned());
             }
             _ => {}
         }
         let same = |(other, of): &(&Name, &ConnectorSettings)| {
-            *other < name && of.side == connector.side && of.on_the_broker(other) == connector.on_the_broker(name)
+            *other < name && of.side == connector.side && of.name_on_broker(other) == connector.name_on_broker(name)
         };
         if let Some((other, _)) = self.connectors.iter().find(same) {
             add("connector", format!("`{other}` is that side of the same connector: remove one of the two"));
         }
         problems
-    }
-
-    /// The campaigns that live elsewhere, as the routes name them.
-    pub fn campaigns(&self) -> impl Iterator<Item = &Name> {
-        let elsewhere = self.connectors.iter().filter(|(_, connector)| connector.side == Side::Campaign);
-        elsewhere.map(|(name, _)| name).chain(&self.peers.campaigns_elsewhere)
-    }
-
-    /// The transports that live elsewhere; one that several connectors lead to is named once for each.
-    pub fn transports(&self) -> impl Iterator<Item = &Name> {
-        let elsewhere = self.connectors.iter().filter(|(_, connector)| connector.side == Side::Transport);
-        elsewhere
-            .flat_map(|(name, connector)| connector.transports_behind(name))
-            .chain(&self.peers.transports_elsewhere)
     }
 
     /// The broker's address, without the password.
@@ -225,7 +192,7 @@ impl AmqpSettings {
     /// The broker's address.
     pub(super) fn uri(&self) -> Result<AMQPUri, Problem> {
         let mut uri = match &self.url {
-            // What is wrong is said without the address: it holds the password.
+            // The error does not quote the address: it holds the password.
             Some(url) => url.expose_secret().parse().map_err(|_| {
                 Problem::new("url", "expected amqp://user:password@host:5672/vhost, with `/` in the vhost as %2F")
             })?,
@@ -251,19 +218,19 @@ impl AmqpSettings {
 
 impl ConnectorSettings {
     /// Its name on the broker.
-    pub(super) fn on_the_broker<'a>(&'a self, name: &'a Name) -> &'a Name {
+    pub(super) fn name_on_broker<'a>(&'a self, name: &'a Name) -> &'a Name {
         self.connector.as_ref().unwrap_or(name)
     }
 
-    /// The transports whose messages come by it.
+    /// The transports behind it.
     pub(super) fn transports_behind<'a>(&'a self, name: &'a Name) -> &'a [Name] {
-        if self.transports.is_empty() { std::slice::from_ref(self.on_the_broker(name)) } else { &self.transports }
+        if self.transports.is_empty() { std::slice::from_ref(self.name_on_broker(name)) } else { &self.transports }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AmqpSettings, Name};
+    use super::AmqpSettings;
 
     fn read(toml: serde_json::Value) -> AmqpSettings {
         serde_json::from_value(toml).unwrap()
@@ -297,9 +264,6 @@ mod tests {
             "dispatch": {"side": "transport", "connector": "upstream", "transports": ["truteq", "opera"]},
         }}));
         assert_eq!(settings.check(), vec![]);
-        let names = |names: Vec<&Name>| names.into_iter().map(Name::as_str).collect::<Vec<_>>().join(" ");
-        assert_eq!(names(settings.campaigns().collect()), "quiz");
-        assert_eq!(names(settings.transports().collect()), "truteq opera ussd");
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub(super) async fn connect(settings: &Settings) -> anyhow::Result<bool> {
     if !settings.deployment.sandbox_alone() {
         found.push(("store".to_owned(), store(settings).await));
     }
-    if let Some(amqp) = &settings.amqp {
-        let tried = try_connect(amqp).await.map_err(|error| format!("{}: {error}", amqp.shown()));
+    if let (Some(amqp), Some(topology)) = (&settings.amqp, &settings.deployment.amqp) {
+        let tried = try_connect(amqp, topology).await.map_err(|error| format!("{}: {error}", amqp.shown()));
         found.push(("amqp".to_owned(), tried.map(|()| format!("{}: in, and may declare its queues", amqp.shown()))));
     }
     for transport in

@@ -1,4 +1,5 @@
-//! Messages as bytes on the broker. There MSISDNs are written with a leading `+`, inside without.
+//! Messages as bytes on the broker, in the family's JSON (docs/broker.md). MSISDNs have a leading `+` there, and none
+//! inside Vumi.
 
 use vumi_kit::message::{Event, MESSAGE_VERSION, UserMessage};
 
@@ -10,10 +11,10 @@ pub(super) enum Undecodable {
     /// It is not the JSON of such a message.
     #[error("the body is not {0}: {1}")]
     Json(&'static str, serde_json::Error),
-    /// A key has no value that can be worked with.
+    /// A key that must have a value is empty.
     #[error("`{0}` is empty")]
     Empty(&'static str),
-    /// Of a version that nobody has told us about.
+    /// It has another version of the format.
     #[error("`message_version` is `{0}`, and `20110921` is the one we know")]
     Version(String),
 }
@@ -26,8 +27,8 @@ pub(super) fn read_message(body: &[u8]) -> Result<UserMessage, Undecodable> {
         return Err(Undecodable::Version(message.message_version));
     }
     complete(&message).map_err(Undecodable::Empty)?;
-    inside(&mut message.from_addr, &mut message.from_addr_type);
-    inside(&mut message.to_addr, &mut message.to_addr_type);
+    remove_plus(&mut message.from_addr, &mut message.from_addr_type);
+    remove_plus(&mut message.to_addr, &mut message.to_addr_type);
     Ok(message)
 }
 
@@ -41,10 +42,11 @@ pub(super) fn read_event(body: &[u8]) -> Result<Event, Undecodable> {
     }
 }
 
-/// Why a message can't be published: a peer would stop at it.
+/// Why a message can't be published. A worker of the family stops reading a queue at the first body that it can't
+/// decode.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unwritable {
-    /// A key has no value.
+    /// A key that must have a value is empty.
     #[error("`{0}` is empty")]
     Empty(&'static str),
     /// It can't be JSON.
@@ -55,8 +57,8 @@ pub(super) enum Unwritable {
 /// Writes a user message.
 pub(super) fn write_message(mut message: UserMessage) -> Result<Vec<u8>, Unwritable> {
     complete(&message).map_err(Unwritable::Empty)?;
-    outside(&mut message.from_addr, message.from_addr_type.as_deref());
-    outside(&mut message.to_addr, message.to_addr_type.as_deref());
+    add_plus(&mut message.from_addr, message.from_addr_type.as_deref());
+    add_plus(&mut message.to_addr, message.to_addr_type.as_deref());
     Ok(serde_json::to_vec(&message)?)
 }
 
@@ -70,15 +72,15 @@ fn complete(message: &UserMessage) -> Result<(), &'static str> {
     parts.into_iter().find(|(_, value)| value.is_empty()).map_or(Ok(()), |(key, _)| Err(key))
 }
 
-/// `+27…` becomes `27…`, and is known for an MSISDN from then on: that brings its `+` back in the reply.
-fn inside(address: &mut String, kind: &mut Option<String>) {
+/// `+27…` becomes `27…` with the type `msisdn`, by which the reply gets its `+` back.
+fn remove_plus(address: &mut String, kind: &mut Option<String>) {
     if address.strip_prefix('+').is_some_and(is_number) && kind.as_deref().is_none_or(|kind| kind == MSISDN) {
         address.remove(0);
         *kind = Some(MSISDN.to_owned());
     }
 }
 
-fn outside(address: &mut String, kind: Option<&str>) {
+fn add_plus(address: &mut String, kind: Option<&str>) {
     if kind == Some(MSISDN) && is_number(address) {
         address.insert(0, '+');
     }
@@ -95,7 +97,7 @@ mod tests {
 
     use super::{read_event, read_message, write_message};
 
-    fn theirs(more: Value) -> Vec<u8> {
+    fn family_message(more: Value) -> Vec<u8> {
         let mut message = json!({
             "message_version": "20110921", "message_type": "user_message", "timestamp": "2012-04-11 09:25:00.000001",
             "message_id": "m1", "to_addr": "*120*663#", "from_addr": "+27831234567", "in_reply_to": null,
@@ -109,12 +111,12 @@ mod tests {
 
     #[test]
     fn an_msisdn_has_a_plus_on_the_broker_and_none_inside() {
-        let message = read_message(&theirs(json!({}))).unwrap();
+        let message = read_message(&family_message(json!({}))).unwrap();
         assert_eq!((message.from_addr.as_str(), message.to_addr.as_str()), ("27831234567", "*120*663#"));
         let written = write_message(message.clone()).unwrap();
         assert_eq!(
             serde_json::from_slice::<Value>(&written).unwrap(),
-            serde_json::from_slice::<Value>(&theirs(json!({}))).unwrap()
+            serde_json::from_slice::<Value>(&family_message(json!({}))).unwrap()
         );
         let reply = write_message(message.reply(None, Some(SessionEvent::Close), message.timestamp)).unwrap();
         let reply: Value = serde_json::from_slice(&reply).unwrap();
@@ -130,7 +132,7 @@ mod tests {
             ("+me", json!("twitter_handle"), "+me"),
             ("+1", json!("twitter_handle"), "+1"),
         ] {
-            let message = read_message(&theirs(json!({"from_addr": from, "from_addr_type": kind}))).unwrap();
+            let message = read_message(&family_message(json!({"from_addr": from, "from_addr_type": kind}))).unwrap();
             let reply = write_message(message.reply(None, None, message.timestamp)).unwrap();
             assert_eq!(serde_json::from_slice::<Value>(&reply).unwrap()["to_addr"], to);
         }
@@ -144,7 +146,7 @@ mod tests {
             json!({"helper_metadata": null, "transport_metadata": null, "session_event": "resume"}),
             json!({"message_id": "any text at all"}),
         ] {
-            read_message(&theirs(more)).unwrap();
+            read_message(&family_message(more)).unwrap();
         }
     }
 
@@ -158,7 +160,7 @@ mod tests {
             (json!({"message_version": "1"}), "20110921"),
             (json!({"transport_type": "smoke"}), "not a user message"),
         ] {
-            let error = read_message(&theirs(more)).unwrap_err().to_string();
+            let error = read_message(&family_message(more)).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
         }
         assert!(read_message(b"\xff{").is_err());

@@ -1,0 +1,118 @@
+//! Acknowledges deliveries, or returns them to the broker.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use lapin::{
+    Acker,
+    options::{BasicAckOptions, BasicNackOptions},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    counter::Counter,
+    in_flight::{DeliveryArrival, DeliveryKey, InFlight},
+    shutdown::Shutdown,
+};
+
+/// The wait before a delivery that nobody could take goes back to the broker.
+const RETURN_AFTER: Duration = Duration::from_secs(1);
+
+/// All deliveries of this process, until the broker has its answer to them.
+pub(super) struct Deliveries {
+    in_flight: RefCell<InFlight>,
+    /// Being acknowledged or returned.
+    releasing: Counter,
+    /// Acknowledged although what they caused was not finished in time.
+    overdue: Counter,
+    /// How long a delivery may be in flight.
+    hold_for: Duration,
+    shutdown: Rc<Shutdown>,
+}
+
+impl Deliveries {
+    pub(super) fn new(remember: usize, hold_for: Duration, shutdown: Rc<Shutdown>) -> Self {
+        Self {
+            in_flight: RefCell::new(InFlight::new(remember)),
+            releasing: Counter::default(),
+            overdue: Counter::default(),
+            hold_for,
+            shutdown,
+        }
+    }
+
+    /// Takes a delivery, to be held for `hold_for`.
+    pub(super) fn arrive(&self, key: &DeliveryKey, acker: Acker) -> DeliveryArrival {
+        self.in_flight.borrow_mut().arrive(key, acker, Instant::now() + self.hold_for)
+    }
+
+    /// See [`InFlight::hold_until_settled`].
+    pub(super) fn hold_until_settled(&self, key: &DeliveryKey) {
+        self.in_flight.borrow_mut().hold_until_settled(key);
+    }
+
+    /// See [`InFlight::take`].
+    pub(super) fn take(&self, key: &DeliveryKey) -> Option<Acker> {
+        self.in_flight.borrow_mut().take(key)
+    }
+
+    /// EventKind a delivery caused is done: acknowledges it.
+    pub(super) async fn settle(&self, key: &DeliveryKey) {
+        let acker = self.in_flight.borrow_mut().settle(key);
+        match acker {
+            Some(acker) => self.acknowledge(acker).await,
+            None => self.shutdown.progressed(),
+        }
+    }
+
+    /// Acknowledges the deliveries that have been in flight for too long.
+    pub(super) async fn settle_overdue(&self) {
+        let overdue = self.in_flight.borrow_mut().settle_overdue(Instant::now());
+        for acker in overdue {
+            self.overdue.increment();
+            self.acknowledge(acker).await;
+        }
+    }
+
+    /// Acknowledges a delivery. If that fails, the connection is gone: the delivery comes again and is recognised.
+    pub(super) async fn acknowledge(&self, acker: Acker) {
+        self.releasing.increment();
+        let _comes_again = acker.ack(BasicAckOptions::default()).await;
+        self.releasing.decrement();
+        self.shutdown.progressed();
+    }
+
+    /// A delivery caused nothing: the broker has it back after a pause.
+    pub(super) fn give_back(self: &Rc<Self>, key: &DeliveryKey) {
+        if let Some(acker) = self.take(key) {
+            self.return_later(acker);
+        }
+    }
+
+    /// The broker has a delivery back after a pause; at once while the front-end stops.
+    pub(super) fn return_later(self: &Rc<Self>, acker: Acker) {
+        let deliveries = self.clone();
+        deliveries.releasing.increment();
+        actix_rt::spawn(async move {
+            if !deliveries.shutdown.is_begun() {
+                sleep(RETURN_AFTER).await;
+            }
+            let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+            let _comes_again = acker.nack(requeue).await;
+            deliveries.releasing.decrement();
+            deliveries.shutdown.progressed();
+        });
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.borrow().len()
+    }
+
+    pub(super) fn overdue(&self) -> u64 {
+        self.overdue.get()
+    }
+
+    /// Whether nothing is in flight or being released.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight() == 0 && self.releasing.get() == 0
+    }
+}

@@ -1,0 +1,17 @@
+//! The front-end on a real broker.
+
+mod connection;
+mod fake_ledger;
+mod fake_router;
+mod fixture;
+mod messages;
+mod peers;
+mod proxy;
+mod sms;
+mod stop;
+
+use vumi_kit::{message::UserMessage, testing::moment};
+
+fn answer(message: &UserMessage, text: &str) -> UserMessage {
+    message.reply(Some(text.to_owned()), None, moment())
+}
