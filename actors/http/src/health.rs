@@ -12,6 +12,7 @@ use actix_web::{
     },
     web,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vumi_kit::{
     address::listen_address,
@@ -23,7 +24,7 @@ use vumi_kit::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The `[health]` table.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthSettings {
     /// The address to listen on. There is no password: use an address that only monitoring can reach.

@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use vumi_kit::{address::listen_address, kind::Problem};
+use vumi_kit::{address::listen_address, kind::Problem, settings_schema::HumanDuration};
 
 use crate::request::trusted_proxies::{ForwardedHeader, Network};
 
 /// The settings of the HTTP front-end. Every key has a default.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
     /// The address to listen on; port 0 takes a free one. Default `127.0.0.1:8000`.
@@ -36,29 +37,36 @@ pub struct HttpSettings {
     pub max_batch: usize,
     /// How long a connection without a request is kept open. Default `75s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub keep_alive: Duration,
     /// How long a client may take to send a request's head. Default `10s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub head_within: Duration,
     /// How long a client may take to send a body. Default `30s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub body_within: Duration,
     /// How long the answer to one request may take, body included. Default `60s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub answer_within: Duration,
     /// How long requests under way may take to finish when the router stops: no longer than `supervisor.drain`.
     /// Default `8s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub drain_within: Duration,
     /// Calls an account may make.
     pub rates: RateSettings,
     /// How long an account is remembered before the store is asked again. A removed account, or a changed
     /// password, takes effect within this time. Default `5s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub account_ttl: Duration,
     /// How long a password that was right is remembered (as a keyed digest) before Argon2 checks it again.
     /// Default `5m`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub password_ttl: Duration,
     /// Argon2 checks at once: each takes some 20 ms of a core and 19 MiB. Default 2.
     pub password_checks: usize,
@@ -74,11 +82,12 @@ pub struct HttpSettings {
     pub forwarded_header: ForwardedHeader,
     /// How long an `Idempotency-Key` is kept. Default `24h`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub idempotency_keep: Duration,
 }
 
 /// Calls a minute for each account; 0 sets no limit. A batch is one call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateSettings {
     /// `send.json`, `template_send.json` and `preview.json`. Default 6,000.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{
     address::{Msisdn, UssdCode},
@@ -16,7 +17,7 @@ use vumi_kit::{
 use crate::keyword;
 
 /// One line of the routes in the settings. Exactly one way to match, and the campaign it leads to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// A USSD code, whole: `*120*663*79#`.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use vumi_kit::{kind::Problem, name::Name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vumi_kit::{kind::Problem, name::Name, settings_schema::HumanDuration};
 
 /// Where everything is kept, and how: `[store]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
     /// The database: `sqlite://` and a path, relative to the working directory or absolute, or
@@ -24,9 +25,11 @@ pub struct StoreSettings {
     /// How long a transport may hold an SMS before it counts as lost and is given out again: three times and more what a
     /// call to its carrier may take. Default 2m.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub lease: Duration,
     /// How long an SMS is tried before it ends as expired. Default 24h.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub give_up_after: Duration,
     /// Connections that read, beside the one that writes. Default 2.
     pub readers: u32,
@@ -37,7 +40,7 @@ pub struct StoreSettings {
 }
 
 /// What an answered request survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Synchronous {
     /// A power cut: every commit is on the disk before its answer.

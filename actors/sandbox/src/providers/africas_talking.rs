@@ -9,9 +9,11 @@ use actix_web::{
 };
 use form_urlencoded::Serializer;
 use quick_xml::escape::escape;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, SubmissionPlan},
@@ -23,7 +25,7 @@ use crate::{
 };
 
 /// The table `[sandbox.africas_talking]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AfricasTalkingSettings {
     /// The router's transport that receipts and inbound SMS are for. Default `africas-talking`.
@@ -31,6 +33,7 @@ pub struct AfricasTalkingSettings {
     /// The only `username` that is accepted; any that is not empty where it is not set.
     pub username: Option<String>,
     /// The only header `apiKey` that is accepted; any that is not empty where it is not set.
+    #[schemars(with = "Option<Secret>")]
     pub api_key: Option<SecretString>,
     /// The only `from` that is accepted, as a registered sender; where it is not set, any or none is accepted.
     pub sender: Option<String>,

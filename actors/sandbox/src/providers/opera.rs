@@ -9,8 +9,10 @@ use actix_web::{
 };
 use dxr::{Fault, FaultResponse, MethodCall, MethodResponse, Value};
 use quick_xml::escape::escape;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, SubmissionPlan},
@@ -21,7 +23,7 @@ use crate::{
 };
 
 /// The table `[sandbox.opera]`. Credentials that are not set are not checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OperaSettings {
     /// The router's transport that receipts and inbound SMS are for. Default `opera`.
@@ -29,6 +31,7 @@ pub struct OperaSettings {
     /// The only `Service` that is accepted.
     pub service: Option<String>,
     /// The only `Password` that is accepted.
+    #[schemars(with = "Option<Secret>")]
     pub password: Option<SecretString>,
     /// The only `Channel` that is accepted.
     pub channel: Option<String>,

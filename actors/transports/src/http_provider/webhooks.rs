@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use vumi_kit::{
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// How a call carries its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum FieldFormat {
     /// In the query or a form-encoded body.
@@ -28,7 +29,7 @@ pub(super) enum FieldFormat {
 }
 
 /// `[receipt]`: which fields of a delivery receipt mean what.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReceiptSettings {
     /// `form` or `json`.
@@ -50,7 +51,7 @@ pub(super) struct ReceiptSettings {
 }
 
 /// `[inbound]`: which fields of an SMS from a person mean what.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InboundSettings {
     /// `form` or `json`.
@@ -70,7 +71,7 @@ pub(super) struct InboundSettings {
 }
 
 /// A fixed answer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FixedAnswer {
     #[serde(rename = "type")]
@@ -79,7 +80,7 @@ struct FixedAnswer {
     body: String,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum AnswerType {
     Text,
