@@ -27,6 +27,7 @@ pub struct AmqpSettings {
     /// The broker's machine. Default `127.0.0.1`.
     pub host: String,
     /// Its port. Default 5672, or 5671 with `tls`.
+    #[schemars(example = 5672)]
     pub port: Option<u16>,
     /// Whether to speak TLS. Default `false`.
     pub tls: bool,
@@ -107,6 +108,7 @@ pub struct ConnectorSettings {
     /// The connector's name on the broker: its queues are `<connector>.inbound`, `.outbound` and `.event`. Default:
     /// the table's own name, by which the routes know a campaign.
     #[serde(default)]
+    #[schemars(example = &"ussd_transport")]
     pub connector: Option<Name>,
     /// Side `transport`: the transports whose messages come by this connector, and replies to which leave by it.
     /// Default: the connector alone.
@@ -115,6 +117,7 @@ pub struct ConnectorSettings {
     /// Side `campaign`: the account that SMS belong to which the campaign sends of its own accord, in answer to
     /// none. Without it, those are not sent.
     #[serde(default)]
+    #[schemars(example = &"clinic")]
     pub account: Option<String>,
 }
 

@@ -17,7 +17,7 @@ const MAX_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallbackSettings {
-    /// How often the store is asked for what is due; after a post it is asked at once. Default `1s`.
+    /// How often the store is asked for what is due; after a post it is asked at once.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub poll: Duration,
@@ -35,12 +35,13 @@ pub struct CallbackSettings {
     /// How long to wait after a failed attempt: `first` and `most`, doubling in between. Default `5s` and `1h`.
     #[serde(deserialize_with = "retry")]
     pub retry: Backoff,
-    /// How long after the event a failing delivery is given up and parked. Default `24h`.
+    /// How long after the event a failing delivery is given up and parked.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub give_up_after: Duration,
     /// Certificates (PEM) that are trusted beside the system's, for clients whose own authority signs theirs; or
-    /// `ca_file`, the file that holds them. Default none.
+    /// `ca_file`, the file that holds them.
+    #[schemars(example = "-----BEGIN CERTIFICATE-----...")]
     pub ca: Option<String>,
     /// Whether callbacks to loopback, private and link-local addresses and to this machine's own are allowed. Default
     /// false: clients choose the URLs, and they should not reach what only this machine can. The clouds' metadata

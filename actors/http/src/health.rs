@@ -29,6 +29,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub struct HealthSettings {
     /// The address to listen on. There is no password: use an address that only monitoring can reach.
     #[serde(deserialize_with = "listen_address")]
+    #[schemars(example = "127.0.0.1:8001")]
     pub bind: SocketAddr,
 }
 

@@ -23,10 +23,13 @@ pub struct Route {
     /// A USSD code, whole: `*120*663*79#`.
     pub ussd: Option<UssdCode>,
     /// The beginning of USSD codes: `*120*663*`.
+    #[schemars(example = "*120*663*")]
     pub ussd_prefix: Option<String>,
     /// A regular expression for USSD codes, matched against the whole code.
+    #[schemars(example = r"\*120\*\d+#")]
     pub ussd_pattern: Option<String>,
     /// The number that people write SMS to.
+    #[schemars(example = &"38080")]
     pub short_code: Option<Msisdn>,
     /// The first word of an SMS, in any case and with any punctuation around it; alone, or together with `short_code`.
     pub keyword: Option<String>,

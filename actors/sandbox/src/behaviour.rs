@@ -14,7 +14,7 @@ use vumi_kit::settings_schema::HumanDuration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Misbehaviour {
-    /// How long each answer to a submission waits, once the submission is recorded. Default `0s`.
+    /// How long each answer to a submission waits, once the submission is recorded.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub delay: Duration,
@@ -28,11 +28,11 @@ pub struct Misbehaviour {
     pub refuse_with: String,
     /// The connection of every n-th submission is closed without an answer; 0, the default, closes none.
     pub drop_every: u64,
-    /// Whether a submission that gets no answer was recorded first. Default `recorded`.
+    /// Whether a submission that gets no answer was recorded first.
     pub drop_when: DropWhen,
-    /// Whether a submission is followed by a receipt. Default `once`.
+    /// Whether a submission is followed by a receipt.
     pub receipts: ReceiptMode,
-    /// How long after the submission. Default `200ms`.
+    /// How long after the submission.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub receipt_delay: Duration,

@@ -11,16 +11,16 @@ use vumi_kit::{kind::Problem, name::Name, settings_schema::HumanDuration};
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
     /// The database: `sqlite://` and a path, relative to the working directory or absolute, or
-    /// `postgres://user:password@host:port/database`, which several processes may share. Default `sqlite://vumi.db`.
+    /// `postgres://user:password@host:port/database`, which several processes may share.
     pub url: String,
-    /// What an answered request survives. Default `full`.
+    /// What an answered request survives.
     pub synchronous: Synchronous,
-    /// Questions that may wait for the writer. Behind it the rooms' mailboxes fill, then callers who can say no
-    /// (HTTP) do. Default 10000.
+    /// Questions that may wait for the writer. Behind it the rooms' mailboxes fill, then callers who can say no (HTTP)
+    /// do.
     pub queue: usize,
-    /// Questions that may wait in the mailbox of each of the store's actors. Default 1024.
+    /// Questions that may wait in the mailbox of each of the store's actors.
     pub mailbox: usize,
-    /// Rows that share a transaction at the most; a single larger batch has one of its own. Default 512.
+    /// Rows that share a transaction at the most; a single larger batch has one of its own.
     pub most_per_commit: usize,
     /// How long a transport may hold an SMS before it counts as lost and is given out again: three times and more what a
     /// call to its carrier may take. Default 2m.
@@ -31,11 +31,12 @@ pub struct StoreSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub give_up_after: Duration,
-    /// Connections that read, beside the one that writes. Default 2.
+    /// Connections that read, beside the one that writes.
     pub readers: u32,
     /// The name of this process in claims; processes that share a database need one each. One that starts again under its
     /// name goes on at once with what it held; without a name that waits for the lease's end. Default on SQLite
     /// `local`, on PostgreSQL a new one at each start.
+    #[schemars(example = &"machine1-transports")]
     pub node: Option<Name>,
 }
 

@@ -86,7 +86,10 @@ enum HttpMethod {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BasicAuth {
+    /// The user name.
+    #[schemars(example = &"username")]
     user: String,
+    /// The password.
     #[schemars(with = "Secret")]
     password: SecretString,
 }
@@ -98,6 +101,7 @@ enum BodySettings {
     /// A form: each value is a template.
     Form(BTreeMap<String, String>),
     /// JSON: each text in it is a template.
+    #[schemars(example = serde_json::json!({ "to": "{{to}}", "text": "{{text}}" }))]
     Json(Value),
     /// One template for the whole of it.
     Text(TextBodySettings),
@@ -108,8 +112,10 @@ enum BodySettings {
 #[serde(deny_unknown_fields)]
 struct TextBodySettings {
     /// Its content type.
+    #[schemars(example = "application/xml; charset=utf-8")]
     content_type: String,
     /// The template.
+    #[schemars(example = "<sms><to>{{to}}</to><text>{{text}}</text></sms>")]
     template: String,
     /// How values are escaped: `none`, `json`, `xml`.
     escape: TextEscape,

@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClickatellSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `clickatell`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only `user` that is accepted.
     pub user: Option<String>,

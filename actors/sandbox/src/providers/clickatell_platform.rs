@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClickatellPlatformSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `clickatell-platform`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only `Authorization` that is accepted; any that is not empty where it is not set.
     #[schemars(with = "Option<Secret>")]

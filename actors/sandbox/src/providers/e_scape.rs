@@ -27,9 +27,10 @@ use crate::{
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EScapeSettings {
-    /// The router's transport that inbound SMS are for. Default `e-scape`.
+    /// The router's transport that inbound SMS are for.
     pub transport: String,
     /// The only `smsc` that is accepted; also the one inbound SMS come from.
+    #[schemars(example = &"vumi")]
     pub smsc: Option<String>,
     /// The only `api_id` that is accepted.
     #[schemars(with = "Option<Secret>")]

@@ -26,14 +26,16 @@ use crate::{
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OperaSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `opera`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only `Service` that is accepted.
+    #[schemars(example = &"1234")]
     pub service: Option<String>,
     /// The only `Password` that is accepted.
     #[schemars(with = "Option<Secret>")]
     pub password: Option<SecretString>,
     /// The only `Channel` that is accepted.
+    #[schemars(example = &"111")]
     pub channel: Option<String>,
     /// How it misbehaves.
     pub misbehave: Misbehaviour,

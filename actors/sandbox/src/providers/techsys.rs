@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TechsysSettings {
-    /// The router's transport. Default `techsys`.
+    /// The router's transport.
     pub transport: String,
     /// The only `bind` that is accepted; any that is not empty where it is not set.
     #[schemars(with = "Option<Secret>")]

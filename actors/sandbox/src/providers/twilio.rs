@@ -33,9 +33,10 @@ const LONGEST: usize = 1600;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TwilioSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `twilio`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only account, in the path and as the user, that is accepted; any where it is not set.
+    #[schemars(example = &"AC0123456789")]
     pub account: Option<String>,
     /// The only token (the password) that is accepted; any that is not empty where it is not set.
     #[schemars(with = "Option<Secret>")]

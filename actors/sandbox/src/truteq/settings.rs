@@ -14,15 +14,16 @@ use crate::behaviour::Misbehaviour;
 #[serde(deny_unknown_fields, default)]
 pub struct TruteqSettings {
     /// The only username that may log in.
+    #[schemars(example = &"vumi")]
     pub username: Option<String>,
     /// The only password that may log in.
     #[schemars(with = "Option<Secret>")]
     pub password: Option<SecretString>,
-    /// How long a handset waits for the router's reply. Default `10s`.
+    /// How long a handset waits for the router's reply.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub answer_limit: Duration,
-    /// How long a session lives without a message; then the network ends it (type 4). Default `180s`.
+    /// How long a session lives without a message; then the network ends it (type 4).
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub session_timeout: Duration,

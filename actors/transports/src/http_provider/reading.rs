@@ -13,8 +13,10 @@ use crate::provider_client::unreadable;
 #[serde(rename_all = "lowercase")]
 pub(super) enum AnswerPlace {
     /// A JSON pointer, such as `/messages/0/id`.
+    #[schemars(example = "/messages/0/id")]
     Json(String),
     /// A regular expression: its first group, or all that it matches.
+    #[schemars(example = r"ID: (\w+)")]
     Regex(String),
 }
 

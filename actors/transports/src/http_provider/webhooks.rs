@@ -37,6 +37,7 @@ pub(super) struct ReceiptSettings {
     /// The field with the provider's id.
     id: String,
     /// The field with our id, where the provider hands it back.
+    #[schemars(example = &"reference")]
     sms: Option<String>,
     /// The field with the recipient, if it is to match as well.
     to: Option<String>,
@@ -45,8 +46,10 @@ pub(super) struct ReceiptSettings {
     /// Each of the provider's statuses as one of ours, 1 to 14.
     pub(super) statuses: BTreeMap<String, i16>,
     /// What a status means that is not listed; none: such a receipt is refused.
+    #[schemars(example = 7)]
     pub(super) other_status: Option<i16>,
     /// The field with the time.
+    #[schemars(example = &"time")]
     at: Option<String>,
 }
 
@@ -74,8 +77,10 @@ pub(super) struct InboundSettings {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FixedAnswer {
+    /// Its content type.
     #[serde(rename = "type")]
     content: AnswerType,
+    /// The body.
     #[serde(default)]
     body: String,
 }

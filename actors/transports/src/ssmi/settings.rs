@@ -5,7 +5,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use vumi_kit::{address::Msisdn, backoff::Backoff, kind::Problem, settings_schema::{HumanDuration, Secret}};
+use vumi_kit::{
+    address::Msisdn,
+    backoff::Backoff,
+    kind::Problem,
+    settings_schema::{HumanDuration, Secret},
+};
 use vumi_ssmi_codec::{SCREEN_UNITS, screen_units, to_latin1};
 
 use crate::outbox::OutboxSettings;
