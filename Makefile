@@ -1,5 +1,5 @@
 # The everyday commands. `.ci/run` uses the same targets.
-.PHONY: help build run test check lint format edges names links licences fuzz-check doc bench schemathesis ci
+.PHONY: help build run test check lint format edges names links licences fuzz-check docs doc bench schemathesis ci
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,9 @@ lint: ## Lints with clippy; warnings are errors
 fuzz-check: ## Compiles the fuzz targets, without libFuzzer
 	CUSTOM_LIBFUZZER_PATH=/dev/null cargo check --manifest-path fuzz/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" \
 	  --locked --quiet
+
+docs: ## Writes docs/settings.md from the settings structs
+	cargo run --locked --quiet -- settings docs > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
 doc: ## Builds the documentation; warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet

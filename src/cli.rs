@@ -12,6 +12,7 @@ mod receipts;
 mod run;
 mod sandbox;
 mod send;
+mod settings;
 mod status;
 mod store;
 
@@ -80,6 +81,9 @@ enum Command {
     Sandbox,
     /// Lists the kinds of transport and campaign there are, each with settings to start from
     Kinds(kinds::KindsArgs),
+    /// Prints docs/settings.md, the page of every key
+    #[command(subcommand, hide = true)]
+    Settings(settings::SettingsCommand),
 }
 
 /// Runs the command line with the kinds that ship with vumi.
@@ -119,6 +123,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         Command::Dead(command) => dead::run(command, &load()?),
         Command::Receipts(options) => receipts::list(options, load()?),
         Command::Sandbox => sandbox::run(load()?),
+        Command::Settings(command) => settings::run(command, kinds),
         Command::Kinds(options) => kinds::list(options, kinds),
     }
 }

@@ -6,6 +6,7 @@
 
 mod deployment;
 mod files;
+mod settings_page;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -25,6 +26,7 @@ use vumi_store::StoreSettings;
 use crate::supervisor::SupervisorSettings;
 pub use deployment::Deployment;
 use files::Layers;
+pub use settings_page::settings_page;
 
 /// The settings that `vumi` runs with when it is given none.
 pub const EMBEDDED_DEFAULT: &str = include_str!("../settings/default.toml");

@@ -14,14 +14,15 @@ mod tests;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use vumi_kit::backoff::Backoff;
+use vumi_kit::{backoff::Backoff, settings_schema::HumanDuration};
 
 pub use error::StartFailed;
 pub use running::{Running, start};
 
 /// The supervisor's settings.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SupervisorSettings {
     /// The wait before a failed component is started again: doubles from `first` to `most`.
@@ -30,9 +31,11 @@ pub struct SupervisorSettings {
     pub restarts: u32,
     /// See `restarts`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub within: Duration,
     /// When stopping: how long each stage may finish what is under way.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub drain: Duration,
 }
 

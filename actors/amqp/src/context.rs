@@ -1,10 +1,10 @@
-//! EventKind the front-end gets at its start.
+//! What the front-end gets at its start.
 
 use vumi_kit::{clock::Clock, name::Name, router::RouterAddress, store::Store};
 
 use super::topology::AmqpTopology;
 
-/// EventKind the front-end gets at its start, beside its settings.
+/// What the front-end gets at its start, beside its settings.
 #[derive(Clone, Debug)]
 pub struct AmqpContext {
     /// Takes messages.

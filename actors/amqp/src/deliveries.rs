@@ -55,7 +55,7 @@ impl Deliveries {
         self.in_flight.borrow_mut().take(key)
     }
 
-    /// EventKind a delivery caused is done: acknowledges it.
+    /// What a delivery caused is done: acknowledges it.
     pub(super) async fn settle(&self, key: &DeliveryKey) {
         let acker = self.in_flight.borrow_mut().settle(key);
         match acker {

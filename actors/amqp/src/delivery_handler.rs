@@ -34,7 +34,7 @@ pub(super) struct IncomingDelivery {
     pub(super) body: Result<DeliveryBody, Undecodable>,
 }
 
-/// EventKind a delivery says, by the kind of its queue.
+/// What a delivery says, by the kind of its queue.
 pub(super) enum DeliveryBody {
     Inbound(Box<UserMessage>),
     Outbound(Box<UserMessage>),

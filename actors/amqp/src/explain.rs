@@ -6,7 +6,7 @@ use lapin::{
     uri::AMQPUri,
 };
 
-/// EventKind went wrong, and what to do about it.
+/// What went wrong, and what to do about it.
 pub(super) fn explain(error: &Error) -> String {
     let advice = match error.kind() {
         ErrorKind::ProtocolError(reply) => advice(reply.kind(), reply.get_message().as_str()),
@@ -22,7 +22,7 @@ pub(super) fn explain(error: &Error) -> String {
     }
 }
 
-/// EventKind went wrong, with the commands that mend it on this broker.
+/// What went wrong, with the commands that mend it on this broker.
 pub(super) fn explain_at(error: &Error, uri: &AMQPUri) -> String {
     let (user, vhost) = (&uri.authority.userinfo.username, &uri.vhost);
     let allow = format!("rabbitmqctl set_permissions -p {vhost} {user} '.*' '.*' '.*'");

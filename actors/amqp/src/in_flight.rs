@@ -22,7 +22,7 @@ struct HeldDelivery {
     until: Option<Instant>,
 }
 
-/// EventKind a delivery is to this process.
+/// What a delivery is to this process.
 #[derive(Debug)]
 pub(super) enum DeliveryArrival {
     /// Not seen before.
@@ -59,7 +59,7 @@ impl InFlight {
         DeliveryArrival::New
     }
 
-    /// EventKind the delivery caused is done: it is to be acknowledged with the answer.
+    /// What the delivery caused is done: it is to be acknowledged with the answer.
     pub(super) fn settle(&mut self, key: &DeliveryKey) -> Option<Acker> {
         let held = self.held.remove(key)?;
         self.settled.insert(key.clone(), ());

@@ -11,7 +11,7 @@ use super::shutdown::Shutdown;
 /// The waits before a message is offered again.
 const OFFER_AGAIN: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 
-/// EventKind became of an offer.
+/// What became of an offer.
 pub(super) enum OfferOutcome {
     Taken,
     /// For good, and why.

@@ -12,7 +12,7 @@ use vumi_kit::name::Name;
 /// The exchange of the Vumi family.
 pub(super) const EXCHANGE: &str = "vumi";
 
-/// EventKind the messages of a queue are.
+/// What the messages of a queue are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QueueKind {
     /// Messages from people.

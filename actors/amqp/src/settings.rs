@@ -3,38 +3,49 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use vumi_kit::{backoff::Backoff, kind::Problem, name::Name};
+use vumi_kit::{
+    backoff::Backoff,
+    kind::Problem,
+    name::Name,
+    settings_schema::{HumanDuration, Secret},
+};
 
 /// The longest wait before the broker is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The settings of the AMQP front-end. Every key has a default.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AmqpSettings {
     /// The whole address, `amqp://user:password@host:5672/%2Fvumi` (`amqps` for TLS): a `/` in the name of the
     /// vhost is written `%2F`. With it, `host`, `port`, `tls`, `user`, `password` and `vhost` are not read.
+    #[schemars(with = "Option<Secret>")]
     pub url: Option<SecretString>,
     /// The broker's machine. Default `127.0.0.1`.
     pub host: String,
     /// Its port. Default 5672, or 5671 with `tls`.
+    #[schemars(example = 5672)]
     pub port: Option<u16>,
     /// Whether to speak TLS. Default `false`.
     pub tls: bool,
     /// The user. Default `guest`, which the broker lets in from its own machine only.
     pub user: String,
     /// Its password. Default `guest`.
+    #[schemars(with = "Secret", extend("default" = "guest"))]
     pub password: SecretString,
     /// The vhost, as `rabbitmqctl list_vhosts` shows it. Default `/`.
     pub vhost: String,
     /// How often both ends show that they are alive; a connection that is silent for twice as long is given up.
     /// Default `10s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub heartbeat: Duration,
     /// How long connecting, and declaring the topology, may take. Default `10s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub connect_within: Duration,
     /// The wait before the broker is tried again. It doubles from `first` to `most`, which is at most 30 s.
     /// Default `{ first = "200ms", most = "30s" }`.
@@ -46,14 +57,17 @@ pub struct AmqpSettings {
     /// How long the broker may take to confirm a message before its sender is told that it may not have arrived.
     /// Less than the router's `hand_over_limit_ms`. Default `1500ms`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub confirm_within: Duration,
     /// How long a delivery is offered to a component that is busy or not running before the broker gets it back, for
     /// another process or a later attempt. Default `5s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub offer_for: Duration,
     /// How long a delivery stays unacknowledged while the campaign answers or the transport sends. If this process
     /// dies within that time, another one gets the delivery. Default `20s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub hold_for: Duration,
     /// Acks and nacks that may wait for the broker; when there are more, the newest is dropped and counted.
     /// Default 10,000.
@@ -68,14 +82,15 @@ pub struct AmqpSettings {
 }
 
 /// A connector: a transport or a campaign that lives on the other side of the broker.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectorSettings {
-    /// EventKind lives on the other side.
+    /// What lives on the other side.
     pub side: ConnectorSide,
     /// The connector's name on the broker: its queues are `<connector>.inbound`, `.outbound` and `.event`. Default:
     /// the table's name, which is also the campaign's name in the routes.
     #[serde(default)]
+    #[schemars(example = &"ussd_transport")]
     pub connector: Option<Name>,
     /// Side `transport`: the transports whose messages come by this connector, and whose replies leave by it.
     /// Default: one, with the connector's name.
@@ -84,11 +99,12 @@ pub struct ConnectorSettings {
     /// Side `campaign`: the account that owns SMS which the campaign sends without being asked. Without it those are
     /// refused.
     #[serde(default)]
+    #[schemars(example = &"clinic")]
     pub account: Option<String>,
 }
 
-/// EventKind lives on the other side of a connector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// What lives on the other side of a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectorSide {
     /// A transport: inbound messages and events are consumed, outbound ones published.
@@ -124,7 +140,7 @@ impl Default for AmqpSettings {
 }
 
 impl AmqpSettings {
-    /// EventKind is wrong with settings that parse. Touches nothing outside.
+    /// What is wrong with settings that parse. Touches nothing outside.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
         let counts = [

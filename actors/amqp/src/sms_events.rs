@@ -9,7 +9,7 @@ use vumi_kit::{
     sms::{Sms, TransportStatus},
 };
 
-/// EventKind is new in an SMS's status since `reported`, the status at the last event.
+/// What is new in an SMS's status since `reported`, the status at the last event.
 pub(super) fn events_since(reported: Option<TransportStatus>, sms: &Sms) -> Vec<EventKind> {
     let status = sms.status;
     // Pending, or unknown to the provider: it is submitted again, or fails.

@@ -157,7 +157,7 @@ impl SmsFollower {
         let mut tracker = self.tracker.borrow_mut();
         let Some(tracked) = tracker.get_mut(sms.id) else { return };
         let news = events_since(tracked.reported, sms);
-        // EventKind does not fit now is still new at the next look.
+        // What does not fit now is still new at the next look.
         if !self.events.has_room_for(news.len()) {
             return;
         }

@@ -13,7 +13,7 @@ pub struct AmqpTopology {
     connectors: Vec<Connector>,
 }
 
-/// EventKind this process and its peers run. Peers are processes that run a part each of the same settings, over one
+/// What this process and its peers run. Peers are processes that run a part each of the same settings, over one
 /// ledger. They need no table: messages from people go straight to the queue of their campaign, messages to people
 /// to that of their transport. SMS to people are in the ledger and need no queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) struct Connector {
     pub(super) account: Option<String>,
 }
 
-/// EventKind a connector leads to. Without peers both directions use the same connector and each side has a ledger of
+/// What a connector leads to. Without peers both directions use the same connector and each side has a ledger of
 /// its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectorRole {

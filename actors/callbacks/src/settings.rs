@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use reqwest::Certificate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem};
+use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem, settings_schema::HumanDuration};
 
 /// The upper bound of `most_at_once`.
 const MAX_AT_ONCE: usize = 4096;
@@ -13,15 +14,17 @@ const MAX_AT_ONCE: usize = 4096;
 const MAX_LIMIT: Duration = Duration::from_secs(120);
 
 /// How events are posted to the clients' URLs: the table `[callbacks]`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallbackSettings {
-    /// How often the store is asked for what is due; after a post it is asked at once. Default `1s`.
+    /// How often the store is asked for what is due; after a post it is asked at once.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub poll: Duration,
     /// How long one post may take, from looking up the name to the end of the answer. Default `10s`, `2m` at the
     /// most.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub limit: Duration,
     /// How many posts are under way at once, over all callbacks. Default 64, at most 4096.
     pub most_at_once: usize,
@@ -32,11 +35,13 @@ pub struct CallbackSettings {
     /// How long to wait after a failed attempt: `first` and `most`, doubling in between. Default `5s` and `1h`.
     #[serde(deserialize_with = "retry")]
     pub retry: Backoff,
-    /// How long after the event a failing delivery is given up and parked. Default `24h`.
+    /// How long after the event a failing delivery is given up and parked.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub give_up_after: Duration,
     /// Certificates (PEM) that are trusted beside the system's, for clients whose own authority signs theirs; or
-    /// `ca_file`, the file that holds them. Default none.
+    /// `ca_file`, the file that holds them.
+    #[schemars(example = "-----BEGIN CERTIFICATE-----...")]
     pub ca: Option<String>,
     /// Whether callbacks to loopback, private and link-local addresses and to this machine's own are allowed. Default
     /// false: clients choose the URLs, and they should not reach what only this machine can. The clouds' metadata
@@ -44,6 +49,7 @@ pub struct CallbackSettings {
     pub allow_internal: bool,
     /// Networks that no callback may reach, such as `["203.0.113.0/24", "2001:db8::/32"]`, whatever `allow_internal`
     /// says. Default none.
+    #[schemars(with = "Vec<String>", example = ["203.0.113.0/24", "2001:db8::/32"])]
     pub deny: Vec<IpNet>,
     /// The ports that callbacks may reach, such as `[80, 443]`. Default all.
     pub ports: Vec<u16>,

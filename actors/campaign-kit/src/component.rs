@@ -1,9 +1,10 @@
 //! A campaign as a component: the actor that takes people's messages, and the kind it is started by.
 
-use std::{marker::PhantomData, rc::Rc, time::Duration};
+use std::{borrow::Cow, marker::PhantomData, rc::Rc, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture};
 use async_trait::async_trait;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
@@ -78,6 +79,25 @@ impl<'de, C: Campaign> Deserialize<'de> for Made<C> {
             let problems = campaign.limits().problems();
             if problems.is_empty() { Ok(campaign) } else { Err(problems) }
         })))
+    }
+}
+
+/// In the documentation it is the campaign's settings.
+impl<C: Campaign> JsonSchema for Made<C> {
+    fn inline_schema() -> bool {
+        C::Settings::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        C::Settings::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        C::Settings::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        C::Settings::json_schema(generator)
     }
 }
 

@@ -24,6 +24,7 @@ pub mod testing;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use component::{CampaignKind, WithCampaign};
@@ -34,7 +35,7 @@ pub use session::Session;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use session_store::{SessionStore, TurnError};
 
-use vumi_kit::kind::Problem;
+use vumi_kit::{kind::Problem, settings_schema::HumanDuration};
 
 /// A service that answers people over USSD, SMS and whatever else carries text.
 #[expect(async_fn_in_trait, reason = "a campaign lives on one arbiter: its futures are polled by one thread")]
@@ -46,7 +47,7 @@ pub trait Campaign: Sized + 'static {
     const EXAMPLE: &'static str;
 
     /// The keys of its table, without `kind`. Give it `#[serde(deny_unknown_fields)]`.
-    type Settings: DeserializeOwned;
+    type Settings: DeserializeOwned + JsonSchema;
 
     /// Where a person is in the dialogue, kept between messages as JSON. A dialogue begins with its default. Where
     /// what was kept can't be read any more (the campaign has changed), the person begins anew.
@@ -78,7 +79,7 @@ pub trait Campaign: Sized + 'static {
 }
 
 /// How much a campaign takes on at once, and how long it remembers. It can stand in a campaign's settings.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Messages in work or waiting for their turn, of all people; one more is refused.
@@ -87,12 +88,15 @@ pub struct Limits {
     pub waiting_per_person: usize,
     /// How long an answer may take, what it asks the store included. USSD networks give up after 10 to 30 s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub answer_within: Duration,
     /// When a USSD session is forgotten, from its last message: somewhat later than the transport forgets it.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub forget_ussd_after: Duration,
     /// When a dialogue over SMS, or anything else without sessions of its own, is forgotten, from its last message.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub forget_sms_after: Duration,
 }
 

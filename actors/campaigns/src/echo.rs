@@ -3,12 +3,13 @@
 //! Over USSD a session stays open until the person sends `0`. An SMS gets its own words back and no dialogue; so two
 //! services that both answer every SMS must not be routed to each other.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_campaign_kit::{Campaign, Limits, Screen, Session};
 use vumi_kit::kind::Problem;
 
 /// The settings of `echo`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EchoSettings {
     /// What a person who dials sees first.

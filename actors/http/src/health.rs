@@ -12,6 +12,7 @@ use actix_web::{
     },
     web,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vumi_kit::{
     address::listen_address,
@@ -23,11 +24,12 @@ use vumi_kit::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The `[health]` table.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthSettings {
     /// The address to listen on. There is no password: use an address that only monitoring can reach.
     #[serde(deserialize_with = "listen_address")]
+    #[schemars(example = "127.0.0.1:8001")]
     pub bind: SocketAddr,
 }
 

@@ -5,91 +5,106 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use vumi_kit::{address::listen_address, kind::Problem};
+use vumi_kit::{address::listen_address, kind::Problem, settings_schema::HumanDuration};
 
 use crate::request::trusted_proxies::{ForwardedHeader, Network};
 
 /// The settings of the HTTP front-end. Every key has a default.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
-    /// The address to listen on; port 0 takes a free one. Default `127.0.0.1:8000`.
+    /// The address to listen on; port 0 takes a free one.
     #[serde(deserialize_with = "listen_address")]
     pub bind: SocketAddr,
-    /// Threads that serve requests. Default 2.
+    /// Threads that serve requests.
     pub workers: usize,
-    /// Connections a worker holds at once; more wait to be accepted. Default 4096.
+    /// Connections a worker holds at once; more wait to be accepted.
     pub max_connections: usize,
     /// Connections that one address may hold (of IPv6 one /64); further ones are refused with 429. The trusted proxies'
-    /// do not count. Default 1024.
+    /// do not count.
     pub connections_per_address: usize,
     /// The largest body, in bytes; a larger one is refused with 413. Default 4 MiB, enough for a batch of 10,000.
+    #[schemars(extend("unit" = "bytes"))]
     pub max_body: usize,
     /// The bytes that the bodies of all requests under way may take, not counting the first 16 KiB of each; a body beyond
     /// that is refused with 503. Reading one takes some times its size. Default 64 MiB.
+    #[schemars(extend("unit" = "bytes"))]
     pub max_bodies: usize,
     /// The most parts an SMS may take (160 or 70 characters in one, 153 or 67 in each of more). Default 9, which carriers
     /// commonly join.
     pub max_segments: u32,
-    /// The most recipients of one call. Default 10,000.
+    /// The most recipients of one call.
     pub max_batch: usize,
-    /// How long a connection without a request is kept open. Default `75s`.
+    /// How long a connection without a request is kept open.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub keep_alive: Duration,
-    /// How long a client may take to send a request's head. Default `10s`.
+    /// How long a client may take to send a request's head.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub head_within: Duration,
-    /// How long a client may take to send a body. Default `30s`.
+    /// How long a client may take to send a body.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub body_within: Duration,
-    /// How long the answer to one request may take, body included. Default `60s`.
+    /// How long the answer to one request may take, body included.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub answer_within: Duration,
     /// How long requests under way may take to finish when the router stops: no longer than `supervisor.drain`.
-    /// Default `8s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub drain_within: Duration,
     /// Calls an account may make.
     pub rates: RateSettings,
-    /// How long an account is remembered before the store is asked again. A removed account, or a changed
-    /// password, takes effect within this time. Default `5s`.
+    /// How long an account is remembered before the store is asked again. A removed account, or a changed password,
+    /// takes effect within this time.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub account_ttl: Duration,
     /// How long a password that was right is remembered (as a keyed digest) before Argon2 checks it again.
-    /// Default `5m`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub password_ttl: Duration,
-    /// Argon2 checks at once: each takes some 20 ms of a core and 19 MiB. Default 2.
+    /// Argon2 checks at once: each takes some 20 ms of a core and 19 MiB.
     pub password_checks: usize,
-    /// How many passwords a minute may be tried for one user name from one address, and ten times as many for all
-    /// names from one address; further ones are refused with 429. One that was right before, and a wrong one that is
-    /// repeated, do not count. Default 10.
+    /// How many passwords a minute may be tried for one user name from one address, and ten times as many for all names
+    /// from one address; further ones are refused with 429. One that was right before, and a wrong one that is
+    /// repeated, do not count.
+    #[schemars(extend("unit" = "a minute"))]
     pub wrong_passwords: u32,
-    /// The proxies that clients come through: addresses or networks, such as `["127.0.0.1", "10.0.0.0/8"]`. Only they are
-    /// believed about a client's address; without this, all clients of a proxy share its address. Default none.
+    /// The proxies that clients come through: addresses or networks, such as `["127.0.0.1", "10.0.0.0/8"]`. Only they
+    /// are believed about a client's address; without this, all clients of a proxy share its address.
     pub trusted_proxies: Vec<Network>,
     /// The header in which they name the client: `x-forwarded-for` or `forwarded`. Default `x-forwarded-for`. The proxy
     /// must append to it or replace it.
     pub forwarded_header: ForwardedHeader,
-    /// How long an `Idempotency-Key` is kept. Default `24h`.
+    /// How long an `Idempotency-Key` is kept.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub idempotency_keep: Duration,
 }
 
 /// Calls a minute for each account; 0 sets no limit. A batch is one call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateSettings {
-    /// `send.json`, `template_send.json` and `preview.json`. Default 6,000.
+    /// `send.json`, `template_send.json` and `preview.json`.
+    #[schemars(extend("unit" = "a minute"))]
     pub sending: u32,
-    /// Receipts from providers. Default 6,000.
+    /// Receipts from providers.
+    #[schemars(extend("unit" = "a minute"))]
     pub receipts: u32,
-    /// SMS from people, brought by providers. Default 6,000.
+    /// SMS from people, brought by providers.
+    #[schemars(extend("unit" = "a minute"))]
     pub inbound: u32,
-    /// Status calls. Default 60.
+    /// Status calls.
+    #[schemars(extend("unit" = "a minute"))]
     pub reading: u32,
-    /// Callback calls. Default 60.
+    /// Callback calls.
+    #[schemars(extend("unit" = "a minute"))]
     pub callbacks: u32,
 }
 

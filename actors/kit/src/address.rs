@@ -5,10 +5,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// A phone number or short code: 3 to 15 digits (E.164 without its `+`).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Msisdn(String);
 
@@ -70,7 +71,7 @@ impl fmt::Debug for Msisdn {
 }
 
 /// A USSD code as dialled: `*`, then digits and `*`, then the closing `#`, which carriers sometimes leave out.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct UssdCode(String);
 

@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::settings_schema::HumanDuration;
 
 /// Exponential back-off with full jitter on its upper half.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backoff {
     /// The wait after the first failure, such as `1s`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub first: Duration,
     /// The longest wait, such as `5m`.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub most: Duration,
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ pub trait Kind: 'static {
     const EXAMPLE: &'static str;
 
     /// The keys of its table, without `kind`; unknown ones are refused (`deny_unknown_fields`).
-    type Settings: DeserializeOwned;
+    type Settings: DeserializeOwned + JsonSchema;
 
     /// Keys that had another name in an earlier version, as (old, new), dotted. Settings with an old one are refused
     /// with the new one named.
@@ -83,6 +84,8 @@ pub struct KindEntry {
     pub example: &'static str,
     /// [`Kind::CONVERSES`].
     pub converses: bool,
+    /// Describes the keys of its table: what `docs/settings.md` is made of.
+    pub schema: fn() -> Schema,
     /// Reads and checks settings.
     pub check: fn(&Value) -> Vec<Problem>,
     /// [`Kind::webhooks`]; none where the settings do not parse.
@@ -101,6 +104,7 @@ impl KindEntry {
             name: K::NAME,
             example: K::EXAMPLE,
             converses: K::CONVERSES,
+            schema: settings_schema::<K::Settings>,
             check: |settings| {
                 let renamed = renamed(settings, K::RENAMED);
                 if !renamed.is_empty() {
@@ -125,6 +129,13 @@ fn renamed(settings: &Value, keys: &[(&str, &str)]) -> Vec<Problem> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let present = keys.iter().filter(|(old, _)| settings.pointer(&format!("/{}", old.replace('.', "/"))).is_some());
     present.map(|(old, new)| Problem::new(*old, format!("`{}` is now called `{}`", last(old), last(new)))).collect()
+}
+
+/// The JSON Schema of a table of settings, all in one: nothing in it refers to anything else.
+#[must_use]
+pub fn settings_schema<T: JsonSchema>() -> Schema {
+    let inline = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
+    inline.into_generator().into_root_schema_for::<T>()
 }
 
 fn read<K: Kind>(settings: &Value) -> Result<K::Settings, Problem> {

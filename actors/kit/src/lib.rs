@@ -20,6 +20,7 @@ pub mod message;
 pub mod name;
 pub mod router;
 pub mod session;
+pub mod settings_schema;
 pub mod sms;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -7,6 +7,7 @@ use actix::{
     dev::SendError,
 };
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::{sync::mpsc, time::Instant};
 use tracing::{debug, warn};
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// The router's settings.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouterSettings {
     /// Messages that may wait for the router, and batches that the store may have ready for it.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{
     address::{Msisdn, UssdCode},
@@ -16,16 +17,19 @@ use vumi_kit::{
 use crate::keyword;
 
 /// One line of the routes in the settings. Exactly one way to match, and the campaign it leads to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// A USSD code, whole: `*120*663*79#`.
     pub ussd: Option<UssdCode>,
     /// The beginning of USSD codes: `*120*663*`.
+    #[schemars(example = "*120*663*")]
     pub ussd_prefix: Option<String>,
     /// A regular expression for USSD codes, matched against the whole code.
+    #[schemars(example = r"\*120\*\d+#")]
     pub ussd_pattern: Option<String>,
     /// The number that people write SMS to.
+    #[schemars(example = &"38080")]
     pub short_code: Option<Msisdn>,
     /// The first word of an SMS, in any case and with any punctuation around it; alone, or together with `short_code`.
     pub keyword: Option<String>,

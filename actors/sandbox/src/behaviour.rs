@@ -5,15 +5,18 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use vumi_kit::settings_schema::HumanDuration;
 
 /// A provider's misbehaviour: the table `misbehave` of its settings, and the body of `PUT /misbehave/{provider}`.
 /// A key left out has its default, so `{}` makes a provider behave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Misbehaviour {
-    /// How long each answer to a submission waits, once the submission is recorded. Default `0s`.
+    /// How long each answer to a submission waits, once the submission is recorded.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub delay: Duration,
     /// Every n-th submission is refused in the provider's own way; 0, the default, refuses none. Counted from the
     /// start, or from the last change.
@@ -25,12 +28,13 @@ pub struct Misbehaviour {
     pub refuse_with: String,
     /// The connection of every n-th submission is closed without an answer; 0, the default, closes none.
     pub drop_every: u64,
-    /// Whether a submission that gets no answer was recorded first. Default `recorded`.
+    /// Whether a submission that gets no answer was recorded first.
     pub drop_when: DropWhen,
-    /// Whether a submission is followed by a receipt. Default `once`.
+    /// Whether a submission is followed by a receipt.
     pub receipts: ReceiptMode,
-    /// How long after the submission. Default `200ms`.
+    /// How long after the submission.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub receipt_delay: Duration,
     /// The status in receipts, as the provider writes it. Default: received by the person (`004`, `4`, `D`, `0`,
     /// `Success`, `delivered`).
@@ -71,7 +75,7 @@ impl Default for Misbehaviour {
 }
 
 /// When a connection is closed without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DropWhen {
     /// The provider has the SMS; the router can't know.
@@ -81,7 +85,7 @@ pub enum DropWhen {
 }
 
 /// How often a receipt is posted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptMode {
     /// As a provider should.

@@ -7,9 +7,15 @@ use std::{
 };
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
-use vumi_kit::{address::listen_address, kind::Problem, name::Name};
+use vumi_kit::{
+    address::listen_address,
+    kind::Problem,
+    name::Name,
+    settings_schema::{HumanDuration, Secret},
+};
 
 use crate::{
     provider_core::{ProviderCore, SharedContext},
@@ -24,7 +30,7 @@ macro_rules! sandbox_settings {
         $(pub use crate::providers::$table::$Settings;)*
 
         /// Where the providers listen, where they call the router, and how each of them behaves.
-        #[derive(Clone, Debug, Deserialize)]
+        #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct SandboxSettings {
             /// Where the providers that speak HTTP listen, and the pages that show and steer them. Default
@@ -34,12 +40,12 @@ macro_rules! sandbox_settings {
             /// Where TruTeq listens for SSMI. Default `127.0.0.1:50008`; port 0 takes any free one.
             #[serde(deserialize_with = "listen_address")]
             pub truteq_bind: SocketAddr,
-            /// Below this URL the providers call the router: `{callback_url}/{transport}/receipt.json`. Default
-            /// `http://127.0.0.1:8000/api/v1/sms`.
+            /// Below this URL the providers call the router: `{callback_url}/{transport}/receipt.json`.
             pub callback_url: String,
-            /// The user of those calls. Default `username`.
+            /// The user of those calls.
             pub username: String,
-            /// That user's password. Default `password`.
+            /// That user's password.
+            #[schemars(with = "Secret", extend("default" = "password"))]
             pub password: SecretString,
             /// How many receipts can wait to be posted; as many again can wait between two attempts. A receipt that
             /// finds the queue full is given up, counted and logged: an answer to the router never waits for one.
@@ -51,8 +57,9 @@ macro_rules! sandbox_settings {
             /// How often a receipt is posted until the router answers 2xx; the waits between grow from 250 ms to 10 s.
             /// Default 10 times, 45 s in all.
             pub receipt_attempts: u32,
-            /// How long the router may take to answer a call. Default `10s`.
+            /// How long the router may take to answer a call.
             #[serde(with = "humantime_serde")]
+            #[schemars(with = "HumanDuration")]
             pub call_limit: Duration,
             /// How many different SMS each provider remembers for `/seen`; those past it are only counted, as
             /// `untracked`. Default 2000000; one with a number as its id takes about 60 bytes.

@@ -2,42 +2,46 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use vumi_kit::{kind::Problem, name::Name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vumi_kit::{kind::Problem, name::Name, settings_schema::HumanDuration};
 
 /// Where everything is kept, and how: `[store]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
     /// The database: `sqlite://` and a path, relative to the working directory or absolute, or
-    /// `postgres://user:password@host:port/database`, which several processes may share. Default `sqlite://vumi.db`.
+    /// `postgres://user:password@host:port/database`, which several processes may share.
     pub url: String,
-    /// What an answered request survives. Default `full`.
+    /// What an answered request survives.
     pub synchronous: Synchronous,
-    /// Questions that may wait for the writer. Behind it the rooms' mailboxes fill, then callers who can say no
-    /// (HTTP) do. Default 10000.
+    /// Questions that may wait for the writer. Behind it the rooms' mailboxes fill, then callers who can say no (HTTP)
+    /// do.
     pub queue: usize,
-    /// Questions that may wait in the mailbox of each of the store's actors. Default 1024.
+    /// Questions that may wait in the mailbox of each of the store's actors.
     pub mailbox: usize,
-    /// Rows that share a transaction at the most; a single larger batch has one of its own. Default 512.
+    /// Rows that share a transaction at the most; a single larger batch has one of its own.
     pub most_per_commit: usize,
     /// How long a transport may hold an SMS before it counts as lost and is given out again: three times and more what a
     /// call to its carrier may take. Default 2m.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub lease: Duration,
     /// How long an SMS is tried before it ends as expired. Default 24h.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub give_up_after: Duration,
-    /// Connections that read, beside the one that writes. Default 2.
+    /// Connections that read, beside the one that writes.
     pub readers: u32,
     /// The name of this process in claims; processes that share a database need one each. One that starts again under its
     /// name goes on at once with what it held; without a name that waits for the lease's end. Default on SQLite
     /// `local`, on PostgreSQL a new one at each start.
+    #[schemars(example = &"machine1-transports")]
     pub node: Option<Name>,
 }
 
 /// What an answered request survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Synchronous {
     /// A power cut: every commit is on the disk before its answer.

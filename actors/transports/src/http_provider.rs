@@ -13,13 +13,15 @@ use reqwest::{
     Method, RequestBuilder, Url,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vumi_kit::{
     clock::Clock,
     component::StartError,
     kind::Problem,
+    settings_schema::Secret,
     sms::{Decision, Submission},
     webhook::Webhook,
 };
@@ -37,7 +39,7 @@ use webhooks::{InboundSettings, ReceiptSettings};
 /// A provider with an HTTP API. In a template `{{to}}`, `{{to_plus}}`, `{{from}}`, `{{from_plus}}`,
 /// `{{text}}`, `{{text_hex_utf16}}`, `{{id}}`, `{{segments}}`, `{{ucs2}}` (`1` or `0`) and `{{secret.<name>}}` are
 /// filled in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// `GET`, `POST` or `PUT`. Default `POST`.
@@ -55,6 +57,7 @@ pub(crate) struct Settings {
     auth: Option<BasicAuth>,
     /// What templates may name as `{{secret.<name>}}`; never shown.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Secret>")]
     secrets: BTreeMap<String, SecretString>,
     /// The body: `body.form`, `body.json` or `body.text`.
     body: Option<BodySettings>,
@@ -70,7 +73,7 @@ pub(crate) struct Settings {
 }
 
 /// An HTTP method.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 enum HttpMethod {
     Get,
@@ -80,38 +83,45 @@ enum HttpMethod {
 }
 
 /// HTTP Basic authentication.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BasicAuth {
+    /// The user name.
+    #[schemars(example = &"username")]
     user: String,
+    /// The password.
+    #[schemars(with = "Secret")]
     password: SecretString,
 }
 
 /// The body of a request.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum BodySettings {
     /// A form: each value is a template.
     Form(BTreeMap<String, String>),
     /// JSON: each text in it is a template.
+    #[schemars(example = serde_json::json!({ "to": "{{to}}", "text": "{{text}}" }))]
     Json(Value),
     /// One template for the whole of it.
     Text(TextBodySettings),
 }
 
 /// A body that is one template.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TextBodySettings {
     /// Its content type.
+    #[schemars(example = "application/xml; charset=utf-8")]
     content_type: String,
     /// The template.
+    #[schemars(example = "<sms><to>{{to}}</to><text>{{text}}</text></sms>")]
     template: String,
     /// How values are escaped: `none`, `json`, `xml`.
     escape: TextEscape,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum TextEscape {
     None,

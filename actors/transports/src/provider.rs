@@ -2,6 +2,7 @@
 
 use std::{future, marker::PhantomData, time::Duration};
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use vumi_kit::{
@@ -30,7 +31,7 @@ pub(crate) trait Provider: Sized + 'static {
     const RENAMED: &'static [(&'static str, &'static str)] = &[OutboxSettings::RENAMED];
 
     /// The keys of its table, without `kind`; unknown ones are refused (`deny_unknown_fields`).
-    type Settings: DeserializeOwned;
+    type Settings: DeserializeOwned + JsonSchema;
 
     /// The URL of its API.
     fn url(settings: &Self::Settings) -> &str;

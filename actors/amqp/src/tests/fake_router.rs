@@ -15,7 +15,7 @@ use vumi_kit::{
 /// The answers that the router gives next; it takes everything else.
 pub(super) type RouterAnswers = Arc<Mutex<VecDeque<Result<(), Refused>>>>;
 
-/// EventKind the router took.
+/// What the router took.
 #[derive(Debug)]
 pub(super) enum RouterInput {
     Inbound(UserMessage),

@@ -1,4 +1,4 @@
-//! EventKind the tests share: a front-end on a real broker through a proxy, a peer of the Vumi family beside it, a router
+//! What the tests share: a front-end on a real broker through a proxy, a peer of the Vumi family beside it, a router
 //! and a ledger.
 
 use std::{
@@ -217,7 +217,7 @@ impl AmqpFixture {
         self.peer.queue_declare(queue.into(), durable, limit).await.unwrap();
     }
 
-    /// EventKind the router takes next.
+    /// What the router takes next.
     pub(super) async fn router_input(&self) -> RouterInput {
         timeout(LIMIT, async { self.router_input.lock().await.recv().await.unwrap() })
             .await

@@ -8,7 +8,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// EventKind the proxy does with connections.
+/// What the proxy does with connections.
 #[derive(Clone, Copy, PartialEq)]
 enum ProxyMode {
     Forward,

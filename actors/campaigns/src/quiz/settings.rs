@@ -1,5 +1,6 @@
 //! The settings of `quiz`, and what follows from them alone.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_campaign_kit::Limits;
 use vumi_kit::kind::Problem;
@@ -8,7 +9,7 @@ use vumi_kit::kind::Problem;
 const CHOICES: std::ops::RangeInclusive<usize> = 2..=9;
 
 /// The settings of `quiz`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct QuizSettings {
     /// The questions, in their order; three about HIV tests unless set.
@@ -26,7 +27,7 @@ pub(crate) struct QuizSettings {
 }
 
 /// A multiple-choice question.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuizQuestion {
     /// The question. What people answered is kept under these words: other words are another question.

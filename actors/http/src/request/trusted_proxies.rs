@@ -11,11 +11,12 @@ use actix_web::{
     http::header::{HeaderMap, HeaderName},
 };
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de::Error};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// A single address, or a network such as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network(IpNet);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub struct Network(#[schemars(with = "String")] IpNet);
 
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -28,7 +29,7 @@ impl<'de> Deserialize<'de> for Network {
 
 /// The header in which the trusted proxies name the client. Only one is read: a proxy that writes one of them passes the
 /// other on as the client sent it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`, as most proxies write it.
     #[default]

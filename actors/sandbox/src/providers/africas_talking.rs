@@ -9,9 +9,11 @@ use actix_web::{
 };
 use form_urlencoded::Serializer;
 use quick_xml::escape::escape;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, SubmissionPlan},
@@ -23,16 +25,19 @@ use crate::{
 };
 
 /// The table `[sandbox.africas_talking]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AfricasTalkingSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `africas-talking`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only `username` that is accepted; any that is not empty where it is not set.
+    #[schemars(example = &"vumi")]
     pub username: Option<String>,
     /// The only header `apiKey` that is accepted; any that is not empty where it is not set.
+    #[schemars(with = "Option<Secret>")]
     pub api_key: Option<SecretString>,
     /// The only `from` that is accepted, as a registered sender; where it is not set, any or none is accepted.
+    #[schemars(example = &"INFO")]
     pub sender: Option<String>,
     /// How it misbehaves.
     pub misbehave: Misbehaviour,

@@ -9,8 +9,10 @@ use actix_web::{
     web::{self, Bytes, Data, ServiceConfig},
 };
 use form_urlencoded::Serializer;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, ReceiptMode, SubmissionPlan},
@@ -23,14 +25,15 @@ use crate::{
 };
 
 /// The table `[sandbox.clickatell]`. Credentials that are not set are not checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClickatellSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `clickatell`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only `user` that is accepted.
     pub user: Option<String>,
     /// The only `password` that is accepted.
+    #[schemars(with = "Option<Secret>")]
     pub password: Option<SecretString>,
     /// The only `api_id` that is accepted.
     pub api_id: Option<String>,

@@ -7,9 +7,11 @@ use actix_web::{
     http::StatusCode,
     web::{self, Bytes, Data, ServiceConfig},
 };
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, SubmissionPlan},
@@ -20,12 +22,13 @@ use crate::{
 };
 
 /// The table `[sandbox.clickatell_platform]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClickatellPlatformSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `clickatell-platform`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only `Authorization` that is accepted; any that is not empty where it is not set.
+    #[schemars(with = "Option<Secret>")]
     pub api_key: Option<SecretString>,
     /// How it misbehaves.
     pub misbehave: Misbehaviour,

@@ -9,8 +9,10 @@ use actix_web::{
 };
 use form_urlencoded::Serializer;
 use quick_xml::escape::escape;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, SubmissionPlan},
@@ -22,14 +24,16 @@ use crate::{
 };
 
 /// The table `[sandbox.e_scape]`. Credentials that are not set are not checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EScapeSettings {
-    /// The router's transport that inbound SMS are for. Default `e-scape`.
+    /// The router's transport that inbound SMS are for.
     pub transport: String,
     /// The only `smsc` that is accepted; also the one inbound SMS come from.
+    #[schemars(example = &"vumi")]
     pub smsc: Option<String>,
     /// The only `api_id` that is accepted.
+    #[schemars(with = "Option<Secret>")]
     pub api_id: Option<SecretString>,
     /// How it misbehaves.
     pub misbehave: Misbehaviour,

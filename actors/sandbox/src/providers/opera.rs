@@ -9,8 +9,10 @@ use actix_web::{
 };
 use dxr::{Fault, FaultResponse, MethodCall, MethodResponse, Value};
 use quick_xml::escape::escape;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, SubmissionPlan},
@@ -21,16 +23,19 @@ use crate::{
 };
 
 /// The table `[sandbox.opera]`. Credentials that are not set are not checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OperaSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `opera`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only `Service` that is accepted.
+    #[schemars(example = &"1234")]
     pub service: Option<String>,
     /// The only `Password` that is accepted.
+    #[schemars(with = "Option<Secret>")]
     pub password: Option<SecretString>,
     /// The only `Channel` that is accepted.
+    #[schemars(example = &"111")]
     pub channel: Option<String>,
     /// How it misbehaves.
     pub misbehave: Misbehaviour,

@@ -7,8 +7,10 @@ use actix_web::{
     http::StatusCode,
     web::{self, Bytes, Data, ServiceConfig},
 };
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, SubmissionPlan},
@@ -20,12 +22,13 @@ use crate::{
 };
 
 /// The table `[sandbox.techsys]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TechsysSettings {
-    /// The router's transport. Default `techsys`.
+    /// The router's transport.
     pub transport: String,
     /// The only `bind` that is accepted; any that is not empty where it is not set.
+    #[schemars(with = "Option<Secret>")]
     pub bind: Option<SecretString>,
     /// How it misbehaves.
     pub misbehave: Misbehaviour,

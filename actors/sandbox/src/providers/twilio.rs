@@ -10,9 +10,11 @@ use actix_web::{
 };
 use base64::Engine as _;
 use form_urlencoded::Serializer;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use vumi_kit::settings_schema::Secret;
 
 use crate::{
     behaviour::{Misbehaviour, SubmissionPlan},
@@ -28,14 +30,16 @@ use crate::{
 const LONGEST: usize = 1600;
 
 /// The table `[sandbox.twilio]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TwilioSettings {
-    /// The router's transport that receipts and inbound SMS are for. Default `twilio`.
+    /// The router's transport that receipts and inbound SMS are for.
     pub transport: String,
     /// The only account, in the path and as the user, that is accepted; any where it is not set.
+    #[schemars(example = &"AC0123456789")]
     pub account: Option<String>,
     /// The only token (the password) that is accepted; any that is not empty where it is not set.
+    #[schemars(with = "Option<Secret>")]
     pub token: Option<SecretString>,
     /// How it misbehaves.
     pub misbehave: Misbehaviour,

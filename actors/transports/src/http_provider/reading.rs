@@ -1,6 +1,7 @@
 //! How a provider's answer is read: where its result, id and text are, and what a result means.
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use vumi_kit::sms::{Decision, TransportStatus};
@@ -8,18 +9,20 @@ use vumi_kit::sms::{Decision, TransportStatus};
 use crate::provider_client::unreadable;
 
 /// Where a value is in an answer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AnswerPlace {
     /// A JSON pointer, such as `/messages/0/id`.
+    #[schemars(example = "/messages/0/id")]
     Json(String),
     /// A regular expression: its first group, or all that it matches.
+    #[schemars(example = r"ID: (\w+)")]
     Regex(String),
 }
 
 /// `[answer]`: what an answer with a status of 2xx means. Other statuses mean the same for all providers: 429 and 503 a pause,
 /// 401, 403 and 404 wrong settings, other 4xx a refused SMS, 5xx another try.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AnswerSettings {
     /// The result, which tells whether the SMS was taken; none: an `id` tells it.

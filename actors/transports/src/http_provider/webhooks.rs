@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use vumi_kit::{
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// How a call carries its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum FieldFormat {
     /// In the query or a form-encoded body.
@@ -28,7 +29,7 @@ pub(super) enum FieldFormat {
 }
 
 /// `[receipt]`: which fields of a delivery receipt mean what.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReceiptSettings {
     /// `form` or `json`.
@@ -36,6 +37,7 @@ pub(super) struct ReceiptSettings {
     /// The field with the provider's id.
     id: String,
     /// The field with our id, where the provider hands it back.
+    #[schemars(example = &"reference")]
     sms: Option<String>,
     /// The field with the recipient, if it is to match as well.
     to: Option<String>,
@@ -44,13 +46,15 @@ pub(super) struct ReceiptSettings {
     /// Each of the provider's statuses as one of ours, 1 to 14.
     pub(super) statuses: BTreeMap<String, i16>,
     /// What a status means that is not listed; none: such a receipt is refused.
+    #[schemars(example = 7)]
     pub(super) other_status: Option<i16>,
     /// The field with the time.
+    #[schemars(example = &"time")]
     at: Option<String>,
 }
 
 /// `[inbound]`: which fields of an SMS from a person mean what.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InboundSettings {
     /// `form` or `json`.
@@ -70,16 +74,18 @@ pub(super) struct InboundSettings {
 }
 
 /// A fixed answer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FixedAnswer {
+    /// Its content type.
     #[serde(rename = "type")]
     content: AnswerType,
+    /// The body.
     #[serde(default)]
     body: String,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum AnswerType {
     Text,

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem};
+use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem, settings_schema::HumanDuration};
 
 /// The longest `call_limit`: a claimed SMS must still be ours when the call ends.
 const LONGEST_CALL: Duration = Duration::from_secs(30);
 
 /// How a transport takes SMS from the ledger and submits them to its provider: `[transports.<name>.outbox]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OutboxSettings {
     /// Submissions in flight at once. Default 64.
@@ -21,6 +22,7 @@ pub(crate) struct OutboxSettings {
     pub(crate) rate: Option<f64>,
     /// How often the ledger is asked for SMS that have come due. Default 1s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub(crate) poll: Duration,
     /// The waits between attempts, and of the whole transport while its provider is unavailable. Default 1s to 5m.
     pub(crate) retry: Backoff,
@@ -30,6 +32,7 @@ pub(crate) struct OutboxSettings {
     pub(crate) max_resubmissions: u32,
     /// How long one call to the provider may take. Default 10s.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub(crate) call_limit: Duration,
 }
 

@@ -7,12 +7,14 @@ pub(crate) use codes::status;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use vumi_kit::{
     clock::Clock,
     component::StartError,
     kind::Problem,
+    settings_schema::Secret,
     sms::{Decision, Submission, TransportStatus},
     text::{Encoding, measure},
     webhook::Webhook,
@@ -29,7 +31,7 @@ use crate::{
 const REQUIRED_FEATURES: u32 = 32 + 8192;
 
 /// An account with Clickatell's HTTP API.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Where the API is. Default https://api.clickatell.com
@@ -38,6 +40,7 @@ pub(crate) struct Settings {
     /// The account's user name.
     user: String,
     /// The account's password.
+    #[schemars(with = "Secret")]
     password: SecretString,
     /// The number of the HTTP API product within the account.
     api_id: String,

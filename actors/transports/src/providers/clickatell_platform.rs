@@ -5,6 +5,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use reqwest::header::{self, HeaderValue};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use vumi_kit::{
     clock::Clock,
     component::StartError,
     kind::Problem,
+    settings_schema::Secret,
     sms::{Decision, Submission, TransportStatus},
     webhook::Webhook,
 };
@@ -23,13 +25,14 @@ use crate::{
 };
 
 /// An integration of the present platform.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Where the API is. Default https://platform.clickatell.com
     #[serde(default = "default_url")]
     url: String,
     /// The integration's key.
+    #[schemars(with = "Secret")]
     api_key: SecretString,
     /// Whether the SMS's sender is named: only two-way numbers of the account may be. Default true.
     #[serde(default = "default_name_sender")]

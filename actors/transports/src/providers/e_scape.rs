@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use schemars::JsonSchema;
 use scraper::{Html, Selector};
 use serde::Deserialize;
 use vumi_kit::{
@@ -24,7 +25,7 @@ use crate::{
 const MOST_TAGS: usize = 1000;
 
 /// An account with E-Scape.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Where the form is.

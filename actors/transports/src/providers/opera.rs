@@ -6,12 +6,14 @@ mod xml;
 use std::{sync::Arc, time::Duration};
 
 use dxr::{FaultResponse, MethodCall, MethodResponse, Value};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use vumi_kit::{
     clock::{Clock, Timestamp},
     component::StartError,
     kind::Problem,
+    settings_schema::Secret,
     sms::{Decision, Submission, TransportStatus},
     webhook::Webhook,
 };
@@ -26,7 +28,7 @@ use crate::{
 const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An account with Opera.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// The XML-RPC end point.
@@ -34,6 +36,7 @@ pub(crate) struct Settings {
     /// The service's number.
     service: String,
     /// The service's password.
+    #[schemars(with = "Secret")]
     password: SecretString,
     /// The channel it sends on; Opera chooses the sender by it.
     channel: String,
@@ -52,7 +55,7 @@ pub(crate) struct Settings {
 }
 
 /// How urgent Opera takes an SMS.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum OperaPriority {
     #[default]

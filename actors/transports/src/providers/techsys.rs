@@ -1,5 +1,6 @@
 //! Techsys: a form to send with; no receipts, no SMS from people (`docs/providers/techsys.md`).
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{
     clock::Clock,
@@ -18,7 +19,7 @@ use crate::{
 const QUEUED: &str = "Message queued successfully";
 
 /// An account with Techsys.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Where the form is.

@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use vumi_kit::{address::Msisdn, backoff::Backoff, kind::Problem};
+use vumi_kit::{
+    address::Msisdn,
+    backoff::Backoff,
+    kind::Problem,
+    settings_schema::{HumanDuration, Secret},
+};
 use vumi_ssmi_codec::{SCREEN_UNITS, screen_units, to_latin1};
 
 use crate::outbox::OutboxSettings;
 
 /// A connection to a server that speaks SSMI.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// The server. Default sms.truteq.com
@@ -22,18 +28,23 @@ pub(crate) struct Settings {
     /// The user name of the login.
     pub(super) username: String,
     /// The password.
+    #[schemars(with = "Secret")]
     pub(super) password: SecretString,
     /// How long making the connection may take. Default 10s
     #[serde(default = "ten_seconds", with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub(super) connect_limit: Duration,
     /// How long the answer to the login may take. Default 10s
     #[serde(default = "ten_seconds", with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub(super) login_limit: Duration,
     /// How often a link check is sent; the server has as long to answer it. Default 60s
     #[serde(default = "default_link_check", with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub(super) link_check: Duration,
     /// How long a session stays open after the last message in it. Default 300s
     #[serde(default = "default_lifetime", with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub(super) lifetime: Duration,
     /// The waits between attempts to connect, 30s at the most. Default 1s to 30s
     #[serde(default = "default_reconnect")]
@@ -53,6 +64,7 @@ pub(crate) struct Settings {
     pub(super) max_pages: usize,
     /// How long each step of a stop may wait for replies and writes under way. Default 2s
     #[serde(default = "default_drain_limit", with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
     pub(super) drain_limit: Duration,
     /// The account that SMS from people, and delivery reports, belong to. While there is none of that name, they wait
     /// in memory. Without this key they are not kept.
@@ -73,7 +85,7 @@ pub(crate) struct Settings {
 }
 
 /// The screens that no campaign wrote.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SsmiTexts {
     /// No campaign takes the message.
