@@ -45,23 +45,33 @@ const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql 
 /// Lets them be kept again.
 const ALLOW: &str = "DROP TRIGGER refuse ON sms";
 
-/// The server, if one answers; else says once that its tests are left out.
+/// The server. Without [`VARIABLE`] this machine's own, and where none answers its tests are left out, which is said once.
 fn server() -> Option<&'static str> {
     static SERVER: OnceLock<Option<String>> = OnceLock::new();
-    let found = SERVER.get_or_init(|| {
-        let url = std::env::var(VARIABLE)
-            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres?connect_timeout=2".to_owned());
-        match PgConnection::establish(&url) {
-            Ok(_) => Some(url),
-            Err(error) => {
-                // Past the test runner, which would keep it to itself.
-                let said = format!("left out: the store's tests on PostgreSQL ({error}); {VARIABLE}=postgres://user@host/database names one");
-                let _nobody_reads = writeln!(std::io::stderr(), "{said}");
-                None
-            }
+    SERVER.get_or_init(|| find_server(std::env::var(VARIABLE).ok())).as_deref()
+}
+
+fn find_server(named: Option<String>) -> Option<String> {
+    let own = "postgres://postgres@127.0.0.1:5432/postgres?connect_timeout=2";
+    let url = named.as_deref().unwrap_or(own);
+    match PgConnection::establish(url) {
+        Ok(_) => Some(url.to_owned()),
+        Err(error) => {
+            assert!(named.is_none(), "the server that {VARIABLE} names does not answer: {error}");
+            // Past the test runner, which would keep it to itself.
+            let left_out = format!(
+                "left out: the store's tests on PostgreSQL ({error}); {VARIABLE}=postgres://user@host/database names one"
+            );
+            let _nobody_reads = writeln!(std::io::stderr(), "{left_out}");
+            None
         }
-    });
-    found.as_deref()
+    }
+}
+
+#[test]
+#[should_panic(expected = "VUMI_TEST_POSTGRES names does not answer")]
+fn a_server_that_is_named_and_down_fails_the_tests() {
+    find_server(Some("postgres://postgres@127.0.0.1:1/postgres?connect_timeout=2".to_owned()));
 }
 
 /// A schema of a test's own, dropped at its end.
@@ -172,6 +182,14 @@ fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>)
     let slow = steps.iter().filter(|step| step.contains("Seq Scan") || sorts(step));
     (steps.clone(), slow.cloned().collect())
 }
+
+/// The columns as migrated: table, name, type, whether it may be NULL, its position in the primary key.
+const COLUMNS: &str = "SELECT c.relname::text AS table_name, a.attname::text AS name, \
+     format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable, \
+     coalesce(array_position(i.indkey::smallint[], a.attnum) + 1, 0)::integer AS key \
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+     LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary \
+     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped";
 
 /// The index that rows are found by their number with, and that of the counts.
 const BY_ID: &str = "sms_pkey";

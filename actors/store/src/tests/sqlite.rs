@@ -58,6 +58,13 @@ fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>)
     (steps.clone(), slow.cloned().collect())
 }
 
+/// The columns as migrated: table, name, type, whether it may be NULL, its position in the primary key. The number of a
+/// row is never NULL, whatever its declaration says.
+const COLUMNS: &str = "SELECT t.name AS table_name, c.name AS name, \
+     CASE WHEN c.type = 'INTEGER' AND c.pk > 0 AND t.sql NOT LIKE '%WITHOUT ROWID%' THEN 'bigint' ELSE lower(c.type) END AS type, \
+     NOT c.\"notnull\" AS nullable, c.pk AS key \
+     FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'";
+
 /// The index that rows are found by their number with, and that of the counts.
 const BY_ID: &str = "USING INTEGER PRIMARY KEY";
 const COUNTS: &str = "USING PRIMARY KEY";

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     account::CreateAccount,
     health::{AskHealth, State},
-    ledger::{AcceptSms, CountWaiting, HandOver, IdempotencyKey},
+    ledger::{AcceptSms, Accepted, CountWaiting, HandOver, IdempotencyKey},
     name::Name,
     session::{After, FindSession, OpenSessions, SaveSession, SessionRecord},
     sms::TransportStatus,
@@ -83,13 +83,28 @@ async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
 #[actix_rt::test]
 async fn while_another_program_writes_the_store_waits_and_then_goes_on() {
     let Some(stage) = Stage::new() else { return };
+    let first = stage.accept(1).await[0].id;
     let mut other = another_program(&stage);
     other.batch_execute(HOLD).unwrap();
-    let waiting = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None });
-    let release = async move { other.batch_execute("COMMIT").unwrap() };
-    let (kept, ()) = tokio::join!(waiting, release);
-    kept.unwrap();
+    let ledger = stage.store.store.ledger.clone();
+    let accept = AcceptSms { batch: vec![sms("x")], idempotency: None };
+    let waiting = actix_rt::spawn(async move { ledger.ask(accept).await });
+
+    // The store itself says when its transaction has waited for seconds.
+    let mut state = State::Up;
+    while state != State::Away {
+        assert!(!waiting.is_finished(), "answered while another program had the database");
+        state = stage.store.health().send(AskHealth).await.unwrap().state;
+    }
+    other.batch_execute(&format!("{COPY_OF_THE_FIRST} {first}; COMMIT")).unwrap();
+    let Accepted::Now(kept) = waiting.await.unwrap().unwrap() else { panic!("not kept") };
+    assert_eq!(kept[0].id, first + 2, "the other program's SMS came before it");
 }
+
+/// Another program keeps an SMS as well.
+const COPY_OF_THE_FIRST: &str = "INSERT INTO sms (account, transport, recipient, sender, message, status, attempts, \
+     created_at, updated_at, give_up_at, unsure) SELECT account, transport, recipient, sender, message, status, \
+     attempts, created_at, updated_at, give_up_at, unsure FROM sms WHERE id =";
 
 #[actix_rt::test]
 async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
