@@ -4,6 +4,8 @@
 //! So a question carries the channel its answer goes back on, and what was handed to the store happens
 //! whether or not anyone still waits for it.
 
+use std::sync::Arc;
+
 use actix::{Message, Recipient, dev::SendError};
 use tokio::sync::oneshot;
 
@@ -37,12 +39,26 @@ pub enum StoreError {
     /// It has stopped: nothing more is written.
     #[error("the store has stopped")]
     Stopped,
-    /// The database refused or is away; nothing was written.
+    /// The database is away, or keeps nothing; nothing was written, try again later. With the database's error.
     #[error("the database failed: {0}")]
-    Database(String),
+    Unavailable(Arc<str>),
+    /// The commit failed, or the connection was lost with it: what was written may or may not be kept.
+    #[error("the database did not confirm the commit: {0}")]
+    Unconfirmed(Arc<str>),
+    /// The database keeps what others write and not this; nothing of it was written, and it would be refused again.
+    #[error("the database refused it: {0}")]
+    Rejected(Arc<str>),
     /// What was to be created exists already.
     #[error("{0} exists already")]
-    Exists(String),
+    Exists(Existing),
+}
+
+/// What exists already.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Existing {
+    /// An account of this name.
+    #[error("the account `{0}`")]
+    Account(String),
 }
 
 /// An address that takes questions of type `M`.

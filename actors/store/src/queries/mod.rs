@@ -30,10 +30,10 @@ use vumi_kit::{
     clock::Timestamp,
     name::Name,
     sms::{Received, Submission},
-    store::Operation,
+    store::{Existing, Operation},
 };
 
-use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, is_conflict, is_data, is_lost};
+use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, is_lost};
 use crate::{outboxes::Outboxes, writer_config::Rules};
 pub(crate) use accept::{Incoming, insert_one};
 pub(crate) use fixed::Fixed;
@@ -69,7 +69,7 @@ pub(crate) enum Failed {
     /// The database refused.
     Database(Error),
     /// What was to be created exists.
-    Exists(String),
+    Exists(Existing),
 }
 
 impl From<Error> for Failed {

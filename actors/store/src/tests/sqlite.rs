@@ -14,11 +14,12 @@ use crate::{OpenError, StoreSettings, migrate, open, settings::Database};
 /// Holds off all others that write, until COMMIT.
 const HOLD: &str = "BEGIN IMMEDIATE";
 
-/// Lets no SMS be kept.
-const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON sms BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
+/// Lets neither SMS be kept nor what the writer finds a refusing database by.
+const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON sms BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END; \
+     CREATE TRIGGER refuse_keys BEFORE INSERT ON idempotency_keys BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
 
 /// Lets them be kept again.
-const ALLOW: &str = "DROP TRIGGER refuse";
+const ALLOW: &str = "DROP TRIGGER refuse; DROP TRIGGER refuse_keys";
 
 /// Where a test's database lies.
 struct Ground(TempDir);

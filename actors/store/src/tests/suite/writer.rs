@@ -41,7 +41,7 @@ async fn a_job_that_fails_leaves_nothing_behind_and_harms_no_other() {
         ledger.ask(ask(&["message 0", "message 0"])),
         ledger.ask(ask(&["good"]))
     );
-    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
     assert!(first.is_ok() && last.is_ok());
     let mut handed = Vec::new();
     while let Some(HandOver::Submissions { batch, .. }) = stage.handed() {
@@ -59,7 +59,7 @@ async fn when_the_database_refuses_all_are_told_and_health_says_so_until_it_work
     other.batch_execute(REFUSE).unwrap();
     let ask = || AcceptSms { batch: vec![sms("a"), sms("b")], idempotency: None };
     let refused = stage.store.store.ledger.ask(ask()).await.unwrap_err();
-    assert!(matches!(&refused, StoreError::Database(why) if why.contains("on fire")), "{refused}");
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("on fire")), "{refused}");
     let health = stage.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Away);
     assert!(health.detail.contains("on fire"), "{}", health.detail);

@@ -83,7 +83,7 @@ answers! {
     RecordOutcomes => |book, ask| {
         if book.refuse_records > 0 {
             book.refuse_records -= 1;
-            Err(StoreError::Database("disk full".to_owned()))
+            Err(StoreError::Unavailable("disk full".into()))
         } else {
             book.recorded.extend(ask.outcomes);
             Ok(if book.waiting.is_empty() { OutboxState::Empty } else { OutboxState::Waiting })
