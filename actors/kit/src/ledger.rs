@@ -90,8 +90,8 @@ pub enum Which {
         at: Timestamp,
         /// From which end.
         order: Order,
-        /// Only those that come after this place.
-        after: Option<Place>,
+        /// Only those after this position.
+        after: Option<StatusCursor>,
     },
     /// Those with these numbers, newest first.
     Ids(Vec<SmsId>),
@@ -107,18 +107,18 @@ pub enum Order {
     OldestFirst,
 }
 
-/// A place in a list by time of change: that of an SMS. A count of SMS to skip points elsewhere as soon as one of
+/// A position in a list by time of change: that of an SMS. A count of SMS to skip points elsewhere as soon as one of
 /// them changes; this does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct StatusCursor {
     /// When that SMS had changed.
     pub updated_at: Timestamp,
     /// Its number.
     pub id: SmsId,
 }
 
-impl Place {
-    /// Where an SMS stands.
+impl StatusCursor {
+    /// The position of an SMS.
     #[must_use]
     pub const fn of(sms: &Sms) -> Self {
         Self { updated_at: sms.updated_at, id: sms.id }

@@ -20,8 +20,8 @@ pub trait Operation: Send + 'static {
 /// A message on its way to the store.
 #[derive(Debug)]
 pub struct Request<M: Operation> {
-    /// What is asked.
-    pub ask: M,
+    /// What to do or to look up.
+    pub operation: M,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Result<M::Answer, StoreError>>,
 }
@@ -70,35 +70,35 @@ pub trait Accepts<M: Operation> {
 /// Asking, for everything that [`Accepts`] a question.
 pub trait Ask {
     /// Asks, and fails with [`StoreError::Busy`] at once if there is no room: for callers who can say no.
-    fn ask<M: Operation>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
+    fn ask<M: Operation>(&self, operation: M) -> impl Future<Output = Result<M::Answer, StoreError>>
     where
         Self: Accepts<M>;
 
     /// Asks, and waits for room: for callers who would otherwise lose something.
-    fn ask_waiting<M: Operation>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
+    fn ask_waiting<M: Operation>(&self, operation: M) -> impl Future<Output = Result<M::Answer, StoreError>>
     where
         Self: Accepts<M>;
 }
 
 impl<A> Ask for A {
-    async fn ask<M: Operation>(&self, ask: M) -> Result<M::Answer, StoreError>
+    async fn ask<M: Operation>(&self, operation: M) -> Result<M::Answer, StoreError>
     where
         A: Accepts<M>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().try_send(Request { ask, reply }).map_err(|refused| match refused {
+        self.recipient().try_send(Request { operation, reply }).map_err(|refused| match refused {
             SendError::Full(_) => StoreError::Busy,
             SendError::Closed(_) => StoreError::Stopped,
         })?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
-    async fn ask_waiting<M: Operation>(&self, ask: M) -> Result<M::Answer, StoreError>
+    async fn ask_waiting<M: Operation>(&self, operation: M) -> Result<M::Answer, StoreError>
     where
         A: Accepts<M>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().send(Request { ask, reply }).await.map_err(|_| StoreError::Stopped)?;
+        self.recipient().send(Request { operation, reply }).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 }

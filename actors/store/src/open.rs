@@ -53,7 +53,7 @@ pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOv
     };
     let opened = Opening { settings, clock, handover, role: Role::Router }.start(lock)?;
     // First in the queue: what this process held before it died is nobody's now.
-    let take_over = Request { ask: TakeOver, reply: oneshot::channel().0 };
+    let take_over = Request { operation: TakeOver, reply: oneshot::channel().0 };
     opened.jobs.try_send(take_over.into()).map_err(|_| OpenError::Database("the writer ended at once".to_owned()))?;
     Ok(opened)
 }

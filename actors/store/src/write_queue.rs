@@ -90,14 +90,14 @@ impl Job {
     /// How many rows it may write, about.
     pub(crate) fn rows(&self) -> usize {
         match self {
-            Self::AcceptSms(question) => question.ask.batch.len(),
-            Self::ClaimSms(question) => question.ask.limit,
-            Self::RecordOutcomes(question) => question.ask.outcomes.len(),
-            Self::ReleaseSms(question) => question.ask.ids.len(),
-            Self::RecordReceipts(question) => question.ask.receipts.len(),
-            Self::KeepReceived(question) => question.ask.inbound.len(),
-            Self::ClaimDeliveries(question) => question.ask.limit,
-            Self::RecordDeliveryAttempts(question) => question.ask.attempts.len(),
+            Self::AcceptSms(question) => question.operation.batch.len(),
+            Self::ClaimSms(question) => question.operation.limit,
+            Self::RecordOutcomes(question) => question.operation.outcomes.len(),
+            Self::ReleaseSms(question) => question.operation.ids.len(),
+            Self::RecordReceipts(question) => question.operation.receipts.len(),
+            Self::KeepReceived(question) => question.operation.inbound.len(),
+            Self::ClaimDeliveries(question) => question.operation.limit,
+            Self::RecordDeliveryAttempts(question) => question.operation.attempts.len(),
             _ => 1,
         }
         .max(1)

@@ -93,7 +93,7 @@ macro_rules! answers {
         $(impl Handler<Request<$Request>> for TestStore {
             type Result = ();
 
-            fn handle(&mut self, Request { ask: $ask, reply }: Request<$Request>, _: &mut Context<Self>) {
+            fn handle(&mut self, Request { operation: $ask, reply }: Request<$Request>, _: &mut Context<Self>) {
                 let $memory = &self.memory;
                 let answer = match self.fault.get() {
                     $broken_by => Err(StoreError::Unavailable("broken by the test".into())),

@@ -44,7 +44,7 @@ async fn sweep(queue: mpsc::WeakSender<Job>) {
         while more {
             let Some(jobs) = queue.upgrade() else { return };
             let (reply, answer) = oneshot::channel();
-            if jobs.send(Request { ask: Sweep, reply }.into()).await.is_err() {
+            if jobs.send(Request { operation: Sweep, reply }.into()).await.is_err() {
                 return;
             }
             drop(jobs);

@@ -78,7 +78,7 @@ impl Readers {
         let (pool, away, clock) = (self.pool, self.away, self.clock);
         let reading = tokio::task::spawn_blocking(move || {
             let _until_done = (running, room);
-            let Request { ask, reply } = question;
+            let Request { operation: ask, reply } = question;
             // Whoever asked may have gone while it waited; then there is nobody to read for.
             if !reply.is_closed() {
                 let answer = match connection(&pool, &away) {

@@ -231,11 +231,11 @@ fn release(refused: HandOver) -> Job {
     match refused {
         HandOver::Submissions { transport, batch } => {
             let ids = batch.into_iter().map(|submission| submission.id).collect();
-            Request { ask: ReleaseSms { transport, ids }, reply: oneshot::channel().0 }.into()
+            Request { operation: ReleaseSms { transport, ids }, reply: oneshot::channel().0 }.into()
         }
         HandOver::Received(batch) => {
             let ids = batch.into_iter().map(|received| received.id).collect();
-            Request { ask: ReleaseReceived { ids }, reply: oneshot::channel().0 }.into()
+            Request { operation: ReleaseReceived { ids }, reply: oneshot::channel().0 }.into()
         }
     }
 }
@@ -399,7 +399,7 @@ macro_rules! begun {
 for_each_write!(begun);
 
 fn underway<M: Write>(question: Request<M>) -> Box<dyn Work> {
-    let Request { ask, reply } = question;
+    let Request { operation: ask, reply } = question;
     Box::new(Underway { ask, reply: Some(reply), answer: None, refused: false })
 }
 

@@ -123,7 +123,7 @@ impl Actor for Memory {
 impl Handler<Request<ClaimDeliveries>> for Memory {
     type Result = ();
 
-    fn handle(&mut self, Request { ask, reply }: Request<ClaimDeliveries>, _: &mut Context<Self>) {
+    fn handle(&mut self, Request { operation: ask, reply }: Request<ClaimDeliveries>, _: &mut Context<Self>) {
         let now = self.clock.now();
         let rows = &mut *self.rows.lock().unwrap();
         rows.prompt = ask.prompt;
@@ -155,7 +155,7 @@ impl Handler<Request<ClaimDeliveries>> for Memory {
 impl Handler<Request<RecordDeliveryAttempts>> for Memory {
     type Result = ();
 
-    fn handle(&mut self, Request { ask, reply }: Request<RecordDeliveryAttempts>, _: &mut Context<Self>) {
+    fn handle(&mut self, Request { operation: ask, reply }: Request<RecordDeliveryAttempts>, _: &mut Context<Self>) {
         let rows = &mut *self.rows.lock().unwrap();
         if rows.refusals > 0 {
             rows.refusals -= 1;

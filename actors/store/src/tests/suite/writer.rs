@@ -23,7 +23,7 @@ fn another_program(stage: &Stage) -> backend::Conn {
 
 async fn sweep(stage: &Stage) -> bool {
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Request { ask: Sweep, reply }.into()).await;
+    stage.store.enqueue(Request { operation: Sweep, reply }.into()).await;
     answer.await.unwrap().unwrap()
 }
 
@@ -111,7 +111,7 @@ async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
     let Some(stage) = Stage::new() else { return };
     let ended = stage.store.ended();
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Job::Panic(Request { ask: Panic, reply })).await;
+    stage.store.enqueue(Job::Panic(Request { operation: Panic, reply })).await;
     assert!(answer.await.is_err(), "nobody answers");
     ended.wait().await;
     stage.store.ended().wait().await;
@@ -129,7 +129,7 @@ async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
     for n in 0..200 {
         let (reply, answer) = oneshot::channel();
         let ask = AcceptSms { batch: vec![sms(&format!("message {n}"))], idempotency: None };
-        stage.store.enqueue(Request { ask, reply }.into()).await;
+        stage.store.enqueue(Request { operation: ask, reply }.into()).await;
         answers.push(answer);
     }
     let Stage { ground, clock, store, .. } = stage;

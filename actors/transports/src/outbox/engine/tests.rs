@@ -55,7 +55,7 @@ macro_rules! answers {
         impl Handler<Request<$Request>> for FakeLedger {
             type Result = ();
             fn handle(&mut self, question: Request<$Request>, _: &mut Self::Context) {
-                let $ask = question.ask;
+                let $ask = question.operation;
                 let mut $book = self.0.lock().unwrap();
                 question.reply.send($answer).ok();
             }

@@ -73,7 +73,7 @@ macro_rules! answers {
         impl Handler<Request<$Request>> for FakeStore {
             type Result = ();
             fn handle(&mut self, question: Request<$Request>, _: &mut Self::Context) {
-                let ($store, $ask) = (self, question.ask);
+                let ($store, $ask) = (self, question.operation);
                 question.reply.send(Ok($answer)).ok();
             }
         }
