@@ -11,11 +11,29 @@ use tokio::sync::oneshot;
 
 use crate::{account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions};
 
-/// A message to the store and what it answers.
+/// What the store can be asked to do: a [`Command`] or a [`Query`].
 pub trait Operation: Send + 'static {
+    /// [`Writes`] or [`Reads`].
+    type Access;
     /// What comes back.
     type Answer: Send + 'static;
 }
+
+/// The access of an operation that the store's one writer carries out, in order and within a transaction.
+#[derive(Debug)]
+pub enum Writes {}
+
+/// The access of an operation that the store's readers carry out, beside the writer.
+#[derive(Debug)]
+pub enum Reads {}
+
+/// An operation that writes.
+pub trait Command: Operation<Access = Writes> {}
+impl<O: Operation<Access = Writes>> Command for O {}
+
+/// An operation that only reads.
+pub trait Query: Operation<Access = Reads> {}
+impl<O: Operation<Access = Reads>> Query for O {}
 
 /// A message on its way to the store.
 #[derive(Debug)]

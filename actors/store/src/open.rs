@@ -14,7 +14,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    actors::{Desk, Keeper},
+    actors::{Keeper, StoreActor},
     dialect::{
         postgres,
         sqlite::{self, FileState},
@@ -24,7 +24,7 @@ use crate::{
     migrations,
     readers::Readers,
     settings::{Database, StoreSettings},
-    write_queue::{Job, TakeOver},
+    write_queue::{Queued, TakeOver},
     writer_config::{Rules, WriterParts},
     writer_health::{Gauge, Lifelines, Watchers},
 };
@@ -34,7 +34,7 @@ pub struct OpenStore {
     /// Its actors, as the other rooms know them.
     pub store: Store,
     health: Recipient<AskHealth>,
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Queued>,
     watchers: Watchers,
     writer: JoinHandle<()>,
     lock: Option<Lock>,
@@ -243,7 +243,7 @@ impl Opening {
             .map_err(|error| OpenError::Database(format!("no thread for the writer: {error}")))?;
 
         let keeper = Keeper { jobs: jobs.downgrade(), gauge, sweeps: self.role == Role::Router }.start();
-        let store = Desk { jobs: jobs.clone(), readers, mailbox: settings.mailbox }.start();
+        let store = StoreActor { jobs: jobs.clone(), readers, mailbox: settings.mailbox }.start_all();
         Ok(OpenStore { store, health: keeper.recipient(), jobs, watchers, writer, lock })
     }
 }
@@ -275,14 +275,14 @@ impl OpenStore {
 
     /// Puts a job into the writer's queue, past the actors.
     #[cfg(test)]
-    pub(crate) async fn enqueue(&self, job: Job) {
+    pub(crate) async fn enqueue(&self, job: Queued) {
         assert!(self.jobs.send(job).await.is_ok(), "the writer has ended");
     }
 
     /// Commits and answers what is queued, then ends the writer. Questions that come later are answered "stopped".
     pub async fn close(self) {
         // A writer that is gone has nothing left to finish.
-        let _writer_is_gone = self.jobs.send(Job::Stop).await;
+        let _writer_is_gone = self.jobs.send(Queued::Stop).await;
         let writer = self.writer;
         let joined = tokio::task::spawn_blocking(move || writer.join()).await;
         if !matches!(joined, Ok(Ok(()))) {

@@ -13,7 +13,10 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use crate::settings::{Connected, Synchronous};
+use crate::{
+    settings::{Connected, Synchronous},
+    write_queue::QueuedCommand,
+};
 
 /// The row as it is, for this transaction alone until it ends.
 macro_rules! for_update {
@@ -69,6 +72,11 @@ const LOCK_TIMEOUT: &str = "SET lock_timeout = '10s'";
 pub(crate) const fn migrations() -> EmbeddedMigrations {
     const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
     MIGRATIONS
+}
+
+/// A queued command as this database's writer carries it out.
+fn into_work(command: Box<dyn QueuedCommand>) -> Box<dyn queries::Work> {
+    command.on_postgres()
 }
 
 /// Sets a fresh connection up. No statement and no lock is waited for without end, and a process that hangs in the

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use crate::settings::{Connected, Synchronous};
+use crate::{
+    settings::{Connected, Synchronous},
+    write_queue::QueuedCommand,
+};
 
 /// The row as it is, for this transaction alone. Here every transaction that writes is alone.
 macro_rules! for_update {
@@ -53,6 +56,11 @@ const PATIENCE_MS: u32 = 5_000;
 pub(crate) const fn migrations() -> EmbeddedMigrations {
     const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
     MIGRATIONS
+}
+
+/// A queued command as this database's writer carries it out.
+fn into_work(command: Box<dyn QueuedCommand>) -> Box<dyn queries::Work> {
+    command.on_sqlite()
 }
 
 /// Sets a fresh connection up.

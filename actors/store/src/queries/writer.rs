@@ -20,12 +20,12 @@ use vumi_kit::{
     store::{Request, StoreError},
 };
 
-use super::{BEGIN, Conn, Failed, Memory, Tx, Write, alone, is_lost};
+use super::{BEGIN, Conn, Failed, Memory, Tx, Write, alone, into_work, is_lost};
 #[cfg(test)]
 use crate::write_queue::Panic;
 use crate::{
     schema::idempotency_keys,
-    write_queue::{Job, for_each_write},
+    write_queue::{Queued, QueuedCommand},
     writer_config::WriterParts,
 };
 
@@ -56,7 +56,7 @@ const CONFLICTS: usize = 3;
 pub(crate) type Connect = Box<dyn Fn() -> Result<Conn, String> + Send>;
 
 /// Why a transaction was rolled back.
-enum Undone {
+pub(crate) enum Undone {
     /// A request failed: each gets a savepoint of its own.
     Request,
     /// Another process may have been in the way: begun again.
@@ -87,14 +87,16 @@ impl Writer {
         drop(self.parts.lifelines);
     }
 
-    fn gather(&mut self, first: Job) -> Vec<Job> {
+    fn gather(&mut self, first: Queued) -> Vec<Box<dyn Work>> {
         let (mut batch, mut rows, mut next) = (Vec::new(), 0, Some(first));
-        while let Some(job) = next {
-            if matches!(job, Job::Stop) {
-                self.parts.jobs.close();
-            } else {
-                rows += job.rows();
-                batch.push(job);
+        while let Some(queued) = next {
+            match queued {
+                Queued::Stop => self.parts.jobs.close(),
+                Queued::Command(command) => {
+                    let work = into_work(command);
+                    rows += work.rows();
+                    batch.push(work);
+                }
             }
             next = if rows < self.parts.rules.most_per_commit { self.parts.jobs.try_recv().ok() } else { None };
         }
@@ -102,8 +104,7 @@ impl Writer {
     }
 
     /// One transaction, then what is to be handed over, then the answers. Says whether it was committed.
-    fn commit(&mut self, memory: &mut Memory, batch: Vec<Job>) -> bool {
-        let mut batch: Vec<Box<dyn Work>> = batch.into_iter().filter_map(begun).collect();
+    fn commit(&mut self, memory: &mut Memory, mut batch: Vec<Box<dyn Work>>) -> bool {
         let failed = self.persist(memory, &mut batch).err();
         self.parts.gauge.committed(failed.as_ref());
         let releases = self.hand_over(memory);
@@ -203,14 +204,14 @@ impl Writer {
     }
 
     /// Passes on what was committed; answers what gives back what finds no room. A release hands nothing over itself.
-    fn hand_over(&self, memory: &mut Memory) -> Vec<Job> {
+    fn hand_over(&self, memory: &mut Memory) -> Vec<Box<dyn Work>> {
         let submissions = by_transport(std::mem::take(&mut memory.submissions));
         let submissions = submissions.into_iter().map(|(transport, batch)| HandOver::Submissions { transport, batch });
         let received = std::mem::take(&mut memory.received);
         let received = (!received.is_empty()).then_some(HandOver::Received(received));
         let send = |batch| match self.parts.handover.try_send(batch) {
             Ok(()) => None,
-            Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) => Some(release(refused)),
+            Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) => Some(into_work(release(refused))),
         };
         submissions.chain(received).filter_map(send).collect()
     }
@@ -227,22 +228,22 @@ fn by_transport(submissions: Vec<(Name, Submission)>) -> Vec<(Name, Vec<Submissi
     batches
 }
 
-fn release(refused: HandOver) -> Job {
+fn release(refused: HandOver) -> Box<dyn QueuedCommand> {
     match refused {
         HandOver::Submissions { transport, batch } => {
             let ids = batch.into_iter().map(|submission| submission.id).collect();
-            Request { operation: ReleaseSms { transport, ids }, reply: oneshot::channel().0 }.into()
+            Box::new(Request { operation: ReleaseSms { transport, ids }, reply: oneshot::channel().0 })
         }
         HandOver::Received(batch) => {
             let ids = batch.into_iter().map(|received| received.id).collect();
-            Request { operation: ReleaseReceived { ids }, reply: oneshot::channel().0 }.into()
+            Box::new(Request { operation: ReleaseReceived { ids }, reply: oneshot::channel().0 })
         }
     }
 }
 
 /// How a transaction deals with a request that fails.
 #[derive(Clone, Copy)]
-enum Care {
+pub(crate) enum Care {
     /// It ends the transaction: most never fail, and a savepoint costs statements.
     None,
     /// It is rolled back alone. One that failed after a wait ends the transaction so many times more.
@@ -310,7 +311,10 @@ const fn is_the_requests(error: &Error) -> bool {
 }
 
 /// A question in the writer's hands, whatever it asks.
-trait Work {
+pub(crate) trait Work {
+    /// How many rows it may write, about; one at the least.
+    fn rows(&self) -> usize;
+
     /// What it is to have for itself.
     fn names(&self) -> Vec<String>;
 
@@ -336,6 +340,10 @@ struct Underway<M: Write> {
 }
 
 impl<M: Write> Work for Underway<M> {
+    fn rows(&self) -> usize {
+        self.ask.rows().max(1)
+    }
+
     fn names(&self) -> Vec<String> {
         self.ask.names()
     }
@@ -384,21 +392,8 @@ impl<M: Write> Work for Underway<M> {
     }
 }
 
-macro_rules! begun {
-    ($($Request:ident),+ $(,)?) => {
-        fn begun(job: Job) -> Option<Box<dyn Work>> {
-            Some(match job {
-                $(Job::$Request(question) => underway(question),)+
-                #[cfg(test)]
-                Job::Panic(question) => underway(question),
-                Job::Stop => return None,
-            })
-        }
-    };
-}
-for_each_write!(begun);
-
-fn underway<M: Write>(question: Request<M>) -> Box<dyn Work> {
+/// A command's request as this dialect carries it out.
+pub(crate) fn underway<M: Write>(question: Request<M>) -> Box<dyn Work> {
     let Request { operation: ask, reply } = question;
     Box::new(Underway { ask, reply: Some(reply), answer: None, refused: false })
 }

@@ -15,7 +15,7 @@ use vumi_kit::{
 };
 
 use super::{ALICE, ALLOW, HOLD, REFUSE, Stage, backend, opera, sms};
-use crate::write_queue::{Job, Panic, Sweep};
+use crate::write_queue::{Panic, Sweep};
 
 fn another_program(stage: &Stage) -> backend::Conn {
     stage.ground.connect()
@@ -111,7 +111,7 @@ async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
     let Some(stage) = Stage::new() else { return };
     let ended = stage.store.ended();
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Job::Panic(Request { operation: Panic, reply })).await;
+    stage.store.enqueue(Request { operation: Panic, reply }.into()).await;
     assert!(answer.await.is_err(), "nobody answers");
     ended.wait().await;
     stage.store.ended().wait().await;
