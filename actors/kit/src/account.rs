@@ -1,6 +1,6 @@
 //! Accounts: who may use the HTTP API.
 
-use crate::store::{Operation, store_address};
+use crate::store::{Operation, Reads, Writes, store_address};
 
 /// The number of an account.
 pub type AccountId = i64;
@@ -31,6 +31,7 @@ pub struct FindAccount {
     pub username: String,
 }
 impl Operation for FindAccount {
+    type Access = Reads;
     type Answer = Option<Account>;
 }
 
@@ -45,6 +46,7 @@ pub struct CreateAccount {
     pub sandbox: bool,
 }
 impl Operation for CreateAccount {
+    type Access = Writes;
     type Answer = Account;
 }
 
@@ -52,6 +54,7 @@ impl Operation for CreateAccount {
 #[derive(Clone, Debug)]
 pub struct ListAccounts;
 impl Operation for ListAccounts {
+    type Access = Reads;
     type Answer = Vec<Account>;
 }
 
@@ -62,6 +65,7 @@ pub struct RemoveAccount {
     pub username: String,
 }
 impl Operation for RemoveAccount {
+    type Access = Writes;
     type Answer = bool;
 }
 
@@ -74,6 +78,7 @@ pub struct SetPassword {
     pub password_hash: String,
 }
 impl Operation for SetPassword {
+    type Access = Writes;
     type Answer = bool;
 }
 

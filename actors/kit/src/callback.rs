@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::AccountId,
     clock::Timestamp,
-    store::{Operation, store_address},
+    store::{Operation, Reads, Writes, store_address},
 };
 
 /// The number of a callback.
@@ -84,6 +84,7 @@ pub struct CreateCallback {
     pub secret: String,
 }
 impl Operation for CreateCallback {
+    type Access = Writes;
     type Answer = Callback;
 }
 
@@ -94,6 +95,7 @@ pub struct ListCallbacks {
     pub account: AccountId,
 }
 impl Operation for ListCallbacks {
+    type Access = Reads;
     type Answer = Vec<Callback>;
 }
 
@@ -106,6 +108,7 @@ pub struct FindCallback {
     pub id: CallbackId,
 }
 impl Operation for FindCallback {
+    type Access = Reads;
     type Answer = Option<Callback>;
 }
 
@@ -122,6 +125,7 @@ pub struct ChangeCallback {
     pub url: Option<String>,
 }
 impl Operation for ChangeCallback {
+    type Access = Writes;
     type Answer = Option<Callback>;
 }
 
@@ -134,6 +138,7 @@ pub struct DeleteCallback {
     pub id: CallbackId,
 }
 impl Operation for DeleteCallback {
+    type Access = Writes;
     type Answer = bool;
 }
 
@@ -184,6 +189,7 @@ pub struct ClaimDeliveries {
     pub lease_s: u64,
 }
 impl Operation for ClaimDeliveries {
+    type Access = Writes;
     type Answer = Vec<Delivery>;
 }
 
@@ -220,6 +226,7 @@ pub struct RecordDeliveryAttempts {
     pub attempts: Vec<DeliveryAttempt>,
 }
 impl Operation for RecordDeliveryAttempts {
+    type Access = Writes;
     type Answer = ();
 }
 
@@ -230,6 +237,7 @@ pub struct ListParked {
     pub limit: usize,
 }
 impl Operation for ListParked {
+    type Access = Reads;
     type Answer = Vec<ParkedDelivery>;
 }
 
@@ -257,6 +265,7 @@ pub struct ReplayParked {
     pub ids: Option<Vec<DeliveryId>>,
 }
 impl Operation for ReplayParked {
+    type Access = Writes;
     type Answer = usize;
 }
 

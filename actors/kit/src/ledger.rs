@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     name::Name,
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
-    store::{Operation, store_address},
+    store::{Operation, Reads, Writes, store_address},
     text::keepable,
 };
 
@@ -24,6 +24,7 @@ pub struct AcceptSms {
     pub idempotency: Option<IdempotencyKey>,
 }
 impl Operation for AcceptSms {
+    type Access = Writes;
     type Answer = Accepted;
 }
 
@@ -60,6 +61,7 @@ pub struct FindSms {
     pub id: SmsId,
 }
 impl Operation for FindSms {
+    type Access = Reads;
     type Answer = Option<Sms>;
 }
 
@@ -78,6 +80,7 @@ pub struct ListSms {
     pub limit: usize,
 }
 impl Operation for ListSms {
+    type Access = Reads;
     type Answer = Vec<Sms>;
 }
 
@@ -90,8 +93,8 @@ pub enum Which {
         at: Timestamp,
         /// From which end.
         order: Order,
-        /// Only those that come after this place.
-        after: Option<Place>,
+        /// Only those after this position.
+        after: Option<StatusCursor>,
     },
     /// Those with these numbers, newest first.
     Ids(Vec<SmsId>),
@@ -107,18 +110,18 @@ pub enum Order {
     OldestFirst,
 }
 
-/// A place in a list by time of change: that of an SMS. A count of SMS to skip points elsewhere as soon as one of
+/// A position in a list by time of change: that of an SMS. A count of SMS to skip points elsewhere as soon as one of
 /// them changes; this does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct StatusCursor {
     /// When that SMS had changed.
     pub updated_at: Timestamp,
     /// Its number.
     pub id: SmsId,
 }
 
-impl Place {
-    /// Where an SMS stands.
+impl StatusCursor {
+    /// The position of an SMS.
     #[must_use]
     pub const fn of(sms: &Sms) -> Self {
         Self { updated_at: sms.updated_at, id: sms.id }
@@ -136,6 +139,7 @@ pub struct SmsTimeline {
     pub id: SmsId,
 }
 impl Operation for SmsTimeline {
+    type Access = Reads;
     type Answer = Option<Vec<TimelineEvent>>;
 }
 
@@ -160,6 +164,7 @@ pub struct OpenOutbox {
     pub room: usize,
 }
 impl Operation for OpenOutbox {
+    type Access = Writes;
     type Answer = Duration;
 }
 
@@ -170,6 +175,7 @@ pub struct CloseOutbox {
     pub transport: Name,
 }
 impl Operation for CloseOutbox {
+    type Access = Writes;
     type Answer = ();
 }
 
@@ -182,6 +188,7 @@ pub struct ClaimSms {
     pub limit: usize,
 }
 impl Operation for ClaimSms {
+    type Access = Writes;
     type Answer = Vec<Submission>;
 }
 
@@ -246,6 +253,7 @@ pub struct RecordOutcomes {
     pub outcomes: Vec<Outcome>,
 }
 impl Operation for RecordOutcomes {
+    type Access = Writes;
     type Answer = OutboxState;
 }
 
@@ -267,6 +275,7 @@ pub struct ReleaseSms {
     pub ids: Vec<SmsId>,
 }
 impl Operation for ReleaseSms {
+    type Access = Writes;
     type Answer = ();
 }
 
@@ -281,6 +290,7 @@ pub struct RecordReceipts {
     pub receipts: Vec<Receipt>,
 }
 impl Operation for RecordReceipts {
+    type Access = Writes;
     type Answer = Vec<ReceiptMatch>;
 }
 
@@ -306,6 +316,7 @@ pub struct KeepReceived {
     pub inbound: Vec<InboundSms>,
 }
 impl Operation for KeepReceived {
+    type Access = Writes;
     type Answer = Vec<Received>;
 }
 
@@ -316,6 +327,7 @@ pub struct ClaimReceived {
     pub limit: usize,
 }
 impl Operation for ClaimReceived {
+    type Access = Writes;
     type Answer = Vec<Received>;
 }
 
@@ -326,6 +338,7 @@ pub struct ReleaseReceived {
     pub ids: Vec<ReceivedId>,
 }
 impl Operation for ReleaseReceived {
+    type Access = Writes;
     type Answer = ();
 }
 
@@ -341,6 +354,7 @@ pub struct SettleReceived {
     pub reply: Option<String>,
 }
 impl Operation for SettleReceived {
+    type Access = Writes;
     type Answer = Option<Settled>;
 }
 
@@ -357,6 +371,7 @@ pub struct Settled {
 #[derive(Clone, Debug)]
 pub struct CountWaiting;
 impl Operation for CountWaiting {
+    type Access = Reads;
     type Answer = Vec<(Name, u64)>;
 }
 
@@ -367,6 +382,7 @@ pub struct ListUnmatchedReceipts {
     pub limit: usize,
 }
 impl Operation for ListUnmatchedReceipts {
+    type Access = Reads;
     type Answer = Vec<(Timestamp, Name, Receipt)>;
 }
 

@@ -6,7 +6,7 @@
 use crate::{
     clock::Timestamp,
     name::Name,
-    store::{Operation, store_address},
+    store::{Operation, Reads, Writes, store_address},
 };
 
 /// A session as the store keeps it.
@@ -35,6 +35,8 @@ pub struct FindSession {
     pub person: String,
 }
 impl Operation for FindSession {
+    // Only reads; the writer answers many at once for less than a thread's wake-up each, after what was saved before.
+    type Access = Writes;
     type Answer = Option<SessionRecord>;
 }
 
@@ -45,6 +47,7 @@ pub struct OpenSessions {
     pub owner: Name,
 }
 impl Operation for OpenSessions {
+    type Access = Reads;
     type Answer = Vec<SessionRecord>;
 }
 
@@ -71,6 +74,7 @@ pub struct SaveSession {
     pub answers: Vec<Answer>,
 }
 impl Operation for SaveSession {
+    type Access = Writes;
     type Answer = bool;
 }
 
@@ -88,6 +92,7 @@ pub struct CloseSession {
     pub answers: Vec<Answer>,
 }
 impl Operation for CloseSession {
+    type Access = Writes;
     type Answer = bool;
 }
 
@@ -113,6 +118,7 @@ pub struct CountAnswers {
     pub question: String,
 }
 impl Operation for CountAnswers {
+    type Access = Reads;
     type Answer = Vec<(String, u64)>;
 }
 
@@ -125,6 +131,7 @@ pub struct FindAnswers {
     pub person: String,
 }
 impl Operation for FindAnswers {
+    type Access = Reads;
     type Answer = Vec<(String, String)>;
 }
 

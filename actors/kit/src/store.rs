@@ -4,22 +4,42 @@
 //! So a question carries the channel its answer goes back on, and what was handed to the store happens
 //! whether or not anyone still waits for it.
 
+use std::sync::Arc;
+
 use actix::{Message, Recipient, dev::SendError};
 use tokio::sync::oneshot;
 
 use crate::{account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions};
 
-/// A message to the store and what it answers.
+/// What the store can be asked to do: a [`Command`] or a [`Query`].
 pub trait Operation: Send + 'static {
+    /// [`Writes`] or [`Reads`].
+    type Access;
     /// What comes back.
     type Answer: Send + 'static;
 }
 
+/// The access of an operation that the store's one writer carries out, in order and within a transaction.
+#[derive(Debug)]
+pub enum Writes {}
+
+/// The access of an operation that the store's readers carry out, beside the writer.
+#[derive(Debug)]
+pub enum Reads {}
+
+/// An operation that writes.
+pub trait Command: Operation<Access = Writes> {}
+impl<O: Operation<Access = Writes>> Command for O {}
+
+/// An operation that only reads.
+pub trait Query: Operation<Access = Reads> {}
+impl<O: Operation<Access = Reads>> Query for O {}
+
 /// A message on its way to the store.
 #[derive(Debug)]
 pub struct Request<M: Operation> {
-    /// What is asked.
-    pub ask: M,
+    /// What to do or to look up.
+    pub operation: M,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Result<M::Answer, StoreError>>,
 }
@@ -37,12 +57,26 @@ pub enum StoreError {
     /// It has stopped: nothing more is written.
     #[error("the store has stopped")]
     Stopped,
-    /// The database refused or is away; nothing was written.
+    /// The database is away, or keeps nothing; nothing was written, try again later. With the database's error.
     #[error("the database failed: {0}")]
-    Database(String),
+    Unavailable(Arc<str>),
+    /// The commit failed, or the connection was lost with it: what was written may or may not be kept.
+    #[error("the database did not confirm the commit: {0}")]
+    Unconfirmed(Arc<str>),
+    /// The database keeps what others write and not this; nothing of it was written, and it would be refused again.
+    #[error("the database refused it: {0}")]
+    Rejected(Arc<str>),
     /// What was to be created exists already.
     #[error("{0} exists already")]
-    Exists(String),
+    Exists(Existing),
+}
+
+/// What exists already.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Existing {
+    /// An account of this name.
+    #[error("the account `{0}`")]
+    Account(String),
 }
 
 /// An address that takes questions of type `M`.
@@ -54,35 +88,35 @@ pub trait Accepts<M: Operation> {
 /// Asking, for everything that [`Accepts`] a question.
 pub trait Ask {
     /// Asks, and fails with [`StoreError::Busy`] at once if there is no room: for callers who can say no.
-    fn ask<M: Operation>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
+    fn ask<M: Operation>(&self, operation: M) -> impl Future<Output = Result<M::Answer, StoreError>>
     where
         Self: Accepts<M>;
 
     /// Asks, and waits for room: for callers who would otherwise lose something.
-    fn ask_waiting<M: Operation>(&self, ask: M) -> impl Future<Output = Result<M::Answer, StoreError>>
+    fn ask_waiting<M: Operation>(&self, operation: M) -> impl Future<Output = Result<M::Answer, StoreError>>
     where
         Self: Accepts<M>;
 }
 
 impl<A> Ask for A {
-    async fn ask<M: Operation>(&self, ask: M) -> Result<M::Answer, StoreError>
+    async fn ask<M: Operation>(&self, operation: M) -> Result<M::Answer, StoreError>
     where
         A: Accepts<M>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().try_send(Request { ask, reply }).map_err(|refused| match refused {
+        self.recipient().try_send(Request { operation, reply }).map_err(|refused| match refused {
             SendError::Full(_) => StoreError::Busy,
             SendError::Closed(_) => StoreError::Stopped,
         })?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
-    async fn ask_waiting<M: Operation>(&self, ask: M) -> Result<M::Answer, StoreError>
+    async fn ask_waiting<M: Operation>(&self, operation: M) -> Result<M::Answer, StoreError>
     where
         A: Accepts<M>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().send(Request { ask, reply }).await.map_err(|_| StoreError::Stopped)?;
+        self.recipient().send(Request { operation, reply }).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 }

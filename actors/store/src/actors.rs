@@ -1,43 +1,39 @@
 //! The persistence actors: async shells. A write goes into the writer's queue, a read to a thread; when there is no
 //! room for either the actor holds its mailbox, so that who can say no is told to, and who can't waits.
 
-mod accounts;
-mod callbacks;
 mod keeper;
-mod ledger;
-mod sessions;
 
-use actix::{Actor, AsyncContext, Context, fut::wrap_future};
+use actix::{Actor, AsyncContext, Context, Handler, fut::wrap_future};
 use tokio::sync::mpsc::{self, error::TrySendError};
-use vumi_kit::store::{Request, Store, StoreError};
+use vumi_kit::store::{Operation, Reads, Request, Store, StoreError, Writes};
 
 use crate::{
     readers::{Read, Readers},
-    write_queue::Job,
+    write_queue::{Queued, Write},
 };
 pub(crate) use keeper::Keeper;
 
-/// Where questions go.
+/// Takes requests, and passes them to the writer or to a reader.
 #[derive(Clone)]
-pub(crate) struct Desk {
-    pub(crate) jobs: mpsc::Sender<Job>,
+pub(crate) struct StoreActor {
+    pub(crate) jobs: mpsc::Sender<Queued>,
     pub(crate) readers: Readers,
     pub(crate) mailbox: usize,
 }
 
-impl Desk {
-    /// Starts the actors on the present arbiter.
-    pub(crate) fn start(self) -> Store {
-        use vumi_kit::{account, callback, ledger as sms, session};
+impl StoreActor {
+    /// Starts one for each address, on the present arbiter.
+    pub(crate) fn start_all(self) -> Store {
+        use vumi_kit::{account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions};
         Store {
-            ledger: sms::Ledger::of(&ledger::Ledger(self.clone()).start()),
-            callbacks: callback::Callbacks::of(&callbacks::Callbacks(self.clone()).start()),
-            sessions: session::Sessions::of(&sessions::Sessions(self.clone()).start()),
-            accounts: account::Accounts::of(&accounts::Accounts(self).start()),
+            ledger: Ledger::of(&Actor::start(self.clone())),
+            callbacks: Callbacks::of(&Actor::start(self.clone())),
+            sessions: Sessions::of(&Actor::start(self.clone())),
+            accounts: Accounts::of(&Actor::start(self)),
         }
     }
 
-    fn write<A: Actor<Context = Context<A>>>(&self, job: Job, ctx: &mut Context<A>) {
+    fn write(&self, job: Queued, ctx: &mut Context<Self>) {
         match self.jobs.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Closed(job)) => job.refuse(&StoreError::Stopped),
@@ -48,12 +44,12 @@ impl Desk {
                         job.refuse(&StoreError::Stopped);
                     }
                 };
-                ctx.wait(wrap_future::<_, A>(wait));
+                ctx.wait(wrap_future::<_, Self>(wait));
             }
         }
     }
 
-    fn read<A: Actor<Context = Context<A>>, M: Read>(&self, question: Request<M>, ctx: &mut Context<A>) {
+    fn read<Q: Read>(&self, question: Request<Q>, ctx: &mut Context<Self>) {
         let readers = self.readers.clone();
         if let Some(room) = readers.try_admit() {
             actix::spawn(readers.answer(question, room));
@@ -63,39 +59,43 @@ impl Desk {
                     actix::spawn(readers.answer(question, room));
                 }
             };
-            ctx.wait(wrap_future::<_, A>(wait));
+            ctx.wait(wrap_future::<_, Self>(wait));
         }
     }
 }
 
-/// An actor that is a desk for some questions.
-macro_rules! desk {
-    ($Actor:ident writes $($Write:ident),* ; reads $($Read:ident),* $(,)?) => {
-        pub(super) struct $Actor(pub(super) super::Desk);
+impl Actor for StoreActor {
+    type Context = Context<Self>;
 
-        impl actix::Actor for $Actor {
-            type Context = actix::Context<Self>;
-
-            fn started(&mut self, ctx: &mut Self::Context) {
-                ctx.set_mailbox_capacity(self.0.mailbox);
-            }
-        }
-
-        $(impl actix::Handler<vumi_kit::store::Request<$Write>> for $Actor {
-            type Result = ();
-
-            fn handle(&mut self, question: vumi_kit::store::Request<$Write>, ctx: &mut Self::Context) {
-                self.0.write(question.into(), ctx);
-            }
-        })*
-
-        $(impl actix::Handler<vumi_kit::store::Request<$Read>> for $Actor {
-            type Result = ();
-
-            fn handle(&mut self, question: vumi_kit::store::Request<$Read>, ctx: &mut Self::Context) {
-                self.0.read(question, ctx);
-            }
-        })*
-    };
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.mailbox);
+    }
 }
-use desk;
+
+impl<O: Operation> Handler<Request<O>> for StoreActor
+where
+    O::Access: Dispatch<O>,
+{
+    type Result = ();
+
+    fn handle(&mut self, request: Request<O>, ctx: &mut Self::Context) {
+        O::Access::dispatch(self, request, ctx);
+    }
+}
+
+/// Where an operation goes, by its access.
+pub(crate) trait Dispatch<O: Operation> {
+    fn dispatch(actor: &StoreActor, request: Request<O>, ctx: &mut Context<StoreActor>);
+}
+
+impl<C: Write> Dispatch<C> for Writes {
+    fn dispatch(actor: &StoreActor, request: Request<C>, ctx: &mut Context<StoreActor>) {
+        actor.write(request.into(), ctx);
+    }
+}
+
+impl<Q: Read> Dispatch<Q> for Reads {
+    fn dispatch(actor: &StoreActor, request: Request<Q>, ctx: &mut Context<StoreActor>) {
+        actor.read(request, ctx);
+    }
+}

@@ -37,12 +37,14 @@ pub enum OpenError {
     #[error("{} is locked by another program: close what has it open (a backup, an sqlite3 shell) and try again", .0.display())]
     Busy(PathBuf),
     /// No database answers, or it does not let us in.
-    #[error("{url} did not let vumi in: {said}{}", advice(.said))]
+    #[error("{url} did not let vumi in: {detail}: {advice}")]
     NotLetIn {
         /// The URL, without its password.
         url: String,
-        /// What it said.
-        said: String,
+        /// Its error.
+        detail: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// Two processes of one name would take each other's work for their own.
     #[error(
@@ -73,24 +75,4 @@ pub enum OpenError {
     /// The database refused.
     #[error("the database did not open: {0}")]
     Database(String),
-}
-
-/// What to do about what PostgreSQL said.
-fn advice(said: &str) -> &'static str {
-    let known = [
-        ("password authentication failed", ": set the role's password (`ALTER ROLE ... PASSWORD`), or mend store.url"),
-        ("no password supplied", ": put the role's password into store.url, or into a file that store.url_file names"),
-        ("role \"", ": create it with `createuser`, or mend the user in store.url"),
-        ("database \"", ": create it with `createdb --owner=ROLE NAME`, or mend the name in store.url"),
-        ("permission denied", ": the database must belong to the role: `ALTER DATABASE ... OWNER TO ...`"),
-        (
-            "SSL support is not compiled in",
-            ": build vumi with `--features postgres-tls`, or ask for no TLS in store.url",
-        ),
-        ("too many clients", ": raise PostgreSQL's max_connections; each vumi takes one and store.readers more"),
-        ("Connection refused", ": start PostgreSQL, or mend the host and port in store.url"),
-        ("could not translate host name", ": mend the host in store.url"),
-        ("timeout expired", ": mend the host in store.url, or let this machine through to it"),
-    ];
-    known.iter().find(|(sign, _)| said.contains(sign)).map_or("", |(_, advice)| advice)
 }

@@ -14,14 +14,17 @@ use vumi_kit::{
 };
 
 use crate::{
-    actors::{Desk, Keeper},
-    dialect::{postgres, sqlite},
+    actors::{Keeper, StoreActor},
+    dialect::{
+        postgres,
+        sqlite::{self, FileState},
+    },
     error::OpenError,
     file_lock::{self, Lock},
     migrations,
     readers::Readers,
     settings::{Database, StoreSettings},
-    write_queue::{Job, TakeOver},
+    write_queue::{Queued, TakeOver},
     writer_config::{Rules, WriterParts},
     writer_health::{Gauge, Lifelines, Watchers},
 };
@@ -31,7 +34,7 @@ pub struct OpenStore {
     /// Its actors, as the other rooms know them.
     pub store: Store,
     health: Recipient<AskHealth>,
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Queued>,
     watchers: Watchers,
     writer: JoinHandle<()>,
     lock: Option<Lock>,
@@ -50,7 +53,7 @@ pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOv
     };
     let opened = Opening { settings, clock, handover, role: Role::Router }.start(lock)?;
     // First in the queue: what this process held before it died is nobody's now.
-    let take_over = Request { ask: TakeOver, reply: oneshot::channel().0 };
+    let take_over = Request { operation: TakeOver, reply: oneshot::channel().0 };
     opened.jobs.try_send(take_over.into()).map_err(|_| OpenError::Database("the writer ended at once".to_owned()))?;
     Ok(opened)
 }
@@ -103,37 +106,34 @@ fn checked(settings: &StoreSettings) -> Result<Database<'_>, OpenError> {
 }
 
 pub(crate) fn connect_sqlite(settings: &StoreSettings, path: &str) -> Result<sqlite::Conn, OpenError> {
-    sqlite::connect(path, settings.synchronous).map_err(|said| refused(path, said))
+    sqlite::connect(path, settings.synchronous).map_err(|detail| refused(path, detail))
 }
 
 pub(crate) fn connect_postgres(settings: &StoreSettings, url: &str) -> Result<postgres::Conn, OpenError> {
-    postgres::connect(url, settings.synchronous).map_err(|said| not_let_in(settings, &said))
+    postgres::connect(url, settings.synchronous).map_err(|detail| not_let_in(settings, &detail))
 }
 
-fn not_let_in(settings: &StoreSettings, said: &str) -> OpenError {
+fn not_let_in(settings: &StoreSettings, detail: &str) -> OpenError {
     // It says one thing for each address of the host, over several lines.
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    OpenError::NotLetIn { url: settings.shown_url(), said }
+    let detail = detail.split_whitespace().collect::<Vec<_>>().join(" ");
+    OpenError::NotLetIn { url: settings.shown_url(), detail, advice: postgres::advice(&settings.url) }
 }
 
-fn refused(path: &str, said: String) -> OpenError {
-    let path = Path::new(path).to_owned();
-    if said.contains("locked") {
-        OpenError::Busy(path)
-    } else if said.contains("not a database") || said.contains("malformed") {
-        OpenError::NotADatabase(path)
-    } else if said.contains("readonly") {
-        OpenError::NoPermission(path)
-    } else {
-        OpenError::Database(said)
+/// Why SQLite refused the file.
+fn refused(path: &str, detail: String) -> OpenError {
+    match sqlite::file_state(path) {
+        FileState::Damaged => OpenError::NotADatabase(path.into()),
+        FileState::Locked => OpenError::Busy(path.into()),
+        FileState::ReadOnly => OpenError::NoPermission(path.into()),
+        FileState::Sound => OpenError::Database(detail),
     }
 }
 
 /// What the migrations found out about the file.
 fn of_file(path: &str, error: OpenError) -> OpenError {
     match error {
-        OpenError::Database(said) => refused(path, said),
-        OpenError::Migration(said) if said.contains("locked") => OpenError::Busy(path.into()),
+        OpenError::Database(detail) => refused(path, detail),
+        OpenError::Migration(_) if sqlite::file_state(path) == FileState::Locked => OpenError::Busy(path.into()),
         other => other,
     }
 }
@@ -167,7 +167,7 @@ impl Opening {
         let mut conn = connect_sqlite(settings, path)?;
         migrations::run(&mut conn, sqlite::migrations).map_err(|error| of_file(path, error))?;
         let readers = sqlite::queries::Readers::open(path, settings.readers, self.clock.clone());
-        let readers = Readers::Sqlite(readers.map_err(|said| refused(path, said))?);
+        let readers = Readers::Sqlite(readers.map_err(|detail| refused(path, detail))?);
         let (at, synchronous) = (path.to_owned(), settings.synchronous);
         let connect = Box::new(move || sqlite::connect(&at, synchronous));
         self.begin(readers, lock, settings.signature(), |parts| {
@@ -181,16 +181,20 @@ impl Opening {
         migrate(settings)?;
         let node = settings.signature();
         let (at, synchronous, role, own) = (url.to_owned(), settings.synchronous, self.role, node.clone());
-        let connect = Box::new(move || {
-            let mut conn = postgres::connect(&at, synchronous)?;
-            if role == Role::Router && !postgres::take_node(&mut conn, &own)? {
-                return Err(NODE_TAKEN.to_owned());
+        let enter = move || {
+            let mut conn = postgres::connect(&at, synchronous).map_err(Refused::Database)?;
+            if role == Role::Router {
+                let taken =
+                    postgres::take_node(&mut conn, &own).map_err(|error| Refused::Database(error.to_string()))?;
+                return if taken { Ok(conn) } else { Err(Refused::NodeTaken) };
             }
             Ok(conn)
-        });
-        let mut conn = connect().map_err(|said| {
-            if said == NODE_TAKEN { OpenError::NodeTaken(node.clone()) } else { not_let_in(settings, &said) }
+        };
+        let mut conn = enter().map_err(|refused| match refused {
+            Refused::NodeTaken => OpenError::NodeTaken(node.clone()),
+            Refused::Database(detail) => not_let_in(settings, &detail),
         })?;
+        let connect = Box::new(move || enter().map_err(|refused| refused.to_string()));
         if let Ok(theirs) = postgres::now(&mut conn) {
             let apart = Duration::from_micros(theirs.abs_diff(self.clock.now().micros()));
             if self.role == Role::Router && apart > CLOCKS_APART {
@@ -201,7 +205,7 @@ impl Opening {
             }
         }
         let readers = postgres::queries::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
-        let readers = Readers::Postgres(readers.map_err(|said| not_let_in(settings, &said))?);
+        let readers = Readers::Postgres(readers.map_err(|detail| not_let_in(settings, &detail))?);
         self.begin(readers, None, node, |parts| {
             let work = postgres::queries::Writer::new(conn, connect, parts);
             move || work.run()
@@ -239,7 +243,7 @@ impl Opening {
             .map_err(|error| OpenError::Database(format!("no thread for the writer: {error}")))?;
 
         let keeper = Keeper { jobs: jobs.downgrade(), gauge, sweeps: self.role == Role::Router }.start();
-        let store = Desk { jobs: jobs.clone(), readers, mailbox: settings.mailbox }.start();
+        let store = StoreActor { jobs: jobs.clone(), readers, mailbox: settings.mailbox }.start_all();
         Ok(OpenStore { store, health: keeper.recipient(), jobs, watchers, writer, lock })
     }
 }
@@ -247,8 +251,14 @@ impl Opening {
 /// What is more than the way to the database and back takes.
 const CLOCKS_APART: Duration = Duration::from_secs(2);
 
-/// What a connection says that could not take its name.
-const NODE_TAKEN: &str = "another process has this one's name";
+/// Why the writer got no connection.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("another process has this one's name")]
+    NodeTaken,
+    #[error("{0}")]
+    Database(String),
+}
 
 impl OpenStore {
     /// Resolves when the writer has ended, however it did: nothing is kept from then on.
@@ -265,14 +275,14 @@ impl OpenStore {
 
     /// Puts a job into the writer's queue, past the actors.
     #[cfg(test)]
-    pub(crate) async fn enqueue(&self, job: Job) {
+    pub(crate) async fn enqueue(&self, job: Queued) {
         assert!(self.jobs.send(job).await.is_ok(), "the writer has ended");
     }
 
     /// Commits and answers what is queued, then ends the writer. Questions that come later are answered "stopped".
     pub async fn close(self) {
         // A writer that is gone has nothing left to finish.
-        let _writer_is_gone = self.jobs.send(Job::Stop).await;
+        let _writer_is_gone = self.jobs.send(Queued::Stop).await;
         let writer = self.writer;
         let joined = tokio::task::spawn_blocking(move || writer.join()).await;
         if !matches!(joined, Ok(Ok(()))) {

@@ -1,13 +1,13 @@
 //! The pool that reads, whichever the database.
 
 use tokio::sync::OwnedSemaphorePermit;
-use vumi_kit::store::{Operation, Request};
+use vumi_kit::store::{Query, Request};
 
 use crate::dialect::{postgres, sqlite};
 
 /// What every back-end can read.
-pub(crate) trait Read: sqlite::queries::Read + postgres::queries::Read + Operation {}
-impl<M: sqlite::queries::Read + postgres::queries::Read + Operation> Read for M {}
+pub(crate) trait Read: sqlite::queries::Read + postgres::queries::Read + Query {}
+impl<M: sqlite::queries::Read + postgres::queries::Read + Query> Read for M {}
 
 /// The back-end's pool.
 #[derive(Clone)]

@@ -1,20 +1,14 @@
 //! What waits for the writer.
 
-use vumi_kit::{
-    account::{CreateAccount, RemoveAccount, SetPassword},
-    callback::{ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, RecordDeliveryAttempts, ReplayParked},
-    ledger::{
-        AcceptSms, ClaimReceived, ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, RecordOutcomes, RecordReceipts,
-        ReleaseReceived, ReleaseSms, SettleReceived,
-    },
-    session::{CloseSession, FindSession, SaveSession},
-    store::{Operation, Request, StoreError},
-};
+use vumi_kit::store::{Command, Operation, Request, StoreError, Writes};
+
+use crate::dialect::{postgres, sqlite};
 
 /// This process starts: what an earlier one of the same name had claimed, and no transport will ask for, is due again.
 #[derive(Clone, Debug)]
 pub(crate) struct TakeOver;
 impl Operation for TakeOver {
+    type Access = Writes;
     type Answer = ();
 }
 
@@ -22,6 +16,7 @@ impl Operation for TakeOver {
 #[derive(Clone, Debug)]
 pub(crate) struct Sweep;
 impl Operation for Sweep {
+    type Access = Writes;
     type Answer = bool;
 }
 
@@ -31,75 +26,58 @@ impl Operation for Sweep {
 pub(crate) struct Panic;
 #[cfg(test)]
 impl Operation for Panic {
+    type Access = Writes;
     type Answer = ();
 }
 
-/// Everything the writer does: the one list of it. `FindSession` is among it since a batch of them costs less there
-/// than a thread's wake-up each, and since it then sees what was saved before it.
-macro_rules! for_each_write {
-    ($then:ident) => {
-        $then! {
-            AcceptSms, OpenOutbox, CloseOutbox, ClaimSms, RecordOutcomes, ReleaseSms, RecordReceipts, KeepReceived,
-            ClaimReceived, SettleReceived, ReleaseReceived,
-            CreateCallback, ChangeCallback, DeleteCallback, ClaimDeliveries, RecordDeliveryAttempts, ReplayParked,
-            FindSession, SaveSession, CloseSession,
-            CreateAccount, RemoveAccount, SetPassword,
-            TakeOver, Sweep,
-        }
-    };
-}
-pub(crate) use for_each_write;
+/// A command that every dialect carries out.
+pub(crate) trait Write: Command + sqlite::queries::Write + postgres::queries::Write {}
+impl<C: Command + sqlite::queries::Write + postgres::queries::Write> Write for C {}
 
-macro_rules! jobs {
-    ($($Request:ident),+ $(,)?) => {
-        /// A question on its way to the writer.
-        pub(crate) enum Job {
-            $($Request(Request<$Request>),)+
-            #[cfg(test)]
-            Panic(Request<Panic>),
-            /// Finish what is queued, then end.
-            Stop,
-        }
-
-        $(impl From<Request<$Request>> for Job {
-            fn from(question: Request<$Request>) -> Self {
-                Self::$Request(question)
-            }
-        })+
-
-        impl Job {
-            /// Answers it without having done it.
-            pub(crate) fn refuse(self, why: &StoreError) {
-                match self {
-                    $(Self::$Request(question) => refuse(question, why),)+
-                    #[cfg(test)]
-                    Self::Panic(question) => refuse(question, why),
-                    Self::Stop => {}
-                }
-            }
-        }
-    };
-}
-for_each_write!(jobs);
-
-fn refuse<M: Operation>(question: Request<M>, why: &StoreError) {
-    let _nobody_waits = question.reply.send(Err(why.clone()));
+/// What is on its way to the writer.
+pub(crate) enum Queued {
+    Command(Box<dyn QueuedCommand>),
+    /// Finish what is queued, then end.
+    Stop,
 }
 
-impl Job {
-    /// How many rows it may write, about.
-    pub(crate) fn rows(&self) -> usize {
-        match self {
-            Self::AcceptSms(question) => question.ask.batch.len(),
-            Self::ClaimSms(question) => question.ask.limit,
-            Self::RecordOutcomes(question) => question.ask.outcomes.len(),
-            Self::ReleaseSms(question) => question.ask.ids.len(),
-            Self::RecordReceipts(question) => question.ask.receipts.len(),
-            Self::KeepReceived(question) => question.ask.inbound.len(),
-            Self::ClaimDeliveries(question) => question.ask.limit,
-            Self::RecordDeliveryAttempts(question) => question.ask.attempts.len(),
-            _ => 1,
+impl<C: Write> From<Request<C>> for Queued {
+    fn from(request: Request<C>) -> Self {
+        Self::Command(Box::new(request))
+    }
+}
+
+impl Queued {
+    /// Answers it without having done it.
+    pub(crate) fn refuse(self, why: &StoreError) {
+        if let Self::Command(command) = self {
+            command.refuse(why);
         }
-        .max(1)
+    }
+}
+
+/// A request of any command.
+pub(crate) trait QueuedCommand: Send {
+    /// Answers it without having done it.
+    fn refuse(self: Box<Self>, why: &StoreError);
+
+    /// As SQLite's writer carries it out.
+    fn on_sqlite(self: Box<Self>) -> Box<dyn sqlite::queries::Work>;
+
+    /// As PostgreSQL's writer carries it out.
+    fn on_postgres(self: Box<Self>) -> Box<dyn postgres::queries::Work>;
+}
+
+impl<C: Write> QueuedCommand for Request<C> {
+    fn refuse(self: Box<Self>, why: &StoreError) {
+        let _nobody_waits = self.reply.send(Err(why.clone()));
+    }
+
+    fn on_sqlite(self: Box<Self>) -> Box<dyn sqlite::queries::Work> {
+        sqlite::queries::underway(*self)
+    }
+
+    fn on_postgres(self: Box<Self>) -> Box<dyn postgres::queries::Work> {
+        postgres::queries::underway(*self)
     }
 }

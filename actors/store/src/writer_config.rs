@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use vumi_kit::{clock::Clock, ledger::HandOver};
 
 use crate::{
-    write_queue::Job,
+    write_queue::Queued,
     writer_health::{Gauge, Lifelines},
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Rules {
 
 /// Everything but its connection.
 pub(crate) struct WriterParts {
-    pub(crate) jobs: mpsc::Receiver<Job>,
+    pub(crate) jobs: mpsc::Receiver<Queued>,
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
     pub(crate) handover: mpsc::Sender<HandOver>,

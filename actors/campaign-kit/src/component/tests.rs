@@ -93,10 +93,10 @@ macro_rules! answers {
         $(impl Handler<Request<$Request>> for TestStore {
             type Result = ();
 
-            fn handle(&mut self, Request { ask: $ask, reply }: Request<$Request>, _: &mut Context<Self>) {
+            fn handle(&mut self, Request { operation: $ask, reply }: Request<$Request>, _: &mut Context<Self>) {
                 let $memory = &self.memory;
                 let answer = match self.fault.get() {
-                    $broken_by => Err(StoreError::Database("broken by the test".to_owned())),
+                    $broken_by => Err(StoreError::Unavailable("broken by the test".into())),
                     _ => Ok($answer),
                 };
                 let _nobody_waits = reply.send(answer);

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{FindSms, ListSms, Order, Place, SmsTimeline, Which},
+    ledger::{FindSms, ListSms, Order, SmsTimeline, StatusCursor, Which},
     sms::Sms,
     store::Ask,
 };
@@ -147,10 +147,10 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
 /// The parameter of the next page: a cursor, or `start` for a client that gave ids or `start`.
 fn next(fields: &RequestFields<'_>, start: usize, last: &Sms) -> (&'static str, String) {
     let counted = fields.all("id").next().is_some() || fields.all("start").next().is_some();
-    if counted { ("start", (start + PAGE_SIZE).to_string()) } else { ("cursor", cursor_of(Place::of(last))) }
+    if counted { ("start", (start + PAGE_SIZE).to_string()) } else { ("cursor", cursor_of(StatusCursor::of(last))) }
 }
 
-fn cursor_of(place: Place) -> String {
+fn cursor_of(place: StatusCursor) -> String {
     let mut bytes = [0; 16];
     let (at, id) = bytes.split_at_mut(8);
     at.copy_from_slice(&place.updated_at.micros().to_be_bytes());
@@ -158,11 +158,11 @@ fn cursor_of(place: Place) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn position_of(cursor: &str) -> Option<Place> {
+fn position_of(cursor: &str) -> Option<StatusCursor> {
     let bytes: [u8; 16] = URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok()?;
     let (at, id) = bytes.split_first_chunk::<8>()?;
     let updated_at = Timestamp::from_micros(i64::from_be_bytes(*at));
-    Some(Place { updated_at, id: i64::from_be_bytes(id.try_into().ok()?) })
+    Some(StatusCursor { updated_at, id: i64::from_be_bytes(id.try_into().ok()?) })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -236,7 +236,7 @@ fn order(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Order {
     }
 }
 
-fn after(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<Place> {
+fn after(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<StatusCursor> {
     let cursor = fields.one("cursor", errors)?;
     let place = position_of(cursor);
     if place.is_none() {
@@ -267,7 +267,7 @@ mod tests {
     use proptest::prelude::*;
     use vumi_kit::{
         clock::Timestamp,
-        ledger::{Order, Place, Which},
+        ledger::{Order, StatusCursor, Which},
     };
 
     use super::{KNOWN_FIELDS, StatusQuery, cursor_of, next_link, position_of, wanted};
@@ -283,7 +283,7 @@ mod tests {
         let since = |order, after, start| Ok(StatusQuery { which: Which::Since { at, order, after }, start });
         assert_eq!(read("since=2009-01-01"), since(Order::NewestFirst, None, 0));
         assert_eq!(read("since=2009-01-01+00%3A00%3A00&start=100"), since(Order::NewestFirst, None, 100));
-        let place = Place { updated_at: at, id: 7 };
+        let place = StatusCursor { updated_at: at, id: 7 };
         let query = format!("since=2009-01-01&order=oldest&cursor={}", cursor_of(place));
         assert_eq!(read(&query), since(Order::OldestFirst, Some(place), 0));
         assert_eq!(read("id=3&id=4"), Ok(StatusQuery { which: Which::Ids(vec![3, 4]), start: 0 }));
@@ -324,7 +324,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_is_read_as_it_was_written(micros in any::<i64>(), id in any::<i64>()) {
-            let place = Place { updated_at: Timestamp::from_micros(micros), id };
+            let place = StatusCursor { updated_at: Timestamp::from_micros(micros), id };
             prop_assert_eq!(position_of(&cursor_of(place)), Some(place));
         }
 

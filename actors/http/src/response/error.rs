@@ -164,9 +164,13 @@ impl From<StoreError> for ApiError {
             StoreError::Busy => Self::Unavailable(1, "the store's queue is full, nothing was kept"),
             StoreError::Stopped => Self::Unavailable(5, "the router is stopping or starting"),
             StoreError::Exists(what) => Self::Conflict(format!("{what} exists already")),
-            StoreError::Database(cause) => {
-                tracing::error!(cause, "the store could not answer an HTTP call");
+            StoreError::Unavailable(_) | StoreError::Rejected(_) => {
+                tracing::error!(%error, "the store could not answer an HTTP call");
                 Self::Unavailable(5, "the database failed, nothing was kept")
+            }
+            StoreError::Unconfirmed(_) => {
+                tracing::error!(%error, "the store could not answer an HTTP call");
+                Self::Unavailable(5, "the database failed, nobody knows whether this was kept")
             }
         }
     }

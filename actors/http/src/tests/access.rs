@@ -161,7 +161,7 @@ async fn a_store_that_is_busy_or_away_is_a_503_that_says_when_to_come_back_whate
         ]
     };
     for (failure, wait) in
-        [(StoreError::Busy, "1"), (StoreError::Database("away".into()), "5"), (StoreError::Stopped, "5")]
+        [(StoreError::Busy, "1"), (StoreError::Unavailable("away".into()), "5"), (StoreError::Stopped, "5")]
     {
         harness.stored().failure = Some(failure);
         for call in calls() {

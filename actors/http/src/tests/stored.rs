@@ -10,8 +10,8 @@ use vumi_kit::{
     callback::{Callback, ChangeCallback, CreateCallback, DeleteCallback, FindCallback, ListCallbacks},
     clock::Timestamp,
     ledger::{
-        AcceptSms, Accepted, FindSms, KeepReceived, ListSms, Order, Place, ReceiptMatch, RecordReceipts, SmsTimeline,
-        TimelineEvent, Which,
+        AcceptSms, Accepted, FindSms, KeepReceived, ListSms, Order, ReceiptMatch, RecordReceipts, SmsTimeline,
+        StatusCursor, TimelineEvent, Which,
     },
     name::Name,
     sms::{InboundSms, NewSms, Receipt, Received, Sms, TransportStatus},
@@ -138,14 +138,15 @@ impl StoredData {
         let oldest_first = matches!(ask.which, Which::Since { order: Order::OldestFirst, .. });
         let wanted = |sms: &&Sms| match &ask.which {
             Which::Since { at, after, .. } => {
-                let beyond = |after| if oldest_first { Place::of(sms) > after } else { Place::of(sms) < after };
+                let beyond =
+                    |after| if oldest_first { StatusCursor::of(sms) > after } else { StatusCursor::of(sms) < after };
                 sms.updated_at >= *at && after.is_none_or(beyond)
             }
             Which::Ids(ids) => ids.contains(&sms.id),
         };
         let own = self.sms.iter().filter(|sms| (sms.account, &sms.transport) == (ask.account, &ask.transport));
         let mut found: Vec<Sms> = own.filter(wanted).cloned().collect();
-        found.sort_by_key(Place::of);
+        found.sort_by_key(StatusCursor::of);
         if !oldest_first {
             found.reverse();
         }
@@ -163,7 +164,7 @@ impl StoredData {
         }
     }
 
-    fn accept(&mut self, Request { ask, reply }: Request<AcceptSms>) {
+    fn accept(&mut self, Request { operation: ask, reply }: Request<AcceptSms>) {
         let answer = match &self.failure {
             Some(failure) => Err(failure.clone()),
             None => Ok(self.accepted(ask)),

@@ -36,7 +36,7 @@ impl FakeStore {
     #[must_use]
     pub fn on<O: Operation>(self, mut answer: impl FnMut(O) -> Result<O::Answer, StoreError> + Send + 'static) -> Self {
         self.on_request(move |request: Request<O>| {
-            let _nobody_waits = request.reply.send(answer(request.ask));
+            let _nobody_waits = request.reply.send(answer(request.operation));
         })
     }
 

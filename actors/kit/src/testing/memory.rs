@@ -16,8 +16,8 @@ use crate::{
     health::{AskParts, Part},
     ledger::{
         AcceptSms, Accepted, ClaimReceived, ClaimSms, CloseOutbox, CountWaiting, FindSms, KeepReceived, Ledger,
-        ListSms, ListUnmatchedReceipts, OpenOutbox, Order, OutboxState, Place, ReceiptMatch, RecordOutcomes,
-        RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline, TimelineEvent, Which,
+        ListSms, ListUnmatchedReceipts, OpenOutbox, Order, OutboxState, ReceiptMatch, RecordOutcomes, RecordReceipts,
+        ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline, StatusCursor, TimelineEvent, Which,
     },
     name::Name,
     session::{CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, Sessions},
@@ -81,7 +81,7 @@ macro_rules! answers {
     ($($Request:ty => |$memory:ident, $ask:pat_param| $answer:expr;)+) => {$(
         impl Handler<Request<$Request>> for MemoryStore {
             type Result = ();
-            fn handle(&mut self, Request { ask: $ask, reply }: Request<$Request>, _: &mut Self::Context) {
+            fn handle(&mut self, Request { operation: $ask, reply }: Request<$Request>, _: &mut Self::Context) {
                 let $memory = self;
                 let answer = if let Some(failure) = &$memory.failure { Err(failure.clone()) } else { Ok($answer) };
                 let _nobody_waits = reply.send(answer);
@@ -99,15 +99,15 @@ answers! {
     ListSms => |memory, ask| {
         let wanted = |sms: &&Sms| match &ask.which {
             Which::Since { at, order: Order::NewestFirst, after } => {
-                sms.updated_at >= *at && after.is_none_or(|after| Place::of(sms) < after)
+                sms.updated_at >= *at && after.is_none_or(|after| StatusCursor::of(sms) < after)
             }
             Which::Since { at, order: Order::OldestFirst, after } => {
-                sms.updated_at >= *at && after.is_none_or(|after| Place::of(sms) > after)
+                sms.updated_at >= *at && after.is_none_or(|after| StatusCursor::of(sms) > after)
             }
             Which::Ids(ids) => ids.contains(&sms.id),
         };
         let mut found: Vec<Sms> = memory.of(ask.account, &ask.transport).filter(wanted).cloned().collect();
-        found.sort_by_key(Place::of);
+        found.sort_by_key(StatusCursor::of);
         if !matches!(ask.which, Which::Since { order: Order::OldestFirst, .. }) {
             found.reverse();
         }
@@ -195,7 +195,7 @@ impl Handler<Request<AcceptSms>> for MemoryStore {
             held.push(question);
             return;
         }
-        let Request { ask, reply } = question;
+        let Request { operation: ask, reply } = question;
         let _nobody_waits = reply.send(self.accept(ask));
     }
 }

@@ -11,7 +11,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    write_queue::{Job, Sweep},
+    write_queue::{Queued, Sweep},
     writer_health::Gauge,
 };
 
@@ -22,7 +22,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const STUCK: Duration = Duration::from_secs(2);
 
 pub(crate) struct Keeper {
-    pub(crate) jobs: mpsc::WeakSender<Job>,
+    pub(crate) jobs: mpsc::WeakSender<Queued>,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) sweeps: bool,
 }
@@ -37,14 +37,14 @@ impl Actor for Keeper {
     }
 }
 
-async fn sweep(queue: mpsc::WeakSender<Job>) {
+async fn sweep(queue: mpsc::WeakSender<Queued>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let mut more = true;
         while more {
             let Some(jobs) = queue.upgrade() else { return };
             let (reply, answer) = oneshot::channel();
-            if jobs.send(Request { ask: Sweep, reply }.into()).await.is_err() {
+            if jobs.send(Request { operation: Sweep, reply }.into()).await.is_err() {
                 return;
             }
             drop(jobs);

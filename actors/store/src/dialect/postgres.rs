@@ -1,14 +1,22 @@
 //! What is PostgreSQL's own: its connection and how long it waits, its locks on rows and names, how it says that it went away.
 
+use std::{
+    io::ErrorKind,
+    net::{TcpStream, ToSocketAddrs},
+    time::Duration,
+};
+
 use diesel::{
     Connection, PgConnection, QueryResult, RunQueryDsl,
     connection::SimpleConnection,
-    result::{DatabaseErrorKind, Error},
-    sql_types::{Array, BigInt, Text},
+    sql_types::{Array, BigInt, Bool, Text},
 };
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use crate::settings::{Connected, Synchronous};
+use crate::{
+    settings::{Connected, Synchronous},
+    write_queue::QueuedCommand,
+};
 
 /// The row as it is, for this transaction alone until it ends.
 macro_rules! for_update {
@@ -66,6 +74,11 @@ pub(crate) const fn migrations() -> EmbeddedMigrations {
     MIGRATIONS
 }
 
+/// A queued command as this database's writer carries it out.
+fn into_work(command: Box<dyn QueuedCommand>) -> Box<dyn queries::Work> {
+    command.on_postgres()
+}
+
 /// Sets a fresh connection up. No statement and no lock is waited for without end, and a process that hangs in the
 /// middle of a transaction lets go of its rows, as does one whose machine is gone.
 fn configure(conn: &mut Conn, connected: Connected) -> QueryResult<()> {
@@ -108,16 +121,24 @@ pub(crate) fn connect(url: &str, synchronous: Synchronous) -> Result<Conn, Strin
 
 /// Takes the node's name for this connection, once the connection of an earlier process of that name has ended; false:
 /// another process has it.
-pub(crate) fn take_node(conn: &mut Conn, node: &str) -> Result<bool, String> {
-    let take = diesel::sql_query(
-        "SELECT pg_advisory_lock(hashtextextended('vumi node ' || current_schema() || ' ' || $1, 0))",
-    );
-    conn.batch_execute("SET lock_timeout = '5s'").map_err(|error| error.to_string())?;
-    match take.bind::<Text, _>(node).execute(conn) {
-        Ok(_) => conn.batch_execute(LOCK_TIMEOUT).map(|()| true).map_err(|error| error.to_string()),
-        Err(error) if error.to_string().contains("lock timeout") => Ok(false),
-        Err(error) => Err(error.to_string()),
-    }
+pub(crate) fn take_node(conn: &mut Conn, node: &str) -> QueryResult<bool> {
+    conn.batch_execute("SET lock_timeout = '5s'")?;
+    let wait = diesel::sql_query(format!("SELECT pg_advisory_lock({NODE_LOCK})"));
+    // Why the wait failed is not in the error's kind; whether the name is free is asked instead.
+    let taken = wait.bind::<Text, _>(node).execute(conn).is_ok() || {
+        let ask = diesel::sql_query(format!("SELECT pg_try_advisory_lock({NODE_LOCK}) AS taken"));
+        ask.bind::<Text, _>(node).get_result::<Taken>(conn)?.taken
+    };
+    conn.batch_execute(LOCK_TIMEOUT)?;
+    Ok(taken)
+}
+
+const NODE_LOCK: &str = "hashtextextended('vumi node ' || current_schema() || ' ' || $1, 0)";
+
+#[derive(diesel::QueryableByName)]
+struct Taken {
+    #[diesel(sql_type = Bool)]
+    taken: bool,
 }
 
 #[derive(diesel::QueryableByName)]
@@ -158,28 +179,60 @@ fn alone(conn: &mut Conn, names: impl FnOnce() -> Vec<String>) -> QueryResult<()
     .map(drop)
 }
 
-/// Whether another process's transaction was in the way: nothing was kept, and it may be tried again at once.
-fn is_conflict(error: &Error) -> bool {
-    match error {
-        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        Error::DatabaseError(_, about) => about.message().contains("deadlock detected"),
-        _ => false,
+/// Whether the connection is gone. What an error says differs by how it went; a statement settles it.
+fn is_lost(conn: &mut Conn) -> bool {
+    conn.batch_execute("SELECT 1").is_err()
+}
+
+/// What to do about a server that did not let us in. Its words depend on its language: the network is asked instead.
+pub(crate) fn advice(url: &str) -> &'static str {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let (tls, built) =
+        (query.contains("sslmode=require") || query.contains("sslmode=verify"), cfg!(feature = "postgres-tls"));
+    if tls && !built {
+        return "build vumi with `--features postgres-tls`, or ask for no TLS in store.url";
+    }
+    let Some(address) = address(url) else { return "mend store.url" };
+    let Ok(mut found) = address.to_socket_addrs() else { return "mend the host in store.url" };
+    let reached = found.next().map(|address| TcpStream::connect_timeout(&address, REACH).map_err(|error| error.kind()));
+    match reached {
+        Some(Ok(_)) => {
+            "PostgreSQL answers there: look at the role (`createuser`), its password (`ALTER ROLE ... PASSWORD`; in \
+             store.url, or in a file that store.url_file names), the database (`createdb --owner=ROLE NAME`) and \
+             max_connections, of which each vumi takes one and store.readers more"
+        }
+        Some(Err(ErrorKind::ConnectionRefused)) => "start PostgreSQL, or mend the host and port in store.url",
+        _ => "mend the host in store.url, or let this machine through to it",
     }
 }
 
-/// Whether the connection is gone. What the error says differs by how it went; a question settles it.
-fn is_lost(conn: &mut Conn, error: &Error) -> bool {
-    matches!(error, Error::DatabaseError(..)) && conn.batch_execute("SELECT 1").is_err()
-}
+/// How long the network is given to reach the server.
+const REACH: Duration = Duration::from_secs(3);
 
-/// Whether the database can't keep such a value: a NUL in a text.
-fn is_data(said: &str) -> bool {
-    said.contains("invalid byte sequence for encoding")
+/// Host and port of a URL; none for a socket's folder.
+fn address(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let host = authority.rsplit('@').next()?;
+    if host.is_empty() || host.starts_with('%') {
+        return None;
+    }
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    Some(if has_port { host.to_owned() } else { format!("{host}:5432") })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::completed;
+    use super::{address, advice, completed};
+
+    #[test]
+    fn what_to_do_about_a_closed_port_does_not_depend_on_the_servers_language() {
+        assert!(advice("postgres://vumi@127.0.0.1:1/vumi").starts_with("start PostgreSQL"));
+        assert_eq!(address("postgres://u:p@db.example:6432/vumi?x=y").as_deref(), Some("db.example:6432"));
+        assert_eq!(address("postgres://db/vumi").as_deref(), Some("db:5432"));
+        assert_eq!(address("postgres://[::1]/vumi").as_deref(), Some("[::1]:5432"));
+        assert_eq!(address("postgres://%2Fvar%2Frun/vumi"), None);
+    }
 
     #[test]
     fn a_url_keeps_what_it_says_and_gets_what_it_does_not() {

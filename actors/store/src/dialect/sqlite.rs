@@ -1,9 +1,14 @@
 //! What is SQLite's own: its connection, its pragmas, its BEGIN.
 
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection, result::Error};
+use std::time::{Duration, Instant};
+
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use crate::settings::{Connected, Synchronous};
+use crate::{
+    settings::{Connected, Synchronous},
+    write_queue::QueuedCommand,
+};
 
 /// The row as it is, for this transaction alone. Here every transaction that writes is alone.
 macro_rules! for_update {
@@ -53,6 +58,11 @@ pub(crate) const fn migrations() -> EmbeddedMigrations {
     MIGRATIONS
 }
 
+/// A queued command as this database's writer carries it out.
+fn into_work(command: Box<dyn QueuedCommand>) -> Box<dyn queries::Work> {
+    command.on_sqlite()
+}
+
 /// Sets a fresh connection up.
 fn configure(conn: &mut Conn, connected: Connected) -> diesel::QueryResult<()> {
     // The patience first: the others may have to wait.
@@ -81,17 +91,40 @@ fn alone(_: &mut Conn, _: impl FnOnce() -> Vec<String>) -> diesel::QueryResult<(
     Ok(())
 }
 
-/// Whether another process's transaction was in the way. Here they wait for each other.
-const fn is_conflict(_: &Error) -> bool {
-    false
-}
-
 /// Whether the connection is gone. Here it is a file.
-const fn is_lost(_: &mut Conn, _: &Error) -> bool {
+const fn is_lost(_: &mut Conn) -> bool {
     false
 }
 
-/// Whether the database can't keep such a value.
-const fn is_data(_: &str) -> bool {
-    false
+/// What is the matter with a file that SQLite refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileState {
+    /// It can't be read as a database.
+    Damaged,
+    /// Another program holds it.
+    Locked,
+    /// It can be read and not written.
+    ReadOnly,
+    /// Nothing, by now.
+    Sound,
 }
+
+/// Asks the file again: diesel keeps SQLite's result codes to itself, and only a lock is waited for.
+pub(crate) fn file_state(path: &str) -> FileState {
+    let Ok(mut conn) = Conn::establish(path) else { return FileState::Damaged };
+    if conn.batch_execute(&format!("PRAGMA busy_timeout = {}", PROBE.as_millis())).is_err() {
+        return FileState::Damaged;
+    }
+    for (statement, otherwise) in
+        [("SELECT count(*) FROM sqlite_schema", FileState::Damaged), ("BEGIN IMMEDIATE", FileState::ReadOnly)]
+    {
+        let started = Instant::now();
+        if conn.batch_execute(statement).is_err() {
+            return if started.elapsed() >= PROBE / 2 { FileState::Locked } else { otherwise };
+        }
+    }
+    FileState::Sound
+}
+
+/// How long a file that was refused is waited for.
+const PROBE: Duration = Duration::from_secs(1);

@@ -12,6 +12,10 @@ use super::{Conn, Failed, Tx, Write, bulk, idempotency};
 use crate::schema::sms;
 
 impl Write for AcceptSms {
+    fn rows(&self) -> usize {
+        self.batch.len()
+    }
+
     /// The same request may be with another process at this moment.
     fn names(&self) -> Vec<String> {
         let key = self.idempotency.as_ref().zip(self.batch.first());

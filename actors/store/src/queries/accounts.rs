@@ -7,6 +7,7 @@ use diesel::{
 use vumi_kit::{
     account::{Account, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword},
     clock::Timestamp,
+    store::Existing,
 };
 
 use super::{Conn, Failed, Fixed, Read, Tx, Write, callbacks};
@@ -45,7 +46,7 @@ impl Write for CreateAccount {
     fn write(self, tx: &mut Tx<'_>) -> Result<Account, Failed> {
         let named = accounts::table.filter(accounts::username.eq(&self.username));
         if diesel::select(diesel::dsl::exists(named)).get_result::<bool>(tx.conn)? {
-            return Err(Failed::Exists(format!("the account `{}`", self.username)));
+            return Err(Failed::Exists(Existing::Account(self.username)));
         }
         // Another process may create it at this moment: then the look above has found no row yet.
         let id = diesel::insert_into(accounts::table)
@@ -58,7 +59,7 @@ impl Write for CreateAccount {
             .get_result::<i64>(tx.conn)
             .map_err(|error| match error {
                 Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-                    Failed::Exists(format!("the account `{}`", self.username))
+                    Failed::Exists(Existing::Account(self.username.clone()))
                 }
                 other => other.into(),
             })?;

@@ -100,6 +100,10 @@ pub(super) fn expire(tx: &mut Tx<'_>, row: Due) -> QueryResult<()> {
 }
 
 impl Write for ClaimSms {
+    fn rows(&self) -> usize {
+        self.limit
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Submission>, Failed> {
         let opening = tx.memory.outboxes.opening(&self.transport, &tx.rules.node, tx.now);
         let mut claimed = Vec::new();
@@ -151,6 +155,10 @@ fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: Due) -> Que
 }
 
 impl Write for ReleaseSms {
+    fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         for id in self.ids {
             release(tx, &self.transport, id)?;

@@ -67,6 +67,10 @@ struct Due {
 }
 
 impl Write for ClaimDeliveries {
+    fn rows(&self) -> usize {
+        self.limit
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Delivery>, Failed> {
         let lease_until = tx.now.plus(Duration::from_secs(self.lease_s));
         let mut due = Vec::new();
@@ -158,6 +162,10 @@ fn due_of(tx: &mut Tx<'_>, callback: CallbackId, limit: usize) -> QueryResult<Ve
 }
 
 impl Write for RecordDeliveryAttempts {
+    fn rows(&self) -> usize {
+        self.attempts.len()
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         for attempt in self.attempts {
             record(tx, &attempt)?;

@@ -5,7 +5,7 @@
 //! locked where several processes write (`for_update!`, `skip_locked!`, `alone`), and how many are read and written
 //! at once (`find_all!`, `bulk`). So queries are plain diesel on a
 //! concrete connection.
-//! To answer a new question: `impl Write` or `impl Read` here, a line in `job.rs` for a write, a handler in its actor.
+//! To answer a new command or query: `impl Write` or `impl Read` for it in one of these files.
 
 mod accept;
 mod accounts;
@@ -30,19 +30,24 @@ use vumi_kit::{
     clock::Timestamp,
     name::Name,
     sms::{Received, Submission},
-    store::Operation,
+    store::{Command, Existing, Query},
 };
 
-use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, is_conflict, is_data, is_lost};
+use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, into_work, is_lost};
 use crate::{outboxes::Outboxes, writer_config::Rules};
 pub(crate) use accept::{Incoming, insert_one};
 pub(crate) use fixed::Fixed;
 pub(crate) use outcomes::{Attempt, Change};
 pub(crate) use readers::Readers;
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Work, Writer, underway};
 
 /// A question whose answer writes, within a transaction that others share.
-pub(crate) trait Write: Operation + Clone {
+pub(crate) trait Write: Command + Clone {
+    /// How many rows it may write, about.
+    fn rows(&self) -> usize {
+        1
+    }
+
     /// The names under which others may work on the same at this moment, though no row says so yet. The transaction has
     /// them for itself, all of them before its first question: asked for one by one, processes would wait for each other.
     fn names(&self) -> Vec<String> {
@@ -58,7 +63,7 @@ pub(crate) trait Write: Operation + Clone {
 }
 
 /// A question whose answer only reads.
-pub(crate) trait Read: Operation {
+pub(crate) trait Read: Query {
     /// Does it.
     fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Self::Answer, Failed>;
 }
@@ -69,7 +74,7 @@ pub(crate) enum Failed {
     /// The database refused.
     Database(Error),
     /// What was to be created exists.
-    Exists(String),
+    Exists(Existing),
 }
 
 impl From<Error> for Failed {

@@ -15,6 +15,10 @@ use super::{Failed, Tx, Write, bulk, receipts, rows};
 use crate::schema::sms;
 
 impl Write for RecordOutcomes {
+    fn rows(&self) -> usize {
+        self.outcomes.len()
+    }
+
     /// A receipt may come to another process at this moment, and finds no id yet.
     fn names(&self) -> Vec<String> {
         let ids = self.outcomes.iter().filter_map(|outcome| match &outcome.then {

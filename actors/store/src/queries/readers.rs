@@ -78,12 +78,12 @@ impl Readers {
         let (pool, away, clock) = (self.pool, self.away, self.clock);
         let reading = tokio::task::spawn_blocking(move || {
             let _until_done = (running, room);
-            let Request { ask, reply } = question;
+            let Request { operation: ask, reply } = question;
             // Whoever asked may have gone while it waited; then there is nobody to read for.
             if !reply.is_closed() {
                 let answer = match connection(&pool, &away) {
                     Ok(mut conn) => read(&mut conn, &clock, ask),
-                    Err(why) => Err(StoreError::Database(why)),
+                    Err(why) => Err(StoreError::Unavailable(why.into())),
                 };
                 let _nobody_waits = reply.send(answer);
             }
@@ -114,8 +114,9 @@ fn connection(
 }
 
 fn read<M: Read>(conn: &mut Conn, clock: &Clock, ask: M) -> Result<M::Answer, StoreError> {
+    // A question that only reads has no part in what the database refuses.
     ask.read(conn, clock.now()).map_err(|failed| match failed {
-        Failed::Database(error) => StoreError::Database(error.to_string()),
+        Failed::Database(error) => StoreError::Unavailable(error.to_string().into()),
         Failed::Exists(what) => StoreError::Exists(what),
     })
 }

@@ -18,6 +18,10 @@ use super::{
 use crate::schema::{receipts, sms};
 
 impl Write for RecordReceipts {
+    fn rows(&self) -> usize {
+        self.receipts.len()
+    }
+
     /// The submission's outcome may be recorded by another process at this moment.
     fn names(&self) -> Vec<String> {
         let ids = self.receipts.iter().filter_map(|receipt| receipt.provider_id.as_deref());

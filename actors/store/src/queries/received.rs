@@ -25,6 +25,10 @@ use crate::schema::received_sms;
 const ROUTING_LEASE: Duration = Duration::from_secs(30);
 
 impl Write for KeepReceived {
+    fn rows(&self) -> usize {
+        self.inbound.len()
+    }
+
     /// A carrier that got no answer may say it again, to another process.
     fn names(&self) -> Vec<String> {
         let ids = self.inbound.iter().filter_map(|sms| sms.provider_id.as_deref());

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{CountWaiting, FindSms, ListSms, Order, Place, Which},
+    ledger::{CountWaiting, FindSms, ListSms, Order, StatusCursor, Which},
     name::Name,
     sms::Sms,
 };
@@ -52,8 +52,8 @@ impl Read for ListSms {
                 Ok(rows.into_iter().map(Sms::try_from).collect::<Result<_, _>>()?)
             }
             Which::Since { at, order: Order::OldestFirst, after } => {
-                let begin = Place { updated_at: at, id: i64::MIN };
-                let Place { updated_at, id } = after.map_or(begin, |place| place.max(begin));
+                let begin = StatusCursor { updated_at: at, id: i64::MIN };
+                let StatusCursor { updated_at, id } = after.map_or(begin, |place| place.max(begin));
                 let rows: Vec<SmsRow> = sms::table
                     .filter(sms::account.eq(self.account))
                     .filter(sms::transport.eq(transport))

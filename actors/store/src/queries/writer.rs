@@ -1,8 +1,12 @@
 //! The one writer: a thread that takes what is in its queue, commits once, then answers each.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use diesel::{
+    ExpressionMethods, RunQueryDsl,
     connection::SimpleConnection,
     result::{DatabaseErrorKind, Error},
 };
@@ -16,43 +20,51 @@ use vumi_kit::{
     store::{Request, StoreError},
 };
 
-use super::{BEGIN, Conn, Failed, Memory, Tx, Write, alone, is_conflict, is_data, is_lost};
+use super::{BEGIN, Conn, Failed, Memory, Tx, Write, alone, into_work, is_lost};
 #[cfg(test)]
 use crate::write_queue::Panic;
 use crate::{
-    write_queue::{Job, for_each_write},
+    schema::idempotency_keys,
+    write_queue::{Queued, QueuedCommand},
     writer_config::WriterParts,
 };
 
-/// How long the writer tries to begin while another program holds the database.
-const BEGIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long the writer begins again while others hold what it needs.
+const RETRY_FOR: Duration = Duration::from_secs(10);
+
+/// A statement that failed after this long had waited: for a lock, or for a database that does not answer. Neither
+/// SQLite's codes nor most of PostgreSQL's reach us, and words depend on the server's language.
+const WAITED: Duration = Duration::from_millis(500);
 
 /// See the module.
 pub(crate) struct Writer {
     conn: Conn,
     connect: Connect,
-    /// When the database last did not let us in, and what it said.
-    away: Option<(Instant, String)>,
+    /// When the database last did not let us in, and why.
+    away: Option<(Instant, Arc<str>)>,
     parts: WriterParts,
 }
 
 /// A database that did not let us in is not tried again before this.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
-/// So often is a transaction begun again that another process's stood in the way of.
-const CONFLICTS: usize = 5;
+/// So often is a transaction begun again in which a request failed after a wait. If it was no lock, a request that takes
+/// long to fail is refused for itself then.
+const CONFLICTS: usize = 3;
 
 /// Opens the writer's connection, at the start and whenever it was lost.
 pub(crate) type Connect = Box<dyn Fn() -> Result<Conn, String> + Send>;
 
 /// Why a transaction was rolled back.
-enum Undone {
-    /// A question failed on its own account: the others go on without it.
-    Spoilt,
-    /// The database refused.
-    Refused(Error),
-    /// It refused the commit itself, or went away at that moment: nobody knows what was kept.
-    AtCommit(Error),
+pub(crate) enum Undone {
+    /// A request failed: each gets a savepoint of its own.
+    Request,
+    /// Another process may have been in the way: begun again.
+    Conflict(Error),
+    /// The database refused, whatever it was asked.
+    Database(Error),
+    /// It refused the commit, or went away at that moment: nobody knows what was kept.
+    Commit(Error),
 }
 
 impl Writer {
@@ -75,14 +87,16 @@ impl Writer {
         drop(self.parts.lifelines);
     }
 
-    fn gather(&mut self, first: Job) -> Vec<Job> {
+    fn gather(&mut self, first: Queued) -> Vec<Box<dyn Work>> {
         let (mut batch, mut rows, mut next) = (Vec::new(), 0, Some(first));
-        while let Some(job) = next {
-            if matches!(job, Job::Stop) {
-                self.parts.jobs.close();
-            } else {
-                rows += job.rows();
-                batch.push(job);
+        while let Some(queued) = next {
+            match queued {
+                Queued::Stop => self.parts.jobs.close(),
+                Queued::Command(command) => {
+                    let work = into_work(command);
+                    rows += work.rows();
+                    batch.push(work);
+                }
             }
             next = if rows < self.parts.rules.most_per_commit { self.parts.jobs.try_recv().ok() } else { None };
         }
@@ -90,9 +104,8 @@ impl Writer {
     }
 
     /// One transaction, then what is to be handed over, then the answers. Says whether it was committed.
-    fn commit(&mut self, memory: &mut Memory, batch: Vec<Job>) -> bool {
-        let mut batch: Vec<Box<dyn Work>> = batch.into_iter().filter_map(begun).collect();
-        let failed = self.persist(memory, &mut batch).err().map(StoreError::Database);
+    fn commit(&mut self, memory: &mut Memory, mut batch: Vec<Box<dyn Work>>) -> bool {
+        let failed = self.persist(memory, &mut batch).err();
         self.parts.gauge.committed(failed.as_ref());
         let releases = self.hand_over(memory);
         for work in batch {
@@ -107,50 +120,62 @@ impl Writer {
         failed.is_none()
     }
 
-    /// Gets the transaction done, as far as that can be: carefully where a question spoilt it, again where another
-    /// process stood in the way, over a new connection where the old one was lost before the commit.
-    fn persist(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>]) -> Result<(), String> {
-        let before = memory.mark();
-        let (mut careful, mut conflicts, mut reconnected) = (false, 0, false);
+    /// Gets the transaction done, as far as that can be. After a failed statement each request gets a savepoint, and what
+    /// fails there at once is refused alone. What fails after a wait is begun again, for a bounded time. A connection
+    /// that was lost before the commit is replaced, once.
+    fn persist(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+        let (before, started) = (memory.mark(), Instant::now());
+        let (mut care, mut reconnected) = (Care::None, false);
         loop {
-            let undone = match self.transaction(memory, batch, careful) {
+            let undone = match self.transaction(memory, batch, care) {
                 Ok(()) => return Ok(()),
                 Err(undone) => undone,
             };
             memory.restore(before.clone());
+            let in_time = started.elapsed() < RETRY_FOR;
             match undone {
-                Undone::Spoilt => careful = true,
-                Undone::AtCommit(error) => {
-                    if is_lost(&mut self.conn, &error) {
-                        self.reconnect()?;
+                Undone::Commit(error) => {
+                    if is_lost(&mut self.conn) {
+                        // Its failure is met again, and told, by the next transaction.
+                        let _tried = self.reconnect();
                     }
-                    return Err(error.to_string());
+                    return Err(StoreError::Unconfirmed(detail(&error.to_string())));
                 }
-                Undone::Refused(error) if is_conflict(&error) && conflicts < CONFLICTS => {
-                    conflicts += 1;
-                    debug!(%error, "another process stood in the way: begun again");
-                }
-                Undone::Refused(error) if is_lost(&mut self.conn, &error) && !reconnected => {
+                Undone::Database(_) | Undone::Conflict(_) | Undone::Request
+                    if !reconnected && is_lost(&mut self.conn) =>
+                {
                     self.reconnect()?;
                     reconnected = true;
                 }
-                Undone::Refused(error) => return Err(error.to_string()),
+                Undone::Request if in_time => care = Care::Savepoints { conflicts: CONFLICTS },
+                Undone::Conflict(error) if in_time => {
+                    debug!(%error, "another process may have stood in the way: begun again");
+                    care = care.less();
+                }
+                Undone::Request => {
+                    return Err(StoreError::Unavailable(detail("it kept this process waiting too long")));
+                }
+                Undone::Database(error) | Undone::Conflict(error) => {
+                    return Err(StoreError::Unavailable(detail(&error.to_string())));
+                }
             }
         }
     }
 
-    fn transaction(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>], careful: bool) -> Result<(), Undone> {
+    fn transaction(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>], care: Care) -> Result<(), Undone> {
         let now = self.parts.clock.now();
-        begin(&mut self.conn).map_err(Undone::Refused)?;
+        begin(&mut self.conn).map_err(Undone::Database)?;
         let names = || batch.iter().flat_map(|work| work.names()).collect();
-        if let Err(refused) = alone(&mut self.conn, names) {
-            let _nothing_left = self.conn.batch_execute("ROLLBACK");
-            return Err(Undone::Refused(refused));
-        }
-        let mut tx = Tx { conn: &mut self.conn, now, rules: &self.parts.rules, memory };
-        let mut done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, careful));
+        let mut done = alone(&mut self.conn, names).map_err(Undone::Conflict);
         if done.is_ok() {
-            done = self.conn.batch_execute("COMMIT").map_err(Undone::AtCommit);
+            let mut tx = Tx { conn: &mut self.conn, now, rules: &self.parts.rules, memory };
+            done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, care));
+        }
+        if done.is_ok() && batch.iter().any(|work| work.is_refused()) && !batch.iter().any(|work| work.is_done()) {
+            done = write_and_take_back(&mut self.conn).map_err(Undone::Database);
+        }
+        if done.is_ok() {
+            done = self.conn.batch_execute("COMMIT").map_err(Undone::Commit);
         }
         if done.is_err() {
             // The database may have rolled back by itself; then this has nothing to do and says so.
@@ -159,34 +184,34 @@ impl Writer {
         done
     }
 
-    fn reconnect(&mut self) -> Result<(), String> {
+    fn reconnect(&mut self) -> Result<(), StoreError> {
         if let Some((since, why)) = &self.away
             && since.elapsed() < RECONNECT_AFTER
         {
-            return Err(why.clone());
+            return Err(StoreError::Unavailable(why.clone()));
         }
         match (self.connect)() {
             Ok(conn) => {
                 (self.conn, self.away) = (conn, None);
                 Ok(())
             }
-            Err(said) => {
-                let why = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            Err(refused) => {
+                let why = detail(&refused);
                 self.away = Some((Instant::now(), why.clone()));
-                Err(why)
+                Err(StoreError::Unavailable(why))
             }
         }
     }
 
     /// Passes on what was committed; answers what gives back what finds no room. A release hands nothing over itself.
-    fn hand_over(&self, memory: &mut Memory) -> Vec<Job> {
+    fn hand_over(&self, memory: &mut Memory) -> Vec<Box<dyn Work>> {
         let submissions = by_transport(std::mem::take(&mut memory.submissions));
         let submissions = submissions.into_iter().map(|(transport, batch)| HandOver::Submissions { transport, batch });
         let received = std::mem::take(&mut memory.received);
         let received = (!received.is_empty()).then_some(HandOver::Received(received));
         let send = |batch| match self.parts.handover.try_send(batch) {
             Ok(()) => None,
-            Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) => Some(release(refused)),
+            Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) => Some(into_work(release(refused))),
         };
         submissions.chain(received).filter_map(send).collect()
     }
@@ -203,61 +228,104 @@ fn by_transport(submissions: Vec<(Name, Submission)>) -> Vec<(Name, Vec<Submissi
     batches
 }
 
-fn release(refused: HandOver) -> Job {
+fn release(refused: HandOver) -> Box<dyn QueuedCommand> {
     match refused {
         HandOver::Submissions { transport, batch } => {
             let ids = batch.into_iter().map(|submission| submission.id).collect();
-            Request { ask: ReleaseSms { transport, ids }, reply: oneshot::channel().0 }.into()
+            Box::new(Request { operation: ReleaseSms { transport, ids }, reply: oneshot::channel().0 })
         }
         HandOver::Received(batch) => {
             let ids = batch.into_iter().map(|received| received.id).collect();
-            Request { ask: ReleaseReceived { ids }, reply: oneshot::channel().0 }.into()
+            Box::new(Request { operation: ReleaseReceived { ids }, reply: oneshot::channel().0 })
         }
     }
 }
 
-/// Begins, and waits within bounds while another program (`vumi account add`, say) writes.
+/// How a transaction deals with a request that fails.
+#[derive(Clone, Copy)]
+pub(crate) enum Care {
+    /// It ends the transaction: most never fail, and a savepoint costs statements.
+    None,
+    /// It is rolled back alone. One that failed after a wait ends the transaction so many times more.
+    Savepoints { conflicts: usize },
+}
+
+impl Care {
+    const fn less(self) -> Self {
+        match self {
+            Self::None => Self::Savepoints { conflicts: CONFLICTS },
+            Self::Savepoints { conflicts } => Self::Savepoints { conflicts: conflicts.saturating_sub(1) },
+        }
+    }
+}
+
+/// An error's text on one line.
+fn detail(text: &str) -> Arc<str> {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").into()
+}
+
+/// Begins. Each try waits for some seconds while another program (`vumi account add`, say) writes.
 fn begin(conn: &mut Conn) -> Result<(), Error> {
     let started = Instant::now();
     loop {
-        // The connection itself waits for some seconds at each try.
+        let tried = Instant::now();
         match conn.batch_execute(BEGIN) {
-            Err(refused) if is_locked(&refused) && started.elapsed() < BEGIN_LIMIT => {}
+            Err(_) if tried.elapsed() >= WAITED && started.elapsed() < RETRY_FOR => {}
             done => return done,
         }
     }
 }
 
-fn is_locked(error: &Error) -> bool {
-    matches!(error, Error::DatabaseError(_, about) if about.message().contains("database is locked"))
+/// Whether the database keeps anything at all: a row of no account, taken back.
+fn write_and_take_back(conn: &mut Conn) -> Result<(), Error> {
+    conn.batch_execute("SAVEPOINT probe")?;
+    diesel::insert_into(idempotency_keys::table)
+        .values((
+            idempotency_keys::account.eq(-1),
+            idempotency_keys::key.eq(""),
+            idempotency_keys::request_digest.eq(""),
+            idempotency_keys::sms_ids.eq(""),
+            idempotency_keys::expires_at.eq(0),
+        ))
+        .execute(conn)?;
+    conn.batch_execute("ROLLBACK TO probe; RELEASE probe")
 }
 
-/// Whether only the job is at fault: the transaction goes on without it.
-fn is_the_jobs_own(error: &Error) -> bool {
-    match error {
-        Error::DatabaseError(kind, about) => {
-            let constraint = matches!(
-                kind,
+/// Whether the error says by its kind that the request alone is at fault.
+const fn is_the_requests(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::NotFound
+            | Error::DeserializationError(_)
+            | Error::SerializationError(_)
+            | Error::DatabaseError(
                 DatabaseErrorKind::UniqueViolation
                     | DatabaseErrorKind::ForeignKeyViolation
                     | DatabaseErrorKind::NotNullViolation
                     | DatabaseErrorKind::CheckViolation
-            );
-            constraint || is_data(about.message())
-        }
-        Error::NotFound | Error::DeserializationError(_) | Error::SerializationError(_) => true,
-        _ => false,
-    }
+                    | DatabaseErrorKind::ExclusionViolation
+                    | DatabaseErrorKind::RestrictViolation,
+                _
+            )
+    )
 }
 
 /// A question in the writer's hands, whatever it asks.
-trait Work {
+pub(crate) trait Work {
+    /// How many rows it may write, about; one at the least.
+    fn rows(&self) -> usize;
+
     /// What it is to have for itself.
     fn names(&self) -> Vec<String>;
 
-    /// Does it, within the transaction; again if an earlier one was rolled back. With `careful`, what fails on its own
-    /// account leaves nothing behind and does not end the transaction.
-    fn perform(&mut self, tx: &mut Tx<'_>, careful: bool) -> Result<(), Undone>;
+    /// Does it, within the transaction; again if an earlier one was rolled back.
+    fn perform(&mut self, tx: &mut Tx<'_>, care: Care) -> Result<(), Undone>;
+
+    /// Whether the database refused it and did not say whose fault that is.
+    fn is_refused(&self) -> bool;
+
+    /// Whether the database kept what it wrote.
+    fn is_done(&self) -> bool;
 
     /// Tells who asked, now that the transaction's fate is known.
     fn answer(self: Box<Self>, failed: Option<&StoreError>);
@@ -268,20 +336,41 @@ struct Underway<M: Write> {
     /// Taken where the answer was given at once.
     reply: Option<oneshot::Sender<Result<M::Answer, StoreError>>>,
     answer: Option<Result<M::Answer, StoreError>>,
+    refused: bool,
 }
 
 impl<M: Write> Work for Underway<M> {
+    fn rows(&self) -> usize {
+        self.ask.rows().max(1)
+    }
+
     fn names(&self) -> Vec<String> {
         self.ask.names()
     }
 
-    fn perform(&mut self, tx: &mut Tx<'_>, careful: bool) -> Result<(), Undone> {
+    fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    fn is_done(&self) -> bool {
+        !M::ANSWERED_AT_ONCE && matches!(self.answer, Some(Ok(_)))
+    }
+
+    fn perform(&mut self, tx: &mut Tx<'_>, care: Care) -> Result<(), Undone> {
         if self.reply.is_none() {
             return Ok(());
         }
         let ask = self.ask.clone();
-        let answer = if careful { attempt(ask, tx)? } else { Ok(ask.write(tx).map_err(Failed::spoils)?) };
+        self.refused = false;
+        let answer = match care {
+            Care::None => Ok(ask.write(tx).map_err(|_| Undone::Request)?),
+            Care::Savepoints { conflicts } => attempt(ask, tx, conflicts)?.map_err(|failed| {
+                self.refused = matches!(&failed, Failed::Database(error) if !is_the_requests(error));
+                failed.into()
+            }),
+        };
         if M::ANSWERED_AT_ONCE
+            && answer.is_ok()
             && let Some(reply) = self.reply.take()
         {
             let _nobody_waits = reply.send(answer);
@@ -303,50 +392,42 @@ impl<M: Write> Work for Underway<M> {
     }
 }
 
-macro_rules! begun {
-    ($($Request:ident),+ $(,)?) => {
-        fn begun(job: Job) -> Option<Box<dyn Work>> {
-            Some(match job {
-                $(Job::$Request(question) => underway(question),)+
-                #[cfg(test)]
-                Job::Panic(question) => underway(question),
-                Job::Stop => return None,
-            })
-        }
-    };
-}
-for_each_write!(begun);
-
-fn underway<M: Write>(question: Request<M>) -> Box<dyn Work> {
-    let Request { ask, reply } = question;
-    Box::new(Underway { ask, reply: Some(reply), answer: None })
+/// A command's request as this dialect carries it out.
+pub(crate) fn underway<M: Write>(question: Request<M>) -> Box<dyn Work> {
+    let Request { operation: ask, reply } = question;
+    Box::new(Underway { ask, reply: Some(reply), answer: None, refused: false })
 }
 
-impl Failed {
-    /// What it means for a transaction in which nothing was taken care of.
-    fn spoils(self) -> Undone {
-        match self {
-            Self::Database(error) if !is_the_jobs_own(&error) => Undone::Refused(error),
-            Self::Database(_) | Self::Exists(_) => Undone::Spoilt,
+impl From<Failed> for StoreError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Database(error) => Self::Rejected(detail(&error.to_string())),
+            Failed::Exists(what) => Self::Exists(what),
         }
     }
 }
 
-/// Does one job so that its own failure is its answer, and leaves nothing behind.
-fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>) -> Result<Result<M::Answer, StoreError>, Undone> {
-    let mark = tx.memory.mark();
-    tx.conn.batch_execute("SAVEPOINT job").map_err(Undone::Refused)?;
-    let answer = match ask.write(tx) {
-        Ok(answer) => Ok(answer),
-        Err(Failed::Exists(what)) => Err(StoreError::Exists(what)),
-        Err(Failed::Database(error)) if is_the_jobs_own(&error) => Err(StoreError::Database(error.to_string())),
-        Err(Failed::Database(error)) => return Err(Undone::Refused(error)),
-    };
+/// Does one request so that its failure is its answer, and leaves nothing behind.
+fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>, conflicts: usize) -> Result<Result<M::Answer, Failed>, Undone> {
+    let (mark, started) = (tx.memory.mark(), Instant::now());
+    tx.conn.batch_execute("SAVEPOINT request").map_err(Undone::Database)?;
+    let answer = ask.write(tx);
+    if let Err(Failed::Database(error)) = &answer {
+        let serialization = matches!(error, Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _));
+        let waited = started.elapsed() >= WAITED && !is_the_requests(error);
+        if conflicts > 0
+            && (serialization || waited)
+            && let Err(Failed::Database(error)) = answer
+        {
+            return Err(Undone::Conflict(error));
+        }
+    }
     if answer.is_err() {
-        tx.conn.batch_execute("ROLLBACK TO job").map_err(Undone::Refused)?;
+        // A transaction that goes on over this connection: so it was the request.
+        tx.conn.batch_execute("ROLLBACK TO request").map_err(Undone::Database)?;
         tx.memory.restore(mark);
     }
-    tx.conn.batch_execute("RELEASE job").map_err(Undone::Refused)?;
+    tx.conn.batch_execute("RELEASE request").map_err(Undone::Database)?;
     Ok(answer)
 }
 

@@ -37,31 +37,42 @@ const VARIABLE: &str = "VUMI_TEST_POSTGRES";
 /// Holds off all others that write, until COMMIT.
 const HOLD: &str = "BEGIN; LOCK TABLE sms IN EXCLUSIVE MODE";
 
-/// Lets no SMS be kept.
+/// Lets neither SMS be kept nor what the writer finds a refusing database by.
 const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ \
      BEGIN RAISE EXCEPTION 'the disk is on fire'; END $$; \
-     CREATE TRIGGER refuse BEFORE INSERT ON sms FOR EACH ROW EXECUTE FUNCTION refuse()";
+     CREATE TRIGGER refuse BEFORE INSERT ON sms FOR EACH ROW EXECUTE FUNCTION refuse(); \
+     CREATE TRIGGER refuse BEFORE INSERT ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION refuse()";
 
 /// Lets them be kept again.
-const ALLOW: &str = "DROP TRIGGER refuse ON sms";
+const ALLOW: &str = "DROP TRIGGER refuse ON sms; DROP TRIGGER refuse ON idempotency_keys";
 
-/// The server, if one answers; else says once that its tests are left out.
+/// The server. Without [`VARIABLE`] this machine's own, and where none answers its tests are left out, which is said once.
 fn server() -> Option<&'static str> {
     static SERVER: OnceLock<Option<String>> = OnceLock::new();
-    let found = SERVER.get_or_init(|| {
-        let url = std::env::var(VARIABLE)
-            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres?connect_timeout=2".to_owned());
-        match PgConnection::establish(&url) {
-            Ok(_) => Some(url),
-            Err(error) => {
-                // Past the test runner, which would keep it to itself.
-                let said = format!("left out: the store's tests on PostgreSQL ({error}); {VARIABLE}=postgres://user@host/database names one");
-                let _nobody_reads = writeln!(std::io::stderr(), "{said}");
-                None
-            }
+    SERVER.get_or_init(|| find_server(std::env::var(VARIABLE).ok())).as_deref()
+}
+
+fn find_server(named: Option<String>) -> Option<String> {
+    let own = "postgres://postgres@127.0.0.1:5432/postgres?connect_timeout=2";
+    let url = named.as_deref().unwrap_or(own);
+    match PgConnection::establish(url) {
+        Ok(_) => Some(url.to_owned()),
+        Err(error) => {
+            assert!(named.is_none(), "the server that {VARIABLE} names does not answer: {error}");
+            // Past the test runner, which would keep it to itself.
+            let left_out = format!(
+                "left out: the store's tests on PostgreSQL ({error}); {VARIABLE}=postgres://user@host/database names one"
+            );
+            let _nobody_reads = writeln!(std::io::stderr(), "{left_out}");
+            None
         }
-    });
-    found.as_deref()
+    }
+}
+
+#[test]
+#[should_panic(expected = "VUMI_TEST_POSTGRES names does not answer")]
+fn a_server_that_is_named_and_down_fails_the_tests() {
+    find_server(Some("postgres://postgres@127.0.0.1:1/postgres?connect_timeout=2".to_owned()));
 }
 
 /// A schema of a test's own, dropped at its end.
@@ -173,6 +184,14 @@ fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>)
     (steps.clone(), slow.cloned().collect())
 }
 
+/// The columns as migrated: table, name, type, whether it may be NULL, its position in the primary key.
+const COLUMNS: &str = "SELECT c.relname::text AS table_name, a.attname::text AS name, \
+     format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable, \
+     coalesce(array_position(i.indkey::smallint[], a.attnum) + 1, 0)::integer AS key \
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+     LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary \
+     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped";
+
 /// The index that rows are found by their number with, and that of the counts.
 const BY_ID: &str = "sms_pkey";
 const COUNTS: &str = "answer_counts_pkey";
@@ -190,14 +209,32 @@ fn uses(plan: &str, index: &str, bounds: &str) -> bool {
     plan.contains(index) && bounds.split(" AND ").all(|bound| bounded(bound.trim_end_matches(['=', '<', '>', '?'])))
 }
 
+/// Of three requests at once the second can't be kept: it alone is refused, and the store is well.
+async fn refused_alone(stage: &Stage, bad: AcceptSms) {
+    let good = || AcceptSms { batch: vec![sms("good")], idempotency: None };
+    let ledger = stage.store.store.ledger.clone();
+    let (first, refused, last) = tokio::join!(ledger.ask(good()), ledger.ask(bad.clone()), ledger.ask(good()));
+    assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
+    assert!(first.is_ok() && last.is_ok());
+    let refused = ledger.ask(bad).await;
+    assert!(matches!(refused, Err(StoreError::Rejected(_))), "by itself: {refused:?}");
+    let health = stage.store.health().send(AskHealth).await.unwrap();
+    assert_eq!(health.state, State::Up, "{}", health.detail);
+}
+
 #[actix_rt::test]
 async fn a_text_that_postgresql_cannot_keep_is_refused_and_harms_no_other() {
     let Some(stage) = Stage::new() else { return };
-    let ask = |text: &str| AcceptSms { batch: vec![sms(text)], idempotency: None };
-    let ledger = stage.store.store.ledger.clone();
-    let (first, refused, last) = tokio::join!(ledger.ask(ask("a")), ledger.ask(ask("NUL \0")), ledger.ask(ask("b")));
-    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
-    assert!(first.is_ok() && last.is_ok());
+    refused_alone(&stage, AcceptSms { batch: vec![sms("NUL \0")], idempotency: None }).await;
+}
+
+#[actix_rt::test]
+async fn a_key_that_is_too_large_for_its_index_is_refused_and_harms_no_other() {
+    let Some(stage) = Stage::new() else { return };
+    // Too random to be compressed below the index's third of a page.
+    let key = (0..300).map(|_| vumi_kit::ids::secret()).collect();
+    let idempotency = Some(IdempotencyKey { key, request_digest: vec![1], keep_s: 60 });
+    refused_alone(&stage, AcceptSms { batch: vec![sms("x")], idempotency }).await;
 }
 
 #[actix_rt::test]
@@ -331,7 +368,7 @@ async fn while_the_database_is_away_all_are_refused_soon_and_then_it_goes_on_by_
     let kept = stage.accept(1).await[0].id;
     let database = Away::begin(&stage.ground);
     let refused = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await;
-    assert!(matches!(&refused, Err(StoreError::Database(why)) if !why.contains('\n')), "{refused:?}");
+    assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if !why.contains('\n')), "{refused:?}");
     let health = stage.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Away, "{}", health.detail);
     let find = || FindSms { account: ALICE, transport: opera(), id: kept };

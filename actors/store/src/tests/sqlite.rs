@@ -14,11 +14,12 @@ use crate::{OpenError, StoreSettings, migrate, open, settings::Database};
 /// Holds off all others that write, until COMMIT.
 const HOLD: &str = "BEGIN IMMEDIATE";
 
-/// Lets no SMS be kept.
-const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON sms BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
+/// Lets neither SMS be kept nor what the writer finds a refusing database by.
+const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON sms BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END; \
+     CREATE TRIGGER refuse_keys BEFORE INSERT ON idempotency_keys BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
 
 /// Lets them be kept again.
-const ALLOW: &str = "DROP TRIGGER refuse";
+const ALLOW: &str = "DROP TRIGGER refuse; DROP TRIGGER refuse_keys";
 
 /// Where a test's database lies.
 struct Ground(TempDir);
@@ -57,6 +58,13 @@ fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>)
         .filter(|step| (step.starts_with("SCAN ") && *step != "SCAN CONSTANT ROW") || step.contains("TEMP B-TREE"));
     (steps.clone(), slow.cloned().collect())
 }
+
+/// The columns as migrated: table, name, type, whether it may be NULL, its position in the primary key. The number of a
+/// row is never NULL, whatever its declaration says.
+const COLUMNS: &str = "SELECT t.name AS table_name, c.name AS name, \
+     CASE WHEN c.type = 'INTEGER' AND c.pk > 0 AND t.sql NOT LIKE '%WITHOUT ROWID%' THEN 'bigint' ELSE lower(c.type) END AS type, \
+     NOT c.\"notnull\" AS nullable, c.pk AS key \
+     FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'";
 
 /// The index that rows are found by their number with, and that of the counts.
 const BY_ID: &str = "USING INTEGER PRIMARY KEY";

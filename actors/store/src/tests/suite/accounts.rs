@@ -3,7 +3,7 @@
 use vumi_kit::{
     account::{Account, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword},
     callback::{CallbackName, CreateCallback, ListCallbacks},
-    store::StoreError,
+    store::{Existing, StoreError},
 };
 
 use super::{Stage, opera};
@@ -24,7 +24,7 @@ async fn an_account_is_created_once_and_found() {
     assert_eq!(find(&stage, "alice").await, Some(created));
     assert_eq!(find(&stage, "Alice").await, None);
     let refused = create(&stage, "alice").await.unwrap_err();
-    assert!(matches!(&refused, StoreError::Exists(what) if what.contains("alice")), "{refused}");
+    assert!(matches!(&refused, StoreError::Exists(Existing::Account(name)) if name == "alice"), "{refused}");
 }
 
 #[actix_rt::test]

@@ -8,6 +8,7 @@ mod outbox;
 mod plans;
 mod receipts;
 mod received;
+mod schema;
 mod sessions;
 mod status;
 mod writer;
@@ -24,7 +25,7 @@ use vumi_kit::{
     store::{Accepts, Ask, Operation, StoreError},
 };
 
-use super::{ALLOW, BY_ID, COUNTS, FILL, Ground, HOLD, REFUSE, backend, plan, uses};
+use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Ground, HOLD, REFUSE, backend, plan, uses};
 use crate::{OpenStore, StoreSettings, open};
 
 /// An open store and what belongs to it.

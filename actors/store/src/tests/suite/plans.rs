@@ -14,8 +14,8 @@ use vumi_kit::{
     callback::ClaimDeliveries,
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts, OpenOutbox, Order,
-        Outcome, Place, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline, Then,
-        Which,
+        Outcome, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline,
+        StatusCursor, Then, Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundSms, Receipt, TransportStatus},
@@ -95,7 +95,7 @@ fn the_status_of_sms_is_read_by_index() {
     let list = |which| ListSms { account, transport: opera(), which, start: 0, limit: 100 };
     let some = read!(watched, list(Which::Ids(vec![3, 4])));
     assert!(some.contains(BY_ID), "{some}");
-    let since = |order| Which::Since { at: START, order, after: Some(Place { updated_at: START, id: 1 }) };
+    let since = |order| Which::Since { at: START, order, after: Some(StatusCursor { updated_at: START, id: 1 }) };
     let newest = read!(watched, list(since(Order::NewestFirst)));
     assert!(uses(&newest, "sms_changed", "account=? AND transport=? AND updated_at>? AND updated_at<?"), "{newest}");
     let oldest = read!(watched, list(since(Order::OldestFirst)));

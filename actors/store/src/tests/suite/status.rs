@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use vumi_kit::{
     callback::{CallbackName, ClaimDeliveries, CreateCallback, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts},
-    ledger::{ListSms, Order, Place, RecordReceipts, SmsTimeline, Then, Which},
+    ledger::{ListSms, Order, RecordReceipts, SmsTimeline, StatusCursor, Then, Which},
     sms::{Receipt, SmsId, TransportStatus},
 };
 
@@ -15,16 +15,16 @@ async fn list(stage: &Stage, account: i64, which: Which, start: usize, limit: us
     listed.into_iter().map(|sms| sms.id).collect()
 }
 
-fn since(seconds: u64, order: Order, after: Option<Place>) -> Which {
+fn since(seconds: u64, order: Order, after: Option<StatusCursor>) -> Which {
     Which::Since { at: START.plus(Duration::from_secs(seconds)), order, after }
 }
 
 /// Two SMS after a place, and the place of the second.
-async fn page(stage: &Stage, order: Order, after: Option<Place>) -> (Vec<SmsId>, Option<Place>) {
+async fn page(stage: &Stage, order: Order, after: Option<StatusCursor>) -> (Vec<SmsId>, Option<StatusCursor>) {
     let which = since(1, order, after);
     let ask = ListSms { account: ALICE, transport: opera(), which, start: 0, limit: 2 };
     let listed = stage.ledger(ask).await;
-    (listed.iter().map(|sms| sms.id).collect(), listed.last().map(Place::of))
+    (listed.iter().map(|sms| sms.id).collect(), listed.last().map(StatusCursor::of))
 }
 
 #[actix_rt::test]
@@ -70,7 +70,7 @@ async fn a_place_in_the_list_stays_where_it_is_while_sms_change() {
         (rest, place) = ([rest, some].concat(), last);
     }
     assert_eq!(rest, [ids[3], ids[5], one, ids[4], ids[2]]);
-    let early = Some(Place { updated_at: START, id: 1_000 });
+    let early = Some(StatusCursor { updated_at: START, id: 1_000 });
     assert_eq!(page(&stage, Order::OldestFirst, early).await.0, first, "`since` holds beside the place");
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     account::CreateAccount,
     health::{AskHealth, State},
-    ledger::{AcceptSms, CountWaiting, HandOver, IdempotencyKey},
+    ledger::{AcceptSms, Accepted, CountWaiting, HandOver, IdempotencyKey},
     name::Name,
     session::{After, FindSession, OpenSessions, SaveSession, SessionRecord},
     sms::TransportStatus,
@@ -15,7 +15,7 @@ use vumi_kit::{
 };
 
 use super::{ALICE, ALLOW, HOLD, REFUSE, Stage, backend, opera, sms};
-use crate::write_queue::{Job, Panic, Sweep};
+use crate::write_queue::{Panic, Sweep};
 
 fn another_program(stage: &Stage) -> backend::Conn {
     stage.ground.connect()
@@ -23,7 +23,7 @@ fn another_program(stage: &Stage) -> backend::Conn {
 
 async fn sweep(stage: &Stage) -> bool {
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Request { ask: Sweep, reply }.into()).await;
+    stage.store.enqueue(Request { operation: Sweep, reply }.into()).await;
     answer.await.unwrap().unwrap()
 }
 
@@ -41,7 +41,7 @@ async fn a_job_that_fails_leaves_nothing_behind_and_harms_no_other() {
         ledger.ask(ask(&["message 0", "message 0"])),
         ledger.ask(ask(&["good"]))
     );
-    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
     assert!(first.is_ok() && last.is_ok());
     let mut handed = Vec::new();
     while let Some(HandOver::Submissions { batch, .. }) = stage.handed() {
@@ -59,7 +59,7 @@ async fn when_the_database_refuses_all_are_told_and_health_says_so_until_it_work
     other.batch_execute(REFUSE).unwrap();
     let ask = || AcceptSms { batch: vec![sms("a"), sms("b")], idempotency: None };
     let refused = stage.store.store.ledger.ask(ask()).await.unwrap_err();
-    assert!(matches!(&refused, StoreError::Database(why) if why.contains("on fire")), "{refused}");
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("on fire")), "{refused}");
     let health = stage.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Away);
     assert!(health.detail.contains("on fire"), "{}", health.detail);
@@ -83,20 +83,35 @@ async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
 #[actix_rt::test]
 async fn while_another_program_writes_the_store_waits_and_then_goes_on() {
     let Some(stage) = Stage::new() else { return };
+    let first = stage.accept(1).await[0].id;
     let mut other = another_program(&stage);
     other.batch_execute(HOLD).unwrap();
-    let waiting = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None });
-    let release = async move { other.batch_execute("COMMIT").unwrap() };
-    let (kept, ()) = tokio::join!(waiting, release);
-    kept.unwrap();
+    let ledger = stage.store.store.ledger.clone();
+    let accept = AcceptSms { batch: vec![sms("x")], idempotency: None };
+    let waiting = actix_rt::spawn(async move { ledger.ask(accept).await });
+
+    // The store itself says when its transaction has waited for seconds.
+    let mut state = State::Up;
+    while state != State::Away {
+        assert!(!waiting.is_finished(), "answered while another program had the database");
+        state = stage.store.health().send(AskHealth).await.unwrap().state;
+    }
+    other.batch_execute(&format!("{COPY_OF_THE_FIRST} {first}; COMMIT")).unwrap();
+    let Accepted::Now(kept) = waiting.await.unwrap().unwrap() else { panic!("not kept") };
+    assert_eq!(kept[0].id, first + 2, "the other program's SMS came before it");
 }
+
+/// Another program keeps an SMS as well.
+const COPY_OF_THE_FIRST: &str = "INSERT INTO sms (account, transport, recipient, sender, message, status, attempts, \
+     created_at, updated_at, give_up_at, unsure) SELECT account, transport, recipient, sender, message, status, \
+     attempts, created_at, updated_at, give_up_at, unsure FROM sms WHERE id =";
 
 #[actix_rt::test]
 async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
     let Some(stage) = Stage::new() else { return };
     let ended = stage.store.ended();
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Job::Panic(Request { ask: Panic, reply })).await;
+    stage.store.enqueue(Request { operation: Panic, reply }.into()).await;
     assert!(answer.await.is_err(), "nobody answers");
     ended.wait().await;
     stage.store.ended().wait().await;
@@ -114,7 +129,7 @@ async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
     for n in 0..200 {
         let (reply, answer) = oneshot::channel();
         let ask = AcceptSms { batch: vec![sms(&format!("message {n}"))], idempotency: None };
-        stage.store.enqueue(Request { ask, reply }.into()).await;
+        stage.store.enqueue(Request { operation: ask, reply }.into()).await;
         answers.push(answer);
     }
     let Stage { ground, clock, store, .. } = stage;

@@ -51,7 +51,7 @@ impl LedgerState {
     fn record(&mut self, outcomes: Vec<Outcome>) -> Result<OutboxState, StoreError> {
         if self.refuse_records > 0 {
             self.refuse_records -= 1;
-            return Err(StoreError::Database("disk full".to_owned()));
+            return Err(StoreError::Unavailable("disk full".into()));
         }
         self.recorded.extend(outcomes);
         Ok(if self.waiting.is_empty() { OutboxState::Empty } else { OutboxState::Waiting })
