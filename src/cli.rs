@@ -39,7 +39,7 @@ struct Arguments {
     settings: Vec<PathBuf>,
 
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
 }
 
 const TRY: &str = "Try, in a second terminal while `vumi` runs:
@@ -48,7 +48,7 @@ const TRY: &str = "Try, in a second terminal while `vumi` runs:
   vumi dial '*120*663*79#' --msisdn 27831234567";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Runs the router (the default), or a part of it
     #[command(after_help = run::EXAMPLES)]
     Run(run::RunPart),
@@ -111,20 +111,20 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
     let load = || load_part(&[]);
     let Some(command) = &arguments.command else { return run::run(load()?) };
     match command {
-        Command::Run(part) => run::run(load_part(&part.only)?),
-        Command::Check(options) => check::check(options, &arguments.settings, load_part(&options.part.only)),
-        Command::Migrate => migrate::migrate(&load()?),
-        Command::Store(command) => store::run(command),
-        Command::Account(command) => account::run(command, load()?),
-        Command::Send(options) => send::send(options, &load()?),
-        Command::Dial(options) => dial::dial(options, &load()?),
-        Command::Status(options) => status::status(options, &load()?),
-        Command::Callbacks(command) => callbacks::run(command, load()?),
-        Command::Dead(command) => dead::run(command, &load()?),
-        Command::Receipts(options) => receipts::list(options, load()?),
-        Command::Sandbox => sandbox::run(load()?),
-        Command::Settings(command) => settings::run(command, kinds),
-        Command::Kinds(options) => kinds::list(options, kinds),
+        CliCommand::Run(part) => run::run(load_part(&part.only)?),
+        CliCommand::Check(options) => check::check(options, &arguments.settings, load_part(&options.part.only)),
+        CliCommand::Migrate => migrate::migrate(&load()?),
+        CliCommand::Store(command) => store::run(command),
+        CliCommand::Account(command) => account::run(command, load()?),
+        CliCommand::Send(options) => send::send(options, &load()?),
+        CliCommand::Dial(options) => dial::dial(options, &load()?),
+        CliCommand::Status(options) => status::status(options, &load()?),
+        CliCommand::Callbacks(command) => callbacks::run(command, load()?),
+        CliCommand::Dead(command) => dead::run(command, &load()?),
+        CliCommand::Receipts(options) => receipts::list(options, load()?),
+        CliCommand::Sandbox => sandbox::run(load()?),
+        CliCommand::Settings(command) => settings::run(command, kinds),
+        CliCommand::Kinds(options) => kinds::list(options, kinds),
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use vumi_kit::store::{Operation, Reads, Request, Store, StoreError, Writes};
 
 use crate::{
-    readers::{Read, Readers},
-    write_queue::{Queued, Write},
+    readers::{AnyReaders, ReadAnywhere},
+    write_queue::{Queued, WriteAnywhere},
 };
 pub(crate) use keeper::Keeper;
 
@@ -17,7 +17,7 @@ pub(crate) use keeper::Keeper;
 #[derive(Clone)]
 pub(crate) struct StoreActor {
     pub(crate) jobs: mpsc::Sender<Queued>,
-    pub(crate) readers: Readers,
+    pub(crate) readers: AnyReaders,
     pub(crate) mailbox: usize,
 }
 
@@ -49,7 +49,7 @@ impl StoreActor {
         }
     }
 
-    fn read<Q: Read>(&self, question: Request<Q>, ctx: &mut Context<Self>) {
+    fn read<Q: ReadAnywhere>(&self, question: Request<Q>, ctx: &mut Context<Self>) {
         let readers = self.readers.clone();
         if let Some(room) = readers.try_admit() {
             actix::spawn(readers.answer(question, room));
@@ -88,13 +88,13 @@ pub(crate) trait Dispatch<O: Operation> {
     fn dispatch(actor: &StoreActor, request: Request<O>, ctx: &mut Context<StoreActor>);
 }
 
-impl<C: Write> Dispatch<C> for Writes {
+impl<C: WriteAnywhere> Dispatch<C> for Writes {
     fn dispatch(actor: &StoreActor, request: Request<C>, ctx: &mut Context<StoreActor>) {
         actor.write(request.into(), ctx);
     }
 }
 
-impl<Q: Read> Dispatch<Q> for Reads {
+impl<Q: ReadAnywhere> Dispatch<Q> for Reads {
     fn dispatch(actor: &StoreActor, request: Request<Q>, ctx: &mut Context<StoreActor>) {
         actor.read(request, ctx);
     }

@@ -22,7 +22,7 @@ use crate::{
     error::OpenError,
     file_lock::{self, Lock},
     migrations,
-    readers::Readers,
+    readers::AnyReaders,
     settings::{Database, StoreSettings},
     write_queue::{Queued, TakeOver},
     writer_config::{Rules, WriterParts},
@@ -51,7 +51,7 @@ pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOv
         }
         Database::Postgres(_) => None,
     };
-    let opened = Opening { settings, clock, handover, role: Role::Router }.start(lock)?;
+    let opened = Opening { settings, clock, handover, role: ProcessRole::Router }.start(lock)?;
     // First in the queue: what this process held before it died is nobody's now.
     let take_over = Request { operation: TakeOver, reply: oneshot::channel().0 };
     opened.jobs.try_send(take_over.into()).map_err(|_| OpenError::Database("the writer ended at once".to_owned()))?;
@@ -64,7 +64,7 @@ pub fn open_beside(settings: StoreSettings, clock: Clock) -> Result<OpenStore, O
         migrate(&settings)?;
     }
     // Nobody takes what is handed over: it is released, and the router finds it in the ledger.
-    Opening { settings, clock, handover: mpsc::channel(1).0, role: Role::Command }.start(None)
+    Opening { settings, clock, handover: mpsc::channel(1).0, role: ProcessRole::Command }.start(None)
 }
 
 /// Runs the migrations that were not run yet, and answers their names.
@@ -140,7 +140,7 @@ fn of_file(path: &str, error: OpenError) -> OpenError {
 
 /// Who opens the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum ProcessRole {
     /// Sweeps, and holds claims under its name.
     Router,
     /// Comes and goes.
@@ -151,7 +151,7 @@ struct Opening {
     settings: StoreSettings,
     clock: Clock,
     handover: mpsc::Sender<HandOver>,
-    role: Role,
+    role: ProcessRole,
 }
 
 impl Opening {
@@ -167,7 +167,7 @@ impl Opening {
         let mut conn = connect_sqlite(settings, path)?;
         migrations::run(&mut conn, sqlite::migrations).map_err(|error| of_file(path, error))?;
         let readers = sqlite::queries::Readers::open(path, settings.readers, self.clock.clone());
-        let readers = Readers::Sqlite(readers.map_err(|detail| refused(path, detail))?);
+        let readers = AnyReaders::Sqlite(readers.map_err(|detail| refused(path, detail))?);
         let (at, synchronous) = (path.to_owned(), settings.synchronous);
         let connect = Box::new(move || sqlite::connect(&at, synchronous));
         self.begin(readers, lock, settings.signature(), |parts| {
@@ -182,30 +182,31 @@ impl Opening {
         let node = settings.signature();
         let (at, synchronous, role, own) = (url.to_owned(), settings.synchronous, self.role, node.clone());
         let enter = move || {
-            let mut conn = postgres::connect(&at, synchronous).map_err(Refused::Database)?;
-            if role == Role::Router {
+            let mut conn = postgres::connect(&at, synchronous).map_err(OpenRefused::Database)?;
+            if role == ProcessRole::Router {
                 let taken =
-                    postgres::take_node(&mut conn, &own).map_err(|error| Refused::Database(error.to_string()))?;
-                return if taken { Ok(conn) } else { Err(Refused::NodeTaken) };
+                    postgres::take_node(&mut conn, &own).map_err(|error| OpenRefused::Database(error.to_string()))?;
+                return if taken { Ok(conn) } else { Err(OpenRefused::NodeTaken) };
             }
             Ok(conn)
         };
         let mut conn = enter().map_err(|refused| match refused {
-            Refused::NodeTaken => OpenError::NodeTaken(node.clone()),
-            Refused::Database(detail) => not_let_in(settings, &detail),
+            OpenRefused::NodeTaken => OpenError::NodeTaken(node.clone()),
+            OpenRefused::Database(detail) => not_let_in(settings, &detail),
         })?;
         let connect = Box::new(move || enter().map_err(|refused| refused.to_string()));
         if let Ok(theirs) = postgres::now(&mut conn) {
             let apart = Duration::from_micros(theirs.abs_diff(self.clock.now().micros()));
-            if self.role == Role::Router && apart > CLOCKS_APART {
+            if self.role == ProcessRole::Router && apart > CLOCKS_APART {
                 warn!(
                     ?apart,
                     "this machine's clock is not the database's: leases are times, keep the clocks in step (NTP)"
                 );
             }
         }
-        let readers = postgres::queries::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
-        let readers = Readers::Postgres(readers.map_err(|detail| not_let_in(settings, &detail))?);
+        let readers =
+            postgres::queries::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
+        let readers = AnyReaders::Postgres(readers.map_err(|detail| not_let_in(settings, &detail))?);
         self.begin(readers, None, node, |parts| {
             let work = postgres::queries::Writer::new(conn, connect, parts);
             move || work.run()
@@ -215,7 +216,7 @@ impl Opening {
     /// Starts the writer's thread and the actors.
     fn begin<W: FnOnce() + Send + 'static>(
         &self,
-        readers: Readers,
+        readers: AnyReaders,
         lock: Option<Lock>,
         node: String,
         writer: impl FnOnce(WriterParts) -> W,
@@ -242,7 +243,7 @@ impl Opening {
             .spawn(work)
             .map_err(|error| OpenError::Database(format!("no thread for the writer: {error}")))?;
 
-        let keeper = Keeper { jobs: jobs.downgrade(), gauge, sweeps: self.role == Role::Router }.start();
+        let keeper = Keeper { jobs: jobs.downgrade(), gauge, sweeps: self.role == ProcessRole::Router }.start();
         let store = StoreActor { jobs: jobs.clone(), readers, mailbox: settings.mailbox }.start_all();
         Ok(OpenStore { store, health: keeper.recipient(), jobs, watchers, writer, lock })
     }
@@ -253,7 +254,7 @@ const CLOCKS_APART: Duration = Duration::from_secs(2);
 
 /// Why the writer got no connection.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+enum OpenRefused {
     #[error("another process has this one's name")]
     NodeTaken,
     #[error("{0}")]

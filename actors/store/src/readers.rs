@@ -6,17 +6,17 @@ use vumi_kit::store::{Query, Request};
 use crate::dialect::{postgres, sqlite};
 
 /// What every back-end can read.
-pub(crate) trait Read: sqlite::queries::Read + postgres::queries::Read + Query {}
-impl<M: sqlite::queries::Read + postgres::queries::Read + Query> Read for M {}
+pub(crate) trait ReadAnywhere: sqlite::queries::Read + postgres::queries::Read + Query {}
+impl<M: sqlite::queries::Read + postgres::queries::Read + Query> ReadAnywhere for M {}
 
 /// The back-end's pool.
 #[derive(Clone)]
-pub(crate) enum Readers {
+pub(crate) enum AnyReaders {
     Sqlite(sqlite::queries::Readers),
     Postgres(postgres::queries::Readers),
 }
 
-impl Readers {
+impl AnyReaders {
     /// Room for one more read, if there is some now.
     pub(crate) fn try_admit(&self) -> Option<OwnedSemaphorePermit> {
         match self {
@@ -34,7 +34,7 @@ impl Readers {
     }
 
     /// Answers a question that has room.
-    pub(crate) async fn answer<M: Read>(self, question: Request<M>, room: OwnedSemaphorePermit) {
+    pub(crate) async fn answer<M: ReadAnywhere>(self, question: Request<M>, room: OwnedSemaphorePermit) {
         match self {
             Self::Sqlite(readers) => readers.answer(question, room).await,
             Self::Postgres(readers) => readers.answer(question, room).await,

@@ -31,8 +31,8 @@ impl Operation for Panic {
 }
 
 /// A command that every dialect carries out.
-pub(crate) trait Write: Command + sqlite::queries::Write + postgres::queries::Write {}
-impl<C: Command + sqlite::queries::Write + postgres::queries::Write> Write for C {}
+pub(crate) trait WriteAnywhere: Command + sqlite::queries::Write + postgres::queries::Write {}
+impl<C: Command + sqlite::queries::Write + postgres::queries::Write> WriteAnywhere for C {}
 
 /// What is on its way to the writer.
 pub(crate) enum Queued {
@@ -41,7 +41,7 @@ pub(crate) enum Queued {
     Stop,
 }
 
-impl<C: Write> From<Request<C>> for Queued {
+impl<C: WriteAnywhere> From<Request<C>> for Queued {
     fn from(request: Request<C>) -> Self {
         Self::Command(Box::new(request))
     }
@@ -68,7 +68,7 @@ pub(crate) trait QueuedCommand: Send {
     fn on_postgres(self: Box<Self>) -> Box<dyn postgres::queries::Work>;
 }
 
-impl<C: Write> QueuedCommand for Request<C> {
+impl<C: WriteAnywhere> QueuedCommand for Request<C> {
     fn refuse(self: Box<Self>, why: &StoreError) {
         let _nobody_waits = self.reply.send(Err(why.clone()));
     }

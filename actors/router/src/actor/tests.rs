@@ -93,13 +93,13 @@ impl Handler<Outbound> for Noting {
 }
 
 /// The message id of an SMS that was settled, and its answer.
-type Answered = (String, Option<String>);
+type SettledAnswer = (String, Option<String>);
 
 /// What the ledger was asked for.
 #[derive(Clone, Default)]
 struct Ledger {
     released_sms: Arc<Mutex<Vec<i64>>>,
-    settled: Arc<Mutex<Vec<Answered>>>,
+    settled: Arc<Mutex<Vec<SettledAnswer>>>,
     /// What the next claims hand out.
     due: Arc<Mutex<VecDeque<Vec<Received>>>>,
 }

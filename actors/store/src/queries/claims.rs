@@ -62,7 +62,7 @@ impl Write for CloseOutbox {
 /// An SMS that is due.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sms)]
-pub(super) struct Due {
+pub(super) struct DueSms {
     id: i64,
     recipient: String,
     sender: String,
@@ -76,18 +76,18 @@ pub(super) struct Due {
 }
 
 /// The longest due first.
-pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usize) -> QueryResult<Vec<Due>> {
+pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usize) -> QueryResult<Vec<DueSms>> {
     let due = sms::table
         .filter(sms::transport.eq(transport))
         .filter(sms::next_attempt_at.le(until.micros()))
         .order((sms::next_attempt_at, sms::id))
         .limit(count(limit))
-        .select(Due::as_select());
+        .select(DueSms::as_select());
     skip_locked!(due).load(tx.conn)
 }
 
 /// Its time ran out: it ends with the last reason.
-pub(super) fn expire(tx: &mut Tx<'_>, row: Due) -> QueryResult<()> {
+pub(super) fn expire(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
     Fixed(diesel::update(sms::table.find(row.id)).set((
         sms::status.eq(i32::from(TransportStatus::Expired)),
         sms::provider_said.eq(Some(row.provider_said.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
@@ -130,7 +130,7 @@ impl Write for ClaimSms {
 }
 
 /// The claim that is to be written; none: its time had run out.
-fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: Due) -> QueryResult<Option<Submission>> {
+fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: DueSms) -> QueryResult<Option<Submission>> {
     let counted = row.claimed_by.as_deref() == Some(&**opening);
     if row.give_up_at <= tx.now.micros() {
         expire(tx, row)?;

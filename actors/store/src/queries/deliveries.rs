@@ -57,7 +57,7 @@ pub(super) fn forget(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<()> {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = callback_deliveries)]
-struct Due {
+struct DueDelivery {
     id: i64,
     name: String,
     body: String,
@@ -151,13 +151,13 @@ fn claimed_of(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<usize> {
     Ok(usize::try_from(claimed).unwrap_or(usize::MAX))
 }
 
-fn due_of(tx: &mut Tx<'_>, callback: CallbackId, limit: usize) -> QueryResult<Vec<Due>> {
+fn due_of(tx: &mut Tx<'_>, callback: CallbackId, limit: usize) -> QueryResult<Vec<DueDelivery>> {
     let due = callback_deliveries::table
         .filter(callback_deliveries::callback.eq(callback))
         .filter(callback_deliveries::next_attempt_at.le(tx.now.micros()))
         .order((callback_deliveries::next_attempt_at, callback_deliveries::id))
         .limit(count(limit))
-        .select(Due::as_select());
+        .select(DueDelivery::as_select());
     skip_locked!(due).load(tx.conn)
 }
 

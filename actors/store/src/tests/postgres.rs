@@ -26,7 +26,7 @@ use vumi_kit::{
     store::{Ask, StoreError},
 };
 
-use suite::{ALICE, Stage, opera, sms};
+use suite::{ALICE, StoreHarness, opera, sms};
 
 use crate::dialect::postgres as backend;
 use crate::{CopyError, OpenError, StoreSettings, copy, open};
@@ -76,19 +76,19 @@ fn a_server_that_is_named_and_down_fails_the_tests() {
 }
 
 /// A schema of a test's own, dropped at its end.
-struct Ground {
+struct Fixture {
     server: &'static str,
     schema: String,
     /// Whether it is entered as a role of its own, which can be shut out.
     role: bool,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Option<Self> {
         let server = server()?;
-        let ground = Self { server, schema: format!("t{}", message_id()), role: false };
-        PgConnection::establish(server).unwrap().batch_execute(&format!("CREATE SCHEMA {}", ground.schema)).unwrap();
-        Some(ground)
+        let fixture = Self { server, schema: format!("t{}", message_id()), role: false };
+        PgConnection::establish(server).unwrap().batch_execute(&format!("CREATE SCHEMA {}", fixture.schema)).unwrap();
+        Some(fixture)
     }
 
     fn settings(&self) -> StoreSettings {
@@ -108,12 +108,13 @@ impl Ground {
     }
 }
 
-impl Ground {
+impl Fixture {
     fn with_role() -> Option<Self> {
-        let mut ground = Self::new()?;
-        ground.role = true;
-        ground.as_owner(&format!("CREATE ROLE {0} LOGIN PASSWORD '{0}'; ALTER SCHEMA {0} OWNER TO {0}", ground.schema));
-        Some(ground)
+        let mut fixture = Self::new()?;
+        fixture.role = true;
+        fixture
+            .as_owner(&format!("CREATE ROLE {0} LOGIN PASSWORD '{0}'; ALTER SCHEMA {0} OWNER TO {0}", fixture.schema));
+        Some(fixture)
     }
 
     fn as_owner(&self, statements: &str) {
@@ -130,13 +131,13 @@ impl Ground {
 }
 
 /// For as long as it is held, the server does not let the test's store in.
-struct Away<'a>(&'a Ground);
+struct Away<'a>(&'a Fixture);
 
 impl<'a> Away<'a> {
-    fn begin(ground: &'a Ground) -> Self {
-        ground.as_owner(&format!("ALTER ROLE {} NOLOGIN", ground.schema));
-        ground.cut_all();
-        Self(ground)
+    fn begin(fixture: &'a Fixture) -> Self {
+        fixture.as_owner(&format!("ALTER ROLE {} NOLOGIN", fixture.schema));
+        fixture.cut_all();
+        Self(fixture)
     }
 }
 
@@ -146,7 +147,7 @@ impl Drop for Away<'_> {
     }
 }
 
-impl Drop for Ground {
+impl Drop for Fixture {
     fn drop(&mut self) {
         if let Ok(mut conn) = PgConnection::establish(self.server) {
             let drop = format!("SET lock_timeout = '5s'; DROP SCHEMA {} CASCADE", self.schema);
@@ -210,49 +211,51 @@ fn uses(plan: &str, index: &str, bounds: &str) -> bool {
 }
 
 /// Of three requests at once the second can't be kept: it alone is refused, and the store is well.
-async fn refused_alone(stage: &Stage, bad: AcceptSms) {
+async fn refused_alone(harness: &StoreHarness, bad: AcceptSms) {
     let good = || AcceptSms { batch: vec![sms("good")], idempotency: None };
-    let ledger = stage.store.store.ledger.clone();
+    let ledger = harness.store.store.ledger.clone();
     let (first, refused, last) = tokio::join!(ledger.ask(good()), ledger.ask(bad.clone()), ledger.ask(good()));
     assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
     assert!(first.is_ok() && last.is_ok());
     let refused = ledger.ask(bad).await;
     assert!(matches!(refused, Err(StoreError::Rejected(_))), "by itself: {refused:?}");
-    let health = stage.store.health().send(AskHealth).await.unwrap();
+    let health = harness.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Up, "{}", health.detail);
 }
 
 #[actix_rt::test]
 async fn a_text_that_postgresql_cannot_keep_is_refused_and_harms_no_other() {
-    let Some(stage) = Stage::new() else { return };
-    refused_alone(&stage, AcceptSms { batch: vec![sms("NUL \0")], idempotency: None }).await;
+    let Some(harness) = StoreHarness::new() else { return };
+    refused_alone(&harness, AcceptSms { batch: vec![sms("NUL \0")], idempotency: None }).await;
 }
 
 #[actix_rt::test]
 async fn a_key_that_is_too_large_for_its_index_is_refused_and_harms_no_other() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(harness) = StoreHarness::new() else { return };
     // Too random to be compressed below the index's third of a page.
     let key = (0..300).map(|_| vumi_kit::ids::secret()).collect();
     let idempotency = Some(IdempotencyKey { key, request_digest: vec![1], keep_s: 60 });
-    refused_alone(&stage, AcceptSms { batch: vec![sms("x")], idempotency }).await;
+    refused_alone(&harness, AcceptSms { batch: vec![sms("x")], idempotency }).await;
 }
 
 #[actix_rt::test]
 async fn when_the_connection_is_cut_the_work_goes_on_over_another() {
-    let Some(stage) = Stage::new() else { return };
-    stage.accept(1).await;
-    stage.ground.cut_all();
-    assert_eq!(stage.accept(1).await.len(), 1);
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.accept(1).await;
+    harness.fixture.cut_all();
+    assert_eq!(harness.accept(1).await.len(), 1);
 }
 
 /// Another process on the same database.
-fn beside(stage: &Stage) -> Stage {
-    Stage::at(stage.ground.clone(), stage.clock.clone(), |settings| settings.node = Name::parse("other").ok())
+fn beside(harness: &StoreHarness) -> StoreHarness {
+    StoreHarness::at(harness.fixture.clone(), harness.clock.clone(), |settings| {
+        settings.node = Name::parse("other").ok()
+    })
 }
 
 #[actix_rt::test]
 async fn two_processes_share_the_work_and_never_the_same_sms() {
-    let Some(first) = Stage::new() else { return };
+    let Some(first) = StoreHarness::new() else { return };
     let second = beside(&first);
     first.open_outbox(0).await;
     second.open_outbox(0).await;
@@ -273,15 +276,15 @@ async fn two_processes_share_the_work_and_never_the_same_sms() {
 
 #[actix_rt::test]
 async fn two_processes_of_one_name_are_refused() {
-    let Some(first) = Stage::new() else { return };
-    let again = open(first.ground.settings(), first.clock.clone(), mpsc::channel(1).0);
+    let Some(first) = StoreHarness::new() else { return };
+    let again = open(first.fixture.settings(), first.clock.clone(), mpsc::channel(1).0);
     let refused = again.unwrap_err();
     assert!(matches!(&refused, OpenError::NodeTaken(node) if node == "local"), "{refused}");
 }
 
 #[actix_rt::test]
 async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which() {
-    let Some(first) = Stage::new() else { return };
+    let Some(first) = StoreHarness::new() else { return };
     let second = beside(&first);
     first.open_outbox(0).await;
     let kept = first.accept(30).await;
@@ -306,7 +309,7 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
 
 #[actix_rt::test]
 async fn of_two_processes_that_take_a_session_further_at_once_one_does() {
-    let Some(first) = Stage::new() else { return };
+    let Some(first) = StoreHarness::new() else { return };
     let second = beside(&first);
     let save = |after: &After, id: String| SaveSession {
         session: SessionRecord {
@@ -332,7 +335,7 @@ async fn of_two_processes_that_take_a_session_further_at_once_one_does() {
 
 #[actix_rt::test]
 async fn everything_moves_up_from_sqlite_and_goes_on_there() {
-    let Some(ground) = Ground::new() else { return };
+    let Some(fixture) = Fixture::new() else { return };
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("vumi.db").display());
     let from = StoreSettings { url, ..StoreSettings::default() };
@@ -343,16 +346,16 @@ async fn everything_moves_up_from_sqlite_and_goes_on_there() {
     ledger.ask(OpenOutbox { transport: opera(), room: 1 }).await.unwrap();
     let batch = vec![sms(odd), sms(""), sms("plain")];
     ledger.ask(AcceptSms { batch, idempotency: None }).await.unwrap();
-    assert!(matches!(copy(&from, &ground.settings(), |_| {}), Err(CopyError::Open(OpenError::Locked(_)))));
+    assert!(matches!(copy(&from, &fixture.settings(), |_| {}), Err(CopyError::Open(OpenError::Locked(_)))));
     before.close().await;
 
     let mut told = Vec::new();
-    let copied = copy(&from, &ground.settings(), |progress| told.push((progress.table, progress.rows))).unwrap();
+    let copied = copy(&from, &fixture.settings(), |progress| told.push((progress.table, progress.rows))).unwrap();
     assert_eq!((copied, told.contains(&("sms", 3)), told.len()), (3, true, 12));
-    let again = copy(&from, &ground.settings(), |_| {}).unwrap_err();
+    let again = copy(&from, &fixture.settings(), |_| {}).unwrap_err();
     assert!(matches!(again, CopyError::NotEmpty { table: "sms", .. }), "{again}");
 
-    let after = Stage::at(Rc::new(ground), clock, |_| {});
+    let after = StoreHarness::at(Rc::new(fixture), clock, |_| {});
     let moved = after.find(1).await;
     assert_eq!((moved.message, moved.to), (odd.replace('\0', "\u{FFFD}"), sms("").to));
     assert_eq!(after.find(2).await.message, "");
@@ -363,34 +366,34 @@ async fn everything_moves_up_from_sqlite_and_goes_on_there() {
 
 #[actix_rt::test]
 async fn while_the_database_is_away_all_are_refused_soon_and_then_it_goes_on_by_itself() {
-    let Some(ground) = Ground::with_role() else { return };
-    let stage = Stage::at(Rc::new(ground), Clock::held(suite::START), |_| {});
-    let kept = stage.accept(1).await[0].id;
-    let database = Away::begin(&stage.ground);
-    let refused = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await;
+    let Some(fixture) = Fixture::with_role() else { return };
+    let harness = StoreHarness::at(Rc::new(fixture), Clock::held(suite::START), |_| {});
+    let kept = harness.accept(1).await[0].id;
+    let database = Away::begin(&harness.fixture);
+    let refused = harness.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await;
     assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if !why.contains('\n')), "{refused:?}");
-    let health = stage.store.health().send(AskHealth).await.unwrap();
+    let health = harness.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Away, "{}", health.detail);
     let find = || FindSms { account: ALICE, transport: opera(), id: kept };
     let started = Instant::now();
     for _ in 0..20 {
-        assert!(stage.store.store.ledger.ask(find()).await.is_err());
+        assert!(harness.store.store.ledger.ask(find()).await.is_err());
     }
     assert!(started.elapsed() < Duration::from_secs(15), "each waited for itself");
     drop(database);
     let deadline = Instant::now() + Duration::from_secs(20);
-    while stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await.is_err() {
+    while harness.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await.is_err() {
         assert!(Instant::now() < deadline, "it does not come back");
     }
-    while stage.store.store.ledger.ask(find()).await.is_err() {
+    while harness.store.store.ledger.ask(find()).await.is_err() {
         assert!(Instant::now() < deadline, "reads do not come back");
     }
-    assert_eq!(stage.store.health().send(AskHealth).await.unwrap().state, State::Up);
+    assert_eq!(harness.store.health().send(AskHealth).await.unwrap().state, State::Up);
 }
 
 #[actix_rt::test]
 async fn what_another_process_has_taken_over_is_not_given_away_by_the_one_that_was_late() {
-    let Some(late) = Stage::new() else { return };
+    let Some(late) = StoreHarness::new() else { return };
     let other = beside(&late);
     late.open_outbox(5).await;
     other.open_outbox(0).await;
@@ -405,7 +408,7 @@ async fn what_another_process_has_taken_over_is_not_given_away_by_the_one_that_w
 
 #[actix_rt::test]
 async fn a_key_that_two_processes_are_given_at_once_is_kept_once() {
-    let Some(first) = Stage::new() else { return };
+    let Some(first) = StoreHarness::new() else { return };
     let second = beside(&first);
     let ask = |n: usize| {
         let key = IdempotencyKey { key: n.to_string(), request_digest: vec![1], keep_s: 60 };

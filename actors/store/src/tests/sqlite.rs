@@ -22,9 +22,9 @@ const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON sms BEGIN SELECT RA
 const ALLOW: &str = "DROP TRIGGER refuse; DROP TRIGGER refuse_keys";
 
 /// Where a test's database lies.
-struct Ground(TempDir);
+struct Fixture(TempDir);
 
-impl Ground {
+impl Fixture {
     #[expect(clippy::unnecessary_wraps, reason = "another back-end may not be there")]
     fn new() -> Option<Self> {
         Some(Self(tempfile::tempdir().unwrap()))
@@ -84,30 +84,30 @@ fn opened(settings: StoreSettings) -> Result<crate::OpenStore, OpenError> {
 
 #[actix_rt::test]
 async fn a_second_router_is_refused_until_the_first_is_closed() {
-    let ground = Ground::new().unwrap();
-    let first = opened(ground.settings()).unwrap();
-    assert!(matches!(opened(ground.settings()), Err(OpenError::Locked(_))));
+    let fixture = Fixture::new().unwrap();
+    let first = opened(fixture.settings()).unwrap();
+    assert!(matches!(opened(fixture.settings()), Err(OpenError::Locked(_))));
     first.close().await;
-    opened(ground.settings()).unwrap().close().await;
+    opened(fixture.settings()).unwrap().close().await;
 }
 
 #[test]
 fn a_damaged_file_is_no_database() {
-    let ground = Ground::new().unwrap();
+    let fixture = Fixture::new().unwrap();
     let mut damaged = b"SQLite format 3\0".to_vec();
     damaged.extend([7; 5000]);
-    std::fs::write(ground.0.path().join("vumi.db"), damaged).unwrap();
-    let refused = opened(ground.settings()).unwrap_err();
+    std::fs::write(fixture.0.path().join("vumi.db"), damaged).unwrap();
+    let refused = opened(fixture.settings()).unwrap_err();
     assert!(matches!(refused, OpenError::NotADatabase(_)), "{refused}");
 }
 
 #[test]
 fn a_database_that_another_program_holds_for_long_says_what_to_do() {
-    let ground = Ground::new().unwrap();
-    migrate(&ground.settings()).unwrap();
-    let mut other = ground.connect();
+    let fixture = Fixture::new().unwrap();
+    migrate(&fixture.settings()).unwrap();
+    let mut other = fixture.connect();
     other.batch_execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
-    let refused = opened(ground.settings()).unwrap_err();
+    let refused = opened(fixture.settings()).unwrap_err();
     assert!(matches!(refused, OpenError::Busy(_)), "{refused}");
 }
 
@@ -117,10 +117,10 @@ fn a_database_that_another_program_writes_to_while_its_tables_are_made_says_what
     let diesels =
         "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP)";
     for tables in ["", diesels] {
-        let ground = Ground::new().unwrap();
-        let mut other = ground.connect();
+        let fixture = Fixture::new().unwrap();
+        let mut other = fixture.connect();
         other.batch_execute(&format!("PRAGMA journal_mode = WAL; {tables}; BEGIN IMMEDIATE")).unwrap();
-        let refused = migrate(&ground.settings()).unwrap_err();
+        let refused = migrate(&fixture.settings()).unwrap_err();
         assert!(matches!(refused, OpenError::Busy(_)), "{refused:?}");
     }
 }

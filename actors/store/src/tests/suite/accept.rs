@@ -6,7 +6,7 @@ use vumi_kit::{
     store::Ask,
 };
 
-use super::{ALICE, Stage, msisdn, opera, sms};
+use super::{ALICE, StoreHarness, msisdn, opera, sms};
 
 fn with_key(batch: &[&str], key: &str, digest: u8) -> AcceptSms {
     let key = IdempotencyKey { key: key.to_owned(), request_digest: vec![digest; 32], keep_s: 60 };
@@ -15,89 +15,91 @@ fn with_key(batch: &[&str], key: &str, digest: u8) -> AcceptSms {
 
 #[actix_rt::test]
 async fn an_accepted_sms_is_pending_and_found() {
-    let Some(stage) = Stage::new() else { return };
-    let kept = stage.accept(1).await;
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = harness.accept(1).await;
     assert_eq!(kept[0].status, TransportStatus::Pending);
-    assert_eq!(kept[0].created_at, stage.now());
-    assert_eq!(stage.find(kept[0].id).await, kept[0]);
+    assert_eq!(kept[0].created_at, harness.now());
+    assert_eq!(harness.find(kept[0].id).await, kept[0]);
 }
 
 #[actix_rt::test]
 async fn a_batch_of_ten_thousand_is_kept_in_order() {
-    let Some(stage) = Stage::new() else { return };
-    let kept = stage.accept(10_000).await;
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = harness.accept(10_000).await;
     assert_eq!(kept.len(), 10_000);
     assert!(kept.windows(2).all(|pair| pair[0].id < pair[1].id));
     assert!(kept.iter().enumerate().all(|(n, sms)| sms.message == format!("message {n}")));
-    assert_eq!(stage.find(kept[9_999].id).await.message, "message 9999");
+    assert_eq!(harness.find(kept[9_999].id).await.message, "message 9999");
 }
 
 #[actix_rt::test]
 async fn an_empty_batch_keeps_nothing() {
-    let Some(stage) = Stage::new() else { return };
-    assert_eq!(stage.accept(0).await, []);
+    let Some(harness) = StoreHarness::new() else { return };
+    assert_eq!(harness.accept(0).await, []);
 }
 
 #[actix_rt::test]
 async fn what_is_accepted_is_there_after_a_restart() {
-    let Some(stage) = Stage::new() else { return };
-    let kept = stage.accept(3).await;
-    let stage = stage.restarted().await;
-    assert_eq!(stage.find(kept[2].id).await, kept[2]);
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = harness.accept(3).await;
+    let harness = harness.restarted().await;
+    assert_eq!(harness.find(kept[2].id).await, kept[2]);
 }
 
 #[actix_rt::test]
 async fn texts_are_kept_to_the_letter() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(harness) = StoreHarness::new() else { return };
     let mut odd = sms("'; DROP TABLE sms; -- äé漢字😀\n");
     odd.to = msisdn("+27831234567");
-    let Accepted::Now(kept) = stage.ledger(AcceptSms { batch: vec![odd.clone()], idempotency: None }).await else {
+    let Accepted::Now(kept) = harness.ledger(AcceptSms { batch: vec![odd.clone()], idempotency: None }).await else {
         panic!("not now")
     };
-    let found = stage.find(kept[0].id).await;
+    let found = harness.find(kept[0].id).await;
     assert_eq!((found.message, found.to), (odd.message, odd.to));
 }
 
 #[actix_rt::test]
 async fn a_repeated_request_gives_the_first_answer_and_keeps_nothing() {
-    let Some(stage) = Stage::new() else { return };
-    let Accepted::Now(first) = stage.ledger(with_key(&["a", "b"], "k", 1)).await else { panic!("not now") };
-    assert_eq!(stage.ledger(with_key(&["a", "b"], "k", 1)).await, Accepted::Before(first.clone()));
-    assert_eq!(stage.claim(10).await.len(), 2);
+    let Some(harness) = StoreHarness::new() else { return };
+    let Accepted::Now(first) = harness.ledger(with_key(&["a", "b"], "k", 1)).await else { panic!("not now") };
+    assert_eq!(harness.ledger(with_key(&["a", "b"], "k", 1)).await, Accepted::Before(first.clone()));
+    assert_eq!(harness.claim(10).await.len(), 2);
 }
 
 #[actix_rt::test]
 async fn a_key_used_for_another_request_keeps_nothing() {
-    let Some(stage) = Stage::new() else { return };
-    stage.ledger(with_key(&["a"], "k", 1)).await;
-    assert_eq!(stage.ledger(with_key(&["b"], "k", 2)).await, Accepted::KeyReused);
-    assert_eq!(stage.claim(10).await.len(), 1);
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.ledger(with_key(&["a"], "k", 1)).await;
+    assert_eq!(harness.ledger(with_key(&["b"], "k", 2)).await, Accepted::KeyReused);
+    assert_eq!(harness.claim(10).await.len(), 1);
 }
 
 #[actix_rt::test]
 async fn another_accounts_key_is_another_key() {
-    let Some(stage) = Stage::new() else { return };
-    stage.ledger(with_key(&["a"], "k", 1)).await;
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.ledger(with_key(&["a"], "k", 1)).await;
     let mut bobs = with_key(&["a"], "k", 1);
     bobs.batch[0].account = super::BOB;
-    assert!(matches!(stage.ledger(bobs).await, Accepted::Now(_)));
+    assert!(matches!(harness.ledger(bobs).await, Accepted::Now(_)));
 }
 
 #[actix_rt::test]
 async fn a_key_is_forgotten_when_its_time_is_over() {
-    let Some(stage) = Stage::new() else { return };
-    stage.ledger(with_key(&["a"], "k", 1)).await;
-    stage.advance(60);
-    assert!(matches!(stage.ledger(with_key(&["b"], "k", 2)).await, Accepted::Now(_)));
-    assert!(matches!(stage.ledger(with_key(&["b"], "k", 2)).await, Accepted::Before(_)));
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.ledger(with_key(&["a"], "k", 1)).await;
+    harness.advance(60);
+    assert!(matches!(harness.ledger(with_key(&["b"], "k", 2)).await, Accepted::Now(_)));
+    assert!(matches!(harness.ledger(with_key(&["b"], "k", 2)).await, Accepted::Before(_)));
 }
 
 #[actix_rt::test]
 async fn another_account_or_transport_finds_nothing() {
-    let Some(stage) = Stage::new() else { return };
-    let id = stage.accept(1).await[0].id;
+    let Some(harness) = StoreHarness::new() else { return };
+    let id = harness.accept(1).await[0].id;
     let other = vumi_kit::name::Name::parse("techsys").unwrap();
-    assert_eq!(stage.ledger(FindSms { account: super::BOB, transport: opera(), id }).await, None);
-    assert_eq!(stage.ledger(FindSms { account: ALICE, transport: other, id }).await, None);
-    assert!(stage.store.store.ledger.ask(FindSms { account: ALICE, transport: opera(), id }).await.unwrap().is_some());
+    assert_eq!(harness.ledger(FindSms { account: super::BOB, transport: opera(), id }).await, None);
+    assert_eq!(harness.ledger(FindSms { account: ALICE, transport: other, id }).await, None);
+    assert!(
+        harness.store.store.ledger.ask(FindSms { account: ALICE, transport: opera(), id }).await.unwrap().is_some()
+    );
 }

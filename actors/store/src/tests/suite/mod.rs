@@ -25,12 +25,12 @@ use vumi_kit::{
     store::{Accepts, Ask, Operation, StoreError},
 };
 
-use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Ground, HOLD, REFUSE, backend, plan, uses};
+use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HOLD, REFUSE, backend, plan, uses};
 use crate::{OpenStore, StoreSettings, open};
 
 /// An open store and what belongs to it.
-pub(super) struct Stage {
-    pub(super) ground: Rc<Ground>,
+pub(super) struct StoreHarness {
+    pub(super) fixture: Rc<Fixture>,
     pub(super) clock: Clock,
     pub(super) store: OpenStore,
     handed: mpsc::Receiver<HandOver>,
@@ -40,29 +40,29 @@ pub(super) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 pub(super) const ALICE: i64 = 1;
 const BOB: i64 = 2;
 
-impl Stage {
+impl StoreHarness {
     /// None: the back-end is not there to be tested.
     pub(super) fn new() -> Option<Self> {
         Self::with(|_| {})
     }
 
     fn with(change: impl FnOnce(&mut StoreSettings)) -> Option<Self> {
-        Some(Self::at(Rc::new(Ground::new()?), Clock::held(START), change))
+        Some(Self::at(Rc::new(Fixture::new()?), Clock::held(START), change))
     }
 
-    pub(super) fn at(ground: Rc<Ground>, clock: Clock, change: impl FnOnce(&mut StoreSettings)) -> Self {
-        let mut settings = StoreSettings { lease: Duration::from_secs(120), ..ground.settings() };
+    pub(super) fn at(fixture: Rc<Fixture>, clock: Clock, change: impl FnOnce(&mut StoreSettings)) -> Self {
+        let mut settings = StoreSettings { lease: Duration::from_secs(120), ..fixture.settings() };
         change(&mut settings);
         let (handover, handed) = mpsc::channel(4);
         let store = open(settings, clock.clone(), handover).unwrap();
-        Self { ground, clock, store, handed }
+        Self { fixture, clock, store, handed }
     }
 
     /// The process ends and starts again on the same database.
     async fn restarted(self) -> Self {
-        let Self { ground, clock, store, .. } = self;
+        let Self { fixture, clock, store, .. } = self;
         store.close().await;
-        Self::at(ground, clock, |_| {})
+        Self::at(fixture, clock, |_| {})
     }
 
     fn advance(&self, seconds: u64) {

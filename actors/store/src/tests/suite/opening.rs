@@ -9,32 +9,32 @@ use vumi_kit::{
     store::Ask,
 };
 
-use super::{Ground, START, Stage, backend};
+use super::{Fixture, START, StoreHarness, backend};
 use crate::{OpenError, StoreSettings, migrate, open, open_beside, pending};
 
 #[actix_rt::test]
 async fn a_command_writes_beside_a_running_router() {
-    let Some(stage) = Stage::new() else { return };
-    let beside = open_beside(stage.ground.settings(), stage.clock.clone()).unwrap();
+    let Some(harness) = StoreHarness::new() else { return };
+    let beside = open_beside(harness.fixture.settings(), harness.clock.clone()).unwrap();
     let (username, password_hash) = ("alice".to_owned(), "$argon2id$".to_owned());
     beside.store.accounts.ask(CreateAccount { username, password_hash, sandbox: false }).await.unwrap();
     beside.close().await;
     let username = "alice".to_owned();
-    assert!(stage.accounts(FindAccount { username }).await.unwrap().is_some());
-    stage.accept(1).await;
+    assert!(harness.accounts(FindAccount { username }).await.unwrap().is_some());
+    harness.accept(1).await;
 }
 
 #[actix_rt::test]
 async fn a_command_may_be_the_first_to_open_a_database() {
-    let Some(ground) = Ground::new() else { return };
-    open_beside(ground.settings(), Clock::held(START)).unwrap().close().await;
-    assert!(pending(&ground.settings()).unwrap().is_empty());
+    let Some(fixture) = Fixture::new() else { return };
+    open_beside(fixture.settings(), Clock::held(START)).unwrap().close().await;
+    assert!(pending(&fixture.settings()).unwrap().is_empty());
 }
 
 #[test]
 fn migrations_run_once_and_say_their_names() {
-    let Some(ground) = Ground::new() else { return };
-    let settings = ground.settings();
+    let Some(fixture) = Fixture::new() else { return };
+    let settings = fixture.settings();
     let waiting = pending(&settings).unwrap();
     assert!(waiting.iter().any(|name| name.contains("create_ledger")), "{waiting:?}");
     assert_eq!(migrate(&settings).unwrap(), waiting);
@@ -43,34 +43,34 @@ fn migrations_run_once_and_say_their_names() {
 
 #[test]
 fn a_database_newer_than_this_binary_is_refused() {
-    let Some(ground) = Ground::new() else { return };
-    migrate(&ground.settings()).unwrap();
+    let Some(fixture) = Fixture::new() else { return };
+    migrate(&fixture.settings()).unwrap();
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')";
-    ground.connect().batch_execute(newer).unwrap();
-    let refused = migrate(&ground.settings()).unwrap_err();
+    fixture.connect().batch_execute(newer).unwrap();
+    let refused = migrate(&fixture.settings()).unwrap_err();
     assert!(matches!(&refused, OpenError::Newer { versions } if versions == "29990101000000"), "{refused}");
 }
 
 #[test]
 fn a_migration_can_be_taken_back() {
     use diesel_migrations::MigrationHarness;
-    let Some(ground) = Ground::new() else { return };
-    migrate(&ground.settings()).unwrap();
-    ground.connect().revert_all_migrations(backend::migrations()).unwrap();
-    assert_eq!(migrate(&ground.settings()).unwrap(), ["20261123000000_create_ledger"]);
+    let Some(fixture) = Fixture::new() else { return };
+    migrate(&fixture.settings()).unwrap();
+    fixture.connect().revert_all_migrations(backend::migrations()).unwrap();
+    assert_eq!(migrate(&fixture.settings()).unwrap(), ["20261123000000_create_ledger"]);
 }
 
 #[test]
 fn wrong_settings_are_named() {
-    let Some(ground) = Ground::new() else { return };
-    let queue = StoreSettings { queue: 0, ..ground.settings() };
+    let Some(fixture) = Fixture::new() else { return };
+    let queue = StoreSettings { queue: 0, ..fixture.settings() };
     let refused = open(queue, Clock::held(START), mpsc::channel(1).0).unwrap_err();
     assert!(refused.to_string().starts_with("store.queue: expected"), "{refused}");
 }
 
 #[actix_rt::test]
 async fn an_open_store_says_that_it_is_up() {
-    let Some(stage) = Stage::new() else { return };
-    let health = stage.store.health().send(AskHealth).await.unwrap();
+    let Some(harness) = StoreHarness::new() else { return };
+    let health = harness.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Up, "{}", health.detail);
 }

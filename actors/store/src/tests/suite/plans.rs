@@ -21,22 +21,22 @@ use vumi_kit::{
     sms::{InboundSms, Receipt, TransportStatus},
 };
 
-use super::{ALICE, BY_ID, COUNTS, FILL, Ground, START, backend, msisdn, opera, plan, sms, uses};
+use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, backend, msisdn, opera, plan, sms, uses};
 use crate::{migrate, write_queue::Sweep};
 use backend::queries::{Read, write_alone};
 
 /// A connection, and the statements that went over it.
 struct Watched {
-    _ground: Ground,
+    _ground: Fixture,
     conn: backend::Conn,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Watched {
     fn new() -> Option<Self> {
-        let ground = Ground::new()?;
-        migrate(&ground.settings()).unwrap();
-        let mut conn = ground.connect();
+        let fixture = Fixture::new()?;
+        migrate(&fixture.settings()).unwrap();
+        let mut conn = fixture.connect();
         conn.batch_execute(FILL).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let into = seen.clone();
@@ -45,7 +45,7 @@ impl Watched {
                 into.lock().unwrap().push(query.to_string());
             }
         });
-        Some(Self { _ground: ground, conn, seen })
+        Some(Self { _ground: fixture, conn, seen })
     }
 
     /// How the database goes about the statements since the last time: all steps, and those that grow with the tables.

@@ -6,7 +6,7 @@ use vumi_kit::{
     sms::{InboundSms, Received},
 };
 
-use super::{ALICE, BOB, Stage, msisdn, opera};
+use super::{ALICE, BOB, StoreHarness, msisdn, opera};
 
 fn inbound(provider_id: Option<&str>) -> InboundSms {
     InboundSms {
@@ -19,12 +19,12 @@ fn inbound(provider_id: Option<&str>) -> InboundSms {
     }
 }
 
-async fn keep_for(stage: &Stage, account: i64, inbound: InboundSms) -> Received {
-    stage.ledger(KeepReceived { account, transport: opera(), inbound: vec![inbound] }).await.remove(0)
+async fn keep_for(harness: &StoreHarness, account: i64, inbound: InboundSms) -> Received {
+    harness.ledger(KeepReceived { account, transport: opera(), inbound: vec![inbound] }).await.remove(0)
 }
 
-async fn keep(stage: &Stage, provider_id: Option<&str>) -> Received {
-    keep_for(stage, ALICE, inbound(provider_id)).await
+async fn keep(harness: &StoreHarness, provider_id: Option<&str>) -> Received {
+    keep_for(harness, ALICE, inbound(provider_id)).await
 }
 
 fn settle(received: &Received, reply: Option<&str>) -> SettleReceived {
@@ -34,111 +34,111 @@ fn settle(received: &Received, reply: Option<&str>) -> SettleReceived {
 
 #[actix_rt::test]
 async fn a_received_sms_is_handed_over_once_it_is_kept() {
-    let Some(mut stage) = Stage::new() else { return };
-    let kept = keep(&stage, Some("mo-1")).await;
-    let Some(HandOver::Received(batch)) = stage.handed() else { panic!("nothing") };
+    let Some(mut harness) = StoreHarness::new() else { return };
+    let kept = keep(&harness, Some("mo-1")).await;
+    let Some(HandOver::Received(batch)) = harness.handed() else { panic!("nothing") };
     assert_eq!(batch, std::slice::from_ref(&kept));
     assert_eq!((kept.sms, kept.repeated), (inbound(Some("mo-1")), false));
 }
 
 #[actix_rt::test]
 async fn a_repeated_one_is_neither_kept_nor_routed_again() {
-    let Some(mut stage) = Stage::new() else { return };
-    let first = keep(&stage, Some("mo-1")).await;
-    stage.handed();
-    stage.advance(5);
-    let again = keep(&stage, Some("mo-1")).await;
+    let Some(mut harness) = StoreHarness::new() else { return };
+    let first = keep(&harness, Some("mo-1")).await;
+    harness.handed();
+    harness.advance(5);
+    let again = keep(&harness, Some("mo-1")).await;
     assert_eq!(again, Received { repeated: true, ..first });
-    assert!(stage.handed().is_none());
-    assert!(!keep_for(&stage, BOB, inbound(Some("mo-1"))).await.repeated, "another account's");
+    assert!(harness.handed().is_none());
+    assert!(!keep_for(&harness, BOB, inbound(Some("mo-1"))).await.repeated, "another account's");
 }
 
 #[actix_rt::test]
 async fn an_id_used_again_for_another_person_or_text_is_another_sms() {
-    let Some(stage) = Stage::new() else { return };
-    keep(&stage, Some("1")).await;
+    let Some(harness) = StoreHarness::new() else { return };
+    keep(&harness, Some("1")).await;
     let theirs = InboundSms { from: msisdn("27830000009"), ..inbound(Some("1")) };
-    assert!(!keep_for(&stage, ALICE, theirs).await.repeated);
+    assert!(!keep_for(&harness, ALICE, theirs).await.repeated);
     let other = InboundSms { message: "something else".to_owned(), ..inbound(Some("1")) };
-    assert!(!keep_for(&stage, ALICE, other).await.repeated);
+    assert!(!keep_for(&harness, ALICE, other).await.repeated);
 }
 
 #[actix_rt::test]
 async fn without_a_providers_id_each_one_is_new() {
-    let Some(stage) = Stage::new() else { return };
-    let (first, second) = (keep(&stage, None).await, keep(&stage, None).await);
+    let Some(harness) = StoreHarness::new() else { return };
+    let (first, second) = (keep(&harness, None).await, keep(&harness, None).await);
     assert_ne!(first.message_id, second.message_id);
     assert!(!second.repeated);
 }
 
 #[actix_rt::test]
 async fn what_nobody_settled_is_claimed_again_when_its_lease_ends() {
-    let Some(stage) = Stage::new() else { return };
-    let kept = keep(&stage, None).await;
-    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, []);
-    stage.advance(29);
-    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, []);
-    stage.advance(1);
-    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, [kept]);
-    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, []);
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = keep(&harness, None).await;
+    assert_eq!(harness.ledger(ClaimReceived { limit: 10 }).await, []);
+    harness.advance(29);
+    assert_eq!(harness.ledger(ClaimReceived { limit: 10 }).await, []);
+    harness.advance(1);
+    assert_eq!(harness.ledger(ClaimReceived { limit: 10 }).await, [kept]);
+    assert_eq!(harness.ledger(ClaimReceived { limit: 10 }).await, []);
 }
 
 #[actix_rt::test]
 async fn what_a_dead_process_was_routing_is_due_when_its_successor_starts() {
-    let Some(stage) = Stage::new() else { return };
-    let kept = keep(&stage, None).await;
-    let stage = stage.restarted().await;
-    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, [kept]);
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = keep(&harness, None).await;
+    let harness = harness.restarted().await;
+    assert_eq!(harness.ledger(ClaimReceived { limit: 10 }).await, [kept]);
 }
 
 #[actix_rt::test]
 async fn what_the_router_has_no_room_for_is_due_at_once() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(harness) = StoreHarness::new() else { return };
     let mut kept = Vec::new();
     for _ in 0..5 {
-        kept.push(keep(&stage, None).await);
+        kept.push(keep(&harness, None).await);
     }
-    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, kept[4..]);
+    assert_eq!(harness.ledger(ClaimReceived { limit: 10 }).await, kept[4..]);
 }
 
 #[actix_rt::test]
 async fn it_is_settled_once_and_its_answer_is_kept_and_handed_over() {
-    let Some(mut stage) = Stage::new() else { return };
-    stage.open_outbox(10).await;
-    let kept = keep(&stage, None).await;
-    stage.handed();
-    let settled = stage.ledger(settle(&kept, Some("Welcome!"))).await.unwrap();
+    let Some(mut harness) = StoreHarness::new() else { return };
+    harness.open_outbox(10).await;
+    let kept = keep(&harness, None).await;
+    harness.handed();
+    let settled = harness.ledger(settle(&kept, Some("Welcome!"))).await.unwrap();
     let reply = settled.reply.unwrap();
     assert_eq!((settled.received, reply.account, &reply.transport), (kept.id, ALICE, &opera()));
     assert_eq!((&reply.from, &reply.to, reply.message.as_str()), (&kept.sms.to, &kept.sms.from, "Welcome!"));
-    assert_eq!(stage.handed_ids(), [reply.id]);
+    assert_eq!(harness.handed_ids(), [reply.id]);
 
-    assert_eq!(stage.ledger(settle(&kept, Some("Welcome!"))).await, None, "nothing is sent twice");
-    assert!(stage.handed().is_none());
-    stage.advance(1000);
-    assert_eq!(stage.ledger(ClaimReceived { limit: 10 }).await, []);
+    assert_eq!(harness.ledger(settle(&kept, Some("Welcome!"))).await, None, "nothing is sent twice");
+    assert!(harness.handed().is_none());
+    harness.advance(1000);
+    assert_eq!(harness.ledger(ClaimReceived { limit: 10 }).await, []);
 }
 
 #[actix_rt::test]
 async fn it_may_be_settled_without_an_answer() {
-    let Some(stage) = Stage::new() else { return };
-    let kept = keep(&stage, None).await;
-    assert_eq!(stage.ledger(settle(&kept, None)).await.unwrap().reply, None);
-    assert!(stage.claim(10).await.is_empty());
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = keep(&harness, None).await;
+    assert_eq!(harness.ledger(settle(&kept, None)).await.unwrap().reply, None);
+    assert!(harness.claim(10).await.is_empty());
     let unknown = SettleReceived { message_id: "unknown".to_owned(), outcome: String::new(), reply: None };
-    assert_eq!(stage.ledger(unknown).await, None);
+    assert_eq!(harness.ledger(unknown).await, None);
 }
 
 #[actix_rt::test]
 async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(harness) = StoreHarness::new() else { return };
     for (account, url) in [(ALICE, "http://a/"), (ALICE, "http://b/"), (BOB, "http://c/")] {
         let (name, url, secret) = (CallbackName::SmsReceived, url.to_owned(), "s".to_owned());
-        stage.callbacks(CreateCallback { account, name, url, secret }).await;
+        harness.callbacks(CreateCallback { account, name, url, secret }).await;
     }
-    let kept = keep(&stage, Some("mo-1")).await;
-    keep(&stage, Some("mo-1")).await;
-    let told = stage
+    let kept = keep(&harness, Some("mo-1")).await;
+    keep(&harness, Some("mo-1")).await;
+    let told = harness
         .callbacks(ClaimDeliveries {
             limit: 10,
             most_per_callback: 10,
@@ -160,17 +160,18 @@ async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
 
 #[actix_rt::test]
 async fn a_nul_in_what_a_person_writes_or_is_answered_is_kept_as_a_sign_of_it() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(harness) = StoreHarness::new() else { return };
     let told = InboundSms {
         message: "h\0i".to_owned(),
         charset: Some("UTF\0".to_owned()),
         provider_id: Some("m\0o".to_owned()),
         ..inbound(None)
     };
-    let kept = keep_for(&stage, ALICE, told.clone()).await;
+    let kept = keep_for(&harness, ALICE, told.clone()).await;
     assert_eq!(kept.sms, told.clone().keepable());
     assert_eq!(kept.sms.message, "h\u{fffd}i");
-    assert!(keep_for(&stage, ALICE, told).await.repeated, "it is found as it was kept");
-    let settled = stage.ledger(SettleReceived { outcome: "no\0body".to_owned(), ..settle(&kept, Some("a\0b")) }).await;
+    assert!(keep_for(&harness, ALICE, told).await.repeated, "it is found as it was kept");
+    let settled =
+        harness.ledger(SettleReceived { outcome: "no\0body".to_owned(), ..settle(&kept, Some("a\0b")) }).await;
     assert_eq!(settled.unwrap().reply.unwrap().message, "a\u{fffd}b");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{COLUMNS, Ground};
+use super::{COLUMNS, Fixture};
 use crate::migrate;
 
 #[derive(diesel::QueryableByName)]
@@ -52,9 +52,9 @@ fn declared() -> BTreeSet<String> {
 
 #[test]
 fn the_declared_tables_are_those_that_the_migrations_create() {
-    let Some(ground) = Ground::new() else { return };
-    migrate(&ground.settings()).unwrap();
-    let columns: Vec<Column> = diesel::RunQueryDsl::load(diesel::sql_query(COLUMNS), &mut ground.connect()).unwrap();
+    let Some(fixture) = Fixture::new() else { return };
+    migrate(&fixture.settings()).unwrap();
+    let columns: Vec<Column> = diesel::RunQueryDsl::load(diesel::sql_query(COLUMNS), &mut fixture.connect()).unwrap();
     let own = columns.iter().filter(|column| column.table_name != "__diesel_schema_migrations");
     let migrated: BTreeSet<String> = own.map(Column::line).collect();
     let declared = declared();

@@ -14,28 +14,28 @@ use vumi_kit::{
     store::{Ask, Request, StoreError},
 };
 
-use super::{ALICE, ALLOW, HOLD, REFUSE, Stage, backend, opera, sms};
+use super::{ALICE, ALLOW, HOLD, REFUSE, StoreHarness, backend, opera, sms};
 use crate::write_queue::{Panic, Sweep};
 
-fn another_program(stage: &Stage) -> backend::Conn {
-    stage.ground.connect()
+fn another_program(harness: &StoreHarness) -> backend::Conn {
+    harness.fixture.connect()
 }
 
-async fn sweep(stage: &Stage) -> bool {
+async fn sweep(harness: &StoreHarness) -> bool {
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Request { operation: Sweep, reply }.into()).await;
+    harness.store.enqueue(Request { operation: Sweep, reply }.into()).await;
     answer.await.unwrap().unwrap()
 }
 
 #[actix_rt::test]
 async fn a_job_that_fails_leaves_nothing_behind_and_harms_no_other() {
-    let Some(mut stage) = Stage::new() else { return };
-    stage.open_outbox(2).await;
-    another_program(&stage)
+    let Some(mut harness) = StoreHarness::new() else { return };
+    harness.open_outbox(2).await;
+    another_program(&harness)
         .batch_execute("CREATE UNIQUE INDEX once ON sms (message) WHERE message LIKE 'message%'")
         .unwrap();
     let ask = |texts: &[&str]| AcceptSms { batch: texts.iter().map(|text| sms(text)).collect(), idempotency: None };
-    let ledger = stage.store.store.ledger.clone();
+    let ledger = harness.store.store.ledger.clone();
     let (first, refused, last) = tokio::join!(
         ledger.ask(ask(&["good"])),
         ledger.ask(ask(&["message 0", "message 0"])),
@@ -44,37 +44,37 @@ async fn a_job_that_fails_leaves_nothing_behind_and_harms_no_other() {
     assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
     assert!(first.is_ok() && last.is_ok());
     let mut handed = Vec::new();
-    while let Some(HandOver::Submissions { batch, .. }) = stage.handed() {
+    while let Some(HandOver::Submissions { batch, .. }) = harness.handed() {
         handed.extend(batch.into_iter().map(|submission| submission.message));
     }
     assert_eq!(handed, ["good", "good"], "the room that the failed one took was given back");
-    assert_eq!(stage.ledger(CountWaiting).await, [(opera(), 2)]);
+    assert_eq!(harness.ledger(CountWaiting).await, [(opera(), 2)]);
 }
 
 #[actix_rt::test]
 async fn when_the_database_refuses_all_are_told_and_health_says_so_until_it_works_again() {
-    let Some(mut stage) = Stage::new() else { return };
-    stage.open_outbox(1).await;
-    let mut other = another_program(&stage);
+    let Some(mut harness) = StoreHarness::new() else { return };
+    harness.open_outbox(1).await;
+    let mut other = another_program(&harness);
     other.batch_execute(REFUSE).unwrap();
     let ask = || AcceptSms { batch: vec![sms("a"), sms("b")], idempotency: None };
-    let refused = stage.store.store.ledger.ask(ask()).await.unwrap_err();
+    let refused = harness.store.store.ledger.ask(ask()).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("on fire")), "{refused}");
-    let health = stage.store.health().send(AskHealth).await.unwrap();
+    let health = harness.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Away);
     assert!(health.detail.contains("on fire"), "{}", health.detail);
 
     other.batch_execute(ALLOW).unwrap();
-    let kept = stage.accept(1).await;
-    assert_eq!(stage.handed_ids(), [kept[0].id], "the room is there still");
-    assert_eq!(stage.store.health().send(AskHealth).await.unwrap().state, State::Up);
+    let kept = harness.accept(1).await;
+    assert_eq!(harness.handed_ids(), [kept[0].id], "the room is there still");
+    assert_eq!(harness.store.health().send(AskHealth).await.unwrap().state, State::Up);
 }
 
 #[actix_rt::test]
 async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(harness) = StoreHarness::new() else { return };
     let create = || CreateAccount { username: "a".to_owned(), password_hash: String::new(), sandbox: false };
-    let accounts = &stage.store.store.accounts;
+    let accounts = &harness.store.store.accounts;
     let (first, second) = tokio::join!(accounts.ask(create()), accounts.ask(create()));
     assert!(first.is_ok());
     assert!(matches!(second, Err(StoreError::Exists(_))));
@@ -82,11 +82,11 @@ async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
 
 #[actix_rt::test]
 async fn while_another_program_writes_the_store_waits_and_then_goes_on() {
-    let Some(stage) = Stage::new() else { return };
-    let first = stage.accept(1).await[0].id;
-    let mut other = another_program(&stage);
+    let Some(harness) = StoreHarness::new() else { return };
+    let first = harness.accept(1).await[0].id;
+    let mut other = another_program(&harness);
     other.batch_execute(HOLD).unwrap();
-    let ledger = stage.store.store.ledger.clone();
+    let ledger = harness.store.store.ledger.clone();
     let accept = AcceptSms { batch: vec![sms("x")], idempotency: None };
     let waiting = actix_rt::spawn(async move { ledger.ask(accept).await });
 
@@ -94,7 +94,7 @@ async fn while_another_program_writes_the_store_waits_and_then_goes_on() {
     let mut state = State::Up;
     while state != State::Away {
         assert!(!waiting.is_finished(), "answered while another program had the database");
-        state = stage.store.health().send(AskHealth).await.unwrap().state;
+        state = harness.store.health().send(AskHealth).await.unwrap().state;
     }
     other.batch_execute(&format!("{COPY_OF_THE_FIRST} {first}; COMMIT")).unwrap();
     let Accepted::Now(kept) = waiting.await.unwrap().unwrap() else { panic!("not kept") };
@@ -108,47 +108,48 @@ const COPY_OF_THE_FIRST: &str = "INSERT INTO sms (account, transport, recipient,
 
 #[actix_rt::test]
 async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
-    let Some(stage) = Stage::new() else { return };
-    let ended = stage.store.ended();
+    let Some(harness) = StoreHarness::new() else { return };
+    let ended = harness.store.ended();
     let (reply, answer) = oneshot::channel();
-    stage.store.enqueue(Request { operation: Panic, reply }.into()).await;
+    harness.store.enqueue(Request { operation: Panic, reply }.into()).await;
     assert!(answer.await.is_err(), "nobody answers");
     ended.wait().await;
-    stage.store.ended().wait().await;
-    let refused = stage.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await;
+    harness.store.ended().wait().await;
+    let refused = harness.store.store.ledger.ask(AcceptSms { batch: vec![sms("x")], idempotency: None }).await;
     assert!(matches!(refused, Err(StoreError::Stopped)), "{refused:?}");
-    let health = stage.store.health().send(AskHealth).await.unwrap();
+    let health = harness.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Failed);
-    stage.store.close().await;
+    harness.store.close().await;
 }
 
 #[actix_rt::test]
 async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(harness) = StoreHarness::new() else { return };
     let mut answers = Vec::new();
     for n in 0..200 {
         let (reply, answer) = oneshot::channel();
         let ask = AcceptSms { batch: vec![sms(&format!("message {n}"))], idempotency: None };
-        stage.store.enqueue(Request { operation: ask, reply }.into()).await;
+        harness.store.enqueue(Request { operation: ask, reply }.into()).await;
         answers.push(answer);
     }
-    let Stage { ground, clock, store, .. } = stage;
+    let StoreHarness { fixture, clock, store, .. } = harness;
     store.close().await;
     for answer in answers {
         answer.await.unwrap().unwrap();
     }
-    let stage = Stage::at(ground, clock, |_| {});
-    assert_eq!(stage.ledger(CountWaiting).await, [(opera(), 200)]);
+    let harness = StoreHarness::at(fixture, clock, |_| {});
+    assert_eq!(harness.ledger(CountWaiting).await, [(opera(), 200)]);
 }
 
 #[actix_rt::test]
 async fn a_full_queue_refuses_who_can_say_no_and_holds_who_cannot() {
-    let Some(stage) = Stage::with(|settings| (settings.queue, settings.mailbox) = (1, 1)) else { return };
-    let mut other = another_program(&stage);
+    let Some(harness) = StoreHarness::with(|settings| (settings.queue, settings.mailbox) = (1, 1)) else { return };
+    let mut other = another_program(&harness);
     other.batch_execute(HOLD).unwrap();
 
     // A clone of an address may always put one message in; so all who can say no share one.
-    let (impatient, patient) = (Rc::new(stage.store.store.ledger.clone()), Rc::new(stage.store.store.ledger.clone()));
+    let (impatient, patient) =
+        (Rc::new(harness.store.store.ledger.clone()), Rc::new(harness.store.store.ledger.clone()));
     let ask = |n: usize| AcceptSms { batch: vec![sms(&format!("message {n}"))], idempotency: None };
     let held: Vec<_> = (0..10).map(|n| (patient.clone(), ask(n))).collect();
     let held: Vec<_> = held
@@ -175,7 +176,7 @@ async fn a_full_queue_refuses_who_can_say_no_and_holds_who_cannot() {
 
 #[actix_rt::test]
 async fn what_has_expired_is_swept_piece_by_piece() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(harness) = StoreHarness::new() else { return };
     let owner = Name::parse("quiz").unwrap();
     for n in 0..5 {
         let session = SessionRecord {
@@ -184,33 +185,33 @@ async fn what_has_expired_is_swept_piece_by_piece() {
             address: String::new(),
             last_message_id: String::new(),
             state: String::new(),
-            expires_at: if n < 3 { stage.now() } else { stage.now().plus(Duration::from_secs(600)) },
+            expires_at: if n < 3 { harness.now() } else { harness.now().plus(Duration::from_secs(600)) },
         };
-        stage.sessions(SaveSession { session, after: After::Anything, answers: Vec::new() }).await;
+        harness.sessions(SaveSession { session, after: After::Anything, answers: Vec::new() }).await;
     }
     let key = IdempotencyKey { key: "k".to_owned(), request_digest: vec![1], keep_s: 1 };
-    stage.ledger(AcceptSms { batch: vec![sms("x")], idempotency: Some(key) }).await;
-    stage.advance(2);
-    assert!(!sweep(&stage).await, "little was left to sweep");
+    harness.ledger(AcceptSms { batch: vec![sms("x")], idempotency: Some(key) }).await;
+    harness.advance(2);
+    assert!(!sweep(&harness).await, "little was left to sweep");
     let rows = |table: &str| {
-        let mut conn = another_program(&stage);
+        let mut conn = another_program(&harness);
         let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("SELECT count(*) FROM {table}"));
         diesel::RunQueryDsl::get_result::<i64>(query, &mut conn).unwrap()
     };
     assert_eq!(rows("sessions"), 2);
     assert_eq!(rows("idempotency_keys"), 0);
-    assert_eq!(stage.sessions(OpenSessions { owner: owner.clone() }).await.len(), 2);
-    assert!(stage.sessions(FindSession { owner, person: "4".to_owned() }).await.is_some());
+    assert_eq!(harness.sessions(OpenSessions { owner: owner.clone() }).await.len(), 2);
+    assert!(harness.sessions(FindSession { owner, person: "4".to_owned() }).await.is_some());
 }
 
 #[actix_rt::test]
 async fn sms_of_a_transport_that_is_gone_expire_all_the_same() {
-    let Some(stage) = Stage::new() else { return };
-    let id = stage.accept(1).await[0].id;
-    sweep(&stage).await;
-    assert_eq!(stage.find(id).await.status, TransportStatus::Pending);
-    stage.advance(24 * 3600);
-    sweep(&stage).await;
-    let expired = stage.find(id).await;
+    let Some(harness) = StoreHarness::new() else { return };
+    let id = harness.accept(1).await[0].id;
+    sweep(&harness).await;
+    assert_eq!(harness.find(id).await.status, TransportStatus::Pending);
+    harness.advance(24 * 3600);
+    sweep(&harness).await;
+    let expired = harness.find(id).await;
     assert_eq!((expired.account, expired.status), (ALICE, TransportStatus::Expired));
 }
