@@ -156,7 +156,7 @@ impl Handler<Outbound> for TransportElsewhere {
 async fn answer_in_shared_ledger(state: &AmqpState, message: UserMessage) -> Result<(), Refused> {
     let transport = message.transport_name;
     let Some(answered) = message.in_reply_to else { return Err(Refused::NoTransport(transport)) };
-    match settle_with_answer(&state.store, answered, message.content).await {
+    match settle_with_answer(&state.store, answered, message.content, None).await {
         Ok(_) => Ok(()),
         Err(error) => {
             tracing::warn!(%error, "the answer to a received SMS could not be kept: the SMS comes again");

@@ -18,6 +18,9 @@ use super::{received_sms::settle_with_answer, topology::Connector};
 /// How long the ledger recognises a message id.
 const KNOWN_FOR_S: u64 = 24 * 3600;
 
+/// Said of a message whose id is that of another one.
+const KEY_REUSED: &str = "its `message_id` was used for another SMS";
+
 /// Why an SMS was not accepted.
 pub(super) enum SmsNotAccepted {
     /// For good, and why.
@@ -38,22 +41,32 @@ impl OutboundSms {
         Self { store, transports }
     }
 
-    /// Accepts an SMS. `None`: there is nothing to send, or the received SMS was answered before, perhaps by this
-    /// message.
+    /// Accepts an SMS, once for each message id. `None`: there is nothing to send.
     pub(super) async fn accept(
         &self,
         connector: &Connector,
         message: &UserMessage,
     ) -> Result<Option<Sms>, SmsNotAccepted> {
         match &message.in_reply_to {
-            Some(received) => self.accept_answer(received, message).await,
+            Some(received) => self.accept_answer(connector, received, message).await,
             None => self.accept_unprompted(connector, message).await,
         }
     }
 
-    async fn accept_answer(&self, received: &str, message: &UserMessage) -> Result<Option<Sms>, SmsNotAccepted> {
-        let settle = settle_with_answer(&self.store, received.to_owned(), message.content.clone());
-        Ok(in_time(settle).await?.and_then(|settled| settled.reply))
+    /// Accepts an answer to a received SMS. One to an SMS that is unknown here is like one that answers none.
+    async fn accept_answer(
+        &self,
+        connector: &Connector,
+        received: &str,
+        message: &UserMessage,
+    ) -> Result<Option<Sms>, SmsNotAccepted> {
+        let text = message.content.clone();
+        let settle = settle_with_answer(&self.store, received.to_owned(), text, Some(answer_key(connector, message)));
+        match in_time(settle).await? {
+            Some(settled) if settled.key_reused => Err(never(KEY_REUSED)),
+            Some(settled) => Ok(settled.reply),
+            None => self.accept_unprompted(connector, message).await,
+        }
     }
 
     /// Accepts an SMS that answers none. The ledger takes it once for each message id, in whichever process.
@@ -63,7 +76,9 @@ impl OutboundSms {
         message: &UserMessage,
     ) -> Result<Option<Sms>, SmsNotAccepted> {
         let Some(username) = &connector.account else {
-            return Err(never("it answers no message, and the connector has no `account` for such SMS"));
+            return Err(never(
+                "it answers no message that is known here, and the connector has no `account` for such SMS",
+            ));
         };
         if !self.transports.contains(&message.transport_name) {
             return Err(never(format!("there is no transport `{}`", message.transport_name)));
@@ -73,15 +88,10 @@ impl OutboundSms {
         let text = text.ok_or_else(|| never("`content` is empty"))?;
         let account = self.account(username).await?;
         let sms = NewSms { account, transport: message.transport_name.clone(), to, from, message: text };
-        let idempotency = IdempotencyKey {
-            key: format!("{}/{}", connector.queues.outbound, message.message_id),
-            request_digest: digest(message),
-            keep_s: KNOWN_FOR_S,
-        };
-        let accept = AcceptSms { batch: vec![sms], idempotency: Some(idempotency) };
+        let accept = AcceptSms { batch: vec![sms], idempotency: Some(answer_key(connector, message)) };
         match in_time(self.store.ledger.ask_waiting(accept)).await? {
             Accepted::Now(accepted) | Accepted::Before(accepted) => Ok(accepted.first().cloned()),
-            Accepted::KeyReused => Err(never("its `message_id` was used for another SMS")),
+            Accepted::KeyReused => Err(never(KEY_REUSED)),
         }
     }
 
@@ -91,6 +101,15 @@ impl OutboundSms {
             Some(account) => Ok(account.id),
             None => Err(never(format!("there is no account `{username}`: vumi account add {username}"))),
         }
+    }
+}
+
+/// By what the ledger knows a message when it comes again.
+fn answer_key(connector: &Connector, message: &UserMessage) -> IdempotencyKey {
+    IdempotencyKey {
+        key: format!("{}/{}", connector.queues.outbound, message.message_id),
+        request_digest: digest(message),
+        keep_s: KNOWN_FOR_S,
     }
 }
 

@@ -343,7 +343,7 @@ impl Operation for ReleaseReceived {
 }
 
 /// The campaign has dealt with a received SMS; its answer, if any, is kept to be sent in the same transaction.
-/// Answers `None` where the SMS was settled before (nothing is sent twice) or is unknown.
+/// Answers `None` where the SMS is unknown, and without an `answer_key` also where it was settled before.
 #[derive(Clone, Debug)]
 pub struct SettleReceived {
     /// [`Received::message_id`].
@@ -352,6 +352,9 @@ pub struct SettleReceived {
     pub outcome: String,
     /// The answer's text.
     pub reply: Option<String>,
+    /// Which message the answer is. With it, an answer to an SMS that was settled before is kept and sent as an SMS of
+    /// its own, and the same message is known when it comes again.
+    pub answer_key: Option<IdempotencyKey>,
 }
 impl Operation for SettleReceived {
     type Access = Writes;
@@ -365,6 +368,8 @@ pub struct Settled {
     pub received: ReceivedId,
     /// The answer as kept, if there was one.
     pub reply: Option<Sms>,
+    /// The `answer_key` was used for another answer: this one was not kept.
+    pub key_reused: bool,
 }
 
 /// How many SMS wait, by transport: for the operator.

@@ -144,6 +144,7 @@ impl Router {
                 message_id: received.message_id.clone(),
                 outcome: format!("no campaign serves {to}"),
                 reply: None,
+                answer_key: None,
             };
             let store = self.store.clone();
             actix::spawn(async move {
@@ -196,7 +197,7 @@ impl Router {
             return Box::pin(async move { Err(Refused::NoTransport(transport)) });
         };
         let outcome = if message.content.is_some() { "answered" } else { "no answer" }.to_owned();
-        let settle = SettleReceived { message_id, outcome, reply: message.content };
+        let settle = SettleReceived { message_id, outcome, reply: message.content, answer_key: None };
         let (store, name) = (self.store.clone(), message.transport_name);
         Box::pin(async move {
             match store.ledger.ask_waiting(settle).await {

@@ -204,8 +204,7 @@ impl Opening {
                 );
             }
         }
-        let readers =
-            postgres::queries::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
+        let readers = postgres::queries::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
         let readers = AnyReaders::Postgres(readers.map_err(|detail| not_let_in(settings, &detail))?);
         self.begin(readers, None, node, |parts| {
             let work = postgres::queries::Writer::new(conn, connect, parts);

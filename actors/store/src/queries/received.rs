@@ -8,14 +8,14 @@ use vumi_kit::{
     account::AccountId,
     callback::CallbackName,
     ids::message_id,
-    ledger::{ClaimReceived, KeepReceived, ReleaseReceived, SettleReceived, Settled},
+    ledger::{Accepted, ClaimReceived, KeepReceived, ReleaseReceived, SettleReceived, Settled},
     name::Name,
-    sms::{InboundSms, NewSms, Received},
+    sms::{InboundSms, NewSms, Received, Sms, SmsId},
     text::keepable,
 };
 
 use super::{
-    Failed, Fixed, Tx, Write, accept, deliveries,
+    Failed, Fixed, Tx, Write, accept, deliveries, idempotency,
     rows::{ReceivedRow, count, msisdn, name},
 };
 use crate::schema::received_sms;
@@ -153,39 +153,69 @@ impl Write for ReleaseReceived {
 /// What settling needs to know.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = received_sms)]
-struct Unsettled {
+struct Answerable {
     id: i64,
     account: i64,
     transport: String,
     sender: String,
     recipient: String,
+    /// `None`: it was settled before.
+    route_at: Option<i64>,
 }
 
 impl Write for SettleReceived {
     fn write(self, tx: &mut Tx<'_>) -> Result<Option<Settled>, Failed> {
-        let unsettled = received_sms::table
-            .filter(received_sms::message_id.eq(&self.message_id))
-            .filter(received_sms::route_at.is_not_null())
-            .select(Unsettled::as_select());
-        let unsettled: Option<Unsettled> = for_update!(unsettled).first(tx.conn).optional()?;
-        let Some(row) = unsettled else { return Ok(None) };
+        let known = received_sms::table.filter(received_sms::message_id.eq(&self.message_id));
+        let known = known.select(Answerable::as_select());
+        let Some(row): Option<Answerable> = for_update!(known).first(tx.conn).optional()? else { return Ok(None) };
+        if let Some(key) = &self.answer_key
+            && let Some(earlier) = idempotency::earlier(tx, row.account, key)?
+        {
+            return Ok(Some(repeated(row.id, &earlier)));
+        }
+        if row.route_at.is_none() && self.answer_key.is_none() {
+            return Ok(None);
+        }
         let reply = match self.reply {
             None => None,
-            Some(message) => {
-                let (to, from) = (msisdn(&row.sender)?, msisdn(&row.recipient)?);
-                let (transport, message) = (name(&row.transport)?, keepable(message));
-                let new = NewSms { account: row.account, transport, to, from, message };
-                accept::insert(tx, vec![new])?.pop()
-            }
+            Some(text) => answer(tx, &row, text)?,
         };
-        Fixed(diesel::update(received_sms::table.find(row.id)).set((
-            received_sms::outcome.eq(Some(keepable(self.outcome))),
-            received_sms::reply.eq(reply.as_ref().map(|sms| sms.id)),
-            received_sms::route_at.eq(None::<i64>),
-            received_sms::claimed_by.eq(None::<String>),
-            received_sms::updated_at.eq(tx.now.micros()),
-        )))
-        .execute(tx.conn)?;
-        Ok(Some(Settled { received: row.id, reply }))
+        if let (Some(key), Some(reply)) = (&self.answer_key, &reply) {
+            idempotency::keep(tx, row.account, key, std::slice::from_ref(reply))?;
+        }
+        if row.route_at.is_some() {
+            settle(tx, row.id, self.outcome, reply.as_ref().map(|sms| sms.id))?;
+        }
+        Ok(Some(Settled { received: row.id, reply, key_reused: false }))
     }
+}
+
+/// The same answer came before.
+fn repeated(received: i64, earlier: &Accepted) -> Settled {
+    match earlier {
+        Accepted::Now(kept) | Accepted::Before(kept) => {
+            Settled { received, reply: kept.first().cloned(), key_reused: false }
+        }
+        Accepted::KeyReused => Settled { received, reply: None, key_reused: true },
+    }
+}
+
+/// Keeps an answer: an SMS from the number that the person wrote to.
+fn answer(tx: &mut Tx<'_>, row: &Answerable, text: String) -> QueryResult<Option<Sms>> {
+    let (to, from) = (msisdn(&row.sender)?, msisdn(&row.recipient)?);
+    let (transport, message) = (name(&row.transport)?, keepable(text));
+    let new = NewSms { account: row.account, transport, to, from, message };
+    Ok(accept::insert(tx, vec![new])?.pop())
+}
+
+fn settle(tx: &mut Tx<'_>, id: i64, outcome: String, reply: Option<SmsId>) -> QueryResult<()> {
+    Fixed(diesel::update(received_sms::table.find(id)).set((
+        received_sms::outcome.eq(Some(keepable(outcome))),
+        received_sms::reply.eq(reply),
+        received_sms::route_at.eq(None::<i64>),
+        received_sms::claimed_by.eq(None::<String>),
+        received_sms::updated_at.eq(tx.now.micros()),
+    )))
+    .execute(tx.conn)
+    .map(drop)
 }

@@ -157,7 +157,10 @@ fn received_sms_and_callbacks_are_found_by_index() {
     assert!(kept.contains("received_sms_provider_id"), "{kept}");
     write!(watched, ClaimReceived { limit: 10 });
     write!(watched, ReleaseReceived { ids: vec![1] });
-    write!(watched, SettleReceived { message_id: "x".to_owned(), outcome: String::new(), reply: None });
+    write!(
+        watched,
+        SettleReceived { message_id: "x".to_owned(), outcome: String::new(), reply: None, answer_key: None }
+    );
     write!(
         watched,
         ClaimDeliveries { limit: 10, most_per_callback: 2, prompt: Arc::default(), most_of_others: 2, lease_s: 60 }

@@ -2,7 +2,7 @@
 
 use vumi_kit::{
     callback::{CallbackName, ClaimDeliveries, CreateCallback},
-    ledger::{ClaimReceived, HandOver, KeepReceived, SettleReceived},
+    ledger::{ClaimReceived, HandOver, IdempotencyKey, KeepReceived, SettleReceived},
     sms::{InboundSms, Received},
 };
 
@@ -29,7 +29,7 @@ async fn keep(harness: &StoreHarness, provider_id: Option<&str>) -> Received {
 
 fn settle(received: &Received, reply: Option<&str>) -> SettleReceived {
     let (message_id, reply) = (received.message_id.clone(), reply.map(str::to_owned));
-    SettleReceived { message_id, outcome: "quiz".to_owned(), reply }
+    SettleReceived { message_id, outcome: "quiz".to_owned(), reply, answer_key: None }
 }
 
 #[actix_rt::test]
@@ -125,8 +125,42 @@ async fn it_may_be_settled_without_an_answer() {
     let kept = keep(&harness, None).await;
     assert_eq!(harness.ledger(settle(&kept, None)).await.unwrap().reply, None);
     assert!(harness.claim(10).await.is_empty());
-    let unknown = SettleReceived { message_id: "unknown".to_owned(), outcome: String::new(), reply: None };
+    let unknown =
+        SettleReceived { message_id: "unknown".to_owned(), outcome: String::new(), reply: None, answer_key: None };
     assert_eq!(harness.ledger(unknown).await, None);
+}
+
+/// An answer that a campaign behind the broker gives by a message of its own.
+fn answer_by(received: &Received, message: &str, text: Option<&str>) -> SettleReceived {
+    let request_digest = text.unwrap_or_default().as_bytes().to_vec();
+    let key = IdempotencyKey { key: message.to_owned(), request_digest, keep_s: 3_600 };
+    SettleReceived { answer_key: Some(key), ..settle(received, text) }
+}
+
+#[actix_rt::test]
+async fn a_second_answer_is_an_sms_of_its_own_and_a_repeated_one_is_not() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = keep(&harness, None).await;
+    let first = harness.ledger(answer_by(&kept, "m1", Some("one"))).await.unwrap().reply.unwrap();
+    let second = harness.ledger(answer_by(&kept, "m2", Some("two"))).await.unwrap().reply.unwrap();
+    assert_ne!(first.id, second.id);
+    assert_eq!((second.message.as_str(), &second.to), ("two", &kept.sms.from));
+    for (message, text, id) in [("m1", "one", first.id), ("m2", "two", second.id)] {
+        let again = harness.ledger(answer_by(&kept, message, Some(text))).await.unwrap();
+        assert_eq!(again.reply.map(|sms| sms.id), Some(id), "{message} is known");
+    }
+    let other = harness.ledger(answer_by(&kept, "m1", Some("another text"))).await.unwrap();
+    assert_eq!((other.reply, other.key_reused), (None, true));
+}
+
+#[actix_rt::test]
+async fn an_answer_after_one_without_a_text_is_sent() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = keep(&harness, None).await;
+    assert_eq!(harness.ledger(answer_by(&kept, "m1", None)).await.unwrap().reply, None);
+    let reply = harness.ledger(answer_by(&kept, "m2", Some("late"))).await.unwrap().reply.unwrap();
+    assert_eq!(reply.message, "late");
+    assert_eq!(harness.ledger(answer_by(&kept, "m3", None)).await.unwrap().reply, None, "nothing more to say");
 }
 
 #[actix_rt::test]
