@@ -10,7 +10,9 @@ pub mod cli;
 mod config;
 mod supervisor;
 
-pub use config::{ComponentConfig, Deployment, EMBEDDED_DEFAULT, Kinds, Settings, SettingsError, Wrong, settings_page};
+pub use config::{
+    ComponentConfig, Deployment, EMBEDDED_DEFAULT, Kinds, Settings, SettingsError, SettingsProblem, settings_page,
+};
 pub use supervisor::{Running, StartFailed, SupervisorSettings, start};
 pub use vumi_kit as kit;
 

@@ -8,7 +8,8 @@
 mod accounts;
 mod error;
 mod registry;
-mod running;
+mod start;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,8 @@ use serde::Deserialize;
 use vumi_kit::{backoff::Backoff, settings_schema::HumanDuration};
 
 pub use error::StartFailed;
-pub use running::{Running, start};
+pub use start::start;
+pub use stop::Running;
 
 /// The supervisor's settings.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

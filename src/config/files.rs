@@ -6,7 +6,7 @@ use config::{Config, File, FileFormat, Value as Read, ValueKind};
 use serde_json::{Map, Value};
 use vumi_kit::kind::Problem;
 
-use super::{EMBEDDED_DEFAULT, SettingsError, Wrong};
+use super::{EMBEDDED_DEFAULT, SettingsError, SettingsProblem};
 
 /// Variables that begin so are settings; `__` stands between the parts of a key.
 const PREFIX: &str = "VUMI__";
@@ -30,7 +30,7 @@ impl Layers {
         }
         for file in files {
             if !file.exists() {
-                return Err(SettingsError(vec![Wrong {
+                return Err(SettingsError(vec![SettingsProblem {
                     place: Some(file.display().to_string()),
                     key: String::new(),
                     what: "there is no such file; `vumi check` without --settings checks the embedded default"
@@ -38,7 +38,7 @@ impl Layers {
                 }]));
             }
             if file.is_dir() {
-                return Err(SettingsError(vec![Wrong {
+                return Err(SettingsError(vec![SettingsProblem {
                     place: Some(file.display().to_string()),
                     key: String::new(),
                     what: "is a folder: name a file in it; --settings may be repeated".to_owned(),
@@ -89,7 +89,7 @@ impl Layers {
             ("", path) => path.to_owned(),
             (section, path) => format!("{section}.{path}"),
         };
-        SettingsError(vec![Wrong { place: self.place(&key), key, what: wrong.inner().to_string() }])
+        SettingsError(vec![SettingsProblem { place: self.place(&key), key, what: wrong.inner().to_string() }])
     }
 
     fn convert(&mut self, key: &str, read: Read) -> Value {
@@ -129,7 +129,7 @@ impl Layers {
         let parts: Vec<String> = key.split("__").map(str::to_lowercase).collect();
         let refuse = |what: &str| {
             let key = parts.join(".");
-            Err(SettingsError(vec![Wrong { place: Some(variable.to_owned()), key, what: what.to_owned() }]))
+            Err(SettingsError(vec![SettingsProblem { place: Some(variable.to_owned()), key, what: what.to_owned() }]))
         };
         for (index, part) in parts.iter().enumerate() {
             let Value::Object(table) = at else {
@@ -190,7 +190,7 @@ impl Layers {
             let whole = joined(key, &part);
             let content = std::fs::read_to_string(&path).map_err(|error| {
                 let what = format!("`{path}` can't be read: {error}");
-                SettingsError(vec![Wrong { place: self.place(&whole), key: whole.clone(), what }])
+                SettingsError(vec![SettingsProblem { place: self.place(&whole), key: whole.clone(), what }])
             })?;
             let target = part.trim_end_matches("_file").to_owned();
             self.places.insert(joined(key, &target), path);
@@ -215,7 +215,7 @@ fn refuse_misspelt(variable: &str) -> Result<(), SettingsError> {
         return Ok(());
     }
     let what = format!("sets nothing: two underscores follow VUMI, as in {PREFIX}{rest}");
-    Err(SettingsError(vec![Wrong { place: Some(variable.to_owned()), key: String::new(), what }]))
+    Err(SettingsError(vec![SettingsProblem { place: Some(variable.to_owned()), key: String::new(), what }]))
 }
 
 /// TOML's errors draw the line they are in; here one line says where and what.
@@ -235,5 +235,5 @@ fn unreadable(files: &[PathBuf], error: &config::ConfigError) -> SettingsError {
         }
         other => (file, other.to_string()),
     };
-    SettingsError(vec![Wrong { place, key: String::new(), what }])
+    SettingsError(vec![SettingsProblem { place, key: String::new(), what }])
 }

@@ -136,7 +136,8 @@ fn row(key: &Key) -> String {
         (None, true) => "**required**".to_owned(),
         (None, false) => "none".to_owned(),
     };
-    let default = if shared.is_some() { String::new() } else { default };
+    let is_table = key.kind == "table" && !key.required;
+    let default = if is_table { String::new() } else { default };
     let cells = [format!("`{}`", key.name), key.kind.clone(), default, code(&key.example).unwrap_or_default(), meaning];
     format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
 }

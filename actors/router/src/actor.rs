@@ -34,8 +34,10 @@ pub struct RouterSettings {
     /// Messages that may wait for the router, and batches that the store may have ready for it.
     pub mailbox: usize,
     /// How long a message may wait for a busy campaign or transport before it is refused, in milliseconds.
+    #[schemars(extend("unit" = "milliseconds"))]
     pub hand_over_limit_ms: u64,
     /// How often received SMS that no campaign has settled are tried again, in seconds.
+    #[schemars(extend("unit" = "seconds"))]
     pub retry_received_s: u64,
 }
 

@@ -38,21 +38,34 @@ fn collect(prefix: &str, schema: &Value, default: Option<&Value>, examples: &[Va
         for (name, property) in sorted(table.get("properties").and_then(Value::as_object)) {
             let examples: Vec<Value> = examples.iter().filter_map(|example| example.get(name)).cloned().collect();
             let default = default.and_then(|table| table.get(name)).or_else(|| property.get("default"));
+            let given = default.filter(|default| !default.is_null()).map(|default| in_hours(property, default));
+            let example = own_example(property, table).or(examples.first()).cloned();
             let key = Key {
                 name: format!("{prefix}{name}"),
                 kind: type_name(property),
                 required: required(name),
-                example: property
-                    .pointer("/examples/0")
-                    .or(examples.first())
-                    .cloned()
-                    .filter(|one| default != Some(one)),
-                default: default.filter(|default| !default.is_null()).cloned(),
+                example: example.filter(|example| given.as_ref() != Some(example)),
+                default: given,
                 meaning: if meaning(property).is_empty() { description(table) } else { meaning(property) },
             };
             add(key, property, default, &examples, keys);
         }
     }
+}
+
+/// A day as operators write it, `24h`, where serde writes `1day`.
+fn in_hours(property: &Value, default: &Value) -> Value {
+    let time = unwrapped(property).get("format").and_then(Value::as_str) == Some("duration");
+    let days = default
+        .as_str()
+        .filter(|_| time)
+        .and_then(|text| text.strip_suffix("days").or_else(|| text.strip_suffix("day"))?.parse::<u32>().ok());
+    days.map_or_else(|| default.clone(), |days| format!("{}h", days * 24).into())
+}
+
+/// What the struct itself gives as an example: at the key, or at the enum's variant that the key is.
+fn own_example<'a>(property: &'a Value, table: &'a Value) -> Option<&'a Value> {
+    property.pointer("/examples/0").or_else(|| table.pointer("/examples/0"))
 }
 
 /// Adds a key, or the keys of the table that it is.

@@ -19,6 +19,7 @@ pub(crate) struct OutboxSettings {
     /// that they would wait for more than a third of `store.lease`. Default 1000.
     pub(crate) queue: usize,
     /// Submissions a second at the most; none: as fast as the provider answers.
+    #[schemars(extend("unit" = "a second"))]
     pub(crate) rate: Option<f64>,
     /// How often the ledger is asked for SMS that have come due. Default 1s.
     #[serde(with = "humantime_serde")]

@@ -75,6 +75,7 @@ pub(crate) struct Settings {
     pub(super) short_code: Option<Msisdn>,
     /// How long the server may try to deliver an SMS, in minutes. Default 0: as the server likes
     #[serde(default)]
+    #[schemars(extend("unit" = "minutes"))]
     pub(super) sms_validity_min: u32,
     /// What people read where no campaign answers.
     #[serde(default)]

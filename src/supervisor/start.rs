@@ -1,4 +1,4 @@
-//! Start order and stop order.
+//! The order of a start, and how each of vumi's own components is started.
 
 use std::{
     net::SocketAddr,
@@ -7,7 +7,6 @@ use std::{
 
 use actix::{Actor, Addr, Arbiter, Recipient};
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
 use vumi_amqp::{AmqpContext, AmqpSettings, AmqpTopology};
 use vumi_callbacks::CallbackContext;
 use vumi_http::{HealthSettings, HttpContext, WebhookMount};
@@ -23,22 +22,13 @@ use vumi_router::Router;
 use super::{
     accounts,
     error::StartFailed,
-    registry::{Fixture, Role, RouterTable, StartComponent, StartFn, StopComponents, Supervisor, WatchFixture},
+    registry::{Fixture, Role, RouterTable, StartComponent, StartFn, Supervisor, WatchFixture},
+    stop::Running,
 };
 use crate::config::{ComponentConfig, Settings};
 
-/// The running router.
-pub struct Running {
-    supervisor: Addr<Supervisor>,
-    store: vumi_store::OpenStore,
-    address: Option<SocketAddr>,
-    /// Resolves with the part without which nothing is worth running.
-    fatal: mpsc::Receiver<&'static str>,
-    /// The store's and the router's arbiters.
-    arbiters: Vec<Arbiter>,
-}
-
-/// Starts everything, in order: store, router, transports and campaigns, callbacks, front-ends.
+/// Starts everything, in order: store, router, campaigns, broker, transports, callbacks, front-ends. Who answers people
+/// starts before what brings their messages.
 pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     let clock = Clock::system();
     let (tell_fatal, fatal) = mpsc::channel(2);
@@ -217,38 +207,6 @@ fn watch(ended: Terminated, part: &'static str, tell: mpsc::Sender<&'static str>
 #[expect(clippy::expect_used, reason = "the names are constants, and a test reads them")]
 fn own_name(name: &'static str) -> Name {
     Name::parse(name).expect("a constant name")
-}
-
-impl Running {
-    /// Where the HTTP API listens, if it runs here.
-    #[must_use]
-    pub const fn address(&self) -> Option<SocketAddr> {
-        self.address
-    }
-
-    /// Resolves when a part has ended without which nothing is worth running, and names it.
-    pub async fn fatal(&mut self) -> &'static str {
-        match self.fatal.recv().await {
-            Some(part) => part,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Stops everything in reverse order; each stage finishes what is under way, within its bound.
-    ///
-    /// Campaigns open first and close after the transports: as long as a transport takes what people type, a campaign
-    /// is there to answer. The broker closes last, since campaigns answer over it, too.
-    pub async fn stop(self) {
-        for role in [Role::FrontEnd, Role::Callbacks, Role::Transport, Role::Campaign, Role::Broker] {
-            if self.supervisor.send(StopComponents(role)).await.is_err() {
-                warn!("the supervisor is gone: the parts end with the process");
-            }
-        }
-        self.store.close().await;
-        for arbiter in self.arbiters {
-            arbiter.stop();
-        }
-    }
 }
 
 #[cfg(test)]
