@@ -304,8 +304,9 @@ impl Handler<StopComponents> for Supervisor {
             let (name, drain) = (name.clone(), component.drain.take());
             drains.push(async move {
                 let Some(drain) = drain else { return };
-                if tokio::time::timeout(limit, drain.send(Drain)).await.is_err() {
-                    warn!(component = %name, ?limit, "did not finish in time: {}", role.leaves());
+                match tokio::time::timeout(limit, drain.send(Drain)).await {
+                    Ok(_) => info!(component = %name, role = role.as_str(), "stopped"),
+                    Err(_) => warn!(component = %name, ?limit, "did not finish in time: {}", role.leaves()),
                 }
             });
         }

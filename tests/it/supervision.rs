@@ -40,6 +40,27 @@ fn both_signals_stop_the_router_cleanly() {
     }
 }
 
+/// The roles of the components that a process logged a message for, in the order of the log.
+fn roles(log: &str, message: &str) -> Vec<String> {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = lines.filter(|line| line["message"] == message && line["component"].is_string());
+    let mut roles: Vec<String> = lines.map(|line| line["role"].as_str().unwrap().to_owned()).collect();
+    roles.dedup();
+    roles
+}
+
+#[test]
+fn campaigns_are_the_first_to_open_and_the_last_to_close() {
+    let harness = Harness::new();
+    let mut router = harness.run();
+    harness.wait_for_network();
+    router.signal("TERM");
+    assert_eq!(router.exit_code(), 0, "{}", router.log());
+    let log = router.log();
+    assert_eq!(roles(&log, "started"), ["campaign", "transport", "callbacks", "front-end"], "{log}");
+    assert_eq!(roles(&log, "stopped"), ["front-end", "callbacks", "transport", "campaign"], "{log}");
+}
+
 #[test]
 fn the_log_is_json_where_nobody_watches() {
     let harness = Harness::new();
