@@ -11,13 +11,13 @@ fn status_shows_every_part_and_whether_all_are_ready() {
     harness.wait_for_network();
     let status = harness.vumi(&["status"]);
     assert!(status.status.success(), "{}", words(&status));
-    let said = words(&status);
+    let output = words(&status);
     for part in
         ["store", "router", "http", "callbacks", "clickatell", "opera", "e-scape", "techsys", "truteq", "echo", "quiz"]
     {
-        assert!(said.contains(part), "{part} in {said}");
+        assert!(output.contains(part), "{part} in {output}");
     }
-    assert!(said.trim_end().ends_with("ready"), "{said}");
+    assert!(output.trim_end().ends_with("ready"), "{output}");
     assert_eq!(harness.get_open("/health/").unwrap().text().unwrap().trim(), "OK");
 }
 
