@@ -28,7 +28,7 @@ use crate::{
 /// Routes SMS and USSD between mobile networks and services.
 ///
 /// Without a command it runs the router. Without --settings it runs on its embedded default: SQLite in
-/// ./vumi.db, the HTTP API on http://127.0.0.1:8000, and a sandbox of carriers on loopback, so that everything
+/// ./vumi.db, the HTTP API on http://127.0.0.1:8000, and a sandbox of providers on loopback, so that everything
 /// works before you have an account with anybody.
 #[derive(Debug, Parser)]
 #[command(name = "vumi", version, max_term_width = 110, after_help = TRY)]
@@ -53,7 +53,7 @@ enum CliCommand {
     #[command(after_help = run::EXAMPLES)]
     Run(run::RunPart),
     /// Checks the settings without starting anything; says what is wrong, where, and what was expected. With --connect
-    /// also whether database, broker and carriers are there
+    /// also whether database, broker and providers are there
     Check(check::CheckArgs),
     /// Brings the database to this version's tables; `run` does it by itself
     Migrate,
@@ -77,7 +77,7 @@ enum CliCommand {
     Dead(dead::DeadCommand),
     /// Lists receipts that match no SMS: from another system's SMS, say, or a wrong account
     Receipts(receipts::ReceiptsArgs),
-    /// Runs the sandbox's carriers alone, for a router in another process
+    /// Runs the sandbox's providers alone, for a router in another process
     Sandbox,
     /// Lists the kinds of transport and campaign there are, each with settings to start from
     Kinds(kinds::KindsArgs),
@@ -132,7 +132,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
 fn end_quietly_when_nobody_reads() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if panic.payload_as_str().is_some_and(|said| said.starts_with("failed printing to stdout: Broken pipe")) {
+        if panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to stdout: Broken pipe")) {
             std::process::exit(0);
         }
         report(panic);

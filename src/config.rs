@@ -87,7 +87,7 @@ pub struct Settings {
     pub deployment: Deployment,
     /// `[[routes]]`.
     pub table: RoutingTable,
-    /// `[sandbox]`: carriers to run beside the router; absent in production.
+    /// `[sandbox]`: providers to run beside the router; absent in production.
     pub sandbox: Option<SandboxSettings>,
 }
 

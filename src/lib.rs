@@ -1,4 +1,4 @@
-//! Vumi routes messages between mobile networks and services: SMS and USSD come in over carriers' protocols,
+//! Vumi routes messages between mobile networks and services: SMS and USSD come in over providers' protocols,
 //! campaigns answer them, HTTP clients send through it.
 //!
 //! This crate is the supervisor: it reads the settings, starts the components in order, starts one again that fails,

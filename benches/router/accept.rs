@@ -36,7 +36,7 @@ fn median(mut rounds: Vec<Figures>) -> Figures {
     rounds.swap_remove(rounds.len() / 2)
 }
 
-/// The transport's carrier is away, so that what is measured is accepting and not sending.
+/// The transport's provider is away, so that what is measured is accepting and not sending.
 pub(crate) fn settings(http: u16) -> String {
     format!(
         r#"

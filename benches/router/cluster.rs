@@ -24,7 +24,9 @@ const LAYOUTS: [(&str, bool, &[&str]); 5] = [
 ];
 
 pub(crate) fn run() {
-    println!("\nSMS/s from the API through the ledger to the carrier and back ({SMS} SMS, {CONNECTIONS} connections);");
+    println!(
+        "\nSMS/s from the API through the ledger to the provider and back ({SMS} SMS, {CONNECTIONS} connections);"
+    );
     println!("USSD round trips/s ({SESSIONS} people who answer at once; between processes over RabbitMQ)");
     println!("{:<40}  {:>8}  {:>9}  {:>8}  {:>8}", "processes", "SMS/s", "USSD/s", "p50 ms", "p99 ms");
     let mut first = None;
@@ -69,10 +71,10 @@ fn start(settings: &str, layout: &[&str]) -> Vec<(BenchHarness, BenchProcess)> {
 }
 
 fn sms(database: Option<&BenchDatabase>, layout: &[&str]) -> f64 {
-    let (http, carriers, truteq) = (free_port(), free_port(), free_port());
-    let carrier_site = deliver::carrier_site(carriers, truteq);
-    let _carrier = carrier_site.start(&["sandbox"]);
-    let mut settings = deliver::settings(http, carriers);
+    let (http, providers, truteq) = (free_port(), free_port(), free_port());
+    let provider_harness = deliver::provider_harness(providers, truteq);
+    let _provider = provider_harness.start(&["sandbox"]);
+    let mut settings = deliver::settings(http, providers);
     settings.push_str("\n[transports.clickatell.outbox]\npoll = \"100ms\"\n");
     if let Some(database) = database {
         settings.push_str(&database.settings());
@@ -91,7 +93,7 @@ fn sms(database: Option<&BenchDatabase>, layout: &[&str]) -> f64 {
     };
     let begun = Instant::now();
     let last = deliver::send_all(http, SMS);
-    deliver::wait_until_recorded(http, carriers, SMS, last);
+    deliver::wait_until_recorded(http, providers, SMS, last);
     let elapsed = begun.elapsed();
     drop(running);
     f64::from(u32::try_from(SMS).unwrap()) / elapsed.as_secs_f64()

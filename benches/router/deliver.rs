@@ -16,37 +16,37 @@ const SMS: usize = 60_000;
 pub(crate) const CONNECTIONS: usize = 64;
 
 pub(crate) fn run() {
-    let (http, carriers, truteq) = (free_port(), free_port(), free_port());
-    let router_site = BenchHarness::new(&settings(http, carriers));
-    let carrier_site = carrier_site(carriers, truteq);
-    router_site.add_account();
-    let carrier = carrier_site.start(&["sandbox"]);
-    let router = router_site.start(&["run"]);
+    let (http, providers, truteq) = (free_port(), free_port(), free_port());
+    let router_harness = BenchHarness::new(&settings(http, providers));
+    let provider_harness = provider_harness(providers, truteq);
+    router_harness.add_account();
+    let provider = provider_harness.start(&["sandbox"]);
+    let router = router_harness.start(&["run"]);
     let begun = Instant::now();
     let last = send_all(http, SMS);
     let accepted = begun.elapsed();
-    wait_until_recorded(http, carriers, SMS, last);
+    wait_until_recorded(http, providers, SMS, last);
     let elapsed = begun.elapsed();
-    println!("\nSMS/s from the API through the ledger to the sandbox's carrier and back into the ledger");
+    println!("\nSMS/s from the API through the ledger to the sandbox's provider and back into the ledger");
     println!(
         "{SMS} SMS over {CONNECTIONS} connections: {:.0}/s (all accepted after {accepted:.1?}, all recorded after {elapsed:.1?}; \
-         router {:.1} CPU s, carrier {:.1} CPU s, router {:.0} MB resident)",
+         router {:.1} CPU s, provider {:.1} CPU s, router {:.0} MB resident)",
         f64::from(u32::try_from(SMS).unwrap()) / elapsed.as_secs_f64(),
         router.cpu_seconds(),
-        carrier.cpu_seconds(),
+        provider.cpu_seconds(),
         router.resident_mb(),
     );
 }
 
-/// A carrier that accepts and sends no receipts.
-pub(crate) fn carrier_site(carriers: u16, truteq: u16) -> BenchHarness {
+/// A provider that accepts and sends no receipts.
+pub(crate) fn provider_harness(providers: u16, truteq: u16) -> BenchHarness {
     BenchHarness::new(&format!(
-        "[sandbox]\nhttp_bind = \"127.0.0.1:{carriers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell.misbehave]\nreceipts = \"none\"\n"
+        "[sandbox]\nhttp_bind = \"127.0.0.1:{providers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell.misbehave]\nreceipts = \"none\"\n"
     ))
 }
 
-pub(crate) fn settings(http: u16, carriers: u16) -> String {
-    crate::accept::settings(http).replace("http://127.0.0.1:9/", &format!("http://127.0.0.1:{carriers}/"))
+pub(crate) fn settings(http: u16, providers: u16) -> String {
+    crate::accept::settings(http).replace("http://127.0.0.1:9/", &format!("http://127.0.0.1:{providers}/"))
 }
 
 /// Sends so many and answers the highest number given.
@@ -83,13 +83,13 @@ fn id_in(answer: &[u8]) -> i64 {
     serde_json::from_slice::<Value>(&answer[start..]).unwrap()[0]["id"].as_i64().unwrap()
 }
 
-pub(crate) fn wait_until_recorded(http: u16, carriers: u16, sms: usize, last: i64) {
+pub(crate) fn wait_until_recorded(http: u16, providers: u16, sms: usize, last: i64) {
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let deadline = Instant::now() + Duration::from_secs(120);
     let all = u64::try_from(sms / CONNECTIONS * CONNECTIONS).unwrap();
     loop {
         let seen: Value =
-            client.get(format!("http://127.0.0.1:{carriers}/seen/clickatell")).send().unwrap().json().unwrap();
+            client.get(format!("http://127.0.0.1:{providers}/seen/clickatell")).send().unwrap().json().unwrap();
         if seen["submissions"].as_u64().unwrap() >= all && recorded(&client, http, last) {
             return;
         }

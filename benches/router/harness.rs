@@ -15,7 +15,7 @@ pub(crate) fn print_machine() {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("machine: {cores} cores, {model}; load generator, router and carriers share them");
+    println!("machine: {cores} cores, {model}; load generator, router and providers share them");
 }
 
 pub(crate) fn free_port() -> u16 {
@@ -73,7 +73,7 @@ pub(crate) fn wait_until_ready(command: Command) -> BenchProcess {
     wait_until_said(command, &["ready"])
 }
 
-/// Starts a process and waits until its log has said all of these.
+/// Starts a process and waits until its log shows all of these.
 fn wait_until_said(mut command: Command, signs: &'static [&str]) -> BenchProcess {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let (tell, ready) = mpsc::channel();

@@ -15,7 +15,7 @@ use crate::config::{Settings, SettingsError};
 pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) part: RunPart,
-    /// Also tries the database, the broker and, as far as a connection, each transport's carrier; says what is missing
+    /// Also tries the database, the broker and, as far as a connection, each transport's provider; says what is missing
     /// and what mends it. Sends nothing to anybody
     #[arg(long)]
     connect: bool,

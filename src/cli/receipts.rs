@@ -25,8 +25,8 @@ pub(super) fn list(args: &ReceiptsArgs, settings: Settings) -> anyhow::Result<Ex
         }
         for (at, transport, receipt) in unmatched {
             let id = receipt.provider_id.as_deref().unwrap_or("-");
-            let said: Vec<String> = receipt.fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            println!("{}  {transport}  {id}  {:?}  {}", at.to_seconds_text(), receipt.status, said.join(" "));
+            let fields: Vec<String> = receipt.fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            println!("{}  {transport}  {id}  {:?}  {}", at.to_seconds_text(), receipt.status, fields.join(" "));
         }
         Ok(())
     })?;

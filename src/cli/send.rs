@@ -110,8 +110,8 @@ fn later(answer: &reqwest::Response) -> Option<Duration> {
     if !matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
-    let told = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
-    Some(told.map_or(LOOK_EVERY, |seconds: u64| Duration::from_secs(seconds.clamp(1, 60))))
+    let after = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
+    Some(after.map_or(LOOK_EVERY, |seconds: u64| Duration::from_secs(seconds.clamp(1, 60))))
 }
 
 fn authorised(request: reqwest::RequestBuilder, user: &str) -> reqwest::RequestBuilder {

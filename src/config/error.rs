@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsProblem {
     /// The file or variable it stands in, where that is known.
-    pub place: Option<String>,
+    pub origin: Option<String>,
     /// The key, dotted.
     pub key: String,
     /// What is wrong and what was expected.
@@ -15,8 +15,8 @@ pub struct SettingsProblem {
 
 impl fmt::Display for SettingsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
+        if let Some(origin) = &self.origin {
+            write!(f, "{origin}: ")?;
         }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;

@@ -14,7 +14,7 @@ const PREFIX: &str = "VUMI__";
 pub(super) struct Layers {
     tree: Value,
     /// Key, dotted, to file or variable.
-    places: BTreeMap<String, String>,
+    origins: BTreeMap<String, String>,
     /// Keys that a variable set: their values are text, whatever the setting's type.
     from_environment: BTreeMap<String, String>,
 }
@@ -31,7 +31,7 @@ impl Layers {
         for file in files {
             if !file.exists() {
                 return Err(SettingsError(vec![SettingsProblem {
-                    place: Some(file.display().to_string()),
+                    origin: Some(file.display().to_string()),
                     key: String::new(),
                     what: "there is no such file; `vumi check` without --settings checks the embedded default"
                         .to_owned(),
@@ -39,7 +39,7 @@ impl Layers {
             }
             if file.is_dir() {
                 return Err(SettingsError(vec![SettingsProblem {
-                    place: Some(file.display().to_string()),
+                    origin: Some(file.display().to_string()),
                     key: String::new(),
                     what: "is a folder: name a file in it; --settings may be repeated".to_owned(),
                 }]));
@@ -47,7 +47,7 @@ impl Layers {
             builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));
         }
         let read = builder.build().map_err(|error| unreadable(files, &error))?;
-        let mut layers = Self { tree: Value::Null, places: BTreeMap::new(), from_environment: BTreeMap::new() };
+        let mut layers = Self { tree: Value::Null, origins: BTreeMap::new(), from_environment: BTreeMap::new() };
         layers.tree = layers.convert("", read.cache);
         for (variable, text) in environment {
             refuse_misspelt(&variable)?;
@@ -63,25 +63,25 @@ impl Layers {
         &self.tree
     }
 
-    /// Where a key's value came from: its own place, or that of the nearest table around it.
-    pub(super) fn place(&self, key: &str) -> Option<String> {
+    /// Where a key's value came from: the file or variable, or that of the nearest table around it.
+    pub(super) fn origin(&self, key: &str) -> Option<String> {
         let mut key = key;
         loop {
-            if let Some(place) = self.places.get(key) {
-                return Some(place.clone());
+            if let Some(origin) = self.origins.get(key) {
+                return Some(origin.clone());
             }
-            if let Some((_, place)) = self
-                .places
+            if let Some((_, origin)) = self
+                .origins
                 .iter()
                 .find(|(known, _)| known.strip_prefix(key).is_some_and(|rest| rest.starts_with(['.', '['])))
             {
-                return Some(place.clone());
+                return Some(origin.clone());
             }
             key = key.rsplit_once(['.', '['])?.0;
         }
     }
 
-    /// An error of serde below `section`, with its place.
+    /// An error of serde below `section`, with its origin.
     pub(super) fn wrong(&self, section: &str, wrong: &serde_path_to_error::Error<serde_json::Error>) -> SettingsError {
         let path = wrong.path().to_string();
         let key = match (section, path.as_str()) {
@@ -89,14 +89,14 @@ impl Layers {
             ("", path) => path.to_owned(),
             (section, path) => format!("{section}.{path}"),
         };
-        SettingsError(vec![SettingsProblem { place: self.place(&key), key, what: wrong.inner().to_string() }])
+        SettingsError(vec![SettingsProblem { origin: self.origin(&key), key, what: wrong.inner().to_string() }])
     }
 
     fn convert(&mut self, key: &str, read: Read) -> Value {
         if let Some(origin) = read.origin() {
-            self.places.insert(key.to_owned(), origin.to_owned());
+            self.origins.insert(key.to_owned(), origin.to_owned());
         } else if !key.is_empty() && !matches!(read.kind, ValueKind::Table(_) | ValueKind::Array(_)) {
-            self.places.insert(key.to_owned(), "the embedded default".to_owned());
+            self.origins.insert(key.to_owned(), "the embedded default".to_owned());
         }
         match read.kind {
             ValueKind::Nil => Value::Null,
@@ -129,7 +129,7 @@ impl Layers {
         let parts: Vec<String> = key.split("__").map(str::to_lowercase).collect();
         let refuse = |what: &str| {
             let key = parts.join(".");
-            Err(SettingsError(vec![SettingsProblem { place: Some(variable.to_owned()), key, what: what.to_owned() }]))
+            Err(SettingsError(vec![SettingsProblem { origin: Some(variable.to_owned()), key, what: what.to_owned() }]))
         };
         for (index, part) in parts.iter().enumerate() {
             let Value::Object(table) = at else {
@@ -151,7 +151,7 @@ impl Layers {
             (Value::Bool(_), Ok(truth @ Value::Bool(_))) => truth,
             _ => Value::String(text.clone()),
         };
-        self.places.insert(path.clone(), variable.to_owned());
+        self.origins.insert(path.clone(), variable.to_owned());
         self.from_environment.insert(path, text);
         Ok(())
     }
@@ -190,10 +190,10 @@ impl Layers {
             let whole = joined(key, &part);
             let content = std::fs::read_to_string(&path).map_err(|error| {
                 let what = format!("`{path}` can't be read: {error}");
-                SettingsError(vec![SettingsProblem { place: self.place(&whole), key: whole.clone(), what }])
+                SettingsError(vec![SettingsProblem { origin: self.origin(&whole), key: whole.clone(), what }])
             })?;
             let target = part.trim_end_matches("_file").to_owned();
-            self.places.insert(joined(key, &target), path);
+            self.origins.insert(joined(key, &target), path);
             table.insert(target, Value::String(content.trim_end_matches(['\r', '\n']).to_owned()));
         }
         for (part, value) in table.iter_mut() {
@@ -215,7 +215,7 @@ fn refuse_misspelt(variable: &str) -> Result<(), SettingsError> {
         return Ok(());
     }
     let what = format!("sets nothing: two underscores follow VUMI, as in {PREFIX}{rest}");
-    Err(SettingsError(vec![SettingsProblem { place: Some(variable.to_owned()), key: String::new(), what }]))
+    Err(SettingsError(vec![SettingsProblem { origin: Some(variable.to_owned()), key: String::new(), what }]))
 }
 
 /// TOML's errors draw the line they are in; here one line says where and what.
@@ -224,10 +224,10 @@ fn unreadable(files: &[PathBuf], error: &config::ConfigError) -> SettingsError {
         [one] => Some(one.display().to_string()),
         _ => None,
     };
-    let (place, what) = match error {
+    let (origin, what) = match error {
         config::ConfigError::FileParse { uri, cause } => {
-            let said = cause.to_string();
-            let mut lines = said.lines().filter(|line| !line.trim().is_empty());
+            let text = cause.to_string();
+            let mut lines = text.lines().filter(|line| !line.trim().is_empty());
             let first = lines.next().unwrap_or_default();
             let at = first.strip_prefix("TOML parse error at ").unwrap_or(first);
             let what = lines.next_back().map_or_else(|| at.to_owned(), |last| format!("{at}: {}", last.trim()));
@@ -235,5 +235,5 @@ fn unreadable(files: &[PathBuf], error: &config::ConfigError) -> SettingsError {
         }
         other => (file, other.to_string()),
     };
-    SettingsError(vec![SettingsProblem { place, key: String::new(), what }])
+    SettingsError(vec![SettingsProblem { origin, key: String::new(), what }])
 }

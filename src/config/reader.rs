@@ -113,13 +113,13 @@ impl SettingsReader<'_> {
     }
 
     /// Adds a problem that is in none of the layers.
-    pub(super) fn add_for(&mut self, place: &str, what: String) {
-        self.problems.push(SettingsProblem { place: Some(place.to_owned()), key: String::new(), what });
+    pub(super) fn add_for(&mut self, origin: &str, what: String) {
+        self.problems.push(SettingsProblem { origin: Some(origin.to_owned()), key: String::new(), what });
     }
 
     /// Adds a problem with a key.
     pub(super) fn add(&mut self, key: &str, what: String) {
-        let place = self.layers.place(key);
-        self.problems.push(SettingsProblem { place, key: key.to_owned(), what });
+        let origin = self.layers.origin(key);
+        self.problems.push(SettingsProblem { origin, key: key.to_owned(), what });
     }
 }

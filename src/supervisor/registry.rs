@@ -134,15 +134,15 @@ impl Supervisor {
         supervised.generation += 1;
         let generation = supervised.generation;
         let arbiter = Arbiter::new();
-        let (start, (tell, told)) = (supervised.start.clone(), oneshot::channel());
+        let (start, (done, started)) = (supervised.start.clone(), oneshot::channel());
         let spawned = arbiter.spawn(async move {
-            let _nobody_waits = tell.send(start(context));
+            let _nobody_waits = done.send(start(context));
         });
         supervised.arbiter = Some(arbiter);
         let name = name.clone();
         let outcome = async move {
             let panicked = || Err(StartError("it panicked while starting: see the log above".to_owned()));
-            if spawned { told.await.unwrap_or_else(|_| panicked()) } else { panicked() }
+            if spawned { started.await.unwrap_or_else(|_| panicked()) } else { panicked() }
         };
         ctx.spawn(
             outcome
@@ -224,11 +224,11 @@ impl Supervisor {
     }
 
     /// The router's answer is awaited: its table must follow.
-    fn tell_router<M>(&self, told: RecipientRequest<M>, ctx: &mut Context<Self>)
+    fn tell_router<M>(&self, request: RecipientRequest<M>, ctx: &mut Context<Self>)
     where
         M: Message<Result = ()> + Send + 'static,
     {
-        ctx.spawn(told.into_actor(self).map_err(|_, _, _| error!("the router is gone")).map(|_, _, _| ()));
+        ctx.spawn(request.into_actor(self).map_err(|_, _, _| error!("the router is gone")).map(|_, _, _| ()));
     }
 }
 
@@ -304,8 +304,9 @@ impl Handler<StopComponents> for Supervisor {
             let (name, drain) = (name.clone(), component.drain.take());
             drains.push(async move {
                 let Some(drain) = drain else { return };
-                if tokio::time::timeout(limit, drain.send(Drain)).await.is_err() {
-                    warn!(component = %name, ?limit, "did not finish in time: {}", role.leaves());
+                match tokio::time::timeout(limit, drain.send(Drain)).await {
+                    Ok(_) => info!(component = %name, role = role.as_str(), "stopped"),
+                    Err(_) => warn!(component = %name, ?limit, "did not finish in time: {}", role.leaves()),
                 }
             });
         }

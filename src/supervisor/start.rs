@@ -110,7 +110,7 @@ async fn start_components(
         let http = http_component(supervisor, settings, bound.clone());
         start_component(supervisor, own_name("http"), Role::FrontEnd, http).await?;
     }
-    // Last: before the others have started, nobody must be told that all is well.
+    // Last: it must not say that all is well before the others have started.
     if let Some(health) = settings.health_server() {
         start_component(supervisor, own_name("health"), Role::FrontEnd, health_component(supervisor, health.clone()))
             .await?;
@@ -189,11 +189,11 @@ async fn start_component(
 
 /// Runs something on an arbiter: actors that it starts live there.
 async fn on<T: Send + 'static>(arbiter: &Arbiter, what: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (tell, told) = oneshot::channel();
+    let (done, result) = oneshot::channel();
     arbiter.spawn_fn(move || {
-        let _nobody_waits = tell.send(what());
+        let _nobody_waits = done.send(what());
     });
-    told.await.ok()
+    result.await.ok()
 }
 
 fn watch(ended: Terminated, part: &'static str, tell: mpsc::Sender<&'static str>) {

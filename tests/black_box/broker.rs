@@ -33,9 +33,9 @@ impl Broker {
         static NODE: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
         if !Path::new(SCRIPTS).join("rabbitmq-server").exists() {
             // Past the test runner, which would keep it to itself.
-            let said =
+            let printed =
                 format!("left out: there is no {SCRIPTS}/rabbitmq-server to start; apt-get install rabbitmq-server");
-            let _nobody_reads = writeln!(std::io::stderr(), "{said}");
+            let _nobody_reads = writeln!(std::io::stderr(), "{printed}");
             return None;
         }
         let mut node = NODE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -29,8 +29,8 @@ impl TestDatabase {
         let Some(programs) = versions.map(|version| version.path().join("bin")).find(|bin| bin.join("initdb").exists())
         else {
             // Past the test runner, which would keep it to itself.
-            let said = format!("left out: there is no {VERSIONS}/*/bin/initdb; apt-get install postgresql");
-            let _nobody_reads = writeln!(std::io::stderr(), "{said}");
+            let printed = format!("left out: there is no {VERSIONS}/*/bin/initdb; apt-get install postgresql");
+            let _nobody_reads = writeln!(std::io::stderr(), "{printed}");
             return None;
         };
         let (folder, port) = (TempDir::new().unwrap(), free_port());

@@ -58,11 +58,11 @@ pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
 pub(crate) struct Harness {
     pub(crate) folder: TempDir,
     pub(crate) http: u16,
-    pub(crate) carriers: u16,
+    pub(crate) providers: u16,
     pub(crate) truteq: u16,
     environment: Vec<(String, String)>,
     client: Client,
-    /// A carrier that takes connections and never answers.
+    /// A provider that takes connections and never answers.
     silent: Option<TcpListener>,
 }
 
@@ -72,7 +72,7 @@ impl Harness {
         let harness = Self {
             folder: TempDir::new().unwrap(),
             http: free_port(),
-            carriers: free_port(),
+            providers: free_port(),
             truteq: free_port(),
             environment: Vec::new(),
             client: Client::builder().timeout(DEADLINE).no_proxy().build().unwrap(),
@@ -81,20 +81,20 @@ impl Harness {
         let default = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/settings/default.toml")).unwrap();
         let moved = default
             .replace("127.0.0.1:8000", &format!("127.0.0.1:{}", harness.http))
-            .replace("127.0.0.1:8010", &format!("127.0.0.1:{}", harness.carriers))
+            .replace("127.0.0.1:8010", &format!("127.0.0.1:{}", harness.providers))
             .replace("127.0.0.1:50008", &format!("127.0.0.1:{}", harness.truteq))
             .replace("port = 50008", &format!("port = {}", harness.truteq));
         fs::write(harness.settings_file(), moved).unwrap();
         harness
     }
 
-    /// Like [`Harness::new`], but the SMS carriers never answer: what is accepted stays as it was accepted.
+    /// Like [`Harness::new`], but the SMS providers never answer: what is accepted stays as it was accepted.
     pub(crate) fn quiet() -> Self {
         let mut harness = Self::new();
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
         harness.edit(|text| {
-            text.replace(&format!("http://127.0.0.1:{}/", harness.carriers), &format!("http://{address}/"))
+            text.replace(&format!("http://127.0.0.1:{}/", harness.providers), &format!("http://{address}/"))
         });
         harness.silent = Some(silent);
         harness
@@ -184,8 +184,8 @@ impl Harness {
         format!("http://127.0.0.1:{}{path}", self.http)
     }
 
-    pub(crate) fn carrier_url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.carriers)
+    pub(crate) fn provider_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.providers)
     }
 
     /// A request without credentials, JSON wanted.
@@ -237,20 +237,20 @@ impl Harness {
         })
     }
 
-    /// What a carrier of the sandbox saw.
-    pub(crate) fn seen(&self, carrier: &str) -> Value {
-        self.client.get(self.carrier_url(&format!("/seen/{carrier}?ids=true"))).send().unwrap().json().unwrap()
+    /// What a provider of the sandbox saw.
+    pub(crate) fn seen(&self, provider: &str) -> Value {
+        self.client.get(self.provider_url(&format!("/seen/{provider}?ids=true"))).send().unwrap().json().unwrap()
     }
 
-    /// Tells a carrier of the sandbox how to misbehave.
-    pub(crate) fn misbehave(&self, carrier: &str, how: &Value) {
-        let answer = self.client.put(self.carrier_url(&format!("/misbehave/{carrier}"))).json(how).send().unwrap();
+    /// Tells a provider of the sandbox how to misbehave.
+    pub(crate) fn misbehave(&self, provider: &str, how: &Value) {
+        let answer = self.client.put(self.provider_url(&format!("/misbehave/{provider}"))).json(how).send().unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().unwrap());
     }
 
     /// Presses a key of a handset on the sandbox's network.
     pub(crate) fn handset(&self, key: &str, body: &Value) -> Response {
-        self.client.post(self.carrier_url(&format!("/handset/{key}"))).json(body).send().unwrap()
+        self.client.post(self.provider_url(&format!("/handset/{key}"))).json(body).send().unwrap()
     }
 }
 

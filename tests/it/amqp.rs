@@ -16,8 +16,9 @@ pub(crate) fn broker() -> Option<String> {
     let host = url.split('@').nth(1).and_then(|rest| rest.split('/').next())?;
     if TcpStream::connect(host).is_err() {
         // Past the test runner, which would keep it to itself.
-        let said = format!("left out: no RabbitMQ at {host}; {VARIABLE}=amqp://user:password@host:5672/%2F names one");
-        let _nobody_reads = writeln!(std::io::stderr(), "{said}");
+        let output =
+            format!("left out: no RabbitMQ at {host}; {VARIABLE}=amqp://user:password@host:5672/%2F names one");
+        let _nobody_reads = writeln!(std::io::stderr(), "{output}");
         return None;
     }
     Some(url)

@@ -79,8 +79,8 @@ impl BrokerHarness {
             let shown = dialled.join().unwrap();
             assert_eq!((&shown["screen"], &shown["session"]), (&json!("Goodbye."), &json!("closed")));
         });
-        let told = self.peer.take("event");
-        assert_eq!(told["event_type"], "ack", "{told}");
+        let reply = self.peer.take("event");
+        assert_eq!(reply["event_type"], "ack", "{reply}");
     }
 
     fn dial(&self, person: &str) -> Value {
@@ -314,25 +314,25 @@ fn a_broker_that_stops_under_traffic_loses_nothing_and_doubles_nothing() {
         });
 
         let pushed = traffic.pushed.into_inner().unwrap();
-        let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut reply: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         eventually("every SMS from elsewhere has its ack", || {
             while let Some(event) = broker_harness.peer.get("event") {
                 let (id, event_id) = (event["user_message_id"].as_str()?.to_owned(), event["event_id"].as_str()?);
                 if pushed.contains(&id) && event["event_type"] != "delivery_report" {
                     assert_eq!(event["event_type"], "ack", "{event}");
-                    told.entry(id).or_default().insert(event_id.to_owned());
+                    reply.entry(id).or_default().insert(event_id.to_owned());
                 }
             }
-            (told.len() == pushed.len()).then_some(())
+            (reply.len() == pushed.len()).then_some(())
         });
-        assert!(told.values().all(|acks| acks.len() == 1), "an SMS has more than one ack");
+        assert!(reply.values().all(|acks| acks.len() == 1), "an SMS has more than one ack");
         let all = pushed.len() as u64 + traffic.accepted.load(Ordering::SeqCst);
-        let seen = eventually("every SMS is with the carrier", || {
+        let seen = eventually("every SMS is with the provider", || {
             let seen = broker_harness.harness.seen("clickatell");
             (seen["distinct"].as_u64()? >= all).then_some(seen)
         });
         println!(
-            "{} SMS by the broker, {all} in all, at the carrier {}, twice {}; dialogues: {} answered, {} refused",
+            "{} SMS by the broker, {all} in all, at the provider {}, twice {}; dialogues: {} answered, {} refused",
             pushed.len(),
             seen["distinct"],
             seen["duplicates"],

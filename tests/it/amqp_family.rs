@@ -126,7 +126,7 @@ fn a_worker_of_the_family_is_a_transport_of_our_campaign() {
     let _worker = harness.run();
     harness.wait_for_part("amqp");
     let transport = Peer::new(&queues.url, &queues.connector);
-    let said = |id: &str, event: &str, content: Value| {
+    let output = |id: &str, event: &str, content: Value| {
         let message = Peer::outbound(
             id,
             &json!({
@@ -140,7 +140,7 @@ fn a_worker_of_the_family_is_a_transport_of_our_campaign() {
         transport.take("outbound")
     };
 
-    let first = said("in-1", "new", Value::Null);
+    let first = output("in-1", "new", Value::Null);
     is_of_the_family(&first);
     assert_eq!((&first["to_addr"], &first["from_addr"]), (&json!("+27831234567"), &json!("*120*663*79#")));
     assert_eq!((&first["in_reply_to"], &first["provider"]), (&json!("in-1"), &json!("mtn")));
@@ -159,7 +159,7 @@ fn a_worker_of_the_family_is_a_transport_of_our_campaign() {
     let mut last = first;
     for number in 2..5 {
         assert_ne!(last["session_event"], "close", "{last}");
-        last = said(&format!("in-{number}"), "resume", json!("1"));
+        last = output(&format!("in-{number}"), "resume", json!("1"));
     }
     assert_eq!(last["session_event"], "close", "three questions, then thanks: {last}");
     assert!(words(&harness.vumi(&["dead", "list"])).contains("is empty"));

@@ -10,9 +10,9 @@ use crate::black_box::{Harness, read, words};
 fn refusal(harness: &Harness, arguments: &[&str]) -> String {
     let output = harness.vumi(arguments);
     assert!(!output.status.success(), "{}", words(&output));
-    let said = words(&output);
-    assert!(!said.contains("panicked"), "{said}");
-    said
+    let printed = words(&output);
+    assert!(!printed.contains("panicked"), "{printed}");
+    printed
 }
 
 #[test]
@@ -30,10 +30,10 @@ fn check_names_file_key_and_what_was_expected() {
             assert!(text.contains(from), "{from}");
             text.replacen(from, to, 1)
         });
-        let said = refusal(&harness, &["check"]);
-        assert!(said.contains(expected), "{to}: {said}");
-        assert!(said.contains("vumi.toml"), "{to}: {said}");
-        assert!(said.trim().lines().count() <= 2, "{said}");
+        let printed = refusal(&harness, &["check"]);
+        assert!(printed.contains(expected), "{to}: {printed}");
+        assert!(printed.contains("vumi.toml"), "{to}: {printed}");
+        assert!(printed.trim().lines().count() <= 2, "{printed}");
     }
 }
 
@@ -52,8 +52,11 @@ fn whether_the_queue_is_skipped_is_said_in_any_of_the_usual_words_and_nonsense_i
         assert!(refusal(&harness, &["check"]).contains("amqp"), "{no}");
     }
     harness.set("VUMI_SKIP_QUEUE", "maybe");
-    let said = refusal(&harness, &["check"]);
-    assert!(said.contains("VUMI_SKIP_QUEUE") && said.contains("`maybe`") && said.contains("yes or on"), "{said}");
+    let printed = refusal(&harness, &["check"]);
+    assert!(
+        printed.contains("VUMI_SKIP_QUEUE") && printed.contains("`maybe`") && printed.contains("yes or on"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -62,9 +65,9 @@ fn a_file_that_is_no_toml_and_one_that_is_not_there_are_named() {
     let folder = harness.folder.path().to_str().unwrap();
     assert!(refusal(&harness, &["--settings", folder, "check"]).contains("is a folder"));
     harness.edit(|_| "[http]\nthis is = = no toml".to_owned());
-    let said = refusal(&harness, &["check"]);
-    assert!(said.contains("vumi.toml: line 2, column 6: "), "{said}");
-    assert_eq!(said.trim().lines().count(), 1, "{said}");
+    let printed = refusal(&harness, &["check"]);
+    assert!(printed.contains("vumi.toml: line 2, column 6: "), "{printed}");
+    assert_eq!(printed.trim().lines().count(), 1, "{printed}");
     assert!(refusal(&harness, &["--settings", "nowhere.toml", "check"]).contains("nowhere.toml"));
 }
 
@@ -99,8 +102,8 @@ fn every_kind_shows_settings_that_pass_the_check() {
 fn time_for_requests_that_the_supervisor_would_cut_off_is_named() {
     let harness = Harness::new();
     harness.edit(|text| text.replacen("[http]\n", "[supervisor]\ndrain = \"5s\"\n\n[http]\n", 1));
-    let said = refusal(&harness, &["check"]);
-    assert!(said.contains("http.drain_within: 8s is longer than `supervisor.drain`, 5s"), "{said}");
+    let printed = refusal(&harness, &["check"]);
+    assert!(printed.contains("http.drain_within: 8s is longer than `supervisor.drain`, 5s"), "{printed}");
 }
 
 #[test]
@@ -108,9 +111,9 @@ fn a_lease_too_short_for_a_transports_calls_is_named_with_the_least_that_will_do
     let harness = Harness::new();
     harness.add_to("store", "lease = \"10s\"");
     harness.add_to("transports.opera", "outbox = { call_limit = \"15s\" }");
-    let said = refusal(&harness, &["check"]);
-    assert!(said.contains("store.lease: 10s is too short for `transports.opera.outbox.call_limit`"), "{said}");
-    assert!(said.contains("expected 48s or more"), "{said}");
+    let printed = refusal(&harness, &["check"]);
+    assert!(printed.contains("store.lease: 10s is too short for `transports.opera.outbox.call_limit`"), "{printed}");
+    assert!(printed.contains("expected 48s or more"), "{printed}");
     harness.edit(|text| text.replace("lease = \"10s\"", "lease = \"48s\""));
     let checked = harness.vumi(&["check"]);
     assert!(checked.status.success(), "{}", words(&checked));
@@ -128,16 +131,16 @@ fn a_variable_overrides_one_key_and_a_secret_can_stand_in_a_file() {
     assert!(checked.status.success(), "{}", words(&checked));
 
     harness.set("VUMI__HTTP__WORKERS", "many");
-    let said = refusal(&harness, &["check"]);
-    assert!(said.contains("VUMI__HTTP__WORKERS") && said.contains("http.workers"), "{said}");
+    let printed = refusal(&harness, &["check"]);
+    assert!(printed.contains("VUMI__HTTP__WORKERS") && printed.contains("http.workers"), "{printed}");
 }
 
 #[test]
 fn a_taken_port_is_named() {
     let harness = Harness::new();
     let _taken = TcpListener::bind(("127.0.0.1", harness.http)).unwrap();
-    let said = refusal(&harness, &["run"]);
-    assert!(said.contains(&harness.http.to_string()), "{said}");
+    let printed = refusal(&harness, &["run"]);
+    assert!(printed.contains(&harness.http.to_string()), "{printed}");
 }
 
 #[test]
@@ -145,8 +148,8 @@ fn a_file_that_is_no_database_is_left_as_it_is() {
     let harness = Harness::new();
     let path = harness.folder.path().join("vumi.db");
     fs::write(&path, "dear diary, this is not a database, and it must stay as it is").unwrap();
-    let said = refusal(&harness, &["run"]);
-    assert!(said.contains("vumi.db"), "{said}");
+    let printed = refusal(&harness, &["run"]);
+    assert!(printed.contains("vumi.db"), "{printed}");
     assert!(read(&path).starts_with("dear diary"));
 }
 
@@ -161,8 +164,8 @@ fn a_folder_that_is_not_there_is_named() {
 fn a_check_shows_no_password() {
     let harness = Harness::new();
     harness.edit(|text| text.replace("sqlite://vumi.db", "postgres://vumi:hidden@127.0.0.1/vumi"));
-    let said = words(&harness.vumi(&["check"]));
-    assert!(said.contains("postgres://vumi:***@127.0.0.1/vumi") && !said.contains("hidden"), "{said}");
+    let printed = words(&harness.vumi(&["check"]));
+    assert!(printed.contains("postgres://vumi:***@127.0.0.1/vumi") && !printed.contains("hidden"), "{printed}");
 }
 
 #[test]
@@ -172,8 +175,8 @@ fn a_database_that_another_program_holds_is_told_so() {
     let path = harness.folder.path().join("vumi.db");
     let mut shell = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     shell.batch_execute("BEGIN EXCLUSIVE").unwrap();
-    let said = refusal(&harness, &["run"]);
-    assert!(said.contains("vumi.db is locked by another program: close"), "{said}");
+    let printed = refusal(&harness, &["run"]);
+    assert!(printed.contains("vumi.db is locked by another program: close"), "{printed}");
 }
 
 #[test]
@@ -183,8 +186,8 @@ fn a_second_router_on_the_same_database_is_refused() {
     let second = Harness::new();
     let path = harness.folder.path().join("vumi.db");
     second.edit(|text| text.replace("sqlite://vumi.db", &format!("sqlite://{}", path.display())));
-    let said = refusal(&second, &["run"]);
-    assert!(said.contains("vumi.db"), "{said}");
+    let printed = refusal(&second, &["run"]);
+    assert!(printed.contains("vumi.db"), "{printed}");
     assert_eq!(router.stop(), 0);
 }
 
@@ -194,8 +197,8 @@ fn a_variable_with_one_underscore_too_few_is_refused_and_spelt_right() {
     harness.set("VUMI_TEST_SOMETHING__ELSE", "1");
     assert!(harness.vumi(&["check"]).status.success());
     harness.set("VUMI_HTTP__BIND", "127.0.0.1:9000");
-    let said = refusal(&harness, &["check"]);
-    assert!(said.contains("VUMI_HTTP__BIND") && said.contains("VUMI__HTTP__BIND"), "{said}");
+    let printed = refusal(&harness, &["check"]);
+    assert!(printed.contains("VUMI_HTTP__BIND") && printed.contains("VUMI__HTTP__BIND"), "{printed}");
 }
 
 #[test]
@@ -205,8 +208,8 @@ fn an_address_to_listen_on_is_an_ip_address_or_localhost() {
     let checked = harness.vumi(&["check"]);
     assert!(checked.status.success() && words(&checked).contains("127.0.0.1:8999"), "{}", words(&checked));
     harness.set("VUMI__HTTP__BIND", "here.example:80");
-    let said = refusal(&harness, &["check"]);
-    assert!(said.contains("http.bind") && said.contains("such as 127.0.0.1:8000"), "{said}");
+    let printed = refusal(&harness, &["check"]);
+    assert!(printed.contains("http.bind") && printed.contains("such as 127.0.0.1:8000"), "{printed}");
 }
 
 #[test]
@@ -214,7 +217,7 @@ fn check_and_run_both_refuse_the_sandboxs_account_where_others_could_use_it() {
     let mut harness = Harness::new();
     harness.set("VUMI__HTTP__BIND", &format!("0.0.0.0:{}", harness.http));
     for command in ["check", "run"] {
-        let said = refusal(&harness, &[command]);
-        assert!(said.contains("http.bind") && said.contains("[sandbox]"), "{command}: {said}");
+        let printed = refusal(&harness, &[command]);
+        assert!(printed.contains("http.bind") && printed.contains("[sandbox]"), "{command}: {printed}");
     }
 }

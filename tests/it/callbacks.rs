@@ -111,9 +111,9 @@ fn a_received_sms_is_posted_signed_to_every_callback_with_the_fields_of_the_cont
 fn a_receipt_is_posted_as_the_provider_sent_it_with_what_it_means() {
     let harness = quick_site();
     // This Clickatell gives ids that the test knows, and sends no receipts of its own.
-    let carrier = CallbackListener::new(|_| (200, "ID: api1".to_owned()));
+    let provider = CallbackListener::new(|_| (200, "ID: api1".to_owned()));
     harness.edit(|text| {
-        text.replace(&format!("127.0.0.1:{}/clickatell", harness.carriers), &format!("127.0.0.1:{}", carrier.port))
+        text.replace(&format!("127.0.0.1:{}/clickatell", harness.providers), &format!("127.0.0.1:{}", provider.port))
     });
     let _router = harness.run();
     let client = CallbackListener::answering(&[200]);

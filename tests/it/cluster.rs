@@ -159,7 +159,7 @@ fn five_processes_lose_nothing_to_kill_9_nor_with_the_broker_nor_with_the_databa
         format!("{}\n{amqp}", text.replace("sqlite://vumi.db", &database.url()))
     });
     harness.add_to("transports.clickatell", "outbox = { retry = { first = \"50ms\", most = \"500ms\" } }");
-    let _carriers = harness.start(&["run", "--only", "sandbox"]);
+    let _providers = harness.start(&["run", "--only", "sandbox"]);
     // So that some are under way whenever something is killed.
     harness.misbehave("clickatell", &json!({ "delay": "150ms" }));
     let mut processes: HashMap<&str, Process> = HashMap::new();
@@ -229,13 +229,13 @@ fn five_processes_lose_nothing_to_kill_9_nor_with_the_broker_nor_with_the_databa
         if missing == 0 {
             break times;
         }
-        assert!(Instant::now() < deadline, "{missing} of {} SMS did not reach the carrier", accepted.len());
+        assert!(Instant::now() < deadline, "{missing} of {} SMS did not reach the provider", accepted.len());
         std::thread::park_timeout(Duration::from_millis(200));
     };
     let twice = times.values().filter(|times| **times > 1).count();
     let longest = load.longest_turn.into_inner().unwrap();
     println!(
-        "{kills} kills (seed {seed}), broker and database stopped once: {} SMS accepted, {} at the carrier, {twice} \
+        "{kills} kills (seed {seed}), broker and database stopped once: {} SMS accepted, {} at the provider, {twice} \
          submitted more than once; {} dialogues finished, {} refused or cut off and begun again, the longest turn {longest:?}",
         accepted.len(),
         times.len(),
@@ -251,7 +251,7 @@ fn five_processes_lose_nothing_to_kill_9_nor_with_the_broker_nor_with_the_databa
     });
 }
 
-/// How often each SMS came to the carrier.
+/// How often each SMS came to the provider.
 fn times_seen(harness: &Harness) -> HashMap<i64, u64> {
     let seen = harness.seen("clickatell");
     let ids = seen["ids"].as_object().unwrap();

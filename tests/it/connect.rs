@@ -1,4 +1,4 @@
-//! `vumi check --connect`: what the settings name is tried, nothing is sent, and what is missing is said.
+//! `vumi check --connect`: what the settings name is tried, nothing is sent, and what is missing is named.
 
 use std::net::TcpListener;
 
@@ -11,40 +11,40 @@ use crate::{
 fn on_the_embedded_default_nothing_is_missing() {
     let harness = Harness::new();
     let checked = harness.vumi(&["check", "--connect"]);
-    let said = words(&checked);
-    assert!(checked.status.success(), "{said}");
-    assert!(said.contains("vumi.db is made at the first start") && said.contains("is the sandbox's"), "{said}");
+    let output = words(&checked);
+    assert!(checked.status.success(), "{output}");
+    assert!(output.contains("vumi.db is made at the first start") && output.contains("is the sandbox's"), "{output}");
     assert!(!harness.folder.path().join("vumi.db").exists(), "looking makes nothing");
 
     let router = harness.run();
-    let said = words(&harness.vumi(&["check", "--connect"]));
-    assert!(said.contains("connected; its tables are this version's"), "{said}");
+    let output = words(&harness.vumi(&["check", "--connect"]));
+    assert!(output.contains("connected; its tables are this version's"), "{output}");
     assert_eq!(router.stop(), 0);
 }
 
 #[test]
-fn a_carrier_that_is_not_there_is_named() {
+fn a_provider_that_is_not_there_is_named() {
     let harness = Harness::new();
     let (closed, silent) = (free_port(), TcpListener::bind(("127.0.0.1", free_port())).unwrap());
     let plain = silent.local_addr().unwrap();
-    let carriers = harness.carriers;
+    let providers = harness.providers;
     harness.edit(|text| {
-        text.replace(&format!("http://127.0.0.1:{carriers}/opera"), &format!("http://127.0.0.1:{closed}/opera"))
-            .replace(&format!("http://127.0.0.1:{carriers}/techsys"), &format!("https://{plain}/techsys"))
+        text.replace(&format!("http://127.0.0.1:{providers}/opera"), &format!("http://127.0.0.1:{closed}/opera"))
+            .replace(&format!("http://127.0.0.1:{providers}/techsys"), &format!("https://{plain}/techsys"))
     });
     std::thread::spawn(move || drop(silent.accept()));
     let checked = harness.vumi(&["check", "--connect"]);
-    let said = words(&checked);
-    assert!(!checked.status.success(), "{said}");
-    let line = |name: &str| said.lines().rfind(|line| line.trim().starts_with(name)).unwrap();
-    assert!(line("opera").contains("MISSING") && line("opera").contains("nothing listens there"), "{said}");
-    assert!(line("techsys").contains("MISSING") && line("techsys").contains("TLS"), "{said}");
-    assert!(!line("clickatell").contains("MISSING"), "{said}");
+    let output = words(&checked);
+    assert!(!checked.status.success(), "{output}");
+    let line = |name: &str| output.lines().rfind(|line| line.trim().starts_with(name)).unwrap();
+    assert!(line("opera").contains("MISSING") && line("opera").contains("nothing listens there"), "{output}");
+    assert!(line("techsys").contains("MISSING") && line("techsys").contains("TLS"), "{output}");
+    assert!(!line("clickatell").contains("MISSING"), "{output}");
 
     let part = harness.vumi(&["check", "--connect", "--only", "transport:clickatell"]);
-    let said = words(&part);
-    assert!(!part.status.success() && said.contains("`vumi run --only sandbox` starts it"), "{said}");
-    assert!(!said.contains(&closed.to_string()), "what runs elsewhere is not tried: {said}");
+    let output = words(&part);
+    assert!(!part.status.success() && output.contains("`vumi run --only sandbox` starts it"), "{output}");
+    assert!(!output.contains(&closed.to_string()), "what runs elsewhere is not tried: {output}");
 }
 
 #[test]
@@ -58,15 +58,18 @@ fn a_broker_that_does_not_let_us_in_is_told_with_the_command_that_mends_it() {
         (checked.status.success(), words(&checked))
     };
     harness.set("VUMI__AMQP__URL", &format!("{server}/%2Fnowhere"));
-    let (good, said) = check(&harness);
-    assert!(!good && said.contains("rabbitmqctl add_vhost /nowhere --default-queue-type quorum"), "{said}");
-    assert!(said.contains("rabbitmqctl set_permissions -p /nowhere "), "{said}");
+    let (good, output) = check(&harness);
+    assert!(!good && output.contains("rabbitmqctl add_vhost /nowhere --default-queue-type quorum"), "{output}");
+    assert!(output.contains("rabbitmqctl set_permissions -p /nowhere "), "{output}");
 
     harness.set("VUMI__AMQP__URL", &format!("amqp://nobody:hunter2@{}", url.split_once('@').unwrap().1));
-    let (good, said) = check(&harness);
-    assert!(!good && said.contains("rabbitmqctl add_user nobody PASSWORD") && !said.contains("hunter2"), "{said}");
+    let (good, output) = check(&harness);
+    assert!(
+        !good && output.contains("rabbitmqctl add_user nobody PASSWORD") && !output.contains("hunter2"),
+        "{output}"
+    );
 
     harness.set("VUMI__AMQP__URL", &url);
-    let (good, said) = check(&harness);
-    assert!(good && said.contains("may declare its queues"), "{said}");
+    let (good, output) = check(&harness);
+    assert!(good && output.contains("may declare its queues"), "{output}");
 }

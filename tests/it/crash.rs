@@ -1,4 +1,4 @@
-//! `kill -9` under load, again and again: every SMS that was answered with 200 reaches the carrier, or ends in a status
+//! `kill -9` under load, again and again: every SMS that was answered with 200 reaches the provider, or ends in a status
 //! that says what is not known.
 
 use std::{
@@ -38,7 +38,7 @@ fn nothing_answered_with_200_is_lost_by_kill_9() {
 }
 
 #[test]
-fn a_carrier_that_cannot_be_asked_gets_an_sms_no_oftener_than_the_bound_says() {
+fn a_provider_that_cannot_be_asked_gets_an_sms_no_oftener_than_the_bound_says() {
     /// In flight, waiting, or answered and not recorded yet: what a kill can leave open.
     const HELD: usize = 16;
     let harness = Harness::new();
@@ -55,7 +55,10 @@ fn a_carrier_that_cannot_be_asked_gets_an_sms_no_oftener_than_the_bound_says() {
     for (id, _) in answered.iter().filter(|(_, text)| !sent(text)) {
         // It was held at more than one kill, and so may have been sent for all that the ledger knows.
         let sms = harness.status("e-scape", *id);
-        assert!(sms["provider_status"].as_str().is_some_and(|said| said.contains("outcome unknown")), "lost: {sms}");
+        assert!(
+            sms["provider_status"].as_str().is_some_and(|output| output.contains("outcome unknown")),
+            "lost: {sms}"
+        );
         unknown += 1;
     }
     let twice = times.values().filter(|times| **times > 1).count();
@@ -67,13 +70,13 @@ fn a_carrier_that_cannot_be_asked_gets_an_sms_no_oftener_than_the_bound_says() {
 /// What is there at the end, still running.
 struct Survived {
     answered: AnsweredSms,
-    _carriers: Process,
+    _providers: Process,
     _router: Option<Process>,
 }
 
 /// Sends and kills, sends and kills; returns once nothing waits any more.
 fn kill_under_load(harness: &Harness, transport: &str) -> Survived {
-    let carriers = harness.start(&["sandbox"]);
+    let providers = harness.start(&["sandbox"]);
     let alone = harness.folder.path().join("router.toml");
     let text = std::fs::read_to_string(harness.settings_file()).unwrap();
     std::fs::write(&alone, text.split("[sandbox]").next().unwrap()).unwrap();
@@ -108,7 +111,7 @@ fn kill_under_load(harness: &Harness, transport: &str) -> Survived {
         answered.keys().all(|id| harness.status(transport, *id)["transport_status"] != 0).then_some(())
     });
     assert!(answered.len() > KILLS, "no load: {}", answered.len());
-    Survived { answered, _carriers: carriers, _router: router }
+    Survived { answered, _providers: providers, _router: router }
 }
 
 /// Sends until told to stop; keeps those that were answered with 200.
@@ -129,9 +132,9 @@ fn load(harness: &Harness, transport: &str, stop: &AtomicBool, number: &AtomicU6
     }
 }
 
-/// How often each id came to the carrier.
-fn times_seen(harness: &Harness, carrier: &str) -> HashMap<String, u64> {
-    let seen = harness.seen(carrier);
+/// How often each id came to the provider.
+fn times_seen(harness: &Harness, provider: &str) -> HashMap<String, u64> {
+    let seen = harness.seen(provider);
     let ids = seen["ids"].as_object().unwrap();
     ids.iter().map(|(id, times)| (id.clone(), times.as_u64().unwrap())).collect()
 }
@@ -139,7 +142,7 @@ fn times_seen(harness: &Harness, carrier: &str) -> HashMap<String, u64> {
 #[expect(clippy::print_stdout, reason = "the figures of the run, for who asks with --nocapture")]
 fn show(answered: &AnsweredSms, times: &HashMap<String, u64>, missing: usize, twice: usize) {
     println!(
-        "{KILLS} kills (seed {}): {} answered with 200, {} at the carrier, {missing} missing there, {twice} submitted more \
+        "{KILLS} kills (seed {}): {} answered with 200, {} at the provider, {missing} missing there, {twice} submitted more \
          than once",
         std::process::id(),
         answered.len(),

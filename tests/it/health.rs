@@ -116,17 +116,20 @@ fn where_health_is_told_is_checked() {
         checked.lines().find_map(|line| line.trim().strip_prefix("health ")).map(|rest| rest.trim().to_owned())
     };
     assert_eq!(line(&["check"]), Some(format!("127.0.0.1:{}", harness.http)));
-    let said = line(&["check", "--only", "transport:clickatell"]).unwrap();
-    assert!(said.contains("none") && said.contains("VUMI__HEALTH__BIND"), "{said}");
+    let printed = line(&["check", "--only", "transport:clickatell"]).unwrap();
+    assert!(printed.contains("none") && printed.contains("VUMI__HEALTH__BIND"), "{printed}");
     harness.edit(|text| format!("{text}\n[health]\nbind = \"127.0.0.1:8001\"\n"));
     assert_eq!(line(&["check", "--only", "transport:clickatell"]).as_deref(), Some("127.0.0.1:8001"));
 
     for (wrong, expected) in [("127.0.0.1:0", "port 0"), ("localhost", "127.0.0.1:8000")] {
         let refused = harness.command(&["check"]).env("VUMI__HEALTH__BIND", wrong).output().unwrap();
-        let said = words(&refused);
-        assert!(!refused.status.success() && said.contains("health.bind") && said.contains(expected), "{said}");
+        let printed = words(&refused);
+        assert!(
+            !refused.status.success() && printed.contains("health.bind") && printed.contains(expected),
+            "{printed}"
+        );
     }
-    harness.set("VUMI__HEALTH__BIND", &format!("127.0.0.1:{}", harness.carriers));
+    harness.set("VUMI__HEALTH__BIND", &format!("127.0.0.1:{}", harness.providers));
     let refused = harness.vumi(&["run"]);
     assert!(!refused.status.success() && words(&refused).contains("`bind` under [health]"), "{}", words(&refused));
 }

@@ -130,7 +130,7 @@ fn a_long_list_comes_in_pages_of_100_with_a_link_to_the_next() {
         &json!({ "to_msisdn": to, "from_msisdn": "271", "message": "x" }),
     ));
     let mut sent = ids(&sent);
-    // A status that changes moves its SMS to the front: the pages stand still once the carrier has them all.
+    // A status that changes moves its SMS to the front: the pages stand still once the provider has them all.
     for id in &sent {
         harness.wait_for_status("techsys", *id, 2);
     }

@@ -1,5 +1,5 @@
 //! Providers that the router knows by their settings alone: Africa's Talking and Twilio, from the very files that are
-//! given as examples, against the sandbox's carriers, which were written from the providers' documents.
+//! given as examples, against the sandbox's providers, which were written from the providers' documents.
 
 use serde_json::{Value, json};
 
@@ -10,20 +10,20 @@ const TWILIO: &str = include_str!("../../actors/transports/src/http_provider/twi
 
 const BOTH: [&str; 2] = ["africas-talking", "twilio"];
 
-/// The example's text as `[transports.{name}]`, with the carrier's address for the provider's.
-fn table(name: &str, example: &str, provider: &str, carrier: &str) -> String {
+/// The example's text as `[transports.{name}]`, with the sandbox's address for the provider's.
+fn table(name: &str, example: &str, provider: &str, sandbox: &str) -> String {
     assert!(example.contains(provider), "{name} is not at {provider}");
-    let below = example.replace(provider, carrier).replace("\n[", &format!("\n[transports.{name}."));
+    let below = example.replace(provider, sandbox).replace("\n[", &format!("\n[transports.{name}."));
     format!("\n[transports.{name}]\nkind = \"http\"\n{below}")
 }
 
-/// A router with both, and carriers that take only what the examples' credentials send.
+/// A router with both, and providers that take only what the examples' credentials send.
 fn run() -> (Harness, Process) {
     let harness = Harness::new();
-    let carrier = |path: &str| harness.carrier_url(path);
+    let sandbox = |path: &str| harness.provider_url(path);
     let africas_talking =
-        table("africas-talking", AFRICAS_TALKING, "https://api.africastalking.com", &carrier("/africas-talking"));
-    let twilio = table("twilio", TWILIO, "https://api.twilio.com", &carrier("/twilio"));
+        table("africas-talking", AFRICAS_TALKING, "https://api.africastalking.com", &sandbox("/africas-talking"));
+    let twilio = table("twilio", TWILIO, "https://api.twilio.com", &sandbox("/twilio"));
     let accounts = "\n[sandbox.africas_talking]\nusername = \"vumi\"\napi_key = \"key\"\nsender = \"38080\"\n\
                     [sandbox.twilio]\naccount = \"AC123\"\ntoken = \"token\"\n";
     harness.edit(|text| format!("{text}{africas_talking}{twilio}{accounts}"));
@@ -85,10 +85,10 @@ fn a_received_sms_is_stored_once_and_answered_by_a_campaign_through_the_same_pro
     let (harness, _router) = run();
     for transport in BOTH {
         let inbound = json!({ "from": "27831234567", "to": "38080", "text": "hello there, né" });
-        let told = harness.client().post(harness.carrier_url(&format!("/inbound/{transport}"))).json(&inbound);
-        let told = told.send().unwrap();
-        assert_eq!(told.status(), 200);
-        let answer = told.text().unwrap();
+        let reply = harness.client().post(harness.provider_url(&format!("/inbound/{transport}"))).json(&inbound);
+        let reply = reply.send().unwrap();
+        assert_eq!(reply.status(), 200);
+        let answer = reply.text().unwrap();
         match transport {
             "twilio" => assert_eq!(answer, "<Response/>"),
             _ => assert!(answer.contains("hello there, né"), "{answer}"),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     black_box::{Harness, eventually},
     listener::CallbackListener,
-    webhooks::{assert_names, site_with, wait_until_submitted},
+    webhooks::{assert_names, harness_with, wait_until_submitted},
 };
 
 fn opera_answer(identifier: &str) -> String {
@@ -26,12 +26,12 @@ fn xml(harness: &Harness, path: &str, content_type: &str, body: &str) -> Respons
 fn a_receipt_before_operas_identifier_is_known_is_kept_and_matched() {
     let (release, wait) = mpsc::channel();
     let (begun, submitted) = mpsc::channel();
-    let carrier = CallbackListener::new(move |_| {
+    let provider = CallbackListener::new(move |_| {
         begun.send(()).unwrap();
         wait.recv().unwrap();
         (200, opera_answer("op77"))
     });
-    let harness = site_with("opera", &carrier);
+    let harness = harness_with("opera", &provider);
     let _router = harness.run();
     let id = harness.send("opera", "27123456789", "a");
     submitted.recv().unwrap();
@@ -39,8 +39,8 @@ fn a_receipt_before_operas_identifier_is_known_is_kept_and_matched() {
                    <status>D</status><timestamp>20100722T21:47:24</timestamp><billed>NO</billed></receipt></receipts>";
     let answer = xml(&harness, "receipt.json", "text/xml", receipt);
     assert_eq!(answer.status(), 201);
-    let told: Value = answer.json().unwrap();
-    assert_eq!((told["success"].as_array().unwrap().len(), told["fail"].as_array().unwrap().len()), (0, 1));
+    let reply: Value = answer.json().unwrap();
+    assert_eq!((reply["success"].as_array().unwrap().len(), reply["fail"].as_array().unwrap().len()), (0, 1));
     assert_eq!(harness.status("opera", id)["transport_status"], 0);
     release.send(()).unwrap();
     let sms = harness.wait_for_status("opera", id, 4);
@@ -50,11 +50,11 @@ fn a_receipt_before_operas_identifier_is_known_is_kept_and_matched() {
 #[test]
 fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fail() {
     let mut number = 0;
-    let carrier = CallbackListener::new(move |_| {
+    let provider = CallbackListener::new(move |_| {
         number += 1;
         (200, opera_answer(&format!("op{number}")))
     });
-    let harness = site_with("opera", &carrier);
+    let harness = harness_with("opera", &provider);
     let _router = harness.run();
     let send = || {
         let id = harness.send("opera", "27123456789", "x");
@@ -77,12 +77,12 @@ fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fai
     let answer = xml(&harness, "receipt.json", "text/xml", &body);
     assert_eq!(answer.status(), 201);
     assert_eq!(answer.headers()["content-type"], "application/json");
-    let told: Value = answer.json().unwrap();
+    let reply: Value = answer.json().unwrap();
     let references = |list: &Value| -> Vec<String> {
         list.as_array().unwrap().iter().map(|one| one["reference"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(references(&told["success"]), ["op1", "op2"]);
-    assert_eq!(references(&told["fail"]), ["op99"]);
+    assert_eq!(references(&reply["success"]), ["op1", "op2"]);
+    assert_eq!(references(&reply["fail"]), ["op99"]);
     for (field, value) in [
         ("msgid", "26567958"),
         ("msisdn", "+27123456789"),
@@ -90,7 +90,7 @@ fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fai
         ("timestamp", "20080831T15:59:24"),
         ("billed", "NO"),
     ] {
-        assert_eq!((&told["success"][0][field], &told["fail"][0][field]), (&json!(value), &json!(value)));
+        assert_eq!((&reply["success"][0][field], &reply["fail"][0][field]), (&json!(value), &json!(value)));
     }
     let sms = harness.status("opera", first);
     assert_eq!((&sms["transport_status"], &sms["provider_status"]), (&json!(4), &json!("D")));
@@ -112,8 +112,8 @@ fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fai
     assert_eq!(answer.json::<Value>().unwrap(), json!({ "success": [], "fail": [] }));
     // Another number than the SMS went to.
     let body = format!("<receipts>{}</receipts>", receipt("op1", "F").replace("27123456789", "27123456780"));
-    let told: Value = xml(&harness, "receipt.json", "text/xml", &body).json().unwrap();
-    assert_eq!(references(&told["fail"]), ["op1"]);
+    let reply: Value = xml(&harness, "receipt.json", "text/xml", &body).json().unwrap();
+    assert_eq!(references(&reply["fail"]), ["op1"]);
 }
 
 #[test]

@@ -51,10 +51,10 @@ fn names(parts: &Value) -> Vec<&str> {
 fn a_part_that_is_not_in_the_settings_is_refused_and_those_there_are_listed() {
     let harness = Harness::new();
     for wrong in ["transport:clicktell", "campaign:clickatell", "https", "", "http,transport:"] {
-        let said = refusal(&harness, &["run", "--only", wrong]);
-        assert!(said.contains("--only") && said.contains("there is no"), "{wrong}: {said}");
+        let printed = refusal(&harness, &["run", "--only", wrong]);
+        assert!(printed.contains("--only") && printed.contains("there is no"), "{wrong}: {printed}");
         for known in ["transport:clickatell", "campaign:echo", "http", "callbacks", "transports"] {
-            assert!(said.contains(known), "{wrong}: {said}");
+            assert!(printed.contains(known), "{wrong}: {printed}");
         }
     }
 }
@@ -68,8 +68,8 @@ fn parts_that_need_the_broker_say_so_and_others_do_not() {
         ("http,transport:truteq,campaign:quiz", "campaigns run in another process (echo)"),
         ("campaign:quiz", "come in by other processes (http, transport:truteq) for campaigns of this one (quiz)"),
     ] {
-        let said = refusal(&harness, &["check", "--only", only]);
-        assert!(said.contains(needed) && said.contains("[amqp]"), "{only}: {said}");
+        let printed = refusal(&harness, &["check", "--only", only]);
+        assert!(printed.contains(needed) && printed.contains("[amqp]"), "{only}: {printed}");
     }
     for only in ["transport:clickatell", "callbacks", "sandbox", "http,campaigns,transport:truteq"] {
         let output = harness.vumi(&["check", "--only", only]);
@@ -86,7 +86,7 @@ fn a_part_runs_alone_and_takes_sms_for_transports_elsewhere() {
     let id = harness.send("clickatell", "27831234567", "for another process");
     let waiting = harness.status("clickatell", id);
     assert!(waiting["transport_status"].is_null() || waiting["transport_status"] != 4, "{waiting}");
-    // Its carrier calls whichever process has the HTTP front-end.
+    // Its provider calls whichever process has the HTTP front-end.
     let receipt = harness.get("/api/v1/sms/clickatell/receipt.json?apiMsgId=1&cliMsgId=1&status=004").send().unwrap();
     assert!(receipt.status().is_success(), "{}", receipt.status());
     assert_eq!(router.stop(), 0);
@@ -100,8 +100,8 @@ fn a_part_runs_alone_and_takes_sms_for_transports_elsewhere() {
 fn a_second_process_on_the_same_sqlite_is_told_to_use_postgresql() {
     let harness = Harness::new();
     let router = harness.start(&["run", "--only", "http,campaigns,transport:truteq"]);
-    let said = refusal(&harness, &["run", "--only", "transport:clickatell"]);
-    assert!(said.contains("vumi.db") && said.contains("postgres://"), "{said}");
+    let printed = refusal(&harness, &["run", "--only", "transport:clickatell"]);
+    assert!(printed.contains("vumi.db") && printed.contains("postgres://"), "{printed}");
     assert_eq!(router.stop(), 0);
 }
 
@@ -109,7 +109,7 @@ fn a_second_process_on_the_same_sqlite_is_told_to_use_postgresql() {
 fn the_sandbox_starts_where_it_is_named() {
     let harness = Harness::new();
     let sandbox = harness.start(&["run", "--only", "sandbox"]);
-    assert!(harness.client().get(harness.carrier_url("/")).send().unwrap().status().is_success());
+    assert!(harness.client().get(harness.provider_url("/")).send().unwrap().status().is_success());
     assert!(!harness.folder.path().join("vumi.db").exists(), "a sandbox alone keeps nothing");
     let router = harness.start(&["run", "--only", "http,callbacks,transports,campaigns"]);
     harness.wait_for_network();
@@ -162,8 +162,9 @@ fn postgresql() -> Option<String> {
         Ok(_) => Some(url),
         Err(error) => {
             // Past the test runner, which would keep it to itself.
-            let said = format!("left out: no PostgreSQL ({error}); {POSTGRES}=postgres://user@host/database names one");
-            let _nobody_reads = writeln!(std::io::stderr(), "{said}");
+            let printed =
+                format!("left out: no PostgreSQL ({error}); {POSTGRES}=postgres://user@host/database names one");
+            let _nobody_reads = writeln!(std::io::stderr(), "{printed}");
             None
         }
     }
@@ -217,7 +218,7 @@ fn three_processes_of_one_file_share_ledger_and_broker() {
     let id = harness.send("clickatell", "27831234567", "by another process");
     harness.wait_for_status("clickatell", id, 4);
 
-    // From a person: the carrier calls here, the campaign answers there, and a third process sends it; also after the
+    // From a person: the provider calls here, the campaign answers there, and a third process sends it; also after the
     // campaign was away.
     let from_person = |id: &str| {
         let sms = [("api_id", "1234"), ("moMsgId", id), ("from", "27831234567"), ("to", "38080")];

@@ -28,21 +28,21 @@ fn an_sms_reaches_the_phone_and_its_status_says_so() {
 fn all_four_providers_send_in_their_own_form() {
     let harness = Harness::new();
     let _router = harness.run();
-    for (transport, carrier, status) in
+    for (transport, provider, status) in
         [("clickatell", "clickatell", 4), ("opera", "opera", 4), ("e-scape", "e-scape", 2), ("techsys", "techsys", 2)]
     {
         let id = harness.send(transport, "27123456789", "crème brûlée [now]");
         harness.wait_for_status(transport, id, status);
-        assert_eq!(harness.seen(carrier)["submissions"], 1, "{carrier}");
+        assert_eq!(harness.seen(provider)["submissions"], 1, "{provider}");
         let since = harness.get(&format!("/api/v1/sms/{transport}/status.json?since=2009-01-01")).send().unwrap();
         assert_eq!(since.json::<Value>().unwrap()[0]["id"], id);
     }
 }
 
 #[test]
-fn an_unreachable_carrier_costs_no_sms_and_delays_no_other() {
+fn an_unreachable_provider_costs_no_sms_and_delays_no_other() {
     let harness = Harness::new();
-    harness.edit(|text| text.replace(&format!("{}/opera", harness.carriers), "1/opera"));
+    harness.edit(|text| text.replace(&format!("{}/opera", harness.providers), "1/opera"));
     let _router = harness.run();
     let waiting = harness.send("opera", "27123456789", "later");
     let id = harness.send("clickatell", "27123456789", "now");
@@ -57,7 +57,7 @@ fn an_unreachable_carrier_costs_no_sms_and_delays_no_other() {
 }
 
 #[test]
-fn a_carrier_that_refuses_and_drops_gets_every_sms_in_the_end() {
+fn a_provider_that_refuses_and_drops_gets_every_sms_in_the_end() {
     let harness = Harness::new();
     harness.add_to("transports.clickatell", "outbox = { retry = { first = \"20ms\", most = \"200ms\" } }");
     let _router = harness.run();
@@ -84,7 +84,7 @@ fn a_permanent_refusal_ends_in_a_failure_that_says_why() {
 }
 
 #[test]
-fn a_refused_account_is_logged_with_what_the_carrier_said_and_when_it_is_tried_again() {
+fn a_refused_account_is_logged_with_what_the_provider_said_and_when_it_is_tried_again() {
     let harness = Harness::new();
     harness.edit(|text| text.replacen("password = \"vumi\"", "password = \"wrong\"", 1));
     let router = harness.run();
@@ -99,11 +99,11 @@ fn a_refused_account_is_logged_with_what_the_carrier_said_and_when_it_is_tried_a
 #[test]
 fn what_was_accepted_while_the_router_stops_goes_out_after_the_restart() {
     let harness = Harness::new();
-    harness.edit(|text| text.replace(&format!("{}/clickatell", harness.carriers), "1/clickatell"));
+    harness.edit(|text| text.replace(&format!("{}/clickatell", harness.providers), "1/clickatell"));
     let router = harness.run();
     let id = harness.send("clickatell", "27123456789", "kept");
     assert_eq!(router.stop(), 0);
-    harness.edit(|text| text.replace("127.0.0.1:1/clickatell", &format!("127.0.0.1:{}/clickatell", harness.carriers)));
+    harness.edit(|text| text.replace("127.0.0.1:1/clickatell", &format!("127.0.0.1:{}/clickatell", harness.providers)));
     let _router = harness.run();
     harness.wait_for_status("clickatell", id, 4);
 }
@@ -113,8 +113,8 @@ fn a_received_sms_is_answered_by_the_campaign_of_its_keyword() {
     let harness = Harness::new();
     let _router = harness.run();
     let inbound = json!({ "from": "27831234567", "to": "38080", "text": "hello there" });
-    let told = harness.client().post(harness.carrier_url("/inbound/clickatell")).json(&inbound).send().unwrap();
-    assert!(told.status().is_success(), "{}", told.text().unwrap());
+    let reply = harness.client().post(harness.provider_url("/inbound/clickatell")).json(&inbound).send().unwrap();
+    assert!(reply.status().is_success(), "{}", reply.text().unwrap());
     let reply = eventually("the campaign's answer is in the ledger", || {
         let list: Value =
             harness.get("/api/v1/sms/clickatell/status.json?since=2009-01-01").send().ok()?.json().ok()?;

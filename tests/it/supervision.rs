@@ -11,13 +11,13 @@ fn status_shows_every_part_and_whether_all_are_ready() {
     harness.wait_for_network();
     let status = harness.vumi(&["status"]);
     assert!(status.status.success(), "{}", words(&status));
-    let said = words(&status);
+    let output = words(&status);
     for part in
         ["store", "router", "http", "callbacks", "clickatell", "opera", "e-scape", "techsys", "truteq", "echo", "quiz"]
     {
-        assert!(said.contains(part), "{part} in {said}");
+        assert!(output.contains(part), "{part} in {output}");
     }
-    assert!(said.trim_end().ends_with("ready"), "{said}");
+    assert!(output.trim_end().ends_with("ready"), "{output}");
     assert_eq!(harness.get_open("/health/").unwrap().text().unwrap().trim(), "OK");
 }
 
@@ -38,6 +38,27 @@ fn both_signals_stop_the_router_cleanly() {
         assert_eq!(router.exit_code(), 0, "{}", router.log());
         assert!(router.log().contains("stopped"));
     }
+}
+
+/// The roles of the components that a process logged a message for, in the order of the log.
+fn roles(log: &str, message: &str) -> Vec<String> {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = lines.filter(|line| line["message"] == message && line["component"].is_string());
+    let mut roles: Vec<String> = lines.map(|line| line["role"].as_str().unwrap().to_owned()).collect();
+    roles.dedup();
+    roles
+}
+
+#[test]
+fn campaigns_are_the_first_to_open_and_the_last_to_close() {
+    let harness = Harness::new();
+    let mut router = harness.run();
+    harness.wait_for_network();
+    router.signal("TERM");
+    assert_eq!(router.exit_code(), 0, "{}", router.log());
+    let log = router.log();
+    assert_eq!(roles(&log, "started"), ["campaign", "transport", "callbacks", "front-end"], "{log}");
+    assert_eq!(roles(&log, "stopped"), ["front-end", "callbacks", "transport", "campaign"], "{log}");
 }
 
 #[test]

@@ -56,23 +56,23 @@ fn a_timeline_tells_attempts_receipts_and_callbacks_in_order() {
 #[test]
 fn a_timeline_shows_no_secret_that_a_provider_repeats() {
     // A provider that throws back what it was sent, password and all.
-    let carrier = CallbackListener::new(|heard| (200, format!("ERR: 105, refused: {}", heard.body)));
+    let provider = CallbackListener::new(|heard| (200, format!("ERR: 105, refused: {}", heard.body)));
     let harness = Harness::new();
     harness.edit(|text| {
-        text.replace(&format!("127.0.0.1:{}/clickatell", harness.carriers), &format!("127.0.0.1:{}", carrier.port))
+        text.replace(&format!("127.0.0.1:{}/clickatell", harness.providers), &format!("127.0.0.1:{}", provider.port))
             .replacen("password = \"vumi\"", "password = \"hunter2hunter2\"", 1)
     });
     let router = harness.run();
     let id = harness.send("clickatell", "27123456789", "hello");
-    let told = eventually("the attempt is told", || {
+    let reply = eventually("the attempt is told", || {
         let events = events(&harness, "clickatell", id);
         (events.len() == 2).then_some(events)
     });
-    assert!(carrier.heard()[0].body.contains("hunter2hunter2"), "the provider was given it");
-    let said = told[1]["detail"].as_str().unwrap();
-    assert!(said.contains("105"), "{said}");
+    assert!(provider.heard()[0].body.contains("hunter2hunter2"), "the provider was given it");
+    let output = reply[1]["detail"].as_str().unwrap();
+    assert!(output.contains("105"), "{output}");
     let status = harness.status("clickatell", id).to_string();
-    for shown in [said, status.as_str(), router.log().as_str()] {
+    for shown in [output, status.as_str(), router.log().as_str()] {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

@@ -1,4 +1,4 @@
-//! Carriers that can't be asked: an SMS whose answer never comes.
+//! Providers that can't be asked: an SMS whose answer never comes.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use crate::black_box::{Harness, eventually};
 /// Waits until the SMS has ended as one of which nobody knows what became.
 fn ends_unknown(harness: &Harness, transport: &str, id: i64) {
     let sms = harness.wait_for_status(transport, id, 7);
-    let said = sms["provider_status"].as_str().unwrap();
-    assert!(said.contains("outcome unknown") && said.contains("may have arrived"), "{sms}");
+    let output = sms["provider_status"].as_str().unwrap();
+    assert!(output.contains("outcome unknown") && output.contains("may have arrived"), "{sms}");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn an_ssmi_server_that_numbers_no_sms_gets_it_so_often_and_the_transport_shows_i
 }
 
 #[test]
-fn a_carrier_that_never_answers_slows_neither_another_nor_ussd() {
+fn a_provider_that_never_answers_slows_neither_another_nor_ussd() {
     let harness = Harness::new();
     let _router = harness.run();
     harness.wait_for_network();

@@ -41,7 +41,7 @@ fn a_quiz_is_played_to_its_end_and_a_returning_person_hears_the_statistics() {
 #[test]
 fn an_open_session_survives_kill_9_and_a_restart() {
     let harness = Harness::new();
-    let carriers = harness.start(&["sandbox"]);
+    let providers = harness.start(&["sandbox"]);
     let alone = harness.folder.path().join("router.toml");
     let text = std::fs::read_to_string(harness.settings_file()).unwrap();
     std::fs::write(&alone, text.split("[sandbox]").next().unwrap()).unwrap();
@@ -59,14 +59,14 @@ fn an_open_session_survives_kill_9_and_a_restart() {
     assert_eq!(again["session"], "open");
     let question = second["screen"].as_str().unwrap().lines().last().unwrap().to_owned();
     assert!(again["screen"].as_str().unwrap().contains(&question), "asked again what was open: {again} after {second}");
-    drop(carriers);
+    drop(providers);
 }
 
 #[test]
 fn who_answers_while_the_router_stops_keeps_the_session() {
     let harness = Harness::new();
     harness.add_to("transports.truteq", "outbox = { call_limit = \"2s\" }");
-    let _carriers = harness.start(&["sandbox"]);
+    let _providers = harness.start(&["sandbox"]);
     let alone = harness.folder.path().join("router.toml");
     let text = std::fs::read_to_string(harness.settings_file()).unwrap();
     std::fs::write(&alone, text.split("[sandbox]").next().unwrap()).unwrap();

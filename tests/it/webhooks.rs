@@ -1,4 +1,4 @@
-//! What the carriers bring: receipts and SMS from people, each in the carrier's form and with the answer it expects.
+//! What the providers bring: receipts and SMS from people, each in the provider's form and with the answer it expects.
 
 use std::sync::mpsc;
 
@@ -20,13 +20,13 @@ fn clickatell() -> CallbackListener {
     })
 }
 
-/// Settings in which a transport's carrier is this listener.
-pub(crate) fn site_with(transport: &str, carrier: &CallbackListener) -> Harness {
+/// Settings in which a transport's provider is this listener.
+pub(crate) fn harness_with(transport: &str, provider: &CallbackListener) -> Harness {
     let harness = Harness::new();
     harness.edit(|text| {
-        let theirs = format!("127.0.0.1:{}/{transport}", harness.carriers);
+        let theirs = format!("127.0.0.1:{}/{transport}", harness.providers);
         assert!(text.contains(&theirs));
-        text.replace(&theirs, &format!("127.0.0.1:{}", carrier.port))
+        text.replace(&theirs, &format!("127.0.0.1:{}", provider.port))
     });
     harness
 }
@@ -53,8 +53,8 @@ pub(crate) fn assert_names(answer: Response, field: &str) {
 
 #[test]
 fn clickatell_receipts_come_by_get_and_post_and_must_match_both_ids() {
-    let carrier = clickatell();
-    let harness = site_with("clickatell", &carrier);
+    let provider = clickatell();
+    let harness = harness_with("clickatell", &provider);
     let _router = harness.run();
     let (id, other) = (harness.send("clickatell", "27123456789", "a"), harness.send("clickatell", "27123456789", "b"));
     wait_until_submitted(&harness, "clickatell", id);
@@ -105,8 +105,8 @@ fn clickatell_receipts_come_by_get_and_post_and_must_match_both_ids() {
 
 #[test]
 fn clickatell_receipts_that_can_not_be_read_are_400_and_name_the_field() {
-    let carrier = clickatell();
-    let harness = site_with("clickatell", &carrier);
+    let provider = clickatell();
+    let harness = harness_with("clickatell", &provider);
     let _router = harness.run();
     let url = "/api/v1/sms/clickatell/receipt.json";
     for (query, field) in [
@@ -125,8 +125,8 @@ fn clickatell_receipts_that_can_not_be_read_are_400_and_name_the_field() {
 
 #[test]
 fn clickatell_statuses_with_and_without_zeros_are_one_scale() {
-    let carrier = clickatell();
-    let harness = site_with("clickatell", &carrier);
+    let provider = clickatell();
+    let harness = harness_with("clickatell", &provider);
     let _router = harness.run();
     for (code, status, display) in [
         ("3", 3, "Delivered to gateway"),
@@ -142,7 +142,7 @@ fn clickatell_statuses_with_and_without_zeros_are_one_scale() {
         assert_eq!(clickatell_receipt(&harness, &format!("api{id}"), &id.to_string(), code).status(), 201);
         let sms = harness.status("clickatell", id);
         assert_eq!((&sms["transport_status"], &sms["transport_status_display"]), (&json!(status), &json!(display)));
-        assert_eq!(sms["provider_status"], code, "as it said it");
+        assert_eq!(sms["provider_status"], code, "as it output it");
         assert_eq!(sms["delivered_at"].is_string(), status == 4);
     }
 }
@@ -151,14 +151,14 @@ fn clickatell_statuses_with_and_without_zeros_are_one_scale() {
 fn a_receipt_may_be_there_before_clickatells_answer_to_the_submission() {
     let (release, wait) = mpsc::channel();
     let (begun, submitted) = mpsc::channel();
-    let carrier = CallbackListener::new(move |heard| {
+    let provider = CallbackListener::new(move |heard| {
         let form = heard.form();
         let id = form.iter().find(|(key, _)| key == "climsgid").map_or("", |(_, value)| value.as_str());
         begun.send(()).unwrap();
         wait.recv().unwrap();
         (200, format!("ID: api{id}"))
     });
-    let harness = site_with("clickatell", &carrier);
+    let harness = harness_with("clickatell", &provider);
     let _router = harness.run();
     let id = harness.send("clickatell", "27123456789", "a");
     submitted.recv().unwrap();
@@ -172,7 +172,7 @@ fn a_receipt_may_be_there_before_clickatells_answer_to_the_submission() {
     let next = harness.send("clickatell", "27123456789", "b");
     wait_until_submitted(&harness, "clickatell", next);
     assert_eq!(harness.status("clickatell", id)["transport_status"], 4);
-    assert_eq!(carrier.heard().len(), 2, "nothing is submitted twice");
+    assert_eq!(provider.heard().len(), 2, "nothing is submitted twice");
 }
 
 #[test]
@@ -272,8 +272,8 @@ fn a_function_that_a_provider_lacks_is_405_with_allow() {
 
 #[test]
 fn another_accounts_receipts_and_inbound_sms_are_never_matched_or_told() {
-    let carrier = clickatell();
-    let harness = site_with("clickatell", &carrier);
+    let provider = clickatell();
+    let harness = harness_with("clickatell", &provider);
     let _router = harness.run();
     let clinic = Clinic::new(&harness);
     let client = CallbackListener::answering(&[200]);

@@ -27,7 +27,7 @@ fn form(harness: &Harness, path: &str, body: &str) -> RequestBuilder {
     harness.post_body(path, "application/x-www-form-urlencoded", body.to_owned())
 }
 
-/// Nothing was scheduled, and no carrier heard of anything.
+/// Nothing was scheduled, and no provider heard of anything.
 fn assert_nothing_kept(harness: &Harness) {
     for transport in TRANSPORTS {
         let list = harness.get(&format!("/api/v1/sms/{transport}/status.json?since=2009-01-01")).send().unwrap();

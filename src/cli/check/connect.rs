@@ -34,18 +34,18 @@ pub(super) async fn connect(settings: &Settings) -> anyhow::Result<bool> {
     for transport in
         settings.transports.iter().filter(|component| settings.deployment.transports.contains(&component.name))
     {
-        if let Some(told) = carrier(transport, settings, &tls).await {
-            found.push((transport.name.to_string(), told));
+        if let Some(result) = provider(transport, settings, &tls).await {
+            found.push((transport.name.to_string(), result));
         }
     }
     let width = found.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    for (name, told) in &found {
-        match told {
-            Ok(said) => println!("  {name:width$}  {said}"),
-            Err(said) => println!("  {name:width$}  MISSING: {said}"),
+    for (name, result) in &found {
+        match result {
+            Ok(detail) => println!("  {name:width$}  {detail}"),
+            Err(detail) => println!("  {name:width$}  MISSING: {detail}"),
         }
     }
-    Ok(found.iter().all(|(_, told)| told.is_ok()))
+    Ok(found.iter().all(|(_, result)| result.is_ok()))
 }
 
 async fn store(settings: &Settings) -> Result<String, String> {
@@ -57,11 +57,11 @@ async fn store(settings: &Settings) -> Result<String, String> {
         return Ok(format!("{} is made at the first start", path.display()));
     }
     // A thread of its own: a database that never answers is not waited for.
-    let (tell, told) = oneshot::channel();
+    let (done, pending) = oneshot::channel();
     std::thread::spawn(move || {
-        let _nobody_waits = tell.send(vumi_store::pending(&store));
+        let _nobody_waits = done.send(vumi_store::pending(&store));
     });
-    match timeout(LIMIT, told).await {
+    match timeout(LIMIT, pending).await {
         Ok(Ok(Ok(pending))) if pending.is_empty() => Ok("connected; its tables are this version's".to_owned()),
         Ok(Ok(Ok(pending))) => Ok(format!(
             "connected; `vumi migrate`, or `vumi run`, brings its tables up to date: {}",
@@ -73,8 +73,8 @@ async fn store(settings: &Settings) -> Result<String, String> {
     }
 }
 
-/// How a transport's carrier is, if the kind says where that is.
-async fn carrier(
+/// How a transport's provider is, if the kind says where that is.
+async fn provider(
     transport: &ComponentConfig,
     settings: &Settings,
     tls: &TlsConnector,

@@ -171,7 +171,7 @@ fn of_type(schema: &Value) -> &str {
     }
 }
 
-/// The texts that an enum takes, each with what it means where that is said.
+/// The texts that an enum takes, each with what it means where the type documents it.
 fn choices(schema: &Value) -> Vec<(&str, String)> {
     if let Some(texts) = schema.get("enum").and_then(Value::as_array) {
         return texts.iter().filter_map(Value::as_str).map(|text| (text, String::new())).collect();
