@@ -114,7 +114,7 @@ fn wrong_json_is_refused_and_named() {
         ("{}", &[("to_msisdn", ""), ("from_msisdn", ""), ("message", "")]),
         (r#"{"to_msisdn": [], "from_msisdn": "271", "message": "x"}"#, &[("to_msisdn", "")]),
         (r#"{"to_msisdn": ["271", null], "from_msisdn": "271", "message": "x"}"#, &[("to_msisdn", "null")]),
-        (r#"{"to_msisdn": {"a": 1}, "from_msisdn": "271", "message": "x"}"#, &[("to_msisdn", "{\"a\":1}")]),
+        (r#"{"to_msisdn": {"a": 1}, "from_msisdn": "271", "message": "x"}"#, &[("to_msisdn", "{…}")]),
         (r#"{"to_msisdn": "271", "from_msisdn": "271", "message": 1.5}"#, &[("message", "1.5")]),
         (r#"{"to_msisdn": "271", "from_msisdn": "271", "message": true}"#, &[("message", "true")]),
     ];
