@@ -3,7 +3,7 @@
 use actix::Message;
 use serde::{Deserialize, Serialize};
 
-use crate::name::Name;
+use crate::{ledger::Backlog, name::Name};
 
 /// Asks a component how it is. It answers from what it knows, at once.
 #[derive(Debug, Message)]
@@ -74,6 +74,9 @@ pub struct Part {
     pub detail: String,
     /// How often it was started again.
     pub restarts: u32,
+    /// The SMS of a transport that are due; none where there are none, or where the store did not answer in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<Backlog>,
 }
 
 /// Asks the supervisor how all parts are.

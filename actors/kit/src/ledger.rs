@@ -4,7 +4,9 @@
 //! born claimed and handed on in memory ([`HandOver`]); where it has not, it waits in the ledger until the
 //! transport asks ([`ClaimSms`]). A claim is a lease: what a crash leaves behind is claimed again.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     account::AccountId,
@@ -372,12 +374,40 @@ pub struct Settled {
     pub key_reused: bool,
 }
 
-/// How many SMS wait, by transport: for the operator.
+/// Counts the SMS that are due and that nobody holds, of each transport that has any. The cost does not grow with them.
 #[derive(Clone, Debug)]
-pub struct CountWaiting;
-impl Operation for CountWaiting {
+pub struct CountBacklog;
+impl Operation for CountBacklog {
     type Access = Reads;
-    type Answer = Vec<(Name, u64)>;
+    type Answer = Vec<(Name, Backlog)>;
+}
+
+/// The SMS of a transport that are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    /// How many; counted up to one more than [`Self::MOST_COUNTED`].
+    pub due: u32,
+    /// Seconds for which the oldest of them has been due.
+    pub oldest_s: u64,
+}
+
+impl Backlog {
+    /// A larger backlog is not counted any further.
+    pub const MOST_COUNTED: u32 = 10_000;
+}
+
+impl fmt::Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.due {
+            due if due > Self::MOST_COUNTED => write!(f, "{}+ SMS due", Self::MOST_COUNTED)?,
+            due => write!(f, "{due} SMS due")?,
+        }
+        match self.oldest_s {
+            s if s < 120 => write!(f, ", the oldest for {s} s"),
+            s if s < 120 * 60 => write!(f, ", the oldest for {} min", s / 60),
+            s => write!(f, ", the oldest for {} h", s / 3600),
+        }
+    }
 }
 
 /// Receipts that matched nothing, newest first: for the operator.
@@ -408,7 +438,7 @@ store_address! {
         claim_received: ClaimReceived,
         release_received: ReleaseReceived,
         settle_received: SettleReceived,
-        count_waiting: CountWaiting,
+        count_backlog: CountBacklog,
         unmatched_receipts: ListUnmatchedReceipts,
     }
 }
@@ -426,4 +456,17 @@ pub enum HandOver {
     },
     /// Received SMS for the campaigns.
     Received(Vec<Received>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Backlog;
+
+    #[test]
+    fn a_backlog_shows_its_count_up_to_the_bound_and_its_age() {
+        let shown = |due, oldest_s| Backlog { due, oldest_s }.to_string();
+        assert_eq!(shown(1, 0), "1 SMS due, the oldest for 0 s");
+        assert_eq!(shown(10_000, 600), "10000 SMS due, the oldest for 10 min");
+        assert_eq!(shown(10_001, 3 * 3600), "10000+ SMS due, the oldest for 3 h");
+    }
 }

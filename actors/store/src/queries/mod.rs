@@ -9,6 +9,7 @@
 
 mod accept;
 mod accounts;
+mod backlog;
 mod callbacks;
 mod claims;
 mod deliveries;

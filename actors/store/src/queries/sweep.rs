@@ -4,7 +4,7 @@
 use diesel::prelude::*;
 use vumi_kit::clock::Timestamp;
 
-use super::{Failed, Fixed, Tx, Write, claims, rows};
+use super::{Failed, Fixed, Tx, Write, backlog, claims, rows};
 use crate::{
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
     write_queue::{Sweep, TakeOver},
@@ -84,12 +84,7 @@ fn expire_unasked(tx: &mut Tx<'_>) -> QueryResult<usize> {
     let until = Timestamp::from_micros(tx.now.micros().saturating_sub(given_up));
     let (mut after, mut expired) = (String::new(), 0);
     while expired < PIECE {
-        let next = sms::table
-            .filter(sms::next_attempt_at.is_not_null())
-            .filter(sms::transport.gt(&after))
-            .order(sms::transport)
-            .select(sms::transport);
-        let Some(transport) = next.first::<String>(tx.conn).optional()? else { break };
+        let Some(transport) = backlog::next_transport(tx.conn, &after)? else { break };
         for row in claims::due(tx, &transport, until, PIECE - expired)? {
             claims::expire(tx, row)?;
             expired += 1;

@@ -134,6 +134,13 @@ impl StoreHarness {
         self.ledger(vumi_kit::ledger::FindSms { account: ALICE, transport: opera(), id }).await.unwrap()
     }
 
+    /// Rows of the ledger's SMS that fulfil a condition.
+    pub(super) fn sms_rows(&self, condition: &str) -> i64 {
+        let query = format!("SELECT count(*) FROM sms WHERE {condition}");
+        let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&query);
+        diesel::RunQueryDsl::get_result(query, &mut self.fixture.connect()).unwrap()
+    }
+
     /// What was handed over, if anything: everything handed over by an answered question is there.
     fn handed(&mut self) -> Option<HandOver> {
         self.handed.try_recv().ok()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vumi_kit::{
-    ledger::{CloseOutbox, CountWaiting, HandOver, OutboxState, ReleaseSms, Then},
+    ledger::{Backlog, CloseOutbox, CountBacklog, HandOver, OutboxState, ReleaseSms, Then},
     name::Name,
     sms::TransportStatus,
 };
@@ -317,13 +317,29 @@ async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
 }
 
 #[actix_rt::test]
-async fn what_waits_is_counted_by_transport() {
+async fn the_backlog_of_a_transport_is_what_is_due_and_nobody_holds() {
     let Some(harness) = StoreHarness::new() else { return };
-    let kept = harness.accept(3).await;
+    assert_eq!(harness.ledger(CountBacklog).await, []);
+    let kept = harness.accept(4).await;
     harness.outcome(kept[0].id, "", done()).await;
+    let later = harness.now().plus(Duration::from_secs(600));
+    harness.outcome(kept[1].id, "", Then::Again { at: later, unsure: false }).await;
+    harness.advance(60);
     let mut other = super::sms("x");
     other.transport = Name::parse("techsys").unwrap();
     let techsys = other.transport.clone();
     harness.ledger(vumi_kit::ledger::AcceptSms { batch: vec![other], idempotency: None }).await;
-    assert_eq!(harness.ledger(CountWaiting).await, [(opera(), 2), (techsys, 1)]);
+    harness.advance(5);
+    let backlog = |due, oldest_s| Backlog { due, oldest_s };
+    assert_eq!(harness.ledger(CountBacklog).await, [(opera(), backlog(2, 65)), (techsys.clone(), backlog(1, 5))]);
+    harness.claim(1).await;
+    assert_eq!(harness.ledger(CountBacklog).await, [(opera(), backlog(1, 65)), (techsys, backlog(1, 5))]);
+}
+
+#[actix_rt::test]
+async fn a_large_backlog_is_counted_up_to_a_bound() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.accept(10_005).await;
+    let most = Backlog::MOST_COUNTED + 1;
+    assert_eq!(harness.ledger(CountBacklog).await, [(opera(), Backlog { due: most, oldest_s: 0 })]);
 }

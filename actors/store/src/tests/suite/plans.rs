@@ -13,9 +13,9 @@ use vumi_kit::{
     account::FindAccount,
     callback::ClaimDeliveries,
     ledger::{
-        AcceptSms, ClaimReceived, ClaimSms, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts, OpenOutbox, Order,
-        Outcome, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline,
-        StatusCursor, Then, Which,
+        AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts,
+        OpenOutbox, Order, Outcome, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived,
+        SmsTimeline, StatusCursor, Then, Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundSms, Receipt, TransportStatus},
@@ -109,6 +109,11 @@ fn the_outbox_works_by_index() {
     let Some(mut watched) = Watched::new() else { return };
     let transport = opera();
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
+    CountBacklog.read(&mut watched.conn, START).unwrap();
+    let (backlog, slow) = watched.plans();
+    // What is scanned are the rows that the bound lets through.
+    assert!(slow.lines().all(|step| step.starts_with("SCAN due: ")), "{slow}");
+    assert!(uses(&backlog, "sms_due", "transport=? AND next_attempt_at<?"), "{backlog}");
     write!(watched, OpenOutbox { transport: transport.clone(), room: 1 });
     let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10 });
     assert!(uses(&claim, "sms_due", "transport=? AND next_attempt_at<?"), "{claim}");
