@@ -18,6 +18,7 @@ pub mod kind;
 pub mod ledger;
 pub mod message;
 pub mod name;
+mod request;
 pub mod router;
 pub mod session;
 pub mod settings_schema;

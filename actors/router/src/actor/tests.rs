@@ -220,7 +220,7 @@ fn submission(id: i64) -> Submission {
         from: msisdn(),
         message: "hello".to_owned(),
         attempts: 0,
-        unsure: 0,
+        unknown_outcomes: 0,
         due_at: at,
         lease_until: at,
         give_up_at: at,

@@ -23,11 +23,11 @@ impl Write for Sweep {
 
 /// What another process has taken over or settled since is nothing we still hold.
 fn recount(tx: &mut Tx<'_>) -> QueryResult<()> {
-    for (transport, opening) in tx.memory.outboxes.openings() {
+    for (transport, claim_token) in tx.memory.outboxes.claim_tokens() {
         let held: i64 = sms::table
             .filter(sms::transport.eq(transport.as_str()))
             .filter(sms::next_attempt_at.gt(tx.now.micros()))
-            .filter(sms::claimed_by.eq(&*opening))
+            .filter(sms::claimed_by.eq(&*claim_token))
             .count()
             .get_result(tx.conn)?;
         tx.memory.outboxes.recounted(&transport, usize::try_from(held).unwrap_or(usize::MAX));

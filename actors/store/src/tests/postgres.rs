@@ -290,7 +290,7 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
     for sms in &kept {
         let id = format!("p{}", sms.id);
         let then = Then::Done { status: TransportStatus::Queued, provider_id: Some(id.clone()) };
-        let outcomes = vec![Outcome { id: sms.id, at: first.now(), said: String::new(), then }];
+        let outcomes = vec![Outcome { id: sms.id, at: first.now(), detail: String::new(), then }];
         let receipt = Receipt {
             provider_id: Some(id),
             sms: None,
@@ -341,7 +341,7 @@ async fn everything_moves_up_from_sqlite_and_goes_on_there() {
     let odd = "tab\t back\\slash \\N \\t line\nreturn\r quote' \u{0} äé漢字😀 ";
     let before = open(from.clone(), clock.clone(), mpsc::channel(4).0).unwrap();
     let ledger = &before.store.ledger;
-    ledger.ask(OpenOutbox { transport: opera(), room: 1 }).await.unwrap();
+    ledger.ask(OpenOutbox { transport: opera(), capacity: 1 }).await.unwrap();
     let batch = vec![sms(odd), sms(""), sms("plain")];
     ledger.ask(AcceptSms { batch, idempotency: None }).await.unwrap();
     assert!(matches!(copy(&from, &fixture.settings(), |_| {}), Err(CopyError::Open(OpenError::Locked(_)))));
@@ -398,8 +398,8 @@ async fn what_another_process_has_taken_over_is_not_given_away_by_the_one_that_w
     let id = late.accept(1).await[0].id;
     late.clock.advance(Duration::from_secs(121));
     assert_eq!(other.claimed_ids(10).await, [id]);
-    let then = Then::Again { at: late.now(), unsure: true };
-    let outcomes = vec![Outcome { id, at: late.now(), said: "503".to_owned(), then }];
+    let then = Then::Again { at: late.now(), unknown_outcome: true };
+    let outcomes = vec![Outcome { id, at: late.now(), detail: "503".to_owned(), then }];
     late.ledger(RecordOutcomes { transport: opera(), outcomes }).await;
     assert!(late.claimed_ids(10).await.is_empty(), "the other one has it in hand");
 }

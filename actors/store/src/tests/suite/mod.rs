@@ -108,8 +108,8 @@ impl StoreHarness {
         kept.to_vec()
     }
 
-    pub(super) async fn open_outbox(&self, room: usize) {
-        self.ledger(OpenOutbox { transport: opera(), room }).await;
+    pub(super) async fn open_outbox(&self, capacity: usize) {
+        self.ledger(OpenOutbox { transport: opera(), capacity }).await;
     }
 
     async fn claim(&self, limit: usize) -> Vec<Submission> {
@@ -121,7 +121,7 @@ impl StoreHarness {
     }
 
     async fn outcome(&self, id: SmsId, said: &str, then: Then) -> vumi_kit::ledger::OutboxState {
-        let outcome = Outcome { id, at: self.now(), said: said.to_owned(), then };
+        let outcome = Outcome { id, at: self.now(), detail: said.to_owned(), then };
         self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome] }).await
     }
 
