@@ -47,14 +47,14 @@ impl Write for OpenOutbox {
             sms::table.filter(sms::transport.eq(self.transport.as_str())).filter(sms::next_attempt_at.le(now)),
         ))
         .get_result::<bool>(tx.conn)?;
-        tx.memory.outboxes.open(&self.transport, &tx.rules.node, tx.now, self.capacity, waiting);
+        tx.state.outboxes.open(&self.transport, &tx.rules.node, tx.now, self.capacity, waiting);
         Ok(tx.rules.lease)
     }
 }
 
 impl Write for CloseOutbox {
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
-        tx.memory.outboxes.close(&self.transport);
+        tx.state.outboxes.close(&self.transport);
         Ok(())
     }
 }
@@ -107,7 +107,7 @@ impl Write for ClaimSms {
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Submission>, Failed> {
-        let claim_token = tx.memory.outboxes.claim_token(&self.transport, &tx.rules.node, tx.now);
+        let claim_token = tx.state.outboxes.claim_token(&self.transport, &tx.rules.node, tx.now);
         let mut claimed = Vec::new();
         for _ in 0..ROUNDS {
             let wanted = self.limit - claimed.len();
@@ -123,7 +123,7 @@ impl Write for ClaimSms {
             bulk::claim_sms(tx.conn, &taken, &claim_token)?;
             claimed.append(&mut taken);
             if all_found {
-                tx.memory.outboxes.set_waiting(&self.transport, false);
+                tx.state.outboxes.set_waiting(&self.transport, false);
                 break;
             }
         }
@@ -136,13 +136,13 @@ fn claim(tx: &mut Tx<'_>, transport: &Name, claim_token: &Arc<str>, row: DueSms)
     let counted = row.claimed_by.as_deref() == Some(&**claim_token);
     if row.give_up_at <= tx.now.micros() {
         expire(tx, row)?;
-        tx.memory.outboxes.freed(transport, usize::from(counted));
+        tx.state.outboxes.freed(transport, usize::from(counted));
         return Ok(None);
     }
     // A claim that ran out: its holder may have tried, and nobody heard.
     let unknown_outcomes = row.unknown_outcomes.saturating_add(i32::from(row.claimed_by.is_some()));
     let lease_until = tx.lease_until();
-    tx.memory.outboxes.taken(transport, usize::from(!counted));
+    tx.state.outboxes.taken(transport, usize::from(!counted));
     Ok(Some(Submission {
         id: row.id,
         to: msisdn(&row.recipient)?,
@@ -171,7 +171,7 @@ impl Write for ReleaseSms {
 
 /// Only what is claimed under the present claim_token: what an earlier one held was given back when this one began.
 fn release(tx: &mut Tx<'_>, transport: &Name, id: SmsId) -> QueryResult<()> {
-    let Some(claim_token) = tx.memory.outboxes.present(transport) else { return Ok(()) };
+    let Some(claim_token) = tx.state.outboxes.present(transport) else { return Ok(()) };
     let held = sms::table.find(id).filter(sms::transport.eq(transport.as_str()));
     let held = held.filter(sms::claimed_by.eq(&*claim_token)).select(sms::next_attempt_at);
     let Some(due) = for_update!(held).first::<Option<i64>>(tx.conn).optional()? else { return Ok(()) };
@@ -179,9 +179,9 @@ fn release(tx: &mut Tx<'_>, transport: &Name, id: SmsId) -> QueryResult<()> {
     let due = due.map(|_| tx.now.micros());
     Fixed(diesel::update(sms::table.find(id)).set((sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>))))
         .execute(tx.conn)?;
-    tx.memory.outboxes.freed(transport, 1);
+    tx.state.outboxes.freed(transport, 1);
     if due.is_some() {
-        tx.memory.outboxes.set_waiting(transport, true);
+        tx.state.outboxes.set_waiting(transport, true);
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ impl Write for RecordOutcomes {
             recording.follow(tx, transport, outcome)?;
         }
         recording.write(tx, transport)?;
-        let waiting = tx.memory.outboxes.waiting(&self.transport);
+        let waiting = tx.state.outboxes.waiting(&self.transport);
         Ok(if waiting { OutboxState::Waiting } else { OutboxState::Empty })
     }
 }
@@ -89,21 +89,21 @@ impl Recording {
         {
             return Ok(());
         }
-        let present = tx.memory.outboxes.present(transport);
+        let present = tx.state.outboxes.present(transport);
         let held_elsewhere = row.claimed_by.is_some() && row.claimed_by.as_deref() != present.as_deref();
         if held_elsewhere && matches!(outcome.then, Then::Again { .. }) {
             // Its lease ended meanwhile, and whoever holds it now knows that an answer is lost.
             return Ok(());
         }
         if row.claimed_by.is_some() && !held_elsewhere {
-            tx.memory.outboxes.freed(transport, 1);
+            tx.state.outboxes.freed(transport, 1);
         }
         row.claimed_by = None;
         let Outcome { id, at, detail, then } = outcome;
         let tried = !matches!(then, Then::Untried { .. });
         let new_provider_id = row.follow(then, at, &detail)?;
         if row.next_attempt_at.is_some_and(|due| due <= tx.now.micros()) {
-            tx.memory.outboxes.set_waiting(transport, true);
+            tx.state.outboxes.set_waiting(transport, true);
         }
         if tried {
             row.attempts += 1;

@@ -10,14 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel::{Connection, PgConnection, connection::SimpleConnection};
+use diesel::{Connection, PgConnection, connection::SimpleConnection, sql_types::BigInt};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use vumi_kit::{
     clock::Clock,
     health::{AskHealth, State},
     ids::message_id,
-    ledger::{AcceptSms, FindSms, IdempotencyKey, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, Then},
+    ledger::{
+        AcceptSms, FindSms, IdempotencyKey, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, ReleaseSms, Then,
+    },
     name::Name,
     session::{After, SaveSession, SessionRecord},
     sms::{Receipt, TransportStatus},
@@ -26,7 +28,7 @@ use vumi_kit::{
 
 use suite::{ALICE, StoreHarness, opera, sms};
 
-use crate::dialect::postgres as backend;
+use crate::dialect::postgres as dialect;
 use crate::{CopyError, OpenError, StoreSettings, copy, open};
 
 /// Where the tests' PostgreSQL is.
@@ -100,9 +102,9 @@ impl Fixture {
     }
 
     /// Another program's connection.
-    fn connect(&self) -> backend::Conn {
+    fn connect(&self) -> dialect::Conn {
         let settings = self.settings();
-        backend::connect(&settings.url, settings.synchronous).unwrap()
+        dialect::connect(&settings.url, settings.synchronous).unwrap()
     }
 }
 
@@ -159,7 +161,7 @@ impl Drop for Fixture {
 
 /// How the database goes about a statement: what reads a table from end to end, or sorts it, is in the second list.
 /// The tables are empty, and a small one is best read whole: so that is what it is told not to do.
-fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>) {
+fn plan(conn: &mut dialect::Conn, statement: &str) -> (Vec<String>, Vec<String>) {
     #[derive(diesel::QueryableByName)]
     struct Step {
         #[diesel(sql_type = diesel::sql_types::Text, column_name = "QUERY PLAN")]
@@ -249,6 +251,67 @@ fn beside(harness: &StoreHarness) -> StoreHarness {
     StoreHarness::at(harness.fixture.clone(), harness.clock.clone(), |settings| {
         settings.node = Name::parse("other").ok()
     })
+}
+
+/// Two transactions wait for each other; the store's is the one that PostgreSQL ends.
+async fn deadlock(harness: StoreHarness) {
+    harness.open_outbox(0).await;
+    harness.accept(2).await;
+    let ids = harness.claimed_ids(2).await;
+    let schema = &harness.fixture.schema;
+    let touch = |id: i64| format!("UPDATE {schema}.sms SET status = status WHERE id = {id}");
+    let mut other = PgConnection::establish(harness.fixture.server).unwrap();
+    // This one looks for a deadlock later than the store's connection does, a second after it began to wait.
+    other.batch_execute(&format!("SET deadlock_timeout = '30s'; BEGIN; {}", touch(ids[1]))).unwrap();
+    let (ledger, release) = (harness.store.store.ledger.clone(), ReleaseSms { transport: opera(), ids: ids.clone() });
+    let released = actix_rt::spawn(async move { ledger.ask(release).await });
+    let mut watch = PgConnection::establish(harness.fixture.server).unwrap();
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}' AND wait_event_type = 'Lock'"
+    );
+    while diesel::RunQueryDsl::get_result::<i64>(diesel::dsl::sql::<BigInt>(&waits), &mut watch).unwrap() == 0 {
+        assert!(!released.is_finished(), "it did not wait");
+        tokio::task::yield_now().await;
+    }
+    other.batch_execute(&format!("{}; COMMIT", touch(ids[0]))).unwrap();
+    released.await.unwrap().unwrap();
+    assert_eq!(harness.sms_rows("claimed_by IS NOT NULL"), 0);
+}
+
+#[actix_rt::test]
+async fn a_transaction_that_deadlocks_with_another_program_is_done_all_the_same() {
+    let Some(harness) = StoreHarness::new() else { return };
+    deadlock(harness).await;
+}
+
+/// A database that speaks German to its role; none where the server has no such locale.
+fn german() -> Option<Fixture> {
+    let database = Fixture::with_role()?;
+    let german = format!("ALTER ROLE {} SET lc_messages = 'de_DE.UTF-8'", database.schema);
+    let mut owner = PgConnection::establish(database.server).unwrap();
+    if let Err(error) = owner.batch_execute(&german) {
+        // Past the test runner, which would keep it to itself.
+        let left_out = format!("left out: the store on a PostgreSQL that speaks German ({error})");
+        let _nobody_reads = writeln!(std::io::stderr(), "{left_out}");
+        return None;
+    }
+    let refused = database.connect().batch_execute("SELECT 1 / 0").unwrap_err().to_string();
+    assert_eq!(refused, "Division durch Null");
+    Some(database)
+}
+
+#[actix_rt::test]
+async fn no_error_is_known_by_its_english_words() {
+    let Some(database) = german() else { return };
+    let first = StoreHarness::at(Rc::new(database), Clock::held(suite::START), |_| {});
+    let again = open(first.fixture.settings(), first.clock.clone(), mpsc::channel(1).0);
+    assert!(matches!(again, Err(OpenError::NodeTaken(_))), "{again:?}");
+    let accept = |text: &str| AcceptSms { batch: vec![sms(text)], idempotency: None };
+    let ledger = first.store.store.ledger.clone();
+    let (refused, kept) = tokio::join!(ledger.ask(accept("NUL \0")), ledger.ask(accept("b")));
+    assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
+    kept.unwrap();
+    deadlock(first).await;
 }
 
 #[actix_rt::test]

@@ -25,7 +25,7 @@ use vumi_kit::{
     store::{Accepts, Ask, Operation, StoreError},
 };
 
-use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HOLD, REFUSE, backend, plan, uses};
+use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HOLD, REFUSE, dialect, plan, uses};
 use crate::{OpenStore, StoreSettings, open};
 
 /// An open store and what belongs to it.
@@ -41,7 +41,7 @@ pub(super) const ALICE: i64 = 1;
 const BOB: i64 = 2;
 
 impl StoreHarness {
-    /// None: the back-end is not there to be tested.
+    /// None: there is no such server to test with.
     pub(super) fn new() -> Option<Self> {
         Self::with(|_| {})
     }

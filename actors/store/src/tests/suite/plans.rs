@@ -21,14 +21,14 @@ use vumi_kit::{
     sms::{InboundSms, Receipt, TransportStatus},
 };
 
-use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, backend, msisdn, opera, plan, sms, uses};
-use crate::{migrate, write_queue::Sweep};
-use backend::queries::{Read, write_alone};
+use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, dialect, msisdn, opera, plan, sms, uses};
+use crate::{migrate, writer::queue::Sweep};
+use dialect::queries::{Read, write_alone};
 
 /// A connection, and the statements that went over it.
 struct Watched {
     _ground: Fixture,
-    conn: backend::Conn,
+    conn: dialect::Conn,
     seen: Arc<Mutex<Vec<String>>>,
 }
 

@@ -14,10 +14,10 @@ use vumi_kit::{
     store::{Ask, Request, StoreError},
 };
 
-use super::{ALICE, ALLOW, HOLD, REFUSE, StoreHarness, backend, sms};
-use crate::write_queue::{Panic, Sweep};
+use super::{ALICE, ALLOW, HOLD, REFUSE, StoreHarness, dialect, sms};
+use crate::writer::queue::{Panic, Sweep};
 
-fn another_program(harness: &StoreHarness) -> backend::Conn {
+fn another_program(harness: &StoreHarness) -> dialect::Conn {
     harness.fixture.connect()
 }
 
