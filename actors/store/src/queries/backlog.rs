@@ -14,7 +14,7 @@ use super::{Conn, Failed, Read, rows};
 use crate::schema::sms;
 
 #[derive(QueryableByName)]
-struct Counted {
+struct CountedDue {
     #[diesel(sql_type = BigInt)]
     count: i64,
 }
@@ -57,7 +57,7 @@ fn of_transport(conn: &mut Conn, transport: &str, now: Timestamp) -> QueryResult
         .first(conn)
         .optional()?;
     let Some(oldest) = oldest.flatten() else { return Ok(None) };
-    let counted: Counted = diesel::sql_query(COUNT_DUE)
+    let counted: CountedDue = diesel::sql_query(COUNT_DUE)
         .bind::<Text, _>(transport)
         .bind::<BigInt, _>(now.micros())
         .bind::<BigInt, _>(i64::from(Backlog::MOST_COUNTED) + 1)
