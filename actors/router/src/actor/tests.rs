@@ -358,11 +358,12 @@ async fn an_sms_that_arrives_behind_returned_ones_follows_them_to_the_ledger_and
     let of_one_person = |ids: &[i64]| ids.iter().map(|id| received(*id, "27830000001", "38080")).collect::<Vec<_>>();
     harness.handed_over.send(HandOver::Received(of_one_person(&[1, 2]))).await.unwrap();
     harness.until_asked("release received").await;
+    // From now on the campaign would take the third.
+    *quiz.refusals.borrow_mut() = 0;
     harness.handed_over.send(HandOver::Received(of_one_person(&[3]))).await.unwrap();
     harness.until_asked("release received").await;
     assert_eq!(*harness.ledger.released_received.lock().unwrap(), [1, 2, 3]);
 
-    *quiz.refusals.borrow_mut() = 0;
     harness.ledger.due.lock().unwrap().push_back(of_one_person(&[1, 2, 3]));
     harness.campaign("quiz", &quiz).await;
     while quiz.taken.borrow().len() < 3 {
