@@ -96,6 +96,8 @@ fn who_answers_while_the_router_stops_keeps_the_session() {
     // The campaign closes after the transport, so that nobody is asked to wait for it.
     assert!(screens.iter().all(|shown| shown["screen"].as_str().unwrap().contains("hello")), "{screens:?}");
 
+    // The SMS is sent again after the restart: left without an answer, the transport would not be up.
+    harness.misbehave("truteq", &json!({}));
     let _router = harness.start(&run);
     harness.wait_for_network();
     let shown = answer(&harness, "27831234567", "still here");
