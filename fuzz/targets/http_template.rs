@@ -13,7 +13,7 @@ fuzz_target!(|data: &str| {
         from: "38080".to_owned().try_into().expect("a short code"),
         message: text.to_owned(),
         attempts: 0,
-        unsure: 0,
+        unknown_outcomes: 0,
         due_at: Timestamp::from_seconds(0),
         lease_until: Timestamp::from_seconds(0),
         give_up_at: Timestamp::from_seconds(0),

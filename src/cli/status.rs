@@ -62,18 +62,25 @@ fn show(body: &str, json: bool, ready: bool) -> anyhow::Result<ExitCode> {
         let colours = std::io::stdout().is_terminal();
         let width = parts.iter().map(|part| part.name.as_str().len()).max().unwrap_or_default();
         for part in &parts {
-            let restarts = if part.restarts > 0 { format!(" ({} restarts)", part.restarts) } else { String::new() };
-            println!(
-                "{:width$}  {:9}  {}  {}{restarts}",
-                part.name.as_str(),
-                part.role,
-                coloured(part.state, colours),
-                part.detail
-            );
+            println!("{}", line(part, width, colours));
         }
         println!("{}", if ready { "ready" } else { "not ready" });
     }
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A part's line: name, role, state, detail, a transport's backlog, restarts.
+fn line(part: &Part, width: usize, colours: bool) -> String {
+    let name = part.name.as_str();
+    let mut line = format!("{name:width$}  {:9}  {}  {}", part.role, coloured(part.state, colours), part.detail);
+    if let Some(backlog) = part.backlog {
+        line.push_str(if part.detail.is_empty() { "" } else { "; " });
+        line.push_str(&backlog.to_string());
+    }
+    if part.restarts > 0 {
+        line.push_str(&format!(" ({} restarts)", part.restarts));
+    }
+    line
 }
 
 fn coloured(state: State, colours: bool) -> String {
@@ -84,4 +91,21 @@ fn coloured(state: State, colours: bool) -> String {
     };
     let word = format!("{:10}", state.as_str());
     if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Readiness, line};
+
+    #[test]
+    fn the_backlog_of_a_transport_stands_behind_its_detail() {
+        let body = r#"{"ready": true, "parts": [
+            {"name": "opera", "role": "transport", "state": "up", "detail": "2 in flight", "restarts": 1,
+             "backlog": {"due": 10001, "oldest_s": 900}},
+            {"name": "store", "role": "store", "state": "up", "detail": "", "restarts": 0}]}"#;
+        let Readiness { parts } = serde_json::from_str(body).unwrap();
+        let lines: Vec<_> = parts.iter().map(|part| line(part, 5, false)).collect();
+        let opera = "opera  transport  up          2 in flight; 10000+ SMS due, the oldest for 15 min (1 restarts)";
+        assert_eq!(lines, [opera, "store  store      up          "]);
+    }
 }

@@ -1,7 +1,7 @@
 //! The components under supervision: each with its state, each on an arbiter of its own.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -17,9 +17,10 @@ use vumi_kit::{
     clock::{Clock, Timestamp},
     component::{Component, ComponentContext, Drain, StartError},
     health::{AskHealth, AskParts, Health, Part, State},
+    ledger::{Backlog, CountBacklog, Ledger},
     name::Name,
     router::{Deregister, Register, RouterAddress},
-    store::Store,
+    store::{Ask, Store},
 };
 
 use super::SupervisorSettings;
@@ -341,7 +342,23 @@ impl Handler<AskParts> for Supervisor {
         });
         let mut queries: Vec<HealthQuery> = fixtures.chain(components).collect();
         queries.sort_by(|a, b| (a.role, &a.name).cmp(&(b.role, &b.name)));
-        Box::pin(async move { join_all(queries.into_iter().map(HealthQuery::ask)).await })
+        let ledger = self.store.ledger.clone();
+        Box::pin(async move {
+            let asked = join_all(queries.into_iter().map(HealthQuery::ask));
+            let (mut parts, mut backlogs) = tokio::join!(asked, backlogs(&ledger));
+            for part in parts.iter_mut().filter(|part| part.role == Role::Transport.as_str()) {
+                part.backlog = backlogs.remove(&part.name);
+            }
+            parts
+        })
+    }
+}
+
+/// The backlog of each transport that has one; empty while the store does not answer, which its own part says.
+async fn backlogs(ledger: &Ledger) -> HashMap<Name, Backlog> {
+    match tokio::time::timeout(HEALTH_LIMIT, ledger.ask(CountBacklog)).await {
+        Ok(Ok(backlogs)) => backlogs.into_iter().collect(),
+        Ok(Err(_)) | Err(_) => HashMap::new(),
     }
 }
 
@@ -365,6 +382,7 @@ impl HealthQuery {
             },
         };
         let role = self.role.as_str().to_owned();
-        Part { name: self.name, role, state: health.state, detail: health.detail, restarts: self.restarts }
+        let Health { state, detail } = health;
+        Part { name: self.name, role, state, detail, restarts: self.restarts, backlog: None }
     }
 }

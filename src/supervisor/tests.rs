@@ -11,13 +11,17 @@ use std::{
 use actix::{Actor, Addr, Context, Handler, MessageResult};
 use tokio::sync::mpsc;
 use vumi_kit::{
+    address::Msisdn,
     backoff::Backoff,
     clock::{Clock, Timestamp},
     component::{Component, ComponentContext, Drain, Lifeline, StartError, lifeline},
     health::{AskHealth, AskParts, Health, Part, State},
+    ledger::AcceptSms,
     message::{TransportType, UserMessage},
     name::Name,
     router::{Endpoints, Inbound, Refused, RouterAddress},
+    sms::NewSms,
+    store::Ask,
 };
 use vumi_router::{Router, RouterSettings, RoutingTable};
 use vumi_store::StoreSettings;
@@ -67,7 +71,7 @@ struct SupervisorHarness {
     started: mpsc::UnboundedReceiver<u32>,
     tell: mpsc::UnboundedSender<u32>,
     _folder: tempfile::TempDir,
-    _store: vumi_store::OpenStore,
+    store: vumi_store::OpenStore,
 }
 
 impl SupervisorHarness {
@@ -90,7 +94,7 @@ impl SupervisorHarness {
         let table = RouterTable { register: router.clone().recipient(), deregister: router.recipient() };
         let supervisor = Supervisor::new(settings, address.clone(), table, store.store.clone(), clock).start();
         let (tell, started) = mpsc::unbounded_channel();
-        Self { supervisor, router: address, started, tell, _folder: folder, _store: store }
+        Self { supervisor, router: address, started, tell, _folder: folder, store }
     }
 
     /// Starts the component `fragile`; its n-th start (counted from 1) does what `start` says.
@@ -116,6 +120,13 @@ impl SupervisorHarness {
         let mut message = UserMessage::from_person(&name, TransportType::Ussd, "27831234567", "*120#", at);
         message.content = Some(text.to_owned());
         self.router.inbound.send(Inbound(message)).await.unwrap()
+    }
+
+    /// Starts the component as a transport that takes nothing.
+    async fn start_transport(&self) {
+        let start: StartFn = Arc::new(|_: ComponentContext| Ok(fragile()));
+        let name = Name::parse("fragile").unwrap();
+        self.supervisor.send(StartComponent { name, role: Role::Transport, start }).await.unwrap().unwrap();
     }
 
     async fn part(&self) -> Part {
@@ -183,4 +194,21 @@ async fn a_stopped_room_is_not_started_again() {
     harness.supervisor.send(StopComponents(Role::Campaign)).await.unwrap();
     harness.until(|part| part.state == State::Stopping).await;
     assert!(harness.started.try_recv().is_err());
+}
+
+#[actix::test]
+async fn a_transport_is_shown_with_the_sms_that_are_due_for_it() {
+    let harness = SupervisorHarness::new(0);
+    harness.start_transport().await;
+    assert_eq!(harness.part().await.backlog, None);
+    let msisdn = |text| Msisdn::parse(text).unwrap();
+    let sms = NewSms {
+        account: 1,
+        transport: Name::parse("fragile").unwrap(),
+        to: msisdn("27831234567"),
+        from: msisdn("38080"),
+        message: "hi".to_owned(),
+    };
+    harness.store.store.ledger.ask(AcceptSms { batch: vec![sms; 3], idempotency: None }).await.unwrap();
+    assert_eq!(harness.part().await.backlog.map(|backlog| backlog.due), Some(3));
 }

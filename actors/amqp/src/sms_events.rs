@@ -27,7 +27,7 @@ pub(super) fn events_since(reported: Option<TransportStatus>, sms: &Sms) -> Vec<
         Some(before) if before == status => vec![],
         Some(_) => vec![report],
         None if status.is_final() && status != TransportStatus::Delivered && sms.provider_id.is_none() => {
-            let reason = sms.provider_said.clone().filter(|text| !text.is_empty());
+            let reason = sms.provider_response.clone().filter(|text| !text.is_empty());
             vec![EventKind::Nack { reason: reason.unwrap_or_else(|| status.display().to_owned()) }]
         }
         None => {
@@ -89,7 +89,7 @@ mod tests {
             from: number,
             message: "hello".to_owned(),
             status: status.into(),
-            provider_said: Some("ERR: 114".to_owned()),
+            provider_response: Some("ERR: 114".to_owned()),
             provider_id: provider_id.map(str::to_owned),
             attempts: 1,
             delivered_at: None,

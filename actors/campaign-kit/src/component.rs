@@ -1,18 +1,12 @@
-//! A campaign as a component: the actor that takes people's messages, and the kind it is started by.
+//! A campaign as a component: the actor that takes people's messages, and the kind that starts it.
 
-use std::{borrow::Cow, marker::PhantomData, rc::Rc, time::Duration};
+use std::{borrow::Cow, marker::PhantomData, rc::Rc};
 
 use actix::{Actor, Addr, Context, Handler, MessageResult, ResponseFuture};
-use async_trait::async_trait;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
-use tokio::time::timeout;
 
-use super::{
-    Campaign,
-    person_queue::PersonQueue,
-    session_store::{SessionStore, TurnError},
-};
+use super::{Campaign, person_queue::PersonQueue, session_store::StoredSessions};
 use vumi_kit::{
     clock::Clock,
     component::{Component, ComponentContext, Drain, Lifeline, StartError, Terminated, lifeline},
@@ -20,12 +14,8 @@ use vumi_kit::{
     kind::{Kind, Problem, Registry},
     name::Name,
     router::{Endpoints, Inbound, Refused, RouterAddress},
-    session::{CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord, Sessions},
-    store::{Accepts, Ask, Operation},
+    session::Sessions,
 };
-
-/// How long the store may take to answer: less than a person waits, so that there is time to say sorry.
-const STORE_LIMIT: Duration = Duration::from_secs(4);
 
 /// Adds campaigns to a registry of kinds.
 pub trait WithCampaign {
@@ -40,21 +30,21 @@ impl WithCampaign for Registry {
     }
 }
 
-/// The kind of room that a campaign is.
+/// The kind of component that a campaign is.
 #[derive(Debug)]
 pub struct CampaignKind<C>(PhantomData<C>);
 
 impl<C: Campaign> Kind for CampaignKind<C> {
     const NAME: &'static str = C::NAME;
     const EXAMPLE: &'static str = C::EXAMPLE;
-    type Settings = Made<C>;
+    type Settings = CheckedCampaign<C>;
 
-    fn check(made: &Made<C>) -> Vec<Problem> {
-        made.0.as_ref().err().cloned().unwrap_or_default()
+    fn check(campaign: &CheckedCampaign<C>) -> Vec<Problem> {
+        campaign.0.as_ref().err().cloned().unwrap_or_default()
     }
 
-    fn start(context: ComponentContext, made: Made<C>) -> Result<Component, StartError> {
-        let campaign = made.0.map_err(|problems| {
+    fn start(context: ComponentContext, campaign: CheckedCampaign<C>) -> Result<Component, StartError> {
+        let campaign = campaign.0.map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(|wrong| format!("{}: {}", wrong.key, wrong.what)).collect();
             StartError(problems.join("; "))
         })?;
@@ -69,13 +59,13 @@ impl<C: Campaign> Kind for CampaignKind<C> {
     }
 }
 
-/// A campaign, made of its settings as they are read: so its settings need not be `Clone` to be checked.
-pub struct Made<C>(Result<C, Vec<Problem>>);
+/// A campaign, or what is wrong with its settings. It is made while the settings are read: so they need not be `Clone`.
+pub struct CheckedCampaign<C>(Result<C, Vec<Problem>>);
 
-impl<'de, C: Campaign> Deserialize<'de> for Made<C> {
+impl<'de, C: Campaign> Deserialize<'de> for CheckedCampaign<C> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let made = C::new(C::Settings::deserialize(from)?);
-        Ok(Self(made.and_then(|campaign| {
+        let campaign = C::new(C::Settings::deserialize(from)?);
+        Ok(Self(campaign.and_then(|campaign| {
             let problems = campaign.limits().problems();
             if problems.is_empty() { Ok(campaign) } else { Err(problems) }
         })))
@@ -83,7 +73,7 @@ impl<'de, C: Campaign> Deserialize<'de> for Made<C> {
 }
 
 /// In the documentation it is the campaign's settings.
-impl<C: Campaign> JsonSchema for Made<C> {
+impl<C: Campaign> JsonSchema for CheckedCampaign<C> {
     fn inline_schema() -> bool {
         C::Settings::inline_schema()
     }
@@ -103,7 +93,7 @@ impl<C: Campaign> JsonSchema for Made<C> {
 
 /// The actor around a campaign.
 pub(super) struct CampaignActor<C> {
-    person_queue: Rc<PersonQueue<C>>,
+    queue: Rc<PersonQueue<C>>,
     _lifeline: Lifeline,
 }
 
@@ -117,11 +107,10 @@ impl<C: Campaign> CampaignActor<C> {
         clock: Clock,
     ) -> (Addr<Self>, Terminated) {
         let (lifeline, ended) = lifeline();
-        let person_queue = Rc::new(PersonQueue::new(campaign, name, Rc::new(InStore(sessions)), router, clock));
-        // Not in `started`, which runs later: until then the mailbox would hold 16.
+        let queue = Rc::new(PersonQueue::new(campaign, name, Rc::new(StoredSessions(sessions)), router, clock));
         let actor = Self::create(|ctx| {
-            ctx.set_mailbox_capacity(person_queue.limits.at_once);
-            Self { person_queue, _lifeline: lifeline }
+            ctx.set_mailbox_capacity(queue.mailbox());
+            Self { queue, _lifeline: lifeline }
         });
         (actor, ended)
     }
@@ -135,7 +124,7 @@ impl<C: Campaign> Handler<Inbound> for CampaignActor<C> {
     type Result = Result<(), Refused>;
 
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
-        self.person_queue.take(message)
+        self.queue.take(message)
     }
 }
 
@@ -143,8 +132,8 @@ impl<C: Campaign> Handler<AskHealth> for CampaignActor<C> {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        let counts = &self.person_queue.counts;
-        let mut detail = format!("{} in work, {} handled", self.person_queue.in_work(), counts.handled.get());
+        let counts = &self.queue.counts;
+        let mut detail = format!("{} in work, {} handled", self.queue.len(), counts.handled.get());
         for (count, what) in [(counts.failed.get(), "failed"), (counts.unsent.get(), "answers not sent")] {
             if count > 0 {
                 detail.push_str(&format!(", {count} {what}"));
@@ -158,47 +147,8 @@ impl<C: Campaign> Handler<Drain> for CampaignActor<C> {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
-        let person_queue = self.person_queue.clone();
-        Box::pin(async move { person_queue.drain().await })
-    }
-}
-
-/// Sessions and answers in the store.
-struct InStore(Sessions);
-
-impl InStore {
-    /// Waits for room where the store is busy: a person waits at the other end, and there is time to.
-    async fn ask<M: Operation>(&self, ask: M) -> Result<M::Answer, TurnError>
-    where
-        Sessions: Accepts<M>,
-    {
-        match timeout(STORE_LIMIT, self.0.ask_waiting(ask)).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(TurnError::StoreSlow(STORE_LIMIT)),
-        }
-    }
-}
-
-#[async_trait(?Send)]
-impl SessionStore for InStore {
-    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, TurnError> {
-        self.ask(FindSession { owner, person }).await
-    }
-
-    async fn save(&self, save: SaveSession) -> Result<bool, TurnError> {
-        self.ask(save).await
-    }
-
-    async fn close(&self, close: CloseSession) -> Result<bool, TurnError> {
-        self.ask(close).await
-    }
-
-    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, TurnError> {
-        self.ask(CountAnswers { campaign, question }).await
-    }
-
-    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError> {
-        self.ask(FindAnswers { campaign, person }).await
+        let queue = self.queue.clone();
+        Box::pin(async move { queue.drain().await })
     }
 }
 

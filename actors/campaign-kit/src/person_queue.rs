@@ -1,4 +1,5 @@
-//! The messages of a campaign: a queue for each person who waits, a task for each who is being answered.
+//! The queue of a campaign's messages: those of one person are answered one after the other, those of different people at
+//! the same time.
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,60 +27,70 @@ use vumi_kit::{
     session::CloseSession,
 };
 
-/// How much time an answer has.
+/// How long the router may take to accept an answer.
 const HAND_OVER_LIMIT: Duration = CALL_LIMIT;
 
 /// What became of the messages so far.
 #[derive(Debug, Default)]
-pub(super) struct QueueCounts {
-    /// Messages done.
+pub(super) struct CampaignCounts {
     pub(super) handled: Cell<u64>,
-    /// Of those, how many the campaign or the store failed on.
+    /// Of those handled: the campaign or the store failed.
     pub(super) failed: Cell<u64>,
-    /// Of those, how many answers the router did not take.
+    /// Of those handled: the router did not take the answer.
     pub(super) unsent: Cell<u64>,
 }
 
-/// Where people's messages wait and are answered, on one thread.
+/// Takes messages, asks the campaign for the answers and sends them, on one thread.
 pub(super) struct PersonQueue<C> {
-    pub(super) campaign: C,
-    pub(super) name: Name,
-    pub(super) limits: Limits,
-    pub(super) keep: Rc<dyn SessionStore>,
-    pub(super) router: RouterAddress,
-    pub(super) clock: Clock,
-    pub(super) counts: QueueCounts,
-    closed: Cell<bool>,
-    quiet: Notify,
+    campaign: C,
+    name: Name,
+    limits: Limits,
+    sessions: Rc<dyn SessionStore>,
+    router: RouterAddress,
+    clock: Clock,
+    pub(super) counts: CampaignCounts,
+    /// By person, as [`person`] writes them.
     queue: RefCell<KeyedQueue<String, UserMessage>>,
+    draining: Cell<bool>,
+    drained: Notify,
 }
 
 impl<C: Campaign> PersonQueue<C> {
     pub(super) fn new(
         campaign: C,
         name: Name,
-        keep: Rc<dyn SessionStore>,
+        sessions: Rc<dyn SessionStore>,
         router: RouterAddress,
         clock: Clock,
     ) -> Self {
         let limits = campaign.limits();
         Self {
             queue: RefCell::new(KeyedQueue::new(limits.at_once, limits.waiting_per_person)),
-            limits,
             campaign,
             name,
-            keep,
+            limits,
+            sessions,
             router,
             clock,
-            counts: QueueCounts::default(),
-            closed: Cell::new(false),
-            quiet: Notify::new(),
+            counts: CampaignCounts::default(),
+            draining: Cell::new(false),
+            drained: Notify::new(),
         }
     }
 
-    /// Takes a message, or refuses it where there is no room.
+    /// How many messages the actor's mailbox holds.
+    pub(super) const fn mailbox(&self) -> usize {
+        self.limits.at_once
+    }
+
+    /// How many messages were taken and are not done.
+    pub(super) fn len(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
+    /// Takes a message, or refuses it where the queue is full.
     pub(super) fn take(self: &Rc<Self>, message: UserMessage) -> Result<(), Refused> {
-        if self.closed.get() {
+        if self.draining.get() {
             return Err(Refused::Away(self.name.clone()));
         }
         let person = person(&message);
@@ -92,16 +103,11 @@ impl<C: Campaign> PersonQueue<C> {
         Ok(())
     }
 
-    /// Messages taken and not done.
-    pub(super) fn in_work(&self) -> usize {
-        self.queue.borrow().len()
-    }
-
     /// Takes no more, and waits until everything taken is done.
     pub(super) async fn drain(&self) {
-        self.closed.set(true);
-        while self.in_work() > 0 {
-            self.quiet.notified().await;
+        self.draining.set(true);
+        while self.len() > 0 {
+            self.drained.notified().await;
         }
     }
 
@@ -110,11 +116,11 @@ impl<C: Campaign> PersonQueue<C> {
         let mut next = Some(first);
         while let Some(message) = next {
             self.answer(&person, message).await;
-            bump(&self.counts.handled);
+            increment(&self.counts.handled);
             next = self.queue.borrow_mut().next(&person);
         }
-        if self.in_work() == 0 {
-            self.quiet.notify_waiters();
+        if self.len() == 0 {
+            self.drained.notify_waiters();
         }
     }
 
@@ -122,8 +128,8 @@ impl<C: Campaign> PersonQueue<C> {
         let screen = match self.turn(person, &message).await {
             Ok(Some(screen)) => screen,
             Ok(None) => return,
-            Err((trouble, found)) => {
-                let Some(screen) = self.apologise(person, &message, &trouble, found).await else { return };
+            Err((error, last_message)) => {
+                let Some(screen) = self.apologise(person, &message, &error, last_message).await else { return };
                 screen
             }
         };
@@ -138,54 +144,59 @@ impl<C: Campaign> PersonQueue<C> {
         self.send(message.into_reply(content, event, self.clock.now())).await;
     }
 
-    /// Takes a turn. If that fails: why, and the last message of the session that it began from.
+    /// Takes a turn of the dialogue. A failure comes with the last message of the session that the turn began from.
     async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, (TurnError, Option<String>)> {
         let dialogue = Dialogue {
             campaign: &self.campaign,
             name: &self.name,
             limits: &self.limits,
-            keep: &self.keep,
+            sessions: &self.sessions,
             now: self.clock.now(),
-            found: RefCell::default(),
+            last_message: RefCell::default(),
         };
-        // Whatever a panic leaves half done is this one session's, and that is forgotten.
+        // What a panic leaves half done belongs to this one session, which is closed.
         let turn = AssertUnwindSafe(dialogue.turn(person, message)).catch_unwind();
         let done = match timeout(self.limits.answer_within, turn).await {
             Ok(Ok(done)) => done,
-            Ok(Err(_panic)) => Err(TurnError::Panicked),
-            Err(_) => Err(TurnError::Slow(self.limits.answer_within)),
+            Ok(Err(_panic)) => Err(TurnError::Panic),
+            Err(_) => Err(TurnError::Timeout(self.limits.answer_within)),
         };
-        done.map_err(|trouble| (trouble, dialogue.found.take()))
+        done.map_err(|error| (error, dialogue.last_message.take()))
     }
 
-    /// What a person is told when there is no answer. Nothing where the message comes again by itself, or where
-    /// nobody is there any more.
+    /// The screen that stands in for an answer. None where the message is delivered again by itself, or where the person
+    /// has hung up.
     async fn apologise(
         &self,
         person: &str,
         message: &UserMessage,
-        trouble: &TurnError,
-        found: Option<String>,
+        error: &TurnError,
+        last_message: Option<String>,
     ) -> Option<Screen> {
-        bump(&self.counts.failed);
+        increment(&self.counts.failed);
         let (campaign, id) = (&self.name, &message.message_id);
-        if trouble.passes() {
-            warn!(%campaign, message = %id, error = %trouble, "no answer could be made");
+        if error.is_transient() {
+            warn!(%campaign, message = %id, %error, "no answer could be made");
             if message.transport_type == TransportType::Sms {
                 return None;
             }
         } else {
-            error!(%campaign, message = %id, error = %trouble, "the campaign failed: the session it began from is forgotten");
-            if found.is_some() {
-                let (owner, person) = (self.name.clone(), person.to_owned());
-                // Not one that another process took further meanwhile: that one is well.
-                let close = CloseSession { owner, person, after: found, answers: Vec::new() };
-                if let Err(trouble) = self.keep.close(close).await {
-                    warn!(%campaign, message = %id, error = %trouble, "the session could not be forgotten");
-                }
-            }
+            error!(%campaign, message = %id, %error, "the campaign failed: the session it began from is closed");
+            self.close_session(person, last_message, id).await;
         }
         (message.session_event != Some(SessionEvent::Close)).then(|| Screen::end(self.campaign.sorry()))
+    }
+
+    /// Closes the session that a failed turn began from, unless another process has changed it meanwhile.
+    async fn close_session(&self, person: &str, last_message: Option<String>, id: &str) {
+        if last_message.is_none() {
+            return;
+        }
+        let (owner, person) = (self.name.clone(), person.to_owned());
+        let close = CloseSession { owner, person, after: last_message, answers: Vec::new() };
+        if let Err(error) = self.sessions.close(close).await {
+            warn!(campaign = %self.name, message = %id, %error, "the session could not be closed");
+        }
     }
 
     async fn send(&self, reply: UserMessage) {
@@ -194,13 +205,13 @@ impl<C: Campaign> PersonQueue<C> {
             Ok(Ok(Ok(()))) => return,
             Ok(Ok(Err(refused))) => refused.to_string(),
             Ok(Err(_)) => "the router is not running".to_owned(),
-            Err(_) => format!("the router had no room within {HAND_OVER_LIMIT:?}"),
+            Err(_) => format!("the router had no capacity within {HAND_OVER_LIMIT:?}"),
         };
-        bump(&self.counts.unsent);
+        increment(&self.counts.unsent);
         warn!(campaign = %self.name, message = %id, %refused, "an answer could not be sent");
     }
 }
 
-fn bump(count: &Cell<u64>) {
+fn increment(count: &Cell<u64>) {
     count.set(count.get() + 1);
 }

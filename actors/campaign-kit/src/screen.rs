@@ -1,4 +1,4 @@
-//! What a person is shown.
+//! A screen: what a campaign shows a person.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use vumi_kit::text::{Encoding, measure};
 /// How many characters of the GSM alphabet a USSD screen holds.
 pub const USSD_CHARACTERS: usize = 182;
 
-/// What a person is shown, and whether the dialogue goes on.
+/// What a campaign shows a person, and whether the dialogue goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Screen {
@@ -20,7 +20,7 @@ pub enum Screen {
 }
 
 impl Screen {
-    /// Shows the text and waits for what the person says to it.
+    /// Shows the text and waits for the person's input.
     pub fn ask(text: impl Into<String>) -> Self {
         Self::Ask(text.into())
     }

@@ -1,4 +1,4 @@
-//! What a campaign knows about the person it talks to.
+//! A person's dialogue, as the campaign sees it.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -12,7 +12,7 @@ use vumi_kit::{
 
 /// A person's dialogue with a campaign.
 pub struct Session<State> {
-    /// Where the person is: what stands here after an answer is there again at the next message.
+    /// The campaign's state of this dialogue: its value after an answer is there again at the next message.
     pub state: State,
     msisdn: String,
     code: String,
@@ -21,9 +21,9 @@ pub struct Session<State> {
     opened_with: Option<String>,
     now: Timestamp,
     campaign: Name,
-    keep: Rc<dyn SessionStore>,
+    store: Rc<dyn SessionStore>,
     answers: Vec<Answer>,
-    trouble: RefCell<Option<TurnError>>,
+    error: RefCell<Option<TurnError>>,
 }
 
 impl<State> Session<State> {
@@ -63,8 +63,8 @@ impl<State> Session<State> {
         self.now
     }
 
-    /// Keeps what the person answered to a question, beyond the session. A later answer replaces an earlier one.
-    /// It is written in one transaction with the session, after the turn: until then nothing here counts it.
+    /// Stores the person's answer to a question beyond the session. A later answer replaces an earlier one. It is written in
+    /// one transaction with the session, after the turn: until then [`Session::counts`] does not count it.
     pub fn remember(&mut self, question: impl Into<String>, answer: impl Into<String>) {
         self.answers.push(Answer {
             campaign: self.campaign.clone(),
@@ -76,22 +76,22 @@ impl<State> Session<State> {
 
     /// How often each answer to a question was given, by everybody, the most frequent first.
     ///
-    /// If the store fails it is empty, and whatever screen the campaign makes of that is not shown: the person is
-    /// told that something went wrong. The same goes for [`Session::answers`]; so neither needs error handling.
+    /// Empty if the store fails; the screen that the campaign makes of that is not shown: the person reads
+    /// [`Campaign::sorry`](crate::Campaign::sorry). The same holds for [`Session::answers`], so neither needs error handling.
     pub async fn counts(&self, question: &str) -> Vec<(String, u64)> {
-        let counted = self.keep.counts(self.campaign.clone(), question.to_owned()).await;
-        self.or_trouble(counted)
+        let counted = self.store.counts(self.campaign.clone(), question.to_owned()).await;
+        self.or_record_error(counted)
     }
 
-    /// What this person answered before: question and answer.
+    /// This person's answers: question and answer.
     pub async fn answers(&self) -> Vec<(String, String)> {
-        let answered = self.keep.answers(self.campaign.clone(), self.msisdn.clone()).await;
-        self.or_trouble(answered)
+        let answered = self.store.answers(self.campaign.clone(), self.msisdn.clone()).await;
+        self.or_record_error(answered)
     }
 
-    fn or_trouble<T>(&self, found: Result<Vec<T>, TurnError>) -> Vec<T> {
-        found.unwrap_or_else(|trouble| {
-            self.trouble.replace(Some(trouble));
+    fn or_record_error<T>(&self, found: Result<Vec<T>, TurnError>) -> Vec<T> {
+        found.unwrap_or_else(|error| {
+            self.error.replace(Some(error));
             Vec::new()
         })
     }
@@ -101,20 +101,20 @@ impl<State> Session<State> {
         message: &UserMessage,
         now: Timestamp,
         campaign: Name,
-        keep: Rc<dyn SessionStore>,
+        store: Rc<dyn SessionStore>,
     ) -> Self {
         Self {
             state,
-            msisdn: bare(&message.from_addr).to_owned(),
+            msisdn: without_plus(&message.from_addr).to_owned(),
             code: message.to_addr.clone(),
             transport: message.transport_name.clone(),
             transport_type: message.transport_type,
             opened_with: None,
             now,
             campaign,
-            keep,
+            store,
             answers: Vec::new(),
-            trouble: RefCell::new(None),
+            error: RefCell::new(None),
         }
     }
 
@@ -128,16 +128,16 @@ impl<State> Session<State> {
         self
     }
 
-    /// The state and what is to be remembered, unless the store failed on the way.
+    /// The state and the answers to store, unless the store has failed during the turn.
     pub(super) fn finish(self) -> Result<(State, Vec<Answer>), TurnError> {
-        match self.trouble.into_inner() {
-            Some(trouble) => Err(trouble),
+        match self.error.into_inner() {
+            Some(error) => Err(error),
             None => Ok((self.state, self.answers)),
         }
     }
 }
 
 /// A number without its `+`.
-pub(super) fn bare(address: &str) -> &str {
+pub(super) fn without_plus(address: &str) -> &str {
     address.strip_prefix('+').unwrap_or(address)
 }

@@ -1,15 +1,19 @@
-//! Where sessions and answers are kept, and why a turn fails.
+//! Where sessions and answers are stored, and why a turn of a dialogue fails.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 use vumi_kit::{
     name::Name,
-    session::{CloseSession, SaveSession, SessionRecord},
-    store::StoreError,
+    session::{CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord, Sessions},
+    store::{Accepts, Ask, Operation, StoreError},
 };
 
-/// Why no answer could be made.
+/// The time limit of a request to the store: less than a person waits, so that there is time to say sorry.
+const STORE_LIMIT: Duration = Duration::from_secs(4);
+
+/// Why a turn has no screen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TurnError {
     /// The store failed.
@@ -17,34 +21,75 @@ pub(crate) enum TurnError {
     Store(#[from] StoreError),
     /// The store did not answer in time.
     #[error("the store did not answer within {0:?}")]
-    StoreSlow(Duration),
-    /// Another process took the dialogue further since it was found.
+    StoreTimeout(Duration),
+    /// Another process changed the session since it was read.
     #[error("other processes took the same person's dialogue further")]
-    Overtaken,
+    Conflict,
     /// The campaign's state can't be written.
     #[error("its state is not JSON: {0}")]
     State(#[from] serde_json::Error),
     /// The campaign panicked.
     #[error("it panicked; the panic stands in the log")]
-    Panicked,
+    Panic,
     /// The campaign took too long.
     #[error("it took longer than {0:?}")]
-    Slow(Duration),
+    Timeout(Duration),
 }
 
 impl TurnError {
-    /// Whether the same message may fare better when it comes again.
-    pub(crate) const fn passes(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::StoreSlow(_) | Self::Overtaken)
+    /// Whether the same message may succeed when it is delivered again.
+    pub(crate) const fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::StoreTimeout(_) | Self::Conflict)
     }
 }
 
-/// Where sessions and answers are kept: the store, or a test's memory.
+/// Stores sessions and answers: the router's store, or a map in a test.
 #[async_trait(?Send)]
 pub(crate) trait SessionStore {
     async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, TurnError>;
+    /// Whether it was saved; not where another process has changed the session meanwhile.
     async fn save(&self, save: SaveSession) -> Result<bool, TurnError>;
+    /// Whether it was closed; not where another process has changed the session meanwhile.
     async fn close(&self, close: CloseSession) -> Result<bool, TurnError>;
     async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, TurnError>;
     async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError>;
+}
+
+/// Sessions and answers in the router's store.
+pub(crate) struct StoredSessions(pub(crate) Sessions);
+
+impl StoredSessions {
+    /// Waits where the store's mailbox is full: a person waits for the answer, and there is time to.
+    async fn ask<O: Operation>(&self, ask: O) -> Result<O::Answer, TurnError>
+    where
+        Sessions: Accepts<O>,
+    {
+        match timeout(STORE_LIMIT, self.0.ask_waiting(ask)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(TurnError::StoreTimeout(STORE_LIMIT)),
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl SessionStore for StoredSessions {
+    async fn find(&self, owner: Name, person: String) -> Result<Option<SessionRecord>, TurnError> {
+        self.ask(FindSession { owner, person }).await
+    }
+
+    async fn save(&self, save: SaveSession) -> Result<bool, TurnError> {
+        self.ask(save).await
+    }
+
+    async fn close(&self, close: CloseSession) -> Result<bool, TurnError> {
+        self.ask(close).await
+    }
+
+    async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, TurnError> {
+        self.ask(CountAnswers { campaign, question }).await
+    }
+
+    async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError> {
+        self.ask(FindAnswers { campaign, person }).await
+    }
 }

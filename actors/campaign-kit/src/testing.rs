@@ -1,12 +1,12 @@
 //! For tests of campaigns: a [`Phone`] that dials them, without network, database or clock.
 //!
-//! The phone takes its turns in the code that the running router takes them in; only the store is a map and the
-//! time stands still. Every state goes through JSON between two messages, as it does in the store.
+//! The phone runs each turn in the code that the running router uses; only the store is a map, and the time stands still.
+//! Every state goes through JSON between two messages, as it does in the store.
 //!
 //! ```
 //! use vumi_campaign_kit::{Campaign, Screen, Session};
 //! use vumi_campaign_kit::testing::Phone;
-//! use vumi_kit::{kind::Problem};
+//! use vumi_kit::kind::Problem;
 //!
 //! struct Age;
 //!
@@ -20,8 +20,8 @@
 //!         Ok(Self)
 //!     }
 //!
-//!     async fn answer(&self, _: &mut Session<()>, said: Option<&str>) -> Screen {
-//!         match said.map(str::parse::<u8>) {
+//!     async fn answer(&self, _: &mut Session<()>, input: Option<&str>) -> Screen {
+//!         match input.map(str::parse::<u8>) {
 //!             Some(Ok(age)) => Screen::end(format!("{age} is a fine age.")),
 //!             _ => Screen::ask("How old are you?"),
 //!         }
@@ -47,7 +47,11 @@ use tokio::runtime::{Builder, Runtime};
 
 pub(crate) use memory::MemorySessions;
 
-use crate::{Campaign, Dialogue, Screen, SessionStore, person};
+use crate::{
+    Campaign, Screen,
+    dialogue::{Dialogue, person},
+    session_store::SessionStore,
+};
 use vumi_kit::{
     clock::{Clock, Timestamp},
     message::{SessionEvent, TransportType, UserMessage},
@@ -59,22 +63,22 @@ use vumi_kit::{
 /// Its methods panic, which fails the test, where a screen would not fit a USSD phone, and where a campaign panics.
 /// It brings a runtime of its own: use it in a plain `#[test]`, not in an async one.
 pub struct Phone<C> {
-    exchange: Rc<Exchange<C>>,
+    network: Rc<PhoneNetwork<C>>,
     msisdn: String,
     code: RefCell<String>,
     last: RefCell<Option<UserMessage>>,
 }
 
 /// What all phones of a test share.
-struct Exchange<C> {
+struct PhoneNetwork<C> {
     campaign: RefCell<Rc<C>>,
-    keep: Rc<dyn SessionStore>,
+    sessions: Rc<dyn SessionStore>,
     clock: Clock,
     runtime: Runtime,
     messages: Cell<u64>,
     ussd: Name,
     sms: Name,
-    name: Name,
+    campaign_name: Name,
 }
 
 impl<C: Campaign> Phone<C> {
@@ -85,21 +89,21 @@ impl<C: Campaign> Phone<C> {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let name = |text| Name::parse(text).expect("a name");
         let clock = Clock::held(Timestamp::from_seconds(1_275_000_000));
-        let exchange = Exchange {
+        let network = PhoneNetwork {
             campaign: RefCell::new(Rc::new(campaign)),
-            keep: Rc::new(MemorySessions::new(clock.clone())),
+            sessions: Rc::new(MemorySessions::new(clock.clone())),
             clock,
             runtime: runtime.expect("a runtime"),
             messages: Cell::new(0),
             ussd: name("ussd"),
             sms: name("sms"),
-            name: name("campaign"),
+            campaign_name: name("campaign"),
         };
-        Self::of(Rc::new(exchange), "27831234567")
+        Self::of(Rc::new(network), "27831234567")
     }
 
-    fn of(exchange: Rc<Exchange<C>>, msisdn: &str) -> Self {
-        Self { exchange, msisdn: msisdn.to_owned(), code: RefCell::default(), last: RefCell::default() }
+    fn of(network: Rc<PhoneNetwork<C>>, msisdn: &str) -> Self {
+        Self { network, msisdn: msisdn.to_owned(), code: RefCell::default(), last: RefCell::default() }
     }
 
     /// This phone with another number.
@@ -112,19 +116,19 @@ impl<C: Campaign> Phone<C> {
     /// Somebody else's phone: the campaign and everybody's answers are the same.
     #[must_use]
     pub fn another(&self, msisdn: &str) -> Self {
-        Self::of(self.exchange.clone(), msisdn)
+        Self::of(self.network.clone(), msisdn)
     }
 
     /// Dials a USSD code, and shows the campaign's first screen.
     #[track_caller]
-    pub fn dial(&self, code: &str) -> Shown {
+    pub fn dial(&self, code: &str) -> PhoneScreen {
         code.clone_into(&mut self.code.borrow_mut());
         self.ussd(SessionEvent::New, None)
     }
 
     /// Types an answer into the open USSD session, and shows the next screen.
     #[track_caller]
-    pub fn send(&self, text: &str) -> Shown {
+    pub fn send(&self, text: &str) -> PhoneScreen {
         self.ussd(SessionEvent::Resume, Some(text))
     }
 
@@ -132,36 +136,36 @@ impl<C: Campaign> Phone<C> {
     #[track_caller]
     pub fn hang_up(&self) {
         let message = self.message(TransportType::Ussd, &self.code.borrow(), Some(SessionEvent::Close), None);
-        let answered = self.exchange.turn(&message);
+        let answered = self.network.turn(&message);
         assert!(answered.is_none(), "nobody is there any more to be shown {answered:?}");
     }
 
-    /// Sends an SMS to a short code, and shows the SMS that answers it; [`Shown::is_silent`] if none does.
+    /// Sends an SMS to a short code, and shows the SMS that answers it; [`PhoneScreen::is_silent`] if none does.
     #[track_caller]
-    pub fn sms(&self, to: &str, text: &str) -> Shown {
+    pub fn sms(&self, to: &str, text: &str) -> PhoneScreen {
         self.show(self.message(TransportType::Sms, to, None, Some(text)))
     }
 
-    /// The network delivers the last message once more: shows what the campaign answers to it.
+    /// Delivers the last message once more, and shows what the campaign answers.
     #[track_caller]
-    pub fn repeat(&self) -> Shown {
+    pub fn repeat(&self) -> PhoneScreen {
         let last = self.last.borrow_mut().take();
         assert!(last.is_some(), "there is no message yet to be repeated");
-        last.map_or_else(|| Shown(Screen::Silence), |message| self.show(message))
+        last.map_or_else(|| PhoneScreen(Screen::Silence), |message| self.show(message))
     }
 
-    /// Time passes, for all phones: sessions are forgotten when theirs has come.
+    /// Lets time pass, for all phones: sessions expire.
     pub fn wait(&self, time: Duration) {
-        self.exchange.clock.advance(time);
+        self.network.clock.advance(time);
     }
 
-    /// The router is restarted, with this campaign: all that is left of the old one is what it kept.
+    /// Restarts the router with this instance of the campaign: only what is stored outlives the old one.
     pub fn restart(&self, campaign: C) {
-        self.exchange.campaign.replace(Rc::new(campaign));
+        self.network.campaign.replace(Rc::new(campaign));
     }
 
     #[track_caller]
-    fn ussd(&self, event: SessionEvent, text: Option<&str>) -> Shown {
+    fn ussd(&self, event: SessionEvent, text: Option<&str>) -> PhoneScreen {
         let shown = self.show(self.message(TransportType::Ussd, &self.code.borrow(), Some(event), text));
         if let Err(wrong) = shown.0.fits_ussd() {
             assert!(shown.text().is_empty(), "a phone can't show this screen: {wrong}\n{shown}");
@@ -170,24 +174,24 @@ impl<C: Campaign> Phone<C> {
     }
 
     #[track_caller]
-    fn show(&self, message: UserMessage) -> Shown {
-        let screen = self.exchange.turn(&message);
+    fn show(&self, message: UserMessage) -> PhoneScreen {
+        let screen = self.network.turn(&message);
         self.last.replace(Some(message));
-        Shown(screen.unwrap_or(Screen::Silence))
+        PhoneScreen(screen.unwrap_or(Screen::Silence))
     }
 
     fn message(
         &self,
-        network: TransportType,
+        transport_type: TransportType,
         to: &str,
         event: Option<SessionEvent>,
         text: Option<&str>,
     ) -> UserMessage {
-        let exchange = &self.exchange;
-        let transport = if network == TransportType::Sms { &exchange.sms } else { &exchange.ussd };
-        let number = exchange.messages.get() + 1;
-        exchange.messages.set(number);
-        let mut message = UserMessage::from_person(transport, network, &self.msisdn, to, exchange.clock.now());
+        let network = &self.network;
+        let transport = if transport_type == TransportType::Sms { &network.sms } else { &network.ussd };
+        let number = network.messages.get() + 1;
+        network.messages.set(number);
+        let mut message = UserMessage::from_person(transport, transport_type, &self.msisdn, to, network.clock.now());
         message.message_id = format!("{number:032x}");
         message.session_event = event;
         message.content = text.map(str::to_owned);
@@ -195,17 +199,17 @@ impl<C: Campaign> Phone<C> {
     }
 }
 
-impl<C: Campaign> Exchange<C> {
+impl<C: Campaign> PhoneNetwork<C> {
     #[track_caller]
     fn turn(&self, message: &UserMessage) -> Option<Screen> {
         let campaign = self.campaign.borrow().clone();
         let dialogue = Dialogue {
             campaign: &*campaign,
-            name: &self.name,
+            name: &self.campaign_name,
             limits: &campaign.limits(),
-            keep: &self.keep,
+            sessions: &self.sessions,
             now: self.clock.now(),
-            found: RefCell::default(),
+            last_message: RefCell::default(),
         };
         let person = person(message);
         let turn = self.runtime.block_on(dialogue.turn(&person, message));
@@ -216,9 +220,9 @@ impl<C: Campaign> Exchange<C> {
 
 /// What a phone shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown(Screen);
+pub struct PhoneScreen(Screen);
 
-impl Shown {
+impl PhoneScreen {
     /// The text; empty for no answer.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -244,13 +248,13 @@ impl Shown {
     }
 }
 
-impl PartialEq<&str> for Shown {
+impl PartialEq<&str> for PhoneScreen {
     fn eq(&self, text: &&str) -> bool {
         self.text() == *text
     }
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for PhoneScreen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())
     }

@@ -1,7 +1,7 @@
-//! Says back what people send: to try a transport with, and to see how small a campaign can be.
+//! Repeats what people send: to try a transport with, and to see how small a campaign can be.
 //!
-//! Over USSD a session stays open until the person sends `0`. An SMS gets its own words back and no dialogue; so two
-//! services that both answer every SMS must not be routed to each other.
+//! Over USSD a session stays open until the person sends `0`. An SMS is answered with its own text and opens no
+//! dialogue. Two services that both answer every SMS must not be routed to each other: they would never stop.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ pub(crate) struct EchoSettings {
     greeting: String,
     /// What a person sees who sends `0`.
     goodbye: String,
-    /// How much it takes on at once.
+    /// How many messages it takes at once, and when its sessions expire.
     limits: Limits,
 }
 
@@ -48,8 +48,8 @@ goodbye = "Goodbye!"
         if problems.is_empty() { Ok(Self(settings)) } else { Err(problems) }
     }
 
-    async fn answer(&self, session: &mut Session<()>, said: Option<&str>) -> Screen {
-        match (said, session.opened_with()) {
+    async fn answer(&self, session: &mut Session<()>, input: Option<&str>) -> Screen {
+        match (input, session.opened_with()) {
             (None, Some("")) => Screen::silence(),
             (None, Some(text)) => Screen::end(text),
             (None | Some(""), _) => Screen::ask(&self.0.greeting),
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn it_greets_and_says_back_what_is_sent_until_that_is_0() {
+    fn it_greets_and_repeats_what_is_sent_until_that_is_0() {
         let phone = phone();
         assert!(phone.dial("*120#").contains("Send anything"));
         for text in ["parrot", "00", "a, b"] {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_sms_is_said_back_and_leaves_no_dialogue() {
+    fn an_sms_is_repeated_and_opens_no_dialogue() {
         let phone = phone();
         assert_eq!(phone.sms("38080", "hello"), "hello");
         assert_eq!(phone.sms("38080", "0"), "0", "there is nothing to end");

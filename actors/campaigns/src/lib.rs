@@ -1,10 +1,9 @@
 //! The campaigns that ship with Vumi: services that answer people over USSD and SMS.
 //!
-//! It is not where sessions, queues and the store are dealt with: the kit does that for every campaign
-//! ([`vumi_campaign_kit`]).
+//! Sessions, queues and the store are the business of the runtime around every campaign: [`vumi_campaign_kit`].
 //!
 //! To add one: a file here with a type that implements [`vumi_campaign_kit::Campaign`], its `mod` line, and its line
-//! in [`kinds`]. `docs/campaigns.md` takes you through it; its examples are compiled and run by this crate's tests.
+//! in [`kinds`]. `docs/campaigns.md` leads through it; its examples are compiled and run by this crate's tests.
 
 mod echo;
 mod quiz;

@@ -1,5 +1,5 @@
-//! Asks people multiple-choice questions and keeps what they answer. Whoever has answered everything and comes back is
-//! told what everybody answered, a question at a time.
+//! Asks people multiple-choice questions and stores their answers. A person who has answered everything and comes back is
+//! shown what everybody answered, a question at a time.
 //!
 //! A person who left halfway is asked what is still open. Over SMS it is the same dialogue, a message at a time.
 
@@ -17,13 +17,14 @@ pub(crate) struct Quiz(QuizSettings);
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum QuizPosition {
-    /// Nowhere yet.
+    /// Before the first question.
     #[default]
     Outside,
     /// At a question: the number of the first is 0.
     Asked(usize),
-    /// At the statistics of a question.
-    Told(usize),
+    /// At the statistics of a question. Stored sessions call it `told`.
+    #[serde(rename = "told")]
+    Statistics(usize),
 }
 
 impl Campaign for Quiz {
@@ -47,10 +48,10 @@ choices = ["Clinic", "Hospital", "Mobile clinic", "I don't know"]
         if problems.is_empty() { Ok(quiz) } else { Err(problems) }
     }
 
-    async fn answer(&self, session: &mut Session<QuizPosition>, said: Option<&str>) -> Screen {
-        match (&session.state, said) {
-            (QuizPosition::Asked(number), Some(said)) => self.judge(*number, said, session),
-            (QuizPosition::Told(number), Some(_)) => self.tell(number + 1, session).await,
+    async fn answer(&self, session: &mut Session<QuizPosition>, input: Option<&str>) -> Screen {
+        match (&session.state, input) {
+            (QuizPosition::Asked(number), Some(input)) => self.judge(*number, input, session),
+            (QuizPosition::Statistics(number), Some(_)) => self.show_statistics(number + 1, session).await,
             _ => self.begin(session).await,
         }
     }
@@ -69,7 +70,7 @@ impl Quiz {
         };
         match self.0.questions.iter().position(|question| !answered(question)) {
             Some(number) => self.ask(number, session),
-            None => self.tell(0, session).await,
+            None => self.show_statistics(0, session).await,
         }
     }
 
@@ -80,11 +81,11 @@ impl Quiz {
         Screen::ask(question.screen())
     }
 
-    /// Keeps a choice and goes on to the next question; anything else asks again.
-    fn judge(&self, number: usize, said: &str, session: &mut Session<QuizPosition>) -> Screen {
-        // The settings may have lost questions since this one was asked: then that was the last.
+    /// Stores a choice and goes on to the next question; any other input asks again.
+    fn judge(&self, number: usize, input: &str, session: &mut Session<QuizPosition>) -> Screen {
+        // The settings may have fewer questions since this one was asked: then that was the last.
         let Some(question) = self.0.questions.get(number) else { return Screen::end(&self.0.thanks) };
-        match question.chosen(said) {
+        match question.chosen(input) {
             Some(choice) => {
                 session.remember(&question.ask, choice);
                 self.ask(number + 1, session)
@@ -97,15 +98,15 @@ impl Quiz {
         format!("{}\n{}", self.0.wrong, question.screen())
     }
 
-    /// What everybody answered to a question; nothing more after the last.
-    async fn tell(&self, number: usize, session: &mut Session<QuizPosition>) -> Screen {
+    /// What everybody answered to a question; thanks after the last.
+    async fn show_statistics(&self, number: usize, session: &mut Session<QuizPosition>) -> Screen {
         let Some(question) = self.0.questions.get(number) else { return Screen::end(&self.0.thanks) };
         let counts = session.counts(&question.ask).await;
         let text = self.statistics(number, question, &question.shares(&counts));
         if number + 1 == self.0.questions.len() {
             return Screen::end(text);
         }
-        session.state = QuizPosition::Told(number);
+        session.state = QuizPosition::Statistics(number);
         Screen::ask(text)
     }
 
@@ -123,7 +124,7 @@ impl Quiz {
         lines.join("\n")
     }
 
-    /// Everything a person could be shown must fit: the settings are refused where it would not.
+    /// The settings are refused where a screen that they lead to does not fit.
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.0.problems();
         let mut must_fit = |key: String, what: &str, text: String| {

@@ -82,11 +82,14 @@ fn unknown() -> String {
 /// A line for each part: name, role, state, details.
 fn lines(parts: &[Part]) -> String {
     let mut lines = String::new();
-    for Part { name, role, state, detail, restarts } in parts {
+    for Part { name, role, state, detail, restarts, backlog } in parts {
         let state = state.as_str();
         let _never_fails = write!(lines, "{name} ({role}): {state}");
         if !detail.is_empty() {
             let _never_fails = write!(lines, ", {}", detail.replace('\n', " "));
+        }
+        if let Some(backlog) = backlog {
+            let _never_fails = write!(lines, ", {backlog}");
         }
         if *restarts > 0 {
             let _never_fails = write!(lines, ", started again {restarts} times");

@@ -1,6 +1,6 @@
 //! Accounts: who may use the HTTP API.
 
-use crate::store::{Operation, Reads, Writes, store_address};
+use crate::request::{Operation, Reads, Writes, store_address};
 
 /// The number of an account.
 pub type AccountId = i64;

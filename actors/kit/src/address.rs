@@ -19,7 +19,7 @@ pub struct Msisdn(String);
 pub struct NotAnMsisdn(String);
 
 impl Msisdn {
-    /// Reads a number as people and providers write it: surrounding space and one `+` are dropped.
+    /// Reads a number as people and providers write it: surrounding white space and one `+` are dropped.
     pub fn parse(text: &str) -> Result<Self, NotAnMsisdn> {
         let trimmed = text.trim();
         let digits = trimmed.strip_prefix('+').unwrap_or(trimmed);
@@ -70,7 +70,7 @@ impl fmt::Debug for Msisdn {
     }
 }
 
-/// A USSD code as dialled: `*`, then digits and `*`, then the closing `#`, which carriers sometimes leave out.
+/// A USSD code as dialled: `*`, then digits and `*`, then the closing `#`, which providers sometimes leave out.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct UssdCode(String);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::AccountId,
     clock::Timestamp,
-    store::{Operation, Reads, Writes, store_address},
+    request::{Operation, Reads, Writes, store_address},
 };
 
 /// The number of a callback.

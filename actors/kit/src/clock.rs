@@ -57,7 +57,7 @@ impl Timestamp {
         self.format("%Y-%m-%d %H:%M:%S%.6f")
     }
 
-    /// In any of chrono's formats.
+    /// In a format of chrono's.
     #[must_use]
     pub fn format(self, format: &str) -> String {
         DateTime::<Utc>::from_timestamp_micros(self.0).unwrap_or_default().format(format).to_string()
@@ -100,7 +100,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands at `at` until [`Clock::advance`].
+    /// A clock that shows `at` until [`Clock::advance`].
     #[must_use]
     pub fn held(at: Timestamp) -> Self {
         Self(Source::Held(Arc::new(AtomicI64::new(at.micros()))))

@@ -13,35 +13,36 @@ use crate::{
     store::Store,
 };
 
-/// What a component gets at its start: its name and everything it may talk to.
+/// What a component gets at its start.
 #[derive(Clone, Debug)]
 pub struct ComponentContext {
     /// Its own name, from the settings.
     pub name: Name,
-    /// Where its messages go.
+    /// Takes its messages.
     pub router: RouterAddress,
-    /// Where what must be kept is kept.
+    /// Takes its requests.
     pub store: Store,
-    /// The time.
+    /// Timestamps come from it; deadlines within the process do not.
     pub clock: Clock,
 }
 
 /// A started component.
 #[derive(Debug)]
 pub struct Component {
-    /// Where the router reaches it; none: the router never calls it.
+    /// None where the router never calls it: it is not registered there.
     pub endpoints: Option<Endpoints>,
-    /// Answers how it is.
+    /// Answers at once, from what the component knows.
     pub health: Recipient<AskHealth>,
-    /// Finishes what is under way, then answers.
+    /// Answers when everything under way is finished.
     pub drain: Recipient<Drain>,
     /// Resolves when its actor is gone, whether it stopped or panicked.
     pub ended: Terminated,
 }
 
-/// Take no more work, at once; then finish what is under way; answered when done. Whoever asks sets the bound.
+/// Asks a component to take no more work, at once, and to finish what is under way. It answers when that is done; the sender
+/// sets the time limit.
 ///
-/// What is in the store and outlives the process, such as an open session, is left as it is: it is not ended by a stop.
+/// What is in the store and outlives the process, such as an open session, stays as it is: a stop does not end it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain;
@@ -50,11 +51,11 @@ pub struct Drain;
 #[derive(Debug)]
 pub struct Lifeline(#[expect(dead_code, reason = "held for its drop")] oneshot::Sender<()>);
 
-/// The other end of a [`Lifeline`].
+/// Resolves when its [`Lifeline`] is dropped.
 #[derive(Debug)]
 pub struct Terminated(oneshot::Receiver<()>);
 
-/// A lifeline and its other end.
+/// Makes a lifeline for an actor, and its other end for the supervisor.
 #[must_use]
 pub fn lifeline() -> (Lifeline, Terminated) {
     let (held, watched) = oneshot::channel();
@@ -68,10 +69,10 @@ impl Terminated {
     }
 }
 
-/// Why a component could not start, in words that say what to do.
+/// Why a component could not start, in words that tell the operator what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(pub String);
 
-/// How long an outside call may take unless a setting says otherwise.
+/// The time limit of an outside call unless a setting says otherwise.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);

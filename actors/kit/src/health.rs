@@ -1,21 +1,21 @@
-//! How a component is, as it says itself.
+//! The health of components, as each reports it itself.
 
 use actix::Message;
 use serde::{Deserialize, Serialize};
 
-use crate::name::Name;
+use crate::{ledger::Backlog, name::Name};
 
-/// Asks a component how it is. It answers from what it knows, at once.
+/// Asks a component for its health. It answers at once, from what it knows.
 #[derive(Debug, Message)]
 #[rtype(result = "Health")]
 pub struct AskHealth;
 
-/// How a component is.
+/// The health of a component.
 #[derive(Clone, Debug, PartialEq, Eq, actix::MessageResponse)]
 pub struct Health {
     /// Whether it works.
     pub state: State,
-    /// In words, for an operator: what it does or what is wrong and since when.
+    /// For an operator: what it does, or what is wrong and since when.
     pub detail: String,
 }
 
@@ -23,13 +23,13 @@ pub struct Health {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// On its way up.
+    /// Not ready yet.
     Starting,
     /// Works.
     Up,
-    /// Takes work and keeps it, but something it depends on is away: a carrier, say.
+    /// It takes work and stores it, but something it depends on is away, such as a provider.
     Degraded,
-    /// It can keep nothing, since what it depends on is away or refuses (the database, say): nothing is accepted.
+    /// It accepts nothing: something that it needs to store work is away or refuses, such as the database.
     Away,
     /// It failed and is being started again.
     Restarting,
@@ -40,13 +40,13 @@ pub enum State {
 }
 
 impl State {
-    /// Whether work handed to the part is in good hands.
+    /// Whether the part accepts work and stores it.
     #[must_use]
     pub const fn takes_work(self) -> bool {
         matches!(self, Self::Up | Self::Degraded)
     }
 
-    /// In one word.
+    /// As the API and the command line show it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl State {
     }
 }
 
-/// A part of the running router and how it is.
+/// A part of the running program, and its health.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Its name: that of the component, or `store`, `router`, `http`.
@@ -70,13 +70,16 @@ pub struct Part {
     pub role: String,
     /// Whether it works.
     pub state: State,
-    /// In words.
+    /// For an operator.
     pub detail: String,
-    /// How often it was started again.
+    /// How often it was restarted.
     pub restarts: u32,
+    /// The SMS of a transport that are due; none where there are none, or where the store did not answer in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<Backlog>,
 }
 
-/// Asks the supervisor how all parts are.
+/// Asks the supervisor for the health of all parts.
 #[derive(Debug, Message)]
 #[rtype(result = "Vec<Part>")]
 pub struct AskParts;

@@ -1,12 +1,12 @@
-//! Ids of messages, and secrets made up for people.
+//! Ids of messages, and generated secrets.
 
-/// A fresh message id: 32 hex digits, as the Vumi family writes them; ordered by time.
+/// A new message id: 32 hex digits, as the Vumi family writes them; ordered by time.
 #[must_use]
 pub fn message_id() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
 
-/// A fresh secret for a person to keep: 32 hex digits from the system's source of randomness.
+/// A new secret: 32 hex digits from the system's source of randomness.
 #[must_use]
 pub fn secret() -> String {
     uuid::Uuid::new_v4().simple().to_string()

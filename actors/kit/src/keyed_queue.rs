@@ -1,8 +1,8 @@
 //! Order within a key, in parallel across keys: one person's messages one after the other, different people's at the
 //! same time.
 //!
-//! The queue holds what waits; whoever owns it does the work. What [`KeyedQueue::arrive`] hands back is to be begun at
-//! once; when it is done, [`KeyedQueue::next`] hands out what waits behind it.
+//! The queue holds the waiting jobs, and its owner does the work. The owner begins a job that [`KeyedQueue::arrive`] returns at
+//! once. When it is done, [`KeyedQueue::next`] returns the one that waits behind it.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -20,7 +20,7 @@ pub struct KeyedQueue<K, J> {
     most_waiting: usize,
 }
 
-/// What becomes of a job that arrives.
+/// What the owner does with a job that arrives.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Arrival<J> {
     /// No other job of its key is in work: begin with it.
@@ -32,13 +32,13 @@ pub enum Arrival<J> {
 }
 
 impl<K: Eq + Hash, J> KeyedQueue<K, J> {
-    /// Takes `most` jobs of all keys, in work or waiting, and `most_waiting` that wait behind one of their key.
+    /// Holds at most `most` jobs of all keys, in work or waiting, and `most_waiting` behind the one in work of each key.
     #[must_use]
     pub fn new(most: usize, most_waiting: usize) -> Self {
         Self { waiting: HashMap::new(), len: 0, most, most_waiting }
     }
 
-    /// Takes a job, or hands it back.
+    /// Takes a job, or returns it.
     pub fn arrive(&mut self, key: K, job: J) -> Arrival<J> {
         if self.len >= self.most {
             return Arrival::Full(job);
@@ -58,7 +58,7 @@ impl<K: Eq + Hash, J> KeyedQueue<K, J> {
         }
     }
 
-    /// The job in work of this key is done. Hands out the next one, which is in work from now on.
+    /// The job in work of this key is done. Returns the next one, which is in work from now on.
     pub fn next(&mut self, key: &K) -> Option<J> {
         let waiting = self.waiting.get_mut(key)?;
         self.len -= 1;
@@ -69,14 +69,14 @@ impl<K: Eq + Hash, J> KeyedQueue<K, J> {
         next
     }
 
-    /// Gives up a key: the job in work counts as done, and those behind it are handed back in their order.
+    /// Gives up a key: the job in work counts as done, and those behind it are returned in their order.
     pub fn clear(&mut self, key: &K) -> VecDeque<J> {
         let Some(waiting) = self.waiting.remove(key) else { return VecDeque::new() };
         self.len -= waiting.len() + 1;
         waiting
     }
 
-    /// What waits behind the job in work of this key, the next one first.
+    /// The jobs behind the one in work of this key, the next one first.
     pub fn behind(&self, key: &K) -> impl Iterator<Item = &J> {
         self.waiting.get(key).into_iter().flatten()
     }

@@ -1,26 +1,29 @@
-//! The ledger's questions: it keeps every SMS, and it is the outbox.
+//! The ledger's operations. The ledger keeps every SMS, and it is the outbox.
 //!
-//! An accepted SMS is a committed row before anyone hears of it. Where its transport has room, the row is
-//! born claimed and handed on in memory ([`HandOver`]); where it has not, it waits in the ledger until the
-//! transport asks ([`ClaimSms`]). A claim is a lease: what a crash leaves behind is claimed again.
+//! An accepted SMS is a committed row before anyone hears of it. Where its transport has free capacity, the row is written
+//! as claimed and handed over in memory after the commit ([`HandOver`]); where it has none, the row waits in the ledger
+//! until the transport claims it ([`ClaimSms`]). A claim is a lease: when it expires, the SMS is claimed again.
 
-use std::{sync::Arc, time::Duration};
+#![expect(missing_docs, reason = "fields whose name and type say it all")]
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     account::AccountId,
     clock::Timestamp,
     name::Name,
+    request::{Operation, Reads, Writes, store_address},
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
-    store::{Operation, Reads, Writes, store_address},
     text::keepable,
 };
 
-/// Keeps SMS to be sent; all of a batch in one transaction. Answers them in the order given, committed.
+/// Keeps SMS to be sent, all of a batch in one transaction. Answers them in the order given, committed.
 #[derive(Clone, Debug)]
 pub struct AcceptSms {
-    /// The batch.
     pub batch: Vec<NewSms>,
-    /// The client's `Idempotency-Key`: with one, the answer may be an earlier one.
+    /// The client's `Idempotency-Key`: with one, the answer may be that of an earlier request.
     pub idempotency: Option<IdempotencyKey>,
 }
 impl Operation for AcceptSms {
@@ -28,7 +31,7 @@ impl Operation for AcceptSms {
     type Answer = Accepted;
 }
 
-/// A client's word that a repeated request is the same one.
+/// The `Idempotency-Key` of a request: a repeated request with the same key is done once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The header's value.
@@ -39,7 +42,7 @@ pub struct IdempotencyKey {
     pub keep_s: u64,
 }
 
-/// What became of [`AcceptSms`].
+/// The result of [`AcceptSms`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
     /// Kept.
@@ -50,14 +53,11 @@ pub enum Accepted {
     KeyReused,
 }
 
-/// One SMS of an account and transport.
+/// Finds an SMS of an account and transport.
 #[derive(Clone, Debug)]
 pub struct FindSms {
-    /// Whose.
     pub account: AccountId,
-    /// The transport.
     pub transport: Name,
-    /// Which.
     pub id: SmsId,
 }
 impl Operation for FindSms {
@@ -65,18 +65,14 @@ impl Operation for FindSms {
     type Answer = Option<Sms>;
 }
 
-/// SMS of an account and transport.
+/// Lists SMS of an account and transport.
 #[derive(Clone, Debug)]
 pub struct ListSms {
-    /// Whose.
     pub account: AccountId,
-    /// The transport.
     pub transport: Name,
-    /// Which.
     pub which: Which,
-    /// How many to skip.
+    /// SMS to skip.
     pub start: usize,
-    /// How many at the most.
     pub limit: usize,
 }
 impl Operation for ListSms {
@@ -89,11 +85,10 @@ impl Operation for ListSms {
 pub enum Which {
     /// Those changed at or after a moment, by the time of their last change and then by number.
     Since {
-        /// The moment.
         at: Timestamp,
         /// From which end.
         order: Order,
-        /// Only those after this position.
+        /// Only those that come after this cursor.
         after: Option<StatusCursor>,
     },
     /// Those with these numbers, newest first.
@@ -106,17 +101,15 @@ pub enum Order {
     /// The latest change first.
     #[default]
     NewestFirst,
-    /// The earliest change first: what changes while one reads is met again at the end, and nothing is missed.
+    /// The earliest change first: an SMS that changes meanwhile is listed again at the end, and none is missed.
     OldestFirst,
 }
 
-/// A position in a list by time of change: that of an SMS. A count of SMS to skip points elsewhere as soon as one of
-/// them changes; this does not.
+/// The position of an SMS in a list by time of change. Unlike a count of SMS to skip, it stays valid when one of them
+/// changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StatusCursor {
-    /// When that SMS had changed.
     pub updated_at: Timestamp,
-    /// Its number.
     pub id: SmsId,
 }
 
@@ -128,14 +121,11 @@ impl StatusCursor {
     }
 }
 
-/// What happened to one SMS, in order of time; `None` if the account has no such SMS.
+/// Lists what happened to an SMS, in order of time; `None` if the account has no such SMS.
 #[derive(Clone, Debug)]
 pub struct SmsTimeline {
-    /// Whose.
     pub account: AccountId,
-    /// The transport.
     pub transport: Name,
-    /// Which.
     pub id: SmsId,
 }
 impl Operation for SmsTimeline {
@@ -143,35 +133,32 @@ impl Operation for SmsTimeline {
     type Answer = Option<Vec<TimelineEvent>>;
 }
 
-/// A thing that happened to an SMS.
+/// An entry of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineEvent {
-    /// When.
     pub at: Timestamp,
     /// `accepted`, `attempt`, `receipt` or `callback`.
     pub what: &'static str,
-    /// In words: the provider's answer, the receipt's status, the callback's HTTP status.
+    /// The provider's response, the receipt's status, or the callback's HTTP status.
     pub detail: String,
 }
 
-/// A transport has started (again) and has room for so many submissions at once: what it held before is due again.
-/// Answers how long a claim holds.
+/// Opens the outbox of a transport that has started (again): its earlier claims are due at once. Answers how long a claim
+/// holds.
 #[derive(Clone, Debug)]
 pub struct OpenOutbox {
-    /// The transport.
     pub transport: Name,
-    /// How many submissions it can hold, in flight and waiting.
-    pub room: usize,
+    /// Submissions it can hold, in flight and waiting.
+    pub capacity: usize,
 }
 impl Operation for OpenOutbox {
     type Access = Writes;
     type Answer = Duration;
 }
 
-/// A transport is stopping: nothing more is handed to it, what is accepted waits in the ledger.
+/// Closes the outbox of a transport that stops: nothing more is handed over to it, accepted SMS wait in the ledger.
 #[derive(Clone, Debug)]
 pub struct CloseOutbox {
-    /// The transport.
     pub transport: Name,
 }
 impl Operation for CloseOutbox {
@@ -179,12 +166,10 @@ impl Operation for CloseOutbox {
     type Answer = ();
 }
 
-/// Claims SMS that are due, longest due first.
+/// Claims SMS that are due, those due for longest first.
 #[derive(Clone, Debug)]
 pub struct ClaimSms {
-    /// The transport.
     pub transport: Name,
-    /// How many at the most.
     pub limit: usize,
 }
 impl Operation for ClaimSms {
@@ -192,64 +177,53 @@ impl Operation for ClaimSms {
     type Answer = Vec<Submission>;
 }
 
-/// What came of one submission, as its transport decided.
+/// The outcome of a submission, as its transport decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// Which.
     pub id: SmsId,
-    /// When.
     pub at: Timestamp,
-    /// What the provider said, or what went wrong; secrets redacted.
-    pub said: String,
-    /// What follows.
+    /// The provider's response, or what went wrong; secrets redacted.
+    pub detail: String,
     pub then: Then,
 }
 
 impl Outcome {
-    /// The same with no text that can't be kept: an outcome is not refused for a NUL in what the provider said.
+    /// The same with texts that every database can keep: a NUL in the provider's response must not lose the outcome.
     #[must_use]
     pub fn keepable(self) -> Self {
         let then = match self.then {
             Then::Done { status, provider_id } => Then::Done { status, provider_id: provider_id.map(keepable) },
             other => other,
         };
-        Self { said: keepable(self.said), then, ..self }
+        Self { detail: keepable(self.detail), then, ..self }
     }
 }
 
-/// What follows a submission.
+/// What an outcome does with the SMS.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Then {
-    /// The provider has it, or it failed for good.
-    Done {
-        /// Its new status.
-        status: TransportStatus,
-        /// The provider's id for it.
-        provider_id: Option<String>,
-    },
-    /// To be tried again then.
+    /// Ends it: the provider has it, or it failed for good.
+    Done { status: TransportStatus, provider_id: Option<String> },
+    /// Makes it due again at that time.
     Again {
-        /// When.
         at: Timestamp,
-        /// It may have arrived all the same: one more attempt whose result nobody knows.
-        unsure: bool,
+        /// It may have arrived all the same: counted in [`Submission::unknown_outcomes`].
+        unknown_outcome: bool,
     },
-    /// Not tried at all: due again then, and no attempt is counted.
+    /// Makes it due again at that time; it was not tried, and no attempt is counted.
     Untried {
-        /// When: [`Submission::due_at`] gives it back its place in the line.
+        /// [`Submission::due_at`] restores its position in the order of what is due.
         at: Timestamp,
-        /// The [`Submission::lease_until`] of the claim that is given back. Where somebody else has claimed the SMS
-        /// since, nothing changes.
+        /// The [`Submission::lease_until`] of the claim that is released. Where the SMS was claimed again since, nothing
+        /// changes.
         held_until: Timestamp,
     },
 }
 
-/// Records what came of submissions. Answers whether more SMS wait in the ledger for this transport.
+/// Records the outcomes of submissions. Answers whether more SMS wait in the ledger for this transport.
 #[derive(Clone, Debug)]
 pub struct RecordOutcomes {
-    /// The transport.
     pub transport: Name,
-    /// The outcomes.
     pub outcomes: Vec<Outcome>,
 }
 impl Operation for RecordOutcomes {
@@ -260,18 +234,16 @@ impl Operation for RecordOutcomes {
 /// Whether SMS wait in the ledger that were not handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboxState {
-    /// None that the store knows of: new ones will be handed over.
+    /// None that the store knows of: new SMS are handed over.
     Empty,
-    /// Some: claim them.
+    /// Some: the transport is to claim them.
     Waiting,
 }
 
-/// Gives back submissions that could not be handed over: due again at once, no attempt counted.
+/// Releases submissions that could not be handed over: due again at once, no attempt counted.
 #[derive(Clone, Debug)]
 pub struct ReleaseSms {
-    /// The transport.
     pub transport: Name,
-    /// Which.
     pub ids: Vec<SmsId>,
 }
 impl Operation for ReleaseSms {
@@ -279,14 +251,12 @@ impl Operation for ReleaseSms {
     type Answer = ();
 }
 
-/// Keeps receipts and changes what they speak of; in the order given.
+/// Keeps receipts and changes the SMS they belong to, in the order given.
 #[derive(Clone, Debug)]
 pub struct RecordReceipts {
-    /// Whose SMS they may speak of.
+    /// The account whose SMS they may belong to.
     pub account: AccountId,
-    /// The transport.
     pub transport: Name,
-    /// The receipts.
     pub receipts: Vec<Receipt>,
 }
 impl Operation for RecordReceipts {
@@ -294,25 +264,22 @@ impl Operation for RecordReceipts {
     type Answer = Vec<ReceiptMatch>;
 }
 
-/// What became of a receipt.
+/// Whether a receipt matched an SMS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiptMatch {
-    /// It speaks of this SMS.
+    /// It belongs to this SMS.
     Matched(Box<Sms>),
-    /// It was here before: nothing changed.
+    /// It was recorded before: nothing changed.
     Repeated(Box<Sms>),
-    /// It matches no SMS of the account, yet: kept, and matched when its id is known.
+    /// It matches no SMS of the account yet: kept, and matched when an SMS gets its id.
     Unmatched,
 }
 
-/// Keeps SMS from people; in the order given. They are posted to the callbacks and routed to a campaign.
+/// Keeps SMS from people, in the order given, to be posted to the callbacks and routed to a campaign.
 #[derive(Clone, Debug)]
 pub struct KeepReceived {
-    /// Whose.
     pub account: AccountId,
-    /// The transport.
     pub transport: Name,
-    /// The SMS.
     pub inbound: Vec<InboundSms>,
 }
 impl Operation for KeepReceived {
@@ -320,10 +287,9 @@ impl Operation for KeepReceived {
     type Answer = Vec<Received>;
 }
 
-/// Claims received SMS whose routing nobody finished: at start-up, and after a full mailbox.
+/// Claims received SMS that are due to be routed: released ones, and those whose lease has expired.
 #[derive(Clone, Debug)]
 pub struct ClaimReceived {
-    /// How many at the most.
     pub limit: usize,
 }
 impl Operation for ClaimReceived {
@@ -331,10 +297,9 @@ impl Operation for ClaimReceived {
     type Answer = Vec<Received>;
 }
 
-/// Gives back received SMS that nobody could take: due at once.
+/// Releases received SMS that no campaign could take: due at once.
 #[derive(Clone, Debug)]
 pub struct ReleaseReceived {
-    /// Which.
     pub ids: Vec<ReceivedId>,
 }
 impl Operation for ReleaseReceived {
@@ -342,15 +307,14 @@ impl Operation for ReleaseReceived {
     type Answer = ();
 }
 
-/// The campaign has dealt with a received SMS; its answer, if any, is kept to be sent in the same transaction.
-/// Answers `None` where the SMS is unknown, and without an `answer_key` also where it was settled before.
+/// Ends the routing of a received SMS; its reply, if any, is accepted in the same transaction. Answers `None` where the SMS
+/// is unknown, and without an `answer_key` also where it was settled before.
 #[derive(Clone, Debug)]
 pub struct SettleReceived {
     /// [`Received::message_id`].
     pub message_id: String,
-    /// How it ended: the campaign's name, or why nobody got it.
+    /// How it ended, in words for the operator.
     pub outcome: String,
-    /// The answer's text.
     pub reply: Option<String>,
     /// Which message the answer is. With it, an answer to an SMS that was settled before is kept and sent as an SMS of
     /// its own, and the same message is known when it comes again.
@@ -364,26 +328,51 @@ impl Operation for SettleReceived {
 /// A settled received SMS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// The received SMS.
     pub received: ReceivedId,
-    /// The answer as kept, if there was one.
     pub reply: Option<Sms>,
     /// The `answer_key` was used for another answer: this one was not kept.
     pub key_reused: bool,
 }
 
-/// How many SMS wait, by transport: for the operator.
+/// Counts the SMS that are due and that nobody holds, of each transport that has any. The cost does not grow with them.
 #[derive(Clone, Debug)]
-pub struct CountWaiting;
-impl Operation for CountWaiting {
+pub struct CountBacklog;
+impl Operation for CountBacklog {
     type Access = Reads;
-    type Answer = Vec<(Name, u64)>;
+    type Answer = Vec<(Name, Backlog)>;
 }
 
-/// Receipts that matched nothing, newest first: for the operator.
+/// The SMS of a transport that are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    /// How many; counted up to one more than [`Self::MOST_COUNTED`].
+    pub due: u32,
+    /// Seconds for which the oldest of them has been due.
+    pub oldest_s: u64,
+}
+
+impl Backlog {
+    /// A larger backlog is not counted any further.
+    pub const MOST_COUNTED: u32 = 10_000;
+}
+
+impl fmt::Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.due {
+            due if due > Self::MOST_COUNTED => write!(f, "{}+ SMS due", Self::MOST_COUNTED)?,
+            due => write!(f, "{due} SMS due")?,
+        }
+        match self.oldest_s {
+            s if s < 120 => write!(f, ", the oldest for {s} s"),
+            s if s < 120 * 60 => write!(f, ", the oldest for {} min", s / 60),
+            s => write!(f, ", the oldest for {} h", s / 3600),
+        }
+    }
+}
+
+/// Lists receipts that matched no SMS, newest first: for the operator.
 #[derive(Clone, Debug)]
 pub struct ListUnmatchedReceipts {
-    /// How many at the most.
     pub limit: usize,
 }
 impl Operation for ListUnmatchedReceipts {
@@ -408,22 +397,30 @@ store_address! {
         claim_received: ClaimReceived,
         release_received: ReleaseReceived,
         settle_received: SettleReceived,
-        count_waiting: CountWaiting,
+        count_backlog: CountBacklog,
         unmatched_receipts: ListUnmatchedReceipts,
     }
 }
 
-/// What the store passes to the router after a commit: over a bounded channel, in batches. What does not fit
-/// is released again by the store itself.
+/// What the store hands over to the router after a commit, in batches over a bounded channel. What does not fit into it
+/// the store releases again.
 #[derive(Debug)]
 pub enum HandOver {
     /// Claimed SMS for a transport.
-    Submissions {
-        /// The transport.
-        transport: Name,
-        /// The SMS.
-        batch: Vec<Submission>,
-    },
+    Submissions { transport: Name, batch: Vec<Submission> },
     /// Received SMS for the campaigns.
     Received(Vec<Received>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Backlog;
+
+    #[test]
+    fn a_backlog_shows_its_count_up_to_the_bound_and_its_age() {
+        let shown = |due, oldest_s| Backlog { due, oldest_s }.to_string();
+        assert_eq!(shown(1, 0), "1 SMS due, the oldest for 0 s");
+        assert_eq!(shown(10_000, 600), "10000 SMS due, the oldest for 10 min");
+        assert_eq!(shown(10_001, 3 * 3600), "10000+ SMS due, the oldest for 3 h");
+    }
 }

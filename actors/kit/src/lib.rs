@@ -1,9 +1,9 @@
-//! What every component of Vumi shares: the messages they exchange, the addresses they hold, the kinds
-//! they are started from, and time and chance. Contracts only: no I/O, no SQL, no HTTP.
+//! What the components of Vumi share: the messages they exchange, the addresses they hold, the kinds they are started
+//! from, time and chance. Contracts only: no I/O, no SQL, no HTTP.
 //!
-//! A type moves in here when two components need it, and not before; what one component needs stays there.
-//! To add a message: a struct next to its relatives, its answer by `Operation` (to the store) or
-//! `actix::Message` (between actors), and the handler in the component that answers.
+//! A type belongs here when two crates need it, and not before. To add a message: a struct next to those it resembles, its
+//! answer by `Operation` (requests to the store) or `actix::Message` (between actors), and the handler in the crate that
+//! answers.
 
 pub mod account;
 pub mod address;
@@ -18,6 +18,7 @@ pub mod kind;
 pub mod ledger;
 pub mod message;
 pub mod name;
+mod request;
 pub mod router;
 pub mod session;
 pub mod settings_schema;

@@ -1,7 +1,7 @@
-//! The message between a transport and a campaign, and the event that tells what became of one.
+//! The message between a transport and a campaign, and the event that reports what became of one.
 //!
-//! One type serves the components and the broker: field names, values and nulls are those of the Vumi family, so a
-//! peer in another process and one in this one are the same to the router.
+//! One type serves the components and the broker: field names, values and nulls are those of the Vumi family. So
+//! the router treats a peer in another process like one in its own.
 
 mod event;
 
@@ -13,15 +13,15 @@ use crate::{clock::Timestamp, ids, name::Name};
 /// The version every message carries.
 pub const MESSAGE_VERSION: &str = "20110921";
 
-/// Where a message stands in its session.
+/// What a message does to its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionEvent {
-    /// A session begins.
+    /// Begins it.
     New,
-    /// A session goes on.
+    /// Continues it.
     Resume,
-    /// A session ends, after this text where there is one.
+    /// Ends it, after this text where there is one.
     Close,
 }
 
@@ -60,7 +60,7 @@ pub struct UserMessage {
     /// The message it answers.
     #[serde(default)]
     pub in_reply_to: Option<String>,
-    /// Where it stands in its session.
+    /// What it does to its session.
     #[serde(default)]
     pub session_event: Option<SessionEvent>,
     /// The text; none for a new USSD session.
@@ -70,16 +70,16 @@ pub struct UserMessage {
     pub transport_name: Name,
     /// The kind of network.
     pub transport_type: TransportType,
-    /// The transport's own, copied to replies.
+    /// The transport's; copied to replies.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub transport_metadata: Map<String, Value>,
-    /// Anybody's.
+    /// For use by campaigns and peers; the router ignores it.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub helper_metadata: Map<String, Value>,
     /// `endpoint_name`, absent for `default`.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub routing_metadata: Map<String, Value>,
-    /// A group, where the network has them.
+    /// The group, on networks with groups.
     #[serde(default)]
     pub group: Option<String>,
     /// The mobile network operator.
@@ -91,7 +91,7 @@ pub struct UserMessage {
     /// `msisdn` or null.
     #[serde(default)]
     pub from_addr_type: Option<String>,
-    /// Keys we do not know, handed on.
+    /// Unknown keys, passed on.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -158,7 +158,7 @@ impl UserMessage {
         }
     }
 
-    /// The answer to this message, made of it: as [`UserMessage::reply`], without copying.
+    /// As [`UserMessage::reply`], without copying.
     #[must_use]
     pub fn into_reply(self, content: Option<String>, session_event: Option<SessionEvent>, at: Timestamp) -> Self {
         Self {
@@ -192,13 +192,13 @@ pub struct Event {
     pub transport_name: Name,
     /// What happened.
     pub what: EventKind,
-    /// What else the transport has to say of it, such as `replaced_characters`: those its network lacks.
+    /// Further facts from the transport, such as `replaced_characters`: those that its network lacks.
     pub transport_metadata: Map<String, Value>,
-    /// Anybody's.
+    /// For use by campaigns and peers; the router ignores it.
     pub helper_metadata: Map<String, Value>,
     /// `endpoint_name`, absent for `default`.
     pub routing_metadata: Map<String, Value>,
-    /// Keys we do not know, handed on.
+    /// Unknown keys, passed on.
     pub other: Map<String, Value>,
 }
 
@@ -215,14 +215,14 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
-    /// What the network says of its way to the phone.
+    /// What the network reports of its delivery.
     DeliveryReport {
-        /// Where it is.
+        /// How far it came.
         status: DeliveryStatus,
     },
 }
 
-/// Where a message is on its way to the phone.
+/// How far a message came on its way to the phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {
@@ -262,7 +262,7 @@ impl Event {
     }
 }
 
-/// Peers write null where a key is unused.
+/// Peers write null for an unused key.
 fn null_is_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! What the components say to the router, and it to them.
+//! The messages between the router and the components, and the addresses by which each calls the other.
 
 use actix::{Message, Recipient};
 
@@ -18,7 +18,7 @@ pub struct Outbound(pub UserMessage);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Happened {
-    /// The address of the service the message came from: it finds the campaign.
+    /// The address of the service the message came from: the router finds the campaign by it.
     pub service: String,
     /// The event.
     pub event: message::Event,
@@ -32,13 +32,13 @@ pub struct Submit(pub Vec<Submission>);
 /// Why a message was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The one it was for has no room: later, perhaps.
+    /// The component has no capacity now; it may have later.
     #[error("{0} is busy")]
     Busy(Name),
-    /// The one it was for is not running now.
+    /// The component is not running now.
     #[error("{0} is not running")]
     Away(Name),
-    /// No route leads anywhere.
+    /// No route matches the address.
     #[error("no campaign serves {0}")]
     NoRoute(String),
     /// There is no transport of that name, or it takes no such messages.

@@ -6,7 +6,7 @@
 use crate::{
     clock::Timestamp,
     name::Name,
-    store::{Operation, Reads, Writes, store_address},
+    request::{Operation, Reads, Writes, store_address},
 };
 
 /// A session as the store keeps it.

@@ -197,7 +197,7 @@ pub struct Sms {
     /// Where it is.
     pub status: TransportStatus,
     /// What the provider last said of it, as it said it.
-    pub provider_said: Option<String>,
+    pub provider_response: Option<String>,
     /// The provider's id for it.
     pub provider_id: Option<String>,
     /// How often it was submitted, or tried to be.
@@ -225,7 +225,7 @@ pub struct Submission {
     pub attempts: i32,
     /// Attempts that may have been made and whose result nobody knows (a lost answer, a crash): above 0, ask the
     /// provider first where it can be asked.
-    pub unsure: i32,
+    pub unknown_outcomes: i32,
     /// Since when it was due as it was claimed: its place in the line, should it be given back untried.
     pub due_at: Timestamp,
     /// Until when the claim holds; a submission not begun by then belongs to whoever claims it next.

@@ -96,7 +96,7 @@ pub const fn is_gsm(c: char) -> bool {
 }
 
 /// Whether an SMS may hold a character. NUL and the other control characters, but for line ends, tab and page
-/// break, are no text: carriers' XML can't hold them, and PostgreSQL can't keep a NUL.
+/// break, are no text: providers' XML can't hold them, and PostgreSQL can't store a NUL.
 #[must_use]
 pub const fn is_writable(c: char) -> bool {
     match c {
@@ -106,7 +106,7 @@ pub const fn is_writable(c: char) -> bool {
     }
 }
 
-/// A text that came from outside and must be kept: what can't be kept of it, NUL, shows as U+FFFD.
+/// Makes a text from outside storable: U+FFFD replaces NUL, which PostgreSQL can't store.
 #[must_use]
 pub fn keepable(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
@@ -126,7 +126,7 @@ fn measure_as(text: &str, encoding: Encoding) -> Measure {
         let (full, used) = parts(text, encoding);
         (full + 1, encoding.part() - used)
     };
-    let forced_ucs2 = if encoding == Encoding::Gsm7 { Vec::new() } else { strangers(text) };
+    let forced_ucs2 = if encoding == Encoding::Gsm7 { Vec::new() } else { beyond_gsm(text) };
     Measure { encoding, segments, units, left_in_segment, forced_ucs2 }
 }
 
@@ -145,7 +145,7 @@ fn parts(text: &str, encoding: Encoding) -> (u32, usize) {
     (full, used)
 }
 
-fn strangers(text: &str) -> Vec<char> {
+fn beyond_gsm(text: &str) -> Vec<char> {
     let mut found = Vec::new();
     for c in text.chars().filter(|&c| !is_gsm(c)) {
         if found.len() == FORCED_SHOWN {
@@ -196,8 +196,7 @@ fn nearest(c: char) -> Option<&'static str> {
     }
 }
 
-/// Whether a spelling is a symbol's name between colons, as chat programs write it (`:snowman2:`): no text that
-/// anybody would send.
+/// Whether a spelling is a symbol's name between colons, as chat programs write it (`:snowman2:`): no text for an SMS.
 fn is_shortcode(near: &str) -> bool {
     near.len() > 2 && near.starts_with(':') && near.ends_with(':')
 }

@@ -23,7 +23,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    received_queues::{Placed, QueueKey, ReceivedQueues, Refusal},
+    received_queues::{AfterRefusal, Arrived, QueueKey, ReceivedQueues},
     table::RoutingTable,
 };
 
@@ -48,22 +48,22 @@ impl Default for RouterSettings {
 }
 
 /// How soon an SMS that a campaign refused is offered to it again.
-const OFFERED_AGAIN: Duration = Duration::from_millis(100);
+const OFFER_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// Received SMS that the ledger is asked for at once.
-const RECEIVED_AT_ONCE: usize = 500;
+/// Received SMS in one claim.
+const CLAIM_LIMIT: usize = 500;
 
-/// Whether the ledger is being asked for received SMS.
+/// Whether a claim of received SMS is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Claiming {
     #[default]
     No,
     Once,
-    /// And is to be asked once more when it has answered.
+    /// And another one follows it.
     AndAgain,
 }
 
-/// The dispatcher.
+/// Routes messages to campaigns and transports, and offers received SMS to campaigns.
 #[derive(Debug)]
 pub struct Router {
     settings: RouterSettings,
@@ -77,7 +77,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts the router on the present arbiter. `handed_over` is the other end of what the store was given.
+    /// Starts the router on the present arbiter. The store holds the sender of `handed_over`.
     pub fn start(
         settings: RouterSettings,
         table: RoutingTable,
@@ -118,7 +118,7 @@ impl Router {
         Duration::from_millis(self.settings.hand_over_limit_ms)
     }
 
-    /// Hands claimed SMS to their transport; what it can't take now goes back to the ledger.
+    /// Hands claimed SMS to their transport; those that it can't take now go back to the ledger.
     fn submit(&self, transport: Name, batch: Vec<Submission>) {
         let refused = match self.components.get(&transport).and_then(Endpoints::submit) {
             None => batch,
@@ -131,40 +131,43 @@ impl Router {
         let ids: Vec<SmsId> = refused.into_iter().map(|sms| sms.id).collect();
         let store = self.store.clone();
         actix::spawn(async move {
-            // If even this fails, the lease brings them back.
+            // If this fails, too, they are due when their lease ends.
             if let Err(error) = store.ledger.ask_waiting(ReleaseSms { transport, ids }).await {
                 warn!(%error, "SMS could not be released: they are due again when their lease ends");
             }
         });
     }
 
-    /// Routes a received SMS: to the end of its person's line. `claimed`: the ledger handed it out again.
+    /// Queues a received SMS for its campaign. `claimed`: the ledger handed it out by a claim.
     fn route_received(&mut self, received: Received, claimed: bool, ctx: &mut Context<Self>) {
-        let (to, from) = (received.sms.to.as_str(), received.sms.from.as_str());
+        let (to, from, id) = (received.sms.to.as_str(), received.sms.from.as_str(), received.id);
         let Some(campaign) = self.table.sms(to, &received.sms.message) else {
-            let settle = SettleReceived {
-                message_id: received.message_id.clone(),
-                outcome: format!("no campaign serves {to}"),
-                reply: None,
-                answer_key: None,
-            };
-            let store = self.store.clone();
-            actix::spawn(async move {
-                if let Err(error) = store.ledger.ask_waiting(settle).await {
-                    warn!(%error, "a received SMS without a route could not be settled: it will be tried again");
-                }
-            });
-            return;
+            return self.settle_unroutable(&received);
         };
-        let (key, id) = ((campaign.clone(), from.to_owned()), received.id);
+        let key = (campaign.clone(), from.to_owned());
         match self.queues.arrive(&key, received, claimed, Instant::now()) {
-            Placed::First => self.offer(key, ctx),
-            Placed::Waits => {}
-            Placed::GoesBack => self.release_received(vec![id]),
+            Arrived::First => self.offer(key, ctx),
+            Arrived::Waits => {}
+            Arrived::Returned => self.release_received(vec![id]),
         }
     }
 
-    /// Offers the first of a line to its campaign; the answer comes as [`OfferAnswered`].
+    fn settle_unroutable(&self, received: &Received) {
+        let settle = SettleReceived {
+            message_id: received.message_id.clone(),
+            outcome: format!("no campaign serves {}", received.sms.to),
+            reply: None,
+            answer_key: None,
+        };
+        let store = self.store.clone();
+        actix::spawn(async move {
+            if let Err(error) = store.ledger.ask_waiting(settle).await {
+                warn!(%error, "a received SMS without a route could not be settled: it will be tried again");
+            }
+        });
+    }
+
+    /// Offers a person's first SMS to the campaign; the answer comes as [`OfferAnswered`].
     fn offer(&self, key: QueueKey, ctx: &mut Context<Self>) {
         let Some(Received { transport, message_id, sms, created_at, .. }) = self.queues.first(&key) else { return };
         let mut message =
@@ -176,7 +179,7 @@ impl Router {
         // A task of its own, not a future of the actor's context: that polls all of them for each that wakes.
         actix::spawn(async move {
             let taken = answer.await.is_ok();
-            // A router that is gone has no lines.
+            // An error: the router is gone, and its queues with it. The ledger's lease outlives both.
             let _gone = router.send(OfferAnswered { key, taken }).await;
         });
     }
@@ -185,14 +188,14 @@ impl Router {
         debug!(count = ids.len(), "received SMS that their campaign can't take now wait in the ledger");
         let store = self.store.clone();
         actix::spawn(async move {
-            // If even this fails, the lease brings them back.
+            // If this fails, too, they are due when their lease ends.
             if let Err(error) = store.ledger.ask_waiting(ReleaseReceived { ids }).await {
                 warn!(%error, "received SMS could not be released: they are due again when their lease ends");
             }
         });
     }
 
-    /// An SMS a campaign sends: the answer to a received one, kept in the ledger and sent from there.
+    /// Takes an SMS from a campaign: the answer to a received one, which the ledger keeps and sends.
     fn settle(&self, message: UserMessage) -> ResponseFuture<Result<(), Refused>> {
         let Some(message_id) = message.in_reply_to else {
             let transport = message.transport_name;
@@ -209,17 +212,17 @@ impl Router {
                     Ok(())
                 }
                 Err(error) => {
-                    warn!(%error, "the answer to a received SMS could not be kept: the SMS will be routed again");
+                    warn!(%error, "the answer to a received SMS could not be stored: the SMS will be routed again");
                     Err(Refused::Busy(name))
                 }
             }
         })
     }
 
-    /// Asks the ledger for received SMS that are due, once at a time: an answer says nothing of what went back after it was
-    /// asked for.
+    /// Claims received SMS that are due, one claim at a time: a claim's answer says nothing of SMS that went back after it
+    /// began.
     fn claim_received(&mut self, ctx: &mut Context<Self>) {
-        // Claimed where no campaign can be reached, they would be kept from the processes that have one.
+        // SMS claimed in a process without campaigns would be withheld from the processes that have some.
         if self.table.serves_sms()
             && !self.components.values().any(|endpoints| matches!(endpoints, Endpoints::Campaign { .. }))
         {
@@ -230,21 +233,21 @@ impl Router {
             return;
         }
         self.claiming = Claiming::Once;
-        self.queues.asks();
+        self.queues.claim_begins();
         let store = self.store.clone();
-        let claim = async move { store.ledger.ask(ClaimReceived { limit: RECEIVED_AT_ONCE }).await };
+        let claim = async move { store.ledger.ask(ClaimReceived { limit: CLAIM_LIMIT }).await };
         ctx.spawn(actix::fut::ActorFutureExt::map(
             actix::fut::wrap_future(claim),
             |claimed, router: &mut Self, ctx| {
                 let mut again = std::mem::take(&mut router.claiming) == Claiming::AndAgain;
                 match claimed {
                     Ok(received) => {
-                        let all = received.len() < RECEIVED_AT_ONCE;
+                        let complete = received.len() < CLAIM_LIMIT;
                         received.into_iter().for_each(|sms| router.route_received(sms, true, ctx));
-                        if all {
-                            router.queues.caught_up();
+                        if complete {
+                            router.queues.claim_was_complete();
                         } else {
-                            again |= router.queues.has_room();
+                            again |= router.queues.has_capacity();
                         }
                     }
                     Err(error) => debug!(%error, "received SMS could not be claimed now"),
@@ -279,11 +282,11 @@ impl StreamHandler<HandOver> for Router {
         }
     }
 
-    // The store has closed its end: the router goes on with what is under way until it is stopped.
+    // The store has closed the channel: the router finishes what is under way until it is stopped.
     fn finished(&mut self, _: &mut Self::Context) {}
 }
 
-/// What a campaign said to the first of a line.
+/// A campaign has taken or refused a person's first SMS.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct OfferAnswered {
@@ -302,10 +305,10 @@ impl Handler<OfferAnswered> for Router {
             return;
         }
         match self.queues.refused(&key, Instant::now()) {
-            Refusal::Again => {
-                ctx.run_later(OFFERED_AGAIN, |router, ctx| router.offer(key, ctx));
+            AfterRefusal::OfferAgain => {
+                ctx.run_later(OFFER_AGAIN_AFTER, |router, ctx| router.offer(key, ctx));
             }
-            Refusal::GoBack(ids) => self.release_received(ids),
+            AfterRefusal::Return(ids) => self.release_received(ids),
         }
     }
 }
@@ -389,8 +392,8 @@ impl Handler<Register> for Router {
         let campaign = matches!(endpoints, Endpoints::Campaign { .. });
         self.components.insert(name, endpoints);
         if campaign {
-            // SMS that nobody holds are routed now, and those in the queues are offered again within a moment. What the
-            // campaign held when it ended is due when its lease ends.
+            // SMS that are due are claimed now; those in the queues are offered again anyway. SMS that the campaign had taken
+            // when it ended are due when their lease ends.
             self.claim_received(ctx);
         }
     }

@@ -1,10 +1,10 @@
-//! The dispatcher: who gets a message.
+//! Who gets a message: routes messages between transports and campaigns.
 //!
-//! It holds one routing table (address to campaign) and the addresses of the components, and does no I/O: it reads
-//! a message, looks up a component and hands over. It waits for nobody: a transport that is full leaves its SMS in
-//! the ledger, a campaign that is busy is refused with a reason, and the transport tells the person.
+//! It holds the routing table (address to campaign) and the components' endpoints, and does no I/O. It waits for nobody: SMS
+//! for a transport whose mailbox is full stay in the ledger; a message for a busy campaign is refused with a reason, which the
+//! transport tells the person. Only received SMS are queued here, to be offered in order.
 //!
-//! A new kind of address goes into `table.rs`; a new message between components into the kit and `actor.rs`.
+//! A new kind of address belongs in `table.rs`; a new message between components in the kit and `actor.rs`.
 
 mod actor;
 mod keyword;
@@ -12,4 +12,4 @@ mod received_queues;
 mod table;
 
 pub use actor::{Router, RouterSettings};
-pub use table::{Route, RoutingTable, Unclear};
+pub use table::{Route, RouteProblem, RoutingTable};

@@ -1,8 +1,8 @@
-//! Received SMS that wait for their campaign: a queue for each person, so that nobody is answered out of order.
+//! Received SMS that wait for their campaign, in order for each person.
 //!
-//! A campaign takes so many messages of one person and refuses more for now. The first of a queue is offered again until
-//! it is taken. One that has waited for too long goes back to the ledger with all behind it, and what comes from that
-//! person meanwhile goes there too, until the ledger has been asked for everything that is due.
+//! A campaign refuses an SMS while it is busy. A person's first SMS is offered again until the campaign takes it. After
+//! [`LONGEST_WAIT`] it goes back to the ledger with those that wait behind it. SMS that arrive from that person later would
+//! overtake them: these go to the ledger too, until a claim has returned everything that is due.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,81 +16,81 @@ use vumi_kit::{
     sms::{Received, ReceivedId},
 };
 
-/// SMS in all queues; more stay in the ledger.
-const MOST: usize = 5_000;
+/// SMS in all queues, or in one; more stay in the ledger.
+const CAPACITY: usize = 5_000;
 
 /// How long an SMS may wait here: less than the ledger's lease, with time for the last offer.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
-/// The campaign, and who writes to it.
+/// The campaign, and the number of the person who writes to it.
 pub(crate) type QueueKey = (Name, String);
 
-/// What becomes of an SMS that arrives.
+/// Where an arriving SMS is now.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Placed {
-    /// It is the first in its queue: to be offered.
+pub(crate) enum Arrived {
+    /// The first of its queue: to be offered.
     First,
-    /// It waits behind others, or was there already.
+    /// Behind others, or there already.
     Waits,
-    /// There is no place for it: back to the ledger.
-    GoesBack,
+    /// Nowhere: it goes back to the ledger.
+    Returned,
 }
 
-/// What becomes of a queue whose first was refused.
+/// What follows a refusal of a queue's first SMS.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// To be offered again soon.
-    Again,
-    /// It waited for too long: these go back to the ledger, in this order.
-    GoBack(Vec<ReceivedId>),
+pub(crate) enum AfterRefusal {
+    /// It is offered again soon.
+    OfferAgain,
+    /// It waited for too long: these go back to the ledger.
+    Return(Vec<ReceivedId>),
 }
 
-/// An SMS, and since when it waits here.
+/// An SMS, and when it arrived here.
 type WaitingSms = (Received, Instant);
 
 /// All queues.
 #[derive(Debug)]
 pub(crate) struct ReceivedQueues {
     queue: KeyedQueue<QueueKey, WaitingSms>,
-    /// The first of each queue: it is offered to its campaign.
+    /// The first of each queue: it is being offered to the campaign.
     first: HashMap<QueueKey, WaitingSms>,
-    /// Those some of whose SMS are in the ledger, due before any that comes now.
-    behind: HashSet<QueueKey>,
-    /// Those of them that were so before the ledger was last asked.
-    asked: HashSet<QueueKey>,
+    /// People some of whose SMS went back to the ledger.
+    returned: HashSet<QueueKey>,
+    /// Those whose SMS had gone back before the last claim.
+    returned_before_claim: HashSet<QueueKey>,
 }
 
 impl Default for ReceivedQueues {
     fn default() -> Self {
         Self {
-            queue: KeyedQueue::new(MOST, MOST),
+            queue: KeyedQueue::new(CAPACITY, CAPACITY),
             first: HashMap::new(),
-            behind: HashSet::new(),
-            asked: HashSet::new(),
+            returned: HashSet::new(),
+            returned_before_claim: HashSet::new(),
         }
     }
 }
 
 impl ReceivedQueues {
-    /// Takes an SMS: one that the ledger handed out (`claimed`), or one that has just come.
-    pub(crate) fn arrive(&mut self, key: &QueueKey, received: Received, claimed: bool, now: Instant) -> Placed {
+    /// Queues an SMS that the ledger handed out by a claim (`claimed`), or that has just arrived.
+    pub(crate) fn arrive(&mut self, key: &QueueKey, received: Received, claimed: bool, now: Instant) -> Arrived {
         let known = self.first.get(key).into_iter().chain(self.queue.behind(key));
         if known.into_iter().any(|(waiting, _)| waiting.id == received.id) {
-            return Placed::Waits;
+            return Arrived::Waits;
         }
-        if !claimed && (self.behind.contains(key) || self.asked.contains(key)) {
-            self.behind.insert(key.clone());
-            return Placed::GoesBack;
+        if !claimed && (self.returned.contains(key) || self.returned_before_claim.contains(key)) {
+            self.returned.insert(key.clone());
+            return Arrived::Returned;
         }
         match self.queue.arrive(key.clone(), (received, now)) {
             Arrival::Begin(first) => {
                 self.first.insert(key.clone(), first);
-                Placed::First
+                Arrived::First
             }
-            Arrival::Waits => Placed::Waits,
+            Arrival::Waits => Arrived::Waits,
             Arrival::Full(_) => {
-                self.behind.insert(key.clone());
-                Placed::GoesBack
+                self.returned.insert(key.clone());
+                Arrived::Returned
             }
         }
     }
@@ -100,7 +100,7 @@ impl ReceivedQueues {
         self.first.get(key).map(|(received, _)| received)
     }
 
-    /// The first was taken. Says whether there is another one behind it, which is the first from now on.
+    /// The campaign has taken the first. Returns whether another one waited behind it, which is the first from now on.
     pub(crate) fn taken(&mut self, key: &QueueKey) -> bool {
         let next = self.queue.next(key);
         match next {
@@ -112,29 +112,29 @@ impl ReceivedQueues {
         }
     }
 
-    /// The first was refused.
-    pub(crate) fn refused(&mut self, key: &QueueKey, now: Instant) -> Refusal {
+    /// The campaign has refused the first.
+    pub(crate) fn refused(&mut self, key: &QueueKey, now: Instant) -> AfterRefusal {
         if self.first.get(key).is_some_and(|(_, since)| now.duration_since(*since) < LONGEST_WAIT) {
-            return Refusal::Again;
+            return AfterRefusal::OfferAgain;
         }
         let all = self.first.remove(key).into_iter().chain(self.queue.clear(key));
-        self.behind.insert(key.clone());
-        Refusal::GoBack(all.map(|(received, _)| received.id).collect())
+        self.returned.insert(key.clone());
+        AfterRefusal::Return(all.map(|(received, _)| received.id).collect())
     }
 
-    /// The ledger is asked for what is due. What goes back from now on may come too late to be among its answer.
-    pub(crate) fn asks(&mut self) {
-        self.asked.extend(self.behind.drain());
+    /// A claim begins. SMS that go back from now on may miss it.
+    pub(crate) fn claim_begins(&mut self) {
+        self.returned_before_claim.extend(self.returned.drain());
     }
 
-    /// Everything that was due when the ledger was asked has been handed out: what comes now is not behind it.
-    pub(crate) fn caught_up(&mut self) {
-        self.asked.clear();
+    /// The claim has returned everything that was due when it began: an SMS that arrives now overtakes nothing of that.
+    pub(crate) fn claim_was_complete(&mut self) {
+        self.returned_before_claim.clear();
     }
 
     /// Whether the ledger may hand out more.
-    pub(crate) const fn has_room(&self) -> bool {
-        self.queue.len() < MOST / 2
+    pub(crate) const fn has_capacity(&self) -> bool {
+        self.queue.len() < CAPACITY / 2
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
         sms::{InboundSms, Received},
     };
 
-    use super::{Instant, LONGEST_WAIT, Placed, QueueKey, ReceivedQueues, Refusal};
+    use super::{AfterRefusal, Arrived, Instant, LONGEST_WAIT, QueueKey, ReceivedQueues};
 
     fn sms(id: i64) -> Received {
         let msisdn = |text| Msisdn::parse(text).unwrap();
@@ -175,11 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_taken_from_the_front_and_nobody_stands_twice() {
+    fn a_persons_sms_are_taken_one_after_the_other_and_none_is_queued_twice() {
         let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
-        assert_eq!(queues.arrive(&key(), sms(1), false, now), Placed::First);
-        assert_eq!(queues.arrive(&key(), sms(2), false, now), Placed::Waits);
-        assert_eq!(queues.arrive(&key(), sms(1), true, now), Placed::Waits);
+        assert_eq!(queues.arrive(&key(), sms(1), false, now), Arrived::First);
+        assert_eq!(queues.arrive(&key(), sms(2), false, now), Arrived::Waits);
+        assert_eq!(queues.arrive(&key(), sms(1), true, now), Arrived::Waits);
         assert_eq!(queues.first(&key()).unwrap().id, 1);
         assert!(queues.taken(&key()));
         assert_eq!(queues.first(&key()).unwrap().id, 2);
@@ -188,42 +188,38 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_after_a_line_that_went_back_goes_back_too_until_the_ledger_has_been_asked() {
+    fn an_sms_that_would_overtake_returned_ones_is_returned_until_a_claim_was_complete() {
         let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
         queues.arrive(&key(), sms(1), false, now);
         queues.arrive(&key(), sms(2), false, now);
-        assert_eq!(queues.refused(&key(), now), Refusal::Again);
-        assert_eq!(queues.refused(&key(), now + LONGEST_WAIT), Refusal::GoBack(vec![1, 2]));
-        assert_eq!(queues.arrive(&key(), sms(3), false, now), Placed::GoesBack, "it would overtake them");
-        queues.asks();
-        assert_eq!(queues.arrive(&key(), sms(3), false, now), Placed::GoesBack, "the answer is still to come");
-        assert_eq!(queues.arrive(&key(), sms(1), true, now), Placed::First);
-        queues.asks();
-        queues.caught_up();
-        assert_eq!(queues.arrive(&key(), sms(4), false, now), Placed::Waits);
+        assert_eq!(queues.refused(&key(), now), AfterRefusal::OfferAgain);
+        assert_eq!(queues.refused(&key(), now + LONGEST_WAIT), AfterRefusal::Return(vec![1, 2]));
+        assert_eq!(queues.arrive(&key(), sms(3), false, now), Arrived::Returned, "it would overtake them");
+        queues.claim_begins();
+        assert_eq!(queues.arrive(&key(), sms(3), false, now), Arrived::Returned, "the claim has not returned yet");
+        assert_eq!(queues.arrive(&key(), sms(1), true, now), Arrived::First);
+        queues.claim_begins();
+        queues.claim_was_complete();
+        assert_eq!(queues.arrive(&key(), sms(4), false, now), Arrived::Waits);
     }
 
     #[test]
-    fn what_went_back_while_the_ledger_was_asked_is_not_overtaken_when_it_answers() {
+    fn an_sms_that_went_back_during_a_claim_is_not_overtaken_when_the_claim_returns() {
         let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
         queues.arrive(&key(), sms(1), false, now);
-        queues.asks();
+        queues.claim_begins();
         queues.refused(&key(), now + LONGEST_WAIT);
-        queues.caught_up();
-        assert_eq!(
-            queues.arrive(&key(), sms(2), false, now),
-            Placed::GoesBack,
-            "1 is in the ledger, and was not handed out"
-        );
+        queues.claim_was_complete();
+        assert_eq!(queues.arrive(&key(), sms(2), false, now), Arrived::Returned, "the claim did not hand out 1");
     }
 
     #[test]
-    fn there_is_a_bound() {
+    fn sms_beyond_the_capacity_are_returned() {
         let (mut queues, now) = (ReceivedQueues::default(), Instant::now());
-        for id in 0..super::MOST {
+        for id in 0..super::CAPACITY {
             queues.arrive(&key(), sms(i64::try_from(id).unwrap()), true, now);
         }
-        assert!(!queues.has_room());
-        assert_eq!(queues.arrive(&key(), sms(-1), true, now), Placed::GoesBack);
+        assert!(!queues.has_capacity());
+        assert_eq!(queues.arrive(&key(), sms(-1), true, now), Arrived::Returned);
     }
 }

@@ -1,8 +1,8 @@
 //! The routing table: which campaign serves an address.
 //!
-//! The more exactly a route says what it means, the earlier it is asked: an exact code before a prefix, a longer
-//! prefix before a shorter one, a prefix before a pattern, patterns in the order written; a short code with a
-//! keyword before a keyword alone, that before a short code alone; the default last.
+//! The most specific route wins: an exact code before a prefix, a longer prefix before a shorter one, a prefix before a
+//! pattern, patterns in the order written; a short code with a keyword before a keyword alone, that before a short code
+//! alone; the default last.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use vumi_kit::{
 
 use crate::keyword;
 
-/// One line of the routes in the settings. Exactly one way to match, and the campaign it leads to.
+/// One of `[[routes]]` in the settings: exactly one way to match, and the campaign it leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -40,16 +40,16 @@ pub struct Route {
     pub campaign: Name,
 }
 
-/// Something unclear in the routes: which one (counted from 0) and what to do.
+/// What is wrong with a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unclear {
-    /// The route's place in the list.
+pub struct RouteProblem {
+    /// Its position in the list, counted from 0.
     pub route: usize,
     /// What is wrong and what was expected.
     pub what: String,
 }
 
-/// The routes, ready to be asked.
+/// The routes by address.
 #[derive(Clone, Debug, Default)]
 pub struct RoutingTable {
     codes: HashMap<String, Name>,
@@ -62,17 +62,17 @@ pub struct RoutingTable {
 }
 
 impl RoutingTable {
-    /// Builds the table; everything unclear is named at once.
-    pub fn new(routes: &[Route]) -> Result<Self, Vec<Unclear>> {
+    /// Builds the table, or returns every problem.
+    pub fn new(routes: &[Route]) -> Result<Self, Vec<RouteProblem>> {
         let mut table = Self::default();
-        let mut unclear = Vec::new();
+        let mut problems = Vec::new();
         for (index, route) in routes.iter().enumerate() {
             if let Err(what) = table.add(route) {
-                unclear.push(Unclear { route: index, what });
+                problems.push(RouteProblem { route: index, what });
             }
         }
         table.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        if unclear.is_empty() { Ok(table) } else { Err(unclear) }
+        if problems.is_empty() { Ok(table) } else { Err(problems) }
     }
 
     fn add(&mut self, route: &Route) -> Result<(), String> {
@@ -185,7 +185,7 @@ impl RoutingTable {
         self.default.is_some() || !self.sms.is_empty()
     }
 
-    /// Every campaign that a route leads to, with the route's place in the list it was built from.
+    /// Every campaign that a route leads to, with the route's position in the list.
     pub fn campaigns(routes: &[Route]) -> impl Iterator<Item = (usize, &Name)> {
         routes.iter().enumerate().map(|(index, route)| (index, &route.campaign))
     }
@@ -275,9 +275,9 @@ mod tests {
     #[test]
     fn two_routes_that_cannot_both_be_meant_are_an_error_that_names_both() {
         let twice = format!("{ALL}\n[[routes]]\nussd = \"*120*663*79\"\ncampaign = \"echo\"");
-        let unclear = RoutingTable::new(&routes(&twice)).unwrap_err();
-        assert_eq!(unclear[0].route, 8);
-        assert!(unclear[0].what.contains("`quiz` already"), "{}", unclear[0].what);
+        let problems = RoutingTable::new(&routes(&twice)).unwrap_err();
+        assert_eq!(problems[0].route, 8);
+        assert!(problems[0].what.contains("`quiz` already"), "{}", problems[0].what);
         for again in [
             "keyword = \"stop\"",
             "short_code = \"+38080\"",

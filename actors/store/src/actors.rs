@@ -1,7 +1,6 @@
-//! The persistence actors: async shells. A write goes into the writer's queue, a read to a thread; when there is no
-//! room for either the actor holds its mailbox, so that who can say no is told to, and who can't waits.
-
-mod keeper;
+//! The store's actors: each takes requests from its mailbox and sends them where their type says, to the writer's queue or
+//! to the readers. While those are full the actor leaves its mailbox alone, so that the mailbox fills: `ask` then refuses,
+//! `ask_waiting` waits.
 
 use actix::{Actor, AsyncContext, Context, Handler, fut::wrap_future};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -9,9 +8,8 @@ use vumi_kit::store::{Operation, Reads, Request, Store, StoreError, Writes};
 
 use crate::{
     readers::{AnyReaders, ReadAnywhere},
-    write_queue::{Queued, WriteAnywhere},
+    writer::queue::{Queued, WriteAnywhere},
 };
-pub(crate) use keeper::Keeper;
 
 /// Takes requests, and passes them to the writer or to a reader.
 #[derive(Clone)]
@@ -49,14 +47,14 @@ impl StoreActor {
         }
     }
 
-    fn read<Q: ReadAnywhere>(&self, question: Request<Q>, ctx: &mut Context<Self>) {
+    fn read<Q: ReadAnywhere>(&self, request: Request<Q>, ctx: &mut Context<Self>) {
         let readers = self.readers.clone();
-        if let Some(room) = readers.try_admit() {
-            actix::spawn(readers.answer(question, room));
+        if let Some(permit) = readers.try_admit() {
+            actix::spawn(readers.answer(request, permit));
         } else {
             let wait = async move {
-                if let Some(room) = readers.clone().admit().await {
-                    actix::spawn(readers.answer(question, room));
+                if let Some(permit) = readers.clone().admit().await {
+                    actix::spawn(readers.answer(request, permit));
                 }
             };
             ctx.wait(wrap_future::<_, Self>(wait));

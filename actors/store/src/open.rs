@@ -14,24 +14,27 @@ use vumi_kit::{
 };
 
 use crate::{
-    actors::{Keeper, StoreActor},
+    actors::StoreActor,
     dialect::{
         postgres,
         sqlite::{self, FileState},
     },
     error::OpenError,
     file_lock::{self, Lock},
+    maintenance::Maintenance,
     migrations,
     readers::AnyReaders,
     settings::{Database, StoreSettings},
-    write_queue::{Queued, TakeOver},
-    writer_config::{Rules, WriterParts},
-    writer_health::{Gauge, Lifelines, Watchers},
+    writer::{
+        config::{Rules, WriterParts},
+        health::{Lifelines, Watchers, WriterHealth},
+        queue::{Queued, TakeOver},
+    },
 };
 
 /// The open store.
 pub struct OpenStore {
-    /// Its actors, as the other rooms know them.
+    /// Its actors, as the other components know them.
     pub store: Store,
     health: Recipient<AskHealth>,
     jobs: mpsc::Sender<Queued>,
@@ -222,7 +225,7 @@ impl Opening {
     ) -> Result<OpenStore, OpenError> {
         let settings = &self.settings;
         let (jobs, queued) = mpsc::channel(settings.queue);
-        let (gauge, (lifelines, watchers)) = (Arc::new(Gauge::default()), Lifelines::new());
+        let (health, (lifelines, watchers)) = (Arc::new(WriterHealth::default()), Lifelines::new());
         let rules = Rules {
             node,
             lease: settings.lease,
@@ -234,7 +237,7 @@ impl Opening {
             clock: self.clock.clone(),
             rules,
             handover: self.handover.clone(),
-            gauge: gauge.clone(),
+            health: health.clone(),
             lifelines,
         });
         let writer = std::thread::Builder::new()
@@ -242,9 +245,10 @@ impl Opening {
             .spawn(work)
             .map_err(|error| OpenError::Database(format!("no thread for the writer: {error}")))?;
 
-        let keeper = Keeper { jobs: jobs.downgrade(), gauge, sweeps: self.role == ProcessRole::Router }.start();
+        let maintenance =
+            Maintenance { jobs: jobs.downgrade(), health, sweeps: self.role == ProcessRole::Router }.start();
         let store = StoreActor { jobs: jobs.clone(), readers, mailbox: settings.mailbox }.start_all();
-        Ok(OpenStore { store, health: keeper.recipient(), jobs, watchers, writer, lock })
+        Ok(OpenStore { store, health: maintenance.recipient(), jobs, watchers, writer, lock })
     }
 }
 
@@ -279,7 +283,7 @@ impl OpenStore {
         assert!(self.jobs.send(job).await.is_ok(), "the writer has ended");
     }
 
-    /// Commits and answers what is queued, then ends the writer. Questions that come later are answered "stopped".
+    /// Commits and answers what is queued, then ends the writer. Later requests are answered "stopped".
     pub async fn close(self) {
         // A writer that is gone has nothing left to finish.
         let _writer_is_gone = self.jobs.send(Queued::Stop).await;

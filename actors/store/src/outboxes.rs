@@ -1,7 +1,7 @@
-//! What the writer knows of each transport without asking the database: how many more SMS it may be handed.
+//! What the writer knows of each transport without asking the database: how many more SMS may be handed over to it.
 //!
-//! Every SMS that is claimed under an outbox's present opening counts as outstanding, once; what the transport has room
-//! for beyond that is its credit. The writer changes this together with the rows, and puts it back when they roll back.
+//! Every SMS that is claimed with an outbox's present claim token counts as outstanding, once; the capacity beyond that is
+//! the transport's credit. The writer changes this together with the rows, and restores it when they are rolled back.
 
 use std::sync::Arc;
 
@@ -11,10 +11,11 @@ use vumi_kit::{clock::Timestamp, name::Name};
 #[derive(Clone, Debug)]
 struct Outbox {
     transport: Name,
-    /// What claims are signed with: the node and when this opening was. Claims of an earlier opening are told apart.
-    opening: Arc<str>,
-    /// How many SMS it can hold; none when closed.
-    room: usize,
+    /// Written into the rows that this outbox claims: the node and the time at which the outbox was opened, so that claims
+    /// from before a restart are told apart.
+    claim_token: Arc<str>,
+    /// SMS that it can hold; 0 when closed.
+    capacity: usize,
     outstanding: usize,
     /// SMS wait in the ledger that were not handed over: new ones queue up behind them.
     waiting: bool,
@@ -26,53 +27,53 @@ pub(crate) struct Outboxes(Vec<Outbox>);
 
 impl Outboxes {
     /// Opens a transport's outbox, anew if it was open.
-    pub(crate) fn open(&mut self, transport: &Name, node: &str, now: Timestamp, room: usize, waiting: bool) {
+    pub(crate) fn open(&mut self, transport: &Name, node: &str, now: Timestamp, capacity: usize, waiting: bool) {
         self.0.retain(|outbox| outbox.transport != *transport);
-        let opening = format!("{node}/{}", now.micros()).into();
-        self.0.push(Outbox { transport: transport.clone(), opening, room, outstanding: 0, waiting });
+        let claim_token = format!("{node}/{}", now.micros()).into();
+        self.0.push(Outbox { transport: transport.clone(), claim_token, capacity, outstanding: 0, waiting });
     }
 
-    /// Hands nothing more to it.
+    /// Nothing more is handed over to it.
     pub(crate) fn close(&mut self, transport: &Name) {
-        self.change(transport, |outbox| outbox.room = 0);
+        self.change(transport, |outbox| outbox.capacity = 0);
     }
 
-    /// What claims for the transport are signed with. One that never opened its outbox has room for nothing.
-    pub(crate) fn opening(&mut self, transport: &Name, node: &str, now: Timestamp) -> Arc<str> {
+    /// The claim token of the transport's outbox, which is opened without capacity if it never was.
+    pub(crate) fn claim_token(&mut self, transport: &Name, node: &str, now: Timestamp) -> Arc<str> {
         if self.of(transport).is_none() {
             self.open(transport, node, now, 0, true);
         }
         self.present(transport).unwrap_or_default()
     }
 
-    /// What the present claims of the transport are signed with.
+    /// The claim token of the transport's outbox, if it was opened.
     pub(crate) fn present(&self, transport: &Name) -> Option<Arc<str>> {
-        self.of(transport).map(|outbox| outbox.opening.clone())
+        self.of(transport).map(|outbox| outbox.claim_token.clone())
     }
 
-    /// The signature for an SMS that may be handed over as soon as it is committed; none if it has to wait.
+    /// The claim token for an SMS that may be handed over as soon as it is committed; none if it has to wait.
     pub(crate) fn credit(&self, transport: &Name) -> Option<Arc<str>> {
         self.of(transport)
-            .filter(|outbox| !outbox.waiting && outbox.outstanding < outbox.room)
-            .map(|outbox| outbox.opening.clone())
+            .filter(|outbox| !outbox.waiting && outbox.outstanding < outbox.capacity)
+            .map(|outbox| outbox.claim_token.clone())
     }
 
-    /// So many more SMS are claimed.
+    /// `count` more SMS are claimed.
     pub(crate) fn taken(&mut self, transport: &Name, count: usize) {
         self.change(transport, |outbox| outbox.outstanding = outbox.outstanding.saturating_add(count));
     }
 
-    /// So many are claimed no longer.
+    /// `count` are claimed no longer.
     pub(crate) fn freed(&mut self, transport: &Name, count: usize) {
         self.change(transport, |outbox| outbox.outstanding = outbox.outstanding.saturating_sub(count));
     }
 
-    /// The outboxes, and what their present claims are signed with.
-    pub(crate) fn openings(&self) -> Vec<(Name, Arc<str>)> {
-        self.0.iter().map(|outbox| (outbox.transport.clone(), outbox.opening.clone())).collect()
+    /// The transports with an outbox, and their claim tokens.
+    pub(crate) fn claim_tokens(&self) -> Vec<(Name, Arc<str>)> {
+        self.0.iter().map(|outbox| (outbox.transport.clone(), outbox.claim_token.clone())).collect()
     }
 
-    /// So many are claimed, as the rows say.
+    /// Sets how many are claimed, as counted in the rows.
     pub(crate) fn recounted(&mut self, transport: &Name, count: usize) {
         self.change(transport, |outbox| outbox.outstanding = count);
     }

@@ -1,15 +1,15 @@
-//! The pool that reads, whichever the database.
+//! The readers, whichever the database.
 
 use tokio::sync::OwnedSemaphorePermit;
 use vumi_kit::store::{Query, Request};
 
 use crate::dialect::{postgres, sqlite};
 
-/// What every back-end can read.
+/// A query that every dialect answers.
 pub(crate) trait ReadAnywhere: sqlite::queries::Read + postgres::queries::Read + Query {}
 impl<M: sqlite::queries::Read + postgres::queries::Read + Query> ReadAnywhere for M {}
 
-/// The back-end's pool.
+/// The readers of the database that was opened.
 #[derive(Clone)]
 pub(crate) enum AnyReaders {
     Sqlite(sqlite::queries::Readers),
@@ -17,7 +17,7 @@ pub(crate) enum AnyReaders {
 }
 
 impl AnyReaders {
-    /// Room for one more read, if there is some now.
+    /// A permit for one more read, if one is free now.
     pub(crate) fn try_admit(&self) -> Option<OwnedSemaphorePermit> {
         match self {
             Self::Sqlite(readers) => readers.try_admit(),
@@ -25,7 +25,7 @@ impl AnyReaders {
         }
     }
 
-    /// Room for one more read, as soon as there is some.
+    /// A permit for one more read, as soon as one is free.
     pub(crate) async fn admit(self) -> Option<OwnedSemaphorePermit> {
         match self {
             Self::Sqlite(readers) => readers.admit().await,
@@ -33,11 +33,11 @@ impl AnyReaders {
         }
     }
 
-    /// Answers a question that has room.
-    pub(crate) async fn answer<M: ReadAnywhere>(self, question: Request<M>, room: OwnedSemaphorePermit) {
+    /// Answers a request that has its permit.
+    pub(crate) async fn answer<M: ReadAnywhere>(self, request: Request<M>, permit: OwnedSemaphorePermit) {
         match self {
-            Self::Sqlite(readers) => readers.answer(question, room).await,
-            Self::Postgres(readers) => readers.answer(question, room).await,
+            Self::Sqlite(readers) => readers.answer(request, permit).await,
+            Self::Postgres(readers) => readers.answer(request, permit).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The store as the other rooms use it: one suite, run on each back-end.
+//! The store as the other components use it: one suite, run on each database.
 
 mod checksums;
 mod postgres;

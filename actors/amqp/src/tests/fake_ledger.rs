@@ -60,7 +60,7 @@ impl SmsLedger {
         let mut accepted = self.sms.lock().unwrap();
         let sms = accepted.sms.iter_mut().find(|sms| sms.id == id).expect("an accepted SMS");
         sms.status = status;
-        sms.provider_said = Some("as the provider says".to_owned());
+        sms.provider_response = Some("as the provider says".to_owned());
         sms.provider_id = provider_id.map(str::to_owned);
     }
 }
@@ -80,7 +80,7 @@ impl AcceptedSms {
             from: new.from,
             message: new.message,
             status: TransportStatus::Pending,
-            provider_said: None,
+            provider_response: None,
             provider_id: None,
             attempts: 0,
             delivered_at: None,

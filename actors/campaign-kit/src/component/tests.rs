@@ -1,6 +1,11 @@
-//! The component around a campaign, with a router that notes and a store that is a map and can fail.
+//! The actor around a campaign, with a router that records answers and a store that is a map and can fail.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use actix::{Actor, Addr, Context, Handler};
 use serde_json::json;
@@ -17,19 +22,18 @@ use vumi_kit::{
     message::{SessionEvent, TransportType, UserMessage},
     name::Name,
     router::{Happened, Inbound, Outbound, Refused, RouterAddress},
-    session::{
-        After, CloseSession, CountAnswers, FindAnswers, FindSession, OpenSessions, SaveSession, SessionRecord, Sessions,
-    },
-    store::{Request, StoreError},
+    session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord, Sessions},
+    store::StoreError,
+    testing::FakeStore,
 };
 
-/// Does what it is told by what a person says.
-struct Obeying {
+/// Does what the person's input names.
+struct ObedientCampaign {
     gate: Rc<Semaphore>,
     limits: Limits,
 }
 
-impl Campaign for Obeying {
+impl Campaign for ObedientCampaign {
     const NAME: &'static str = "obeying";
     const EXAMPLE: &'static str = "";
     type Settings = usize;
@@ -47,9 +51,9 @@ impl Campaign for Obeying {
         self.limits.clone()
     }
 
-    async fn answer(&self, session: &mut Session<u32>, said: Option<&str>) -> Screen {
+    async fn answer(&self, session: &mut Session<u32>, input: Option<&str>) -> Screen {
         session.state += 1;
-        match said {
+        match input {
             Some("wait") => self.gate.acquire().await.unwrap().forget(),
             Some("panic") => panic!("as told"),
             Some("hang") => std::future::pending().await,
@@ -58,7 +62,7 @@ impl Campaign for Obeying {
             Some("bye") => return Screen::end("bye"),
             _ => (),
         }
-        Screen::ask(format!("{} {}", said.unwrap_or("new"), session.state))
+        Screen::ask(format!("{} {}", input.unwrap_or("new"), session.state))
     }
 
     async fn ended(&self, session: &mut Session<u32>) {
@@ -71,82 +75,71 @@ impl Campaign for Obeying {
     }
 }
 
-/// What is wrong with the store, if anything.
+/// Which requests the store refuses.
 #[derive(Clone, Copy, PartialEq)]
-enum Fault {
+enum StoreFault {
     None,
     All,
     Counting,
 }
 
-struct TestStore {
-    memory: Rc<MemorySessions>,
-    fault: Rc<Cell<Fault>>,
-}
+type SharedSessions = Arc<Mutex<MemorySessions>>;
+type SharedFault = Arc<Mutex<StoreFault>>;
 
-impl Actor for TestStore {
-    type Context = Context<Self>;
-}
-
-macro_rules! answers {
-    ($($Request:ty, $broken_by:pat => |$memory:ident, $ask:ident| $answer:expr;)+) => {
-        $(impl Handler<Request<$Request>> for TestStore {
-            type Result = ();
-
-            fn handle(&mut self, Request { operation: $ask, reply }: Request<$Request>, _: &mut Context<Self>) {
-                let $memory = &self.memory;
-                let answer = match self.fault.get() {
-                    $broken_by => Err(StoreError::Unavailable("broken by the test".into())),
-                    _ => Ok($answer),
-                };
-                let _nobody_waits = reply.send(answer);
-            }
-        })+
+/// A store that keeps sessions and answers in a map, and fails as the test says.
+fn sessions(memory: &SharedSessions, fault: &SharedFault) -> Sessions {
+    let answer = |refuses: &'static [StoreFault]| {
+        let (memory, fault) = (memory.clone(), fault.clone());
+        move || match *fault.lock().unwrap() {
+            fault if refuses.contains(&fault) => Err(StoreError::Unavailable("broken by the test".into())),
+            _ => Ok(memory.clone()),
+        }
     };
+    let [find, save, close, answers] = [(); 4].map(|()| answer(&[StoreFault::All]));
+    let count = answer(&[StoreFault::All, StoreFault::Counting]);
+    FakeStore::default()
+        .on(move |ask: FindSession| Ok(find()?.lock().unwrap().find_session(ask.owner, ask.person)))
+        .on(move |ask: SaveSession| Ok(save()?.lock().unwrap().save_session(ask)))
+        .on(move |ask: CloseSession| Ok(close()?.lock().unwrap().close_session(ask)))
+        .on(move |ask: CountAnswers| Ok(count()?.lock().unwrap().count_answers(&ask.campaign, &ask.question)))
+        .on(move |ask: FindAnswers| Ok(answers()?.lock().unwrap().find_answers(&ask.campaign, &ask.person)))
+        .start_store()
+        .sessions
 }
 
-answers! {
-    FindSession, Fault::All => |memory, ask| memory.find_session(ask.owner, ask.person);
-    OpenSessions, Fault::All => |_memory, _ask| Vec::new();
-    SaveSession, Fault::All => |memory, ask| memory.save_session(ask);
-    CloseSession, Fault::All => |memory, ask| memory.close_session(ask);
-    CountAnswers, Fault::All | Fault::Counting => |memory, ask| memory.count_answers(&ask.campaign, &ask.question);
-    FindAnswers, Fault::All => |memory, ask| memory.find_answers(&ask.campaign, &ask.person);
-}
-
-/// Notes each answer, and whether its turn was kept by then.
-struct TestRouter {
+/// Records each answer, and whether its turn was saved by then.
+struct AnswerRecorder {
     answers: mpsc::UnboundedSender<(UserMessage, bool)>,
-    memory: Rc<MemorySessions>,
+    memory: SharedSessions,
     refuses: Rc<Cell<bool>>,
 }
 
-impl Actor for TestRouter {
+impl Actor for AnswerRecorder {
     type Context = Context<Self>;
 }
 
-impl Handler<Inbound> for TestRouter {
+impl Handler<Inbound> for AnswerRecorder {
     type Result = Result<(), Refused>;
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
         Err(Refused::NoRoute(message.to_addr))
     }
 }
 
-impl Handler<Happened> for TestRouter {
+impl Handler<Happened> for AnswerRecorder {
     type Result = ();
     fn handle(&mut self, _: Happened, _: &mut Self::Context) {}
 }
 
-impl Handler<Outbound> for TestRouter {
+impl Handler<Outbound> for AnswerRecorder {
     type Result = Result<(), Refused>;
     fn handle(&mut self, Outbound(answer): Outbound, _: &mut Self::Context) -> Self::Result {
         if self.refuses.get() {
             return Err(Refused::NoTransport(answer.transport_name));
         }
         let who = format!("{}/{}", answer.transport_name, answer.to_addr);
-        let kept = self.memory.find_session(name("obeying"), who);
-        let kept = kept.is_some_and(|session| Some(session.last_message_id) == answer.in_reply_to);
-        self.answers.send((answer, kept)).unwrap();
+        let saved = self.memory.lock().unwrap().find_session(name("obeying"), who);
+        let saved = saved.is_some_and(|session| Some(session.last_message_id) == answer.in_reply_to);
+        self.answers.send((answer, saved)).unwrap();
         Ok(())
     }
 }
@@ -155,16 +148,16 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-struct ComponentHarness {
-    component: Addr<CampaignActor<Obeying>>,
+struct CampaignHarness {
+    actor: Addr<CampaignActor<ObedientCampaign>>,
     answers: mpsc::UnboundedReceiver<(UserMessage, bool)>,
-    memory: Rc<MemorySessions>,
-    fault: Rc<Cell<Fault>>,
+    memory: SharedSessions,
+    fault: SharedFault,
     refuses: Rc<Cell<bool>>,
     gate: Rc<Semaphore>,
 }
 
-impl ComponentHarness {
+impl CampaignHarness {
     fn new() -> Self {
         Self::with(Limits::default())
     }
@@ -172,30 +165,34 @@ impl ComponentHarness {
     fn with(limits: Limits) -> Self {
         tokio::time::pause();
         let clock = Clock::held(Timestamp::from_seconds(1_000_000));
-        let memory = Rc::new(MemorySessions::new(clock.clone()));
-        let (fault, refuses) = (Rc::new(Cell::new(Fault::None)), Rc::new(Cell::new(false)));
-        let store = TestStore { memory: memory.clone(), fault: fault.clone() }.start();
-        let (note, answers) = mpsc::unbounded_channel();
-        let router = TestRouter { answers: note, memory: memory.clone(), refuses: refuses.clone() }.start();
+        let memory = Arc::new(Mutex::new(MemorySessions::new(clock.clone())));
+        let (fault, refuses) = (Arc::new(Mutex::new(StoreFault::None)), Rc::new(Cell::new(false)));
+        let sessions = sessions(&memory, &fault);
+        let (record, answers) = mpsc::unbounded_channel();
+        let router = AnswerRecorder { answers: record, memory: memory.clone(), refuses: refuses.clone() }.start();
         let router = RouterAddress {
             inbound: router.clone().recipient(),
             outbound: router.clone().recipient(),
             happened: router.recipient(),
         };
         let gate = Rc::new(Semaphore::new(0));
-        let campaign = Obeying { gate: gate.clone(), limits };
-        let (component, _ended) = CampaignActor::open(campaign, name("obeying"), Sessions::of(&store), router, clock);
-        Self { component, answers, memory, fault, refuses, gate }
+        let campaign = ObedientCampaign { gate: gate.clone(), limits };
+        let (actor, _ended) = CampaignActor::open(campaign, name("obeying"), sessions, router, clock);
+        Self { actor, answers, memory, fault, refuses, gate }
+    }
+
+    fn set_fault(&self, fault: StoreFault) {
+        *self.fault.lock().unwrap() = fault;
     }
 
     async fn hand(&self, message: &UserMessage) -> Result<(), Refused> {
-        self.component.send(Inbound(message.clone())).await.unwrap()
+        self.actor.send(Inbound(message.clone())).await.unwrap()
     }
 
     async fn next(&mut self) -> (String, UserMessage) {
-        let (answer, kept) = self.answers.recv().await.unwrap();
+        let (answer, saved) = self.answers.recv().await.unwrap();
         let text = answer.content.clone().unwrap_or_else(|| "-".to_owned());
-        assert!(kept || text == "sorry", "{text} was sent before it was kept");
+        assert!(saved || text == "sorry", "{text} was sent before it was saved");
         (format!("{}: {text}", answer.to_addr), answer)
     }
 
@@ -210,25 +207,25 @@ impl ComponentHarness {
 
     /// Another process takes a person's dialogue, as it is, to a fifth turn that shows "theirs".
     fn overtake(&self, from: &str, last_message_id: &str) {
-        let found = self.memory.find_session(name("obeying"), person(&dial(from))).unwrap();
+        let found = self.memory.lock().unwrap().find_session(name("obeying"), person(&dial(from))).unwrap();
         let state = json!({"state": 5, "screen": {"ask": "theirs"}}).to_string();
         let session = SessionRecord { last_message_id: last_message_id.to_owned(), state, ..found };
-        self.memory.save_session(SaveSession { session, after: After::Anything, answers: Vec::new() });
+        self.memory.lock().unwrap().save_session(SaveSession { session, after: After::Anything, answers: Vec::new() });
     }
 
-    async fn idle(&self) {
-        self.component.send(Drain).await.unwrap();
+    async fn drain(&self) {
+        self.actor.send(Drain).await.unwrap();
     }
 
     async fn health(&self) -> String {
-        self.component.send(AskHealth).await.unwrap().detail
+        self.actor.send(AskHealth).await.unwrap().detail
     }
 }
 
 fn message(from: &str, event: Option<SessionEvent>, text: Option<&str>) -> UserMessage {
     let network = if event.is_some() { TransportType::Ussd } else { TransportType::Sms };
     let at = Timestamp::from_seconds(1_000_000);
-    let mut message = UserMessage::from_person(&name("carrier"), network, from, "*120#", at);
+    let mut message = UserMessage::from_person(&name("ussd"), network, from, "*120#", at);
     message.session_event = event;
     message.content = text.map(str::to_owned);
     message
@@ -248,154 +245,154 @@ fn sms(from: &str, text: &str) -> UserMessage {
 
 #[actix::test]
 async fn one_persons_messages_stay_in_order_and_another_person_does_not_wait_for_them() {
-    let mut site = ComponentHarness::new();
-    assert_eq!(site.say(dial("111")).await, "111: new 1");
+    let mut harness = CampaignHarness::new();
+    assert_eq!(harness.say(dial("111")).await, "111: new 1");
     for message in [say("111", "wait"), say("111", "a"), say("111", "b"), dial("222"), say("222", "c")] {
-        site.hand(&message).await.unwrap();
+        harness.hand(&message).await.unwrap();
     }
-    assert_eq!(site.next_text().await, "222: new 1");
-    assert_eq!(site.next_text().await, "222: c 2");
-    assert_eq!(site.health().await, "3 in work, 3 handled");
-    site.gate.add_permits(1);
+    assert_eq!(harness.next_text().await, "222: new 1");
+    assert_eq!(harness.next_text().await, "222: c 2");
+    assert_eq!(harness.health().await, "3 in work, 3 handled");
+    harness.gate.add_permits(1);
     for expected in ["111: wait 2", "111: a 3", "111: b 4"] {
-        assert_eq!(site.next_text().await, expected);
+        assert_eq!(harness.next_text().await, expected);
     }
-    site.idle().await;
-    assert_eq!(site.health().await, "0 in work, 6 handled");
+    harness.drain().await;
+    assert_eq!(harness.health().await, "0 in work, 6 handled");
 }
 
 #[actix::test]
-async fn what_there_is_no_room_for_is_refused() {
-    let mut site = ComponentHarness::with(Limits { at_once: 4, waiting_per_person: 1, ..Limits::default() });
-    site.say(dial("111")).await;
-    site.say(dial("222")).await;
-    site.hand(&say("111", "wait")).await.unwrap();
-    site.hand(&say("111", "a")).await.unwrap();
+async fn a_message_beyond_the_bounds_is_refused() {
+    let mut harness = CampaignHarness::with(Limits { at_once: 4, waiting_per_person: 1, ..Limits::default() });
+    harness.say(dial("111")).await;
+    harness.say(dial("222")).await;
+    harness.hand(&say("111", "wait")).await.unwrap();
+    harness.hand(&say("111", "a")).await.unwrap();
     let busy = Err(Refused::Busy(name("obeying")));
-    assert_eq!(site.hand(&say("111", "too many of one")).await, busy);
-    site.hand(&say("222", "wait")).await.unwrap();
-    site.hand(&say("222", "b")).await.unwrap();
-    assert_eq!(site.hand(&dial("333")).await, busy, "too many of all");
-    site.gate.add_permits(2);
+    assert_eq!(harness.hand(&say("111", "too many of one")).await, busy);
+    harness.hand(&say("222", "wait")).await.unwrap();
+    harness.hand(&say("222", "b")).await.unwrap();
+    assert_eq!(harness.hand(&dial("333")).await, busy, "too many of all");
+    harness.gate.add_permits(2);
     for _ in 0..4 {
-        site.next_text().await;
+        harness.next_text().await;
     }
-    assert_eq!(site.say(dial("333")).await, "333: new 1");
+    assert_eq!(harness.say(dial("333")).await, "333: new 1");
 }
 
 #[actix::test]
 async fn an_answer_goes_back_the_way_the_message_came() {
-    let mut site = ComponentHarness::new();
+    let mut harness = CampaignHarness::new();
     let mut first = dial("111");
     first.transport_metadata.insert("session_id".to_owned(), json!(7));
-    site.hand(&first).await.unwrap();
-    let (_, answer) = site.next().await;
+    harness.hand(&first).await.unwrap();
+    let (_, answer) = harness.next().await;
     assert_eq!((answer.from_addr.as_str(), answer.session_event), ("*120#", None));
     assert_eq!(answer.in_reply_to, Some(first.message_id));
     assert_eq!(answer.transport_metadata, first.transport_metadata);
-    site.hand(&say("111", "bye")).await.unwrap();
-    let (text, answer) = site.next().await;
+    harness.hand(&say("111", "bye")).await.unwrap();
+    let (text, answer) = harness.next().await;
     assert_eq!((text.as_str(), answer.session_event), ("111: bye", Some(SessionEvent::Close)));
 }
 
 #[actix::test]
 async fn a_message_delivered_twice_is_answered_twice_and_moves_the_dialogue_once() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
     let twice = say("111", "a");
-    assert_eq!(site.say(twice.clone()).await, "111: a 2");
-    assert_eq!(site.say(twice).await, "111: a 2");
-    assert_eq!(site.say(say("111", "b")).await, "111: b 3");
+    assert_eq!(harness.say(twice.clone()).await, "111: a 2");
+    assert_eq!(harness.say(twice).await, "111: a 2");
+    assert_eq!(harness.say(say("111", "b")).await, "111: b 3");
 }
 
 #[actix::test]
 async fn hanging_up_ends_the_dialogue_without_an_answer() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
-    site.hand(&message("111", Some(SessionEvent::Close), None)).await.unwrap();
-    assert_eq!(site.say(dial("222")).await, "222: new 1");
-    assert!(site.memory.find_session(name("obeying"), person(&dial("111"))).is_none());
-    assert_eq!(site.memory.count_answers(&name("obeying"), "ended"), [("yes".to_owned(), 1)]);
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    harness.hand(&message("111", Some(SessionEvent::Close), None)).await.unwrap();
+    assert_eq!(harness.say(dial("222")).await, "222: new 1");
+    assert!(harness.memory.lock().unwrap().find_session(name("obeying"), person(&dial("111"))).is_none());
+    assert_eq!(harness.memory.lock().unwrap().count_answers(&name("obeying"), "ended"), [("yes".to_owned(), 1)]);
 }
 
 #[actix::test]
 async fn a_panic_ends_one_dialogue_politely_and_no_other() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
-    site.say(dial("222")).await;
-    site.hand(&say("111", "panic")).await.unwrap();
-    site.hand(&say("111", "a")).await.unwrap();
-    let (text, answer) = site.next().await;
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    harness.say(dial("222")).await;
+    harness.hand(&say("111", "panic")).await.unwrap();
+    harness.hand(&say("111", "a")).await.unwrap();
+    let (text, answer) = harness.next().await;
     assert_eq!((text.as_str(), answer.session_event), ("111: sorry", Some(SessionEvent::Close)));
-    assert_eq!(site.next_text().await, "111: new 1", "its session was forgotten");
-    assert_eq!(site.say(say("222", "b")).await, "222: b 2");
-    site.idle().await;
-    assert_eq!(site.health().await, "0 in work, 5 handled, 1 failed");
+    assert_eq!(harness.next_text().await, "111: new 1", "its session was forgotten");
+    assert_eq!(harness.say(say("222", "b")).await, "222: b 2");
+    harness.drain().await;
+    assert_eq!(harness.health().await, "0 in work, 5 handled, 1 failed");
 }
 
 #[actix::test]
 async fn an_answer_that_never_comes_is_apologised_for() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
-    assert_eq!(site.say(say("111", "hang")).await, "111: sorry");
-    assert_eq!(site.say(dial("111")).await, "111: new 1");
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    assert_eq!(harness.say(say("111", "hang")).await, "111: sorry");
+    assert_eq!(harness.say(dial("111")).await, "111: new 1");
 }
 
 #[actix::test]
-async fn without_the_store_a_ussd_session_is_closed_politely_and_an_sms_waits_to_come_again() {
-    let mut site = ComponentHarness::new();
-    site.fault.set(Fault::All);
+async fn without_the_store_a_ussd_session_is_closed_politely_and_an_sms_waits_to_be_routed_again() {
+    let mut harness = CampaignHarness::new();
+    harness.set_fault(StoreFault::All);
     let waits = sms("222", "hello");
-    site.hand(&waits).await.unwrap();
-    site.hand(&dial("111")).await.unwrap();
-    let (text, answer) = site.next().await;
+    harness.hand(&waits).await.unwrap();
+    harness.hand(&dial("111")).await.unwrap();
+    let (text, answer) = harness.next().await;
     assert_eq!((text.as_str(), answer.session_event), ("111: sorry", Some(SessionEvent::Close)));
-    site.fault.set(Fault::None);
-    assert_eq!(site.say(waits).await, "222: new 1");
-    assert_eq!(site.say(sms("222", "hush")).await, "222: -", "nothing is said, and the router hears of that");
+    harness.set_fault(StoreFault::None);
+    assert_eq!(harness.say(waits).await, "222: new 1");
+    assert_eq!(harness.say(sms("222", "hush")).await, "222: -", "no answer is sent, and the router is told so");
 }
 
 #[actix::test]
 async fn a_screen_made_without_the_stores_answer_is_not_shown() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
-    site.fault.set(Fault::Counting);
-    assert_eq!(site.say(say("111", "count")).await, "111: sorry");
-    site.fault.set(Fault::None);
-    assert_eq!(site.say(say("111", "count")).await, "111: count 2", "the dialogue stands where it stood");
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    harness.set_fault(StoreFault::Counting);
+    assert_eq!(harness.say(say("111", "count")).await, "111: sorry");
+    harness.set_fault(StoreFault::None);
+    assert_eq!(harness.say(say("111", "count")).await, "111: count 2", "the dialogue is where it was");
 }
 
 #[actix::test]
-async fn a_room_that_drains_finishes_what_it_has_and_takes_no_more() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
-    site.hand(&say("111", "wait")).await.unwrap();
-    site.hand(&say("111", "a")).await.unwrap();
-    let drained = actix_rt::spawn(site.component.send(Drain));
+async fn a_draining_campaign_finishes_what_it_has_and_takes_no_more() {
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    harness.hand(&say("111", "wait")).await.unwrap();
+    harness.hand(&say("111", "a")).await.unwrap();
+    let drained = actix_rt::spawn(harness.actor.send(Drain));
     // The messages of an actor are handled in order: this one comes after the drain.
     tokio::task::yield_now().await;
-    assert_eq!(site.hand(&dial("222")).await, Err(Refused::Away(name("obeying"))));
+    assert_eq!(harness.hand(&dial("222")).await, Err(Refused::Away(name("obeying"))));
     assert!(!drained.is_finished());
-    site.gate.add_permits(1);
+    harness.gate.add_permits(1);
     drained.await.unwrap().unwrap();
-    assert_eq!(site.next_text().await, "111: wait 2");
-    assert_eq!(site.next_text().await, "111: a 3");
+    assert_eq!(harness.next_text().await, "111: wait 2");
+    assert_eq!(harness.next_text().await, "111: a 3");
 }
 
 #[actix::test]
 async fn an_answer_that_the_router_refuses_is_counted() {
-    let mut site = ComponentHarness::new();
-    site.refuses.set(true);
-    site.hand(&dial("111")).await.unwrap();
-    site.refuses.set(true);
-    site.idle().await;
-    assert_eq!(site.health().await, "0 in work, 1 handled, 1 answers not sent");
-    assert!(site.answers.try_recv().is_err());
+    let mut harness = CampaignHarness::new();
+    harness.refuses.set(true);
+    harness.hand(&dial("111")).await.unwrap();
+    harness.refuses.set(true);
+    harness.drain().await;
+    assert_eq!(harness.health().await, "0 in work, 1 handled, 1 answers not sent");
+    assert!(harness.answers.try_recv().is_err());
 }
 
 #[actix::test]
 async fn settings_are_checked_by_making_the_campaign() {
-    let kinds = Registry::default().with_campaign::<Obeying>();
+    let kinds = Registry::default().with_campaign::<ObedientCampaign>();
     let check = kinds.get("obeying").unwrap().check;
     assert!(check(&json!(2)).is_empty());
     assert_eq!(check(&json!(1)).first().unwrap().key, "limits.at_once");
@@ -405,67 +402,67 @@ async fn settings_are_checked_by_making_the_campaign() {
 
 #[test]
 fn a_persons_session_is_found_with_and_without_the_plus() {
-    assert_eq!(person(&dial("+27831234567")), "carrier/27831234567");
-    assert_eq!(person(&dial("27831234567")), "carrier/27831234567");
+    assert_eq!(person(&dial("+27831234567")), "ussd/27831234567");
+    assert_eq!(person(&dial("27831234567")), "ussd/27831234567");
     assert_eq!(Limits::default().answer_within, Duration::from_secs(10));
 }
 
 #[actix::test]
-async fn a_room_that_has_just_started_has_all_its_room_for_messages() {
-    let mut site = ComponentHarness::new();
+async fn a_campaign_that_has_just_started_has_its_whole_mailbox() {
+    let mut harness = CampaignHarness::new();
     for number in 0..1_000 {
-        site.component.try_send(Inbound(dial(&format!("27{number:07}")))).unwrap();
+        harness.actor.try_send(Inbound(dial(&format!("27{number:07}")))).unwrap();
     }
     for _ in 0..1_000 {
-        site.next().await;
+        harness.next().await;
     }
 }
 
 #[actix::test]
 async fn what_another_process_has_answered_meanwhile_is_answered_as_it_did() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
     let again = say("111", "wait");
-    site.hand(&again).await.unwrap();
-    assert_eq!(site.say(dial("222")).await, "222: new 1", "by now the campaign thinks about the other");
-    site.overtake("111", &again.message_id);
-    site.gate.add_permits(1);
-    assert_eq!(site.next_text().await, "111: theirs");
-    assert_eq!(site.say(say("111", "a")).await, "111: a 6");
+    harness.hand(&again).await.unwrap();
+    assert_eq!(harness.say(dial("222")).await, "222: new 1", "by now the campaign is at work on the other");
+    harness.overtake("111", &again.message_id);
+    harness.gate.add_permits(1);
+    assert_eq!(harness.next_text().await, "111: theirs");
+    assert_eq!(harness.say(say("111", "a")).await, "111: a 6");
 }
 
 #[actix::test]
 async fn a_turn_that_another_process_took_meanwhile_is_not_lost() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
-    site.hand(&say("111", "wait")).await.unwrap();
-    site.say(dial("222")).await;
-    site.overtake("111", "another");
-    site.gate.add_permits(2);
-    assert_eq!(site.next_text().await, "111: wait 6");
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    harness.hand(&say("111", "wait")).await.unwrap();
+    harness.say(dial("222")).await;
+    harness.overtake("111", "another");
+    harness.gate.add_permits(2);
+    assert_eq!(harness.next_text().await, "111: wait 6");
 }
 
 #[actix::test]
 async fn a_turn_that_is_overtaken_again_and_again_ends_politely() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
-    site.hand(&say("111", "wait")).await.unwrap();
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    harness.hand(&say("111", "wait")).await.unwrap();
     for turn in 0..4 {
-        site.say(dial(&format!("22{turn}"))).await;
-        site.overtake("111", &format!("another {turn}"));
-        site.gate.add_permits(1);
+        harness.say(dial(&format!("22{turn}"))).await;
+        harness.overtake("111", &format!("another {turn}"));
+        harness.gate.add_permits(1);
     }
-    assert_eq!(site.next_text().await, "111: sorry");
-    assert_eq!(site.say(say("111", "a")).await, "111: a 6");
+    assert_eq!(harness.next_text().await, "111: sorry");
+    assert_eq!(harness.say(say("111", "a")).await, "111: a 6");
 }
 
 #[actix::test]
 async fn a_campaign_that_fails_forgets_no_session_that_another_process_took_further() {
-    let mut site = ComponentHarness::new();
-    site.say(dial("111")).await;
-    site.hand(&say("111", "hang")).await.unwrap();
-    site.say(dial("222")).await;
-    site.overtake("111", "another");
-    assert_eq!(site.next_text().await, "111: sorry");
-    assert_eq!(site.say(say("111", "a")).await, "111: a 6");
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    harness.hand(&say("111", "hang")).await.unwrap();
+    harness.say(dial("222")).await;
+    harness.overtake("111", "another");
+    assert_eq!(harness.next_text().await, "111: sorry");
+    assert_eq!(harness.say(say("111", "a")).await, "111: a 6");
 }

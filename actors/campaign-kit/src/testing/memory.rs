@@ -1,10 +1,10 @@
-//! Sessions and answers in a map: what a campaign's tests have for a store.
+//! Sessions and answers in a map: the store of a campaign's tests.
 
 use std::{cell::RefCell, cmp::Reverse, collections::BTreeMap};
 
 use async_trait::async_trait;
 
-use crate::{SessionStore, TurnError};
+use crate::session_store::{SessionStore, TurnError};
 use vumi_kit::{
     clock::Clock,
     name::Name,
@@ -39,7 +39,7 @@ impl MemorySessions {
             return false;
         }
         self.sessions.borrow_mut().insert((session.owner.clone(), session.person.clone()), session);
-        self.keep_answers(answers);
+        self.save_answers(answers);
         true
     }
 
@@ -49,11 +49,11 @@ impl MemorySessions {
             return false;
         }
         self.sessions.borrow_mut().remove(&(owner, person));
-        self.keep_answers(answers);
+        self.save_answers(answers);
         true
     }
 
-    fn keep_answers(&self, answers: Vec<Answer>) {
+    fn save_answers(&self, answers: Vec<Answer>) {
         let keyed = |given: Answer| ((given.campaign, given.person, given.question), given.answer);
         self.answers.borrow_mut().extend(answers.into_iter().map(keyed));
     }

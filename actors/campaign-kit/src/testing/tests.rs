@@ -27,9 +27,9 @@ impl Campaign for Counting {
         Ok(Self::default())
     }
 
-    async fn answer(&self, session: &mut Session<Turns>, said: Option<&str>) -> Screen {
+    async fn answer(&self, session: &mut Session<Turns>, input: Option<&str>) -> Screen {
         session.state.turns += 1;
-        match said {
+        match input {
             None => Screen::ask(format!("new {} {}", session.code(), session.opened_with().unwrap_or("-"))),
             Some("bye") => Screen::end(format!("bye after {}", session.state.turns)),
             Some("hush") => Screen::silence(),
@@ -97,7 +97,7 @@ fn hanging_up_and_dialling_anew_end_the_dialogue_before() {
 }
 
 #[test]
-fn a_forgotten_session_begins_anew() {
+fn an_expired_session_begins_anew() {
     let phone = Phone::new(Counting::default());
     phone.dial("*1#");
     phone.wait(Duration::from_secs(359));
@@ -138,7 +138,7 @@ fn a_screen_too_long_for_ussd_fails_the_test() {
     phone.send("long");
 }
 
-/// What another version of the campaign kept.
+/// The states of another version of the campaign.
 struct Changed;
 
 impl Campaign for Changed {
@@ -151,8 +151,8 @@ impl Campaign for Changed {
         Ok(Self)
     }
 
-    async fn answer(&self, session: &mut Session<String>, said: Option<&str>) -> Screen {
-        if session.state.is_empty() { Screen::ask("begin") } else { Screen::ask(said.unwrap_or_default()) }
+    async fn answer(&self, session: &mut Session<String>, input: Option<&str>) -> Screen {
+        if session.state.is_empty() { Screen::ask("begin") } else { Screen::ask(input.unwrap_or_default()) }
     }
 }
 
@@ -160,10 +160,10 @@ impl Campaign for Changed {
 fn a_state_of_another_version_of_the_campaign_begins_anew() {
     let old = Phone::new(Counting::default());
     old.dial("*1#");
-    let mut exchange = Rc::into_inner(Phone::new(Changed).exchange).unwrap();
-    exchange.keep = old.exchange.keep.clone();
-    exchange.messages.set(1);
-    let new = Phone::of(Rc::new(exchange), &old.msisdn);
+    let mut network = Rc::into_inner(Phone::new(Changed).network).unwrap();
+    network.sessions = old.network.sessions.clone();
+    network.messages.set(1);
+    let new = Phone::of(Rc::new(network), &old.msisdn);
     assert_eq!(new.send("1"), "begin");
     assert_eq!(new.send("2"), "begin");
 }

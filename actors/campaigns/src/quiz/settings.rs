@@ -14,15 +14,15 @@ const CHOICES: std::ops::RangeInclusive<usize> = 2..=9;
 pub(crate) struct QuizSettings {
     /// The questions, in their order; three about HIV tests unless set.
     pub(super) questions: Vec<QuizQuestion>,
-    /// What a person is told after the last question.
+    /// The screen after the last question.
     pub(super) thanks: String,
-    /// Said before a question that is asked again.
+    /// The line before a question that is asked again.
     pub(super) wrong: String,
-    /// Said to a returning person, before the statistics.
+    /// The line before the statistics, for a returning person.
     pub(super) welcome_back: String,
     /// The last line of statistics while there are more.
     pub(super) more: String,
-    /// How much it takes on at once.
+    /// How many messages it takes at once, and when its sessions expire.
     pub(super) limits: Limits,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct QuizSettings {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuizQuestion {
-    /// The question. What people answered is kept under these words: other words are another question.
+    /// The question. Answers are stored under these words: other words are another question.
     pub(super) ask: String,
     /// 2 to 9 choices.
     pub(super) choices: Vec<String>,
@@ -58,7 +58,7 @@ impl Default for QuizSettings {
 }
 
 impl QuizSettings {
-    /// What is wrong, but for the lengths of screens.
+    /// What is wrong, except the lengths of screens.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.questions.is_empty() {
@@ -87,10 +87,10 @@ impl QuizQuestion {
         choices.fold(self.ask.clone(), |text, (choice, number)| format!("{text}\n{number}. {choice}"))
     }
 
-    /// The choice that a person means: its number, or its words in any case.
-    pub(super) fn chosen(&self, said: &str) -> Option<&str> {
-        let by_number = said.parse::<usize>().ok().and_then(|number| self.choices.get(number.checked_sub(1)?));
-        let by_words = || self.choices.iter().find(|choice| choice.to_lowercase() == said.to_lowercase());
+    /// The choice that an input means: its number, or its words in any case.
+    pub(super) fn chosen(&self, input: &str) -> Option<&str> {
+        let by_number = input.parse::<usize>().ok().and_then(|number| self.choices.get(number.checked_sub(1)?));
+        let by_words = || self.choices.iter().find(|choice| choice.to_lowercase() == input.to_lowercase());
         by_number.or_else(by_words).map(String::as_str)
     }
 

@@ -135,7 +135,7 @@ fn settings_whose_screens_no_phone_can_show_are_refused_by_key() {
     let long = format!(r#"questions = [{{ ask = "{}?", choices = ["Yes", "No"] }}]"#, "x".repeat(130));
     let wrong = "questions[0]: with `wrong` before it: it takes 183 characters and a USSD screen holds 182: shorten it";
     assert_eq!(problems(&long), [wrong]);
-    let told = problems(&long.replace("\"Yes\"", "\"Yes, we are\""));
-    assert_eq!(told.len(), 2, "{told:?}");
+    let both = problems(&long.replace("\"Yes\"", "\"Yes, we are\""));
+    assert_eq!(both.len(), 2, "{both:?}");
     assert_eq!(problems("thanks = \"\u{1f600}\"").len(), 1);
 }

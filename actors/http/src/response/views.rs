@@ -80,7 +80,7 @@ impl<'a> SmsView<'a> {
             updated_at: UtcTime(sms.updated_at),
             encoding: measured.encoding,
             segments: measured.segments,
-            provider_status: sms.provider_said.as_deref(),
+            provider_status: sms.provider_response.as_deref(),
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
             from: Msisdn::parse("27123456780").unwrap(),
             message: "hello \"world\"".to_owned(),
             status: TransportStatus::Delivered,
-            provider_said: Some("004".to_owned()),
+            provider_response: Some("004".to_owned()),
             provider_id: None,
             attempts: 1,
             delivered_at: Timestamp::parse("2010-05-13 11:35:00"),

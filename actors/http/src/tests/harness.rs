@@ -170,5 +170,5 @@ fn transports() -> Vec<WebhookMount> {
 pub(super) fn part(name: &str, state: State) -> Part {
     let name = Name::parse(name).unwrap();
     let role = if name.as_str() == "store" { "store" } else { "transport" };
-    Part { name, role: role.to_owned(), state, detail: "as expected".to_owned(), restarts: 0 }
+    Part { name, role: role.to_owned(), state, detail: "as expected".to_owned(), restarts: 0, backlog: None }
 }

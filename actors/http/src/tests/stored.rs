@@ -201,7 +201,7 @@ fn accepted_sms(id: i64, NewSms { account, transport, to, from, message }: NewSm
         from,
         message,
         status: TransportStatus::Pending,
-        provider_said: None,
+        provider_response: None,
         provider_id: None,
         attempts: 0,
         delivered_at: None,

@@ -1,4 +1,4 @@
-//! An event as JSON on the broker: all keys of all types always written, those its type does not use as null.
+//! An event as JSON on the broker: the keys of all types are always written, those that its type does not use as null.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,7 +48,7 @@ enum EventType {
     DeliveryReport,
 }
 
-/// Why JSON with the keys of an event is none.
+/// Why JSON with the keys of an event is not an event.
 #[derive(Debug, thiserror::Error)]
 #[error("an event of this type needs `{0}`")]
 pub(super) struct Lacks(&'static str);

@@ -1,4 +1,4 @@
-//! The router with campaigns and transports that do as the test says, and a store that answers as it expects.
+//! The router with campaigns and transports that do as the test says, and a store that answers as the test says.
 
 use std::{
     cell::RefCell,
@@ -24,9 +24,9 @@ use vumi_kit::{
 use super::{Router, RouterSettings};
 use crate::table::{Route, RoutingTable};
 
-/// A campaign: it notes what it gets and takes it, unless it is told to refuse so many first, or never to answer.
+/// A campaign that records what it takes. It refuses as many messages first as the test says, or never answers.
 #[derive(Clone, Default)]
-struct Scripted {
+struct ScriptedCampaign {
     taken: Rc<RefCell<Vec<String>>>,
     refusals: Rc<RefCell<usize>>,
     silent: bool,
@@ -34,11 +34,11 @@ struct Scripted {
     arrived: Option<mpsc::UnboundedSender<()>>,
 }
 
-impl Actor for Scripted {
+impl Actor for ScriptedCampaign {
     type Context = Context<Self>;
 }
 
-impl Handler<Inbound> for Scripted {
+impl Handler<Inbound> for ScriptedCampaign {
     type Result = actix::ResponseFuture<Result<(), Refused>>;
 
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
@@ -59,32 +59,32 @@ impl Handler<Inbound> for Scripted {
     }
 }
 
-impl Handler<Happened> for Scripted {
+impl Handler<Happened> for ScriptedCampaign {
     type Result = ();
     fn handle(&mut self, happened: Happened, _: &mut Self::Context) {
         self.events.borrow_mut().push(happened.event.user_message_id);
     }
 }
 
-/// A transport that notes the SMS and the messages it gets.
+/// A transport that records the SMS and the messages it gets.
 #[derive(Clone, Default)]
-struct Noting {
+struct RecordingTransport {
     submitted: Rc<RefCell<Vec<i64>>>,
     outbound: Rc<RefCell<Vec<String>>>,
 }
 
-impl Actor for Noting {
+impl Actor for RecordingTransport {
     type Context = Context<Self>;
 }
 
-impl Handler<Submit> for Noting {
+impl Handler<Submit> for RecordingTransport {
     type Result = ();
     fn handle(&mut self, Submit(batch): Submit, _: &mut Self::Context) {
         self.submitted.borrow_mut().extend(batch.iter().map(|submission| submission.id));
     }
 }
 
-impl Handler<Outbound> for Noting {
+impl Handler<Outbound> for RecordingTransport {
     type Result = Result<(), Refused>;
     fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
         self.outbound.borrow_mut().push(message.content.unwrap_or_default());
@@ -95,10 +95,11 @@ impl Handler<Outbound> for Noting {
 /// The message id of an SMS that was settled, and its answer.
 type SettledAnswer = (String, Option<String>);
 
-/// What the ledger was asked for.
+/// What the ledger was asked.
 #[derive(Clone, Default)]
-struct Ledger {
+struct LedgerRequests {
     released_sms: Arc<Mutex<Vec<i64>>>,
+    released_received: Arc<Mutex<Vec<i64>>>,
     settled: Arc<Mutex<Vec<SettledAnswer>>>,
     /// What the next claims hand out.
     due: Arc<Mutex<VecDeque<Vec<Received>>>>,
@@ -107,7 +108,7 @@ struct Ledger {
 struct RouterHarness {
     router: Addr<Router>,
     handed_over: mpsc::Sender<HandOver>,
-    ledger: Ledger,
+    ledger: LedgerRequests,
     /// A word for each request to the ledger.
     asked: mpsc::UnboundedReceiver<&'static str>,
 }
@@ -116,9 +117,10 @@ impl RouterHarness {
     fn new() -> Self {
         // Time stands still until nothing else is left to do.
         tokio::time::pause();
-        let ledger = Ledger::default();
+        let ledger = LedgerRequests::default();
         let (ask, asked) = mpsc::unbounded_channel();
         let (released, settled, due) = (ledger.released_sms.clone(), ledger.settled.clone(), ledger.due.clone());
+        let released_received = ledger.released_received.clone();
         let (on_claim, on_release, on_give_back, on_settle) = (ask.clone(), ask.clone(), ask.clone(), ask);
         let store = FakeStore::default()
             .on(move |_: ClaimReceived| {
@@ -130,7 +132,8 @@ impl RouterHarness {
                 let _test_is_over = on_release.send("release sms");
                 Ok(())
             })
-            .on(move |_: ReleaseReceived| {
+            .on(move |release: ReleaseReceived| {
+                released_received.lock().unwrap().extend(release.ids);
                 let _test_is_over = on_give_back.send("release received");
                 Ok(())
             })
@@ -146,13 +149,13 @@ impl RouterHarness {
         Self { router, handed_over, ledger, asked }
     }
 
-    async fn campaign(&self, called: &str, campaign: &Scripted) {
+    async fn campaign(&self, called: &str, campaign: &ScriptedCampaign) {
         let actor = campaign.clone().start();
         let endpoints = Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) };
         self.router.send(Register { name: name(called), endpoints }).await.unwrap();
     }
 
-    async fn transport(&self, called: &str, transport: &Noting) {
+    async fn transport(&self, called: &str, transport: &RecordingTransport) {
         let actor = transport.clone().start();
         let endpoints = Endpoints::Transport { submit: actor.clone().recipient(), outbound: Some(actor.recipient()) };
         self.router.send(Register { name: name(called), endpoints }).await.unwrap();
@@ -166,8 +169,13 @@ impl RouterHarness {
 
     /// Waits until the ledger was asked for this.
     async fn until_asked(&mut self, what: &str) {
-        while self.asked.recv().await.unwrap() != what {}
+        while soon(self.asked.recv()).await.unwrap() != what {}
     }
+}
+
+/// What a test waits for must happen within a minute of its clock, which jumps ahead when nothing else is left to do.
+async fn soon<T>(happens: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), happens).await.unwrap()
 }
 
 fn table() -> RoutingTable {
@@ -220,7 +228,7 @@ fn submission(id: i64) -> Submission {
         from: msisdn(),
         message: "hello".to_owned(),
         attempts: 0,
-        unsure: 0,
+        unknown_outcomes: 0,
         due_at: at,
         lease_until: at,
         give_up_at: at,
@@ -229,7 +237,7 @@ fn submission(id: i64) -> Submission {
 
 #[actix_rt::test]
 async fn a_message_goes_to_the_campaign_of_its_route() {
-    let (harness, quiz, other) = (RouterHarness::new(), Scripted::default(), Scripted::default());
+    let (harness, quiz, other) = (RouterHarness::new(), ScriptedCampaign::default(), ScriptedCampaign::default());
     harness.campaign("quiz", &quiz).await;
     harness.campaign("other", &other).await;
     assert_eq!(harness.dial("*120*1#").await, Ok(()));
@@ -241,7 +249,7 @@ async fn whoever_dials_is_told_why_nobody_answers() {
     let harness = RouterHarness::new();
     assert_eq!(harness.dial("*120*2#").await, Err(Refused::NoRoute("*120*2#".to_owned())));
     assert_eq!(harness.dial("*120*1#").await, Err(Refused::Away(name("quiz"))));
-    harness.campaign("quiz", &Scripted { silent: true, ..Scripted::default() }).await;
+    harness.campaign("quiz", &ScriptedCampaign { silent: true, ..ScriptedCampaign::default() }).await;
     // Refused when the time limit for handing over has passed, not before and not never.
     let began = tokio::time::Instant::now();
     assert_eq!(harness.dial("*120*1#").await, Err(Refused::Busy(name("quiz"))));
@@ -250,7 +258,7 @@ async fn whoever_dials_is_told_why_nobody_answers() {
 
 #[actix_rt::test]
 async fn a_component_that_was_deregistered_gets_nothing_more() {
-    let (harness, quiz) = (RouterHarness::new(), Scripted::default());
+    let (harness, quiz) = (RouterHarness::new(), ScriptedCampaign::default());
     harness.campaign("quiz", &quiz).await;
     harness.router.send(Deregister { name: name("quiz") }).await.unwrap();
     assert_eq!(harness.dial("*120*1#").await, Err(Refused::Away(name("quiz"))));
@@ -259,7 +267,7 @@ async fn a_component_that_was_deregistered_gets_nothing_more() {
 
 #[actix_rt::test]
 async fn claimed_sms_go_to_their_transport_and_back_to_the_ledger_where_there_is_none() {
-    let (mut harness, opera) = (RouterHarness::new(), Noting::default());
+    let (mut harness, opera) = (RouterHarness::new(), RecordingTransport::default());
     harness.transport("opera", &opera).await;
     for (transport, id) in [("opera", 1), ("techsys", 2)] {
         let batch = vec![submission(id)];
@@ -272,7 +280,7 @@ async fn claimed_sms_go_to_their_transport_and_back_to_the_ledger_where_there_is
 
 #[actix_rt::test]
 async fn an_answer_by_ussd_goes_to_the_transport_and_one_by_sms_into_the_ledger() {
-    let (harness, truteq) = (RouterHarness::new(), Noting::default());
+    let (harness, truteq) = (RouterHarness::new(), RecordingTransport::default());
     harness.transport("truteq", &truteq).await;
     let answer = |kind| {
         let asked = message(kind, "*120*1#");
@@ -294,7 +302,7 @@ async fn an_answer_by_ussd_goes_to_the_transport_and_one_by_sms_into_the_ledger(
 
 #[actix_rt::test]
 async fn a_transport_behind_the_broker_takes_sms_itself() {
-    let (harness, remote) = (RouterHarness::new(), Noting::default());
+    let (harness, remote) = (RouterHarness::new(), RecordingTransport::default());
     let endpoints = Endpoints::Remote { outbound: remote.clone().start().recipient() };
     harness.router.send(Register { name: name("truteq"), endpoints }).await.unwrap();
     let sms = message(TransportType::Sms, "38080").reply(Some("hi".to_owned()), None, Timestamp::from_seconds(0));
@@ -307,7 +315,7 @@ async fn a_transport_behind_the_broker_takes_sms_itself() {
 async fn one_persons_sms_keep_their_order_behind_refusals_and_delay_nobody_else() {
     let harness = RouterHarness::new();
     let (arrived, mut offers) = mpsc::unbounded_channel();
-    let quiz = Scripted { arrived: Some(arrived), ..Scripted::default() };
+    let quiz = ScriptedCampaign { arrived: Some(arrived), ..ScriptedCampaign::default() };
     *quiz.refusals.borrow_mut() = 2;
     harness.campaign("quiz", &quiz).await;
     let mut batch: Vec<Received> = (1..=3).map(|id| received(id, "27830000001", "38080")).collect();
@@ -315,7 +323,7 @@ async fn one_persons_sms_keep_their_order_behind_refusals_and_delay_nobody_else(
     harness.handed_over.send(HandOver::Received(batch)).await.unwrap();
     // Four SMS and two refusals.
     for _ in 0..6 {
-        offers.recv().await.unwrap();
+        soon(offers.recv()).await.unwrap();
     }
     let taken = quiz.taken.borrow();
     let of_first: Vec<&str> = taken.iter().map(String::as_str).filter(|id| *id != "9").collect();
@@ -326,7 +334,7 @@ async fn one_persons_sms_keep_their_order_behind_refusals_and_delay_nobody_else(
 #[actix_rt::test]
 async fn an_sms_that_its_campaign_refuses_for_too_long_goes_back_and_another_campaigns_does_not() {
     let mut harness = RouterHarness::new();
-    let (refusing, other) = (Scripted::default(), Scripted::default());
+    let (refusing, other) = (ScriptedCampaign::default(), ScriptedCampaign::default());
     *refusing.refusals.borrow_mut() = usize::MAX;
     harness.campaign("quiz", &refusing).await;
     harness.campaign("other", &other).await;
@@ -340,14 +348,57 @@ async fn an_sms_that_its_campaign_refuses_for_too_long_goes_back_and_another_cam
 }
 
 #[actix_rt::test]
+async fn an_sms_that_arrives_behind_returned_ones_follows_them_to_the_ledger_and_comes_back_after_them() {
+    let mut harness = RouterHarness::new();
+    let (arrived, mut offers) = mpsc::unbounded_channel();
+    let quiz = ScriptedCampaign { arrived: Some(arrived), ..ScriptedCampaign::default() };
+    *quiz.refusals.borrow_mut() = usize::MAX;
+    harness.campaign("quiz", &quiz).await;
+    harness.until_asked("claim").await;
+    let of_one_person = |ids: &[i64]| ids.iter().map(|id| received(*id, "27830000001", "38080")).collect::<Vec<_>>();
+    harness.handed_over.send(HandOver::Received(of_one_person(&[1, 2]))).await.unwrap();
+    harness.until_asked("release received").await;
+    // From now on the campaign would take the third.
+    *quiz.refusals.borrow_mut() = 0;
+    harness.handed_over.send(HandOver::Received(of_one_person(&[3]))).await.unwrap();
+    harness.until_asked("release received").await;
+    assert_eq!(*harness.ledger.released_received.lock().unwrap(), [1, 2, 3]);
+
+    harness.ledger.due.lock().unwrap().push_back(of_one_person(&[1, 2, 3]));
+    harness.campaign("quiz", &quiz).await;
+    while quiz.taken.borrow().len() < 3 {
+        soon(offers.recv()).await.unwrap();
+    }
+    assert_eq!(*quiz.taken.borrow(), ["1", "2", "3"]);
+}
+
+#[actix_rt::test]
+async fn sms_for_a_transport_whose_mailbox_is_full_go_back_to_the_ledger() {
+    let mut harness = RouterHarness::new();
+    // A mailbox that nobody reads.
+    let (sender, _mailbox) = actix::dev::channel::channel::<RecordingTransport>(1);
+    let submit = Addr::new(sender).recipient::<Submit>();
+    while submit.try_send(Submit(Vec::new())).is_ok() {}
+    harness
+        .router
+        .send(Register { name: name("opera"), endpoints: Endpoints::Transport { submit, outbound: None } })
+        .await
+        .unwrap();
+    let batch = vec![submission(1), submission(2)];
+    harness.handed_over.send(HandOver::Submissions { transport: name("opera"), batch }).await.unwrap();
+    harness.until_asked("release sms").await;
+    assert_eq!(*harness.ledger.released_sms.lock().unwrap(), [1, 2]);
+}
+
+#[actix_rt::test]
 async fn a_campaign_that_registers_gets_the_sms_that_are_due() {
     let mut harness = RouterHarness::new();
     harness.ledger.due.lock().unwrap().push_back(vec![received(5, "27830000001", "38080")]);
     let (arrived, mut offers) = mpsc::unbounded_channel();
-    let quiz = Scripted { arrived: Some(arrived), ..Scripted::default() };
+    let quiz = ScriptedCampaign { arrived: Some(arrived), ..ScriptedCampaign::default() };
     harness.campaign("quiz", &quiz).await;
     harness.until_asked("claim").await;
-    offers.recv().await.unwrap();
+    soon(offers.recv()).await.unwrap();
     assert_eq!(*quiz.taken.borrow(), ["5"]);
 }
 
@@ -355,16 +406,16 @@ async fn a_campaign_that_registers_gets_the_sms_that_are_due() {
 async fn an_sms_under_way_when_its_campaign_ends_is_offered_to_the_next_one_of_that_name() {
     let harness = RouterHarness::new();
     let (arrived, mut offers) = mpsc::unbounded_channel();
-    let first = Scripted { arrived: Some(arrived.clone()), ..Scripted::default() };
+    let first = ScriptedCampaign { arrived: Some(arrived.clone()), ..ScriptedCampaign::default() };
     *first.refusals.borrow_mut() = usize::MAX;
     harness.campaign("quiz", &first).await;
     harness.handed_over.send(HandOver::Received(vec![received(1, "27830000001", "38080")])).await.unwrap();
-    offers.recv().await.unwrap();
+    soon(offers.recv()).await.unwrap();
     harness.router.send(Deregister { name: name("quiz") }).await.unwrap();
     let (arrived, mut offers) = mpsc::unbounded_channel();
-    let second = Scripted { arrived: Some(arrived), ..Scripted::default() };
+    let second = ScriptedCampaign { arrived: Some(arrived), ..ScriptedCampaign::default() };
     harness.campaign("quiz", &second).await;
-    offers.recv().await.unwrap();
+    soon(offers.recv()).await.unwrap();
     assert_eq!(*second.taken.borrow(), ["1"]);
 }
 
@@ -378,7 +429,7 @@ async fn an_sms_without_a_route_is_settled_and_says_so() {
 
 #[actix_rt::test]
 async fn what_became_of_a_message_is_told_to_the_campaign_of_its_service() {
-    let (harness, quiz) = (RouterHarness::new(), Scripted::default());
+    let (harness, quiz) = (RouterHarness::new(), ScriptedCampaign::default());
     harness.campaign("quiz", &quiz).await;
     let answer = message(TransportType::Ussd, "*120*1#");
     let event = Event::ack(&answer, Timestamp::from_seconds(0));

@@ -15,7 +15,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::{
     settings::{Connected, Synchronous},
-    write_queue::QueuedCommand,
+    writer::queue::QueuedCommand,
 };
 
 /// The row as it is, for this transaction alone until it ends.
@@ -46,7 +46,7 @@ mod bulk;
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 
-/// The connection that `backend` is expanded for.
+/// The connection that `queries/` is compiled for.
 pub(crate) type Conn = PgConnection;
 
 /// Each statement sees what is committed; what must not change meanwhile is locked.

@@ -7,7 +7,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::{
     settings::{Connected, Synchronous},
-    write_queue::QueuedCommand,
+    writer::queue::QueuedCommand,
 };
 
 /// The row as it is, for this transaction alone. Here every transaction that writes is alone.
@@ -40,7 +40,7 @@ mod bulk;
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 
-/// The connection that `backend` is expanded for.
+/// The connection that `queries/` is compiled for.
 pub(crate) type Conn = SqliteConnection;
 
 /// A deferred transaction that reads first fails at its first write when another program has written meanwhile.
@@ -86,7 +86,7 @@ pub(crate) fn connect(path: &str, synchronous: Synchronous) -> Result<Conn, Stri
 }
 
 /// Waits until no other transaction works on what has these names. Here none does.
-#[expect(clippy::unnecessary_wraps, reason = "another back-end asks its database")]
+#[expect(clippy::unnecessary_wraps, reason = "the other dialect asks its database")]
 fn alone(_: &mut Conn, _: impl FnOnce() -> Vec<String>) -> diesel::QueryResult<()> {
     Ok(())
 }

@@ -53,12 +53,12 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
     let (now, lease_until, give_up_at) = (tx.now, tx.lease_until(), tx.now.plus(tx.rules.give_up_after));
     let mut incoming = Vec::with_capacity(batch.len());
     for new in batch {
-        let claimed_by = tx.memory.outboxes.credit(&new.transport);
+        let claimed_by = tx.state.outboxes.credit(&new.transport);
         let due = if claimed_by.is_some() {
-            tx.memory.outboxes.taken(&new.transport, 1);
+            tx.state.outboxes.taken(&new.transport, 1);
             lease_until
         } else {
-            tx.memory.outboxes.set_waiting(&new.transport, true);
+            tx.state.outboxes.set_waiting(&new.transport, true);
             now
         };
         let (due, created_at, give_up_at) = (due.micros(), now.micros(), give_up_at.micros());
@@ -74,12 +74,12 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
                 from: new.from.clone(),
                 message: new.message.clone(),
                 attempts: 0,
-                unsure: 0,
+                unknown_outcomes: 0,
                 due_at: now,
                 lease_until,
                 give_up_at,
             };
-            tx.memory.submissions.push((new.transport.clone(), submission));
+            tx.state.submissions.push((new.transport.clone(), submission));
         }
         kept.push(Sms {
             id,
@@ -89,7 +89,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
             from: new.from,
             message: new.message,
             status: TransportStatus::Pending,
-            provider_said: None,
+            provider_response: None,
             provider_id: None,
             attempts: 0,
             delivered_at: None,

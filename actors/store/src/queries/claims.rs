@@ -47,14 +47,14 @@ impl Write for OpenOutbox {
             sms::table.filter(sms::transport.eq(self.transport.as_str())).filter(sms::next_attempt_at.le(now)),
         ))
         .get_result::<bool>(tx.conn)?;
-        tx.memory.outboxes.open(&self.transport, &tx.rules.node, tx.now, self.room, waiting);
+        tx.state.outboxes.open(&self.transport, &tx.rules.node, tx.now, self.capacity, waiting);
         Ok(tx.rules.lease)
     }
 }
 
 impl Write for CloseOutbox {
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
-        tx.memory.outboxes.close(&self.transport);
+        tx.state.outboxes.close(&self.transport);
         Ok(())
     }
 }
@@ -68,11 +68,13 @@ pub(super) struct DueSms {
     sender: String,
     message: String,
     attempts: i32,
-    unsure: i32,
+    #[diesel(column_name = unsure)]
+    unknown_outcomes: i32,
     next_attempt_at: Option<i64>,
     claimed_by: Option<String>,
     give_up_at: i64,
-    provider_said: Option<String>,
+    #[diesel(column_name = provider_said)]
+    provider_response: Option<String>,
 }
 
 /// The longest due first.
@@ -90,7 +92,7 @@ pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usi
 pub(super) fn expire(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
     Fixed(diesel::update(sms::table.find(row.id)).set((
         sms::status.eq(i32::from(TransportStatus::Expired)),
-        sms::provider_said.eq(Some(row.provider_said.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
+        sms::provider_said.eq(Some(row.provider_response.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
         sms::next_attempt_at.eq(None::<i64>),
         sms::claimed_by.eq(None::<String>),
         sms::updated_at.eq(tx.now.micros()),
@@ -105,7 +107,7 @@ impl Write for ClaimSms {
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Submission>, Failed> {
-        let opening = tx.memory.outboxes.opening(&self.transport, &tx.rules.node, tx.now);
+        let claim_token = tx.state.outboxes.claim_token(&self.transport, &tx.rules.node, tx.now);
         let mut claimed = Vec::new();
         for _ in 0..ROUNDS {
             let wanted = self.limit - claimed.len();
@@ -116,12 +118,12 @@ impl Write for ClaimSms {
             let all_found = found.len() < wanted;
             let mut taken = Vec::with_capacity(found.len());
             for row in found {
-                taken.extend(claim(tx, &self.transport, &opening, row)?);
+                taken.extend(claim(tx, &self.transport, &claim_token, row)?);
             }
-            bulk::claim_sms(tx.conn, &taken, &opening)?;
+            bulk::claim_sms(tx.conn, &taken, &claim_token)?;
             claimed.append(&mut taken);
             if all_found {
-                tx.memory.outboxes.set_waiting(&self.transport, false);
+                tx.state.outboxes.set_waiting(&self.transport, false);
                 break;
             }
         }
@@ -130,24 +132,24 @@ impl Write for ClaimSms {
 }
 
 /// The claim that is to be written; none: its time had run out.
-fn claim(tx: &mut Tx<'_>, transport: &Name, opening: &Arc<str>, row: DueSms) -> QueryResult<Option<Submission>> {
-    let counted = row.claimed_by.as_deref() == Some(&**opening);
+fn claim(tx: &mut Tx<'_>, transport: &Name, claim_token: &Arc<str>, row: DueSms) -> QueryResult<Option<Submission>> {
+    let counted = row.claimed_by.as_deref() == Some(&**claim_token);
     if row.give_up_at <= tx.now.micros() {
         expire(tx, row)?;
-        tx.memory.outboxes.freed(transport, usize::from(counted));
+        tx.state.outboxes.freed(transport, usize::from(counted));
         return Ok(None);
     }
     // A claim that ran out: its holder may have tried, and nobody heard.
-    let unsure = row.unsure.saturating_add(i32::from(row.claimed_by.is_some()));
+    let unknown_outcomes = row.unknown_outcomes.saturating_add(i32::from(row.claimed_by.is_some()));
     let lease_until = tx.lease_until();
-    tx.memory.outboxes.taken(transport, usize::from(!counted));
+    tx.state.outboxes.taken(transport, usize::from(!counted));
     Ok(Some(Submission {
         id: row.id,
         to: msisdn(&row.recipient)?,
         from: msisdn(&row.sender)?,
         message: row.message,
         attempts: row.attempts,
-        unsure,
+        unknown_outcomes,
         due_at: row.next_attempt_at.map_or(tx.now, Timestamp::from_micros),
         lease_until,
         give_up_at: Timestamp::from_micros(row.give_up_at),
@@ -167,19 +169,19 @@ impl Write for ReleaseSms {
     }
 }
 
-/// Only what is claimed under the present opening: what an earlier one held was given back when this one began.
+/// Only what is claimed under the present claim_token: what an earlier one held was given back when this one began.
 fn release(tx: &mut Tx<'_>, transport: &Name, id: SmsId) -> QueryResult<()> {
-    let Some(opening) = tx.memory.outboxes.present(transport) else { return Ok(()) };
+    let Some(claim_token) = tx.state.outboxes.present(transport) else { return Ok(()) };
     let held = sms::table.find(id).filter(sms::transport.eq(transport.as_str()));
-    let held = held.filter(sms::claimed_by.eq(&*opening)).select(sms::next_attempt_at);
+    let held = held.filter(sms::claimed_by.eq(&*claim_token)).select(sms::next_attempt_at);
     let Some(due) = for_update!(held).first::<Option<i64>>(tx.conn).optional()? else { return Ok(()) };
     // A receipt may have settled it meanwhile.
     let due = due.map(|_| tx.now.micros());
     Fixed(diesel::update(sms::table.find(id)).set((sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>))))
         .execute(tx.conn)?;
-    tx.memory.outboxes.freed(transport, 1);
+    tx.state.outboxes.freed(transport, 1);
     if due.is_some() {
-        tx.memory.outboxes.set_waiting(transport, true);
+        tx.state.outboxes.set_waiting(transport, true);
     }
     Ok(())
 }

@@ -1,14 +1,16 @@
-//! Everything that is the same text on every back-end: the questions and the writer.
+//! The operations of the kit as queries: `impl Write for AcceptSms` in `accept.rs`, `impl Read for FindSms` in `status.rs`,
+//! and so on, a file for each concern; and what runs them on a connection, `writer.rs` and `readers.rs`.
 //!
-//! One body, expanded per connection type: a back-end's module (`sqlite.rs`, `postgres.rs`) names this folder with
-//! `#[path]` and brings what differs: `Conn` and how one is set up, `BEGIN`, which errors mean what, and how rows are
-//! locked where several processes write (`for_update!`, `skip_locked!`, `alone`), and how many are read and written
-//! at once (`find_all!`, `bulk`). So queries are plain diesel on a
-//! concrete connection.
+//! This folder is compiled twice. `dialect/sqlite.rs` and `dialect/postgres.rs` both name it with `#[path]`, each for its
+//! own connection type `Conn`, so that every query is plain diesel on a concrete connection and is written once. What
+//! differs comes from `super`: `Conn` and its set-up, `BEGIN`, how rows are locked where several processes write
+//! (`for_update!`, `skip_locked!`, `alone`), and how many are read and written at once (`find_all!`, `bulk`).
+//!
 //! To answer a new command or query: `impl Write` or `impl Read` for it in one of these files.
 
 mod accept;
 mod accounts;
+mod backlog;
 mod callbacks;
 mod claims;
 mod deliveries;
@@ -34,41 +36,41 @@ use vumi_kit::{
 };
 
 use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, into_work, is_lost};
-use crate::{outboxes::Outboxes, writer_config::Rules};
+use crate::{outboxes::Outboxes, writer::config::Rules};
 pub(crate) use accept::{Incoming, insert_one};
 pub(crate) use fixed::Fixed;
 pub(crate) use outcomes::{Attempt, Change};
 pub(crate) use readers::Readers;
 pub(crate) use writer::{Work, Writer, underway};
 
-/// A question whose answer writes, within a transaction that others share.
+/// A command as the writer does it, within a transaction that others share.
 pub(crate) trait Write: Command + Clone {
-    /// How many rows it may write, about.
+    /// Rows that it may write, roughly.
     fn rows(&self) -> usize {
         1
     }
 
-    /// The names under which others may work on the same at this moment, though no row says so yet. The transaction has
-    /// them for itself, all of them before its first question: asked for one by one, processes would wait for each other.
+    /// Names of what other processes may be creating at this moment, so that no row is there to be locked. The transaction
+    /// locks all of them before its first command: locked one by one, processes would wait for each other.
     fn names(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Answered at once, before the commit of what stands beside it: only for what writes nothing, and whose asker
-    /// has waited for the commit of what it looks for.
+    /// Answered before the commit of the commands beside it: only for what writes nothing, and whose caller has waited for
+    /// the commit of what it looks for.
     const ANSWERED_AT_ONCE: bool = false;
 
     /// Does it.
     fn write(self, tx: &mut Tx<'_>) -> Result<Self::Answer, Failed>;
 }
 
-/// A question whose answer only reads.
+/// A query as a reader does it.
 pub(crate) trait Read: Query {
     /// Does it.
     fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Self::Answer, Failed>;
 }
 
-/// Why a question could not be answered.
+/// Why an operation failed.
 #[derive(Debug)]
 pub(crate) enum Failed {
     /// The database refused.
@@ -88,20 +90,20 @@ pub(crate) struct Tx<'a> {
     conn: &'a mut Conn,
     now: Timestamp,
     rules: &'a Rules,
-    memory: &'a mut Memory,
+    state: &'a mut WriterState,
 }
 
 /// What the writer knows beside the database, and what is to be handed over once the transaction is committed.
 #[derive(Debug, Default)]
-struct Memory {
+struct WriterState {
     outboxes: Outboxes,
     submissions: Vec<(Name, Submission)>,
     received: Vec<Received>,
-    /// Where the sweep of sessions goes on: a hint, not rolled back.
+    /// Where the sweep of sessions continues: a hint, not rolled back.
     swept_to: (String, String),
 }
 
-/// How the memory was at some moment.
+/// The writer's state at some moment, to roll it back.
 #[derive(Clone)]
 struct Mark {
     outboxes: Outboxes,
@@ -109,7 +111,7 @@ struct Mark {
     received: usize,
 }
 
-impl Memory {
+impl WriterState {
     fn mark(&self) -> Mark {
         Mark { outboxes: self.outboxes.clone(), submissions: self.submissions.len(), received: self.received.len() }
     }
@@ -121,11 +123,11 @@ impl Memory {
     }
 }
 
-/// Answers a question without the writer, for tests that watch its statements.
+/// Does a command without the writer, for tests that watch its statements.
 #[cfg(test)]
 pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> Result<M::Answer, Failed> {
     use std::time::Duration;
     let (lease, give_up_after) = (Duration::from_secs(120), Duration::from_secs(24 * 3600));
     let rules = Rules { node: "local".to_owned(), lease, give_up_after, most_per_commit: 1 };
-    ask.write(&mut Tx { conn, now, rules: &rules, memory: &mut Memory::default() })
+    ask.write(&mut Tx { conn, now, rules: &rules, state: &mut WriterState::default() })
 }

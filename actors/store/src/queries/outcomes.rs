@@ -43,7 +43,7 @@ impl Write for RecordOutcomes {
             recording.follow(tx, transport, outcome)?;
         }
         recording.write(tx, transport)?;
-        let waiting = tx.memory.outboxes.waiting(&self.transport);
+        let waiting = tx.state.outboxes.waiting(&self.transport);
         Ok(if waiting { OutboxState::Waiting } else { OutboxState::Empty })
     }
 }
@@ -55,14 +55,16 @@ struct Row {
     account: i64,
     recipient: String,
     status: i32,
-    provider_said: Option<String>,
+    #[diesel(column_name = provider_said)]
+    provider_response: Option<String>,
     provider_id: Option<String>,
     attempts: i32,
     delivered_at: Option<i64>,
     give_up_at: i64,
     next_attempt_at: Option<i64>,
     claimed_by: Option<String>,
-    unsure: i32,
+    #[diesel(column_name = unsure)]
+    unknown_outcomes: i32,
 }
 
 /// What a batch of outcomes comes to, before it is written.
@@ -87,25 +89,25 @@ impl Recording {
         {
             return Ok(());
         }
-        let present = tx.memory.outboxes.present(transport);
+        let present = tx.state.outboxes.present(transport);
         let held_elsewhere = row.claimed_by.is_some() && row.claimed_by.as_deref() != present.as_deref();
         if held_elsewhere && matches!(outcome.then, Then::Again { .. }) {
             // Its lease ended meanwhile, and whoever holds it now knows that an answer is lost.
             return Ok(());
         }
         if row.claimed_by.is_some() && !held_elsewhere {
-            tx.memory.outboxes.freed(transport, 1);
+            tx.state.outboxes.freed(transport, 1);
         }
         row.claimed_by = None;
-        let Outcome { id, at, said, then } = outcome;
+        let Outcome { id, at, detail, then } = outcome;
         let tried = !matches!(then, Then::Untried { .. });
-        let new_provider_id = row.follow(then, at, &said)?;
+        let new_provider_id = row.follow(then, at, &detail)?;
         if row.next_attempt_at.is_some_and(|due| due <= tx.now.micros()) {
-            tx.memory.outboxes.set_waiting(transport, true);
+            tx.state.outboxes.set_waiting(transport, true);
         }
         if tried {
             row.attempts += 1;
-            self.attempts.push(Attempt { sms: id, attempt: row.attempts, at: at.micros(), said });
+            self.attempts.push(Attempt { sms: id, attempt: row.attempts, at: at.micros(), detail });
         }
         self.changed.push(id);
         self.news.extend(new_provider_id.map(|provider_id| (provider_id, id)));
@@ -134,37 +136,46 @@ pub(crate) struct Attempt {
     pub(crate) sms: SmsId,
     pub(crate) attempt: i32,
     pub(crate) at: i64,
-    pub(crate) said: String,
+    pub(crate) detail: String,
 }
 
 /// What becomes of an SMS that nobody claims any longer.
 pub(crate) struct Change {
     pub(crate) id: SmsId,
     pub(crate) status: i32,
-    pub(crate) provider_said: Option<String>,
+    pub(crate) provider_response: Option<String>,
     pub(crate) provider_id: Option<String>,
     pub(crate) attempts: i32,
     pub(crate) delivered_at: Option<i64>,
     pub(crate) next_attempt_at: Option<i64>,
-    pub(crate) unsure: i32,
+    pub(crate) unknown_outcomes: i32,
 }
 
 impl Row {
     fn change(self, id: SmsId) -> Change {
-        let Self { status, provider_said, provider_id, attempts, delivered_at, next_attempt_at, unsure, .. } = self;
-        Change { id, status, provider_said, provider_id, attempts, delivered_at, next_attempt_at, unsure }
+        let Self {
+            status,
+            provider_response,
+            provider_id,
+            attempts,
+            delivered_at,
+            next_attempt_at,
+            unknown_outcomes,
+            ..
+        } = self;
+        Change { id, status, provider_response, provider_id, attempts, delivered_at, next_attempt_at, unknown_outcomes }
     }
 
     /// Changes the row as the outcome says; answers the provider's id if it is news.
-    fn follow(&mut self, then: Then, at: Timestamp, said: &str) -> QueryResult<Option<String>> {
+    fn follow(&mut self, then: Then, at: Timestamp, detail: &str) -> QueryResult<Option<String>> {
         match then {
             Then::Done { status, provider_id } => {
                 self.next_attempt_at = None;
-                self.unsure = 0;
+                self.unknown_outcomes = 0;
                 // A receipt may have been faster: then the row is further than the provider's answer.
                 if status.supersedes(rows::status(self.status)?) {
                     self.status = i32::from(status);
-                    self.provider_said = Some(said.to_owned());
+                    self.provider_response = Some(detail.to_owned());
                     if status == TransportStatus::Delivered {
                         self.delivered_at = Some(at.micros());
                     }
@@ -175,14 +186,14 @@ impl Row {
                 }
                 return Ok(news);
             }
-            Then::Again { at: due, unsure } => {
+            Then::Again { at: due, unknown_outcome } => {
                 self.again(due);
-                self.unsure = self.unsure.saturating_add(i32::from(unsure));
+                self.unknown_outcomes = self.unknown_outcomes.saturating_add(i32::from(unknown_outcome));
             }
             Then::Untried { at: due, .. } => self.again(due),
         }
-        if self.next_attempt_at.is_some() && !said.is_empty() {
-            self.provider_said = Some(said.to_owned());
+        if self.next_attempt_at.is_some() && !detail.is_empty() {
+            self.provider_response = Some(detail.to_owned());
         }
         Ok(None)
     }

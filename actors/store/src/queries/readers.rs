@@ -40,7 +40,7 @@ pub(crate) struct Readers {
     /// Permits to read.
     running: Arc<Semaphore>,
     /// Permits to wait for one.
-    room: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     /// When a read last got no connection, and why.
     away: Arc<Mutex<Option<(Instant, String)>>>,
     clock: Clock,
@@ -58,27 +58,27 @@ impl Readers {
             .build(ConnectionManager::new(at))
             .map_err(|error| error.to_string())?;
         let count = usize::try_from(count).unwrap_or(1);
-        let (running, room) = (Arc::new(Semaphore::new(count)), Arc::new(Semaphore::new(count * WAITING)));
-        Ok(Self { pool, running, room, away: Arc::default(), clock })
+        let (running, waiting) = (Arc::new(Semaphore::new(count)), Arc::new(Semaphore::new(count * WAITING)));
+        Ok(Self { pool, running, waiting, away: Arc::default(), clock })
     }
 
-    /// Room for one more read, if there is some now.
+    /// A permit for one more read, if one is free now.
     pub(crate) fn try_admit(&self) -> Option<OwnedSemaphorePermit> {
-        self.room.clone().try_acquire_owned().ok()
+        self.waiting.clone().try_acquire_owned().ok()
     }
 
-    /// Room for one more read, as soon as there is some.
+    /// A permit for one more read, as soon as one is free.
     pub(crate) async fn admit(self) -> Option<OwnedSemaphorePermit> {
-        self.room.acquire_owned().await.ok()
+        self.waiting.acquire_owned().await.ok()
     }
 
-    /// Answers a question that has room.
-    pub(crate) async fn answer<M: Read>(self, question: Request<M>, room: OwnedSemaphorePermit) {
+    /// Answers a request that has its permit.
+    pub(crate) async fn answer<M: Read>(self, request: Request<M>, permit: OwnedSemaphorePermit) {
         let Ok(running) = self.running.acquire_owned().await else { return };
         let (pool, away, clock) = (self.pool, self.away, self.clock);
         let reading = tokio::task::spawn_blocking(move || {
-            let _until_done = (running, room);
-            let Request { operation: ask, reply } = question;
+            let _until_done = (running, permit);
+            let Request { operation: ask, reply } = request;
             // Whoever asked may have gone while it waited; then there is nobody to read for.
             if !reply.is_closed() {
                 let answer = match connection(&pool, &away) {

@@ -157,8 +157,8 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
         if news.status == TransportStatus::Delivered {
             sms.delivered_at = Some(news.at.unwrap_or(tx.now));
         }
-        if let Some((_, said)) = news.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case("status")) {
-            sms.provider_said = Some(said.clone());
+        if let Some((_, status)) = news.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case("status")) {
+            sms.provider_response = Some(status.clone());
         }
     }
     if learns_id {
@@ -168,7 +168,7 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
         sms.updated_at = tx.now;
         Fixed(diesel::update(sms::table.find(sms.id)).set((
             sms::status.eq(i32::from(sms.status)),
-            sms::provider_said.eq(sms.provider_said.as_deref()),
+            sms::provider_said.eq(sms.provider_response.as_deref()),
             sms::provider_id.eq(sms.provider_id.as_deref()),
             sms::delivered_at.eq(sms.delivered_at.map(Timestamp::micros)),
             sms::updated_at.eq(sms.updated_at.micros()),

@@ -92,7 +92,7 @@ fn keep(tx: &mut Tx<'_>, account: AccountId, transport: &Name, sms: InboundSms) 
         updated_at: now,
     };
     deliveries::enqueue(tx, account, CallbackName::SmsReceived, None, &callback_body(&received))?;
-    tx.memory.received.push(received.clone());
+    tx.state.received.push(received.clone());
     Ok(received)
 }
 

@@ -20,7 +20,8 @@ pub(super) struct SmsRow {
     sender: String,
     message: String,
     status: i32,
-    provider_said: Option<String>,
+    #[diesel(column_name = provider_said)]
+    provider_response: Option<String>,
     provider_id: Option<String>,
     attempts: i32,
     delivered_at: Option<i64>,
@@ -45,7 +46,7 @@ impl TryFrom<SmsRow> for Sms {
             from: msisdn(&row.sender)?,
             message: row.message,
             status: status(row.status)?,
-            provider_said: row.provider_said,
+            provider_response: row.provider_response,
             provider_id: row.provider_id,
             attempts: row.attempts,
             delivered_at: row.delivered_at.map(Timestamp::from_micros),

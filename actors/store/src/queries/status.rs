@@ -1,16 +1,15 @@
-//! How SMS are: one, several, those changed since a moment; how many wait.
+//! The status of SMS: of one, of several, of those changed since a moment.
 
 use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{CountWaiting, FindSms, ListSms, Order, StatusCursor, Which},
-    name::Name,
+    ledger::{FindSms, ListSms, Order, StatusCursor, Which},
     sms::Sms,
 };
 
 use super::{
     Conn, Failed, Read,
-    rows::{self, SmsRow, count},
+    rows::{SmsRow, count},
 };
 use crate::schema::sms;
 
@@ -74,18 +73,5 @@ impl Read for ListSms {
                 Ok(found.skip(self.start).take(self.limit).collect::<QueryResult<_>>()?)
             }
         }
-    }
-}
-
-impl Read for CountWaiting {
-    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(Name, u64)>, Failed> {
-        let waiting: Vec<(String, i64)> = sms::table
-            .filter(sms::next_attempt_at.is_not_null())
-            .group_by(sms::transport)
-            .order(sms::transport)
-            .select((sms::transport, diesel::dsl::count_star()))
-            .load(conn)?;
-        let named = waiting.into_iter().map(|(transport, count)| Ok((rows::name(&transport)?, count.unsigned_abs())));
-        Ok(named.collect::<QueryResult<_>>()?)
     }
 }

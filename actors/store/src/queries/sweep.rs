@@ -4,10 +4,10 @@
 use diesel::prelude::*;
 use vumi_kit::clock::Timestamp;
 
-use super::{Failed, Fixed, Tx, Write, claims, rows};
+use super::{Failed, Fixed, Tx, Write, backlog, claims, rows};
 use crate::{
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
-    write_queue::{Sweep, TakeOver},
+    writer::queue::{Sweep, TakeOver},
 };
 
 /// Rows that one piece looks at, of each kind.
@@ -23,21 +23,21 @@ impl Write for Sweep {
 
 /// What another process has taken over or settled since is nothing we still hold.
 fn recount(tx: &mut Tx<'_>) -> QueryResult<()> {
-    for (transport, opening) in tx.memory.outboxes.openings() {
+    for (transport, claim_token) in tx.state.outboxes.claim_tokens() {
         let held: i64 = sms::table
             .filter(sms::transport.eq(transport.as_str()))
             .filter(sms::next_attempt_at.gt(tx.now.micros()))
-            .filter(sms::claimed_by.eq(&*opening))
+            .filter(sms::claimed_by.eq(&*claim_token))
             .count()
             .get_result(tx.conn)?;
-        tx.memory.outboxes.recounted(&transport, usize::try_from(held).unwrap_or(usize::MAX));
+        tx.state.outboxes.recounted(&transport, usize::try_from(held).unwrap_or(usize::MAX));
     }
     Ok(())
 }
 
 /// Walks through the table from where it was, rather than keep an index that every save would change.
 fn sweep_sessions(tx: &mut Tx<'_>) -> QueryResult<usize> {
-    let (owner, person) = std::mem::take(&mut tx.memory.swept_to);
+    let (owner, person) = std::mem::take(&mut tx.state.swept_to);
     let after = sessions::owner.gt(&owner).or(sessions::owner.eq(&owner).and(sessions::person.gt(&person)));
     let seen: Vec<(String, String, i64)> = sessions::table
         // Told twice: only a plain bound on the key's first column is a bound on the walk.
@@ -50,7 +50,7 @@ fn sweep_sessions(tx: &mut Tx<'_>) -> QueryResult<usize> {
     if seen.len() == PIECE
         && let Some((owner, person, _)) = seen.last()
     {
-        tx.memory.swept_to = (owner.clone(), person.clone());
+        tx.state.swept_to = (owner.clone(), person.clone());
     }
     let mut swept = 0;
     for (owner, person, expires_at) in seen {
@@ -84,12 +84,7 @@ fn expire_unasked(tx: &mut Tx<'_>) -> QueryResult<usize> {
     let until = Timestamp::from_micros(tx.now.micros().saturating_sub(given_up));
     let (mut after, mut expired) = (String::new(), 0);
     while expired < PIECE {
-        let next = sms::table
-            .filter(sms::next_attempt_at.is_not_null())
-            .filter(sms::transport.gt(&after))
-            .order(sms::transport)
-            .select(sms::transport);
-        let Some(transport) = next.first::<String>(tx.conn).optional()? else { break };
+        let Some(transport) = backlog::next_transport(tx.conn, &after)? else { break };
         for row in claims::due(tx, &transport, until, PIECE - expired)? {
             claims::expire(tx, row)?;
             expired += 1;

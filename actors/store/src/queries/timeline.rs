@@ -40,7 +40,7 @@ fn attempts(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
         .order(sms_attempts::attempt)
         .select((sms_attempts::at, sms_attempts::said))
         .load(conn)?;
-    Ok(attempts.into_iter().map(|(at, said)| event(at, "attempt", said)).collect())
+    Ok(attempts.into_iter().map(|(at, detail)| event(at, "attempt", detail)).collect())
 }
 
 fn receipts_of(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {

@@ -20,13 +20,15 @@ use vumi_kit::{
     store::{Request, StoreError},
 };
 
-use super::{BEGIN, Conn, Failed, Memory, Tx, Write, alone, into_work, is_lost};
+use super::{BEGIN, Conn, Failed, Tx, Write, WriterState, alone, into_work, is_lost};
 #[cfg(test)]
-use crate::write_queue::Panic;
+use crate::writer::queue::Panic;
 use crate::{
     schema::idempotency_keys,
-    write_queue::{Queued, QueuedCommand},
-    writer_config::WriterParts,
+    writer::{
+        config::WriterParts,
+        queue::{Queued, QueuedCommand},
+    },
 };
 
 /// How long the writer begins again while others hold what it needs.
@@ -72,16 +74,16 @@ impl Writer {
         Self { conn, connect, away: None, parts }
     }
 
-    /// Works until it is told to stop. A job that panics takes the writer with it, and that is noticed: its state
-    /// may be half changed, and a fresh start from the committed rows is the one state that is sure.
+    /// Works until it is told to stop. A request that panics ends the writer, and the process with it: the
+    /// writer's state may be half changed, and only a fresh start from the committed rows is safe.
     pub(crate) fn run(mut self) {
-        let mut memory = Memory::default();
+        let mut state = WriterState::default();
         while let Some(first) = self.parts.jobs.blocking_recv() {
             let batch = self.gather(first);
             if !batch.is_empty() {
-                let gauge = self.parts.gauge.clone();
-                let _busy = gauge.busy();
-                self.commit(&mut memory, batch);
+                let health = self.parts.health.clone();
+                let _busy = health.busy();
+                self.commit(&mut state, batch);
             }
         }
         drop(self.parts.lifelines);
@@ -104,17 +106,17 @@ impl Writer {
     }
 
     /// One transaction, then what is to be handed over, then the answers. Says whether it was committed.
-    fn commit(&mut self, memory: &mut Memory, mut batch: Vec<Box<dyn Work>>) -> bool {
-        let failed = self.persist(memory, &mut batch).err();
-        self.parts.gauge.committed(failed.as_ref());
-        let releases = self.hand_over(memory);
+    fn commit(&mut self, state: &mut WriterState, mut batch: Vec<Box<dyn Work>>) -> bool {
+        let failed = self.persist(state, &mut batch).err();
+        self.parts.health.committed(failed.as_ref());
+        let releases = self.hand_over(state);
         for work in batch {
             work.answer(failed.as_ref());
         }
         if !releases.is_empty() {
-            debug!(batches = releases.len(), "the router has no room: released to the ledger");
-            if !self.commit(memory, releases) {
-                warn!("what the router had no room for waits for its lease's end");
+            debug!(batches = releases.len(), "the router's channel is full: released to the ledger");
+            if !self.commit(state, releases) {
+                warn!("what the router's channel had no room for waits until its lease expires");
             }
         }
         failed.is_none()
@@ -123,15 +125,15 @@ impl Writer {
     /// Gets the transaction done, as far as that can be. After a failed statement each request gets a savepoint, and what
     /// fails there at once is refused alone. What fails after a wait is begun again, for a bounded time. A connection
     /// that was lost before the commit is replaced, once.
-    fn persist(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
-        let (before, started) = (memory.mark(), Instant::now());
+    fn persist(&mut self, state: &mut WriterState, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+        let (before, started) = (state.mark(), Instant::now());
         let (mut care, mut reconnected) = (Care::None, false);
         loop {
-            let undone = match self.transaction(memory, batch, care) {
+            let undone = match self.transaction(state, batch, care) {
                 Ok(()) => return Ok(()),
                 Err(undone) => undone,
             };
-            memory.restore(before.clone());
+            state.restore(before.clone());
             let in_time = started.elapsed() < RETRY_FOR;
             match undone {
                 Undone::Commit(error) => {
@@ -162,13 +164,13 @@ impl Writer {
         }
     }
 
-    fn transaction(&mut self, memory: &mut Memory, batch: &mut [Box<dyn Work>], care: Care) -> Result<(), Undone> {
+    fn transaction(&mut self, state: &mut WriterState, batch: &mut [Box<dyn Work>], care: Care) -> Result<(), Undone> {
         let now = self.parts.clock.now();
         begin(&mut self.conn).map_err(Undone::Database)?;
         let names = || batch.iter().flat_map(|work| work.names()).collect();
         let mut done = alone(&mut self.conn, names).map_err(Undone::Conflict);
         if done.is_ok() {
-            let mut tx = Tx { conn: &mut self.conn, now, rules: &self.parts.rules, memory };
+            let mut tx = Tx { conn: &mut self.conn, now, rules: &self.parts.rules, state };
             done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, care));
         }
         if done.is_ok() && batch.iter().any(|work| work.is_refused()) && !batch.iter().any(|work| work.is_done()) {
@@ -203,11 +205,12 @@ impl Writer {
         }
     }
 
-    /// Passes on what was committed; answers what gives back what finds no room. A release hands nothing over itself.
-    fn hand_over(&self, memory: &mut Memory) -> Vec<Box<dyn Work>> {
-        let submissions = by_transport(std::mem::take(&mut memory.submissions));
+    /// Hands over what was committed; answers the releases of what the channel has no room for. A release hands over nothing
+    /// itself.
+    fn hand_over(&self, state: &mut WriterState) -> Vec<Box<dyn Work>> {
+        let submissions = by_transport(std::mem::take(&mut state.submissions));
         let submissions = submissions.into_iter().map(|(transport, batch)| HandOver::Submissions { transport, batch });
-        let received = std::mem::take(&mut memory.received);
+        let received = std::mem::take(&mut state.received);
         let received = (!received.is_empty()).then_some(HandOver::Received(received));
         let send = |batch| match self.parts.handover.try_send(batch) {
             Ok(()) => None,
@@ -310,7 +313,7 @@ const fn is_the_requests(error: &Error) -> bool {
     )
 }
 
-/// A question in the writer's hands, whatever it asks.
+/// A request that the writer works on, whatever its command.
 pub(crate) trait Work {
     /// How many rows it may write, about; one at the least.
     fn rows(&self) -> usize;
@@ -409,7 +412,7 @@ impl From<Failed> for StoreError {
 
 /// Does one request so that its failure is its answer, and leaves nothing behind.
 fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>, conflicts: usize) -> Result<Result<M::Answer, Failed>, Undone> {
-    let (mark, started) = (tx.memory.mark(), Instant::now());
+    let (mark, started) = (tx.state.mark(), Instant::now());
     tx.conn.batch_execute("SAVEPOINT request").map_err(Undone::Database)?;
     let answer = ask.write(tx);
     if let Err(Failed::Database(error)) = &answer {
@@ -425,7 +428,7 @@ fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>, conflicts: usize) -> Result<Result
     if answer.is_err() {
         // A transaction that goes on over this connection: so it was the request.
         tx.conn.batch_execute("ROLLBACK TO request").map_err(Undone::Database)?;
-        tx.memory.restore(mark);
+        tx.state.restore(mark);
     }
     tx.conn.batch_execute("RELEASE request").map_err(Undone::Database)?;
     Ok(answer)

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel::{Connection, PgConnection, connection::SimpleConnection};
+use diesel::{Connection, PgConnection, connection::SimpleConnection, sql_types::BigInt};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use vumi_kit::{
@@ -18,7 +18,7 @@ use vumi_kit::{
     health::{AskHealth, State},
     ids::message_id,
     ledger::{
-        AcceptSms, CountWaiting, FindSms, IdempotencyKey, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, Then,
+        AcceptSms, FindSms, IdempotencyKey, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, ReleaseSms, Then,
     },
     name::Name,
     session::{After, SaveSession, SessionRecord},
@@ -28,7 +28,7 @@ use vumi_kit::{
 
 use suite::{ALICE, StoreHarness, opera, sms};
 
-use crate::dialect::postgres as backend;
+use crate::dialect::postgres as dialect;
 use crate::{CopyError, OpenError, StoreSettings, copy, open};
 
 /// Where the tests' PostgreSQL is.
@@ -102,9 +102,9 @@ impl Fixture {
     }
 
     /// Another program's connection.
-    fn connect(&self) -> backend::Conn {
+    fn connect(&self) -> dialect::Conn {
         let settings = self.settings();
-        backend::connect(&settings.url, settings.synchronous).unwrap()
+        dialect::connect(&settings.url, settings.synchronous).unwrap()
     }
 }
 
@@ -161,7 +161,7 @@ impl Drop for Fixture {
 
 /// How the database goes about a statement: what reads a table from end to end, or sorts it, is in the second list.
 /// The tables are empty, and a small one is best read whole: so that is what it is told not to do.
-fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>) {
+fn plan(conn: &mut dialect::Conn, statement: &str) -> (Vec<String>, Vec<String>) {
     #[derive(diesel::QueryableByName)]
     struct Step {
         #[diesel(sql_type = diesel::sql_types::Text, column_name = "QUERY PLAN")]
@@ -253,6 +253,67 @@ fn beside(harness: &StoreHarness) -> StoreHarness {
     })
 }
 
+/// Two transactions wait for each other; the store's is the one that PostgreSQL ends.
+async fn deadlock(harness: StoreHarness) {
+    harness.open_outbox(0).await;
+    harness.accept(2).await;
+    let ids = harness.claimed_ids(2).await;
+    let schema = &harness.fixture.schema;
+    let touch = |id: i64| format!("UPDATE {schema}.sms SET status = status WHERE id = {id}");
+    let mut other = PgConnection::establish(harness.fixture.server).unwrap();
+    // This one looks for a deadlock later than the store's connection does, a second after it began to wait.
+    other.batch_execute(&format!("SET deadlock_timeout = '30s'; BEGIN; {}", touch(ids[1]))).unwrap();
+    let (ledger, release) = (harness.store.store.ledger.clone(), ReleaseSms { transport: opera(), ids: ids.clone() });
+    let released = actix_rt::spawn(async move { ledger.ask(release).await });
+    let mut watch = PgConnection::establish(harness.fixture.server).unwrap();
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}' AND wait_event_type = 'Lock'"
+    );
+    while diesel::RunQueryDsl::get_result::<i64>(diesel::dsl::sql::<BigInt>(&waits), &mut watch).unwrap() == 0 {
+        assert!(!released.is_finished(), "it did not wait");
+        tokio::task::yield_now().await;
+    }
+    other.batch_execute(&format!("{}; COMMIT", touch(ids[0]))).unwrap();
+    released.await.unwrap().unwrap();
+    assert_eq!(harness.sms_rows("claimed_by IS NOT NULL"), 0);
+}
+
+#[actix_rt::test]
+async fn a_transaction_that_deadlocks_with_another_program_is_done_all_the_same() {
+    let Some(harness) = StoreHarness::new() else { return };
+    deadlock(harness).await;
+}
+
+/// A database that speaks German to its role; none where the server has no such locale.
+fn german() -> Option<Fixture> {
+    let database = Fixture::with_role()?;
+    let german = format!("ALTER ROLE {} SET lc_messages = 'de_DE.UTF-8'", database.schema);
+    let mut owner = PgConnection::establish(database.server).unwrap();
+    if let Err(error) = owner.batch_execute(&german) {
+        // Past the test runner, which would keep it to itself.
+        let left_out = format!("left out: the store on a PostgreSQL that speaks German ({error})");
+        let _nobody_reads = writeln!(std::io::stderr(), "{left_out}");
+        return None;
+    }
+    let refused = database.connect().batch_execute("SELECT 1 / 0").unwrap_err().to_string();
+    assert_eq!(refused, "Division durch Null");
+    Some(database)
+}
+
+#[actix_rt::test]
+async fn no_error_is_known_by_its_english_words() {
+    let Some(database) = german() else { return };
+    let first = StoreHarness::at(Rc::new(database), Clock::held(suite::START), |_| {});
+    let again = open(first.fixture.settings(), first.clock.clone(), mpsc::channel(1).0);
+    assert!(matches!(again, Err(OpenError::NodeTaken(_))), "{again:?}");
+    let accept = |text: &str| AcceptSms { batch: vec![sms(text)], idempotency: None };
+    let ledger = first.store.store.ledger.clone();
+    let (refused, kept) = tokio::join!(ledger.ask(accept("NUL \0")), ledger.ask(accept("b")));
+    assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
+    kept.unwrap();
+    deadlock(first).await;
+}
+
 #[actix_rt::test]
 async fn two_processes_share_the_work_and_never_the_same_sms() {
     let Some(first) = StoreHarness::new() else { return };
@@ -292,7 +353,7 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
     for sms in &kept {
         let id = format!("p{}", sms.id);
         let then = Then::Done { status: TransportStatus::Queued, provider_id: Some(id.clone()) };
-        let outcomes = vec![Outcome { id: sms.id, at: first.now(), said: String::new(), then }];
+        let outcomes = vec![Outcome { id: sms.id, at: first.now(), detail: String::new(), then }];
         let receipt = Receipt {
             provider_id: Some(id),
             sms: None,
@@ -343,7 +404,7 @@ async fn everything_moves_up_from_sqlite_and_goes_on_there() {
     let odd = "tab\t back\\slash \\N \\t line\nreturn\r quote' \u{0} äé漢字😀 ";
     let before = open(from.clone(), clock.clone(), mpsc::channel(4).0).unwrap();
     let ledger = &before.store.ledger;
-    ledger.ask(OpenOutbox { transport: opera(), room: 1 }).await.unwrap();
+    ledger.ask(OpenOutbox { transport: opera(), capacity: 1 }).await.unwrap();
     let batch = vec![sms(odd), sms(""), sms("plain")];
     ledger.ask(AcceptSms { batch, idempotency: None }).await.unwrap();
     assert!(matches!(copy(&from, &fixture.settings(), |_| {}), Err(CopyError::Open(OpenError::Locked(_)))));
@@ -400,8 +461,8 @@ async fn what_another_process_has_taken_over_is_not_given_away_by_the_one_that_w
     let id = late.accept(1).await[0].id;
     late.clock.advance(Duration::from_secs(121));
     assert_eq!(other.claimed_ids(10).await, [id]);
-    let then = Then::Again { at: late.now(), unsure: true };
-    let outcomes = vec![Outcome { id, at: late.now(), said: "503".to_owned(), then }];
+    let then = Then::Again { at: late.now(), unknown_outcome: true };
+    let outcomes = vec![Outcome { id, at: late.now(), detail: "503".to_owned(), then }];
     late.ledger(RecordOutcomes { transport: opera(), outcomes }).await;
     assert!(late.claimed_ids(10).await.is_empty(), "the other one has it in hand");
 }
@@ -420,6 +481,5 @@ async fn a_key_that_two_processes_are_given_at_once_is_kept_once() {
         let (there, back) = tokio::join!(there, back);
         there.into_iter().chain(back).for_each(|answer| drop(answer.unwrap()));
     }
-    let found = first.ledger(CountWaiting).await;
-    assert_eq!(found, [(opera(), 600)], "each key once");
+    assert_eq!(first.sms_rows("true"), 600, "each key once");
 }

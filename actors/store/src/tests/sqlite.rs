@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use vumi_kit::clock::Clock;
 
-use crate::dialect::sqlite as backend;
+use crate::dialect::sqlite as dialect;
 use crate::{OpenError, StoreSettings, migrate, open, settings::Database};
 
 /// Holds off all others that write, until COMMIT.
@@ -25,7 +25,7 @@ const ALLOW: &str = "DROP TRIGGER refuse; DROP TRIGGER refuse_keys";
 struct Fixture(TempDir);
 
 impl Fixture {
-    #[expect(clippy::unnecessary_wraps, reason = "another back-end may not be there")]
+    #[expect(clippy::unnecessary_wraps, reason = "another database may not be there")]
     fn new() -> Option<Self> {
         Some(Self(tempfile::tempdir().unwrap()))
     }
@@ -36,15 +36,15 @@ impl Fixture {
     }
 
     /// Another program's connection.
-    fn connect(&self) -> backend::Conn {
+    fn connect(&self) -> dialect::Conn {
         let settings = self.settings();
         let Some(Database::Sqlite(path)) = settings.database() else { panic!("not SQLite") };
-        backend::connect(path, settings.synchronous).unwrap()
+        dialect::connect(path, settings.synchronous).unwrap()
     }
 }
 
 /// How the database goes about a statement: what reads a table from end to end, or sorts it, is in the second list.
-fn plan(conn: &mut backend::Conn, statement: &str) -> (Vec<String>, Vec<String>) {
+fn plan(conn: &mut dialect::Conn, statement: &str) -> (Vec<String>, Vec<String>) {
     #[derive(diesel::QueryableByName)]
     struct Step {
         #[diesel(sql_type = diesel::sql_types::Text)]

@@ -52,7 +52,7 @@ async fn look_up_or_submit<S: SubmitSms>(
     submission: &Submission,
     limits: AttemptLimits,
 ) -> AttemptResult {
-    if submission.unsure > 0 {
+    if submission.unknown_outcomes > 0 {
         let looked_up = timeout(limits.call, submitter.look_up(submission)).await;
         match looked_up.unwrap_or_else(|_late| LookUp::Decided(no_answer())) {
             LookUp::Decided(Decision::Retry { provider_response, .. }) => {
@@ -60,7 +60,7 @@ async fn look_up_or_submit<S: SubmitSms>(
                 return AttemptResult::Decided(Decision::Retry { provider_response, unknown_outcome: false });
             }
             LookUp::Decided(decision) => return AttemptResult::Decided(decision),
-            LookUp::Unknown if submission.unsure.unsigned_abs() > limits.max_resubmissions => {
+            LookUp::Unknown if submission.unknown_outcomes.unsigned_abs() > limits.max_resubmissions => {
                 return AttemptResult::UnknownOutcome;
             }
             LookUp::NotFound | LookUp::Unknown => {}

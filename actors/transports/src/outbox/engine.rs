@@ -184,7 +184,7 @@ impl<S: SubmitSms> Engine<S> {
     fn begin(&mut self, submission: Submission, now: Instant) {
         let at = self.clock.now();
         let call = self.settings.call_cut_off();
-        let calls = if submission.unsure > 0 { 2 } else { 1 };
+        let calls = if submission.unknown_outcomes > 0 { 2 } else { 1 };
         if submission.give_up_at <= at {
             self.expire(&submission, at);
         } else if submission.lease_until < at.plus(call * calls) {

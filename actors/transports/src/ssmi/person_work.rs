@@ -1,4 +1,4 @@
-//! Work in order for each person, side by side for many.
+//! Work for people, done in order for each person and for many people at once.
 
 use std::{cell::RefCell, collections::VecDeque};
 
@@ -9,8 +9,8 @@ use vumi_kit::{
     keyed_queue::{Arrival, KeyedQueue},
 };
 
-/// Work to be done for people: never two things at once for one person, and in the order it came. Whoever adds
-/// work holds back while there is much of it ([`PersonWork::len`]).
+/// A queue of work and the future that does it. The queue refuses nothing: the transport stops reading while
+/// [`PersonWork::len`] is high, and what it pushes without reading is bounded by its open sessions.
 pub(super) struct PersonWork<J> {
     waiting: RefCell<PendingWork<J>>,
     woken: Notify,
@@ -32,7 +32,7 @@ impl<J> Default for PersonWork<J> {
 impl<J> PersonWork<J> {
     pub(super) fn push(&self, person: Msisdn, job: J) {
         let mut waiting = self.waiting.borrow_mut();
-        // Never full: whoever adds work holds back while there is much of it.
+        // Never full: see the type.
         if let Arrival::Begin(job) | Arrival::Full(job) = waiting.queue.arrive(person.clone(), job) {
             waiting.ready.push_back((person, job));
             drop(waiting);
@@ -56,7 +56,7 @@ impl<J> PersonWork<J> {
         }
     }
 
-    /// Does the work, for so many people at once.
+    /// Does the work, for at most `at_once` people at once.
     pub(super) async fn run<F: Future<Output = ()>>(
         &self,
         at_once: usize,

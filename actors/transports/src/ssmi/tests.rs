@@ -359,7 +359,7 @@ async fn an_sms_is_numbered_and_its_delivery_report_kept() {
     };
     let done = Then::Done { status: TransportStatus::AtGateway, provider_id: Some("77".to_owned()) };
     assert_eq!((outcomes[0].id, &outcomes[0].then), (42, &done));
-    assert!(outcomes[0].said.contains("replaced: “”"), "{}", outcomes[0].said);
+    assert!(outcomes[0].detail.contains("replaced: “”"), "{}", outcomes[0].detail);
 
     server.send(ServerCommand::DeliveryReport { msisdn, sequence: "77".to_owned(), code: ReturnCode::Invalid }).await;
     let StoreRequest::Receipts(receipts) = harness.next_store_request().await else {
@@ -388,7 +388,7 @@ async fn an_sms_whose_connection_is_lost_may_have_arrived() {
     let StoreRequest::Outcomes(outcomes) = harness.next_store_request().await else {
         panic!("no outcome was recorded")
     };
-    assert!(matches!(outcomes[0].then, Then::Again { unsure: true, .. }));
+    assert!(matches!(outcomes[0].then, Then::Again { unknown_outcome: true, .. }));
 }
 
 #[actix_rt::test]
@@ -402,7 +402,7 @@ async fn a_number_that_comes_late_is_found_by_the_next_attempt_and_nothing_is_se
     let StoreRequest::Outcomes(outcomes) = harness.next_store_request().await else {
         panic!("no outcome was recorded")
     };
-    assert!(matches!(outcomes[0].then, Then::Again { unsure: true, .. }));
+    assert!(matches!(outcomes[0].then, Then::Again { unknown_outcome: true, .. }));
     let health = harness.wait_for(State::Degraded).await;
     assert!(health.detail.contains("SMS: no answer since"), "{health:?}");
 
@@ -410,7 +410,7 @@ async fn a_number_that_comes_late_is_found_by_the_next_attempt_and_nothing_is_se
     // Handled after the number.
     harness.dial(&mut server, PERSON).await;
     assert!(matches!(harness.next_store_request().await, StoreRequest::Save(_)));
-    submit.send(Submit(vec![Submission { unsure: 1, ..submission("hi") }])).await.unwrap();
+    submit.send(Submit(vec![Submission { unknown_outcomes: 1, ..submission("hi") }])).await.unwrap();
     let StoreRequest::Outcomes(outcomes) = harness.next_store_request().await else {
         panic!("no outcome was recorded")
     };

@@ -23,7 +23,7 @@ pub(crate) fn submission(message: &str) -> Submission {
         from: Msisdn::parse("27123456780").unwrap(),
         message: message.to_owned(),
         attempts: 0,
-        unsure: 0,
+        unknown_outcomes: 0,
         due_at: Timestamp::from_seconds(0),
         lease_until: Timestamp::from_seconds(2_000_000_000),
         give_up_at: Timestamp::from_seconds(2_000_000_000),

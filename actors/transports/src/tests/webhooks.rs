@@ -92,7 +92,7 @@ fn sms(status: TransportStatus, at: Timestamp) -> Sms {
         from: Msisdn::parse("27123456780").unwrap(),
         message: "hello".to_owned(),
         status,
-        provider_said: None,
+        provider_response: None,
         provider_id: Some("abc".to_owned()),
         attempts: 1,
         delivered_at: None,

@@ -65,7 +65,7 @@ pub(super) fn add_attempts(conn: &mut Conn, attempts: Vec<Attempt>) -> QueryResu
     .bind::<Array<BigInt>, _>(column(|attempt| attempt.sms))
     .bind::<Array<Integer>, _>(attempts.iter().map(|attempt| attempt.attempt).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(column(|attempt| attempt.at))
-    .bind::<Array<Text>, _>(attempts.iter().map(|attempt| &attempt.said).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(attempts.iter().map(|attempt| &attempt.detail).collect::<Vec<_>>())
     .execute(conn)
     .map(drop)
 }
@@ -88,18 +88,18 @@ pub(super) fn change_sms(conn: &mut Conn, changes: Vec<Change>, now: i64) -> Que
     )
     .bind::<Array<BigInt>, _>(changes.iter().map(|change| change.id).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(numbers(|change| change.status))
-    .bind::<Array<Nullable<Text>>, _>(texts(|change| change.provider_said.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(texts(|change| change.provider_response.as_deref()))
     .bind::<Array<Nullable<Text>>, _>(texts(|change| change.provider_id.as_deref()))
     .bind::<Array<Integer>, _>(numbers(|change| change.attempts))
     .bind::<Array<Nullable<BigInt>>, _>(times(|change| change.delivered_at))
     .bind::<Array<Nullable<BigInt>>, _>(times(|change| change.next_attempt_at))
-    .bind::<Array<Integer>, _>(numbers(|change| change.unsure))
+    .bind::<Array<Integer>, _>(numbers(|change| change.unknown_outcomes))
     .bind::<BigInt, _>(now)
     .execute(conn)
     .map(drop)
 }
 
-pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], opening: &str) -> QueryResult<()> {
+pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], claim_token: &str) -> QueryResult<()> {
     if claimed.is_empty() {
         return Ok(());
     }
@@ -109,8 +109,8 @@ pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], opening: &str) 
     )
     .bind::<Array<BigInt>, _>(claimed.iter().map(|submission| submission.id).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(claimed.iter().map(|submission| submission.lease_until.micros()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(claimed.iter().map(|submission| submission.unsure).collect::<Vec<_>>())
-    .bind::<Text, _>(opening)
+    .bind::<Array<Integer>, _>(claimed.iter().map(|submission| submission.unknown_outcomes).collect::<Vec<_>>())
+    .bind::<Text, _>(claim_token)
     .execute(conn)
     .map(drop)
 }

@@ -14,13 +14,13 @@ pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<
 }
 
 pub(super) fn add_attempts(conn: &mut Conn, attempts: Vec<Attempt>) -> QueryResult<()> {
-    for Attempt { sms, attempt, at, said } in attempts {
+    for Attempt { sms, attempt, at, detail } in attempts {
         diesel::insert_into(sms_attempts::table)
             .values((
                 sms_attempts::sms.eq(sms),
                 sms_attempts::attempt.eq(attempt),
                 sms_attempts::at.eq(at),
-                sms_attempts::said.eq(said),
+                sms_attempts::said.eq(detail),
             ))
             .execute(conn)?;
     }
@@ -31,13 +31,13 @@ pub(super) fn change_sms(conn: &mut Conn, changes: Vec<Change>, now: i64) -> Que
     for change in changes {
         Fixed(diesel::update(sms::table.find(change.id)).set((
             sms::status.eq(change.status),
-            sms::provider_said.eq(change.provider_said),
+            sms::provider_said.eq(change.provider_response),
             sms::provider_id.eq(change.provider_id),
             sms::attempts.eq(change.attempts),
             sms::delivered_at.eq(change.delivered_at),
             sms::next_attempt_at.eq(change.next_attempt_at),
             sms::claimed_by.eq(None::<String>),
-            sms::unsure.eq(change.unsure),
+            sms::unsure.eq(change.unknown_outcomes),
             sms::updated_at.eq(now),
         )))
         .execute(conn)?;
@@ -45,12 +45,12 @@ pub(super) fn change_sms(conn: &mut Conn, changes: Vec<Change>, now: i64) -> Que
     Ok(())
 }
 
-pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], opening: &str) -> QueryResult<()> {
+pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], claim_token: &str) -> QueryResult<()> {
     for submission in claimed {
         Fixed(diesel::update(sms::table.find(submission.id)).set((
             sms::next_attempt_at.eq(Some(submission.lease_until.micros())),
-            sms::claimed_by.eq(Some(opening)),
-            sms::unsure.eq(submission.unsure),
+            sms::claimed_by.eq(Some(claim_token)),
+            sms::unsure.eq(submission.unknown_outcomes),
         )))
         .execute(conn)?;
     }

@@ -25,7 +25,7 @@ use vumi_kit::{
     store::{Accepts, Ask, Operation, StoreError},
 };
 
-use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HOLD, REFUSE, backend, plan, uses};
+use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HOLD, REFUSE, dialect, plan, uses};
 use crate::{OpenStore, StoreSettings, open};
 
 /// An open store and what belongs to it.
@@ -41,7 +41,7 @@ pub(super) const ALICE: i64 = 1;
 const BOB: i64 = 2;
 
 impl StoreHarness {
-    /// None: the back-end is not there to be tested.
+    /// None: there is no such server to test with.
     pub(super) fn new() -> Option<Self> {
         Self::with(|_| {})
     }
@@ -108,8 +108,8 @@ impl StoreHarness {
         kept.to_vec()
     }
 
-    pub(super) async fn open_outbox(&self, room: usize) {
-        self.ledger(OpenOutbox { transport: opera(), room }).await;
+    pub(super) async fn open_outbox(&self, capacity: usize) {
+        self.ledger(OpenOutbox { transport: opera(), capacity }).await;
     }
 
     async fn claim(&self, limit: usize) -> Vec<Submission> {
@@ -121,7 +121,7 @@ impl StoreHarness {
     }
 
     async fn outcome(&self, id: SmsId, said: &str, then: Then) -> vumi_kit::ledger::OutboxState {
-        let outcome = Outcome { id, at: self.now(), said: said.to_owned(), then };
+        let outcome = Outcome { id, at: self.now(), detail: said.to_owned(), then };
         self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome] }).await
     }
 
@@ -132,6 +132,13 @@ impl StoreHarness {
 
     pub(super) async fn find(&self, id: SmsId) -> Sms {
         self.ledger(vumi_kit::ledger::FindSms { account: ALICE, transport: opera(), id }).await.unwrap()
+    }
+
+    /// Rows of the ledger's SMS that fulfil a condition.
+    pub(super) fn sms_rows(&self, condition: &str) -> i64 {
+        let query = format!("SELECT count(*) FROM sms WHERE {condition}");
+        let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&query);
+        diesel::RunQueryDsl::get_result(query, &mut self.fixture.connect()).unwrap()
     }
 
     /// What was handed over, if anything: everything handed over by an answered question is there.

@@ -9,7 +9,7 @@ use vumi_kit::{
     store::Ask,
 };
 
-use super::{Fixture, START, StoreHarness, backend};
+use super::{Fixture, START, StoreHarness, dialect};
 use crate::{OpenError, StoreSettings, migrate, open, open_beside, pending};
 
 #[actix_rt::test]
@@ -56,7 +56,7 @@ fn a_migration_can_be_taken_back() {
     use diesel_migrations::MigrationHarness;
     let Some(fixture) = Fixture::new() else { return };
     migrate(&fixture.settings()).unwrap();
-    fixture.connect().revert_all_migrations(backend::migrations()).unwrap();
+    fixture.connect().revert_all_migrations(dialect::migrations()).unwrap();
     assert_eq!(migrate(&fixture.settings()).unwrap(), ["20261123000000_create_ledger"]);
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vumi_kit::{
-    ledger::{CloseOutbox, CountWaiting, HandOver, OutboxState, ReleaseSms, Then},
+    ledger::{Backlog, CloseOutbox, CountBacklog, HandOver, OutboxState, ReleaseSms, Then},
     name::Name,
     sms::TransportStatus,
 };
@@ -34,7 +34,7 @@ async fn sms_are_handed_over_as_far_as_there_is_room() {
     assert_eq!(batch[0].message, "message 0");
     assert_eq!(batch[0].lease_until, harness.now().plus(Duration::from_secs(120)));
     assert_eq!(batch[0].give_up_at, harness.now().plus(Duration::from_secs(24 * 3600)));
-    assert_eq!(batch[0].unsure, 0);
+    assert_eq!(batch[0].unknown_outcomes, 0);
     assert_eq!(harness.claimed_ids(10).await, [kept[2].id], "the others are claimed already");
 }
 
@@ -77,7 +77,10 @@ async fn a_claim_yields_each_sms_once_before_its_lease_ends() {
     harness.advance(1);
     let again = harness.claim(10).await;
     assert_eq!(again.len(), 3);
-    assert!(again.iter().all(|submission| submission.unsure == 1), "nobody knows what came of the first attempt");
+    assert!(
+        again.iter().all(|submission| submission.unknown_outcomes == 1),
+        "nobody knows what came of the first attempt"
+    );
 }
 
 #[actix_rt::test]
@@ -88,7 +91,7 @@ async fn the_longest_due_is_claimed_first() {
     harness.advance(1);
     let late = harness.accept(1).await[0].id;
     let at = harness.now().plus(AGAIN);
-    harness.outcome(early, "busy", Then::Again { at, unsure: false }).await;
+    harness.outcome(early, "busy", Then::Again { at, unknown_outcome: false }).await;
     harness.advance(10);
     assert_eq!(harness.claimed_ids(10).await, [late, early]);
 }
@@ -103,7 +106,7 @@ async fn an_outbox_that_opens_again_gets_what_it_held_before_as_unsure() {
     harness.open_outbox(10).await;
     let again = harness.claim(10).await;
     assert_eq!(again.iter().map(|submission| submission.id).collect::<Vec<_>>(), [held[0].id, held[1].id]);
-    assert!(again.iter().all(|submission| submission.unsure == 1));
+    assert!(again.iter().all(|submission| submission.unknown_outcomes == 1));
 }
 
 #[actix_rt::test]
@@ -117,7 +120,7 @@ async fn what_a_dead_process_held_is_due_when_its_successor_opens_the_outbox() {
     let new = harness.accept(1).await[0].id;
     assert!(harness.handed().is_none(), "the older one comes first");
     let again = harness.claim(10).await;
-    assert_eq!(again.iter().map(|s| (s.id, s.unsure)).collect::<Vec<_>>(), [(held, 1), (new, 0)]);
+    assert_eq!(again.iter().map(|s| (s.id, s.unknown_outcomes)).collect::<Vec<_>>(), [(held, 1), (new, 0)]);
 }
 
 #[actix_rt::test]
@@ -189,7 +192,7 @@ async fn a_released_sms_is_due_at_once_and_no_attempt_is_counted() {
     harness.handed_ids();
     harness.ledger(ReleaseSms { transport: opera(), ids: vec![id, 999] }).await;
     let again = harness.claim(10).await;
-    assert_eq!((again[0].id, again[0].attempts, again[0].unsure), (id, 0, 0));
+    assert_eq!((again[0].id, again[0].attempts, again[0].unknown_outcomes), (id, 0, 0));
 }
 
 #[actix_rt::test]
@@ -211,14 +214,17 @@ async fn an_attempt_that_is_to_be_repeated_is_due_then() {
     let id = harness.accept(1).await[0].id;
     harness.claim(1).await;
     let at = harness.now().plus(AGAIN);
-    harness.outcome(id, "503", Then::Again { at, unsure: true }).await;
+    harness.outcome(id, "503", Then::Again { at, unknown_outcome: true }).await;
     let sms = harness.find(id).await;
-    assert_eq!((sms.status, sms.attempts, sms.provider_said.as_deref()), (TransportStatus::Pending, 1, Some("503")));
+    assert_eq!(
+        (sms.status, sms.attempts, sms.provider_response.as_deref()),
+        (TransportStatus::Pending, 1, Some("503"))
+    );
     harness.advance(9);
     assert!(harness.claim(1).await.is_empty());
     harness.advance(1);
     let again = harness.claim(1).await;
-    assert_eq!((again[0].attempts, again[0].unsure), (1, 1));
+    assert_eq!((again[0].attempts, again[0].unknown_outcomes), (1, 1));
 }
 
 #[actix_rt::test]
@@ -229,8 +235,8 @@ async fn what_was_not_tried_counts_no_attempt() {
     harness.outcome(id, "out of credit", Then::Untried { at: harness.now().plus(AGAIN), held_until }).await;
     harness.advance(10);
     let again = harness.claim(1).await;
-    assert_eq!((again[0].attempts, again[0].unsure), (0, 0));
-    assert_eq!(harness.find(id).await.provider_said.as_deref(), Some("out of credit"));
+    assert_eq!((again[0].attempts, again[0].unknown_outcomes), (0, 0));
+    assert_eq!(harness.find(id).await.provider_response.as_deref(), Some("out of credit"));
 }
 
 #[actix_rt::test]
@@ -253,14 +259,14 @@ async fn each_lost_answer_and_each_lost_holder_is_counted_and_a_sure_answer_is_n
     let Some(harness) = StoreHarness::new() else { return };
     let id = harness.accept(1).await[0].id;
     harness.claim(1).await;
-    for unsure in [true, false, true] {
-        harness.outcome(id, "", Then::Again { at: harness.now(), unsure }).await;
+    for unknown_outcome in [true, false, true] {
+        harness.outcome(id, "", Then::Again { at: harness.now(), unknown_outcome }).await;
         harness.claim(1).await;
     }
     harness.advance(120);
-    assert_eq!(harness.claim(1).await[0].unsure, 3);
+    assert_eq!(harness.claim(1).await[0].unknown_outcomes, 3);
     harness.open_outbox(1).await;
-    assert_eq!(harness.claim(1).await[0].unsure, 4);
+    assert_eq!(harness.claim(1).await[0].unknown_outcomes, 4);
 }
 
 #[actix_rt::test]
@@ -272,7 +278,7 @@ async fn a_failure_for_good_ends_it_with_the_providers_reason() {
     harness.outcome(id, "ERR: 114, cannot route message", then).await;
     let sms = harness.find(id).await;
     assert_eq!(sms.status, TransportStatus::RoutingError);
-    assert_eq!(sms.provider_said.as_deref(), Some("ERR: 114, cannot route message"));
+    assert_eq!(sms.provider_response.as_deref(), Some("ERR: 114, cannot route message"));
     harness.advance(1000);
     assert!(harness.claim(1).await.is_empty());
 }
@@ -284,16 +290,16 @@ async fn past_its_deadline_an_sms_expires_with_the_last_reason() {
     harness.claim(1).await;
     // Later than the deadline: it ends at the deadline, not then.
     let at = harness.now().plus(Duration::from_secs(3600));
-    harness.outcome(ids[0], "503 Service Unavailable", Then::Again { at, unsure: false }).await;
+    harness.outcome(ids[0], "503 Service Unavailable", Then::Again { at, unknown_outcome: false }).await;
     harness.advance(60);
     assert!(harness.claim(10).await.is_empty());
     let tried = harness.find(ids[0]).await;
     assert_eq!(tried.status, TransportStatus::Expired);
-    assert_eq!(tried.provider_said.as_deref(), Some("503 Service Unavailable"));
+    assert_eq!(tried.provider_response.as_deref(), Some("503 Service Unavailable"));
     assert_eq!(tried.updated_at, harness.now());
     let untried = harness.find(ids[1]).await;
     assert_eq!(untried.status, TransportStatus::Expired);
-    assert!(untried.provider_said.is_some_and(|said| said.contains("not sent in time")));
+    assert!(untried.provider_response.is_some_and(|said| said.contains("not sent in time")));
 }
 
 #[actix_rt::test]
@@ -309,7 +315,7 @@ async fn expired_sms_do_not_hide_those_behind_them() {
 async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
     let Some(harness) = StoreHarness::new() else { return };
     let id = harness.accept(1).await[0].id;
-    let outcome = |id| vumi_kit::ledger::Outcome { id, at: super::START, said: String::new(), then: done() };
+    let outcome = |id| vumi_kit::ledger::Outcome { id, at: super::START, detail: String::new(), then: done() };
     let other = Name::parse("techsys").unwrap();
     let outcomes = vec![outcome(id), outcome(999)];
     harness.ledger(vumi_kit::ledger::RecordOutcomes { transport: other, outcomes }).await;
@@ -317,13 +323,29 @@ async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
 }
 
 #[actix_rt::test]
-async fn what_waits_is_counted_by_transport() {
+async fn the_backlog_of_a_transport_is_what_is_due_and_nobody_holds() {
     let Some(harness) = StoreHarness::new() else { return };
-    let kept = harness.accept(3).await;
+    assert_eq!(harness.ledger(CountBacklog).await, []);
+    let kept = harness.accept(4).await;
     harness.outcome(kept[0].id, "", done()).await;
+    let later = harness.now().plus(Duration::from_secs(600));
+    harness.outcome(kept[1].id, "", Then::Again { at: later, unknown_outcome: false }).await;
+    harness.advance(60);
     let mut other = super::sms("x");
     other.transport = Name::parse("techsys").unwrap();
     let techsys = other.transport.clone();
     harness.ledger(vumi_kit::ledger::AcceptSms { batch: vec![other], idempotency: None }).await;
-    assert_eq!(harness.ledger(CountWaiting).await, [(opera(), 2), (techsys, 1)]);
+    harness.advance(5);
+    let backlog = |due, oldest_s| Backlog { due, oldest_s };
+    assert_eq!(harness.ledger(CountBacklog).await, [(opera(), backlog(2, 65)), (techsys.clone(), backlog(1, 5))]);
+    harness.claim(1).await;
+    assert_eq!(harness.ledger(CountBacklog).await, [(opera(), backlog(1, 65)), (techsys, backlog(1, 5))]);
+}
+
+#[actix_rt::test]
+async fn a_large_backlog_is_counted_up_to_a_bound() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.accept(10_005).await;
+    let most = Backlog::MOST_COUNTED + 1;
+    assert_eq!(harness.ledger(CountBacklog).await, [(opera(), Backlog { due: most, oldest_s: 0 })]);
 }

@@ -13,22 +13,22 @@ use vumi_kit::{
     account::FindAccount,
     callback::ClaimDeliveries,
     ledger::{
-        AcceptSms, ClaimReceived, ClaimSms, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts, OpenOutbox, Order,
-        Outcome, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsTimeline,
-        StatusCursor, Then, Which,
+        AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts,
+        OpenOutbox, Order, Outcome, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived,
+        SmsTimeline, StatusCursor, Then, Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundSms, Receipt, TransportStatus},
 };
 
-use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, backend, msisdn, opera, plan, sms, uses};
-use crate::{migrate, write_queue::Sweep};
-use backend::queries::{Read, write_alone};
+use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, dialect, msisdn, opera, plan, sms, uses};
+use crate::{migrate, writer::queue::Sweep};
+use dialect::queries::{Read, write_alone};
 
 /// A connection, and the statements that went over it.
 struct Watched {
     _ground: Fixture,
-    conn: backend::Conn,
+    conn: dialect::Conn,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
@@ -109,11 +109,16 @@ fn the_outbox_works_by_index() {
     let Some(mut watched) = Watched::new() else { return };
     let transport = opera();
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
-    write!(watched, OpenOutbox { transport: transport.clone(), room: 1 });
+    CountBacklog.read(&mut watched.conn, START).unwrap();
+    let (backlog, slow) = watched.plans();
+    // What is scanned are the rows that the bound lets through.
+    assert!(slow.lines().all(|step| step.starts_with("SCAN due: ")), "{slow}");
+    assert!(uses(&backlog, "sms_due", "transport=? AND next_attempt_at<?"), "{backlog}");
+    write!(watched, OpenOutbox { transport: transport.clone(), capacity: 1 });
     let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10 });
     assert!(uses(&claim, "sms_due", "transport=? AND next_attempt_at<?"), "{claim}");
     let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("abc".to_owned()) };
-    let outcomes = vec![Outcome { id: 1, at: START, said: String::new(), then }];
+    let outcomes = vec![Outcome { id: 1, at: START, detail: String::new(), then }];
     let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes });
     assert!(uses(&recorded, "receipts_unmatched", "transport=? AND provider_id=?"), "{recorded}");
     write_alone(ReleaseSms { transport, ids: vec![1] }, &mut watched.conn, START).unwrap();

@@ -61,7 +61,7 @@ async fn a_receipt_for_the_phone_delivers_it_when_the_provider_says() {
     let told = Receipt { at: Some(at), ..receipt("abc", TransportStatus::Delivered) };
     let ReceiptMatch::Matched(changed) = record(&harness, told).await else { panic!("no match") };
     assert_eq!((changed.status, changed.delivered_at), (TransportStatus::Delivered, Some(at)));
-    assert_eq!((changed.updated_at, changed.provider_said.as_deref()), (harness.now(), Some("004")));
+    assert_eq!((changed.updated_at, changed.provider_response.as_deref()), (harness.now(), Some("004")));
     assert_eq!(harness.find(sms.id).await, *changed);
 }
 
@@ -109,7 +109,7 @@ async fn an_outcome_after_the_receipt_undoes_nothing_but_brings_the_id() {
     harness.done(id, "abc").await;
     let sms = harness.find(id).await;
     assert_eq!((sms.status, sms.provider_id.as_deref()), (TransportStatus::Delivered, Some("abc")));
-    assert_eq!((sms.attempts, sms.provider_said.as_deref()), (1, Some("004")));
+    assert_eq!((sms.attempts, sms.provider_response.as_deref()), (1, Some("004")));
 }
 
 #[actix_rt::test]
@@ -118,7 +118,7 @@ async fn a_retry_decided_after_the_receipt_is_not_made() {
     let id = harness.accept(1).await[0].id;
     harness.claim(1).await;
     record(&harness, Receipt { sms: Some(id), ..receipt("abc", TransportStatus::AtGateway) }).await;
-    harness.outcome(id, "timed out", Then::Again { at: harness.now(), unsure: true }).await;
+    harness.outcome(id, "timed out", Then::Again { at: harness.now(), unknown_outcome: true }).await;
     harness.advance(1000);
     assert!(harness.claim(1).await.is_empty());
 }
@@ -258,7 +258,7 @@ async fn a_nul_in_what_a_provider_says_is_kept_as_a_sign_of_it() {
     let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("a\0c".to_owned()) };
     harness.outcome(id, "ID: a\0c", then).await;
     let sms = harness.find(id).await;
-    assert_eq!(sms.provider_said.as_deref(), Some("ID: a\u{fffd}c"));
+    assert_eq!(sms.provider_response.as_deref(), Some("ID: a\u{fffd}c"));
     assert_eq!(sms.provider_id.as_deref(), Some("a\u{fffd}c"));
     let told = record(&harness, receipt("a\0c", TransportStatus::Delivered)).await;
     assert!(matches!(told, ReceiptMatch::Matched(_)), "{told:?}");

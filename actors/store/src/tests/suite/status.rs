@@ -117,7 +117,7 @@ async fn the_timeline_tells_all_in_order_of_time() {
     let id = harness.accept(1).await[0].id;
     harness.claim(1).await;
     harness.advance(1);
-    harness.outcome(id, "503", Then::Again { at: harness.now(), unsure: false }).await;
+    harness.outcome(id, "503", Then::Again { at: harness.now(), unknown_outcome: false }).await;
     harness.claim(1).await;
     harness.advance(1);
     harness.done(id, "abc").await;

@@ -7,17 +7,17 @@ use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     account::CreateAccount,
     health::{AskHealth, State},
-    ledger::{AcceptSms, Accepted, CountWaiting, HandOver, IdempotencyKey},
+    ledger::{AcceptSms, Accepted, HandOver, IdempotencyKey},
     name::Name,
     session::{After, FindSession, OpenSessions, SaveSession, SessionRecord},
     sms::TransportStatus,
     store::{Ask, Request, StoreError},
 };
 
-use super::{ALICE, ALLOW, HOLD, REFUSE, StoreHarness, backend, opera, sms};
-use crate::write_queue::{Panic, Sweep};
+use super::{ALICE, ALLOW, HOLD, REFUSE, StoreHarness, dialect, sms};
+use crate::writer::queue::{Panic, Sweep};
 
-fn another_program(harness: &StoreHarness) -> backend::Conn {
+fn another_program(harness: &StoreHarness) -> dialect::Conn {
     harness.fixture.connect()
 }
 
@@ -48,7 +48,7 @@ async fn a_job_that_fails_leaves_nothing_behind_and_harms_no_other() {
         handed.extend(batch.into_iter().map(|submission| submission.message));
     }
     assert_eq!(handed, ["good", "good"], "the room that the failed one took was given back");
-    assert_eq!(harness.ledger(CountWaiting).await, [(opera(), 2)]);
+    assert_eq!(harness.sms_rows("next_attempt_at IS NOT NULL"), 2);
 }
 
 #[actix_rt::test]
@@ -138,7 +138,7 @@ async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
         answer.await.unwrap().unwrap();
     }
     let harness = StoreHarness::at(fixture, clock, |_| {});
-    assert_eq!(harness.ledger(CountWaiting).await, [(opera(), 200)]);
+    assert_eq!(harness.sms_rows("next_attempt_at IS NOT NULL"), 200);
 }
 
 #[actix_rt::test]

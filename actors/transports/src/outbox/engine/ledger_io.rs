@@ -33,7 +33,7 @@ impl<S: SubmitSms> Engine<S> {
     /// Opens the outbox, however long the store takes; an error once it has stopped.
     pub(super) async fn open(&mut self) -> Result<(), StoreError> {
         loop {
-            let open = OpenOutbox { transport: self.name.clone(), room: self.settings.max_capacity() };
+            let open = OpenOutbox { transport: self.name.clone(), capacity: self.settings.max_capacity() };
             match self.ledger.as_ref().ask_waiting(open).await {
                 Ok(lease) => {
                     self.lease = lease;

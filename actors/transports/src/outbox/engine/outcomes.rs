@@ -65,7 +65,7 @@ impl<S: SubmitSms> Engine<S> {
     }
 
     fn outcome(&self, submission: &Submission, decision: Decision, now: Instant, at: Timestamp) -> Outcome {
-        let (said, then) = match decision {
+        let (detail, then) = match decision {
             Decision::Accepted { provider_id, status, provider_response } => {
                 (provider_response, Then::Done { status, provider_id })
             }
@@ -80,7 +80,7 @@ impl<S: SubmitSms> Engine<S> {
                 (provider_response, Then::Untried { at: self.resumes_at(now, at), held_until })
             }
         };
-        Outcome { id: submission.id, at, said, then }
+        Outcome { id: submission.id, at, detail, then }
     }
 
     /// Another attempt, or the end where it would come too late.
@@ -94,9 +94,10 @@ impl<S: SubmitSms> Engine<S> {
         let attempts = u32::try_from(submission.attempts).unwrap_or(0).saturating_add(1);
         let next = at.plus(self.settings.retry.wait(attempts));
         if next < submission.give_up_at {
-            return (provider_response, Then::Again { at: next, unsure: unknown_outcome });
+            return (provider_response, Then::Again { at: next, unknown_outcome });
         }
-        let may_have_arrived = if unknown_outcome || submission.unsure > 0 { "; it may have arrived" } else { "" };
+        let may_have_arrived =
+            if unknown_outcome || submission.unknown_outcomes > 0 { "; it may have arrived" } else { "" };
         let detail = format!("given up, its time runs out: {provider_response}{may_have_arrived}");
         (detail, Then::Done { status: TransportStatus::Expired, provider_id: None })
     }
@@ -104,25 +105,26 @@ impl<S: SubmitSms> Engine<S> {
     /// Ends one whose time ran out while it waited.
     pub(super) fn expire(&mut self, submission: &Submission, at: Timestamp) {
         let then = Then::Done { status: TransportStatus::Expired, provider_id: None };
-        let may_have_arrived = if submission.unsure > 0 { "; an earlier attempt may have arrived" } else { "" };
-        let said = format!("its time ran out before it could be sent{may_have_arrived}");
-        self.outcomes.push_back(Outcome { id: submission.id, at, said, then });
+        let may_have_arrived =
+            if submission.unknown_outcomes > 0 { "; an earlier attempt may have arrived" } else { "" };
+        let detail = format!("its time ran out before it could be sent{may_have_arrived}");
+        self.outcomes.push_back(Outcome { id: submission.id, at, detail, then });
     }
 
     /// Ends one that may have arrived or not. A receipt that comes later may still report that it was delivered.
     fn end_with_unknown_outcome(&mut self, submission: &Submission, at: Timestamp) {
-        let said = format!(
+        let detail = format!(
             "outcome unknown: answers lost: {}; it may have arrived, so it is not sent again",
-            submission.unsure
+            submission.unknown_outcomes
         );
-        tracing::warn!(transport = %self.name, sms = submission.id, detail = %said, "given up");
+        tracing::warn!(transport = %self.name, sms = submission.id, detail = %detail, "given up");
         let then = Then::Done { status: TransportStatus::DeliveryError, provider_id: None };
-        self.outcomes.push_back(Outcome { id: submission.id, at, said, then });
+        self.outcomes.push_back(Outcome { id: submission.id, at, detail, then });
     }
 
     /// Returns one to the ledger, due again at `due`, without an attempt counted.
     pub(super) fn return_untried(&mut self, submission: &Submission, why: &str, at: Timestamp, due: Timestamp) {
         let then = Then::Untried { at: due, held_until: submission.lease_until };
-        self.outcomes.push_back(Outcome { id: submission.id, at, said: why.to_owned(), then });
+        self.outcomes.push_back(Outcome { id: submission.id, at, detail: why.to_owned(), then });
     }
 }

@@ -47,7 +47,7 @@ story!(each_decision_becomes_its_outcome, |harness| settings(), {
     harness.pass(SECOND).await;
     assert_eq!(harness.then(1), Then::Done { status: TransportStatus::Queued, provider_id: Some("p".to_owned()) });
     assert_eq!(harness.then(2), Then::Done { status: TransportStatus::RoutingError, provider_id: None });
-    let Then::Again { at, unsure: true } = harness.then(3) else { panic!("{:?}", harness.then(3)) };
+    let Then::Again { at, unknown_outcome: true } = harness.then(3) else { panic!("{:?}", harness.then(3)) };
     assert!(at >= START.plus(5 * SECOND) && at <= START.plus(12 * SECOND), "{at:?}");
 });
 
@@ -77,18 +77,18 @@ story!(what_exceeds_the_queue_is_returned_untried, |harness| settings(), {
 story!(a_panic_in_one_submission_loses_neither_it_nor_the_others, |harness| settings(), {
     harness.submit(vec![sms(1, "panic"), sms(2, "hello")]).await;
     harness.pass(SECOND).await;
-    assert!(matches!(harness.then(1), Then::Again { unsure: true, .. }));
+    assert!(matches!(harness.then(1), Then::Again { unknown_outcome: true, .. }));
     assert!(matches!(harness.then(2), Then::Done { .. }));
 });
 
 story!(a_provider_that_never_answers_is_cut_off, |harness| settings(), {
     harness.submit(vec![sms(1, "silence")]).await;
     harness.pass(12 * SECOND).await;
-    assert!(matches!(harness.then(1), Then::Again { unsure: true, .. }));
+    assert!(matches!(harness.then(1), Then::Again { unknown_outcome: true, .. }));
 });
 
 story!(an_sms_of_unknown_outcome_is_looked_up_first, |harness| settings(), {
-    let unknown = |id, text| Submission { unsure: 1, ..sms(id, text) };
+    let unknown = |id, text| Submission { unknown_outcomes: 1, ..sms(id, text) };
     harness.submit(vec![unknown(1, "arrived"), unknown(2, "hello"), sms(3, "arrived")]).await;
     harness.pass(SECOND).await;
     assert_eq!(*harness.provider.looked_up.borrow(), [1, 2]);
@@ -100,16 +100,16 @@ story!(an_sms_of_unknown_outcome_is_looked_up_first, |harness| settings(), {
 
 story!(an_unreachable_provider_and_a_failed_look_up_are_no_unknown_outcomes, |harness| settings(), {
     harness.provider.down.set(true);
-    let unknown = |id, text| Submission { unsure: 1, ..sms(id, text) };
+    let unknown = |id, text| Submission { unknown_outcomes: 1, ..sms(id, text) };
     harness.submit(vec![unknown(1, "hello"), unknown(2, "no look-up")]).await;
     harness.pass(SECOND).await;
-    assert!(matches!(harness.then(1), Then::Again { unsure: false, .. }));
-    assert!(matches!(harness.then(2), Then::Again { unsure: false, .. }));
+    assert!(matches!(harness.then(1), Then::Again { unknown_outcome: false, .. }));
+    assert!(matches!(harness.then(2), Then::Again { unknown_outcome: false, .. }));
     assert_eq!(*harness.provider.submitted.borrow(), [1]);
 });
 
 story!(where_the_provider_can_not_tell_it_is_resubmitted_so_often_and_no_more, |harness| settings(), {
-    let unknown = |id, unsure, text| Submission { unsure, ..sms(id, text) };
+    let unknown = |id, unknown_outcomes, text| Submission { unknown_outcomes, ..sms(id, text) };
     harness.submit(vec![unknown(1, 2, "hello"), unknown(2, 3, "hello"), unknown(3, 3, "not found")]).await;
     harness.pass(SECOND).await;
     let mut submitted = harness.provider.submitted.borrow().clone();
@@ -124,7 +124,7 @@ story!(
     with_no_resubmissions_nothing_is_ever_sent_twice,
     |harness| OutboxSettings { max_resubmissions: 0, ..settings() },
     {
-        harness.submit(vec![Submission { unsure: 1, ..sms(1, "hello") }, sms(2, "hello")]).await;
+        harness.submit(vec![Submission { unknown_outcomes: 1, ..sms(1, "hello") }, sms(2, "hello")]).await;
         harness.pass(SECOND).await;
         assert_eq!(*harness.provider.submitted.borrow(), [2]);
     }
@@ -198,7 +198,7 @@ story!(a_retry_that_would_come_too_late_ends_with_the_last_reason, |harness| set
     harness.submit(vec![Submission { give_up_at: START.plus(3 * SECOND), ..sms(1, "retry") }]).await;
     harness.pass(SECOND).await;
     assert_eq!(harness.then(1), Then::Done { status: TransportStatus::Expired, provider_id: None });
-    assert!(harness.ledger.lock().unwrap().recorded[0].said.contains("later"));
+    assert!(harness.ledger.lock().unwrap().recorded[0].detail.contains("later"));
 });
 
 story!(outcomes_survive_a_database_that_fails, |harness| settings(), {
@@ -241,7 +241,7 @@ story!(
     {
         harness.submit(vec![sms(1, "silence")]).await;
         harness.pass(12 * SECOND).await;
-        let ended = many(60, "hello").into_iter().map(|sms| Submission { unsure: 3, ..sms });
+        let ended = many(60, "hello").into_iter().map(|sms| Submission { unknown_outcomes: 3, ..sms });
         harness.ledger.lock().unwrap().waiting = ended.collect();
         harness.pass(10 * SECOND).await;
         assert_eq!(harness.recorded(), 61);

@@ -64,7 +64,7 @@ pub(super) fn fake_ledger(state: &SharedLedger) -> Ledger {
     let (opened, closed, claimed, recorded) = (state.clone(), state.clone(), state.clone(), state.clone());
     FakeStore::default()
         .on(move |ask: OpenOutbox| {
-            opened.lock().unwrap().opened_with = Some(ask.room);
+            opened.lock().unwrap().opened_with = Some(ask.capacity);
             Ok(LEASE)
         })
         .on(move |_: CloseOutbox| {
@@ -196,7 +196,7 @@ impl EngineHarness {
     }
 
     pub(super) fn detail(&self, id: i64) -> String {
-        self.outcome(id).said
+        self.outcome(id).detail
     }
 
     pub(super) fn recorded(&self) -> usize {
@@ -220,7 +220,7 @@ pub(super) fn sms(id: i64, message: &str) -> Submission {
         from: Msisdn::parse("27123456780").unwrap(),
         message: message.to_owned(),
         attempts: 0,
-        unsure: 0,
+        unknown_outcomes: 0,
         due_at: START,
         lease_until: START.plus(LEASE),
         give_up_at: START.plus(Duration::from_secs(3600)),

@@ -1,10 +1,10 @@
-//! What waits for the writer.
+//! The writer's queue: requests of any command.
 
 use vumi_kit::store::{Command, Operation, Request, StoreError, Writes};
 
 use crate::dialect::{postgres, sqlite};
 
-/// This process starts: what an earlier one of the same name had claimed, and no transport will ask for, is due again.
+/// Makes due again what an earlier process of this name had claimed and no transport will ask for: done at every start.
 #[derive(Clone, Debug)]
 pub(crate) struct TakeOver;
 impl Operation for TakeOver {
@@ -12,7 +12,7 @@ impl Operation for TakeOver {
     type Answer = ();
 }
 
-/// Removes a bounded number of rows that nobody needs any more. Answers whether there may be many more.
+/// Removes a bounded number of rows that have expired. Answers whether there may be many more.
 #[derive(Clone, Debug)]
 pub(crate) struct Sweep;
 impl Operation for Sweep {
@@ -20,7 +20,7 @@ impl Operation for Sweep {
     type Answer = bool;
 }
 
-/// Panics in the writer's hands.
+/// Panics in the writer's thread.
 #[cfg(test)]
 #[derive(Clone, Debug)]
 pub(crate) struct Panic;

@@ -1,4 +1,4 @@
-//! What others may know of the writer: whether it lives, whether its commits succeed.
+//! The writer's health: whether it lives, whether its commits succeed, for how long it has been busy.
 
 use std::{
     sync::{
@@ -14,15 +14,15 @@ use vumi_kit::{
     store::StoreError,
 };
 
-/// How the writer's commits go.
+/// The writer's commits, as others may know of them.
 #[derive(Debug, Default)]
-pub(crate) struct Gauge {
+pub(crate) struct WriterHealth {
     commits: AtomicU64,
     failing: Mutex<Option<Failing>>,
     busy_since: Mutex<Option<Instant>>,
 }
 
-/// Since when commits fail, how many did, and what the last one said.
+/// Since when commits have failed, how many have, and the error of the last one.
 #[derive(Debug)]
 struct Failing {
     since: Instant,
@@ -30,8 +30,8 @@ struct Failing {
     why: String,
 }
 
-/// Held while the writer has work in its hands.
-pub(crate) struct Busy<'a>(&'a Gauge);
+/// Held while the writer works on a batch.
+pub(crate) struct Busy<'a>(&'a WriterHealth);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
@@ -43,19 +43,19 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Gauge {
-    /// The writer takes work in its hands.
+impl WriterHealth {
+    /// The writer begins a batch.
     pub(crate) fn busy(&self) -> Busy<'_> {
         *held(&self.busy_since) = Some(Instant::now());
         Busy(self)
     }
 
-    /// For how long the writer has had the same work in its hands.
+    /// For how long the writer has worked on the same batch.
     pub(crate) fn busy_for(&self) -> Option<Duration> {
         held(&self.busy_since).map(|since| since.elapsed())
     }
 
-    /// A transaction has ended. Logged when that changes something.
+    /// A transaction has ended. Logged when the health changes.
     pub(crate) fn committed(&self, failed: Option<&StoreError>) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         let mut failing = held(&self.failing);
@@ -63,11 +63,11 @@ impl Gauge {
             (None, None) => {}
             (None, Some(before)) => {
                 let (failed, seconds) = (before.count, before.since.elapsed().as_secs());
-                info!(failed, seconds, "the database keeps what it is given again");
+                info!(failed, seconds, "the database commits again");
                 *failing = None;
             }
             (Some(error), None) => {
-                error!(%error, "the database keeps nothing: nothing is accepted until it does");
+                error!(%error, "the database commits nothing: nothing is accepted until it does");
                 *failing = Some(Failing { since: Instant::now(), count: 1, why: error.to_string() });
             }
             (Some(error), Some(before)) => {
@@ -82,7 +82,7 @@ impl Gauge {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// What the last one said if it failed, how many did, and for how long.
+    /// If the last one failed: how many have, for how long, and the last error.
     pub(crate) fn failing(&self) -> Option<String> {
         held(&self.failing).as_ref().map(|failing| {
             let seconds = failing.since.elapsed().as_secs();
@@ -95,7 +95,7 @@ impl Gauge {
 #[derive(Debug)]
 pub(crate) struct Lifelines(Watchers);
 
-/// Where to get another end of one.
+/// Makes watchers of the writer's end.
 #[derive(Clone, Debug)]
 pub(crate) struct Watchers(Arc<Mutex<Option<Vec<Lifeline>>>>);
 

@@ -1,4 +1,4 @@
-//! Sweeps at intervals, and says how the store is.
+//! The store's maintenance actor: sweeps what has expired at intervals, and answers how the store is.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,24 +10,25 @@ use vumi_kit::{
     store::Request,
 };
 
-use crate::{
-    write_queue::{Queued, Sweep},
-    writer_health::Gauge,
+use crate::writer::{
+    health::WriterHealth,
+    queue::{Queued, Sweep},
 };
 
-/// How often what has expired is swept.
+/// Time between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// A transaction that takes longer than this holds everybody up.
+/// A transaction that takes longer than this delays all others: the store is then reported as away.
 const STUCK: Duration = Duration::from_secs(2);
 
-pub(crate) struct Keeper {
+/// See the module.
+pub(crate) struct Maintenance {
     pub(crate) jobs: mpsc::WeakSender<Queued>,
-    pub(crate) gauge: Arc<Gauge>,
+    pub(crate) health: Arc<WriterHealth>,
     pub(crate) sweeps: bool,
 }
 
-impl Actor for Keeper {
+impl Actor for Maintenance {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -51,7 +52,7 @@ async fn sweep(queue: mpsc::WeakSender<Queued>) {
             more = match answer.await {
                 Ok(Ok(more)) => more,
                 Ok(Err(error)) => {
-                    // The writer has said that it fails.
+                    // The writer logs its failures.
                     debug!(%error, "what has expired could not be swept; tried again soon");
                     false
                 }
@@ -61,20 +62,20 @@ async fn sweep(queue: mpsc::WeakSender<Queued>) {
     }
 }
 
-impl Handler<AskHealth> for Keeper {
+impl Handler<AskHealth> for Maintenance {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
         let queue = self.jobs.upgrade().filter(|jobs| !jobs.is_closed());
-        let stuck = self.gauge.busy_for().filter(|busy| *busy > STUCK);
+        let stuck = self.health.busy_for().filter(|busy| *busy > STUCK);
         let away = |detail| Health { state: State::Away, detail };
-        MessageResult(match (queue, self.gauge.failing(), stuck) {
+        MessageResult(match (queue, self.health.failing(), stuck) {
             (None, ..) => Health { state: State::Failed, detail: "the writer has ended".to_owned() },
             (Some(_), Some(error), _) => away(error),
             (Some(_), None, Some(busy)) => away(format!("the database has not answered for {busy:.0?}")),
             (Some(jobs), None, None) => {
                 let (waiting, most) = (jobs.max_capacity() - jobs.capacity(), jobs.max_capacity());
-                let detail = format!("{waiting} of {most} questions wait; {} commits", self.gauge.commits());
+                let detail = format!("{waiting} of {most} requests wait; {} commits", self.health.commits());
                 Health { state: State::Up, detail }
             }
         })

@@ -1,0 +1,159 @@
+//! Requests to the store: a typed operation with its own reply channel.
+//!
+//! An actix answer is lost when the caller gives up before the message was handled; a write must not be lost with it.
+//! A [`Request`] carries the channel for its answer: once the store has it, it is done whether or not anyone still waits.
+//!
+//! To add one: a struct beside its relatives, `impl Operation` with its [`Access`](Operation::Access) and answer, a line in
+//! that file's `store_address!`, and `impl Write` or `impl Read` in the store's `queries/`.
+
+use std::sync::Arc;
+
+use actix::{Message, Recipient, dev::SendError};
+use tokio::sync::oneshot;
+
+/// What the store can be asked to do: a [`Command`] or a [`Query`].
+pub trait Operation: Send + 'static {
+    /// [`Writes`] or [`Reads`].
+    type Access;
+    /// What comes back.
+    type Answer: Send + 'static;
+}
+
+/// The access of an operation that the store's one writer carries out, in order and within a transaction.
+#[derive(Debug)]
+pub enum Writes {}
+
+/// The access of an operation that the store's readers carry out, beside the writer.
+#[derive(Debug)]
+pub enum Reads {}
+
+/// An operation that writes.
+pub trait Command: Operation<Access = Writes> {}
+impl<O: Operation<Access = Writes>> Command for O {}
+
+/// An operation that only reads.
+pub trait Query: Operation<Access = Reads> {}
+impl<O: Operation<Access = Reads>> Query for O {}
+
+/// An operation on its way to the store.
+#[derive(Debug)]
+pub struct Request<O: Operation> {
+    /// What is to be done.
+    pub operation: O,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Result<O::Answer, StoreError>>,
+}
+
+impl<O: Operation> Message for Request<O> {
+    type Result = ();
+}
+
+/// Why the store did not do what it was asked. The texts of the database are in whatever language it is set to: to be shown,
+/// never compared.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Its queue is full: nothing was written, try again in a moment.
+    #[error("the store's queue is full; nothing was written, try again in a moment")]
+    Busy,
+    /// It has stopped: nothing more is written.
+    #[error("the store has stopped")]
+    Stopped,
+    /// The database is away, or keeps nothing; nothing was written, try again later. With the database's error.
+    #[error("the database failed: {0}")]
+    Unavailable(Arc<str>),
+    /// The commit failed, or the connection was lost with it: what was written may or may not be kept.
+    #[error("the database did not confirm the commit: {0}")]
+    Unconfirmed(Arc<str>),
+    /// The database keeps what others write and not this; nothing of it was written, and it would be refused again.
+    #[error("the database refused it: {0}")]
+    Rejected(Arc<str>),
+    /// What was to be created exists already.
+    #[error("{0} exists already")]
+    Exists(Existing),
+}
+
+/// What exists already.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Existing {
+    /// An account of this name.
+    #[error("the account `{0}`")]
+    Account(String),
+}
+
+/// An address that takes operations of type `O`.
+pub trait Accepts<O: Operation> {
+    /// Where to send them.
+    fn recipient(&self) -> &Recipient<Request<O>>;
+}
+
+/// Asking, for every address that [`Accepts`] an operation.
+pub trait Ask {
+    /// Asks, and fails with [`StoreError::Busy`] at once when the mailbox is full: for callers who can refuse their own
+    /// callers.
+    fn ask<O: Operation>(&self, operation: O) -> impl Future<Output = Result<O::Answer, StoreError>>
+    where
+        Self: Accepts<O>;
+
+    /// Asks, and waits while the mailbox is full: for callers who would otherwise lose something.
+    fn ask_waiting<O: Operation>(&self, operation: O) -> impl Future<Output = Result<O::Answer, StoreError>>
+    where
+        Self: Accepts<O>;
+}
+
+impl<A> Ask for A {
+    async fn ask<O: Operation>(&self, operation: O) -> Result<O::Answer, StoreError>
+    where
+        A: Accepts<O>,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.recipient().try_send(Request { operation, reply }).map_err(|refused| match refused {
+            SendError::Full(_) => StoreError::Busy,
+            SendError::Closed(_) => StoreError::Stopped,
+        })?;
+        answer.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    async fn ask_waiting<O: Operation>(&self, operation: O) -> Result<O::Answer, StoreError>
+    where
+        A: Accepts<O>,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.recipient().send(Request { operation, reply }).await.map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+/// Declares the address of one of the store's actors: a struct with a recipient for each operation it takes.
+macro_rules! store_address {
+    ($(#[$doc:meta])* $Address:ident { $($field:ident: $Request:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $Address {
+            $($field: actix::Recipient<$crate::request::Request<$Request>>,)+
+        }
+
+        impl $Address {
+            /// The address of an actor that takes all of these operations.
+            pub fn of<A>(actor: &actix::Addr<A>) -> Self
+            where
+                A: actix::Actor<Context = actix::Context<A>>
+                    $(+ actix::Handler<$crate::request::Request<$Request>>)+,
+            {
+                Self { $($field: actor.clone().recipient(),)+ }
+            }
+        }
+
+        $(impl $crate::request::Accepts<$Request> for $Address {
+            fn recipient(&self) -> &actix::Recipient<$crate::request::Request<$Request>> {
+                &self.$field
+            }
+        })+
+
+        impl std::fmt::Debug for $Address {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($Address))
+            }
+        }
+    };
+}
+pub(crate) use store_address;
