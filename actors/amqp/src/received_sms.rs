@@ -14,8 +14,7 @@ pub(super) async fn settle_with_answer(
     text: Option<String>,
     answer_key: Option<IdempotencyKey>,
 ) -> Result<Option<Settled>, StoreError> {
-    let outcome = if text.is_some() { "answered" } else { "no answer" }.to_owned();
-    store.ledger.ask_waiting(SettleReceived { message_id, outcome, reply: text, answer_key }).await
+    store.ledger.ask_waiting(SettleReceived::by_campaign(message_id, text, answer_key)).await
 }
 
 /// Settles a received SMS that was handed to a campaign which did not answer.

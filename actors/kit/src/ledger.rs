@@ -320,6 +320,15 @@ pub struct SettleReceived {
     /// its own, and the same message is known when it comes again.
     pub answer_key: Option<IdempotencyKey>,
 }
+impl SettleReceived {
+    /// A campaign has dealt with a received SMS, and has this answer or none. Everybody who settles for a campaign does
+    /// it by this, so that the outcome reads the same.
+    #[must_use]
+    pub fn by_campaign(message_id: String, reply: Option<String>, answer_key: Option<IdempotencyKey>) -> Self {
+        let outcome = if reply.is_some() { "answered" } else { "no answer" }.to_owned();
+        Self { message_id, outcome, reply, answer_key }
+    }
+}
 impl Operation for SettleReceived {
     type Access = Writes;
     type Answer = Option<Settled>;

@@ -201,8 +201,7 @@ impl Router {
             let transport = message.transport_name;
             return Box::pin(async move { Err(Refused::NoTransport(transport)) });
         };
-        let outcome = if message.content.is_some() { "answered" } else { "no answer" }.to_owned();
-        let settle = SettleReceived { message_id, outcome, reply: message.content, answer_key: None };
+        let settle = SettleReceived::by_campaign(message_id, message.content, None);
         let (store, name) = (self.store.clone(), message.transport_name);
         Box::pin(async move {
             match store.ledger.ask_waiting(settle).await {
