@@ -1,4 +1,4 @@
-//! The ledger's operations. The ledger keeps every SMS, and it is the outbox.
+//! The ledger: every SMS with its attempts and receipts, and the queue that the outboxes claim from.
 //!
 //! An accepted SMS is a committed row before anyone hears of it. Where its transport has free capacity, the row is written
 //! as claimed and handed over in memory after the commit ([`HandOver`]); where it has none, the row waits in the ledger

@@ -15,15 +15,15 @@ pub struct StoreSettings {
     pub url: String,
     /// What an answered request survives.
     pub synchronous: Synchronous,
-    /// Questions that may wait for the writer. Behind it the rooms' mailboxes fill, then callers who can say no (HTTP)
-    /// do.
+    /// Requests that may wait for the writer. When it is full, the mailboxes of the store's actors fill, and then HTTP
+    /// answers 503.
     pub queue: usize,
-    /// Questions that may wait in the mailbox of each of the store's actors.
+    /// Requests that may wait in the mailbox of each of the store's actors.
     pub mailbox: usize,
     /// Rows that share a transaction at the most; a single larger batch has one of its own.
     pub most_per_commit: usize,
     /// How long a transport may hold an SMS before it counts as lost and is given out again: three times and more what a
-    /// call to its carrier may take. Default 2m.
+    /// call to its provider may take.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub lease: Duration,

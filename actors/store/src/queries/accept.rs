@@ -17,7 +17,7 @@ impl Write for AcceptSms {
     }
 
     /// The same request may be with another process at this moment.
-    fn names(&self) -> Vec<String> {
+    fn lock_keys(&self) -> Vec<String> {
         let key = self.idempotency.as_ref().zip(self.batch.first());
         key.map(|(key, sms)| format!("idempotency {} {}", sms.account, key.key)).into_iter().collect()
     }

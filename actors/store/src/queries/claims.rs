@@ -12,7 +12,7 @@ use vumi_kit::{
 
 use super::{
     Failed, Fixed, Tx, Write, bulk,
-    rows::{count, msisdn},
+    rows::{as_limit, msisdn},
 };
 use crate::schema::sms;
 
@@ -83,7 +83,7 @@ pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usi
         .filter(sms::transport.eq(transport))
         .filter(sms::next_attempt_at.le(until.micros()))
         .order((sms::next_attempt_at, sms::id))
-        .limit(count(limit))
+        .limit(as_limit(limit))
         .select(DueSms::as_select());
     skip_locked!(due).load(tx.conn)
 }

@@ -14,7 +14,7 @@ use vumi_kit::{
     sms::SmsId,
 };
 
-use super::{Conn, Failed, Fixed, Read, Tx, Write, callbacks::callback_name, rows::count};
+use super::{Conn, Failed, Fixed, Read, Tx, Write, callbacks::callback_name, rows::as_limit};
 use crate::schema::{callback_attempts, callback_deliveries, callbacks};
 
 /// Writes one for each callback of the account that is told of such events.
@@ -156,7 +156,7 @@ fn due_of(tx: &mut Tx<'_>, callback: CallbackId, limit: usize) -> QueryResult<Ve
         .filter(callback_deliveries::callback.eq(callback))
         .filter(callback_deliveries::next_attempt_at.le(tx.now.micros()))
         .order((callback_deliveries::next_attempt_at, callback_deliveries::id))
-        .limit(count(limit))
+        .limit(as_limit(limit))
         .select(DueDelivery::as_select());
     skip_locked!(due).load(tx.conn)
 }
@@ -215,7 +215,7 @@ impl Read for ListParked {
             .inner_join(callbacks::table)
             .filter(callback_deliveries::parked_at.is_not_null())
             .order((callback_deliveries::parked_at.desc(), callback_deliveries::id.desc()))
-            .limit(count(self.limit))
+            .limit(as_limit(self.limit))
             .select((
                 callback_deliveries::id,
                 callback_deliveries::name,

@@ -52,7 +52,7 @@ pub(crate) trait Write: Command + Clone {
 
     /// Names of what other processes may be creating at this moment, so that no row is there to be locked. The transaction
     /// locks all of them before its first command: locked one by one, processes would wait for each other.
-    fn names(&self) -> Vec<String> {
+    fn lock_keys(&self) -> Vec<String> {
         Vec::new()
     }
 

@@ -20,12 +20,12 @@ impl Write for RecordOutcomes {
     }
 
     /// A receipt may come to another process at this moment, and finds no id yet.
-    fn names(&self) -> Vec<String> {
+    fn lock_keys(&self) -> Vec<String> {
         let ids = self.outcomes.iter().filter_map(|outcome| match &outcome.then {
             Then::Done { provider_id, .. } => provider_id.as_deref(),
             _ => None,
         });
-        ids.map(|id| receipts::name(&self.transport, id)).collect()
+        ids.map(|id| receipts::lock_key(&self.transport, id)).collect()
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<OutboxState, Failed> {
@@ -127,7 +127,7 @@ impl Recording {
         // Once each, as it is after the last of its outcomes.
         let changed = self.changed.into_iter().filter_map(|id| self.rows.remove(&id).map(|row| row.change(id)));
         bulk::change_sms(tx.conn, changed.collect(), tx.now.micros())?;
-        receipts::adopt(tx, transport, &known)
+        receipts::match_early_receipts(tx, transport, &known)
     }
 }
 

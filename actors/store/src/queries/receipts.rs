@@ -13,7 +13,7 @@ use vumi_kit::{
 
 use super::{
     Conn, Failed, Fixed, Read, Tx, Write, deliveries,
-    rows::{self, SmsRow, count},
+    rows::{self, SmsRow, as_limit},
 };
 use crate::schema::{receipts, sms};
 
@@ -23,9 +23,9 @@ impl Write for RecordReceipts {
     }
 
     /// The submission's outcome may be recorded by another process at this moment.
-    fn names(&self) -> Vec<String> {
+    fn lock_keys(&self) -> Vec<String> {
         let ids = self.receipts.iter().filter_map(|receipt| receipt.provider_id.as_deref());
-        ids.map(|id| name(&self.transport, id)).collect()
+        ids.map(|id| lock_key(&self.transport, id)).collect()
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<ReceiptMatch>, Failed> {
@@ -39,13 +39,13 @@ impl Write for RecordReceipts {
 }
 
 /// What a transaction knows a provider's id by.
-pub(super) fn name(transport: &Name, provider_id: &str) -> String {
+pub(super) fn lock_key(transport: &Name, provider_id: &str) -> String {
     format!("{transport} {provider_id}")
 }
 
 fn record(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt) -> QueryResult<ReceiptMatch> {
     let fields = written(&receipt.fields);
-    let Some(sms) = find(tx, account, transport, receipt)? else {
+    let Some(sms) = match_sms(tx, account, transport, receipt)? else {
         if !is_kept_unmatched(tx, account, transport, receipt, &fields)? {
             keep(tx, account, transport, receipt, &fields, None)?;
         }
@@ -66,7 +66,7 @@ fn record(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Recei
 }
 
 /// The SMS of the account that the receipt speaks of.
-fn find(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt) -> QueryResult<Option<Sms>> {
+fn match_sms(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt) -> QueryResult<Option<Sms>> {
     let row = match (receipt.sms, &receipt.provider_id) {
         (Some(id), provider_id) => {
             let named = sms::table.find(id).filter(sms::account.eq(account));
@@ -229,7 +229,7 @@ impl Early {
 }
 
 /// Matches the receipts that came before the provider's answers did.
-pub(super) fn adopt(tx: &mut Tx<'_>, transport: &Name, known: &[Known]) -> QueryResult<()> {
+pub(super) fn match_early_receipts(tx: &mut Tx<'_>, transport: &Name, known: &[Known]) -> QueryResult<()> {
     let ids: Vec<&str> = known.iter().map(|known| known.provider_id.as_str()).collect();
     let early: Vec<Early> = find_all!(
         receipts::table
@@ -290,7 +290,7 @@ impl Read for ListUnmatchedReceipts {
         let unmatched: Vec<Unmatched> = receipts::table
             .filter(receipts::sms.is_null())
             .order(receipts::id.desc())
-            .limit(count(self.limit))
+            .limit(as_limit(self.limit))
             .select(Unmatched::as_select())
             .load(conn)?;
         let mut listed = Vec::with_capacity(unmatched.len());

@@ -16,7 +16,7 @@ use vumi_kit::{
 
 use super::{
     Failed, Fixed, Tx, Write, accept, deliveries, idempotency,
-    rows::{ReceivedRow, count, msisdn, name},
+    rows::{ReceivedRow, as_limit, msisdn, name},
 };
 use crate::schema::received_sms;
 
@@ -29,8 +29,8 @@ impl Write for KeepReceived {
         self.inbound.len()
     }
 
-    /// A carrier that got no answer may say it again, to another process.
-    fn names(&self) -> Vec<String> {
+    /// A provider that got no answer may repeat the call, to another process.
+    fn lock_keys(&self) -> Vec<String> {
         let ids = self.inbound.iter().filter_map(|sms| sms.provider_id.as_deref());
         ids.map(|id| format!("received {} {id}", self.transport)).collect()
     }
@@ -117,7 +117,7 @@ impl Write for ClaimReceived {
         let due = received_sms::table
             .filter(received_sms::route_at.le(tx.now.micros()))
             .order((received_sms::route_at, received_sms::id))
-            .limit(count(self.limit))
+            .limit(as_limit(self.limit))
             .select(ReceivedRow::as_select());
         let due: Vec<ReceivedRow> = skip_locked!(due).load(tx.conn)?;
         let mut claimed = Vec::with_capacity(due.len());

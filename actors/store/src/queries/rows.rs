@@ -108,6 +108,6 @@ pub(super) fn status(number: i32) -> Result<TransportStatus, Error> {
 }
 
 /// A count or offset as the database takes it.
-pub(super) fn count(size: usize) -> i64 {
+pub(super) fn as_limit(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }

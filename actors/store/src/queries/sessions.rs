@@ -66,7 +66,7 @@ impl Read for OpenSessions {
 }
 
 impl Write for SaveSession {
-    fn names(&self) -> Vec<String> {
+    fn lock_keys(&self) -> Vec<String> {
         counted(&self.answers)
     }
 
@@ -122,7 +122,7 @@ fn change(tx: &mut Tx<'_>, session: &SessionRecord, last: &str) -> QueryResult<b
 }
 
 impl Write for CloseSession {
-    fn names(&self) -> Vec<String> {
+    fn lock_keys(&self) -> Vec<String> {
         counted(&self.answers)
     }
 

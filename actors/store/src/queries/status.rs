@@ -9,7 +9,7 @@ use vumi_kit::{
 
 use super::{
     Conn, Failed, Read,
-    rows::{SmsRow, count},
+    rows::{SmsRow, as_limit},
 };
 use crate::schema::sms;
 
@@ -44,8 +44,8 @@ impl Read for ListSms {
                     .filter(sms::updated_at.le(last))
                     .filter(sms::updated_at.lt(last).or(sms::id.lt(id)))
                     .order((sms::updated_at.desc(), sms::id.desc()))
-                    .limit(count(self.limit))
-                    .offset(count(self.start))
+                    .limit(as_limit(self.limit))
+                    .offset(as_limit(self.start))
                     .select(SmsRow::as_select())
                     .load(conn)?;
                 Ok(rows.into_iter().map(Sms::try_from).collect::<Result<_, _>>()?)
@@ -59,8 +59,8 @@ impl Read for ListSms {
                     .filter(sms::updated_at.ge(updated_at.micros()))
                     .filter(sms::updated_at.gt(updated_at.micros()).or(sms::id.gt(id)))
                     .order((sms::updated_at, sms::id))
-                    .limit(count(self.limit))
-                    .offset(count(self.start))
+                    .limit(as_limit(self.limit))
+                    .offset(as_limit(self.start))
                     .select(SmsRow::as_select())
                     .load(conn)?;
                 Ok(rows.into_iter().map(Sms::try_from).collect::<Result<_, _>>()?)

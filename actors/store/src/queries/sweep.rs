@@ -44,7 +44,7 @@ fn sweep_sessions(tx: &mut Tx<'_>) -> QueryResult<usize> {
         .filter(sessions::owner.ge(&owner))
         .filter(after)
         .order((sessions::owner, sessions::person))
-        .limit(rows::count(PIECE))
+        .limit(rows::as_limit(PIECE))
         .select((sessions::owner, sessions::person, sessions::expires_at))
         .load(tx.conn)?;
     if seen.len() == PIECE
@@ -67,7 +67,7 @@ fn sweep_keys(tx: &mut Tx<'_>) -> QueryResult<usize> {
     let expired: Vec<(i64, String)> = idempotency_keys::table
         .filter(idempotency_keys::expires_at.le(tx.now.micros()))
         .order(idempotency_keys::expires_at)
-        .limit(rows::count(PIECE))
+        .limit(rows::as_limit(PIECE))
         .select((idempotency_keys::account, idempotency_keys::key))
         .load(tx.conn)?;
     let count = expired.len();

@@ -167,8 +167,8 @@ impl Writer {
     fn transaction(&mut self, state: &mut WriterState, batch: &mut [Box<dyn Work>], care: Care) -> Result<(), Undone> {
         let now = self.parts.clock.now();
         begin(&mut self.conn).map_err(Undone::Database)?;
-        let names = || batch.iter().flat_map(|work| work.names()).collect();
-        let mut done = alone(&mut self.conn, names).map_err(Undone::Conflict);
+        let lock_keys = || batch.iter().flat_map(|work| work.lock_keys()).collect();
+        let mut done = alone(&mut self.conn, lock_keys).map_err(Undone::Conflict);
         if done.is_ok() {
             let mut tx = Tx { conn: &mut self.conn, now, rules: &self.parts.rules, state };
             done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, care));
@@ -319,7 +319,7 @@ pub(crate) trait Work {
     fn rows(&self) -> usize;
 
     /// What it is to have for itself.
-    fn names(&self) -> Vec<String>;
+    fn lock_keys(&self) -> Vec<String>;
 
     /// Does it, within the transaction; again if an earlier one was rolled back.
     fn perform(&mut self, tx: &mut Tx<'_>, care: Care) -> Result<(), Undone>;
@@ -347,8 +347,8 @@ impl<M: Write> Work for Underway<M> {
         self.ask.rows().max(1)
     }
 
-    fn names(&self) -> Vec<String> {
-        self.ask.names()
+    fn lock_keys(&self) -> Vec<String> {
+        self.ask.lock_keys()
     }
 
     fn is_refused(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The store as the other rooms use it, on a database of its own, with a clock that stands still.
+//! The store as the other components use it, on a database of its own, with a clock that stands still.
 
 mod accept;
 mod accounts;

@@ -27,7 +27,7 @@ use dialect::queries::{Read, write_alone};
 
 /// A connection, and the statements that went over it.
 struct Watched {
-    _ground: Fixture,
+    _fixture: Fixture,
     conn: dialect::Conn,
     seen: Arc<Mutex<Vec<String>>>,
 }
@@ -45,7 +45,7 @@ impl Watched {
                 into.lock().unwrap().push(query.to_string());
             }
         });
-        Some(Self { _ground: fixture, conn, seen })
+        Some(Self { _fixture: fixture, conn, seen })
     }
 
     /// How the database goes about the statements since the last time: all steps, and those that grow with the tables.
