@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use vumi_kit::name::Name;
+use vumi_kit::{message::UserMessage, name::Name};
 
 use super::{
     in_flight::DeliveryKey,
@@ -10,13 +10,24 @@ use super::{
     topology::{AmqpTopology, Connector, ConnectorRole},
 };
 
+/// A message to a person that was published.
+#[derive(Clone)]
+pub(super) struct PublishedMessage {
+    /// The service that it came from.
+    pub(super) service: String,
+    /// [`UserMessage::sent_by`].
+    pub(super) sent_by: Option<Name>,
+}
+
 /// The connectors, and what is remembered of the latest messages.
 pub(super) struct Correlation {
     connectors: Vec<Rc<Connector>>,
     /// By message id: the connector that a delivery came by.
     arrived_by: RefCell<RecentMap<String, Rc<Connector>>>,
-    /// By message id: the service whose message to a person was published.
-    services: RefCell<RecentMap<String, String>>,
+    /// Messages to people, by their id.
+    published: RefCell<RecentMap<String, PublishedMessage>>,
+    /// By the id of a message from a person that was published for a campaign: the transport that brought it.
+    brought_by: RefCell<RecentMap<String, Name>>,
     /// The ids of received SMS that were published for a campaign.
     published_sms: RefCell<RecentMap<String, ()>>,
 }
@@ -27,7 +38,8 @@ impl Correlation {
         Self {
             connectors: topology.connectors().iter().cloned().map(Rc::new).collect(),
             arrived_by: RefCell::new(RecentMap::new(remember)),
-            services: RefCell::new(RecentMap::new(remember)),
+            published: RefCell::new(RecentMap::new(remember)),
+            brought_by: RefCell::new(RecentMap::new(remember)),
             published_sms: RefCell::new(RecentMap::new(remember)),
         }
     }
@@ -56,22 +68,30 @@ impl Correlation {
         arrived_by.or_else(|| self.connectors.iter().find(leads_there)).cloned()
     }
 
-    /// Whether a message answers one that came out of another ledger.
-    pub(super) fn answers_another_ledger(&self, transport: &Name, in_reply_to: Option<&str>) -> bool {
-        in_reply_to.is_some()
-            && self
-                .connector_towards(transport, in_reply_to)
-                .is_some_and(|connector| connector.role == ConnectorRole::FamilyTransport)
+    /// The role of the connector by which a message to a person leaves; none where its transport is not elsewhere.
+    pub(super) fn way_of(&self, message: &UserMessage) -> Option<ConnectorRole> {
+        self.connector_towards(&message.transport_name, message.in_reply_to.as_deref()).map(|connector| connector.role)
     }
 
-    /// A message to a person is about to be published for a service.
-    pub(super) fn record_service(&self, message_id: &str, service: &str) {
-        self.services.borrow_mut().insert(message_id.to_owned(), service.to_owned());
+    /// A message to a person is about to be published.
+    pub(super) fn record_published(&self, message: &UserMessage) {
+        let published = PublishedMessage { service: message.from_addr.clone(), sent_by: message.sent_by.clone() };
+        self.published.borrow_mut().insert(message.message_id.clone(), published);
     }
 
-    /// The service that a message to a person came from.
-    pub(super) fn service_of(&self, message_id: &str) -> Option<String> {
-        self.services.borrow().get(message_id).cloned()
+    /// A message to a person that this process published.
+    pub(super) fn published(&self, message_id: &str) -> Option<PublishedMessage> {
+        self.published.borrow().get(message_id).cloned()
+    }
+
+    /// A message from a person was published for a campaign.
+    pub(super) fn record_brought_by(&self, message_id: String, transport: Name) {
+        self.brought_by.borrow_mut().insert(message_id, transport);
+    }
+
+    /// The transport that brought a message from a person.
+    pub(super) fn brought_by(&self, message_id: &str) -> Option<Name> {
+        self.brought_by.borrow().get(message_id).cloned()
     }
 
     pub(super) fn record_published_sms(&self, message_id: String) {

@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     counter::Counter,
-    in_flight::{DeliveryArrival, DeliveryKey, InFlight},
+    in_flight::{Arriving, DeliveryArrival, DeliveryKey, InFlight},
+    recent::RecentMap,
     shutdown::Shutdown,
 };
 
@@ -20,6 +21,8 @@ const RETURN_AFTER: Duration = Duration::from_secs(1);
 /// All deliveries of this process, until the broker has its answer to them.
 pub(super) struct Deliveries {
     in_flight: RefCell<InFlight>,
+    /// How often a delivery went back to the broker because nobody could take it.
+    returns: RefCell<RecentMap<DeliveryKey, u32>>,
     /// Being acknowledged or returned.
     releasing: Counter,
     /// Acknowledged although what they caused was not finished in time.
@@ -33,6 +36,7 @@ impl Deliveries {
     pub(super) fn new(remember: usize, hold_for: Duration, shutdown: Rc<Shutdown>) -> Self {
         Self {
             in_flight: RefCell::new(InFlight::new(remember)),
+            returns: RefCell::new(RecentMap::new(remember)),
             releasing: Counter::default(),
             overdue: Counter::default(),
             hold_for,
@@ -41,8 +45,8 @@ impl Deliveries {
     }
 
     /// Takes a delivery, to be held for `hold_for`.
-    pub(super) fn arrive(&self, key: &DeliveryKey, acker: Acker) -> DeliveryArrival {
-        self.in_flight.borrow_mut().arrive(key, acker, Instant::now() + self.hold_for)
+    pub(super) fn arrive(&self, key: &DeliveryKey, arriving: Arriving) -> DeliveryArrival {
+        self.in_flight.borrow_mut().arrive(key, arriving, Instant::now() + self.hold_for)
     }
 
     /// See [`InFlight::hold_until_settled`].
@@ -51,26 +55,30 @@ impl Deliveries {
     }
 
     /// See [`InFlight::take`].
-    pub(super) fn take(&self, key: &DeliveryKey) -> Option<Acker> {
+    pub(super) fn take(&self, key: &DeliveryKey) -> Vec<Acker> {
         self.in_flight.borrow_mut().take(key)
     }
 
     /// What a delivery caused is done: acknowledges it.
     pub(super) async fn settle(&self, key: &DeliveryKey) {
-        let acker = self.in_flight.borrow_mut().settle(key);
-        match acker {
-            Some(acker) => self.acknowledge(acker).await,
-            None => self.shutdown.progressed(),
-        }
+        let ackers = self.in_flight.borrow_mut().settle(key);
+        self.acknowledge_all(ackers).await;
     }
 
     /// Acknowledges the deliveries that have been in flight for too long.
     pub(super) async fn settle_overdue(&self) {
         let overdue = self.in_flight.borrow_mut().settle_overdue(Instant::now());
-        for acker in overdue {
+        for ackers in overdue {
             self.overdue.increment();
+            self.acknowledge_all(ackers).await;
+        }
+    }
+
+    pub(super) async fn acknowledge_all(&self, ackers: Vec<Acker>) {
+        for acker in ackers {
             self.acknowledge(acker).await;
         }
+        self.shutdown.progressed();
     }
 
     /// Acknowledges a delivery. If that fails, the connection is gone: the delivery comes again and is recognised.
@@ -83,9 +91,23 @@ impl Deliveries {
 
     /// A delivery caused nothing: the broker has it back after a pause.
     pub(super) fn give_back(self: &Rc<Self>, key: &DeliveryKey) {
-        if let Some(acker) = self.take(key) {
-            self.return_later(acker);
+        self.take(key).into_iter().for_each(|acker| self.return_later(acker));
+    }
+
+    /// As [`Deliveries::give_back`], without the pause: another process may be the right one.
+    pub(super) async fn give_back_now(&self, key: &DeliveryKey) {
+        for acker in self.take(key) {
+            return_to_broker(&acker).await;
         }
+        self.shutdown.progressed();
+    }
+
+    /// How often a delivery has gone back, this time included.
+    pub(super) fn count_return(&self, key: &DeliveryKey) -> u32 {
+        let mut returns = self.returns.borrow_mut();
+        let count = returns.get(key).copied().unwrap_or_default().saturating_add(1);
+        returns.insert(key.clone(), count);
+        count
     }
 
     /// The broker has a delivery back after a pause; at once while the front-end stops.
@@ -96,8 +118,7 @@ impl Deliveries {
             if !deliveries.shutdown.is_begun() {
                 sleep(RETURN_AFTER).await;
             }
-            let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-            let _comes_again = acker.nack(requeue).await;
+            return_to_broker(&acker).await;
             deliveries.releasing.decrement();
             deliveries.shutdown.progressed();
         });
@@ -115,4 +136,9 @@ impl Deliveries {
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight() == 0 && self.releasing.get() == 0
     }
+}
+
+async fn return_to_broker(acker: &Acker) {
+    let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+    let _comes_again = acker.nack(requeue).await;
 }

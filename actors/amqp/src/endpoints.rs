@@ -20,6 +20,9 @@ use super::{
     topology::{Connector, ConnectorRole},
 };
 
+/// The key by which a peer learns who is told what becomes of a message: [`UserMessage::sent_by`].
+pub(super) const SENT_BY: &str = "vumi_sent_by";
+
 /// A campaign that lives elsewhere.
 struct CampaignElsewhere {
     connector: Rc<Connector>,
@@ -91,6 +94,9 @@ impl Handler<Inbound> for CampaignElsewhere {
         let once = message.transport_type == TransportType::Sms && connector.role == ConnectorRole::FamilyCampaign;
         Box::pin(async move {
             let id = message.message_id.clone();
+            if connector.role == ConnectorRole::FamilyCampaign {
+                state.correlation.record_brought_by(id.clone(), message.transport_name.clone());
+            }
             if once && state.correlation.sms_was_published(&id) {
                 return sms_without_answer(&state, id, name).await;
             }
@@ -169,14 +175,17 @@ async fn send(
     state: &AmqpState,
     permit: OwnedSemaphorePermit,
     connector: &Connector,
-    message: UserMessage,
+    mut message: UserMessage,
 ) -> Result<(), Unpublished> {
     if message.transport_type == TransportType::Sms && message.content.is_none() {
         // The campaign has no answer to an SMS: that concerns the ledger of the SMS, not a phone.
         return Ok(());
     }
     // Before it is published: its event can arrive before the confirm.
-    state.correlation.record_service(&message.message_id, &message.from_addr);
+    state.correlation.record_published(&message);
+    if let Some(sent_by) = message.sent_by.take().filter(|_| connector.role == ConnectorRole::PeerTransport) {
+        message.other.insert(SENT_BY.to_owned(), sent_by.as_str().into());
+    }
     publish(state, permit, &connector.queues.outbound, message).await
 }
 

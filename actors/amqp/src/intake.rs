@@ -7,6 +7,7 @@ use lapin::{Channel, Consumer, message::Delivery};
 use vumi_kit::keyed_queue::{Arrival, KeyedQueue};
 
 use super::{
+    counter::Counter,
     delivery_handler::{DeliveryBody, IncomingDelivery, handle},
     explain::explain,
     message_codec::{read_event, read_message},
@@ -42,13 +43,16 @@ pub(super) async fn consume(state: Rc<AmqpState>, queue: ConsumedQueue) -> Strin
 struct OrderedDeliveries {
     state: Rc<AmqpState>,
     queue: RefCell<KeyedQueue<String, IncomingDelivery>>,
+    /// Deliveries that are offered again.
+    waiting: Rc<Counter>,
 }
 
 impl OrderedDeliveries {
     fn new(state: Rc<AmqpState>) -> Rc<Self> {
         // The broker sends no more than `prefetch` before something is acknowledged.
         let capacity = usize::from(state.settings.prefetch);
-        Rc::new(Self { state, queue: RefCell::new(KeyedQueue::new(capacity, capacity)) })
+        let queue = RefCell::new(KeyedQueue::new(capacity, capacity));
+        Rc::new(Self { state, queue, waiting: Rc::default() })
     }
 
     fn take(self: &Rc<Self>, incoming: IncomingDelivery) {
@@ -67,7 +71,7 @@ impl OrderedDeliveries {
     async fn handle_in_order(self: Rc<Self>, key: String, first: IncomingDelivery) {
         let mut next = Some(first);
         while let Some(incoming) = next {
-            handle(&self.state, incoming).await;
+            handle(&self.state, incoming, &self.waiting).await;
             next = self.queue.borrow_mut().next(&key);
             self.state.unhandled.decrement();
             self.state.shutdown.progressed();
@@ -77,11 +81,13 @@ impl OrderedDeliveries {
 
 fn read(connector: Rc<Connector>, kind: QueueKind, generation: u64, delivery: Delivery) -> IncomingDelivery {
     let body = match kind {
-        QueueKind::Event => read_event(&delivery.data).map(|event| DeliveryBody::Event(Box::new(event))),
+        QueueKind::Event => {
+            read_event(&delivery.data, connector.sole_transport()).map(|event| DeliveryBody::Event(Box::new(event)))
+        }
         QueueKind::Inbound => read_message(&delivery.data).map(|message| DeliveryBody::Inbound(Box::new(message))),
         QueueKind::Outbound => read_message(&delivery.data).map(|message| DeliveryBody::Outbound(Box::new(message))),
     };
-    IncomingDelivery { queue: connector.queues.name(kind).to_owned(), connector, generation, delivery, body }
+    IncomingDelivery { queue: connector.queues.name(kind).to_owned(), connector, kind, generation, delivery, body }
 }
 
 /// Deliveries with the same key are handled in their order.

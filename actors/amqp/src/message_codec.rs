@@ -1,9 +1,21 @@
 //! Messages as bytes on the broker, in the family's JSON (docs/broker.md). MSISDNs have a leading `+` there, and none
 //! inside Vumi.
 
-use vumi_kit::message::{Event, MESSAGE_VERSION, UserMessage};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use vumi_kit::{
+    message::{Event, MESSAGE_VERSION, UserMessage},
+    name::Name,
+};
+
+use super::python_json;
 
 const MSISDN: &str = "msisdn";
+
+/// The longest id or address, in bytes: both are keys of databases.
+const LONGEST_KEY: usize = 255;
+/// The longest text, in bytes: an SMS has 255 parts at the most.
+const LONGEST_TEXT: usize = 64 * 1024;
 
 /// Why a body is no message.
 #[derive(Debug, thiserror::Error)]
@@ -14,31 +26,111 @@ pub(super) enum Undecodable {
     /// A key that must have a value is empty.
     #[error("`{0}` is empty")]
     Empty(&'static str),
+    /// No database keeps that much in a key.
+    #[error("`{0}` is longer than {1} bytes")]
+    TooLong(&'static str, usize),
+    /// Not every database keeps it.
+    #[error("`{0}` contains the character U+0000")]
+    Nul(&'static str),
     /// It has another version of the format.
-    #[error("`message_version` is `{0}`, and `20110921` is the one we know")]
-    Version(String),
+    #[error("`message_version` is another one than `20110921`, the one we know")]
+    Version,
 }
 
 /// Reads a user message.
 pub(super) fn read_message(body: &[u8]) -> Result<UserMessage, Undecodable> {
     let mut message: UserMessage =
-        serde_json::from_slice(body).map_err(|error| Undecodable::Json("a user message", error))?;
+        python_json::read(body).map_err(|error| Undecodable::Json("a user message", error))?;
     if message.message_version != MESSAGE_VERSION {
-        return Err(Undecodable::Version(message.message_version));
+        return Err(Undecodable::Version);
     }
     complete(&message).map_err(Undecodable::Empty)?;
+    let UserMessage { message_id, to_addr, from_addr, in_reply_to, content, .. } = &message;
+    let keys = [("message_id", Some(message_id)), ("to_addr", Some(to_addr)), ("from_addr", Some(from_addr))];
+    for (key, value) in keys.into_iter().chain([("in_reply_to", in_reply_to.as_ref())]) {
+        keepable(key, value, LONGEST_KEY)?;
+    }
+    keepable("content", content.as_ref(), LONGEST_TEXT)?;
     remove_plus(&mut message.from_addr, &mut message.from_addr_type);
     remove_plus(&mut message.to_addr, &mut message.to_addr_type);
     Ok(message)
 }
 
-/// Reads an event.
-pub(super) fn read_event(body: &[u8]) -> Result<Event, Undecodable> {
-    let event: Event = serde_json::from_slice(body).map_err(|error| Undecodable::Json("an event", error))?;
-    match () {
-        () if event.event_id.is_empty() => Err(Undecodable::Empty("event_id")),
-        () if event.user_message_id.is_empty() => Err(Undecodable::Empty("user_message_id")),
-        () => Ok(event),
+/// Reads an event. One that names no transport, as those of vumi2, is about a message that went by `transport`.
+pub(super) fn read_event(body: &[u8], transport: &Name) -> Result<Event, Undecodable> {
+    let event: Event = python_json::read(body)
+        .or_else(|_| with_transport(body, transport))
+        .map_err(|error| Undecodable::Json("an event", error))?;
+    for (key, value) in [("event_id", &event.event_id), ("user_message_id", &event.user_message_id)] {
+        if value.is_empty() {
+            return Err(Undecodable::Empty(key));
+        }
+        keepable(key, Some(value), LONGEST_KEY)?;
+    }
+    Ok(event)
+}
+
+fn with_transport(body: &[u8], transport: &Name) -> serde_json::Result<Event> {
+    let mut keys: Map<String, Value> = python_json::read(body)?;
+    if keys.get("transport_name").and_then(Value::as_str).is_none_or(|name| Name::parse(name).is_err()) {
+        keys.insert("transport_name".to_owned(), transport.as_str().into());
+    }
+    serde_json::from_value(Value::Object(keys))
+}
+
+fn keepable(key: &'static str, value: Option<&String>, longest: usize) -> Result<(), Undecodable> {
+    match value {
+        Some(value) if value.len() > longest => Err(Undecodable::TooLong(key, longest)),
+        Some(value) if value.contains('\0') => Err(Undecodable::Nul(key)),
+        _ => Ok(()),
+    }
+}
+
+/// What a nack needs of a message to a person that can't be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UnreadMessage {
+    pub(super) message_id: String,
+    pub(super) transport: Option<Name>,
+    /// The service that sent it.
+    pub(super) from: Option<String>,
+}
+
+/// Reads the id of a message that [`read_message`] refuses, where it has one.
+pub(super) fn read_unreadable(body: &[u8]) -> Option<UnreadMessage> {
+    // Serde skips what a struct does not name, however deep it is.
+    #[derive(Deserialize)]
+    struct Keys {
+        message_id: String,
+        #[serde(default)]
+        transport_name: TextOrOther,
+        #[serde(default)]
+        from_addr: TextOrOther,
+    }
+    let Keys { message_id, transport_name, from_addr } = python_json::read(body).ok()?;
+    let transport = transport_name.text().and_then(|name| Name::parse(&name).ok());
+    (!message_id.is_empty()).then(|| UnreadMessage { message_id, transport, from: from_addr.text() })
+}
+
+/// A key's value: only a text is of use.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextOrOther {
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+impl Default for TextOrOther {
+    fn default() -> Self {
+        Self::Other(serde::de::IgnoredAny)
+    }
+}
+
+impl TextOrOther {
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Other(_) => None,
+        }
     }
 }
 
@@ -93,9 +185,12 @@ fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use vumi_kit::message::SessionEvent;
+    use vumi_kit::{
+        message::{EventKind, SessionEvent},
+        name::Name,
+    };
 
-    use super::{read_event, read_message, write_message};
+    use super::{UnreadMessage, read_event, read_message, read_unreadable, write_message};
 
     fn family_message(more: Value) -> Vec<u8> {
         let mut message = json!({
@@ -164,6 +259,71 @@ mod tests {
             assert!(error.contains(what), "{error}");
         }
         assert!(read_message(b"\xff{").is_err());
-        assert!(read_event(b"{}").is_err());
+        assert!(read_event(b"{}", &name("ussd")).is_err());
+    }
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_no_database_keeps_is_refused_by_its_key() {
+        let long = "x".repeat(9_000);
+        for key in ["message_id", "to_addr", "from_addr", "in_reply_to"] {
+            for (value, what) in [(long.as_str(), "longer than 255 bytes"), ("a\0b", "U+0000")] {
+                let error = read_message(&family_message(json!({key: value}))).unwrap_err().to_string();
+                assert!(error.contains(key) && error.contains(what), "{error}");
+            }
+        }
+        assert!(read_message(&family_message(json!({"content": "a\0b"}))).is_err());
+        assert!(read_message(&family_message(json!({"content": long}))).is_ok());
+    }
+
+    #[test]
+    fn an_event_that_names_no_transport_went_by_the_connectors() {
+        let theirs = |more: Value| {
+            let mut event = json!({"message_version": "20110921", "message_type": "event", "event_type": "ack",
+                "timestamp": "2012-04-11 09:25:00.000001", "event_id": "e1", "user_message_id": "m1",
+                "sent_message_id": "s1", "nack_reason": null, "delivery_status": null, "helper_metadata": {},
+                "routing_metadata": {}, "transport_metadata": {}});
+            event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            serde_json::to_vec(&event).unwrap()
+        };
+        for (more, transport) in [
+            (json!({}), "ussd"),
+            (json!({"transport_name": null}), "ussd"),
+            (json!({"transport_name": "No Name"}), "ussd"),
+            (json!({"transport_name": "truteq"}), "truteq"),
+        ] {
+            let event = read_event(&theirs(more), &name("ussd")).unwrap();
+            assert_eq!(event.transport_name, name(transport));
+            assert_eq!(event.what, EventKind::Ack { sent_message_id: "s1".to_owned() });
+        }
+        assert!(read_event(&theirs(json!({"sent_message_id": null})), &name("ussd")).is_err());
+        assert!(read_event(&theirs(json!({"event_id": "x".repeat(9_000)})), &name("ussd")).is_err());
+    }
+
+    #[test]
+    fn the_id_of_a_message_that_can_not_be_read_is_read_where_there_is_one() {
+        let unread = |transport: Option<&str>, from: Option<&str>| {
+            Some(UnreadMessage {
+                message_id: "m1".to_owned(),
+                transport: transport.map(name),
+                from: from.map(str::to_owned),
+            })
+        };
+        let person = Some("+27831234567");
+        for (more, expected) in [
+            (json!({"transport_type": "smoke"}), unread(Some("truteq"), person)),
+            (json!({"transport_name": "No Name", "from_addr": null}), unread(None, None)),
+            (json!({"message_id": 7}), None),
+            (json!({"message_id": ""}), None),
+        ] {
+            assert_eq!(read_unreadable(&family_message(more)), expected);
+        }
+        let deep = format!("{{\"message_id\": \"m1\", \"deep\": {}{}}}", "[".repeat(1_000), "]".repeat(1_000));
+        assert!(read_message(deep.as_bytes()).is_err());
+        assert_eq!(read_unreadable(deep.as_bytes()), unread(None, None));
+        assert_eq!(read_unreadable(b"{\"message_id\": \"m1\""), None);
     }
 }

@@ -19,7 +19,10 @@ use super::{received_sms::settle_with_answer, topology::Connector};
 const KNOWN_FOR_S: u64 = 24 * 3600;
 
 /// Said of a message whose id is that of another one.
-const KEY_REUSED: &str = "its `message_id` was used for another SMS";
+pub(super) const KEY_REUSED: &str = "its `message_id` was used for another message";
+
+/// Said of an SMS without a text.
+pub(super) const EMPTY: &str = "`content` is empty: there is nothing to send";
 
 /// Why an SMS was not accepted.
 pub(super) enum SmsNotAccepted {
@@ -41,12 +44,8 @@ impl OutboundSms {
         Self { store, transports }
     }
 
-    /// Accepts an SMS, once for each message id. `None`: there is nothing to send.
-    pub(super) async fn accept(
-        &self,
-        connector: &Connector,
-        message: &UserMessage,
-    ) -> Result<Option<Sms>, SmsNotAccepted> {
+    /// Accepts an SMS, once for each message id.
+    pub(super) async fn accept(&self, connector: &Connector, message: &UserMessage) -> Result<Sms, SmsNotAccepted> {
         match &message.in_reply_to {
             Some(received) => self.accept_answer(connector, received, message).await,
             None => self.accept_unprompted(connector, message).await,
@@ -59,12 +58,13 @@ impl OutboundSms {
         connector: &Connector,
         received: &str,
         message: &UserMessage,
-    ) -> Result<Option<Sms>, SmsNotAccepted> {
-        let text = message.content.clone();
-        let settle = settle_with_answer(&self.store, received.to_owned(), text, Some(answer_key(connector, message)));
+    ) -> Result<Sms, SmsNotAccepted> {
+        // Without a text the received SMS is settled, too, and not handed over again.
+        let (text, key) = (text_of(message), answer_key(connector, message));
+        let settle = settle_with_answer(&self.store, received.to_owned(), text.map(str::to_owned), Some(key));
         match in_time(settle).await? {
             Some(settled) if settled.key_reused => Err(never(KEY_REUSED)),
-            Some(settled) => Ok(settled.reply),
+            Some(settled) => settled.reply.ok_or_else(|| never(EMPTY)),
             None => self.accept_unprompted(connector, message).await,
         }
     }
@@ -74,7 +74,8 @@ impl OutboundSms {
         &self,
         connector: &Connector,
         message: &UserMessage,
-    ) -> Result<Option<Sms>, SmsNotAccepted> {
+    ) -> Result<Sms, SmsNotAccepted> {
+        let text = text_of(message).ok_or_else(|| never(EMPTY))?.to_owned();
         let Some(username) = &connector.account else {
             return Err(never(
                 "it answers no message that is known here, and the connector has no `account` for such SMS",
@@ -84,13 +85,13 @@ impl OutboundSms {
             return Err(never(format!("there is no transport `{}`", message.transport_name)));
         }
         let (to, from) = (msisdn("to_addr", &message.to_addr)?, msisdn("from_addr", &message.from_addr)?);
-        let text = message.content.clone().filter(|text| !text.is_empty());
-        let text = text.ok_or_else(|| never("`content` is empty"))?;
         let account = self.account(username).await?;
         let sms = NewSms { account, transport: message.transport_name.clone(), to, from, message: text };
         let accept = AcceptSms { batch: vec![sms], idempotency: Some(answer_key(connector, message)) };
         match in_time(self.store.ledger.ask_waiting(accept)).await? {
-            Accepted::Now(accepted) | Accepted::Before(accepted) => Ok(accepted.first().cloned()),
+            Accepted::Now(accepted) | Accepted::Before(accepted) => {
+                accepted.first().cloned().ok_or_else(|| never("the ledger does not have it any more"))
+            }
             Accepted::KeyReused => Err(never(KEY_REUSED)),
         }
     }
@@ -113,6 +114,11 @@ fn answer_key(connector: &Connector, message: &UserMessage) -> IdempotencyKey {
     }
 }
 
+/// The text to send, where there is one.
+pub(super) fn text_of(message: &UserMessage) -> Option<&str> {
+    message.content.as_deref().filter(|text| !text.is_empty())
+}
+
 fn never(reason: impl Into<String>) -> SmsNotAccepted {
     SmsNotAccepted::Never(reason.into())
 }
@@ -123,6 +129,8 @@ fn msisdn(key: &str, text: &str) -> Result<Msisdn, SmsNotAccepted> {
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, SmsNotAccepted> {
     match timeout(CALL_LIMIT, answer).await {
+        // It would be refused again.
+        Ok(Err(error @ StoreError::Rejected(_))) => Err(never(error.to_string())),
         Ok(answer) => answer.map_err(|error| SmsNotAccepted::Later(error.to_string())),
         Err(_) => Err(SmsNotAccepted::Later(format!("the store did not answer within {CALL_LIMIT:?}"))),
     }
@@ -131,7 +139,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Resu
 fn digest(message: &UserMessage) -> Vec<u8> {
     let mut digest = Sha256::new();
     let text = message.content.as_deref().unwrap_or_default();
-    for part in [message.transport_name.as_str(), &message.to_addr, &message.from_addr, text] {
+    for part in [message.to_addr.as_str(), &message.from_addr, text] {
         digest.update(part.len().to_le_bytes());
         digest.update(part);
     }

@@ -69,8 +69,11 @@ pub struct AmqpSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub hold_for: Duration,
-    /// Acks and nacks that may wait for the broker; when there are more, the newest is dropped and counted.
-    /// Default 10,000.
+    /// How often a delivery goes back to the broker because the component it is for is busy or not running; then it is
+    /// a dead letter, with a nack. Default 10.
+    pub max_returns: u32,
+    /// Acks and nacks that may wait for the broker, of each connector; when there are more, the newest is dropped and
+    /// counted. Default 10,000.
     pub events_waiting: usize,
     /// How many message ids are remembered, by which a redelivery is recognised; and how many SMS are followed, so
     /// that their campaigns get acks and delivery reports. Default 50,000.
@@ -101,6 +104,11 @@ pub struct ConnectorSettings {
     #[serde(default)]
     #[schemars(example = &"clinic")]
     pub account: Option<String>,
+    /// Side `campaign`: the transport that sends messages whose `transport_name` is the connector's own name, as those
+    /// of Junebug. Default: the transport that brought the message which is answered; else the only one of the settings.
+    #[serde(default)]
+    #[schemars(example = &"clickatell")]
+    pub transport: Option<Name>,
 }
 
 /// What lives on the other side of a connector.
@@ -131,6 +139,7 @@ impl Default for AmqpSettings {
             confirm_within: Duration::from_millis(1_500),
             offer_for: Duration::from_secs(5),
             hold_for: Duration::from_secs(20),
+            max_returns: 10,
             events_waiting: 10_000,
             remember: 50_000,
             dead_letters: "vumi.dead".to_owned(),
@@ -178,6 +187,9 @@ impl AmqpSettings {
         match connector.side {
             ConnectorSide::Transport if connector.account.is_some() => {
                 add("account", "is for connectors with `side = \"campaign\"` only".to_owned());
+            }
+            ConnectorSide::Transport if connector.transport.is_some() => {
+                add("transport", "is for connectors with `side = \"campaign\"` only".to_owned());
             }
             ConnectorSide::Campaign if !connector.transports.is_empty() => {
                 add("transports", "is for connectors with `side = \"transport\"` only".to_owned());
@@ -288,10 +300,17 @@ mod tests {
             "a": {"side": "campaign", "transports": ["x"]},
             "b": {"side": "campaign", "connector": "a"},
             "c": {"side": "transport", "account": "me"},
+            "d": {"side": "transport", "transport": "x"},
         }}));
         let keys: Vec<String> = wrong.check().into_iter().map(|problem| problem.key).collect();
-        let expected =
-            ["prefetch", "reconnect.most", "connectors.a.transports", "connectors.b.connector", "connectors.c.account"];
+        let expected = [
+            "prefetch",
+            "reconnect.most",
+            "connectors.a.transports",
+            "connectors.b.connector",
+            "connectors.c.account",
+            "connectors.d.transport",
+        ];
         assert_eq!(keys, expected);
     }
 }

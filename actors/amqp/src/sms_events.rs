@@ -48,6 +48,7 @@ pub(super) fn sms_event(queue: &str, message_id: &str, transport: &Name, what: E
         transport_metadata: Map::new(),
         helper_metadata: Map::new(),
         routing_metadata: Map::new(),
+        sent_by: None,
         other: Map::new(),
     }
 }

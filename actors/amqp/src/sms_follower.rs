@@ -158,15 +158,18 @@ impl SmsFollower {
         let Some(tracked) = tracker.get_mut(sms.id) else { return };
         let news = events_since(tracked.reported, sms);
         // What does not fit now is still new at the next look.
-        if !self.events.has_room_for(news.len()) {
+        let connector = tracked.connector.clone();
+        if !self.events.has_room_for(connector.number, news.len()) {
             return;
         }
         for what in news {
             let settles = tracked.release();
             tracked.report(sms.status);
-            let queue = tracked.connector.queues.event.clone();
+            let (number, queue) = (connector.number, connector.queues.event.clone());
             let event = sms_event(&queue, &tracked.message_id, &tracked.transport, what, self.clock.now());
-            self.events.push(OutgoingEvent { queue, event, settles });
+            let outgoing = OutgoingEvent { connector: number, queue, event, settles, acknowledges: vec![] };
+            // There is room: it was asked above.
+            let _kept = self.events.push(outgoing);
         }
         let over = sms.status.is_final() || tracked.has_expired(Instant::now());
         if over && tracked.held_until.is_none() {

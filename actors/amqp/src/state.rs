@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use lapin::Acker;
 use vumi_kit::{
     clock::Clock,
-    message::{Event, UserMessage},
+    message::Event,
     name::Name,
     router::RouterAddress,
     store::Store,
@@ -51,7 +52,7 @@ impl AmqpState {
         let AmqpContext { router, store, clock, transports, topology } = context;
         let shutdown = Rc::new(Shutdown::new());
         let deliveries = Rc::new(Deliveries::new(settings.remember, settings.hold_for, shutdown.clone()));
-        let events = Rc::new(EventQueue::new(settings.events_waiting));
+        let events = Rc::new(EventQueue::new(settings.events_waiting, topology.connectors().len()));
         let follower = SmsFollower::new(
             &settings,
             store.clone(),
@@ -81,12 +82,19 @@ impl AmqpState {
     /// Queues an event for the other side of a connector. The delivery `settles` is acknowledged when the broker has
     /// the event.
     pub(super) fn queue_event(&self, connector: &Connector, event: Event, settles: Option<DeliveryKey>) {
-        self.events.push(OutgoingEvent { queue: connector.queues.event.clone(), event, settles });
+        let (number, queue) = (connector.number, connector.queues.event.clone());
+        let outgoing = OutgoingEvent { connector: number, queue, event, settles, acknowledges: vec![] };
+        // A lost one is counted and logged; the delivery that it would have settled is overdue some time.
+        let _lost = self.events.push(outgoing);
     }
 
-    /// Queues the ack of a message, which settles its delivery.
-    pub(super) fn queue_ack(&self, connector: &Connector, message: &UserMessage, settles: DeliveryKey) {
-        self.queue_event(connector, Event::ack(message, self.clock.now()), Some(settles));
+    /// Queues the nack of a message that is a dead letter. The deliveries are acknowledged when the broker has it.
+    pub(super) async fn queue_nack(&self, connector: &Connector, event: Event, acknowledges: Vec<Acker>) {
+        let (number, queue) = (connector.number, connector.queues.event.clone());
+        let outgoing = OutgoingEvent { connector: number, queue, event, settles: None, acknowledges };
+        if let Err(lost) = self.events.push(outgoing) {
+            self.deliveries.acknowledge_all(lost.acknowledges).await;
+        }
     }
 
     /// Whether no work is left.

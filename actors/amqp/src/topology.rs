@@ -41,6 +41,23 @@ pub(super) struct Connector {
     pub(super) transports: Vec<Name>,
     /// Owns the SMS that a campaign elsewhere sends in answer to none.
     pub(super) account: Option<String>,
+    /// Sends what a campaign elsewhere sends by the connector's own name.
+    pub(super) transport: Option<Name>,
+}
+
+impl Connector {
+    /// The transport behind it; where there are several, the connector's name stands for them.
+    pub(super) fn sole_transport(&self) -> &Name {
+        match self.transports.as_slice() {
+            [transport] => transport,
+            _ => &self.name,
+        }
+    }
+
+    /// Whether a name is the connector's own, in the settings or on the broker.
+    pub(super) fn is_called(&self, name: &Name) -> bool {
+        self.name == *name || self.queues == ConnectorQueues::of(name)
+    }
 }
 
 /// What a connector leads to. Without peers both directions use the same connector and each side has a ledger of
@@ -116,6 +133,7 @@ impl AmqpTopology {
                 queues,
                 transports,
                 account: None,
+                transport: None,
             });
         }
         self
@@ -148,6 +166,7 @@ impl AmqpTopology {
             queues: ConnectorQueues::of(table.name_on_broker(name)),
             transports: table.transports_behind(name).to_vec(),
             account: table.account.clone(),
+            transport: table.transport.clone(),
         });
     }
 }

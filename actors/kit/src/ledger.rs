@@ -308,7 +308,7 @@ impl Operation for ReleaseReceived {
 }
 
 /// Ends the routing of a received SMS; its reply, if any, is accepted in the same transaction. Answers `None` where the SMS
-/// is unknown, and without an `answer_key` also where it was settled before.
+/// is unknown, and without an `answer_key` also where it was settled before with the same reply, or has none now.
 #[derive(Clone, Debug)]
 pub struct SettleReceived {
     /// [`Received::message_id`].
@@ -316,8 +316,8 @@ pub struct SettleReceived {
     /// How it ended, in words for the operator.
     pub outcome: String,
     pub reply: Option<String>,
-    /// Which message the answer is. With it, an answer to an SMS that was settled before is kept and sent as an SMS of
-    /// its own, and the same message is known when it comes again.
+    /// Which message the answer is. An answer to an SMS that was settled before is kept and sent as an SMS of its own;
+    /// with a key the same message is known when it comes again, without one by its text.
     pub answer_key: Option<IdempotencyKey>,
 }
 impl SettleReceived {

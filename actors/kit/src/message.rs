@@ -91,6 +91,10 @@ pub struct UserMessage {
     /// `msisdn` or null.
     #[serde(default)]
     pub from_addr_type: Option<String>,
+    /// The component of this process that handed it to the router and is told what becomes of it; where there is none,
+    /// the campaign that serves `from_addr` is told. It does not leave the process.
+    #[serde(skip)]
+    pub sent_by: Option<Name>,
     /// Unknown keys, passed on.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -128,6 +132,7 @@ impl UserMessage {
             provider: None,
             to_addr_type: None,
             from_addr_type: Some("msisdn".to_owned()),
+            sent_by: None,
             other: Map::new(),
         }
     }
@@ -154,6 +159,7 @@ impl UserMessage {
             provider: self.provider.clone(),
             to_addr_type: self.from_addr_type.clone(),
             from_addr_type: self.to_addr_type.clone(),
+            sent_by: None,
             other: Map::new(),
         }
     }
@@ -172,6 +178,7 @@ impl UserMessage {
             helper_metadata: Map::new(),
             to_addr_type: self.from_addr_type,
             from_addr_type: self.to_addr_type,
+            sent_by: None,
             other: Map::new(),
             ..self
         }
@@ -198,6 +205,8 @@ pub struct Event {
     pub helper_metadata: Map<String, Value>,
     /// `endpoint_name`, absent for `default`.
     pub routing_metadata: Map<String, Value>,
+    /// [`UserMessage::sent_by`] of the message that it is about.
+    pub sent_by: Option<Name>,
     /// Unknown keys, passed on.
     pub other: Map<String, Value>,
 }
@@ -257,6 +266,7 @@ impl Event {
             transport_metadata: Map::new(),
             helper_metadata: Map::new(),
             routing_metadata: Map::new(),
+            sent_by: of.sent_by.clone(),
             other: Map::new(),
         }
     }

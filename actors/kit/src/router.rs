@@ -41,9 +41,12 @@ pub enum Refused {
     /// No route matches the address.
     #[error("no campaign serves {0}")]
     NoRoute(String),
-    /// There is no transport of that name, or it takes no such messages.
+    /// There is no transport of that name.
     #[error("there is no transport {0} for this message")]
     NoTransport(Name),
+    /// The transport holds no sessions: it takes SMS only.
+    #[error("the transport {0} takes no messages but SMS")]
+    NoSessions(Name),
 }
 
 /// Where the router reaches a component.

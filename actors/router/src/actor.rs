@@ -207,7 +207,7 @@ impl Router {
             match store.ledger.ask_waiting(settle).await {
                 Ok(Some(_)) => Ok(()),
                 Ok(None) => {
-                    debug!("the answer to an SMS that was settled before: not sent twice");
+                    debug!("the same answer to an SMS that was settled before, or to an unknown one: not sent");
                     Ok(())
                 }
                 Err(error) => {
@@ -340,10 +340,14 @@ impl Handler<Outbound> for Router {
         if message.transport_type == TransportType::Sms && !remote {
             return self.settle(message);
         }
-        match endpoints {
-            None => Box::pin(async move { Err(Refused::NoTransport(transport)) }),
-            Some(endpoints) => hand_over(endpoints.outbound(), Outbound(message), transport, self.limit()),
+        if let Some(outbound) = endpoints.and_then(Endpoints::outbound) {
+            return hand_over(Some(outbound), Outbound(message), transport, self.limit());
         }
+        let refused = match endpoints {
+            Some(Endpoints::Transport { .. }) => Refused::NoSessions(transport),
+            _ => Refused::NoTransport(transport),
+        };
+        Box::pin(async move { Err(refused) })
     }
 }
 
@@ -375,8 +379,10 @@ impl Handler<Happened> for Router {
     type Result = ();
 
     fn handle(&mut self, happened: Happened, _: &mut Self::Context) {
-        let campaign = self.table.ussd(&happened.service).and_then(|campaign| self.components.get(campaign));
-        if let Some(events) = campaign.and_then(Endpoints::events)
+        let sender = happened.event.sent_by.as_ref();
+        let campaign = sender.or_else(|| self.table.ussd(&happened.service));
+        let endpoints = campaign.and_then(|campaign| self.components.get(campaign));
+        if let Some(events) = endpoints.and_then(Endpoints::events)
             && let Err(SendError::Full(event) | SendError::Closed(event)) = events.try_send(happened)
         {
             warn!(service = %event.service, message = %event.event.user_message_id, "the campaign has no component for an event");

@@ -5,10 +5,12 @@ mod fake_ledger;
 mod fake_router;
 mod fixture;
 mod messages;
+mod odd;
 mod peers;
 mod proxy;
 mod sms;
 mod stop;
+mod two_processes;
 
 use vumi_kit::{message::UserMessage, testing::moment};
 

@@ -73,6 +73,7 @@ impl TryFrom<OnTheBroker> for Event {
             transport_metadata: read.transport_metadata,
             helper_metadata: read.helper_metadata,
             routing_metadata: read.routing_metadata,
+            sent_by: None,
             other: read.other,
         })
     }

@@ -301,6 +301,29 @@ async fn an_answer_by_ussd_goes_to_the_transport_and_one_by_sms_into_the_ledger(
 }
 
 #[actix_rt::test]
+async fn a_transport_without_sessions_refuses_what_is_not_an_sms_for_good() {
+    let harness = RouterHarness::new();
+    let submit = RecordingTransport::default().start().recipient();
+    let endpoints = Endpoints::Transport { submit, outbound: None };
+    harness.router.send(Register { name: name("opera"), endpoints }).await.unwrap();
+    let mut answer = message(TransportType::Ussd, "*120*1#").reply(None, None, Timestamp::from_seconds(0));
+    answer.transport_name = name("opera");
+    assert_eq!(harness.router.send(Outbound(answer)).await.unwrap(), Err(Refused::NoSessions(name("opera"))));
+}
+
+#[actix_rt::test]
+async fn an_event_goes_to_the_component_that_sent_the_message_whatever_its_address() {
+    let (harness, quiz) = (RouterHarness::new(), ScriptedCampaign::default());
+    harness.campaign("elsewhere", &quiz).await;
+    let mut sent = message(TransportType::Ussd, "*120*1#").reply(None, None, Timestamp::from_seconds(0));
+    sent.sent_by = Some(name("elsewhere"));
+    let event = Event::nack(&sent, "the session is over", Timestamp::from_seconds(0));
+    harness.router.send(Happened { service: "*999#".to_owned(), event }).await.unwrap();
+    harness.router.send(Deregister { name: name("elsewhere") }).await.unwrap();
+    assert_eq!(*quiz.events.borrow(), [sent.message_id]);
+}
+
+#[actix_rt::test]
 async fn a_transport_behind_the_broker_takes_sms_itself() {
     let (harness, remote) = (RouterHarness::new(), RecordingTransport::default());
     let endpoints = Endpoints::Remote { outbound: remote.clone().start().recipient() };

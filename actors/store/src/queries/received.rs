@@ -18,7 +18,7 @@ use super::{
     Failed, Fixed, Tx, Write, accept, deliveries, idempotency,
     rows::{ReceivedRow, as_limit, msisdn, name},
 };
-use crate::schema::received_sms;
+use crate::schema::{received_sms, sms};
 
 /// How long a campaign has to deal with an SMS before it is routed again. Campaigns give up after seconds, so this is
 /// shorter than a transport's lease: a person who writes while the campaign is being restarted is answered soon.
@@ -161,6 +161,7 @@ struct Answerable {
     recipient: String,
     /// `None`: it was settled before.
     route_at: Option<i64>,
+    reply: Option<i64>,
 }
 
 impl Write for SettleReceived {
@@ -173,7 +174,7 @@ impl Write for SettleReceived {
         {
             return Ok(Some(repeated(row.id, &earlier)));
         }
-        if row.route_at.is_none() && self.answer_key.is_none() {
+        if row.route_at.is_none() && self.answer_key.is_none() && repeats(tx, &row, self.reply.as_deref())? {
             return Ok(None);
         }
         let reply = match self.reply {
@@ -188,6 +189,15 @@ impl Write for SettleReceived {
         }
         Ok(Some(Settled { received: row.id, reply, key_reused: false }))
     }
+}
+
+/// Whether an answer without a key is the one that the settled SMS has, or none at all: a campaign that is asked again
+/// gives the same one.
+fn repeats(tx: &mut Tx<'_>, row: &Answerable, text: Option<&str>) -> QueryResult<bool> {
+    let Some(text) = text else { return Ok(true) };
+    let Some(reply) = row.reply else { return Ok(false) };
+    let before = sms::table.find(reply).select(sms::message).first::<String>(tx.conn).optional()?;
+    Ok(before == Some(keepable(text.to_owned())))
 }
 
 /// The same answer came before.

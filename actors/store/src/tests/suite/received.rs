@@ -164,6 +164,24 @@ async fn an_answer_after_one_without_a_text_is_sent() {
 }
 
 #[actix_rt::test]
+async fn without_a_key_another_text_is_another_answer() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let kept = keep(&harness, None).await;
+    assert_eq!(harness.ledger(settle(&kept, None)).await.unwrap().reply, None);
+    let late = harness.ledger(settle(&kept, Some("late"))).await.unwrap().reply.unwrap();
+    assert_eq!(late.message, "late");
+
+    let answered = keep(&harness, Some("mo-2")).await;
+    let first = harness.ledger(settle(&answered, Some("one"))).await.unwrap().reply.unwrap();
+    let second = harness.ledger(settle(&answered, Some("two"))).await.unwrap().reply.unwrap();
+    assert_ne!(first.id, second.id);
+    assert_eq!((second.message.as_str(), &second.to), ("two", &answered.sms.from));
+    for repeated in [Some("one"), None] {
+        assert_eq!(harness.ledger(settle(&answered, repeated)).await, None, "{repeated:?}");
+    }
+}
+
+#[actix_rt::test]
 async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
     let Some(harness) = StoreHarness::new() else { return };
     for (account, url) in [(ALICE, "http://a/"), (ALICE, "http://b/"), (BOB, "http://c/")] {
