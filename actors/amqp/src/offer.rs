@@ -62,11 +62,7 @@ impl Drop for Waiting {
 }
 
 /// Offers a message for at most `offer_for`; once where the front-end stops.
-pub(super) async fn offer<M>(
-    to: &Recipient<M>,
-    mut message: impl FnMut() -> M,
-    rules: OfferRules<'_>,
-) -> OfferOutcome
+pub(super) async fn offer<M>(to: &Recipient<M>, mut message: impl FnMut() -> M, rules: OfferRules<'_>) -> OfferOutcome
 where
     M: Message<Result = Result<(), Refused>> + Send + 'static,
 {

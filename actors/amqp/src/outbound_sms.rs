@@ -70,11 +70,7 @@ impl OutboundSms {
     }
 
     /// Accepts an SMS that answers none. The ledger takes it once for each message id, in whichever process.
-    async fn accept_unprompted(
-        &self,
-        connector: &Connector,
-        message: &UserMessage,
-    ) -> Result<Sms, SmsNotAccepted> {
+    async fn accept_unprompted(&self, connector: &Connector, message: &UserMessage) -> Result<Sms, SmsNotAccepted> {
         let text = text_of(message).ok_or_else(|| never(EMPTY))?.to_owned();
         let Some(username) = &connector.account else {
             return Err(never(

@@ -102,9 +102,14 @@ mod tests {
     #[test]
     fn what_python_writes_is_read() {
         for (theirs, ours) in [
-            (&br#"{"a": NaN, "b": [Infinity, -Infinity, 1e999, -2.5]}"#[..], json!({"a": null, "b": [null, null, null, -2.5]})),
-            (br#"["\ud83d", "a\ud83db", "\ude00", "\ud83d\ude00", "\\ud83d", "NaN"]"#,
-             json!(["\u{fffd}", "a\u{fffd}b", "\u{fffd}", "😀", "\\ud83d", "NaN"])),
+            (
+                &br#"{"a": NaN, "b": [Infinity, -Infinity, 1e999, -2.5]}"#[..],
+                json!({"a": null, "b": [null, null, null, -2.5]}),
+            ),
+            (
+                br#"["\ud83d", "a\ud83db", "\ude00", "\ud83d\ude00", "\\ud83d", "NaN"]"#,
+                json!(["\u{fffd}", "a\u{fffd}b", "\u{fffd}", "😀", "\\ud83d", "NaN"]),
+            ),
             (b"[\"a\xed\xa0\xbdb\", NaN]", json!(["a\u{fffd}b", null])),
             (br#"["\ud83d\u0041", "\"\ud83d"]"#, json!(["\u{fffd}A", "\"\u{fffd}"])),
         ] {

@@ -3,13 +3,7 @@
 use std::rc::Rc;
 
 use lapin::Acker;
-use vumi_kit::{
-    clock::Clock,
-    message::Event,
-    name::Name,
-    router::RouterAddress,
-    store::Store,
-};
+use vumi_kit::{clock::Clock, message::Event, name::Name, router::RouterAddress, store::Store};
 
 use super::{
     context::AmqpContext,

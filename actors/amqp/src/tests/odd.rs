@@ -71,7 +71,8 @@ async fn each_message_is_an_sms_of_its_own_and_a_repeated_one_is_not() {
         let quiz = fixture.name("quiz");
         let queue = format!("{quiz}.outbound");
         // Both answer the same SMS, which is unknown here.
-        let sms = |id: &str, text: &str| with(unprompted_sms(&fixture, id), json!({"in_reply_to": "m0", "content": text}));
+        let sms =
+            |id: &str, text: &str| with(unprompted_sms(&fixture, id), json!({"in_reply_to": "m0", "content": text}));
         for message in [sms("m1", "one"), sms("m2", "two"), sms("m1", "one")] {
             fixture.publish(&queue, &message).await;
         }
@@ -209,7 +210,8 @@ async fn what_only_python_writes_is_taken() {
     with_broker(async |fixture| {
         let _front_end = fixture.start().await;
         let body = serde_json::to_string(&with(unprompted_sms(&fixture, "m1"), json!({"content": "HALF"}))).unwrap();
-        let body = body.replace("HALF", "a\\ud83d").replace("\"helper_metadata\":{}", "\"helper_metadata\":{\"n\":NaN}");
+        let body =
+            body.replace("HALF", "a\\ud83d").replace("\"helper_metadata\":{}", "\"helper_metadata\":{\"n\":NaN}");
         assert!(serde_json::from_str::<Value>(&body).is_err(), "the standard does not allow it");
         fixture.publish_raw(&format!("{}.outbound", fixture.name("quiz")), body.as_bytes()).await;
         assert_eq!(fixture.until_accepted(1).await[0].message, "a\u{fffd}");
