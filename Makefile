@@ -1,5 +1,5 @@
 # The everyday commands. `.ci/run` uses the same targets.
-.PHONY: help build run test check lint format edges names links licences fuzz-check docs doc bench schemathesis ci
+.PHONY: help build run test check lint format edges names links licences advisories dockerfile fuzz-check docs doc bench schemathesis ci
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,12 @@ links: ## Checks the links between the documents
 
 licences: ## Checks the licences of the dependencies (cargo-deny)
 	cargo deny --all-features check licenses bans sources
+
+advisories: ## Looks for known vulnerabilities of the dependencies (cargo-deny), where their database can be fetched
+	.ci/advisories
+
+dockerfile: ## Lints the Dockerfile
+	.ci/dockerfile
 
 lint: ## Lints with clippy; warnings are errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings

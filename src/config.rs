@@ -89,6 +89,8 @@ pub struct Settings {
     pub table: RoutingTable,
     /// `[sandbox]`: providers to run beside the router; absent in production.
     pub sandbox: Option<SandboxSettings>,
+    /// The files that passwords, tokens and the like were read from.
+    pub(crate) secret_files: Vec<PathBuf>,
 }
 
 /// The top level of the settings; unknown tables are refused.
@@ -166,6 +168,10 @@ impl Settings {
             cross_checks::drain(&mut reader, http.drain_within, supervisor.drain);
         }
         let table = cross_checks::routes(&mut reader, sections.routes, &campaigns, elsewhere);
+        let accounts = transports.iter().filter_map(|transport: &ComponentConfig| {
+            Some((transport.name.clone(), (transport.kind.account)(&transport.settings)?))
+        });
+        let table = table.map(|table| table.with_accounts(accounts));
 
         match (store, http, health, amqp, callbacks, router, supervisor, sandbox, table) {
             (
@@ -191,6 +197,7 @@ impl Settings {
                 deployment,
                 table,
                 sandbox,
+                secret_files: layers.secret_files(),
             }),
             _ => Err(SettingsError(reader.problems)),
         }

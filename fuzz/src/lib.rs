@@ -51,7 +51,7 @@ fn kept(news: WebhookNews) -> WebhookKept {
             assert!(list.iter().all(|sms| sms.from.as_str().bytes().all(|byte| byte.is_ascii_digit())));
             let received = list.into_iter().zip(1_i64..).map(|(sms, id)| Received {
                 id,
-                account: 1,
+                account: Some(1),
                 transport: "fuzzed".to_owned().try_into().expect("a name"),
                 message_id: id.to_string(),
                 sms,

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use vumi_http::password::hash_password;
 use vumi_kit::{
-    account::{CreateAccount, ListAccounts, RemoveAccount, SetPassword},
+    account::{AccountRole, AccountRoles, CreateAccount, ListAccounts, RemoveAccount, SetPassword, SetRoles},
     clock::Clock,
     ids,
     store::{Ask, Store, StoreError},
@@ -19,9 +19,17 @@ use crate::config::Settings;
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountCommand {
     /// Makes an account, and shows its password once unless it was given
-    Add(NameAndPassword),
-    /// Lists the accounts
+    Add(AddArgs),
+    /// Lists the accounts and their roles
     List,
+    /// Gives an account these roles and no others
+    Role {
+        /// The account's name
+        name: String,
+        /// client: sends SMS and reads their status. carrier: calls the webhooks of transports
+        #[arg(required = true, value_delimiter = ',')]
+        roles: Vec<AccountRole>,
+    },
     /// Removes an account; its SMS stay in the ledger
     Remove {
         /// The account's name
@@ -29,6 +37,17 @@ pub(super) enum AccountCommand {
     },
     /// Gives an account another password
     Password(NameAndPassword),
+}
+
+/// A new account.
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    #[command(flatten)]
+    who: NameAndPassword,
+    /// client: sends SMS and reads their status. carrier: calls the webhooks of transports, for a provider that knows
+    /// HTTP Basic only. May be repeated
+    #[arg(long = "role", value_name = "ROLE", default_value = "client", value_delimiter = ',')]
+    roles: Vec<AccountRole>,
 }
 
 /// An account's name, and where its password comes from.
@@ -43,8 +62,9 @@ pub(super) struct NameAndPassword {
 
 pub(super) fn run(command: &AccountCommand, settings: Settings) -> anyhow::Result<ExitCode> {
     with_store(settings, async |store| match command {
-        AccountCommand::Add(who) => add(store, who).await,
+        AccountCommand::Add(args) => add(store, &args.who, args.roles.iter().copied().collect()).await,
         AccountCommand::List => list(store).await,
+        AccountCommand::Role { name, roles } => set_roles(store, name, roles.iter().copied().collect()).await,
         AccountCommand::Remove { name } => remove(store, name).await,
         AccountCommand::Password(who) => password(store, who).await,
     })?;
@@ -65,21 +85,18 @@ pub(super) fn with_store(
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
-async fn add(store: &Store, who: &NameAndPassword) -> anyhow::Result<()> {
+async fn add(store: &Store, who: &NameAndPassword, roles: AccountRoles) -> anyhow::Result<()> {
     if who.name.is_empty() || who.name.contains(':') || who.name.chars().any(char::is_control) {
         bail!("`{}` can't be a name: HTTP Basic allows no `:` and no control characters in it", who.name);
     }
     let (password, made_up) = chosen(who)?;
-    let created = store
-        .accounts
-        .ask(CreateAccount { username: who.name.clone(), password_hash: hash_password(&password)?, sandbox: false })
-        .await;
-    match created {
+    let (username, password_hash) = (who.name.clone(), hash_password(&password)?);
+    match store.accounts.ask(CreateAccount { username, password_hash, sandbox: false, roles }).await {
         Ok(_) => {}
         Err(StoreError::Exists(_)) => bail!("there is an account `{0}` already; `vumi account password {0}`", who.name),
         Err(error) => return Err(error.into()),
     }
-    println!("account `{}` made", who.name);
+    println!("account `{}` made: {roles}", who.name);
     if made_up {
         println!("its password, shown once: {password}");
     }
@@ -94,11 +111,21 @@ async fn list(store: &Store) -> anyhow::Result<()> {
     }
     for account in accounts {
         println!(
-            "{}{}",
+            "{}  {}{}",
             account.username,
+            account.roles,
             if account.sandbox { "  (the sandbox's: its password is known to all)" } else { "" }
         );
     }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn set_roles(store: &Store, name: &str, roles: AccountRoles) -> anyhow::Result<()> {
+    if !store.accounts.ask(SetRoles { username: name.to_owned(), roles }).await? {
+        bail!("there is no account `{name}`; `vumi account list`");
+    }
+    println!("account `{name}`: {roles}");
     Ok(())
 }
 

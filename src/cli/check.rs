@@ -1,6 +1,7 @@
 //! `vumi check`.
 
 mod connect;
+mod warnings;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -45,6 +46,9 @@ pub(super) fn check(
     println!("  transports  {}", names(&settings.transports, &deployment.transports));
     println!("  campaigns   {}", names(&settings.campaigns, &deployment.campaigns));
     println!("  sandbox     {}", if settings.sandbox.is_some() { "yes: not for production" } else { "no" });
+    for warning in warnings::warnings(&settings)? {
+        println!("  warning     {warning}");
+    }
     if !args.connect {
         return Ok(ExitCode::SUCCESS);
     }

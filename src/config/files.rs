@@ -63,6 +63,19 @@ impl Layers {
         &self.tree
     }
 
+    /// The files that hold secrets: settings files, and those that a key ending in `_file` names.
+    pub(super) fn secret_files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        texts("", &self.tree, &mut found);
+        let secrets = found.iter().filter(|(key, value)| is_secret(key, value));
+        let origins = secrets.filter_map(|(key, _)| self.origin(key).map(PathBuf::from));
+        // A variable, or the embedded default, is no file.
+        let mut holding: Vec<PathBuf> = origins.filter(|file| file.is_file()).collect();
+        holding.sort();
+        holding.dedup();
+        holding
+    }
+
     /// Where a key's value came from: the file or variable, or that of the nearest table around it.
     pub(super) fn origin(&self, key: &str) -> Option<String> {
         let mut key = key;
@@ -201,6 +214,28 @@ impl Layers {
             self.read_files_in(&inner, value)?;
         }
         Ok(())
+    }
+}
+
+/// Whether a key, dotted, holds what nobody else may read; or a URL with a password in it.
+fn is_secret(key: &str, value: &str) -> bool {
+    let parts: Vec<&str> = key.split('.').collect();
+    let named = |part: &str| ["password", "token", "secret", "api_key"].iter().any(|word| part.ends_with(word));
+    let in_url = || {
+        value.split_once("://").is_some_and(|(_, rest)| {
+            let authority = rest.split(['/', '?']).next().unwrap_or_default();
+            authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+        })
+    };
+    parts.last().is_some_and(|part| named(part)) || parts.iter().rev().nth(1) == Some(&"secrets") || in_url()
+}
+
+fn texts<'a>(key: &str, value: &'a Value, found: &mut Vec<(String, &'a str)>) {
+    match value {
+        Value::String(text) => found.push((key.to_owned(), text)),
+        Value::Array(items) => items.iter().for_each(|item| texts(key, item, found)),
+        Value::Object(table) => table.iter().for_each(|(part, value)| texts(&joined(key, part), value, found)),
+        _ => {}
     }
 }
 

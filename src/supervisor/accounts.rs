@@ -1,14 +1,18 @@
 //! The sandbox's account: made at start-up where the settings ask for one, never open to others.
 
 use secrecy::ExposeSecret;
+use tracing::warn;
 use vumi_http::password::{hash_password, verify_password};
 use vumi_kit::{
-    account::{CreateAccount, FindAccount, ListAccounts, SetPassword},
+    account::{Account, AccountRoles, CreateAccount, FindAccount, ListAccounts, SetPassword},
     store::{Ask, Store, StoreError},
 };
 
 use super::error::StartFailed;
 use crate::config::Settings;
+
+/// The most accounts that a line of the log names.
+const MOST_NAMED: usize = 10;
 
 /// Makes the sandbox's account, and refuses to go on where others could use it.
 pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), StartFailed> {
@@ -21,6 +25,7 @@ pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), St
         make(store, &sandbox.username, sandbox.password.expose_secret()).await?;
     }
     let accounts = store.accounts.ask(ListAccounts).await?;
+    warn_of(&accounts, settings);
     let known = accounts.into_iter().find(|account| account.sandbox).map(|account| account.username);
     let known = known.or_else(|| settings.sandbox.as_ref().map(|sandbox| sandbox.username.clone()));
     match known {
@@ -28,6 +33,31 @@ pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), St
             Err(StartFailed::SandboxAccount(settings.http.bind, username))
         }
         _ => Ok(()),
+    }
+}
+
+/// Says who is not let in, and who may do more than most need.
+fn warn_of(accounts: &[Account], settings: &Settings) {
+    for account in accounts.iter().filter(|account| account.sandbox) {
+        let username = &account.username;
+        if settings.sandbox.is_none() {
+            warn!(
+                %username,
+                "a sandbox made this account, and everybody knows its password: it is not let in, since these settings have no \
+                 [sandbox]; `vumi account remove {username}`"
+            );
+        } else if !settings.http.trusted_proxies.is_empty() {
+            warn!(%username, "the sandbox's account is not let in through `http.trusted_proxies`: everybody knows its password");
+        }
+    }
+    let both = accounts.iter().filter(|account| !account.sandbox && account.roles == AccountRoles::ALL);
+    let both: Vec<&str> = both.map(|account| account.username.as_str()).take(MOST_NAMED).collect();
+    if !both.is_empty() {
+        warn!(
+            accounts = both.join(", "),
+            "these accounts may send SMS, and also bring receipts and SMS from any person: take the role that each does not \
+             need, `vumi account role NAME client` or `vumi account role NAME carrier`"
+        );
     }
 }
 
@@ -45,7 +75,11 @@ async fn make(store: &Store, username: &str, password: &str) -> Result<(), Start
         }
         None => {
             let password_hash = hash_password(password)?;
-            match store.accounts.ask(CreateAccount { username, password_hash, sandbox: true }).await {
+            match store
+                .accounts
+                .ask(CreateAccount { username, password_hash, sandbox: true, roles: AccountRoles::ALL })
+                .await
+            {
                 // Another process that starts at this moment was faster.
                 Ok(_) | Err(StoreError::Exists(_)) => Ok(()),
                 Err(error) => Err(error.into()),

@@ -17,7 +17,7 @@ use vumi_kit::{
     clock::{Clock, Timestamp},
     component::{Component, ComponentContext, Drain, StartError},
     health::{AskHealth, AskParts, Health, Part, State},
-    ledger::{Backlog, CountBacklog, Ledger},
+    ledger::{Backlog, CountBacklog, Ledger, SmsOwners},
     name::Name,
     router::{Deregister, Register, RouterAddress},
     store::{Ask, Store},
@@ -101,6 +101,7 @@ pub(super) struct Supervisor {
     table: RouterTable,
     store: Store,
     clock: Clock,
+    owners: SmsOwners,
     components: BTreeMap<Name, Supervised>,
     fixtures: Vec<Fixture>,
 }
@@ -113,11 +114,19 @@ impl Supervisor {
         store: Store,
         clock: Clock,
     ) -> Self {
-        Self { settings, router, table, store, clock, components: BTreeMap::new(), fixtures: Vec::new() }
+        let owners = SmsOwners::default();
+        Self { settings, router, table, store, clock, owners, components: BTreeMap::new(), fixtures: Vec::new() }
+    }
+
+    /// The same, for components that ask whose SMS from people are.
+    pub(super) fn with_owners(mut self, owners: SmsOwners) -> Self {
+        self.owners = owners;
+        self
     }
 
     fn context(&self, name: &Name) -> ComponentContext {
         ComponentContext {
+            owners: self.owners.clone(),
             name: name.clone(),
             router: self.router.clone(),
             store: self.store.clone(),

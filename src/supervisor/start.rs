@@ -14,10 +14,11 @@ use vumi_kit::{
     clock::Clock,
     component::{Component, ComponentContext, StartError, Terminated},
     health::AskParts,
+    ledger::SmsOwners,
     name::Name,
     router::Register,
 };
-use vumi_router::Router;
+use vumi_router::{Router, RoutingTable};
 
 use super::{
     accounts,
@@ -55,6 +56,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         store.store.clone(),
         clock.clone(),
     )
+    .with_owners(owners(settings.table.clone()))
     .start();
     let fixtures = [
         Fixture { name: own_name("store"), role: Role::Store, health: store.health() },
@@ -118,6 +120,11 @@ async fn start_components(
     Ok(bound.get().copied())
 }
 
+/// Whose SMS from people are, as routes and transports say.
+fn owners(table: RoutingTable) -> SmsOwners {
+    SmsOwners::new(move |transport, sms| table.account(transport, sms.to.as_str(), &sms.message).map(str::to_owned))
+}
+
 fn of_kind(config: ComponentConfig) -> StartFn {
     Arc::new(move |context: ComponentContext| (config.kind.start)(context, &config.settings))
 }
@@ -150,9 +157,11 @@ fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc
     let mount = |transport: &ComponentConfig| WebhookMount {
         transport: transport.name.clone(),
         webhooks: (transport.kind.webhooks)(&transport.settings),
+        access: (transport.kind.webhook_access)(&transport.settings),
     };
     let transports: Vec<WebhookMount> = settings.transports.iter().map(mount).collect();
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
+    let sandbox_account = settings.sandbox.is_some();
     // Of port 0, nobody knows which port it became.
     let sandbox = settings.sandbox.as_ref().map(|sandbox| sandbox.http_bind).filter(|bind| bind.port() != 0);
     Arc::new(move |context: ComponentContext| {
@@ -161,8 +170,14 @@ fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc
         if let Some(address) = bound.get() {
             http.bind = *address;
         }
-        let context =
-            HttpContext { store: context.store, transports: transports.clone(), parts: parts.clone(), sandbox };
+        let context = HttpContext {
+            store: context.store,
+            owners: context.owners,
+            transports: transports.clone(),
+            parts: parts.clone(),
+            sandbox,
+            sandbox_account,
+        };
         let component = vumi_http::start(context, http)?;
         let _same_as_before = bound.set(component.address);
         Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })

@@ -158,8 +158,12 @@ impl Harness {
 
     /// Makes the account that the sandbox would make, for settings without one.
     pub(crate) fn add_account(&self, settings: &Path) {
-        let arguments = ["--settings", settings.to_str().unwrap(), "account", "add", "username", "--password-stdin"];
-        let mut child = self.command(&arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let add = ["account", "add", "username", "--role", "client,carrier", "--password-stdin"];
+        let mut child = self
+            .command(&[&["--settings", settings.to_str().unwrap()], &add[..]].concat())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(b"password\n").unwrap();
         assert!(child.wait().unwrap().success());
     }

@@ -221,3 +221,33 @@ fn check_and_run_both_refuse_the_sandboxs_account_where_others_could_use_it() {
         assert!(printed.contains("http.bind") && printed.contains("[sandbox]"), "{command}: {printed}");
     }
 }
+
+#[test]
+fn check_warns_of_secrets_that_others_can_read_and_of_a_database_that_nobody_verifies() {
+    use std::os::unix::fs::PermissionsExt;
+    let harness = Harness::new();
+    let secret = harness.folder.path().join("clickatell-password");
+    fs::write(&secret, "s3cret\n").unwrap();
+    harness.add_to("transports.clickatell", &format!("password_file = {secret:?}"));
+    harness.edit(|text| text.replacen("password = \"vumi\"\napi_id", "api_id", 1));
+    let mode = |file: &std::path::Path, mode| fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    let settings = harness.settings_file();
+    let warned = |file: &std::path::Path| {
+        let output = harness.vumi(&["check"]);
+        assert!(output.status.success(), "{}", words(&output));
+        let named = format!("{} holds secrets", file.file_name().unwrap().display());
+        words(&output).contains(&named)
+    };
+    for (bits, expected) in [(0o644, true), (0o660, true), (0o640, false), (0o600, false)] {
+        mode(&secret, bits);
+        mode(&settings, 0o600);
+        assert_eq!((warned(&secret), warned(&settings)), (expected, false), "{bits:o}");
+        mode(&settings, bits);
+        mode(&secret, 0o400);
+        assert_eq!((warned(&settings), warned(&secret)), (expected, false), "{bits:o}");
+    }
+    harness.edit(|text| text.replace("sqlite://vumi.db", "postgres://vumi:s3cret@db.internal/vumi?sslmode=require"));
+    let printed = words(&harness.vumi(&["check"]));
+    assert!(printed.contains("verifies nobody") && printed.contains("sslmode=verify-full"), "{printed}");
+    assert!(!printed.contains("s3cret"), "{printed}");
+}

@@ -92,13 +92,12 @@ fn too_many_calls_of_one_class_are_429_for_that_account_and_class() {
     let inbound = || harness.post("/api/v1/sms/opera/receive.xml", &[]).send().unwrap();
     let read = || harness.get("/api/v1/sms/clickatell/status.json?id=1").send().unwrap();
     let callbacks = || harness.get("/api/v1/account/callbacks.json").send().unwrap();
-    let calls: [(&str, u64, &dyn Fn() -> Response); 5] = [
-        ("sending", 3, &send),
-        ("receipts", 2, &receipt),
-        ("inbound", 2, &inbound),
-        ("reading", 4, &read),
-        ("callbacks", 2, &callbacks),
-    ];
+    // A rate that older settings have means nothing for what providers bring.
+    for bring in [&receipt as &dyn Fn() -> Response, &inbound] {
+        assert!((0..10).all(|_| bring().status() == 400));
+    }
+    let calls: [(&str, u64, &dyn Fn() -> Response); 3] =
+        [("sending", 3, &send), ("reading", 4, &read), ("callbacks", 2, &callbacks)];
     for (class, limit, call) in calls {
         let mut left = limit;
         let refused = eventually("the limit is reached", || {

@@ -30,5 +30,6 @@ mod supervision;
 mod timeline;
 mod unknown_outcome;
 mod ussd;
+mod webhook_access;
 mod webhooks;
 mod wrong_input;

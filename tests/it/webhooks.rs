@@ -276,6 +276,7 @@ fn another_accounts_receipts_and_inbound_sms_are_never_matched_or_told() {
     let harness = harness_with("clickatell", &provider);
     let _router = harness.run();
     let clinic = Clinic::new(&harness);
+    assert!(harness.vumi(&["account", "role", "clinic", "client,carrier"]).status.success());
     let client = CallbackListener::answering(&[200]);
     let url = client.url("/");
     for name in ["sms_received", "sms_receipt"] {

@@ -3,15 +3,19 @@
 use std::net::SocketAddr;
 
 use actix::Recipient;
-use vumi_kit::{health::AskParts, name::Name, store::Store, webhook::Webhook};
+use vumi_kit::{
+    health::AskParts, ledger::SmsOwners, name::Name, store::Store, webhook::Webhook, webhook_access::WebhookAccess,
+};
 
 /// A transport that the API serves, and the webhooks that its provider calls.
 #[derive(Clone, Debug)]
 pub struct WebhookMount {
     /// The transport's name in the URLs.
     pub transport: Name,
-    /// Mounted below `sms/{transport}/`.
+    /// Mounted below `sms/{transport}/`, and with a token below `hooks/{transport}/{token}/`.
     pub webhooks: Vec<Webhook>,
+    /// Who may call them, beside accounts of role carrier.
+    pub access: WebhookAccess,
 }
 
 /// What the front-end is given at its start.
@@ -19,10 +23,14 @@ pub struct WebhookMount {
 pub struct HttpContext {
     /// The store's addresses.
     pub store: Store,
+    /// Tells whose SMS from people are.
+    pub owners: SmsOwners,
     /// The transports that the API serves.
     pub transports: Vec<WebhookMount>,
     /// The supervisor, for `/health/ready`.
     pub parts: Recipient<AskParts>,
     /// Where the sandbox's pages are, for the page at `/`; none without a sandbox.
     pub sandbox: Option<SocketAddr>,
+    /// Whether the account that a sandbox made is let in. Everybody knows its password.
+    pub sandbox_account: bool,
 }

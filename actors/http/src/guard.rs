@@ -1,5 +1,7 @@
 //! What requests pass before their handler: calls of the API a log-in, a rate and a time limit, public pages a rate.
 
+use std::sync::Arc;
+
 use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
@@ -8,7 +10,10 @@ use actix_web::{
     middleware::Next,
     web,
 };
-use vumi_kit::{account::AccountId, name::Name, webhook::Webhook};
+use vumi_kit::{
+    account::{Account, AccountId, AccountRole},
+    name::Name,
+};
 
 use crate::{
     limits::{
@@ -18,6 +23,7 @@ use crate::{
     request::body::BufferedBody,
     response::error::ApiError,
     state::ApiState,
+    webhooks::ProtectedWebhooks,
 };
 
 /// A call by an account that is logged in.
@@ -30,7 +36,7 @@ pub(crate) struct ApiCall<'a> {
 impl ApiCall<'_> {
     /// A segment of the path, by its name in the route.
     pub(crate) fn segment(&self, name: &str) -> &str {
-        self.request.match_info().get(name).unwrap_or_default()
+        segment(self.request, name)
     }
 
     /// The id in the path: digits alone, no sign, no space.
@@ -43,18 +49,7 @@ impl ApiCall<'_> {
 
     /// The transport that the path names.
     pub(crate) fn transport(&self) -> Result<&Name, ApiError> {
-        self.transport_webhooks().map(|(name, _)| name)
-    }
-
-    /// The transport that the path names, and its webhooks.
-    pub(crate) fn transport_webhooks(&self) -> Result<(&Name, &[Webhook]), ApiError> {
-        let named = self.segment("transport");
-        let transports = &self.state.transports;
-        transports.get_key_value(named).map(|(name, webhooks)| (name, webhooks.as_slice())).ok_or_else(|| {
-            let shown: String = named.chars().take(64).collect();
-            let names: Vec<&str> = transports.keys().map(Name::as_str).collect();
-            ApiError::NotFound(format!("there is no transport `{shown}`; there are: {}", names.join(", ")))
-        })
+        transport(self.state, self.request).map(|(name, _)| name)
     }
 
     /// Reads the body, within the limits on its size and time.
@@ -63,21 +58,56 @@ impl ApiCall<'_> {
     }
 }
 
+/// A segment of the path, by its name in the route.
+pub(crate) fn segment<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
+    request.match_info().get(name).unwrap_or_default()
+}
+
+/// The transport that the path names, and its webhooks.
+pub(crate) fn transport<'a>(
+    state: &'a ApiState,
+    request: &HttpRequest,
+) -> Result<(&'a Name, &'a ProtectedWebhooks), ApiError> {
+    let named = segment(request, "transport");
+    state.transports.get_key_value(named).ok_or_else(|| {
+        let shown: String = named.chars().take(64).collect();
+        let names: Vec<&str> = state.transports.keys().map(Name::as_str).collect();
+        ApiError::NotFound(format!("there is no transport `{shown}`; there are: {}", names.join(", ")))
+    })
+}
+
+/// Runs the work within the time limit, and turns its result into a response.
+pub(crate) async fn answered<W>(request: &HttpRequest, work: W) -> HttpResponse
+where
+    W: AsyncFnOnce(&ApiState) -> Result<HttpResponse, ApiError>,
+{
+    let Some(state) = request.app_data::<web::Data<ApiState>>() else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    if request.conn_data::<ConnectionRejected>().is_some() {
+        return connections::too_many_connections().response();
+    }
+    let answer = tokio::time::timeout(state.answer_within, work(state.get_ref())).await;
+    let late = ApiError::Unavailable(5, "the answer took too long; what was sent may have been kept");
+    answer.unwrap_or(Err(late)).unwrap_or_else(|error| error.response())
+}
+
+/// The account whose credentials a request has. The sandbox's is let in only while the settings have a sandbox, and never
+/// through a proxy: everybody knows its password.
+pub(crate) async fn log_in(state: &ApiState, request: &HttpRequest) -> Result<Arc<Account>, ApiError> {
+    let client = state.trusted_proxies.client_prefix_of(request);
+    let proxied = request.peer_addr().is_some_and(|peer| state.trusted_proxies.trusts(peer.ip()));
+    let sandbox = state.sandbox_account && !proxied;
+    state.authenticator.authenticate(request.headers().get(AUTHORIZATION), client, sandbox).await
+}
+
 /// Authenticates a request, counts it, runs the work within the time limit, and turns the result into a response.
 pub(crate) async fn guarded<W>(request: &HttpRequest, class: RateClass, work: W) -> HttpResponse
 where
     W: AsyncFnOnce(ApiCall<'_>) -> Result<HttpResponse, ApiError>,
 {
-    let Some(state) = request.app_data::<web::Data<ApiState>>() else {
-        return HttpResponse::InternalServerError().finish();
-    };
     let mut left = None;
-    let answer = tokio::time::timeout(state.answer_within, admitted(state, request, class, &mut left, work)).await;
-    let late = ApiError::Unavailable(5, "the answer took too long; what was sent may have been kept");
-    let mut response = match answer.unwrap_or(Err(late)) {
-        Ok(response) => response,
-        Err(error) => error.response(),
-    };
+    let mut response = answered(request, async |state| admitted(state, request, class, &mut left, work).await).await;
     if let Some(left) = left {
         left.write_headers(response.headers_mut());
     }
@@ -94,15 +124,17 @@ async fn admitted<W>(
 where
     W: AsyncFnOnce(ApiCall<'_>) -> Result<HttpResponse, ApiError>,
 {
-    if request.conn_data::<ConnectionRejected>().is_some() {
-        return Err(connections::too_many_connections());
+    let account = log_in(state, request).await?;
+    if !account.roles.has(AccountRole::Client) {
+        return Err(ApiError::Forbidden(format!(
+            "`{0}` may call webhooks only; a client's account has the role client: `vumi account role {0} client`",
+            account.username
+        )));
     }
-    let client = state.trusted_proxies.client_prefix_of(request);
-    let account = state.authenticator.authenticate(request.headers().get(AUTHORIZATION), client).await?;
-    let (now_left, allowed) = state.rates.count(class, account);
+    let (now_left, allowed) = state.rates.count(class, account.id);
     *left = now_left;
     allowed?;
-    work(ApiCall { state, request, account }).await
+    work(ApiCall { state, request, account: account.id }).await
 }
 
 /// Middleware of what needs no log-in: bounds the requests a minute from one address.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `server`, `settings`, `routes` | the actor and its sockets, the `[http]` table, which path leads to which handler |
 //! | `api` | the handlers of the API: `send`, `preview`, `status`, `callbacks` |
-//! | `webhooks` | receipts and SMS that providers bring |
+//! | `webhooks` | receipts and SMS that providers bring, and who may bring them |
 //! | `guard` | what every call of the API passes first: log-in, rate, deadline |
 //! | `request` | bodies, their fields, idempotency keys, the client's address |
 //! | `response` | errors as problem documents, the JSON of an SMS |
@@ -36,6 +36,6 @@ mod tests;
 pub use auth::password;
 pub use context::{HttpContext, WebhookMount};
 pub use health::HealthSettings;
-pub use request::trusted_proxies::{ForwardedHeader, Network};
+pub use request::trusted_proxies::ForwardedHeader;
 pub use server::{HttpComponent, HttpFrontEnd, start, start_health};
 pub use settings::{HttpSettings, RateSettings};

@@ -126,6 +126,7 @@ fn add_errors(operation: &mut Operation) {
     for (status, when, header) in [
         (400, "Something is wrong: `errors` names every field and value; nothing was done", None),
         (401, "No credentials, or wrong ones", Some("WWW-Authenticate")),
+        (403, "The account has no role for this: a client calls no webhooks, a carrier nothing else", None),
         (404, "There is no such thing, or it is another account's", None),
         (405, "Not with this method, or not with this transport", Some("Allow")),
         (408, "The body did not arrive in time", None),

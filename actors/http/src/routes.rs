@@ -52,6 +52,9 @@ fn mount_api(api: &mut ServiceConfig) {
         .service(web::resource("/sms/{transport}/receipt.json").to(webhooks::receipt_json))
         .service(web::resource("/sms/{transport}/receive.json").to(webhooks::receive_json))
         .service(web::resource("/sms/{transport}/receive.xml").to(webhooks::receive_xml))
+        .service(web::resource("/hooks/{transport}/{token}/receipt.json").to(webhooks::receipt_json))
+        .service(web::resource("/hooks/{transport}/{token}/receive.json").to(webhooks::receive_json))
+        .service(web::resource("/hooks/{transport}/{token}/receive.xml").to(webhooks::receive_xml))
         .service(public("/openapi.json", || web::route().to(openapi::document)).wrap(from_fn(limit_public)))
         .default_service(web::to(async |request: HttpRequest| refused(&request, nothing_here(&request)).await));
 }

@@ -7,9 +7,9 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vumi_kit::{address::listen_address, kind::Problem, settings_schema::HumanDuration};
+use vumi_kit::{address::listen_address, kind::Problem, network::Network, settings_schema::HumanDuration};
 
-use crate::request::trusted_proxies::{ForwardedHeader, Network};
+use crate::request::trusted_proxies::ForwardedHeader;
 
 /// The settings of the HTTP front-end. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -94,12 +94,12 @@ pub struct RateSettings {
     /// `send.json`, `template_send.json` and `preview.json`.
     #[schemars(extend("unit" = "a minute"))]
     pub sending: u32,
-    /// Receipts from providers.
-    #[schemars(extend("unit" = "a minute"))]
-    pub receipts: u32,
-    /// SMS from people, brought by providers.
-    #[schemars(extend("unit" = "a minute"))]
-    pub inbound: u32,
+    /// No longer used: receipts from providers have no rate.
+    #[schemars(example = 0)]
+    pub receipts: Option<u32>,
+    /// No longer used: SMS from people have no rate.
+    #[schemars(example = 0)]
+    pub inbound: Option<u32>,
     /// Status calls.
     #[schemars(extend("unit" = "a minute"))]
     pub reading: u32,
@@ -110,7 +110,7 @@ pub struct RateSettings {
 
 impl Default for RateSettings {
     fn default() -> Self {
-        Self { sending: 6_000, receipts: 6_000, inbound: 6_000, reading: 60, callbacks: 60 }
+        Self { sending: 6_000, receipts: None, inbound: None, reading: 60, callbacks: 60 }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
-use vumi_kit::{name::Name, store::Store, webhook::Webhook};
+use vumi_kit::{ledger::SmsOwners, name::Name, store::Store};
 
 use crate::{
     auth::{authenticator::Authenticator, password::HashError},
@@ -11,6 +11,7 @@ use crate::{
     limits::{call_rates::CallRates, send_limits::SendLimits, token_buckets::TokenBuckets},
     request::{body::BodyReader, idempotency::KeysInProgress, trusted_proxies::TrustedProxies},
     settings::HttpSettings,
+    webhooks::ProtectedWebhooks,
 };
 
 /// Requests a minute for public pages from one address, `/health/` aside. The page of the API's documentation takes ten.
@@ -19,11 +20,18 @@ const PUBLIC_PER_MINUTE: u32 = 300;
 /// Large bodies that are read at once: each takes up to a core, and some ten times its size in memory.
 const MAX_LARGE_READS: usize = 2;
 
+/// The bytes of a body whose sender is not known yet, and of all such bodies: anybody may send one.
+const MAX_UNVERIFIED_BODY: usize = 1024 * 1024;
+const MAX_UNVERIFIED_BODIES: usize = 8 * 1024 * 1024;
+
 /// What all requests share.
 pub(crate) struct ApiState {
     pub(crate) store: Store,
     /// The transports that the API serves, each with its webhooks.
-    pub(crate) transports: BTreeMap<Name, Vec<Webhook>>,
+    pub(crate) transports: BTreeMap<Name, ProtectedWebhooks>,
+    pub(crate) owners: SmsOwners,
+    /// Whether the account that a sandbox made is let in.
+    pub(crate) sandbox_account: bool,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) authenticator: Authenticator,
     pub(crate) rates: CallRates,
@@ -34,6 +42,8 @@ pub(crate) struct ApiState {
     /// Large bodies that are read at once.
     pub(crate) large_reads: Arc<Semaphore>,
     pub(crate) body_reader: BodyReader,
+    /// Reads bodies whose sender is known only once their signature is verified.
+    pub(crate) unverified_reader: BodyReader,
     pub(crate) answer_within: Duration,
     pub(crate) idempotency_keep: Duration,
 }
@@ -43,7 +53,9 @@ impl ApiState {
         Ok(Self {
             authenticator: Authenticator::new(context.store.accounts.clone(), settings)?,
             store: context.store,
-            transports: context.transports.into_iter().map(|mount| (mount.transport, mount.webhooks)).collect(),
+            transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
+            owners: context.owners,
+            sandbox_account: context.sandbox_account,
             trusted_proxies: TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header),
             rates: CallRates::new(&settings.rates),
             public_rate: TokenBuckets::new(PUBLIC_PER_MINUTE),
@@ -51,6 +63,11 @@ impl ApiState {
             large_reads: Arc::new(Semaphore::new(MAX_LARGE_READS)),
             limits: SendLimits { max_segments: settings.max_segments, max_batch: settings.max_batch },
             body_reader: BodyReader::new(settings.max_body, settings.max_bodies, settings.body_within),
+            unverified_reader: BodyReader::new(
+                settings.max_body.min(MAX_UNVERIFIED_BODY),
+                MAX_UNVERIFIED_BODIES,
+                settings.body_within,
+            ),
             answer_within: settings.answer_within,
             idempotency_keep: settings.idempotency_keep,
         })

@@ -1,6 +1,11 @@
 //! The webhooks that providers call, mounted as each transport declares them.
 //!
-//! A transport declares which of these paths it has, and with which methods; the others answer 405.
+//! A transport declares which of these paths it has, and with which methods; the others answer 405. The paths are below
+//! `sms/{transport}/` and, for a provider that proves itself by a token, below `hooks/{transport}/{token}/`. `admission`
+//! says who is let in. No client's rate counts here: what a provider brings is never answered 429 by it.
+
+mod admission;
+mod signature;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -11,16 +16,17 @@ use actix_web::{
     web,
 };
 use vumi_kit::{
-    ledger::{KeepReceived, RecordReceipts},
+    ledger::{KeepReceived, RecordReceipts, SmsOwner},
+    sms::InboundSms,
     store::Ask,
     webhook::{Webhook, WebhookAnswer, WebhookKept, WebhookNews, WebhookRequest},
 };
 
-use crate::{
-    guard::{ApiCall, guarded},
-    limits::call_rates::RateClass,
-    response::error::ApiError,
-};
+use crate::{guard::answered, request::body::BufferedBody, response::error::ApiError, state::ApiState};
+
+use admission::{Admitted, Refusal, admit};
+
+pub(crate) use admission::ProtectedWebhooks;
 
 /// Takes a provider's receipt for an SMS.
 #[utoipa::path(
@@ -34,7 +40,7 @@ use crate::{
     ),
 )]
 pub(crate) async fn receipt_json(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    handle(request, payload, "receipt.json", RateClass::Receipts).await
+    handle(request, payload, "receipt.json").await
 }
 
 /// Takes an SMS from a person, which a provider brings.
@@ -46,7 +52,7 @@ pub(crate) async fn receipt_json(request: HttpRequest, payload: web::Payload) ->
     responses((status = 200, description = "Kept; the answer is what the provider expects")),
 )]
 pub(crate) async fn receive_json(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    handle(request, payload, "receive.json", RateClass::Inbound).await
+    handle(request, payload, "receive.json").await
 }
 
 /// Takes an SMS from a person, which a provider that expects XML brings.
@@ -58,16 +64,19 @@ pub(crate) async fn receive_json(request: HttpRequest, payload: web::Payload) ->
     responses((status = 200, description = "Kept; the answer is what the provider expects")),
 )]
 pub(crate) async fn receive_xml(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    handle(request, payload, "receive.xml", RateClass::Inbound).await
+    handle(request, payload, "receive.xml").await
 }
 
-async fn handle(request: HttpRequest, payload: web::Payload, path: &str, class: RateClass) -> HttpResponse {
-    guarded(&request, class, async |call| {
-        let webhook = declared(&call, path)?;
-        let body = call.body(payload).await?;
+async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> HttpResponse {
+    answered(&request, async |state| {
+        let caller = admit(state, &request).await?;
+        let busy = |_| ApiError::Unavailable(5, "the router is stopping");
+        let _turn = caller.protected.calls.acquire().await.map_err(busy)?;
+        let body = read_body(state, &request, payload, &caller).await?;
+        let webhook = declared(&caller, &request, path)?;
         let provider_request = WebhookRequest {
-            method: call.request.method().as_str().to_owned(),
-            query: call.request.query_string().to_owned(),
+            method: request.method().as_str().to_owned(),
+            query: request.query_string().to_owned(),
             content_type: body.media_type.clone(),
             body: body.bytes.clone(),
         };
@@ -75,33 +84,60 @@ async fn handle(request: HttpRequest, payload: web::Payload, path: &str, class: 
             .form
             .read(&provider_request)
             .map_err(|unreadable| ApiError::field(&unreadable.field, "", unreadable.what))?;
-        let kept = keep(&call, news.keepable()).await?;
+        let kept = keep(state, &caller, news.keepable()).await?;
         Ok(response(webhook.form.answer(&provider_request, &kept)))
     })
     .await
 }
 
-fn declared<'a>(call: &'a ApiCall<'_>, path: &str) -> Result<&'a Webhook, ApiError> {
-    let (_, webhooks) = call.transport_webhooks()?;
-    let webhook = webhooks.iter().find(|webhook| webhook.path == path);
+/// Reads the body, and refuses it unless it is signed as it has to be.
+async fn read_body(
+    state: &ApiState,
+    request: &HttpRequest,
+    payload: web::Payload,
+    caller: &Admitted<'_>,
+) -> Result<BufferedBody, ApiError> {
+    let Some(access) = caller.signed else {
+        return state.body_reader.read(request, payload).await;
+    };
+    let body = state.unverified_reader.read(request, payload).await?;
+    if signature::is_right(access, request, &body.raw) {
+        Ok(body)
+    } else {
+        Err(caller.protected.refuse(caller.transport, Refusal::Signature))
+    }
+}
+
+fn declared<'a>(caller: &Admitted<'a>, request: &HttpRequest, path: &str) -> Result<&'a Webhook, ApiError> {
+    let webhook = caller.protected.webhooks.iter().find(|webhook| webhook.path == path);
     let webhook = webhook.ok_or_else(|| ApiError::MethodNotAllowed(String::new()))?;
-    if webhook.methods.contains(&call.request.method().as_str()) {
+    if webhook.methods.contains(&request.method().as_str()) {
         Ok(webhook)
     } else {
         Err(ApiError::MethodNotAllowed(webhook.methods.join(", ")))
     }
 }
 
-async fn keep(call: &ApiCall<'_>, news: WebhookNews) -> Result<WebhookKept, ApiError> {
-    let (account, transport) = (call.account, call.transport()?.clone());
-    let ledger = &call.state.store.ledger;
+async fn keep(state: &ApiState, caller: &Admitted<'_>, news: WebhookNews) -> Result<WebhookKept, ApiError> {
+    let ledger = &state.store.ledger;
     match news {
         WebhookNews::Receipts(receipts) => {
+            let (account, transport) = (caller.client.unwrap_or_default(), caller.transport.clone());
             let matches = ledger.ask(RecordReceipts { account, transport, receipts: receipts.clone() }).await?;
             Ok(WebhookKept::Receipts(receipts.into_iter().zip(matches).collect()))
         }
         WebhookNews::Inbound(inbound) => {
-            Ok(WebhookKept::Inbound(ledger.ask(KeepReceived { account, transport, inbound }).await?))
+            let owner = |sms: &InboundSms| match caller.client {
+                Some(client) => SmsOwner::Account(client),
+                None => state.owners.of(caller.transport, sms),
+            };
+            let mut received = Vec::with_capacity(inbound.len());
+            for piece in inbound.chunk_by(|one, next| owner(one) == owner(next)) {
+                let Some(first) = piece.first() else { continue };
+                let (owner, transport) = (owner(first), caller.transport.clone());
+                received.append(&mut ledger.ask(KeepReceived { owner, transport, inbound: piece.to_vec() }).await?);
+            }
+            Ok(WebhookKept::Inbound(received))
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     clock::Clock,
     health::AskHealth,
+    ledger::SmsOwners,
     name::Name,
     router::{Endpoints, RouterAddress},
     store::Store,
@@ -22,6 +23,8 @@ pub struct ComponentContext {
     pub router: RouterAddress,
     /// Takes its requests.
     pub store: Store,
+    /// Tells whose SMS from people are.
+    pub owners: SmsOwners,
     /// Timestamps come from it; deadlines within the process do not.
     pub clock: Clock,
 }

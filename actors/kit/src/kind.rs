@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     component::{Component, ComponentContext, StartError},
     webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 /// Something wrong in a component's settings.
@@ -59,6 +60,18 @@ pub trait Kind: 'static {
         Vec::new()
     }
 
+    /// Who may call them.
+    fn webhook_access(settings: &Self::Settings) -> WebhookAccess {
+        let _none_but_accounts = settings;
+        WebhookAccess::default()
+    }
+
+    /// The account that SMS from people belong to, unless their route names another.
+    fn account(settings: &Self::Settings) -> Option<String> {
+        let _none = settings;
+        None
+    }
+
     /// The shortest `store.lease` under which it can send the SMS it has claimed.
     fn least_lease(settings: &Self::Settings) -> Duration {
         let _claims_none = settings;
@@ -90,6 +103,10 @@ pub struct KindEntry {
     pub check: fn(&Value) -> Vec<Problem>,
     /// [`Kind::webhooks`]; none where the settings do not parse.
     pub webhooks: fn(&Value) -> Vec<Webhook>,
+    /// [`Kind::webhook_access`]; no provider's credentials where the settings do not parse.
+    pub webhook_access: fn(&Value) -> WebhookAccess,
+    /// [`Kind::account`]; none where the settings do not parse.
+    pub account: fn(&Value) -> Option<String>,
     /// [`Kind::least_lease`]; zero where the settings do not parse.
     pub least_lease: fn(&Value) -> Duration,
     /// [`Kind::provider_url`]; none where the settings do not parse.
@@ -113,6 +130,10 @@ impl KindEntry {
                 read::<K>(settings).map_or_else(|problem| vec![problem], |settings| K::check(&settings))
             },
             webhooks: |settings| read::<K>(settings).map(|settings| K::webhooks(&settings)).unwrap_or_default(),
+            webhook_access: |settings| {
+                read::<K>(settings).map(|settings| K::webhook_access(&settings)).unwrap_or_default()
+            },
+            account: |settings| read::<K>(settings).ok().and_then(|settings| K::account(&settings)),
             least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
             provider_url: |settings| read::<K>(settings).ok().and_then(|settings| K::provider_url(&settings)),
             start: |context, settings| {

@@ -278,13 +278,74 @@ pub enum ReceiptMatch {
 /// Keeps SMS from people, in the order given, to be posted to the callbacks and routed to a campaign.
 #[derive(Clone, Debug)]
 pub struct KeepReceived {
-    pub account: AccountId,
+    pub owner: SmsOwner,
     pub transport: Name,
     pub inbound: Vec<InboundSms>,
 }
 impl Operation for KeepReceived {
     type Access = Writes;
     type Answer = Vec<Received>;
+}
+
+/// Whose SMS from people are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SmsOwner {
+    /// This account's.
+    Account(AccountId),
+    /// That of the account of this name, if there is one; else nobody's yet.
+    Named(String),
+    /// Nobody's yet: they wait for [`OwnReceived`], and are neither posted nor routed before.
+    Nobody,
+}
+
+/// Tells whose an SMS from a person is: the name of the account of its route, else of its transport.
+#[derive(Clone, Default)]
+pub struct SmsOwners(Option<Arc<OwnerOf>>);
+
+type OwnerOf = dyn Fn(&Name, &InboundSms) -> Option<String> + Send + Sync;
+
+impl SmsOwners {
+    /// Asks this function, with the transport and the SMS.
+    pub fn new(owner: impl Fn(&Name, &InboundSms) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(owner)))
+    }
+
+    /// Whose an SMS over a transport is.
+    #[must_use]
+    pub fn of(&self, transport: &Name, sms: &InboundSms) -> SmsOwner {
+        let named = self.0.as_ref().and_then(|owner| owner(transport, sms));
+        named.map_or(SmsOwner::Nobody, SmsOwner::Named)
+    }
+}
+
+impl fmt::Debug for SmsOwners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmsOwners")
+    }
+}
+
+/// Lists received SMS that belong to no account yet, in the order in which they came.
+#[derive(Clone, Debug)]
+pub struct ListUnowned {
+    /// The last one of the page before; 0 for the first page.
+    pub after: ReceivedId,
+    pub limit: usize,
+}
+impl Operation for ListUnowned {
+    type Access = Reads;
+    type Answer = Vec<Received>;
+}
+
+/// Gives received SMS that belong to no account to the one of this name: then they are posted and routed. Answers whether
+/// there is such an account.
+#[derive(Clone, Debug)]
+pub struct OwnReceived {
+    pub username: String,
+    pub ids: Vec<ReceivedId>,
+}
+impl Operation for OwnReceived {
+    type Access = Writes;
+    type Answer = bool;
 }
 
 /// Claims received SMS that are due to be routed: released ones, and those whose lease has expired.
@@ -403,6 +464,8 @@ store_address! {
         release: ReleaseSms,
         record_receipts: RecordReceipts,
         keep_received: KeepReceived,
+        list_unowned: ListUnowned,
+        own_received: OwnReceived,
         claim_received: ClaimReceived,
         release_received: ReleaseReceived,
         settle_received: SettleReceived,

@@ -331,8 +331,8 @@ impl InboundSms {
 pub struct Received {
     /// Its number.
     pub id: ReceivedId,
-    /// Whose it is.
-    pub account: AccountId,
+    /// Whose it is; none: nobody's yet.
+    pub account: Option<AccountId>,
     /// The transport that brought it.
     pub transport: Name,
     /// Its id as a message between components.

@@ -1,6 +1,6 @@
 //! The router's actor.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, AsyncContext, Context, Handler, Message, MessageResult, Recipient, ResponseFuture, StreamHandler,
@@ -25,6 +25,7 @@ use vumi_kit::{
 use crate::{
     received_queues::{AfterRefusal, Arrived, QueueKey, ReceivedQueues},
     table::RoutingTable,
+    unowned::UnownedRound,
 };
 
 /// The router's settings.
@@ -67,11 +68,12 @@ enum Claiming {
 #[derive(Debug)]
 pub struct Router {
     settings: RouterSettings,
-    table: RoutingTable,
+    table: Arc<RoutingTable>,
     components: HashMap<Name, Endpoints>,
     store: Store,
     queues: ReceivedQueues,
     claiming: Claiming,
+    unowned: UnownedRound,
     handed_over: Option<mpsc::Receiver<HandOver>>,
     _lifeline: Lifeline,
 }
@@ -87,11 +89,12 @@ impl Router {
         let (lifeline, ended) = lifeline();
         let router = Self {
             settings,
-            table,
+            table: Arc::new(table),
             components: HashMap::new(),
             store,
             queues: ReceivedQueues::default(),
             claiming: Claiming::No,
+            unowned: UnownedRound::default(),
             handed_over: Some(handed_over),
             _lifeline: lifeline,
         };
@@ -259,6 +262,21 @@ impl Router {
     }
 }
 
+impl Router {
+    /// Looks for the accounts of SMS that belong to none yet. A step takes less than the time to the next one, or is
+    /// repeated, which changes nothing.
+    fn own_received(&self, ctx: &mut Context<Self>) {
+        let (store, table, round) = (self.store.clone(), Arc::clone(&self.table), self.unowned);
+        let step = async move { round.step(&store, &table).await };
+        ctx.spawn(actix::fut::ActorFutureExt::map(actix::fut::wrap_future(step), |stepped, router: &mut Self, _| {
+            match stepped {
+                Ok(round) => router.unowned = round,
+                Err(error) => debug!(%error, "SMS without an account could not be looked through now"),
+            }
+        }));
+    }
+}
+
 impl Actor for Router {
     type Context = Context<Self>;
 
@@ -267,7 +285,10 @@ impl Actor for Router {
             ctx.add_stream(stream::poll_fn(move |cx| handed_over.poll_recv(cx)));
         }
         let every = Duration::from_secs(self.settings.retry_received_s.max(1));
-        ctx.run_interval(every, |router, ctx| router.claim_received(ctx));
+        ctx.run_interval(every, |router, ctx| {
+            router.claim_received(ctx);
+            router.own_received(ctx);
+        });
     }
 }
 
@@ -416,7 +437,14 @@ impl Handler<AskHealth> for Router {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        MessageResult(Health { state: State::Up, detail: format!("{} components", self.components.len()) })
+        let mut detail = format!("{} components", self.components.len());
+        if self.unowned.waiting > 0 {
+            detail += &format!(
+                "; {} SMS from people wait for an account: see `account` of their transport or route",
+                self.unowned.waiting
+            );
+        }
+        MessageResult(Health { state: State::Up, detail })
     }
 }
 

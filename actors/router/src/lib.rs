@@ -10,6 +10,7 @@ mod actor;
 mod keyword;
 mod received_queues;
 mod table;
+mod unowned;
 
 pub use actor::{Router, RouterSettings};
 pub use table::{Route, RouteProblem, RoutingTable};

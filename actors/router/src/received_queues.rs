@@ -153,7 +153,7 @@ mod tests {
         let msisdn = |text| Msisdn::parse(text).unwrap();
         Received {
             id,
-            account: 1,
+            account: Some(1),
             transport: Name::parse("opera").unwrap(),
             message_id: id.to_string(),
             sms: InboundSms {

@@ -38,6 +38,9 @@ pub struct Route {
     pub default: bool,
     /// The campaign.
     pub campaign: Name,
+    /// The account that SMS of this route belong to; none: the transport's. Not for USSD, which belongs to nobody.
+    #[schemars(example = &"clinic")]
+    pub account: Option<String>,
 }
 
 /// What is wrong with a route.
@@ -57,8 +60,17 @@ pub struct RoutingTable {
     prefixes: Vec<(String, Name)>,
     patterns: Vec<(Regex, Name)>,
     /// Short code (or any) and normalized keyword (or any).
-    sms: HashMap<(Option<String>, Option<String>), Name>,
-    default: Option<Name>,
+    sms: HashMap<(Option<String>, Option<String>), SmsRoute>,
+    default: Option<SmsRoute>,
+    /// The accounts of the transports that name one.
+    accounts: HashMap<Name, String>,
+}
+
+/// Where SMS of a route go, and whose they are.
+#[derive(Clone, Debug)]
+struct SmsRoute {
+    campaign: Name,
+    account: Option<String>,
 }
 
 impl RoutingTable {
@@ -77,6 +89,10 @@ impl RoutingTable {
 
     fn add(&mut self, route: &Route) -> Result<(), String> {
         let campaign = route.campaign.clone();
+        if route.account.is_some() && route.short_code.is_none() && route.keyword.is_none() && !route.default {
+            return Err("`account` is for SMS: with `short_code`, `keyword` or `default = true`".to_owned());
+        }
+        let sms = SmsRoute { campaign: campaign.clone(), account: route.account.clone() };
         match route {
             Route {
                 ussd: Some(code),
@@ -108,7 +124,7 @@ impl RoutingTable {
             Route {
                 ussd: None, ussd_prefix: None, ussd_pattern: None, short_code, keyword, default: false, ..
             } if short_code.is_some() || keyword.is_some() => {
-                self.add_sms(short_code.as_ref(), keyword.as_deref(), campaign)
+                self.add_sms(short_code.as_ref(), keyword.as_deref(), sms)
             }
             Route {
                 ussd: None,
@@ -118,7 +134,7 @@ impl RoutingTable {
                 keyword: None,
                 default: true,
                 ..
-            } => taken(self.default.replace(campaign), || "the default".to_owned()),
+            } => taken(self.default.replace(sms).map(|before| before.campaign), || "the default".to_owned()),
             _ => {
                 Err("say one of `ussd`, `ussd_prefix`, `ussd_pattern`, `short_code` and/or `keyword`, `default = true`"
                     .to_owned())
@@ -144,13 +160,13 @@ impl RoutingTable {
         taken(before, || format!("the pattern {pattern}"))
     }
 
-    fn add_sms(&mut self, code: Option<&Msisdn>, keyword: Option<&str>, campaign: Name) -> Result<(), String> {
+    fn add_sms(&mut self, code: Option<&Msisdn>, keyword: Option<&str>, route: SmsRoute) -> Result<(), String> {
         let keyword = keyword.map(str::trim);
         if keyword.is_some_and(|word| word.is_empty() || word.contains(char::is_whitespace)) {
             return Err("a keyword is one word".to_owned());
         }
         let key = (code.map(ToString::to_string), keyword.map(keyword::normalized));
-        taken(self.sms.insert(key, campaign), || match (code, keyword) {
+        taken(self.sms.insert(key, route).map(|before| before.campaign), || match (code, keyword) {
             (Some(code), Some(word)) => format!("the keyword {word} on {code}"),
             (Some(code), None) => format!("the short code {code}"),
             (None, word) => format!("the keyword {}", word.unwrap_or_default()),
@@ -166,12 +182,39 @@ impl RoutingTable {
                 self.prefixes.iter().find(|(prefix, _)| code.starts_with(prefix.as_str())).map(|(_, name)| name)
             })
             .or_else(|| self.patterns.iter().find(|(pattern, _)| pattern.is_match(code)).map(|(_, name)| name))
-            .or(self.default.as_ref())
+            .or(self.default.as_ref().map(|default| &default.campaign))
     }
 
     /// The campaign that serves an SMS to `short_code`.
     #[must_use]
     pub fn sms(&self, short_code: &str, text: &str) -> Option<&Name> {
+        self.sms_route(short_code, text).map(|route| &route.campaign)
+    }
+
+    /// The account that an SMS to `short_code` belongs to, unless a client brought it itself: its route's, else its
+    /// transport's.
+    #[must_use]
+    pub fn account(&self, transport: &Name, short_code: &str, text: &str) -> Option<&str> {
+        let of_route = self.sms_route(short_code, text).and_then(|route| route.account.as_deref());
+        of_route.or_else(|| self.accounts.get(transport).map(String::as_str))
+    }
+
+    /// The same table, with the accounts of transports.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: impl IntoIterator<Item = (Name, String)>) -> Self {
+        self.accounts = accounts.into_iter().collect();
+        self
+    }
+
+    /// Whether every SMS over a transport belongs to an account.
+    #[must_use]
+    pub fn names_all_accounts(&self, transport: &Name) -> bool {
+        let routes = self.sms.values().chain(&self.default);
+        let all_routes = self.default.is_some() && routes.into_iter().all(|route| route.account.is_some());
+        all_routes || self.accounts.contains_key(transport)
+    }
+
+    fn sms_route(&self, short_code: &str, text: &str) -> Option<&SmsRoute> {
         let code = Some(short_code.to_owned());
         let by_word = keyword::candidates(text).find_map(|word| {
             let both = (code.clone(), Some(word));
@@ -270,6 +313,41 @@ mod tests {
         let table = RoutingTable::new(&[]).unwrap();
         assert_eq!(table.ussd("*120#"), None);
         assert_eq!(table.sms("38080", "hi"), None);
+    }
+
+    #[test]
+    fn an_sms_belongs_to_the_account_of_its_route_else_of_its_transport() {
+        let text = r#"
+            [[routes]]
+            short_code = "38080"
+            keyword = "quiz"
+            campaign = "quiz"
+            account = "school"
+            [[routes]]
+            default = true
+            campaign = "echo"
+        "#;
+        let name = |name: &str| vumi_kit::name::Name::parse(name).unwrap();
+        let table = RoutingTable::new(&routes(text)).unwrap();
+        let table = table.with_accounts([(name("opera"), "clinic".to_owned())]);
+        for (transport, code, text, account) in [
+            ("opera", "38080", "quiz", Some("school")),
+            ("opera", "38080", "hello", Some("clinic")),
+            ("clickatell", "38080", "Quiz!", Some("school")),
+            ("clickatell", "38080", "hello", None),
+        ] {
+            assert_eq!(table.account(&name(transport), code, text), account, "{transport} {code} {text}");
+        }
+        assert_eq!(
+            [table.names_all_accounts(&name("opera")), table.names_all_accounts(&name("clickatell"))],
+            [true, false]
+        );
+        let all = text.replace("campaign = \"echo\"", "campaign = \"echo\"\naccount = \"clinic\"");
+        assert!(RoutingTable::new(&routes(&all)).unwrap().names_all_accounts(&name("clickatell")));
+        assert!(!RoutingTable::new(&[]).unwrap().names_all_accounts(&name("clickatell")));
+        let ussd = "[[routes]]\nussd = \"*120#\"\ncampaign = \"quiz\"\naccount = \"clinic\"";
+        let refused = RoutingTable::new(&routes(ussd)).unwrap_err();
+        assert!(refused[0].what.contains("is for SMS"), "{}", refused[0].what);
     }
 
     #[test]

@@ -24,6 +24,17 @@ pub enum OpenError {
     /// There is no such file.
     #[error("there is no database {}", .0.display())]
     NotThere(PathBuf),
+    /// It lies on another machine.
+    #[error(
+        "{} lies on a file system of the network ({file_system}), where SQLite loses data: put it on a disk of this \
+         machine, or use PostgreSQL (store.url)", .path.display()
+    )]
+    NetworkFileSystem {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's name for it.
+        file_system: String,
+    },
     /// We may not read or write it.
     #[error("no permission to read and write {}: run vumi as the user who owns it, or change its owner", .0.display())]
     NoPermission(PathBuf),

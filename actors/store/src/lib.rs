@@ -16,6 +16,7 @@ mod copy;
 mod dialect;
 mod error;
 mod file_lock;
+mod file_system;
 mod maintenance;
 mod migrations;
 mod open;
@@ -29,5 +30,6 @@ mod writer;
 
 pub use copy::{CopyError, Progress, copy};
 pub use error::OpenError;
+pub use file_system::check_file_system;
 pub use open::{OpenStore, migrate, open, open_beside, pending};
 pub use settings::{StoreSettings, Synchronous};

@@ -21,6 +21,7 @@ use crate::{
     },
     error::OpenError,
     file_lock::{self, Lock},
+    file_system::check_file_system,
     maintenance::Maintenance,
     migrations,
     readers::AnyReaders,
@@ -47,6 +48,9 @@ pub struct OpenStore {
 /// file is this process's alone; on PostgreSQL its name is. What is committed and may be sent at once goes to
 /// `handover`.
 pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOver>) -> Result<OpenStore, OpenError> {
+    if let Some(warning) = check_file_system(&settings)? {
+        tracing::warn!("{warning}");
+    }
     let lock = match checked(&settings)? {
         Database::Sqlite(path) => {
             file_lock::look_at(Path::new(path))?;

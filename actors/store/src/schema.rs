@@ -6,6 +6,7 @@ diesel::table! {
         username -> Text,
         password_hash -> Text,
         sandbox -> Integer,
+        roles -> Text,
     }
 }
 

@@ -24,6 +24,7 @@ use vumi_kit::{
     settings_schema::Secret,
     sms::{Decision, Submission},
     webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 use crate::{
@@ -67,6 +68,13 @@ pub(crate) struct Settings {
     receipt: Option<ReceiptSettings>,
     /// How SMS from people are read, at `receive.json`; none: there are none.
     inbound: Option<InboundSettings>,
+    /// The account that SMS from people belong to, unless their route names another. While there is none of that name,
+    /// they wait for it.
+    #[schemars(example = &"clinic")]
+    account: Option<String>,
+    /// Who may call the webhooks, beside accounts of role `carrier`.
+    #[serde(default)]
+    webhooks: WebhookAccess,
     /// Window, rate, retries.
     #[serde(default)]
     outbox: OutboxSettings,
@@ -214,6 +222,14 @@ impl Provider for HttpProvider {
             form: Arc::new(webhooks::HttpInbound(inbound)),
         });
         receipts.into_iter().chain(inbound).collect()
+    }
+
+    fn webhook_access(settings: &Settings) -> WebhookAccess {
+        settings.webhooks.clone()
+    }
+
+    fn account(settings: &Settings) -> Option<&str> {
+        settings.account.as_deref()
     }
 
     fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {

@@ -11,6 +11,7 @@ use vumi_kit::{
     kind::{Kind, Problem, Registry},
     sms::{Decision, Submission},
     webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 use crate::{
@@ -46,6 +47,18 @@ pub(crate) trait Provider: Sized + 'static {
     fn webhooks(settings: &Self::Settings) -> Vec<Webhook> {
         let _none = settings;
         Vec::new()
+    }
+
+    /// Who may call its webhooks. Default: accounts alone.
+    fn webhook_access(settings: &Self::Settings) -> WebhookAccess {
+        let _none = settings;
+        WebhookAccess::default()
+    }
+
+    /// The account that SMS from people belong to. Default: none.
+    fn account(settings: &Self::Settings) -> Option<&str> {
+        let _none = settings;
+        None
     }
 
     /// Makes the client that submits.
@@ -86,6 +99,16 @@ pub(crate) fn check_given(provider: &str, keys: &[(&str, &str)]) -> Vec<Problem>
     empty.map(|(key, _)| Problem::new(*key, format!("is empty; {provider} gives it with the account"))).collect()
 }
 
+/// Problems with the table `webhooks`.
+fn check_access(access: &WebhookAccess, webhooks: &[Webhook]) -> Vec<Problem> {
+    let mut problems = access.check();
+    if access.hmac.is_some() && !webhooks.iter().any(|webhook| webhook.methods.contains(&"POST")) {
+        let what = "this provider calls by GET, without a body to sign: use `token` or `networks`";
+        problems.push(Problem::new("webhooks.hmac", what));
+    }
+    problems
+}
+
 /// Adds providers to a registry of kinds.
 pub(crate) trait WithProvider {
     /// Adds a provider. A second one of the same name replaces the first.
@@ -110,11 +133,20 @@ impl<P: Provider> Kind for ProviderKind<P> {
 
     fn check(settings: &P::Settings) -> Vec<Problem> {
         let url = check_url("url", P::url(settings));
-        url.into_iter().chain(P::check(settings)).chain(P::outbox(settings).check()).collect()
+        let access = check_access(&P::webhook_access(settings), &P::webhooks(settings));
+        url.into_iter().chain(P::check(settings)).chain(access).chain(P::outbox(settings).check()).collect()
     }
 
     fn webhooks(settings: &P::Settings) -> Vec<Webhook> {
         P::webhooks(settings)
+    }
+
+    fn webhook_access(settings: &P::Settings) -> WebhookAccess {
+        P::webhook_access(settings)
+    }
+
+    fn account(settings: &P::Settings) -> Option<String> {
+        P::account(settings).map(str::to_owned)
     }
 
     fn least_lease(settings: &P::Settings) -> Duration {

@@ -69,6 +69,10 @@ texts = { unavailable = "Service unavailable, please try again later.", more = "
         settings.check()
     }
 
+    fn account(settings: &Settings) -> Option<String> {
+        settings.account.clone()
+    }
+
     fn least_lease(settings: &Settings) -> Duration {
         settings.outbox.least_lease()
     }

@@ -7,7 +7,7 @@ use std::{
 
 use actix::{Actor, Addr};
 use vumi_kit::{
-    account::{Account, FindAccount},
+    account::{Account, AccountRoles, FindAccount},
     ledger::{AcceptSms, Accepted, IdempotencyKey, ListSms, SettleReceived, Which},
     sms::{NewSms, Sms, SmsId, TransportStatus},
     store::Store,
@@ -100,5 +100,11 @@ impl AcceptedSms {
 }
 
 fn account() -> Account {
-    Account { id: 1, username: USERNAME.to_owned(), password_hash: String::new(), sandbox: false }
+    Account {
+        id: 1,
+        username: USERNAME.to_owned(),
+        password_hash: String::new(),
+        sandbox: false,
+        roles: AccountRoles::CLIENT,
+    }
 }

@@ -16,7 +16,7 @@ use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use vumi_kit::{
-    account::{Account, AccountId, Accounts, FindAccount},
+    account::{Account, Accounts, FindAccount},
     store::Ask,
 };
 
@@ -106,19 +106,21 @@ impl Authenticator {
         })
     }
 
-    /// Authenticates by the `Authorization` header; `client` is the address that tries are counted for.
+    /// Authenticates by the `Authorization` header; `client` is the address that tries are counted for. Unless `sandbox`,
+    /// an account that a sandbox made is as one that is not there.
     pub(crate) async fn authenticate(
         &self,
         header: Option<&HeaderValue>,
         client: Option<IpAddr>,
-    ) -> Result<AccountId, ApiError> {
+        sandbox: bool,
+    ) -> Result<Arc<Account>, ApiError> {
         let credentials = header.and_then(credentials).ok_or(ApiError::Unauthenticated)?;
         let (user, password) = credentials.split_once(':').ok_or(ApiError::Unauthenticated)?;
         // No account's name holds a NUL, and PostgreSQL cannot be asked for one.
         if user.len() > MAX_USER_NAME || user.contains('\0') {
             return Err(ApiError::Unauthenticated);
         }
-        let account = self.account(user).await?;
+        let account = self.account(user).await?.filter(|account| sandbox || !account.sandbox);
         let hash = account.as_ref().map_or(self.decoy_hash.as_str(), |account| &account.password_hash);
         let digest = self.digest(user, password, hash);
         if self.right.get(&digest).await.is_none() {
@@ -126,7 +128,7 @@ impl Authenticator {
             let checked = self.right.try_get_with(digest, self.log_in(attempt, client)).await;
             checked.map_err(|error| ApiError::from(&*error))?;
         }
-        account.map(|account| account.id).ok_or(ApiError::Unauthenticated)
+        account.ok_or(ApiError::Unauthenticated)
     }
 
     async fn account(&self, user: &str) -> Result<Option<Arc<Account>>, ApiError> {

@@ -18,10 +18,6 @@ use crate::{response::error::ApiError, settings::RateSettings};
 pub(crate) enum RateClass {
     /// Sending and preview.
     Sending,
-    /// Receipts from providers.
-    Receipts,
-    /// SMS from people, brought by providers.
-    Inbound,
     /// Status.
     Reading,
     /// Callbacks, and what has no class of its own.
@@ -40,7 +36,7 @@ struct ClassRate {
 }
 
 /// The rates of all classes; `None` is no limit.
-pub(crate) struct CallRates([Option<ClassRate>; 5]);
+pub(crate) struct CallRates([Option<ClassRate>; 3]);
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -85,19 +81,15 @@ impl CallRates {
     pub(crate) fn new(settings: &RateSettings) -> Self {
         Self([
             ClassRate::new("sending", settings.sending),
-            ClassRate::new("receipts", settings.receipts),
-            ClassRate::new("inbound", settings.inbound),
             ClassRate::new("reading", settings.reading),
             ClassRate::new("callbacks", settings.callbacks),
         ])
     }
 
     fn of(&self, class: RateClass) -> Option<&ClassRate> {
-        let [sending, receipts, inbound, reading, callbacks] = &self.0;
+        let [sending, reading, callbacks] = &self.0;
         match class {
             RateClass::Sending => sending,
-            RateClass::Receipts => receipts,
-            RateClass::Inbound => inbound,
             RateClass::Reading => reading,
             RateClass::Callbacks => callbacks,
         }

@@ -33,6 +33,8 @@ pub(crate) struct BodyReader {
 /// A body that was read whole; dropping it frees its part of the memory budget.
 pub(crate) struct BufferedBody {
     pub(crate) bytes: Bytes,
+    /// The bytes as they came: others than these where fields of several parts were made a form.
+    pub(crate) raw: Bytes,
     /// The media type of these bytes, lower case, without parameters.
     pub(crate) media_type: String,
     _reservation: Reservation,
@@ -90,12 +92,13 @@ impl BodyReader {
         let collected = tokio::time::timeout(self.within, self.collect(payload)).await;
         let (mut bytes, mut reservation) = collected.unwrap_or(Err(ApiError::BodyTimeout))?;
         let mut media_type = media_type(request);
+        let raw = bytes.clone();
         if media_type == "multipart/form-data" {
             bytes = multipart::to_form(headers, &bytes).await?;
             reservation.grow(&self.budget, bytes.len())?;
             FORM.clone_into(&mut media_type);
         }
-        Ok(BufferedBody { bytes, media_type, _reservation: reservation })
+        Ok(BufferedBody { bytes, raw, media_type, _reservation: reservation })
     }
 
     async fn collect(&self, mut payload: web::Payload) -> Result<(Bytes, Reservation), ApiError> {

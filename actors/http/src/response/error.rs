@@ -21,6 +21,8 @@ pub(crate) enum ApiError {
     Unreadable(String),
     /// 401.
     Unauthenticated,
+    /// 403: who may do this, and how.
+    Forbidden(String),
     /// 404: what there is not.
     NotFound(String),
     /// 405: the methods that are allowed.
@@ -70,6 +72,7 @@ impl ApiError {
         match self {
             Self::InvalidFields(_) | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -91,7 +94,9 @@ impl ApiError {
                 let more = if errors.more() > 0 { format!(" and {} more", errors.more()) } else { String::new() };
                 format!("wrong: {}{more}; see `errors`; nothing was done", names.join(", "))
             }
-            Self::Unreadable(what) | Self::NotFound(what) | Self::Conflict(what) => what.clone(),
+            Self::Unreadable(what) | Self::Forbidden(what) | Self::NotFound(what) | Self::Conflict(what) => {
+                what.clone()
+            }
             Self::Unauthenticated => "send a user name and its password by HTTP Basic authentication".to_owned(),
             Self::MethodNotAllowed(allow) if allow.is_empty() => "the transport has no such function".to_owned(),
             Self::MethodNotAllowed(allow) => format!("use {allow}"),
@@ -195,6 +200,7 @@ mod tests {
             (StoreError::Busy.into(), 503, Some((RETRY_AFTER, "1"))),
             (ApiError::BodyTooLarge(9), 413, None),
             (ApiError::UnsupportedMediaType("text/html".into()), 415, None),
+            (ApiError::Forbidden("carriers only".into()), 403, None),
         ] {
             let response = error.response();
             assert_eq!(response.status().as_u16(), status);

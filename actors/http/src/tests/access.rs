@@ -10,6 +10,7 @@ use tokio::{
 use vumi_kit::{
     component::Drain,
     health::{AskHealth, State},
+    ledger::SmsOwners,
     store::StoreError,
 };
 
@@ -226,6 +227,8 @@ async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
     let harness = harness().await;
     let context = HttpContext {
         store: harness.store.clone(),
+        owners: SmsOwners::default(),
+        sandbox_account: false,
         transports: vec![],
         parts: harness.supervisor.clone(),
         sandbox: None,

@@ -6,14 +6,15 @@ use actix::{Actor, Context, Handler, MessageResult, Recipient};
 use bytes::Bytes;
 use reqwest::{Method, RequestBuilder};
 use vumi_kit::{
-    account::Account,
+    account::{Account, AccountRole, AccountRoles},
     address::Msisdn,
     health::{AskParts, Part, State},
-    ledger::ReceiptMatch,
+    ledger::{ReceiptMatch, SmsOwners},
     name::Name,
     sms::{InboundSms, Receipt, TransportStatus},
     store::Store,
     webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+    webhook_access::WebhookAccess,
 };
 
 use super::stored::{Stored, StoredData};
@@ -75,17 +76,29 @@ pub(super) struct HttpHarness {
 
 impl HttpHarness {
     pub(super) async fn start(settings: HttpSettings) -> Self {
+        Self::start_with(settings, |_| {}).await
+    }
+
+    /// With a context that a test changes.
+    pub(super) async fn start_with(settings: HttpSettings, change: impl FnOnce(&mut HttpContext)) -> Self {
         let stored = Stored::default();
-        stored.lock().accounts = vec![account(1, "username", "password"), account(2, "other", "secret")];
+        stored.lock().accounts = vec![
+            account(1, "username", "password", AccountRoles::ALL),
+            account(2, "other", "secret", AccountRoles::CLIENT),
+            account(3, "hooks", "secret", AccountRoles::from_iter([AccountRole::Carrier])),
+        ];
         let parts = Arc::new(Mutex::new(vec![part("store", State::Up), part("clickatell", State::Degraded)]));
         let store = stored.start_store();
         let supervisor = FakeSupervisor(parts.clone()).start().recipient();
-        let context = HttpContext {
+        let mut context = HttpContext {
             store: store.clone(),
+            owners: SmsOwners::default(),
+            sandbox_account: false,
             transports: transports(),
             parts: supervisor.clone(),
             sandbox: Some("127.0.0.1:8010".parse().unwrap()),
         };
+        change(&mut context);
         let settings = HttpSettings { bind: "127.0.0.1:0".parse().unwrap(), ..settings };
         let component = start(context, settings).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -153,13 +166,17 @@ impl Handler<AskParts> for FakeSupervisor {
     }
 }
 
-fn account(id: i64, name: &str, password: &str) -> Account {
-    Account { id, username: name.to_owned(), password_hash: hash_password(password).unwrap(), sandbox: false }
+fn account(id: i64, name: &str, password: &str, roles: AccountRoles) -> Account {
+    Account { id, username: name.to_owned(), password_hash: hash_password(password).unwrap(), sandbox: false, roles }
 }
 
 fn transports() -> Vec<WebhookMount> {
     let webhook = |path, methods| Webhook { path, methods, form: Arc::new(TestWebhookForm) };
-    let mount = |name: &str, webhooks| WebhookMount { transport: Name::parse(name).unwrap(), webhooks };
+    let mount = |name: &str, webhooks| WebhookMount {
+        transport: Name::parse(name).unwrap(),
+        webhooks,
+        access: WebhookAccess::default(),
+    };
     vec![
         mount("clickatell", vec![webhook("receipt.json", &["GET", "POST"]), webhook("receive.json", &["GET", "POST"])]),
         mount("opera", vec![webhook("receive.xml", &["POST"])]),

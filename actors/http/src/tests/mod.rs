@@ -5,6 +5,7 @@ mod harness;
 mod multipart;
 mod public_pages;
 mod stored;
+mod webhook_access;
 
 use std::time::Duration;
 

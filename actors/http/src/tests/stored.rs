@@ -10,8 +10,8 @@ use vumi_kit::{
     callback::{Callback, ChangeCallback, CreateCallback, DeleteCallback, FindCallback, ListCallbacks},
     clock::Timestamp,
     ledger::{
-        AcceptSms, Accepted, FindSms, KeepReceived, ListSms, Order, ReceiptMatch, RecordReceipts, SmsTimeline,
-        StatusCursor, TimelineEvent, Which,
+        AcceptSms, Accepted, FindSms, KeepReceived, ListSms, Order, ReceiptMatch, RecordReceipts, SmsOwner,
+        SmsTimeline, StatusCursor, TimelineEvent, Which,
     },
     name::Name,
     sms::{InboundSms, NewSms, Receipt, Received, Sms, TransportStatus},
@@ -32,6 +32,8 @@ pub(super) struct StoredData {
     pub(super) callbacks: Vec<Callback>,
     pub(super) receipts: Vec<Receipt>,
     pub(super) inbound: Vec<InboundSms>,
+    /// Whose these are, for each command.
+    pub(super) owners: Vec<SmsOwner>,
     /// How often an account was looked up.
     pub(super) lookups: usize,
     /// What every request fails with.
@@ -91,14 +93,21 @@ impl Stored {
             Some(vec![TimelineEvent { at: sms.created_at, what: "accepted", detail: "kept".to_owned() }])
         });
         let store = self.answer(store, |data, RecordReceipts { account, transport, receipts }| {
-            let sms = |receipt: &Receipt| receipt.sms.and_then(|id| data.sms(account, &transport, id));
+            let _any = account;
+            let named = |sms: &&Sms, receipt: &Receipt| sms.transport == transport && Some(sms.id) == receipt.sms;
+            let sms = |receipt: &Receipt| data.sms.iter().find(|sms| named(sms, receipt)).cloned();
             let matched = |sms| ReceiptMatch::Matched(Box::new(sms));
             let matches = receipts.iter().map(|r| sms(r).map_or(ReceiptMatch::Unmatched, matched)).collect();
             data.receipts.extend(receipts);
             matches
         });
-        self.answer(store, |data, KeepReceived { account, transport, inbound }| {
+        self.answer(store, |data, KeepReceived { owner, transport, inbound }| {
             data.inbound.extend(inbound.clone());
+            data.owners.push(owner.clone());
+            let account = match owner {
+                SmsOwner::Account(account) => Some(account),
+                SmsOwner::Named(_) | SmsOwner::Nobody => None,
+            };
             inbound.into_iter().map(|sms| received(account, &transport, sms)).collect()
         })
     }
@@ -210,7 +219,7 @@ fn accepted_sms(id: i64, NewSms { account, transport, to, from, message }: NewSm
     }
 }
 
-fn received(account: i64, transport: &Name, sms: InboundSms) -> Received {
+fn received(account: Option<i64>, transport: &Name, sms: InboundSms) -> Received {
     Received {
         id: 7,
         account,

@@ -209,7 +209,7 @@ fn received(id: i64, from: &str, to: &str) -> Received {
     let at = Timestamp::from_seconds(0);
     Received {
         id,
-        account: 1,
+        account: Some(1),
         transport: name("opera"),
         message_id: id.to_string(),
         sms,

@@ -5,7 +5,7 @@ use diesel::{
     result::{DatabaseErrorKind, Error},
 };
 use vumi_kit::{
-    account::{Account, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword},
+    account::{Account, AccountRoles, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword, SetRoles},
     clock::Timestamp,
     store::Existing,
 };
@@ -20,11 +20,13 @@ struct Row {
     username: String,
     password_hash: String,
     sandbox: i32,
+    roles: String,
 }
 
 impl From<Row> for Account {
     fn from(row: Row) -> Self {
-        Self { id: row.id, username: row.username, password_hash: row.password_hash, sandbox: row.sandbox != 0 }
+        let roles = AccountRoles::parse(&row.roles);
+        Self { id: row.id, username: row.username, password_hash: row.password_hash, sandbox: row.sandbox != 0, roles }
     }
 }
 
@@ -54,6 +56,7 @@ impl Write for CreateAccount {
                 accounts::username.eq(&self.username),
                 accounts::password_hash.eq(&self.password_hash),
                 accounts::sandbox.eq(i32::from(self.sandbox)),
+                accounts::roles.eq(self.roles.to_string()),
             ))
             .returning(accounts::id)
             .get_result::<i64>(tx.conn)
@@ -63,7 +66,8 @@ impl Write for CreateAccount {
                 }
                 other => other.into(),
             })?;
-        Ok(Account { id, username: self.username, password_hash: self.password_hash, sandbox: self.sandbox })
+        let Self { username, password_hash, sandbox, roles } = self;
+        Ok(Account { id, username, password_hash, sandbox, roles })
     }
 }
 
@@ -83,6 +87,14 @@ impl Write for SetPassword {
         let named = accounts::table.filter(accounts::username.eq(&self.username));
         let changed =
             Fixed(diesel::update(named).set(accounts::password_hash.eq(&self.password_hash))).execute(tx.conn)?;
+        Ok(changed > 0)
+    }
+}
+
+impl Write for SetRoles {
+    fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
+        let named = accounts::table.filter(accounts::username.eq(&self.username));
+        let changed = Fixed(diesel::update(named).set(accounts::roles.eq(self.roles.to_string()))).execute(tx.conn)?;
         Ok(changed > 0)
     }
 }

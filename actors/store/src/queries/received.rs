@@ -7,18 +7,22 @@ use form_urlencoded::Serializer;
 use vumi_kit::{
     account::AccountId,
     callback::CallbackName,
+    clock::Timestamp,
     ids::message_id,
-    ledger::{Accepted, ClaimReceived, KeepReceived, ReleaseReceived, SettleReceived, Settled},
+    ledger::{
+        Accepted, ClaimReceived, KeepReceived, ListUnowned, OwnReceived, ReleaseReceived, SettleReceived, Settled,
+        SmsOwner,
+    },
     name::Name,
     sms::{InboundSms, NewSms, Received, Sms, SmsId},
     text::keepable,
 };
 
 use super::{
-    Failed, Fixed, Tx, Write, accept, deliveries, idempotency,
-    rows::{ReceivedRow, as_limit, msisdn, name},
+    Conn, Failed, Fixed, Read, Tx, Write, accept, deliveries, idempotency,
+    rows::{NOBODY, ReceivedRow, as_limit, msisdn, name},
 };
-use crate::schema::{received_sms, sms};
+use crate::schema::{accounts, received_sms, sms};
 
 /// How long a campaign has to deal with an SMS before it is routed again. Campaigns give up after seconds, so this is
 /// shorter than a transport's lease: a person who writes while the campaign is being restarted is answered soon.
@@ -37,18 +41,33 @@ impl Write for KeepReceived {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
         let inbound: Vec<InboundSms> = self.inbound.into_iter().map(InboundSms::keepable).collect();
+        let owner = find_owner(tx, self.owner)?;
         let mut kept = Vec::with_capacity(inbound.len());
         for sms in inbound {
-            kept.push(keep(tx, self.account, &self.transport, sms)?);
+            kept.push(keep(tx, owner, &self.transport, sms)?);
         }
         Ok(kept)
     }
 }
 
-fn keep(tx: &mut Tx<'_>, account: AccountId, transport: &Name, sms: InboundSms) -> QueryResult<Received> {
+fn find_owner(tx: &mut Tx<'_>, owner: SmsOwner) -> QueryResult<Option<AccountId>> {
+    match owner {
+        SmsOwner::Account(account) => Ok(Some(account)),
+        SmsOwner::Named(username) => account_named(tx, &username),
+        SmsOwner::Nobody => Ok(None),
+    }
+}
+
+fn account_named(tx: &mut Tx<'_>, username: &str) -> QueryResult<Option<AccountId>> {
+    accounts::table.filter(accounts::username.eq(username)).select(accounts::id).first(tx.conn).optional()
+}
+
+fn keep(tx: &mut Tx<'_>, owner: Option<AccountId>, transport: &Name, sms: InboundSms) -> QueryResult<Received> {
+    let account = owner.unwrap_or(NOBODY);
     if let Some(provider_id) = &sms.provider_id {
         let before: Option<ReceivedRow> = received_sms::table
-            .filter(received_sms::account.eq(account))
+            // The first may have come before anybody said whose it is.
+            .filter(received_sms::account.eq_any([account, NOBODY]))
             .filter(received_sms::transport.eq(transport.as_str()))
             .filter(received_sms::provider_id.eq(provider_id))
             // Not every provider's ids are unique (SSMI's are a sequence): another person or text is another SMS.
@@ -74,8 +93,8 @@ fn keep(tx: &mut Tx<'_>, account: AccountId, transport: &Name, sms: InboundSms) 
             received_sms::charset.eq(sms.charset.as_deref()),
             received_sms::provider_id.eq(sms.provider_id.as_deref()),
             received_sms::at.eq(sms.at.map(|at| at.micros())),
-            received_sms::route_at.eq(Some(tx.now.plus(ROUTING_LEASE).micros())),
-            received_sms::claimed_by.eq(Some(&tx.rules.node)),
+            received_sms::route_at.eq(owner.map(|_| tx.now.plus(ROUTING_LEASE).micros())),
+            received_sms::claimed_by.eq(owner.map(|_| &tx.rules.node)),
             received_sms::created_at.eq(now.micros()),
             received_sms::updated_at.eq(now.micros()),
         ))
@@ -83,7 +102,7 @@ fn keep(tx: &mut Tx<'_>, account: AccountId, transport: &Name, sms: InboundSms) 
         .get_result::<i64>(tx.conn)?;
     let received = Received {
         id,
-        account,
+        account: owner,
         transport: transport.clone(),
         message_id,
         sms,
@@ -91,9 +110,53 @@ fn keep(tx: &mut Tx<'_>, account: AccountId, transport: &Name, sms: InboundSms) 
         created_at: now,
         updated_at: now,
     };
-    deliveries::enqueue(tx, account, CallbackName::SmsReceived, None, &callback_body(&received))?;
-    tx.state.received.push(received.clone());
+    if owner.is_some() {
+        pass_on(tx, account, &received)?;
+    }
     Ok(received)
+}
+
+/// Has an SMS posted to its account's callbacks, and routed after the commit.
+fn pass_on(tx: &mut Tx<'_>, account: AccountId, received: &Received) -> QueryResult<()> {
+    deliveries::enqueue(tx, account, CallbackName::SmsReceived, None, &callback_body(received))?;
+    tx.state.received.push(received.clone());
+    Ok(())
+}
+
+impl Read for ListUnowned {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<Received>, Failed> {
+        // Written out: the index holds these rows alone, and the database has to see that they are meant.
+        let nobodys = diesel::dsl::sql::<diesel::sql_types::Bool>("account = 0");
+        let unowned = received_sms::table.filter(nobodys).filter(received_sms::id.gt(self.after));
+        let unowned = unowned.order(received_sms::id).limit(as_limit(self.limit)).select(ReceivedRow::as_select());
+        let rows: Vec<ReceivedRow> = unowned.load(conn)?;
+        Ok(rows.into_iter().map(|row| row.into_received(false)).collect::<QueryResult<_>>()?)
+    }
+}
+
+impl Write for OwnReceived {
+    fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
+        let Some(account) = account_named(tx, &self.username)? else { return Ok(false) };
+        for id in self.ids {
+            let unowned = received_sms::table.find(id).filter(received_sms::account.eq(NOBODY));
+            let unowned = unowned.select(ReceivedRow::as_select());
+            let Some(row): Option<ReceivedRow> = for_update!(unowned).first(tx.conn).optional()? else { continue };
+            Fixed(diesel::update(received_sms::table.find(id)).set((
+                received_sms::account.eq(account),
+                received_sms::route_at.eq(Some(tx.now.plus(ROUTING_LEASE).micros())),
+                received_sms::claimed_by.eq(Some(&tx.rules.node)),
+                received_sms::updated_at.eq(tx.now.micros()),
+            )))
+            .execute(tx.conn)?;
+            let received = Received { account: Some(account), updated_at: tx.now, ..row.into_received(false)? };
+            pass_on(tx, account, &received)?;
+        }
+        Ok(true)
+    }
 }
 
 fn callback_body(received: &Received) -> String {

@@ -73,11 +73,14 @@ pub(super) struct ReceivedRow {
     updated_at: i64,
 }
 
+/// The account of received SMS that belong to none yet.
+pub(super) const NOBODY: i64 = 0;
+
 impl ReceivedRow {
     pub(super) fn into_received(self, repeated: bool) -> Result<Received, Error> {
         Ok(Received {
             id: self.id,
-            account: self.account,
+            account: (self.account != NOBODY).then_some(self.account),
             transport: name(&self.transport)?,
             message_id: self.message_id,
             sms: InboundSms {

@@ -18,6 +18,7 @@ use vumi_kit::{
     sms::{Decision, Submission, TransportStatus},
     text::{Encoding, measure},
     webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 use crate::{
@@ -47,6 +48,13 @@ pub(crate) struct Settings {
     /// Parts a long SMS may take (Clickatell's `concat`), 1 to 35. Default 9.
     #[serde(default = "default_max_parts")]
     max_parts: u32,
+    /// The account that SMS from people belong to, unless their route names another. While there is none of that name,
+    /// they wait for it.
+    #[schemars(example = &"clinic")]
+    account: Option<String>,
+    /// Who may call the webhooks, beside accounts of role `carrier`.
+    #[serde(default)]
+    webhooks: WebhookAccess,
     /// Window, rate, retries.
     #[serde(default)]
     outbox: OutboxSettings,
@@ -106,6 +114,14 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
             Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::ClickatellReceipts) },
             Webhook { path: "receive.json", methods, form: Arc::new(webhooks::ClickatellInbound) },
         ]
+    }
+
+    fn webhook_access(settings: &Settings) -> WebhookAccess {
+        settings.webhooks.clone()
+    }
+
+    fn account(settings: &Settings) -> Option<&str> {
+        settings.account.as_deref()
     }
 
     fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {

@@ -16,6 +16,7 @@ use vumi_kit::{
     settings_schema::Secret,
     sms::{Decision, Submission, TransportStatus},
     webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 use crate::{
@@ -37,6 +38,13 @@ pub(crate) struct Settings {
     /// Whether the SMS's sender is named: only two-way numbers of the account may be. Default true.
     #[serde(default = "default_name_sender")]
     name_sender: bool,
+    /// The account that SMS from people belong to, unless their route names another. While there is none of that name,
+    /// they wait for it.
+    #[schemars(example = &"clinic")]
+    account: Option<String>,
+    /// Who may call the webhooks, beside accounts of role `carrier`.
+    #[serde(default)]
+    webhooks: WebhookAccess,
     /// Window, rate, retries.
     #[serde(default)]
     outbox: OutboxSettings,
@@ -89,6 +97,14 @@ name_sender = true
             Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::PlatformReceipts) },
             Webhook { path: "receive.json", methods, form: Arc::new(webhooks::PlatformInbound) },
         ]
+    }
+
+    fn webhook_access(settings: &Settings) -> WebhookAccess {
+        settings.webhooks.clone()
+    }
+
+    fn account(settings: &Settings) -> Option<&str> {
+        settings.account.as_deref()
     }
 
     fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {

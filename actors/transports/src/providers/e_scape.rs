@@ -11,6 +11,7 @@ use vumi_kit::{
     kind::Problem,
     sms::{Decision, InboundSms, Submission, TransportStatus},
     webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+    webhook_access::WebhookAccess,
 };
 
 use crate::{
@@ -34,6 +35,13 @@ pub(crate) struct Settings {
     api_id: String,
     /// The SMS centre to send through.
     smsc: String,
+    /// The account that SMS from people belong to, unless their route names another. While there is none of that name,
+    /// they wait for it.
+    #[schemars(example = &"clinic")]
+    account: Option<String>,
+    /// Who may call the webhooks, beside accounts of role `carrier`.
+    #[serde(default)]
+    webhooks: WebhookAccess,
     /// Window, rate, retries.
     #[serde(default)]
     outbox: OutboxSettings,
@@ -67,6 +75,14 @@ smsc = "smsc1"
 
     fn webhooks(_: &Settings) -> Vec<Webhook> {
         vec![Webhook { path: "receive.json", methods: &["GET"], form: Arc::new(EScapeInbound) }]
+    }
+
+    fn webhook_access(settings: &Settings) -> WebhookAccess {
+        settings.webhooks.clone()
+    }
+
+    fn account(settings: &Settings) -> Option<&str> {
+        settings.account.as_deref()
     }
 
     fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {

@@ -16,6 +16,7 @@ use vumi_kit::{
     settings_schema::Secret,
     sms::{Decision, Submission, TransportStatus},
     webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 use crate::{
@@ -49,6 +50,13 @@ pub(crate) struct Settings {
     /// Segments a long SMS may take, 1 to 9. Default 9.
     #[serde(default = "default_max_segments")]
     max_segments: i32,
+    /// The account that SMS from people belong to, unless their route names another. While there is none of that name,
+    /// they wait for it.
+    #[schemars(example = &"clinic")]
+    account: Option<String>,
+    /// Who may call the webhooks, beside accounts of role `carrier`.
+    #[serde(default)]
+    webhooks: WebhookAccess,
     /// Window, rate, retries.
     #[serde(default)]
     outbox: OutboxSettings,
@@ -127,6 +135,14 @@ max_segments = 9
             Webhook { path: "receipt.json", methods, form: Arc::new(webhooks::OperaReceipts) },
             Webhook { path: "receive.xml", methods, form: Arc::new(webhooks::OperaInbound) },
         ]
+    }
+
+    fn webhook_access(settings: &Settings) -> WebhookAccess {
+        settings.webhooks.clone()
+    }
+
+    fn account(settings: &Settings) -> Option<&str> {
+        settings.account.as_deref()
     }
 
     fn new(settings: Settings, clock: Clock) -> Result<Self, StartError> {

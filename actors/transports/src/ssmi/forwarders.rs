@@ -9,9 +9,10 @@ use vumi_kit::{
     address::Msisdn,
     backoff::Backoff,
     component::{CALL_LIMIT, ComponentContext},
-    ledger::{KeepReceived, RecordReceipts},
+    ledger::{KeepReceived, RecordReceipts, SmsOwner},
     router::{Happened, Inbound, Refused},
     session::{After, CloseSession, OpenSessions, SaveSession},
+    sms::InboundSms,
     store::{Ask, StoreError},
 };
 
@@ -179,13 +180,22 @@ async fn record_batch(shared: &SharedState, context: &ComponentContext, account:
         (inbound, receipts)
     };
     let ledger = &context.store.ledger;
-    let (messages, reports) = (inbound.len(), receipts.len());
+    let reports = receipts.len();
     let transport = context.name.clone();
     let mut failed = None;
-    if messages > 0 {
-        match ledger.ask_waiting(KeepReceived { account, transport: transport.clone(), inbound }).await {
-            Ok(_) => drop(shared.borrow_mut().inbox.received.drain(..messages)),
-            Err(error) => failed = Some(error),
+    let owner = |sms: &InboundSms| match context.owners.of(&transport, sms) {
+        SmsOwner::Nobody => SmsOwner::Account(account),
+        named => named,
+    };
+    for piece in inbound.chunk_by(|one, next| owner(one) == owner(next)) {
+        let Some(first) = piece.first() else { continue };
+        let keep = KeepReceived { owner: owner(first), transport: transport.clone(), inbound: piece.to_vec() };
+        match ledger.ask_waiting(keep).await {
+            Ok(_) => drop(shared.borrow_mut().inbox.received.drain(..piece.len())),
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
         }
     }
     if reports > 0 {

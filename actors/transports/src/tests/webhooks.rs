@@ -69,7 +69,7 @@ pub(crate) fn answer(form: &dyn WebhookForm, request: &WebhookRequest, known: bo
                 .into_iter()
                 .map(|sms| Received {
                     id: 7,
-                    account: 1,
+                    account: Some(1),
                     transport: Name::parse("exam").unwrap(),
                     message_id: "m1".to_owned(),
                     sms,

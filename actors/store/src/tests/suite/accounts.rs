@@ -1,7 +1,10 @@
 //! Accounts.
 
 use vumi_kit::{
-    account::{Account, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword},
+    account::{
+        Account, AccountRole, AccountRoles, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword,
+        SetRoles,
+    },
     callback::{CallbackName, CreateCallback, ListCallbacks},
     store::{Existing, StoreError},
 };
@@ -10,7 +13,7 @@ use super::{StoreHarness, opera};
 
 async fn create(harness: &StoreHarness, username: &str) -> Result<Account, StoreError> {
     let (username, password_hash) = (username.to_owned(), "$argon2id$1".to_owned());
-    harness.accounts(CreateAccount { username, password_hash, sandbox: false }).await
+    harness.accounts(CreateAccount { username, password_hash, sandbox: false, roles: AccountRoles::CLIENT }).await
 }
 
 async fn find(harness: &StoreHarness, username: &str) -> Option<Account> {
@@ -42,6 +45,18 @@ async fn a_password_is_changed() {
     assert!(harness.accounts(change("alice")).await.unwrap());
     assert!(!harness.accounts(change("bob")).await.unwrap());
     assert_eq!(find(&harness, "alice").await.unwrap().password_hash, "$argon2id$2");
+}
+
+#[actix_rt::test]
+async fn the_roles_of_an_account_are_kept_and_changed() {
+    let Some(harness) = StoreHarness::new() else { return };
+    assert_eq!(create(&harness, "alice").await.unwrap().roles, AccountRoles::CLIENT);
+    let carrier = AccountRoles::from_iter([AccountRole::Carrier]);
+    let change = |name: &str| SetRoles { username: name.to_owned(), roles: carrier };
+    assert!(harness.accounts(change("alice")).await.unwrap());
+    assert!(!harness.accounts(change("bob")).await.unwrap());
+    let found = find(&harness, "alice").await.unwrap();
+    assert_eq!((found.roles, found.password_hash.as_str()), (carrier, "$argon2id$1"));
 }
 
 #[actix_rt::test]

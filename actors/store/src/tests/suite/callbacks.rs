@@ -8,7 +8,7 @@ use vumi_kit::{
         DeliveryAttempt, DeliveryId, DeliveryThen, FindCallback, ListCallbacks, ListParked, RecordDeliveryAttempts,
         ReplayParked,
     },
-    ledger::KeepReceived,
+    ledger::{KeepReceived, SmsOwner},
     sms::InboundSms,
 };
 
@@ -29,7 +29,7 @@ async fn event(harness: &StoreHarness, account: i64) {
         provider_id: None,
         at: None,
     };
-    harness.ledger(KeepReceived { account, transport: opera(), inbound: vec![sms] }).await;
+    harness.ledger(KeepReceived { owner: SmsOwner::Account(account), transport: opera(), inbound: vec![sms] }).await;
 }
 
 async fn claim(harness: &StoreHarness, limit: usize, most_per_callback: usize) -> Vec<Delivery> {

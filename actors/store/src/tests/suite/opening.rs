@@ -3,7 +3,7 @@
 use diesel::connection::SimpleConnection;
 use tokio::sync::mpsc;
 use vumi_kit::{
-    account::{CreateAccount, FindAccount},
+    account::{AccountRoles, CreateAccount, FindAccount},
     clock::Clock,
     health::{AskHealth, State},
     store::Ask,
@@ -17,7 +17,12 @@ async fn a_command_writes_beside_a_running_router() {
     let Some(harness) = StoreHarness::new() else { return };
     let beside = open_beside(harness.fixture.settings(), harness.clock.clone()).unwrap();
     let (username, password_hash) = ("alice".to_owned(), "$argon2id$".to_owned());
-    beside.store.accounts.ask(CreateAccount { username, password_hash, sandbox: false }).await.unwrap();
+    beside
+        .store
+        .accounts
+        .ask(CreateAccount { username, password_hash, sandbox: false, roles: AccountRoles::CLIENT })
+        .await
+        .unwrap();
     beside.close().await;
     let username = "alice".to_owned();
     assert!(harness.accounts(FindAccount { username }).await.unwrap().is_some());

@@ -14,8 +14,8 @@ use vumi_kit::{
     callback::ClaimDeliveries,
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts,
-        OpenOutbox, Order, Outcome, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived,
-        SmsTimeline, StatusCursor, Then, Which,
+        ListUnowned, OpenOutbox, Order, Outcome, OwnReceived, RecordOutcomes, RecordReceipts, ReleaseReceived,
+        ReleaseSms, SettleReceived, SmsOwner, SmsTimeline, StatusCursor, Then, Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundSms, Receipt, TransportStatus},
@@ -158,8 +158,11 @@ fn received_sms_and_callbacks_are_found_by_index() {
         provider_id: Some("mo".to_owned()),
         at: None,
     }];
-    let kept = write!(watched, KeepReceived { account: ALICE, transport, inbound });
+    let kept = write!(watched, KeepReceived { owner: SmsOwner::Account(ALICE), transport, inbound });
     assert!(kept.contains("received_sms_provider_id"), "{kept}");
+    let unowned = read!(watched, ListUnowned { after: 1, limit: 10 });
+    assert!(uses(&unowned, "received_sms_unowned", "id>?"), "{unowned}");
+    write!(watched, OwnReceived { username: "a".to_owned(), ids: vec![1] });
     write!(watched, ClaimReceived { limit: 10 });
     write!(watched, ReleaseReceived { ids: vec![1] });
     write!(

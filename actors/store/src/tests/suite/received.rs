@@ -1,8 +1,11 @@
 //! SMS from people.
 
 use vumi_kit::{
+    account::{AccountRoles, CreateAccount},
     callback::{CallbackName, ClaimDeliveries, CreateCallback},
-    ledger::{ClaimReceived, HandOver, IdempotencyKey, KeepReceived, SettleReceived},
+    ledger::{
+        ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived, SmsOwner,
+    },
     sms::{InboundSms, Received},
 };
 
@@ -20,7 +23,11 @@ fn inbound(provider_id: Option<&str>) -> InboundSms {
 }
 
 async fn keep_for(harness: &StoreHarness, account: i64, inbound: InboundSms) -> Received {
-    harness.ledger(KeepReceived { account, transport: opera(), inbound: vec![inbound] }).await.remove(0)
+    keep_as(harness, SmsOwner::Account(account), inbound).await
+}
+
+async fn keep_as(harness: &StoreHarness, owner: SmsOwner, inbound: InboundSms) -> Received {
+    harness.ledger(KeepReceived { owner, transport: opera(), inbound: vec![inbound] }).await.remove(0)
 }
 
 async fn keep(harness: &StoreHarness, provider_id: Option<&str>) -> Received {
@@ -51,6 +58,64 @@ async fn a_repeated_one_is_neither_kept_nor_routed_again() {
     assert_eq!(again, Received { repeated: true, ..first });
     assert!(harness.handed().is_none());
     assert!(!keep_for(&harness, BOB, inbound(Some("mo-1"))).await.repeated, "another account's");
+}
+
+async fn create_account(harness: &StoreHarness, username: &str) -> i64 {
+    let (username, password_hash) = (username.to_owned(), String::new());
+    let create = CreateAccount { username, password_hash, sandbox: false, roles: AccountRoles::CLIENT };
+    harness.accounts(create).await.unwrap().id
+}
+
+fn claim_deliveries() -> ClaimDeliveries {
+    let prompt = std::sync::Arc::new((0..100).collect());
+    ClaimDeliveries { limit: 10, most_per_callback: 10, prompt, most_of_others: 10, lease_s: 60 }
+}
+
+async fn unowned(harness: &StoreHarness) -> Vec<Received> {
+    harness.ledger(ListUnowned { after: 0, limit: 10 }).await
+}
+
+async fn own(harness: &StoreHarness, username: &str, ids: Vec<i64>) -> bool {
+    harness.ledger(OwnReceived { username: username.to_owned(), ids }).await
+}
+
+#[actix_rt::test]
+async fn an_sms_without_an_account_waits_until_it_has_one_and_is_posted_and_routed_then() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    let named = keep_as(&harness, SmsOwner::Named("alice".to_owned()), inbound(Some("mo-1"))).await;
+    let nobodys = keep_as(&harness, SmsOwner::Nobody, inbound(Some("mo-2"))).await;
+    assert_eq!((named.account, nobodys.account), (None, None));
+    assert_eq!(unowned(&harness).await, [named.clone(), nobodys.clone()]);
+    assert!(harness.handed().is_none());
+    harness.advance(3600);
+    assert_eq!(harness.ledger(ClaimReceived { limit: 10 }).await, []);
+    assert!(!own(&harness, "alice", vec![named.id]).await, "there is no such account");
+    assert_eq!(unowned(&harness).await.len(), 2);
+
+    let alice = create_account(&harness, "alice").await;
+    let (name, url, secret) = (CallbackName::SmsReceived, "http://a/".to_owned(), "s".to_owned());
+    harness.callbacks(CreateCallback { account: alice, name, url, secret }).await;
+    // Its provider repeats it meanwhile.
+    let again = keep_as(&harness, SmsOwner::Named("alice".to_owned()), inbound(Some("mo-1"))).await;
+    assert_eq!((again.id, again.repeated), (named.id, true));
+    assert!(own(&harness, "alice", vec![named.id]).await);
+    assert_eq!(unowned(&harness).await, [nobodys]);
+    let Some(HandOver::Received(batch)) = harness.handed() else { panic!("nothing") };
+    assert_eq!((batch[0].id, batch[0].account), (named.id, Some(alice)));
+    assert_eq!(harness.callbacks(claim_deliveries()).await.len(), 1);
+    // A second process does the same: nothing is passed on twice.
+    assert!(own(&harness, "alice", vec![named.id]).await);
+    assert!(harness.handed().is_none());
+    assert!(keep_for(&harness, alice, inbound(Some("mo-1"))).await.repeated);
+}
+
+#[actix_rt::test]
+async fn an_sms_belongs_to_the_account_of_the_name_where_there_is_one() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let alice = create_account(&harness, "alice").await;
+    let kept = keep_as(&harness, SmsOwner::Named("alice".to_owned()), inbound(None)).await;
+    assert_eq!(kept.account, Some(alice));
+    assert_eq!(unowned(&harness).await, []);
 }
 
 #[actix_rt::test]
@@ -190,15 +255,7 @@ async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
     }
     let kept = keep(&harness, Some("mo-1")).await;
     keep(&harness, Some("mo-1")).await;
-    let told = harness
-        .callbacks(ClaimDeliveries {
-            limit: 10,
-            most_per_callback: 10,
-            prompt: std::sync::Arc::new((0..100).collect()),
-            most_of_others: 10,
-            lease_s: 60,
-        })
-        .await;
+    let told = harness.callbacks(claim_deliveries()).await;
     assert_eq!(told.iter().map(|delivery| delivery.url.as_str()).collect::<Vec<_>>(), ["http://a/", "http://b/"]);
     let expected = format!(
         "id={}&to_msisdn=38080&from_msisdn=27831234567&message=JOIN+the+%26+quiz&charset=UTF-8&transport_name=opera\

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use diesel::connection::SimpleConnection;
 use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
-    account::CreateAccount,
+    account::{AccountRoles, CreateAccount},
     health::{AskHealth, State},
     ledger::{AcceptSms, Accepted, HandOver, IdempotencyKey},
     name::Name,
@@ -73,7 +73,12 @@ async fn when_the_database_refuses_all_are_told_and_health_says_so_until_it_work
 #[actix_rt::test]
 async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
     let Some(harness) = StoreHarness::new() else { return };
-    let create = || CreateAccount { username: "a".to_owned(), password_hash: String::new(), sandbox: false };
+    let create = || CreateAccount {
+        username: "a".to_owned(),
+        password_hash: String::new(),
+        sandbox: false,
+        roles: AccountRoles::CLIENT,
+    };
     let accounts = &harness.store.store.accounts;
     let (first, second) = tokio::join!(accounts.ask(create()), accounts.ask(create()));
     assert!(first.is_ok());

@@ -18,12 +18,15 @@ use tokio::{
     time::timeout,
 };
 use vumi_kit::{
-    account::{Account, FindAccount},
+    account::{Account, AccountRoles, FindAccount},
     clock::{Clock, Timestamp},
     component::{Component, ComponentContext},
     health::{AskHealth, Health, State},
     kind::Kind,
-    ledger::{ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts},
+    ledger::{
+        ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts,
+        SmsOwners,
+    },
     message::{Event, SessionEvent, UserMessage},
     name::Name,
     router::{Happened, Inbound, Outbound, Refused, RouterAddress},
@@ -81,7 +84,13 @@ fn fake_store(
             Ok(Vec::new())
         })
         .on(move |ask: FindAccount| {
-            let account = Account { id: 7, username: ask.username, password_hash: String::new(), sandbox: false };
+            let account = Account {
+                id: 7,
+                username: ask.username,
+                password_hash: String::new(),
+                sandbox: false,
+                roles: AccountRoles::CLIENT,
+            };
             Ok(has_account.load(Ordering::Relaxed).then_some(account))
         })
         .start_store()
@@ -216,6 +225,7 @@ impl SsmiHarness {
         let router = RecordingRouter { inbound: messages_sent, events: events_sent, refusal: refusal.clone() }.start();
         let clock = Clock::held(Timestamp::from_seconds(1_000_000));
         let context = ComponentContext {
+            owners: SmsOwners::default(),
             name: Name::parse("truteq").unwrap(),
             router: RouterAddress {
                 inbound: router.clone().recipient(),

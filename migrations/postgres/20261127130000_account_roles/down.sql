@@ -1,0 +1,2 @@
+DROP INDEX received_sms_unowned;
+ALTER TABLE accounts DROP COLUMN roles;
