@@ -23,6 +23,7 @@ mod limits;
 mod listener;
 mod opera_webhooks;
 mod order;
+mod reports;
 mod roles;
 mod seed_readme;
 mod sms;

@@ -19,7 +19,7 @@ use vumi_kit::{
     ledger::{KeepReceived, RecordReceipts, SmsOwner},
     sms::InboundSms,
     store::Ask,
-    webhook::{Webhook, WebhookAnswer, WebhookKept, WebhookNews, WebhookRequest},
+    webhook::{Unreadable, Webhook, WebhookAnswer, WebhookKept, WebhookNews, WebhookRequest},
 };
 
 use crate::{guard::answered, request::body::BufferedBody, response::error::ApiError, state::ApiState};
@@ -80,12 +80,19 @@ async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> Http
             content_type: body.media_type.clone(),
             body: body.bytes.clone(),
         };
-        let news = webhook
-            .form
-            .read(&provider_request)
-            .map_err(|unreadable| ApiError::field(&unreadable.field, "", unreadable.what))?;
-        let kept = keep(state, &caller, news.keepable()).await?;
-        Ok(response(webhook.form.answer(&provider_request, &kept)))
+        match webhook.form.read(&provider_request) {
+            Ok(news) => {
+                let kept = keep(state, &caller, news.keepable()).await?;
+                Ok(response(webhook.form.answer(&provider_request, &kept)))
+            }
+            Err(Unreadable { field, what, readable }) => {
+                // A report that can't be read keeps no other one out.
+                if let Some(news) = readable {
+                    keep(state, &caller, news.keepable()).await?;
+                }
+                Err(ApiError::field(&field, "", what))
+            }
+        }
     })
     .await
 }
@@ -122,8 +129,12 @@ async fn keep(state: &ApiState, caller: &Admitted<'_>, news: WebhookNews) -> Res
     let ledger = &state.store.ledger;
     match news {
         WebhookNews::Receipts(receipts) => {
-            let (account, transport) = (caller.client.unwrap_or_default(), caller.transport.clone());
-            let matches = ledger.ask(RecordReceipts { account, transport, receipts: receipts.clone() }).await?;
+            let mut matches = Vec::with_capacity(receipts.len());
+            // Piece by piece, so that others' writes go in between.
+            for piece in receipts.chunks(RecordReceipts::MOST) {
+                let record = RecordReceipts { transport: caller.transport.clone(), receipts: piece.to_vec() };
+                matches.append(&mut ledger.ask(record).await?);
+            }
             Ok(WebhookKept::Receipts(receipts.into_iter().zip(matches).collect()))
         }
         WebhookNews::Inbound(inbound) => {
@@ -132,7 +143,8 @@ async fn keep(state: &ApiState, caller: &Admitted<'_>, news: WebhookNews) -> Res
                 None => state.owners.of(caller.transport, sms),
             };
             let mut received = Vec::with_capacity(inbound.len());
-            for piece in inbound.chunk_by(|one, next| owner(one) == owner(next)) {
+            let owned = inbound.chunk_by(|one, next| owner(one) == owner(next));
+            for piece in owned.flat_map(|piece| piece.chunks(KeepReceived::MOST)) {
                 let Some(first) = piece.first() else { continue };
                 let (owner, transport) = (owner(first), caller.transport.clone());
                 received.append(&mut ledger.ask(KeepReceived { owner, transport, inbound: piece.to_vec() }).await?);

@@ -14,9 +14,9 @@ use crate::{
     account::AccountId,
     clock::Timestamp,
     name::Name,
+    provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes, store_address},
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
-    text::keepable,
 };
 
 /// Keeps SMS to be sent, all of a batch in one transaction. Answers them in the order given, committed.
@@ -141,6 +141,8 @@ pub struct TimelineEvent {
     pub what: &'static str,
     /// The provider's response, the receipt's status, or the callback's HTTP status.
     pub detail: String,
+    /// The provider's id for what it is about.
+    pub provider_id: Option<String>,
 }
 
 /// Opens the outbox of a transport that has started (again): its earlier claims are due at once. Answers how long a claim
@@ -188,14 +190,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The same with texts that every database can keep: a NUL in the provider's response must not lose the outcome.
+    /// The same with texts that every database can keep, and a bounded id: neither a NUL nor a long id in the provider's
+    /// response must lose the outcome.
     #[must_use]
     pub fn keepable(self) -> Self {
         let then = match self.then {
-            Then::Done { status, provider_id } => Then::Done { status, provider_id: provider_id.map(keepable) },
+            Then::Done { status, provider_id } => Then::Done { status, provider_id: provider_id.map(bounded_id) },
             other => other,
         };
-        Self { detail: keepable(self.detail), then, ..self }
+        Self { detail: bounded_words(self.detail), then, ..self }
     }
 }
 
@@ -251,13 +254,16 @@ impl Operation for ReleaseSms {
     type Answer = ();
 }
 
-/// Keeps receipts and changes the SMS they belong to, in the order given.
+/// Keeps receipts and changes the SMS they belong to, in the order given. An SMS is found by its transport and the ids,
+/// and its own account is told. [`Self::MOST`] in one command at the most: other writes go in between.
 #[derive(Clone, Debug)]
 pub struct RecordReceipts {
-    /// The account whose SMS they may belong to.
-    pub account: AccountId,
     pub transport: Name,
     pub receipts: Vec<Receipt>,
+}
+impl RecordReceipts {
+    /// Receipts of one command.
+    pub const MOST: usize = 200;
 }
 impl Operation for RecordReceipts {
     type Access = Writes;
@@ -269,18 +275,23 @@ impl Operation for RecordReceipts {
 pub enum ReceiptMatch {
     /// It belongs to this SMS.
     Matched(Box<Sms>),
-    /// It was recorded before: nothing changed.
+    /// It was recorded before, or as many as are kept of one SMS were: nothing changed.
     Repeated(Box<Sms>),
-    /// It matches no SMS of the account yet: kept, and matched when an SMS gets its id.
+    /// It matches no SMS of the transport yet: kept, and matched when an SMS gets its id.
     Unmatched,
 }
 
-/// Keeps SMS from people, in the order given, to be posted to the callbacks and routed to a campaign.
+/// Keeps SMS from people, in the order given, to be posted to the callbacks and routed to a campaign. A part of a longer
+/// SMS waits for the others: the answer has the SMS that are whole. [`Self::MOST`] in one command at the most.
 #[derive(Clone, Debug)]
 pub struct KeepReceived {
     pub owner: SmsOwner,
     pub transport: Name,
     pub inbound: Vec<InboundSms>,
+}
+impl KeepReceived {
+    /// SMS of one command.
+    pub const MOST: usize = 200;
 }
 impl Operation for KeepReceived {
     type Access = Writes;

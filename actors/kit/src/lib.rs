@@ -19,6 +19,8 @@ pub mod ledger;
 pub mod message;
 pub mod name;
 pub mod network;
+pub mod provider_text;
+pub mod receipt;
 mod request;
 pub mod router;
 pub mod session;

@@ -4,7 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{account::AccountId, address::Msisdn, clock::Timestamp, name::Name, text::keepable};
+use crate::{
+    account::AccountId,
+    address::Msisdn,
+    clock::Timestamp,
+    name::Name,
+    provider_text::{bounded_id, bounded_name},
+    text::keepable,
+};
 
 /// The number of a sent SMS in the ledger; clients see it as `id`, Clickatell as `climsgid`.
 pub type SmsId = i64;
@@ -277,27 +284,24 @@ pub enum Decision {
 /// A delivery receipt, read from a provider's form into ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The provider's id for the SMS.
+    /// The provider's id for the SMS, or for one of its parts.
     pub provider_id: Option<String>,
-    /// Our number for the SMS, where the provider hands it back. With both ids given, both must match.
+    /// Our number for the SMS, where the provider hands it back: then the receipt is about this SMS.
     pub sms: Option<SmsId>,
+    /// With both ids given, both must match: the provider gives each SMS one id, whatever its parts.
+    pub both_ids: bool,
+    /// Which of the SMS's parts, counted from 1, where the provider says it.
+    pub part: Option<u8>,
     /// The recipient, where one provider id covers several.
     pub to: Option<Msisdn>,
     /// Its status on our scale.
     pub status: TransportStatus,
+    /// The status in the provider's words, with its code where there is one.
+    pub provider_status: Option<String>,
     /// When the provider says it happened.
     pub at: Option<Timestamp>,
     /// Every field as the provider sent it, in its order: kept, and handed on to callbacks.
     pub fields: Vec<(String, String)>,
-}
-
-impl Receipt {
-    /// The same with no text that can't be kept: what a provider tells is not refused for a NUL in it.
-    #[must_use]
-    pub fn keepable(self) -> Self {
-        let fields = self.fields.into_iter().map(|(name, value)| (keepable(name), keepable(value))).collect();
-        Self { provider_id: self.provider_id.map(keepable), fields, ..self }
-    }
 }
 
 /// An SMS from a person, read from a provider's form into ours.
@@ -315,13 +319,36 @@ pub struct InboundSms {
     pub provider_id: Option<String>,
     /// When the provider got it.
     pub at: Option<Timestamp>,
+    /// Which part of a longer SMS it is; none: it is whole.
+    pub part: Option<InboundPart>,
+}
+
+/// A part's place in the SMS that a person wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundPart {
+    /// What the parts of one SMS have in common.
+    pub reference: String,
+    /// How many there are, 2 at the least.
+    pub total: u8,
+    /// Which one it is, counted from 1.
+    pub number: u8,
+}
+
+impl InboundPart {
+    /// None: not a part of several.
+    #[must_use]
+    pub fn new(reference: impl Into<String>, total: u8, number: u8) -> Option<Self> {
+        let is_part = total > 1 && (1..=total).contains(&number);
+        is_part.then(|| Self { reference: bounded_id(reference.into()), total, number })
+    }
 }
 
 impl InboundSms {
-    /// The same with no text that can't be kept: what a person writes is not refused for a NUL in it.
+    /// The same with texts that every database can keep, and bounded ids: what a person writes is not refused for a
+    /// NUL in it, nor for a long id.
     #[must_use]
     pub fn keepable(self) -> Self {
-        let (charset, provider_id) = (self.charset.map(keepable), self.provider_id.map(keepable));
+        let (charset, provider_id) = (self.charset.map(bounded_name), self.provider_id.map(bounded_id));
         Self { message: keepable(self.message), charset, provider_id, ..self }
     }
 }

@@ -75,12 +75,46 @@ pub struct Unreadable {
     pub field: String,
     /// What is wrong with it, as a predicate: "is required".
     pub what: String,
+    /// What else the call says and can be read: it is kept, though the call as a whole is refused.
+    pub readable: Option<Box<WebhookNews>>,
 }
 
 impl Unreadable {
     /// A call with a field that is missing or wrong.
     pub fn new(field: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { field: field.into(), what: what.into() }
+        Self { field: field.into(), what: what.into(), readable: None }
+    }
+
+    /// The same, of a call that says more.
+    #[must_use]
+    pub fn beside(self, readable: WebhookNews) -> Self {
+        let is_empty = match &readable {
+            WebhookNews::Receipts(receipts) => receipts.is_empty(),
+            WebhookNews::Inbound(inbound) => inbound.is_empty(),
+        };
+        Self { readable: (!is_empty).then(|| Box::new(readable)), ..self }
+    }
+}
+
+/// The news of a call with several reports. If one can't be read, the call is refused and says which; the others are kept.
+pub fn each_read<T>(
+    reports: impl IntoIterator<Item = Result<T, Unreadable>>,
+    news: impl FnOnce(Vec<T>) -> WebhookNews,
+) -> Result<WebhookNews, Unreadable> {
+    let (mut read, mut wrong) = (Vec::new(), None);
+    for (index, report) in reports.into_iter().enumerate() {
+        match report {
+            Ok(report) => read.push(report),
+            Err(unreadable) => drop(wrong.get_or_insert((index, unreadable))),
+        }
+    }
+    match wrong {
+        None => Ok(news(read)),
+        Some((0, unreadable)) if read.is_empty() => Err(unreadable),
+        Some((index, Unreadable { field, what, .. })) => {
+            let what = format!("{what} (in report {} of the call; {} others were kept)", index + 1, read.len());
+            Err(Unreadable::new(field, what).beside(news(read)))
+        }
     }
 }
 

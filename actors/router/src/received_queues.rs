@@ -163,6 +163,7 @@ mod tests {
                 charset: None,
                 provider_id: None,
                 at: None,
+                part: None,
             },
             repeated: false,
             created_at: Timestamp::from_micros(0),

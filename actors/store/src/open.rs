@@ -234,6 +234,8 @@ impl Opening {
             node,
             lease: settings.lease,
             give_up_after: settings.give_up_after,
+            keep_unmatched_receipts: settings.keep_unmatched_receipts,
+            join_parts_within: settings.join_parts_within,
             most_per_commit: settings.most_per_commit,
         };
         let work = writer(WriterParts {

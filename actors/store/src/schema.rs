@@ -54,7 +54,6 @@ diesel::table! {
 diesel::table! {
     receipts (id) {
         id -> BigInt,
-        account -> BigInt,
         transport -> Text,
         sms -> Nullable<BigInt>,
         named_sms -> Nullable<BigInt>,
@@ -64,6 +63,19 @@ diesel::table! {
         at -> Nullable<BigInt>,
         fields -> Text,
         received_at -> BigInt,
+        part -> Nullable<Integer>,
+        provider_status -> Nullable<Text>,
+        digest -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    sms_parts (sms, part) {
+        sms -> BigInt,
+        part -> Integer,
+        transport -> Text,
+        provider_id -> Nullable<Text>,
+        status -> Integer,
     }
 }
 
@@ -85,6 +97,25 @@ diesel::table! {
         claimed_by -> Nullable<Text>,
         created_at -> BigInt,
         updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    received_parts (id) {
+        id -> BigInt,
+        account -> BigInt,
+        transport -> Text,
+        sender -> Text,
+        recipient -> Text,
+        reference -> Text,
+        total -> Integer,
+        part -> Integer,
+        message -> Text,
+        charset -> Nullable<Text>,
+        provider_id -> Nullable<Text>,
+        at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        received -> Nullable<BigInt>,
     }
 }
 

@@ -31,6 +31,15 @@ pub struct StoreSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub give_up_after: Duration,
+    /// How long a receipt that matches no SMS is kept. Default 7d.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub keep_unmatched_receipts: Duration,
+    /// How long the parts of an SMS from a person wait for those that are missing; then it is handed on as far as it is
+    /// there. Default 10m.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub join_parts_within: Duration,
     /// Connections that read, beside the one that writes.
     pub readers: u32,
     /// The name of this process in claims; processes that share a database need one each. One that starts again under its
@@ -60,6 +69,8 @@ impl Default for StoreSettings {
             most_per_commit: 512,
             lease: Duration::from_secs(120),
             give_up_after: Duration::from_secs(24 * 60 * 60),
+            keep_unmatched_receipts: Duration::from_secs(7 * 24 * 60 * 60),
+            join_parts_within: Duration::from_secs(10 * 60),
             readers: 2,
             node: None,
         }
@@ -104,6 +115,10 @@ impl StoreSettings {
         expect((1..=64).contains(&self.readers), "readers", "expected 1 to 64 connections");
         expect(self.lease >= Duration::from_secs(1), "lease", "expected a second or more, such as `2m`");
         expect(!self.give_up_after.is_zero(), "give_up_after", "expected a time above zero, such as `24h`");
+        let kept = self.keep_unmatched_receipts;
+        // A receipt may come before the provider's answer to the submission does.
+        expect(kept >= Duration::from_secs(60), "keep_unmatched_receipts", "expected a minute or more, such as `7d`");
+        expect(!self.join_parts_within.is_zero(), "join_parts_within", "expected a time above zero, such as `10m`");
         problems
     }
 
@@ -162,10 +177,11 @@ mod tests {
     #[test]
     fn nonsense_is_named_by_its_key() {
         let nonsense = r#"{"url": "mysql://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
-            "lease": "0s", "give_up_after": "0s"}"#;
+            "lease": "0s", "give_up_after": "0s", "keep_unmatched_receipts": "0s", "join_parts_within": "0s"}"#;
         let settings: StoreSettings = serde_json::from_str(nonsense).unwrap();
         let keys: Vec<_> = settings.check().into_iter().map(|problem| problem.key).collect();
-        assert_eq!(keys, ["url", "queue", "mailbox", "most_per_commit", "readers", "lease", "give_up_after"]);
+        let times = ["lease", "give_up_after", "keep_unmatched_receipts", "join_parts_within"];
+        assert_eq!(keys, [&["url", "queue", "mailbox", "most_per_commit", "readers"][..], &times].concat());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod reading;
+mod reports;
 mod template;
 mod webhooks;
 
@@ -33,9 +34,10 @@ use crate::{
     provider_client::{ProviderClient, call},
 };
 
+pub(crate) use reading::plain;
 use reading::{AnswerReader, AnswerSettings};
 use template::{SmsTemplate, as_it_is};
-use webhooks::{InboundSettings, ReceiptSettings};
+use webhooks::{FieldFormat, InboundSettings, ReceiptSettings};
 
 /// A provider with an HTTP API. In a template `{{to}}`, `{{to_plus}}`, `{{from}}`, `{{from_plus}}`,
 /// `{{text}}`, `{{text_hex_utf16}}`, `{{id}}`, `{{segments}}`, `{{ucs2}}` (`1` or `0`) and `{{secret.<name>}}` are
@@ -206,6 +208,7 @@ impl Provider for HttpProvider {
                 Problem::new(format!("receipt.statuses.{word}"), "expected a status of ours, 1 to 14")
             }),
         );
+        problems.extend(lists(settings));
         problems
     }
 
@@ -256,6 +259,17 @@ impl Provider for HttpProvider {
     fn secrets(&self) -> Vec<&SecretString> {
         self.settings.secrets.values().chain(self.settings.auth.iter().map(|auth| &auth.password)).collect()
     }
+}
+
+/// What is wrong with the settings that name the list of a webhook's reports.
+fn lists(settings: &Settings) -> impl Iterator<Item = Problem> {
+    let receipt = settings.receipt.as_ref().map(|receipt| ("receipt.each", receipt.format, receipt.each.as_ref()));
+    let inbound = settings.inbound.as_ref().map(|inbound| ("inbound.each", inbound.format, inbound.each.as_ref()));
+    receipt.into_iter().chain(inbound).filter_map(|(key, format, each)| match (format, each?) {
+        (FieldFormat::Form, _) => Some(Problem::new(key, "is for `format = \"json\"`; remove it")),
+        (FieldFormat::Json, each) if each.is_empty() || each.starts_with('/') => None,
+        (FieldFormat::Json, _) => Some(Problem::new(key, "expected a JSON pointer, such as /results")),
+    })
 }
 
 fn in_answer(key: &str, what: String) -> Problem {

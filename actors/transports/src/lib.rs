@@ -10,12 +10,16 @@
 //! `.with_provider::<...>()` below.
 
 mod charset;
+mod concatenation;
+mod form_reports;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http_provider;
+mod json_fields;
 mod outbox;
 mod provider;
 mod provider_client;
+mod provider_status;
 mod providers;
 mod ssmi;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{FindSms, ListSms, Order, SmsTimeline, StatusCursor, Which},
+    ledger::{FindSms, ListSms, Order, SmsTimeline, StatusCursor, TimelineEvent, Which},
     sms::Sms,
     store::Ask,
 };
@@ -71,6 +71,15 @@ pub(crate) struct SmsEvent<'a> {
     event: &'static str,
     /// In words.
     detail: &'a str,
+    /// The provider's id, of the attempt that it took and of receipts.
+    provider_id: Option<&'a str>,
+}
+
+impl<'a> SmsEvent<'a> {
+    fn of(event: &'a TimelineEvent) -> Self {
+        let TimelineEvent { at, what, detail, provider_id } = event;
+        Self { at: UtcTime(*at), event: what, detail, provider_id: provider_id.as_deref() }
+    }
 }
 
 /// The events of one SMS, in order of time.
@@ -89,8 +98,7 @@ pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
         let (transport, id) = (call.transport()?.clone(), call.id()?);
         let found = call.state.store.ledger.ask(SmsTimeline { account: call.account, transport, id }).await?;
         let timeline = found.ok_or_else(|| no_such(&call))?;
-        let events: Vec<SmsEvent<'_>> =
-            timeline.iter().map(|e| SmsEvent { at: UtcTime(e.at), event: e.what, detail: &e.detail }).collect();
+        let events: Vec<SmsEvent<'_>> = timeline.iter().map(SmsEvent::of).collect();
         Ok(json(&events, events.len() * 128))
     })
     .await

@@ -60,8 +60,10 @@ pub(crate) struct SmsView<'a> {
     encoding: Encoding,
     /// The parts it is sent in.
     segments: u32,
-    /// The provider's last word on it, verbatim.
+    /// The provider's last word on it, verbatim; with its code, where a receipt has one.
     provider_status: Option<&'a str>,
+    /// The provider's id for it.
+    provider_id: Option<&'a str>,
 }
 
 impl<'a> SmsView<'a> {
@@ -81,6 +83,7 @@ impl<'a> SmsView<'a> {
             encoding: measured.encoding,
             segments: measured.segments,
             provider_status: sms.provider_response.as_deref(),
+            provider_id: sms.provider_id.as_deref(),
         }
     }
 
@@ -92,6 +95,7 @@ impl<'a> SmsView<'a> {
             delivered_at: None,
             updated_at: UtcTime(sms.created_at),
             provider_status: None,
+            provider_id: None,
             ..Self::now(sms)
         }
     }
@@ -170,7 +174,7 @@ mod tests {
             message: "hello \"world\"".to_owned(),
             status: TransportStatus::Delivered,
             provider_response: Some("004".to_owned()),
-            provider_id: None,
+            provider_id: Some("api1".to_owned()),
             attempts: 1,
             delivered_at: Timestamp::parse("2010-05-13 11:35:00"),
             created_at: Timestamp::parse("2010-05-13 11:34:34").unwrap(),
@@ -187,6 +191,7 @@ mod tests {
                 "transport_status": 4, "transport_status_display": "Received by recipient",
                 "delivered_at": "2010-05-13 11:35:00", "created_at": "2010-05-13 11:34:34",
                 "updated_at": "2010-05-13 11:35:00", "encoding": "GSM 03.38", "segments": 1, "provider_status": "004",
+                "provider_id": "api1",
             })
         );
     }
@@ -199,6 +204,7 @@ mod tests {
         assert_eq!(first["transport_status_display"], "");
         assert_eq!(first["delivered_at"], json!(null));
         assert_eq!(first["provider_status"], json!(null));
+        assert_eq!(first["provider_id"], json!(null));
         assert_eq!(first["updated_at"], "2010-05-13 11:34:34");
     }
 

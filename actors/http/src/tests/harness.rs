@@ -13,14 +13,14 @@ use vumi_kit::{
     name::Name,
     sms::{InboundSms, Receipt, TransportStatus},
     store::Store,
-    webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+    webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
     webhook_access::WebhookAccess,
 };
 
 use super::stored::{Stored, StoredData};
 use crate::{HttpComponent, HttpContext, HttpSettings, WebhookMount, password::hash_password, start};
 
-/// A provider's webhook whose calls carry `id` and `status` (a receipt) or `text` (an SMS).
+/// A provider's webhook whose calls carry `id`, once for each receipt, or `text` (an SMS).
 struct TestWebhookForm;
 
 impl WebhookForm for TestWebhookForm {
@@ -38,19 +38,16 @@ impl WebhookForm for TestWebhookForm {
                 charset: None,
                 provider_id: None,
                 at: None,
+                part: None,
             }]));
         }
-        let sms = field("id").and_then(|id| id.parse().ok());
-        let sms = sms.ok_or_else(|| Unreadable::new("id", "is required"))?;
-        let status = TransportStatus::Delivered;
-        Ok(WebhookNews::Receipts(vec![Receipt {
-            provider_id: None,
-            sms: Some(sms),
-            to: None,
-            status,
-            at: None,
-            fields,
-        }]))
+        let receipt = |id: &str| {
+            let sms = id.parse().map_err(|_| Unreadable::new("id", "is required"))?;
+            Ok(Receipt { sms: Some(sms), ..Receipt::new(TransportStatus::Delivered, fields.clone()) })
+        };
+        let ids: Vec<&str> = fields.iter().filter(|(key, _)| key == "id").map(|(_, value)| value.as_str()).collect();
+        let ids = if ids.is_empty() { vec![""] } else { ids };
+        each_read(ids.into_iter().map(receipt), WebhookNews::Receipts)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {

@@ -39,6 +39,7 @@ async fn an_sms_is_kept_and_shown_as_the_readme_shows_it() {
     let shown = json!({
         "id": 1, "to_msisdn": "27123456780", "from_msisdn": "27123456789", "message": "hello world",
         "transport_status": 0, "transport_status_display": "", "delivered_at": null, "provider_status": null,
+        "provider_id": null,
         "created_at": "2010-05-13 11:34:34", "updated_at": "2010-05-13 11:34:34", "encoding": "GSM 03.38", "segments": 1,
     });
     assert_eq!(response.json::<Value>().await.unwrap(), json!([shown]));
@@ -118,7 +119,10 @@ async fn an_account_sees_its_own_sms_only() {
     assert_problem(&harness.get("sms/opera/status/1.json").send().await.unwrap(), 404);
     assert_problem(&harness.get("sms/clickatell/status/x.json").send().await.unwrap(), 400);
     let events: Value = harness.get("sms/clickatell/status/1/events.json").send().await.unwrap().json().await.unwrap();
-    assert_eq!(events, json!([{"at": "2010-05-13 11:34:34", "event": "accepted", "detail": "kept"}]));
+    assert_eq!(
+        events,
+        json!([{"at": "2010-05-13 11:34:34", "event": "accepted", "detail": "kept", "provider_id": null}])
+    );
 }
 
 #[actix_web::test]
@@ -217,6 +221,27 @@ async fn requests_that_do_not_fit_the_api_have_statuses_of_their_own() {
     assert_problem(&text.send().await.unwrap(), 415);
     assert_problem(&harness.get("sms").send().await.unwrap(), 404);
     assert_problem(&harness.client.get(harness.url("/elsewhere")).send().await.unwrap(), 404);
+}
+
+#[actix_web::test]
+async fn a_report_that_can_not_be_read_refuses_the_call_and_keeps_no_other_one_out() {
+    let harness = harness().await;
+    let ids = [("id", "1"), ("id", "x"), ("id", "3")];
+    let refused = harness.post("sms/clickatell/receipt.json", &ids).send().await.unwrap();
+    assert_problem(&refused, 400);
+    let text = refused.text().await.unwrap();
+    assert!(text.contains("report 2 of the call; 2 others were kept"), "{text}");
+    let kept: Vec<_> = harness.stored().receipts.iter().map(|receipt| receipt.sms).collect();
+    assert_eq!(kept, [Some(1), Some(3)]);
+}
+
+#[actix_web::test]
+async fn many_reports_of_a_call_go_to_the_store_piece_by_piece_and_are_answered_together() {
+    let harness = harness().await;
+    let ids: Vec<String> = (1..=450).map(|id| id.to_string()).collect();
+    let fields: Vec<(&str, &str)> = ids.iter().map(|id| ("id", id.as_str())).collect();
+    harness.post("sms/clickatell/receipt.json", &fields).send().await.unwrap();
+    assert_eq!(harness.stored().receipts_at_once, [200, 200, 50]);
 }
 
 #[actix_web::test]

@@ -31,6 +31,8 @@ pub(super) struct StoredData {
     pub(super) sms: Vec<Sms>,
     pub(super) callbacks: Vec<Callback>,
     pub(super) receipts: Vec<Receipt>,
+    /// How many receipts came with each command.
+    pub(super) receipts_at_once: Vec<usize>,
     pub(super) inbound: Vec<InboundSms>,
     /// Whose these are, for each command.
     pub(super) owners: Vec<SmsOwner>,
@@ -90,14 +92,20 @@ impl Stored {
         let store = self.answer(store, |data, ask: ListSms| data.list(&ask));
         let store = self.answer(store, |data, SmsTimeline { account, transport, id }| {
             let sms = data.sms(account, &transport, id)?;
-            Some(vec![TimelineEvent { at: sms.created_at, what: "accepted", detail: "kept".to_owned() }])
+            Some(vec![TimelineEvent {
+                at: sms.created_at,
+                what: "accepted",
+                detail: "kept".to_owned(),
+                provider_id: None,
+            }])
         });
-        let store = self.answer(store, |data, RecordReceipts { account, transport, receipts }| {
-            let _any = account;
-            let named = |sms: &&Sms, receipt: &Receipt| sms.transport == transport && Some(sms.id) == receipt.sms;
-            let sms = |receipt: &Receipt| data.sms.iter().find(|sms| named(sms, receipt)).cloned();
+        let store = self.answer(store, |data, RecordReceipts { transport, receipts }| {
+            let sms = |receipt: &Receipt| {
+                data.sms.iter().find(|sms| sms.transport == transport && Some(sms.id) == receipt.sms).cloned()
+            };
             let matched = |sms| ReceiptMatch::Matched(Box::new(sms));
             let matches = receipts.iter().map(|r| sms(r).map_or(ReceiptMatch::Unmatched, matched)).collect();
+            data.receipts_at_once.push(receipts.len());
             data.receipts.extend(receipts);
             matches
         });

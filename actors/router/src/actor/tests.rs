@@ -205,6 +205,7 @@ fn received(id: i64, from: &str, to: &str) -> Received {
         charset: None,
         provider_id: None,
         at: None,
+        part: None,
     };
     let at = Timestamp::from_seconds(0);
     Received {

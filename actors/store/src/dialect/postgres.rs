@@ -162,22 +162,34 @@ pub(crate) fn hold_off_migrations(conn: &mut Conn) -> Result<(), String> {
     .map_err(|error| error.to_string())
 }
 
+/// Names that a transaction locks one by one. The server keeps the locks of all its users in one table of a fixed size.
+const MOST_NAMES: usize = 480;
+
 /// Waits until no other transaction works on what has these names. What two processes may create at the same
-/// moment has no row yet to lock.
-fn alone(conn: &mut Conn, names: impl FnOnce() -> Vec<String>) -> QueryResult<()> {
-    let names: Vec<String> = names().into_iter().map(vumi_kit::text::keepable).collect();
+/// moment has no row yet to lock. A transaction with more names than [`MOST_NAMES`] locks all there are, at once.
+pub(crate) fn alone(conn: &mut Conn, names: impl FnOnce() -> Vec<String>) -> QueryResult<()> {
+    let mut names: Vec<String> = names().into_iter().map(vumi_kit::text::keepable).collect();
+    names.sort_unstable();
+    names.dedup();
     if names.is_empty() {
         return Ok(());
     }
-    // In one order, whoever asks: so two processes do not wait for each other.
-    diesel::sql_query(
-        "SELECT pg_advisory_xact_lock(name) FROM \
-         (SELECT DISTINCT hashtextextended(unnest($1), 0) AS name ORDER BY name) AS names",
-    )
+    if names.len() > MOST_NAMES {
+        return conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({ALL_NAMES})"));
+    }
+    // In one order, whoever asks, and the lock on all first: so two processes do not wait for each other.
+    diesel::sql_query(format!(
+        "SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(name)::text ELSE pg_advisory_xact_lock(name)::text END \
+         FROM (SELECT name, shared FROM (SELECT {ALL_NAMES} AS name, TRUE AS shared UNION ALL \
+         SELECT DISTINCT hashtextextended(unnest($1), 0), FALSE) AS locks ORDER BY shared DESC, name) AS names"
+    ))
     .bind::<Array<Text>, _>(names)
     .execute(conn)
     .map(drop)
 }
+
+/// The lock on all names: shared by those that lock some of them.
+const ALL_NAMES: &str = "hashtextextended('vumi names ' || current_schema(), 0)";
 
 /// Whether the connection is gone. What an error says differs by how it went; a statement settles it.
 fn is_lost(conn: &mut Conn) -> bool {

@@ -17,9 +17,11 @@ mod deliveries;
 mod fixed;
 mod idempotency;
 mod outcomes;
+mod parts;
 mod readers;
 mod receipts;
 mod received;
+mod received_parts;
 mod rows;
 mod sessions;
 mod status;
@@ -128,6 +130,13 @@ impl WriterState {
 pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> Result<M::Answer, Failed> {
     use std::time::Duration;
     let (lease, give_up_after) = (Duration::from_secs(120), Duration::from_secs(24 * 3600));
-    let rules = Rules { node: "local".to_owned(), lease, give_up_after, most_per_commit: 1 };
+    let rules = Rules {
+        node: "local".to_owned(),
+        lease,
+        give_up_after,
+        keep_unmatched_receipts: give_up_after,
+        join_parts_within: lease,
+        most_per_commit: 1,
+    };
     ask.write(&mut Tx { conn, now, rules: &rules, state: &mut WriterState::default() })
 }

@@ -11,7 +11,7 @@ use vumi_kit::{
     sms::{SmsId, TransportStatus},
 };
 
-use super::{Failed, Tx, Write, bulk, receipts, rows};
+use super::{Failed, Tx, Write, bulk, parts, receipts, rows};
 use crate::schema::sms;
 
 impl Write for RecordOutcomes {
@@ -52,7 +52,6 @@ impl Write for RecordOutcomes {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sms)]
 struct Row {
-    account: i64,
     recipient: String,
     status: i32,
     #[diesel(column_name = provider_said)]
@@ -75,6 +74,8 @@ struct Recording {
     attempts: Vec<Attempt>,
     /// Ids that providers gave, and whose SMS they are.
     news: Vec<(String, SmsId)>,
+    /// Ids that receipts had brought before, and what they said.
+    replaced: Vec<(SmsId, String, TransportStatus)>,
 }
 
 impl Recording {
@@ -101,6 +102,7 @@ impl Recording {
         row.claimed_by = None;
         let Outcome { id, at, detail, then } = outcome;
         let tried = !matches!(then, Then::Untried { .. });
+        let before = row.provider_id.clone().map(|provider_id| (provider_id, row.status));
         let new_provider_id = row.follow(then, at, &detail)?;
         if row.next_attempt_at.is_some_and(|due| due <= tx.now.micros()) {
             tx.state.outboxes.set_waiting(transport, true);
@@ -110,6 +112,9 @@ impl Recording {
             self.attempts.push(Attempt { sms: id, attempt: row.attempts, at: at.micros(), detail });
         }
         self.changed.push(id);
+        if let (Some(_), Some((provider_id, status))) = (&new_provider_id, before) {
+            self.replaced.push((id, provider_id, rows::status(status)?));
+        }
         self.news.extend(new_provider_id.map(|provider_id| (provider_id, id)));
         Ok(())
     }
@@ -121,12 +126,15 @@ impl Recording {
             .into_iter()
             .filter_map(|(provider_id, id)| {
                 let row = self.rows.get(&id)?;
-                Some(receipts::Known { id, account: row.account, recipient: row.recipient.clone(), provider_id })
+                Some(receipts::Known { id, recipient: row.recipient.clone(), provider_id })
             })
             .collect();
         // Once each, as it is after the last of its outcomes.
         let changed = self.changed.into_iter().filter_map(|id| self.rows.remove(&id).map(|row| row.change(id)));
         bulk::change_sms(tx.conn, changed.collect(), tx.now.micros())?;
+        for (id, provider_id, status) in self.replaced {
+            parts::remember(tx, id, transport, &provider_id, status)?;
+        }
         receipts::match_early_receipts(tx, transport, &known)
     }
 }

@@ -2,20 +2,26 @@
 
 use diesel::prelude::*;
 use form_urlencoded::Serializer;
+use tracing::warn;
 use vumi_kit::{
-    account::AccountId,
     callback::CallbackName,
     clock::Timestamp,
     ledger::{ListUnmatchedReceipts, ReceiptMatch, RecordReceipts},
     name::Name,
+    provider_text::bounded_id,
+    receipt::fields_beside,
     sms::{Receipt, Sms, SmsId, TransportStatus},
 };
 
 use super::{
-    Conn, Failed, Fixed, Read, Tx, Write, deliveries,
+    Conn, Failed, Fixed, Read, Tx, Write, deliveries, parts,
     rows::{self, SmsRow, as_limit},
 };
 use crate::schema::{receipts, sms};
+
+/// Receipts that are kept of one SMS, or unmatched of one provider's id. A carrier that goes on is heard where it says
+/// something new, and not kept.
+const MOST_KEPT: usize = 100;
 
 impl Write for RecordReceipts {
     fn rows(&self) -> usize {
@@ -30,9 +36,14 @@ impl Write for RecordReceipts {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<ReceiptMatch>, Failed> {
         let receipts: Vec<Receipt> = self.receipts.into_iter().map(Receipt::keepable).collect();
-        let mut matches = Vec::with_capacity(receipts.len());
+        let (mut matches, mut surplus) = (Vec::with_capacity(receipts.len()), 0);
         for receipt in &receipts {
-            matches.push(record(tx, self.account, &self.transport, receipt)?);
+            let recorded = record(tx, &self.transport, receipt)?;
+            surplus += usize::from(!recorded.kept);
+            matches.push(recorded.matched);
+        }
+        if surplus > 0 {
+            warn!(transport = %self.transport, surplus, most = MOST_KEPT, "receipts of one SMS or id beyond the most that are kept");
         }
         Ok(matches)
     }
@@ -40,92 +51,127 @@ impl Write for RecordReceipts {
 
 /// What a transaction knows a provider's id by.
 pub(super) fn lock_key(transport: &Name, provider_id: &str) -> String {
-    format!("{transport} {provider_id}")
+    format!("{transport} {}", bounded_id(provider_id.to_owned()))
 }
 
-fn record(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt) -> QueryResult<ReceiptMatch> {
-    let fields = written(&receipt.fields);
-    let Some(sms) = match_sms(tx, account, transport, receipt)? else {
-        if !is_kept_unmatched(tx, account, transport, receipt, &fields)? {
-            keep(tx, account, transport, receipt, &fields, None)?;
-        }
-        return Ok(ReceiptMatch::Unmatched);
-    };
-    let same = receipts::table.filter(receipts::sms.eq(sms.id)).filter(receipts::fields.eq(&fields));
-    if diesel::select(diesel::dsl::exists(same)).get_result::<bool>(tx.conn)? {
-        return Ok(ReceiptMatch::Repeated(Box::new(sms)));
+/// What came of a receipt; whether it is in the ledger, now or before.
+struct Recorded {
+    matched: ReceiptMatch,
+    kept: bool,
+}
+
+fn record(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> QueryResult<Recorded> {
+    match find(tx, transport, receipt)? {
+        Some(sms) => record_matched(tx, transport, receipt, sms),
+        None => Ok(Recorded { matched: ReceiptMatch::Unmatched, kept: record_unmatched(tx, transport, receipt)? }),
     }
-    keep(tx, account, transport, receipt, &fields, Some(sms.id))?;
+}
+
+fn record_matched(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt, sms: Sms) -> QueryResult<Recorded> {
+    let digest = receipt.digest();
+    let known = receipts::table.filter(receipts::sms.eq(sms.id)).filter(receipts::digest.eq(&digest));
+    if diesel::select(diesel::dsl::exists(known)).get_result::<bool>(tx.conn)? {
+        return Ok(Recorded { matched: ReceiptMatch::Repeated(Box::new(sms)), kept: true });
+    }
+    let its = receipts::table.filter(receipts::sms.eq(sms.id)).order(receipts::id).select(receipts::id);
+    let kept = its.limit(as_limit(MOST_KEPT)).load::<i64>(tx.conn)?.len() < MOST_KEPT;
+    if kept {
+        keep(tx, transport, receipt, &digest, Some(sms.id))?;
+    }
     let news = News {
         provider_id: receipt.provider_id.as_deref(),
+        part: receipt.part,
         status: receipt.status,
+        provider_status: receipt.provider_status.as_deref(),
         at: receipt.at,
-        fields: &receipt.fields,
     };
-    apply(tx, sms, &news).map(|sms| ReceiptMatch::Matched(Box::new(sms)))
+    let (sms, changed) = apply(tx, sms, &news)?;
+    if kept || changed {
+        tell(tx, &sms, &receipt.fields)?;
+    }
+    let matched = if kept || changed { ReceiptMatch::Matched } else { ReceiptMatch::Repeated };
+    Ok(Recorded { matched: matched(Box::new(sms)), kept })
 }
 
-/// The SMS of the account that the receipt speaks of.
-fn match_sms(tx: &mut Tx<'_>, account: AccountId, transport: &Name, receipt: &Receipt) -> QueryResult<Option<Sms>> {
-    let row = match (receipt.sms, &receipt.provider_id) {
-        (Some(id), provider_id) => {
-            let named = sms::table.find(id).filter(sms::account.eq(account));
-            let named = named.filter(sms::transport.eq(transport.as_str())).select(SmsRow::as_select());
-            let named: Option<SmsRow> = for_update!(named).first(tx.conn).optional()?;
-            // Where the provider's answer is still on its way, its id is taken from the receipt.
-            named.filter(|row| match (row.provider_id(), provider_id) {
-                (Some(known), Some(given)) => known == given,
-                _ => true,
-            })
-        }
-        (None, Some(provider_id)) => {
-            let known = sms::table
-                .filter(sms::transport.eq(transport.as_str()))
-                .filter(sms::provider_id.eq(provider_id))
-                .filter(sms::account.eq(account))
-                .order(sms::id.desc())
-                .select(SmsRow::as_select());
-            match &receipt.to {
-                Some(to) => for_update!(known.filter(sms::recipient.eq(to.as_str()))).first(tx.conn).optional()?,
-                None => for_update!(known).first(tx.conn).optional()?,
-            }
-        }
-        (None, None) => None,
+/// Keeps it for the SMS that may get its id, once. False: as many are kept already.
+fn record_unmatched(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> QueryResult<bool> {
+    let digest = receipt.digest();
+    let unmatched = receipts::table.filter(receipts::sms.is_null()).filter(receipts::transport.eq(transport.as_str()));
+    if diesel::select(diesel::dsl::exists(unmatched.filter(receipts::digest.eq(&digest))))
+        .get_result::<bool>(tx.conn)?
+    {
+        return Ok(true);
+    }
+    let others = unmatched.order(receipts::id).select(receipts::id).limit(as_limit(MOST_KEPT));
+    let others: Vec<i64> = match &receipt.provider_id {
+        Some(provider_id) => others.filter(receipts::provider_id.eq(provider_id)).load(tx.conn)?,
+        None => others.filter(receipts::provider_id.is_null()).load(tx.conn)?,
+    };
+    let kept = others.len() < MOST_KEPT;
+    if kept {
+        keep(tx, transport, receipt, &digest, None)?;
+    }
+    Ok(kept)
+}
+
+/// The SMS of the transport that the receipt speaks of, whoever's it is.
+fn find(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> QueryResult<Option<Sms>> {
+    let row = match receipt.sms {
+        Some(id) => find_named(tx, transport, id, receipt)?,
+        None => find_by_provider_id(tx, transport, receipt)?,
     };
     row.map(Sms::try_from).transpose()
 }
 
-fn is_kept_unmatched(
-    tx: &mut Tx<'_>,
-    account: AccountId,
-    transport: &Name,
-    receipt: &Receipt,
-    fields: &str,
-) -> QueryResult<bool> {
-    let kept = receipts::table
-        .filter(receipts::sms.is_null())
-        .filter(receipts::transport.eq(transport.as_str()))
-        .filter(receipts::account.eq(account))
-        .filter(receipts::fields.eq(fields))
-        .select(receipts::id);
-    let first = match &receipt.provider_id {
-        Some(provider_id) => kept.filter(receipts::provider_id.eq(provider_id)).first::<i64>(tx.conn),
-        None => kept.filter(receipts::provider_id.is_null()).first(tx.conn),
+fn find_named(tx: &mut Tx<'_>, transport: &Name, id: SmsId, receipt: &Receipt) -> QueryResult<Option<SmsRow>> {
+    let named = sms::table.find(id).filter(sms::transport.eq(transport.as_str())).select(SmsRow::as_select());
+    let Some(row): Option<SmsRow> = for_update!(named).first(tx.conn).optional()? else {
+        // Not a number of ours: what tells the SMS is the provider's id, unless the provider always hands ours back.
+        return if receipt.both_ids { Ok(None) } else { find_by_provider_id(tx, transport, receipt) };
     };
-    Ok(first.optional()?.is_some())
+    // Where the provider's answer is still on its way, its id is taken from the receipt.
+    let (Some(known), Some(given)) = (row.provider_id(), &receipt.provider_id) else { return Ok(Some(row)) };
+    let ours = known == given || !receipt.both_ids && !is_of_another(tx, transport, id, given)?;
+    Ok(ours.then_some(row))
 }
 
-fn keep(
-    tx: &mut Tx<'_>,
-    account: AccountId,
-    transport: &Name,
-    receipt: &Receipt,
-    fields: &str,
-    sms: Option<SmsId>,
-) -> QueryResult<()> {
+/// Whether a provider's id is known as another SMS's: then one of the two ids that a receipt names is wrong.
+fn is_of_another(tx: &mut Tx<'_>, transport: &Name, id: SmsId, provider_id: &str) -> QueryResult<bool> {
+    let known = sms::table
+        .filter(sms::transport.eq(transport.as_str()))
+        .filter(sms::provider_id.eq(provider_id))
+        .order(sms::id.desc())
+        .select(sms::id);
+    let owner: Option<SmsId> = known.first(tx.conn).optional()?;
+    let owner = if owner.is_some() { owner } else { parts::owner(tx, transport, provider_id)? };
+    Ok(owner.is_some_and(|owner| owner != id))
+}
+
+fn find_by_provider_id(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> QueryResult<Option<SmsRow>> {
+    let Some(provider_id) = &receipt.provider_id else { return Ok(None) };
+    let known = sms::table
+        .filter(sms::transport.eq(transport.as_str()))
+        .filter(sms::provider_id.eq(provider_id))
+        .order(sms::id.desc())
+        .select(SmsRow::as_select());
+    let found: Option<SmsRow> = match &receipt.to {
+        Some(to) => for_update!(known.filter(sms::recipient.eq(to.as_str()))).first(tx.conn).optional()?,
+        None => for_update!(known).first(tx.conn).optional()?,
+    };
+    if found.is_some() {
+        return Ok(found);
+    }
+    let Some(owner) = parts::owner(tx, transport, provider_id)? else { return Ok(None) };
+    let owner = sms::table.find(owner).select(SmsRow::as_select());
+    match &receipt.to {
+        Some(to) => for_update!(owner.filter(sms::recipient.eq(to.as_str()))).first(tx.conn).optional(),
+        None => for_update!(owner).first(tx.conn).optional(),
+    }
+}
+
+fn keep(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt, digest: &str, sms: Option<SmsId>) -> QueryResult<()> {
     diesel::insert_into(receipts::table)
         .values((
-            receipts::account.eq(account),
             receipts::transport.eq(transport.as_str()),
             receipts::sms.eq(sms),
             receipts::named_sms.eq(receipt.sms),
@@ -133,32 +179,41 @@ fn keep(
             receipts::recipient.eq(receipt.to.as_ref().map(|to| to.as_str())),
             receipts::status.eq(i32::from(receipt.status)),
             receipts::at.eq(receipt.at.map(Timestamp::micros)),
-            receipts::fields.eq(fields),
+            receipts::fields.eq(written(&receipt.fields)),
             receipts::received_at.eq(tx.now.micros()),
+            receipts::part.eq(receipt.part.map(i32::from)),
+            receipts::provider_status.eq(receipt.provider_status.as_deref()),
+            receipts::digest.eq(digest),
         ))
         .execute(tx.conn)
         .map(drop)
 }
 
 /// What a receipt says of the SMS it is matched with.
-struct News<'a> {
-    provider_id: Option<&'a str>,
-    status: TransportStatus,
+pub(super) struct News<'a> {
+    pub(super) provider_id: Option<&'a str>,
+    pub(super) part: Option<u8>,
+    pub(super) status: TransportStatus,
+    provider_status: Option<&'a str>,
     at: Option<Timestamp>,
-    fields: &'a [(String, String)],
 }
 
-/// Changes the SMS as far as the news is news, and tells the account's callbacks in any case.
-fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
-    let supersedes = news.status.supersedes(sms.status);
+/// Changes the SMS as far as the news is news; answers whether it was.
+fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bool)> {
+    let failed_part = parts::follow(tx, &sms, news)?;
+    let status = failed_part.unwrap_or(news.status);
+    let supersedes = match failed_part {
+        // It has not arrived while a part of it is known to have failed, whatever came before.
+        Some(failed) => sms.status == TransportStatus::Delivered || failed.supersedes(sms.status),
+        None => status.supersedes(sms.status),
+    };
     let learns_id = sms.provider_id.is_none() && news.provider_id.is_some();
     if supersedes {
-        sms.status = news.status;
-        if news.status == TransportStatus::Delivered {
-            sms.delivered_at = Some(news.at.unwrap_or(tx.now));
-        }
-        if let Some((_, status)) = news.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case("status")) {
-            sms.provider_response = Some(status.clone());
+        sms.status = status;
+        let delivered = status == TransportStatus::Delivered;
+        sms.delivered_at = delivered.then(|| news.at.unwrap_or(tx.now));
+        if let Some(words) = news.provider_status {
+            sms.provider_response = Some(words.to_owned());
         }
     }
     if learns_id {
@@ -180,26 +235,29 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<Sms> {
         let left = sms::table.find(sms.id).filter(sms::next_attempt_at.is_not_null());
         Fixed(diesel::update(left).set(sms::next_attempt_at.eq(None::<i64>))).execute(tx.conn)?;
     }
-    let body = callback_body(&sms, news.fields);
-    deliveries::enqueue(tx, sms.account, CallbackName::SmsReceipt, Some(sms.id), &body)?;
-    Ok(sms)
+    Ok((sms, supersedes || learns_id))
+}
+
+/// Tells the account of the SMS, whoever brought the receipt.
+fn tell(tx: &mut Tx<'_>, sms: &Sms, fields: &[(String, String)]) -> QueryResult<()> {
+    deliveries::enqueue(tx, sms.account, CallbackName::SmsReceipt, Some(sms.id), &callback_body(sms, fields))
 }
 
 /// The receipt's fields as the provider sent them, then the SMS's.
 fn callback_body(sms: &Sms, fields: &[(String, String)]) -> String {
-    let mut body = Serializer::new(String::new());
-    body.extend_pairs(fields);
-    body.append_pair("id", &sms.id.to_string());
-    body.append_pair("transport_name", sms.transport.as_str());
-    body.append_pair("transport_status", &i16::from(sms.status).to_string());
-    body.append_pair("transport_status_display", sms.status.display());
-    body.finish()
+    let ours = [
+        ("id", sms.id.to_string()),
+        ("transport_name", sms.transport.to_string()),
+        ("transport_status", i16::from(sms.status).to_string()),
+        ("transport_status_display", sms.status.display().to_owned()),
+    ];
+    let names = ours.each_ref().map(|(name, _)| *name);
+    Serializer::new(String::new()).extend_pairs(fields_beside(&names, fields)).extend_pairs(ours).finish()
 }
 
 /// An SMS whose provider has just said its id.
 pub(super) struct Known {
     pub(super) id: SmsId,
-    pub(super) account: AccountId,
     pub(super) recipient: String,
     pub(super) provider_id: String,
 }
@@ -208,7 +266,6 @@ pub(super) struct Known {
 #[diesel(table_name = receipts)]
 struct Early {
     id: i64,
-    account: AccountId,
     named_sms: Option<i64>,
     provider_id: Option<String>,
     recipient: Option<String>,
@@ -216,6 +273,9 @@ struct Early {
     at: Option<i64>,
     fields: String,
     received_at: i64,
+    part: Option<i32>,
+    provider_status: Option<String>,
+    digest: Option<String>,
 }
 
 impl Early {
@@ -224,7 +284,7 @@ impl Early {
             Some(id) => id == known.id,
             None => self.recipient.as_ref().is_none_or(|to| *to == known.recipient),
         };
-        named && self.account == known.account && self.provider_id.as_ref() == Some(&known.provider_id)
+        named && self.provider_id.as_ref() == Some(&known.provider_id)
     }
 }
 
@@ -248,20 +308,30 @@ pub(super) fn match_early_receipts(tx: &mut Tx<'_>, transport: &Name, known: &[K
             if receipt.received_at < sent.created_at.micros() {
                 continue;
             }
-            Fixed(diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id))))
-                .execute(tx.conn)?;
-            let fields = read(&receipt.fields);
-            let news = News {
-                provider_id: Some(&known.provider_id),
-                status: rows::status(receipt.status)?,
-                at: receipt.at.map(Timestamp::from_micros),
-                fields: &fields,
-            };
-            apply(tx, sent, &news)?;
+            adopt_one(tx, &receipt, known, sent)?;
             break;
         }
     }
     Ok(())
+}
+
+fn adopt_one(tx: &mut Tx<'_>, receipt: &Early, known: &Known, sent: Sms) -> QueryResult<()> {
+    // The same receipt may have come again and been matched by our own number.
+    let same =
+        receipts::table.filter(receipts::sms.eq(known.id)).filter(receipts::digest.eq(receipt.digest.as_deref()));
+    if diesel::select(diesel::dsl::exists(same)).get_result::<bool>(tx.conn)? {
+        return diesel::delete(receipts::table.find(receipt.id)).execute(tx.conn).map(drop);
+    }
+    Fixed(diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id)))).execute(tx.conn)?;
+    let news = News {
+        provider_id: Some(&known.provider_id),
+        part: receipt.part.and_then(|part| u8::try_from(part).ok()),
+        status: rows::status(receipt.status)?,
+        provider_status: receipt.provider_status.as_deref(),
+        at: receipt.at.map(Timestamp::from_micros),
+    };
+    let (sms, _) = apply(tx, sent, &news)?;
+    tell(tx, &sms, &read(&receipt.fields))
 }
 
 fn written(fields: &[(String, String)]) -> String {
@@ -283,13 +353,15 @@ struct Unmatched {
     at: Option<i64>,
     fields: String,
     received_at: i64,
+    part: Option<i32>,
+    provider_status: Option<String>,
 }
 
 impl Read for ListUnmatchedReceipts {
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(Timestamp, Name, Receipt)>, Failed> {
         let unmatched: Vec<Unmatched> = receipts::table
             .filter(receipts::sms.is_null())
-            .order(receipts::id.desc())
+            .order((receipts::received_at.desc(), receipts::id.desc()))
             .limit(as_limit(self.limit))
             .select(Unmatched::as_select())
             .load(conn)?;
@@ -298,13 +370,30 @@ impl Read for ListUnmatchedReceipts {
             let receipt = Receipt {
                 provider_id: row.provider_id,
                 sms: row.named_sms,
+                part: row.part.and_then(|part| u8::try_from(part).ok()),
                 to: row.recipient.as_deref().map(rows::msisdn).transpose()?,
-                status: rows::status(row.status)?,
+                provider_status: row.provider_status,
                 at: row.at.map(Timestamp::from_micros),
-                fields: read(&row.fields),
+                ..Receipt::new(rows::status(row.status)?, read(&row.fields))
             };
             listed.push((Timestamp::from_micros(row.received_at), rows::name(&row.transport)?, receipt));
         }
         Ok(listed)
     }
+}
+
+/// Deletes receipts that nobody asked for long enough, so many at the most; answers how many.
+pub(super) fn sweep_unmatched(tx: &mut Tx<'_>, most: usize) -> QueryResult<usize> {
+    let until = tx.now.minus(tx.rules.keep_unmatched_receipts).micros();
+    let old = receipts::table
+        .filter(receipts::sms.is_null())
+        .filter(receipts::received_at.lt(until))
+        .order((receipts::received_at, receipts::id))
+        .limit(as_limit(most))
+        .select(receipts::id);
+    let old: Vec<i64> = skip_locked!(old).load(tx.conn)?;
+    for id in &old {
+        diesel::delete(receipts::table.find(id)).execute(tx.conn)?;
+    }
+    Ok(old.len())
 }

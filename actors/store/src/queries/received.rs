@@ -19,7 +19,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Failed, Fixed, Read, Tx, Write, accept, deliveries, idempotency,
+    Conn, Failed, Fixed, Read, Tx, Write, accept, deliveries, idempotency, received_parts,
     rows::{NOBODY, ReceivedRow, as_limit, msisdn, name},
 };
 use crate::schema::{accounts, received_sms, sms};
@@ -28,6 +28,9 @@ use crate::schema::{accounts, received_sms, sms};
 /// shorter than a transport's lease: a person who writes while the campaign is being restarted is answered soon.
 const ROUTING_LEASE: Duration = Duration::from_secs(30);
 
+/// How long a provider may repeat an SMS: its ids may begin again, and people write the same words again.
+pub(super) const REPEATED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Write for KeepReceived {
     fn rows(&self) -> usize {
         self.inbound.len()
@@ -35,8 +38,12 @@ impl Write for KeepReceived {
 
     /// A provider that got no answer may repeat the call, to another process.
     fn lock_keys(&self) -> Vec<String> {
+        let transport = &self.transport;
         let ids = self.inbound.iter().filter_map(|sms| sms.provider_id.as_deref());
-        ids.map(|id| format!("received {} {id}", self.transport)).collect()
+        let ids = ids.map(|id| format!("received {transport} {id}"));
+        let parts = self.inbound.iter().filter_map(|sms| Some((sms, sms.part.as_ref()?)));
+        // The others may come to other processes.
+        ids.chain(parts.map(|(sms, part)| received_parts::lock_key(transport, sms, part))).collect()
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
@@ -44,7 +51,10 @@ impl Write for KeepReceived {
         let owner = find_owner(tx, self.owner)?;
         let mut kept = Vec::with_capacity(inbound.len());
         for sms in inbound {
-            kept.push(keep(tx, owner, &self.transport, sms)?);
+            kept.extend(match sms.part.clone() {
+                Some(part) => received_parts::keep(tx, owner, &self.transport, sms, &part)?,
+                None => Some(keep(tx, owner, &self.transport, sms)?),
+            });
         }
         Ok(kept)
     }
@@ -62,7 +72,13 @@ fn account_named(tx: &mut Tx<'_>, username: &str) -> QueryResult<Option<AccountI
     accounts::table.filter(accounts::username.eq(username)).select(accounts::id).first(tx.conn).optional()
 }
 
-fn keep(tx: &mut Tx<'_>, owner: Option<AccountId>, transport: &Name, sms: InboundSms) -> QueryResult<Received> {
+/// Keeps an SMS that is whole, or knows it from before.
+pub(super) fn keep(
+    tx: &mut Tx<'_>,
+    owner: Option<AccountId>,
+    transport: &Name,
+    sms: InboundSms,
+) -> QueryResult<Received> {
     let account = owner.unwrap_or(NOBODY);
     if let Some(provider_id) = &sms.provider_id {
         let before: Option<ReceivedRow> = received_sms::table
@@ -74,6 +90,7 @@ fn keep(tx: &mut Tx<'_>, owner: Option<AccountId>, transport: &Name, sms: Inboun
             .filter(received_sms::sender.eq(sms.from.as_str()))
             .filter(received_sms::recipient.eq(sms.to.as_str()))
             .filter(received_sms::message.eq(&sms.message))
+            .filter(received_sms::created_at.gt(tx.now.minus(REPEATED_WITHIN).micros()))
             .select(ReceivedRow::as_select())
             .first(tx.conn)
             .optional()?;

@@ -90,6 +90,7 @@ impl ReceivedRow {
                 charset: self.charset,
                 provider_id: self.provider_id,
                 at: self.at.map(Timestamp::from_micros),
+                part: None,
             },
             repeated,
             created_at: Timestamp::from_micros(self.created_at),

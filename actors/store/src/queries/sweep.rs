@@ -1,10 +1,11 @@
-//! What goes with time, in bounded pieces: expired sessions and idempotency keys, SMS that no transport asks for.
+//! What goes with time, in bounded pieces: expired sessions and idempotency keys, SMS that no transport asks for,
+//! receipts that matched nothing, parts of SMS whose others did not come.
 //! And what an earlier process left claimed.
 
 use diesel::prelude::*;
 use vumi_kit::clock::Timestamp;
 
-use super::{Failed, Fixed, Tx, Write, backlog, claims, rows};
+use super::{Failed, Fixed, Tx, Write, backlog, claims, receipts, received_parts, rows};
 use crate::{
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
     writer::queue::{Sweep, TakeOver},
@@ -16,7 +17,12 @@ const PIECE: usize = 1000;
 impl Write for Sweep {
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         recount(tx)?;
-        let swept = sweep_sessions(tx)? + sweep_keys(tx)? + expire_unasked(tx)?;
+        let swept = sweep_sessions(tx)?
+            + sweep_keys(tx)?
+            + expire_unasked(tx)?
+            + receipts::sweep_unmatched(tx, PIECE)?
+            + received_parts::hand_on_incomplete(tx)?
+            + received_parts::sweep_joined(tx, PIECE)?;
         Ok(swept >= PIECE / 2)
     }
 }

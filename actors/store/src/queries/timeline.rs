@@ -12,16 +12,21 @@ use crate::schema::{callback_attempts, callback_deliveries, receipts, sms, sms_a
 
 impl Read for SmsTimeline {
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Option<Vec<TimelineEvent>>, Failed> {
-        let accepted: Option<i64> = sms::table
+        let sms: Option<(i64, Option<String>)> = sms::table
             .find(self.id)
             .filter(sms::account.eq(self.account))
             .filter(sms::transport.eq(self.transport.as_str()))
-            .select(sms::created_at)
+            .select((sms::created_at, sms::provider_id))
             .first(conn)
             .optional()?;
-        let Some(accepted) = accepted else { return Ok(None) };
+        let Some((accepted, provider_id)) = sms else { return Ok(None) };
         let mut events = vec![event(accepted, "accepted", format!("for {}", self.transport))];
-        events.extend(attempts(conn, self.id)?);
+        let mut attempts = attempts(conn, self.id)?;
+        // The last one is that which the provider took, if any.
+        if let Some(last) = attempts.last_mut() {
+            last.provider_id = provider_id;
+        }
+        events.append(&mut attempts);
         events.extend(receipts_of(conn, self.id)?);
         events.extend(callbacks(conn, self.id)?);
         // Stable: what happened at one moment stays in the order above.
@@ -31,7 +36,7 @@ impl Read for SmsTimeline {
 }
 
 fn event(at: i64, what: &'static str, detail: String) -> TimelineEvent {
-    TimelineEvent { at: Timestamp::from_micros(at), what, detail }
+    TimelineEvent { at: Timestamp::from_micros(at), what, detail, provider_id: None }
 }
 
 fn attempts(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
@@ -44,14 +49,15 @@ fn attempts(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
 }
 
 fn receipts_of(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
-    let receipts: Vec<(i64, i32)> = receipts::table
+    let receipts: Vec<(i64, i32, Option<String>)> = receipts::table
         .filter(receipts::sms.eq(id))
         .order(receipts::id)
-        .select((receipts::received_at, receipts::status))
+        .select((receipts::received_at, receipts::status, receipts::provider_id))
         .load(conn)?;
-    let event = |(at, number)| {
+    let event = |(at, number, provider_id)| {
         let status = rows::status(number)?;
-        Ok(event(at, "receipt", format!("{} {}", i16::from(status), status.display()).trim_end().to_owned()))
+        let detail = format!("{} {}", i16::from(status), status.display()).trim_end().to_owned();
+        Ok(TimelineEvent { provider_id, ..event(at, "receipt", detail) })
     };
     receipts.into_iter().map(event).collect()
 }

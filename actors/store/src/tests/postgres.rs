@@ -201,8 +201,8 @@ const COUNTS: &str = "answer_counts_pkey";
 const FILL: &str = "INSERT INTO sms (account, transport, recipient, sender, message, status, attempts, created_at, \
      updated_at, give_up_at, unsure) SELECT n % 5, 'opera', '27831234567', '38080', 'x', 4, 1, n, n, n, 0 \
      FROM generate_series(1, 10000) AS n; \
-     INSERT INTO receipts (account, transport, provider_id, status, fields, received_at) \
-     SELECT n % 5, 'opera', 'p' || n, 4, '', n FROM generate_series(1, 10000) AS n; ANALYZE sms, receipts";
+     INSERT INTO receipts (transport, provider_id, status, fields, received_at, digest) \
+     SELECT 'opera', 'p' || n, 4, '', n, 'd' || n FROM generate_series(1, 10000) AS n; ANALYZE sms, receipts";
 
 /// Whether rows are found by an index with these bounds.
 fn uses(plan: &str, index: &str, bounds: &str) -> bool {
@@ -354,18 +354,45 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
         let id = format!("p{}", sms.id);
         let then = Then::Done { status: TransportStatus::Queued, provider_id: Some(id.clone()) };
         let outcomes = vec![Outcome { id: sms.id, at: first.now(), detail: String::new(), then }];
-        let receipt = Receipt {
-            provider_id: Some(id),
-            sms: None,
-            to: None,
-            status: TransportStatus::Delivered,
-            at: None,
-            fields: Vec::new(),
-        };
-        let told = RecordReceipts { account: ALICE, transport: opera(), receipts: vec![receipt] };
+        let receipt = Receipt { provider_id: Some(id), ..Receipt::new(TransportStatus::Delivered, Vec::new()) };
+        let told = RecordReceipts { transport: opera(), receipts: vec![receipt] };
         tokio::join!(first.ledger(RecordOutcomes { transport: opera(), outcomes }), second.ledger(told));
         assert_eq!(first.find(sms.id).await.status, TransportStatus::Delivered);
     }
+}
+
+#[actix_rt::test]
+async fn a_transaction_with_thousands_of_ids_takes_few_of_the_servers_locks() {
+    #[derive(diesel::QueryableByName)]
+    struct Held {
+        #[diesel(sql_type = BigInt)]
+        held: i64,
+    }
+    let Some(fixture) = Fixture::new() else { return };
+    let mut conn = fixture.connect();
+    let ask = "SELECT count(*) AS held FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
+    for (names, expected) in [(1, 2), (400, 401), (20_000, 1)] {
+        conn.batch_execute("BEGIN").unwrap();
+        let names = (0..names).map(|n| format!("opera {n}")).collect::<Vec<_>>();
+        dialect::alone(&mut conn, || names).unwrap();
+        let held: Held = diesel::RunQueryDsl::get_result(diesel::sql_query(ask), &mut conn).unwrap();
+        conn.batch_execute("ROLLBACK").unwrap();
+        assert_eq!(held.held, expected);
+    }
+}
+
+#[actix_rt::test]
+async fn who_has_thousands_of_ids_waits_for_who_has_one() {
+    let Some(fixture) = Fixture::new() else { return };
+    let (mut one, mut all) = (fixture.connect(), fixture.connect());
+    one.batch_execute("BEGIN").unwrap();
+    all.batch_execute("SET lock_timeout = '100ms'; BEGIN").unwrap();
+    dialect::alone(&mut one, || vec!["opera 1".to_owned()]).unwrap();
+    let thousands = || (0..20_000).map(|n| format!("opera {n}")).collect();
+    assert!(dialect::alone(&mut all, thousands).is_err(), "it does not wait");
+    all.batch_execute("ROLLBACK; BEGIN").unwrap();
+    one.batch_execute("COMMIT").unwrap();
+    dialect::alone(&mut all, thousands).unwrap();
 }
 
 #[actix_rt::test]
@@ -412,7 +439,7 @@ async fn everything_moves_up_from_sqlite_and_goes_on_there() {
 
     let mut told = Vec::new();
     let copied = copy(&from, &fixture.settings(), |progress| told.push((progress.table, progress.rows))).unwrap();
-    assert_eq!((copied, told.contains(&("sms", 3)), told.len()), (3, true, 12));
+    assert_eq!((copied, told.contains(&("sms", 3)), told.len()), (3, true, 14));
     let again = copy(&from, &fixture.settings(), |_| {}).unwrap_err();
     assert!(matches!(again, CopyError::NotEmpty { table: "sms", .. }), "{again}");
 

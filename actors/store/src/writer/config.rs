@@ -19,6 +19,10 @@ pub(crate) struct Rules {
     pub(crate) lease: Duration,
     /// How long an SMS is tried before it expires.
     pub(crate) give_up_after: Duration,
+    /// How long a receipt that matches no SMS is kept.
+    pub(crate) keep_unmatched_receipts: Duration,
+    /// How long the parts of an SMS from a person wait for each other.
+    pub(crate) join_parts_within: Duration,
     /// Rows that share a transaction at the most.
     pub(crate) most_per_commit: usize,
 }

@@ -4,7 +4,8 @@ use vumi_kit::{
     clock::{Clock, Timestamp},
     component::StartError,
     kind::Kind,
-    sms::TransportStatus,
+    sms::{InboundPart, TransportStatus},
+    webhook::WebhookNews,
 };
 
 use super::{
@@ -160,6 +161,113 @@ fn receipts_in_json_are_found_by_pointers() {
     assert_eq!(receipts(&*form, &body("strange"))[0].status, TransportStatus::DeliveryError);
 }
 
+/// A transport whose receipts are read by these settings.
+fn receipts_by(receipt: Value) -> std::sync::Arc<dyn vumi_kit::webhook::WebhookForm> {
+    webhook(&HttpProvider::webhooks(&settings(TWILIO, json!({ "receipt": receipt }))), "receipt.json")
+}
+
+#[test]
+fn each_report_of_a_call_is_read_and_one_that_can_not_be_is_refused_without_the_others() {
+    let statuses = json!({ "SENT": 3, "DELIVERED": 4 });
+    let pointers = json!({ "format": "json", "id": "/results/0/messageId", "status": "/results/0/status/groupName",
+        "at": "/results/0/doneAt", "statuses": statuses });
+    let each = json!({ "format": "json", "each": "/results", "id": "messageId", "status": "/status/groupName",
+        "at": "doneAt", "statuses": statuses });
+    let one =
+        |id: &str, status: &str| json!({ "messageId": id, "status": { "groupName": status }, "doneAt": "2010-06-04" });
+    for form in [receipts_by(pointers), receipts_by(each)] {
+        let body = |results: &[Value]| post("application/json", json!({ "results": results }).to_string());
+        let read = receipts(&*form, &body(&[one("a", "SENT"), one("b", "DELIVERED"), one("a", "DELIVERED")]));
+        let told: Vec<_> = read.iter().map(|r| (r.provider_id.as_deref().unwrap(), i16::from(r.status))).collect();
+        assert_eq!(told, [("a", 3), ("b", 4), ("a", 4)]);
+        assert!(read.iter().all(|receipt| receipt.at.is_some()));
+
+        let call = body(&[one("a", "SENT"), one("b", "STRANGE"), one("c", "DELIVERED")]);
+        let refused = form.read(&call).unwrap_err();
+        assert!(refused.field.ends_with("groupName") && refused.what.contains("report 2"), "{refused}");
+        let Some(WebhookNews::Receipts(kept)) = refused.readable.map(|news| *news) else { panic!("nothing kept") };
+        assert_eq!(kept.iter().map(|r| r.provider_id.as_deref()).collect::<Vec<_>>(), [Some("a"), Some("c")]);
+        assert!(form.read(&body(&[])).is_err(), "a call that says nothing");
+    }
+}
+
+#[test]
+fn several_receipts_in_one_form_are_read_by_their_order() {
+    let form = receipts_by(json!({ "format": "form", "id": "id", "status": "s", "statuses": { "ok": 4, "no": 7 } }));
+    let read = receipts(&*form, &post_form("id=a&s=ok&id=b&s=no"));
+    let told: Vec<_> = read.iter().map(|r| (r.provider_id.as_deref().unwrap(), i16::from(r.status))).collect();
+    assert_eq!(told, [("a", 4), ("b", 7)]);
+    assert_eq!(form.read(&post_form("id=a&s=ok&id=b&s=no&id=c")).unwrap_err().field, "s");
+}
+
+#[test]
+fn receipts_whose_members_are_all_nested_differ_in_what_they_say() {
+    let form = receipts_by(json!({ "format": "json", "id": "/data/payload/id", "status": "/data/payload/to/0/status",
+        "at": "/data/occurred_at", "statuses": { "sent": 3, "delivered": 4 } }));
+    let read = |status: &str| {
+        let to = json!([{ "phone_number": "+27123456789", "status": status }]);
+        let body = json!({ "data": { "occurred_at": "2010-06-04T15:51:25Z", "payload": { "id": "P1", "to": to } } });
+        receipts(&*form, &post("application/json", body.to_string())).remove(0)
+    };
+    let (sent, delivered) = (read("sent"), read("delivered"));
+    assert_ne!(sent.digest(), delivered.digest());
+    assert!(delivered.fields.contains(&("/data/payload/to/0/status".to_owned(), "delivered".to_owned())));
+    assert_eq!(delivered.provider_status.as_deref(), Some("delivered"));
+}
+
+#[test]
+fn the_providers_words_come_with_their_code() {
+    for (code, body, words) in [
+        (None, "id=1&MessageStatus=failed&ErrorCode=30003", "failed (30003)"),
+        (None, "id=1&MessageStatus=failed", "failed"),
+        (Some("reason"), "id=1&MessageStatus=failed&ErrorCode=30003&reason=spam", "failed (spam)"),
+    ] {
+        let form = receipts_by(json!({ "format": "form", "id": "id", "status": "MessageStatus", "code": code,
+            "statuses": { "failed": 7 } }));
+        assert_eq!(receipts(&*form, &post_form(body))[0].provider_status.as_deref(), Some(words), "{body}");
+    }
+}
+
+#[test]
+fn a_receipt_names_our_sms_its_part_or_somebody_elses_reference() {
+    let form = receipts_by(json!({ "format": "form", "id": "messageId", "sms": "client-ref", "part": "part",
+        "status": "status", "statuses": { "delivered": 4 } }));
+    for (body, expected) in [
+        ("messageId=a&client-ref=7&status=delivered&part=2", (Some("a"), Some(7), Some(2))),
+        ("messageId=a&client-ref=&status=delivered&part=0", (Some("a"), None, None)),
+        ("messageId=a&client-ref=order-7&status=delivered", (Some("a"), None, None)),
+        ("client-ref=7&status=delivered", (None, Some(7), None)),
+    ] {
+        let receipt = receipts(&*form, &post_form(body)).remove(0);
+        assert_eq!((receipt.provider_id.as_deref(), receipt.sms, receipt.part), expected, "{body}");
+    }
+    for (body, field) in [("client-ref=order-7&status=delivered", "client-ref"), ("status=delivered", "messageId")] {
+        assert_eq!(form.read(&post_form(body)).unwrap_err().field, field);
+    }
+}
+
+#[test]
+fn a_part_of_a_longer_sms_is_known_by_its_fields_or_its_header() {
+    let inbound_settings = json!({ "format": "form", "from": "msisdn", "to": "to", "text": "text", "id": "messageId" });
+    let form =
+        webhook(&HttpProvider::webhooks(&settings(TWILIO, json!({ "inbound": inbound_settings }))), "receive.json");
+    let plain = "msisdn=27123456789&to=38080&text=hi&messageId=m1";
+    for (more, expected) in [
+        ("&concat=true&concat-ref=7&concat-total=2&concat-part=1", InboundPart::new("7", 2, 1)),
+        ("&udh=050003CC0202", InboundPart::new("cc", 2, 2)),
+        ("&concat=false", None),
+        ("&udh=", None),
+    ] {
+        let sms = inbound(&*form, &post_form(&format!("{plain}{more}")));
+        assert_eq!(sms.part, expected, "{more}");
+    }
+    let named = json!({ "format": "form", "from": "f", "to": "to", "text": "text",
+        "part": { "reference": "ref", "total": "of", "number": "n" } });
+    let form = webhook(&HttpProvider::webhooks(&settings(TWILIO, json!({ "inbound": named }))), "receive.json");
+    let sms = inbound(&*form, &post_form("f=27123456789&to=38080&text=hi&ref=a&of=3&n=3"));
+    assert_eq!(sms.part, InboundPart::new("a", 3, 3));
+}
+
 #[test]
 fn an_sms_from_a_person_is_read_and_answered_by_the_settings() {
     let form = webhook(&HttpProvider::webhooks(&settings(TWILIO, json!({}))), "receive.json");
@@ -202,6 +310,10 @@ fn wrong_settings_are_named() {
     assert_eq!(problems(json!({ "answer": { "id": { "json": "a/b" } } })), ["answer.id"]);
     let receipt = json!({ "format": "form", "id": "a", "status": "b", "statuses": { "x": 99 } });
     assert_eq!(problems(json!({ "receipt": receipt })), ["receipt.statuses.x"]);
+    for (format, each) in [("form", "/results"), ("json", "results")] {
+        let receipt = json!({ "format": format, "each": each, "id": "a", "status": "b", "statuses": {} });
+        assert_eq!(problems(json!({ "receipt": receipt })), ["receipt.each"]);
+    }
 }
 
 proptest! {

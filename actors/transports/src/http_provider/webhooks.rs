@@ -8,12 +8,16 @@ use serde_json::Value;
 use vumi_kit::{
     address::Msisdn,
     clock::Timestamp,
-    sms::{InboundSms, Receipt},
-    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+    provider_text::{bounded_id, bounded_words},
+    sms::{InboundPart, InboundSms, Receipt, SmsId},
+    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
 };
 
-use super::reading::plain;
+use super::reports::{JsonReport, json_reports};
 use crate::{
+    concatenation::{part_of_fields, part_of_header},
+    form_reports::form_reports,
+    provider_status::{usual_code, with_code},
     webhook_answer::{empty_answer, json_answer, receipt_json, received_answer},
     webhook_fields::WebhookFields,
 };
@@ -33,16 +37,27 @@ pub(super) enum FieldFormat {
 #[serde(deny_unknown_fields)]
 pub(super) struct ReceiptSettings {
     /// `form` or `json`.
-    format: FieldFormat,
+    pub(super) format: FieldFormat,
+    /// In JSON, the list whose elements are the receipts: a JSON pointer, empty for the body itself. The other fields are
+    /// those of an element. None: one receipt a call, and one for each element of the lists that the pointers lead
+    /// through by a `0`.
+    #[schemars(example = &"/results")]
+    pub(super) each: Option<String>,
     /// The field with the provider's id.
     id: String,
-    /// The field with our id, where the provider hands it back.
+    /// The field with our id, where the provider hands it back: then the receipt is about this SMS.
     #[schemars(example = &"reference")]
     sms: Option<String>,
+    /// The field with the number of the part that the receipt is about, counted from 1.
+    #[schemars(example = &"part")]
+    part: Option<String>,
     /// The field with the recipient, if it is to match as well.
     to: Option<String>,
     /// The field with the status.
     status: String,
+    /// The field with the code of a failure, shown with the status. None: one of the usual names, such as `ErrorCode`.
+    #[schemars(example = &"reason")]
+    code: Option<String>,
     /// Each of the provider's statuses as one of ours, 1 to 14.
     pub(super) statuses: BTreeMap<String, i16>,
     /// What a status means that is not listed; none: such a receipt is refused.
@@ -58,7 +73,10 @@ pub(super) struct ReceiptSettings {
 #[serde(deny_unknown_fields)]
 pub(super) struct InboundSettings {
     /// `form` or `json`.
-    format: FieldFormat,
+    pub(super) format: FieldFormat,
+    /// In JSON, the list whose elements are the SMS, as for receipts.
+    #[schemars(example = &"/results")]
+    pub(super) each: Option<String>,
     /// The field with the person's number.
     from: String,
     /// The field with our number.
@@ -69,8 +87,36 @@ pub(super) struct InboundSettings {
     id: Option<String>,
     /// The field with the time.
     at: Option<String>,
+    /// The fields that say which part of a longer SMS it is.
+    #[serde(default)]
+    part: PartSettings,
     /// What is answered; none: the SMS as JSON.
     reply: Option<FixedAnswer>,
+}
+
+/// `[inbound.part]`: the fields that make one SMS of its parts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct PartSettings {
+    /// What the parts of one SMS have in common.
+    reference: String,
+    /// How many parts it has.
+    total: String,
+    /// Which one it is, counted from 1.
+    number: String,
+    /// The user data header in hexadecimal digits, which says all three.
+    header: String,
+}
+
+impl Default for PartSettings {
+    fn default() -> Self {
+        Self {
+            reference: "concat-ref".to_owned(),
+            total: "concat-total".to_owned(),
+            number: "concat-part".to_owned(),
+            header: "udh".to_owned(),
+        }
+    }
 }
 
 /// A fixed answer.
@@ -107,31 +153,49 @@ impl FixedAnswer {
     }
 }
 
-enum WebhookCall {
+/// A call, or one of its reports.
+enum WebhookCall<'a> {
     Form(WebhookFields),
-    Json(Value),
+    Json(JsonReport<'a>),
 }
 
-impl WebhookCall {
-    fn of(request: &WebhookRequest, format: FieldFormat) -> Result<Self, Unreadable> {
-        match format {
-            FieldFormat::Form => Ok(Self::Form(WebhookFields::of(request))),
-            FieldFormat::Json => serde_json::from_slice(&request.body)
-                .map(Self::Json)
-                .map_err(|error| Unreadable::new("body", error.to_string())),
+/// Reads each report of a call.
+fn each_report<T>(
+    request: &WebhookRequest,
+    (format, each): (FieldFormat, Option<&str>),
+    fields: &[&str],
+    read: impl Fn(&WebhookCall<'_>) -> Result<T, Unreadable>,
+    news: impl FnOnce(Vec<T>) -> WebhookNews,
+) -> Result<WebhookNews, Unreadable> {
+    match format {
+        FieldFormat::Form => {
+            let reports = form_reports(WebhookFields::of(request).0, fields)?;
+            each_read(reports.into_iter().map(|fields| read(&WebhookCall::Form(WebhookFields(fields)))), news)
+        }
+        FieldFormat::Json => {
+            let body: Value =
+                serde_json::from_slice(&request.body).map_err(|error| Unreadable::new("body", error.to_string()))?;
+            let reports = json_reports(&body, each, fields)?;
+            each_read(reports.into_iter().map(|report| read(&WebhookCall::Json(report))), news)
         }
     }
+}
 
+impl WebhookCall<'_> {
     fn get(&self, field: &str) -> Option<String> {
         match self {
             Self::Form(fields) => fields.get(field).map(str::to_owned),
-            Self::Json(value) if field.starts_with('/') => value.pointer(field).and_then(plain),
-            Self::Json(value) => value.get(field).and_then(plain),
+            Self::Json(report) => report.get(field),
         }
     }
 
     fn get_as(&self, field: Option<&String>) -> Option<String> {
         field.and_then(|field| self.get(field))
+    }
+
+    /// A field that says something.
+    fn filled(&self, field: Option<&String>) -> Option<String> {
+        self.get_as(field).filter(|value| !value.trim().is_empty())
     }
 
     fn require(&self, field: &str) -> Result<String, Unreadable> {
@@ -142,13 +206,10 @@ impl WebhookCall {
         Msisdn::parse(&self.require(field)?).map_err(|error| Unreadable::new(field, error.to_string()))
     }
 
-    fn fields(self) -> Vec<(String, String)> {
+    fn fields(&self, read: &[&str]) -> Vec<(String, String)> {
         match self {
-            Self::Form(fields) => fields.0,
-            Self::Json(Value::Object(object)) => {
-                object.iter().filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect()
-            }
-            Self::Json(_) => Vec::new(),
+            Self::Form(fields) => fields.0.clone(),
+            Self::Json(report) => report.fields(read),
         }
     }
 }
@@ -166,33 +227,57 @@ fn time(text: &str) -> Option<Timestamp> {
     }
 }
 
+impl ReceiptSettings {
+    /// The fields that are read.
+    fn fields(&self) -> Vec<&str> {
+        let optional = [&self.sms, &self.part, &self.to, &self.code, &self.at];
+        [&self.id, &self.status].into_iter().chain(optional.into_iter().flatten()).map(String::as_str).collect()
+    }
+
+    fn read(&self, call: &WebhookCall<'_>) -> Result<Receipt, Unreadable> {
+        let status = call.require(&self.status)?;
+        let ours =
+            self.statuses.get(&status).copied().or(self.other_status).ok_or_else(|| {
+                Unreadable::new(&self.status, "is not among the statuses in this transport's settings")
+            })?;
+        let provider_id = call.filled(Some(&self.id)).map(bounded_id);
+        let sms = self.our_number(call, provider_id.is_some())?;
+        if provider_id.is_none() && sms.is_none() {
+            return Err(Unreadable::new(&self.id, "is required"));
+        }
+        let fields = call.fields(&self.fields());
+        let code = call.filled(self.code.as_ref()).map(bounded_words);
+        let code = code.as_deref().or_else(|| usual_code(&fields).filter(|_| self.code.is_none()));
+        Ok(Receipt {
+            provider_id,
+            sms,
+            part: call.filled(self.part.as_ref()).and_then(|part| part.trim().parse().ok()).filter(|part| *part > 0),
+            to: self.to.as_ref().map(|field| call.require_msisdn(field)).transpose()?,
+            provider_status: Some(with_code(&status, code)),
+            at: call.get_as(self.at.as_ref()).as_deref().and_then(time),
+            ..Receipt::new(ours.into(), fields)
+        })
+    }
+
+    /// Our number for the SMS. Another's reference is no reason to refuse a receipt that the provider's id tells.
+    fn our_number(&self, call: &WebhookCall<'_>, has_id: bool) -> Result<Option<SmsId>, Unreadable> {
+        let Some((field, id)) = self.sms.as_ref().zip(call.filled(self.sms.as_ref())) else { return Ok(None) };
+        match id.trim().parse() {
+            Ok(id) => Ok(Some(id)),
+            Err(_) if has_id => Ok(None),
+            Err(_) => Err(Unreadable::new(field, "is not the number of an SMS")),
+        }
+    }
+}
+
 /// `receipt.json`.
 pub(super) struct HttpReceipts(pub(super) ReceiptSettings);
 
 impl WebhookForm for HttpReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let Self(settings) = self;
-        let call = WebhookCall::of(request, settings.format)?;
-        let status = call.require(&settings.status)?;
-        let ours = settings.statuses.get(&status).copied().or(settings.other_status);
-        let ours = ours.ok_or_else(|| {
-            Unreadable::new(&settings.status, "is not among the statuses in this transport's settings")
-        })?;
-        let sms = match call.get_as(settings.sms.as_ref()) {
-            Some(id) => Some(id.trim().parse().map_err(|_| {
-                Unreadable::new(settings.sms.clone().unwrap_or_default(), "is not the number of an SMS")
-            })?),
-            None => None,
-        };
-        let receipt = Receipt {
-            provider_id: Some(call.require(&settings.id)?),
-            sms,
-            to: settings.to.as_ref().map(|field| call.require_msisdn(field)).transpose()?,
-            status: ours.into(),
-            at: call.get_as(settings.at.as_ref()).as_deref().and_then(time),
-            fields: call.fields(),
-        };
-        Ok(WebhookNews::Receipts(vec![receipt]))
+        let lists = (settings.format, settings.each.as_deref());
+        each_report(request, lists, &settings.fields(), |call| settings.read(call), WebhookNews::Receipts)
     }
 
     /// 200 in any case: one that matches nothing yet is kept, and the provider need not send it again.
@@ -206,22 +291,42 @@ impl WebhookForm for HttpReceipts {
     }
 }
 
+impl InboundSettings {
+    /// The fields that are read.
+    fn fields(&self) -> Vec<&str> {
+        let optional = [&self.id, &self.at].into_iter().flatten();
+        [&self.from, &self.to, &self.text].into_iter().chain(optional).map(String::as_str).collect()
+    }
+
+    fn read(&self, call: &WebhookCall<'_>) -> Result<InboundSms, Unreadable> {
+        Ok(InboundSms {
+            from: call.require_msisdn(&self.from)?,
+            to: call.require_msisdn(&self.to)?,
+            message: call.require(&self.text)?,
+            charset: None,
+            provider_id: call.filled(self.id.as_ref()).map(bounded_id),
+            at: call.get_as(self.at.as_ref()).as_deref().and_then(time),
+            part: self.part.read(call),
+        })
+    }
+}
+
+impl PartSettings {
+    fn read(&self, call: &WebhookCall<'_>) -> Option<InboundPart> {
+        let said = |field: &String| call.get(field);
+        let by_fields = || part_of_fields(&said(&self.reference)?, &said(&self.total)?, &said(&self.number)?);
+        by_fields().or_else(|| part_of_header(&said(&self.header)?))
+    }
+}
+
 /// `receive.json`.
 pub(super) struct HttpInbound(pub(super) InboundSettings);
 
 impl WebhookForm for HttpInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let Self(settings) = self;
-        let call = WebhookCall::of(request, settings.format)?;
-        let inbound = InboundSms {
-            from: call.require_msisdn(&settings.from)?,
-            to: call.require_msisdn(&settings.to)?,
-            message: call.require(&settings.text)?,
-            charset: None,
-            provider_id: call.get_as(settings.id.as_ref()).filter(|id| !id.is_empty()),
-            at: call.get_as(settings.at.as_ref()).as_deref().and_then(time),
-        };
-        Ok(WebhookNews::Inbound(vec![inbound]))
+        let lists = (settings.format, settings.each.as_deref());
+        each_report(request, lists, &settings.fields(), |call| settings.read(call), WebhookNews::Inbound)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {

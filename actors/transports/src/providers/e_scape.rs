@@ -15,6 +15,7 @@ use vumi_kit::{
 };
 
 use crate::{
+    concatenation::part_of_header,
     outbox::OutboxSettings,
     provider::{Provider, check_given},
     provider_client::{ProviderClient, call, unreadable},
@@ -146,6 +147,7 @@ impl WebhookForm for EScapeInbound {
             charset: None,
             provider_id: None,
             at: None,
+            part: fields.get("udh").and_then(part_of_header),
         };
         Ok(WebhookNews::Inbound(vec![inbound]))
     }

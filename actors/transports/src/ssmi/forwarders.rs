@@ -28,7 +28,7 @@ const WRITES_AT_ONCE: usize = 256;
 /// Attempts at a write of a session; then it is left undone.
 const WRITE_ATTEMPTS: u32 = 4;
 /// SMS or receipts in one message to the ledger.
-const BATCH: usize = 500;
+const BATCH: usize = RecordReceipts::MOST;
 /// The waits while the store fails.
 const STORE_RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
@@ -199,7 +199,7 @@ async fn record_batch(shared: &SharedState, context: &ComponentContext, account:
         }
     }
     if reports > 0 {
-        match ledger.ask_waiting(RecordReceipts { account, transport, receipts }).await {
+        match ledger.ask_waiting(RecordReceipts { transport, receipts }).await {
             Ok(_) => drop(shared.borrow_mut().inbox.receipts.drain(..reports)),
             Err(error) => failed = Some(error),
         }

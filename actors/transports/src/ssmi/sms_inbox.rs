@@ -75,15 +75,16 @@ impl SmsInbox {
         }
         self.receipts.push_back(Receipt {
             provider_id: Some(sequence.clone()),
-            sms: None,
             to: Msisdn::parse(&msisdn).ok(),
-            status: status_of(code),
-            at: None,
-            fields: vec![
-                ("msisdn".to_owned(), msisdn),
-                ("sequence".to_owned(), sequence),
-                ("return_code".to_owned(), u32::from(code).to_string()),
-            ],
+            provider_status: Some(u32::from(code).to_string()),
+            ..Receipt::new(
+                status_of(code),
+                vec![
+                    ("msisdn".to_owned(), msisdn),
+                    ("sequence".to_owned(), sequence),
+                    ("return_code".to_owned(), u32::from(code).to_string()),
+                ],
+            )
         });
         link.signals.ledger.notify_one();
     }
@@ -113,7 +114,15 @@ impl SmsInbox {
             return;
         }
         let charset = Some("ISO-8859-1".to_owned());
-        self.received.push_back(InboundSms { from, to, message, charset, provider_id: Some(sequence), at: Some(now) });
+        self.received.push_back(InboundSms {
+            from,
+            to,
+            message,
+            charset,
+            provider_id: Some(sequence),
+            at: Some(now),
+            part: None,
+        });
         link.signals.ledger.notify_one();
     }
 }

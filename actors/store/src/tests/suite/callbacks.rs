@@ -28,6 +28,7 @@ async fn event(harness: &StoreHarness, account: i64) {
         charset: None,
         provider_id: None,
         at: None,
+        part: None,
     };
     harness.ledger(KeepReceived { owner: SmsOwner::Account(account), transport: opera(), inbound: vec![sms] }).await;
 }

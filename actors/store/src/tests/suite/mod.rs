@@ -15,18 +15,18 @@ mod writer;
 
 use std::{rc::Rc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     address::Msisdn,
     clock::{Clock, Timestamp},
     ledger::{AcceptSms, Accepted, ClaimSms, HandOver, OpenOutbox, Outcome, RecordOutcomes, Then},
     name::Name,
     sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
-    store::{Accepts, Ask, Operation, StoreError},
+    store::{Accepts, Ask, Operation, Request, StoreError},
 };
 
 use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HOLD, REFUSE, dialect, plan, uses};
-use crate::{OpenStore, StoreSettings, open};
+use crate::{OpenStore, StoreSettings, open, writer::queue::Sweep};
 
 /// An open store and what belongs to it.
 pub(super) struct StoreHarness {
@@ -138,6 +138,19 @@ impl StoreHarness {
     pub(super) fn sms_rows(&self, condition: &str) -> i64 {
         let query = format!("SELECT count(*) FROM sms WHERE {condition}");
         let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&query);
+        diesel::RunQueryDsl::get_result(query, &mut self.fixture.connect()).unwrap()
+    }
+
+    /// Removes what has expired, a piece of it; answers whether there may be more.
+    pub(super) async fn sweep(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.store.enqueue(Request { operation: Sweep, reply }.into()).await;
+        answer.await.unwrap().unwrap()
+    }
+
+    /// Rows of a table.
+    pub(super) fn rows(&self, table: &str) -> i64 {
+        let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("SELECT count(*) FROM {table}"));
         diesel::RunQueryDsl::get_result(query, &mut self.fixture.connect()).unwrap()
     }
 

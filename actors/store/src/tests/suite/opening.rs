@@ -60,9 +60,9 @@ fn a_database_newer_than_this_binary_is_refused() {
 fn a_migration_can_be_taken_back() {
     use diesel_migrations::MigrationHarness;
     let Some(fixture) = Fixture::new() else { return };
-    migrate(&fixture.settings()).unwrap();
+    let all = migrate(&fixture.settings()).unwrap();
     fixture.connect().revert_all_migrations(dialect::migrations()).unwrap();
-    assert_eq!(migrate(&fixture.settings()).unwrap(), ["20261123000000_create_ledger"]);
+    assert_eq!(migrate(&fixture.settings()).unwrap(), all);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use vumi_kit::{
         ReleaseSms, SettleReceived, SmsOwner, SmsTimeline, StatusCursor, Then, Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
-    sms::{InboundSms, Receipt, TransportStatus},
+    sms::{InboundPart, InboundSms, Receipt, TransportStatus},
 };
 
 use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, dialect, msisdn, opera, plan, sms, uses};
@@ -134,16 +134,15 @@ fn receipts_are_matched_by_index() {
         provider_id: provider_id.map(str::to_owned),
         sms,
         to: to.map(msisdn),
-        status: TransportStatus::Delivered,
-        at: None,
-        fields: Vec::new(),
+        ..Receipt::new(TransportStatus::Delivered, Vec::new())
     };
     let receipts = vec![by(Some("abc"), None, None), by(Some("abc"), None, Some("27831234567"))];
-    let known = write!(watched, RecordReceipts { account: ALICE, transport: transport.clone(), receipts });
+    let known = write!(watched, RecordReceipts { transport: transport.clone(), receipts });
     assert!(uses(&known, "sms_provider_id", "transport=? AND provider_id=?"), "{known}");
     let receipts = vec![by(Some("abc"), Some(1), None), by(None, None, None)];
-    let named = write!(watched, RecordReceipts { account: ALICE, transport, receipts });
+    let named = write!(watched, RecordReceipts { transport, receipts });
     assert!(uses(&named, "receipts_sms", "sms=?"), "{named}");
+    assert!(uses(&named, "receipts_unmatched_digest", "transport=? AND digest=?"), "{named}");
 }
 
 #[test]
@@ -157,7 +156,13 @@ fn received_sms_and_callbacks_are_found_by_index() {
         charset: None,
         provider_id: Some("mo".to_owned()),
         at: None,
+        part: None,
     }];
+    let parts = |number| InboundSms { part: InboundPart::new("cc", 2, number), ..inbound[0].clone() };
+    let parts = vec![parts(2), parts(1)];
+    let joined =
+        write!(watched, KeepReceived { owner: SmsOwner::Account(ALICE), transport: transport.clone(), inbound: parts });
+    assert!(joined.contains("received_parts_set"), "{joined}");
     let kept = write!(watched, KeepReceived { owner: SmsOwner::Account(ALICE), transport, inbound });
     assert!(kept.contains("received_sms_provider_id"), "{kept}");
     let unowned = read!(watched, ListUnowned { after: 1, limit: 10 });

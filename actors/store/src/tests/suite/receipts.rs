@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use vumi_kit::{
-    callback::{CallbackName, ClaimDeliveries, CreateCallback},
+    callback::{CallbackName, ClaimDeliveries, CreateCallback, Delivery},
     clock::Timestamp,
-    ledger::{ListUnmatchedReceipts, ReceiptMatch, RecordReceipts, Then},
-    sms::{Receipt, Sms, TransportStatus},
+    ledger::{AcceptSms, ListUnmatchedReceipts, ReceiptMatch, RecordReceipts, Then},
+    sms::{NewSms, Receipt, Sms, SmsId, TransportStatus},
 };
 
 use super::{ALICE, BOB, StoreHarness, msisdn, opera};
@@ -17,15 +17,15 @@ fn receipt(provider_id: &str, status: TransportStatus) -> Receipt {
         ("status".to_owned(), format!("{:03}", i16::from(status))),
         ("to".to_owned(), "+27 83".to_owned()),
     ];
-    Receipt { provider_id: Some(provider_id.to_owned()), sms: None, to: None, status, at: None, fields }
-}
-
-async fn record_for(harness: &StoreHarness, account: i64, receipt: Receipt) -> ReceiptMatch {
-    harness.ledger(RecordReceipts { account, transport: opera(), receipts: vec![receipt] }).await.remove(0)
+    Receipt {
+        provider_id: Some(provider_id.to_owned()),
+        provider_status: Some(format!("{:03}", i16::from(status))),
+        ..Receipt::new(status, fields)
+    }
 }
 
 async fn record(harness: &StoreHarness, receipt: Receipt) -> ReceiptMatch {
-    record_for(harness, ALICE, receipt).await
+    harness.ledger(RecordReceipts { transport: opera(), receipts: vec![receipt] }).await.remove(0)
 }
 
 /// An SMS that the provider has, under `id`.
@@ -42,6 +42,10 @@ async fn hears_of_receipts(harness: &StoreHarness) {
 }
 
 async fn bodies(harness: &StoreHarness) -> Vec<String> {
+    posts(harness).await.into_iter().map(|delivery| delivery.body).collect()
+}
+
+async fn posts(harness: &StoreHarness) -> Vec<Delivery> {
     let claim = ClaimDeliveries {
         limit: 100,
         most_per_callback: 100,
@@ -49,7 +53,7 @@ async fn bodies(harness: &StoreHarness) -> Vec<String> {
         most_of_others: 10,
         lease_s: 60,
     };
-    harness.callbacks(claim).await.into_iter().map(|delivery| delivery.body).collect()
+    harness.callbacks(claim).await
 }
 
 #[actix_rt::test]
@@ -165,16 +169,15 @@ async fn a_receipt_from_before_an_sms_was_accepted_is_not_about_it() {
 }
 
 #[actix_rt::test]
-async fn an_early_receipt_for_another_recipient_or_account_stays_unmatched() {
+async fn an_early_receipt_for_another_recipient_stays_unmatched() {
     let Some(harness) = StoreHarness::new() else { return };
     let id = harness.accept(1).await[0].id;
     harness.claim(1).await;
     let elsewhere = Receipt { to: Some(msisdn("27830000000")), ..receipt("abc", TransportStatus::Delivered) };
     record(&harness, elsewhere).await;
-    record_for(&harness, BOB, receipt("abc", TransportStatus::Delivered)).await;
     harness.done(id, "abc").await;
     assert_eq!(harness.find(id).await.status, TransportStatus::Queued);
-    assert_eq!(harness.ledger(ListUnmatchedReceipts { limit: 10 }).await.len(), 2);
+    assert_eq!(harness.ledger(ListUnmatchedReceipts { limit: 10 }).await.len(), 1);
 }
 
 #[actix_rt::test]
@@ -217,14 +220,23 @@ async fn one_provider_id_for_several_recipients_is_told_apart_by_the_recipient()
 }
 
 #[actix_rt::test]
-async fn another_accounts_sms_is_never_matched() {
+async fn a_receipt_is_its_sms_own_whoevers_it_is_and_that_account_is_told() {
     let Some(harness) = StoreHarness::new() else { return };
-    let sms = sent(&harness, "abc").await;
-    for named in [None, Some(sms.id)] {
-        let bobs = Receipt { sms: named, ..receipt("abc", TransportStatus::Delivered) };
-        assert_eq!(record_for(&harness, BOB, bobs).await, ReceiptMatch::Unmatched);
+    hears_of_receipts(&harness).await;
+    let url = "http://bob/".to_owned();
+    let bobs = CreateCallback { account: BOB, name: CallbackName::SmsReceipt, url, secret: "whsec_x".to_owned() };
+    harness.callbacks(bobs).await;
+    let bobs = vec![NewSms { account: BOB, ..super::sms("x") }];
+    harness.ledger(AcceptSms { batch: bobs, idempotency: None }).await;
+    let id = harness.claimed_ids(1).await[0];
+    harness.done(id, "abc").await;
+    for status in [TransportStatus::AtGateway, TransportStatus::Delivered] {
+        let named = (status == TransportStatus::Delivered).then_some(id);
+        let told = record(&harness, Receipt { sms: named, ..receipt("abc", status) }).await;
+        assert!(matches!(told, ReceiptMatch::Matched(sms) if (sms.id, sms.account, sms.status) == (id, BOB, status)));
     }
-    assert_eq!(harness.find(sms.id).await, sms);
+    let told: Vec<String> = posts(&harness).await.into_iter().map(|delivery| delivery.url).collect();
+    assert_eq!(told, ["http://bob/"; 2]);
 }
 
 #[actix_rt::test]
@@ -263,4 +275,165 @@ async fn a_nul_in_what_a_provider_says_is_kept_as_a_sign_of_it() {
     let told = record(&harness, receipt("a\0c", TransportStatus::Delivered)).await;
     assert!(matches!(told, ReceiptMatch::Matched(_)), "{told:?}");
     assert_eq!(harness.find(id).await.status, TransportStatus::Delivered);
+}
+
+#[actix_rt::test]
+async fn receipts_that_differ_in_status_id_or_time_alone_are_all_heard() {
+    let Some(harness) = StoreHarness::new() else { return };
+    hears_of_receipts(&harness).await;
+    let sms = sent(&harness, "abc").await;
+    let bare = |status| Receipt { fields: Vec::new(), provider_status: None, ..receipt("abc", status) };
+    let at = Some(Timestamp::from_seconds(1_800_000_007));
+    for (receipt, status) in [
+        (bare(TransportStatus::AtGateway), TransportStatus::AtGateway),
+        (bare(TransportStatus::Delivered), TransportStatus::Delivered),
+        (Receipt { at, ..bare(TransportStatus::Delivered) }, TransportStatus::Delivered),
+    ] {
+        assert!(matches!(record(&harness, receipt.clone()).await, ReceiptMatch::Matched(_)), "{receipt:?}");
+        assert!(matches!(record(&harness, receipt).await, ReceiptMatch::Repeated(_)));
+        assert_eq!(harness.find(sms.id).await.status, status);
+    }
+    assert_eq!(bodies(&harness).await.len(), 3);
+}
+
+/// Receipts of one SMS's id that differ in a field that nobody reads.
+fn many(status: TransportStatus, count: usize) -> Vec<Receipt> {
+    let differs = |n: usize| Receipt { fields: vec![("n".to_owned(), n.to_string())], ..receipt("abc", status) };
+    (0..count).map(differs).collect()
+}
+
+#[actix_rt::test]
+async fn of_one_sms_a_bounded_number_of_receipts_is_kept_and_news_is_heard_all_the_same() {
+    let Some(harness) = StoreHarness::new() else { return };
+    hears_of_receipts(&harness).await;
+    let sms = sent(&harness, "abc").await;
+    for receipts in many(TransportStatus::Queued, 150).chunks(50) {
+        harness.ledger(RecordReceipts { transport: opera(), receipts: receipts.to_vec() }).await;
+    }
+    assert_eq!(harness.rows("receipts"), 100);
+    assert!(matches!(record(&harness, receipt("abc", TransportStatus::Delivered)).await, ReceiptMatch::Matched(_)));
+    assert_eq!(harness.find(sms.id).await.status, TransportStatus::Delivered);
+    assert_eq!((harness.rows("receipts"), bodies(&harness).await.len()), (100, 100), "claimed 100 at the most");
+    assert_eq!(harness.rows("callback_deliveries"), 101);
+}
+
+#[actix_rt::test]
+async fn of_one_unknown_id_a_bounded_number_of_receipts_is_kept() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.ledger(RecordReceipts { transport: opera(), receipts: many(TransportStatus::Queued, 150) }).await;
+    harness.ledger(RecordReceipts { transport: opera(), receipts: many(TransportStatus::Queued, 150) }).await;
+    assert_eq!(harness.rows("receipts"), 100);
+    record(&harness, receipt("other", TransportStatus::Queued)).await;
+    assert_eq!(harness.rows("receipts"), 101, "another id's are kept");
+}
+
+#[actix_rt::test]
+async fn receipts_that_nothing_matched_are_deleted_after_days() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let sms = sent(&harness, "mine").await;
+    record(&harness, receipt("mine", TransportStatus::Delivered)).await;
+    record(&harness, receipt("abc", TransportStatus::Delivered)).await;
+    harness.advance(6 * 24 * 3600);
+    record(&harness, receipt("later", TransportStatus::Delivered)).await;
+    harness.sweep().await;
+    assert_eq!(harness.rows("receipts"), 3);
+    harness.advance(24 * 3600 + 1);
+    harness.sweep().await;
+    let left = harness.ledger(ListUnmatchedReceipts { limit: 10 }).await;
+    assert_eq!(left.iter().map(|(_, _, receipt)| receipt.provider_id.as_deref()).collect::<Vec<_>>(), [Some("later")]);
+    assert_eq!((harness.rows("receipts"), harness.find(sms.id).await.status), (2, TransportStatus::Delivered));
+}
+
+#[actix_rt::test]
+async fn an_id_of_any_length_is_kept_by_its_digest_and_matched_by_it() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let long = format!("{}\0", "x".repeat(9000));
+    let sms = sent(&harness, &long).await;
+    let id = sms.provider_id.unwrap();
+    assert!(id.starts_with("sha256-"), "{id}");
+    assert!(matches!(record(&harness, receipt(&long, TransportStatus::Delivered)).await, ReceiptMatch::Matched(_)));
+    assert_eq!(record(&harness, receipt(&long.repeat(2), TransportStatus::Delivered)).await, ReceiptMatch::Unmatched);
+}
+
+/// An SMS of two parts that the provider has, under its number and an `a`.
+async fn sent_in_parts(harness: &StoreHarness) -> SmsId {
+    let batch = vec![super::sms(&"long ".repeat(50))];
+    harness.ledger(AcceptSms { batch, idempotency: None }).await;
+    let id = harness.claimed_ids(1).await[0];
+    harness.done(id, &format!("{id}a")).await;
+    id
+}
+
+#[actix_rt::test]
+async fn an_sms_has_not_arrived_while_a_part_of_it_is_known_to_have_failed() {
+    use TransportStatus::{AtGateway, Delivered, DeliveryError, Queued};
+    let Some(harness) = StoreHarness::new() else { return };
+    let about = |id: SmsId, part: &str, status| Receipt { sms: Some(id), ..receipt(&format!("{id}{part}"), status) };
+    for (told, expected) in [
+        (vec![("a", DeliveryError), ("b", Delivered)], DeliveryError),
+        (vec![("b", Delivered), ("a", DeliveryError)], DeliveryError),
+        (vec![("b", DeliveryError), ("a", Delivered)], DeliveryError),
+        (vec![("a", Delivered), ("b", DeliveryError)], DeliveryError),
+        (vec![("a", Delivered), ("b", DeliveryError), ("a", AtGateway)], DeliveryError),
+        (vec![("a", Delivered), ("b", Delivered)], Delivered),
+        (vec![("b", AtGateway), ("a", Delivered), ("b", Delivered)], Delivered),
+        (vec![("a", Delivered), ("b", DeliveryError), ("b", Delivered)], Delivered),
+        (vec![("b", Queued), ("a", Queued)], Queued),
+    ] {
+        let id = sent_in_parts(&harness).await;
+        for (part, status) in &told {
+            let matched = record(&harness, about(id, part, *status)).await;
+            assert!(matches!(matched, ReceiptMatch::Matched(_) | ReceiptMatch::Repeated(_)), "{told:?}");
+        }
+        let sms = harness.find(id).await;
+        assert_eq!((sms.status, sms.delivered_at.is_some()), (expected, expected == Delivered), "{told:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_parts_number_tells_it_where_all_have_one_id() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let id = sent_in_parts(&harness).await;
+    let part = |part, status| Receipt { part: Some(part), ..receipt(&format!("{id}a"), status) };
+    record(&harness, part(1, TransportStatus::DeliveryError)).await;
+    record(&harness, part(2, TransportStatus::Delivered)).await;
+    assert_eq!(harness.find(id).await.status, TransportStatus::DeliveryError);
+    record(&harness, part(1, TransportStatus::Delivered)).await;
+    assert_eq!(harness.find(id).await.status, TransportStatus::Delivered);
+}
+
+#[actix_rt::test]
+async fn a_receipt_with_another_parts_id_and_our_number_is_ours_and_so_is_that_id_from_then_on() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let (id, other) = (sent_in_parts(&harness).await, sent(&harness, "other").await);
+    let second = Receipt { sms: Some(id), ..receipt("b", TransportStatus::AtGateway) };
+    assert!(matches!(record(&harness, second).await, ReceiptMatch::Matched(sms) if sms.id == id));
+    let by_id = record(&harness, receipt("b", TransportStatus::Delivered)).await;
+    assert!(matches!(by_id, ReceiptMatch::Matched(sms) if sms.id == id));
+    let strict = Receipt { sms: Some(id), both_ids: true, ..receipt("c", TransportStatus::Delivered) };
+    assert_eq!(record(&harness, strict).await, ReceiptMatch::Unmatched, "this provider gives an SMS one id");
+    let crossed = Receipt { sms: Some(other.id), ..receipt("b", TransportStatus::Delivered) };
+    assert_eq!(record(&harness, crossed).await, ReceiptMatch::Unmatched, "the id is known as another SMS's");
+}
+
+#[actix_rt::test]
+async fn of_an_sms_that_was_submitted_twice_one_delivery_is_enough() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let sms = sent(&harness, "second").await;
+    for (provider_id, status) in [("first", TransportStatus::DeliveryError), ("second", TransportStatus::Delivered)] {
+        record(&harness, Receipt { sms: Some(sms.id), ..receipt(provider_id, status) }).await;
+    }
+    assert_eq!(harness.find(sms.id).await.status, TransportStatus::Delivered);
+}
+
+#[actix_rt::test]
+async fn an_id_that_came_with_a_receipt_is_known_though_the_answer_names_another() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let id = harness.accept(1).await[0].id;
+    harness.claim(1).await;
+    record(&harness, Receipt { sms: Some(id), ..receipt("b", TransportStatus::AtGateway) }).await;
+    harness.done(id, "a").await;
+    assert_eq!(harness.find(id).await.provider_id.as_deref(), Some("a"));
+    let told = record(&harness, receipt("b", TransportStatus::Delivered)).await;
+    assert!(matches!(told, ReceiptMatch::Matched(sms) if sms.id == id));
 }

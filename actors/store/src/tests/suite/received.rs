@@ -6,7 +6,7 @@ use vumi_kit::{
     ledger::{
         ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived, SmsOwner,
     },
-    sms::{InboundSms, Received},
+    sms::{InboundPart, InboundSms, Received},
 };
 
 use super::{ALICE, BOB, StoreHarness, msisdn, opera};
@@ -19,6 +19,7 @@ fn inbound(provider_id: Option<&str>) -> InboundSms {
         charset: Some("UTF-8".to_owned()),
         provider_id: provider_id.map(str::to_owned),
         at: None,
+        part: None,
     }
 }
 
@@ -126,6 +127,120 @@ async fn an_id_used_again_for_another_person_or_text_is_another_sms() {
     assert!(!keep_for(&harness, ALICE, theirs).await.repeated);
     let other = InboundSms { message: "something else".to_owned(), ..inbound(Some("1")) };
     assert!(!keep_for(&harness, ALICE, other).await.repeated);
+}
+
+#[actix_rt::test]
+async fn a_repetition_is_recognised_within_a_day() {
+    let Some(harness) = StoreHarness::new() else { return };
+    keep(&harness, Some("mo-1")).await;
+    harness.advance(23 * 3600);
+    assert!(keep(&harness, Some("mo-1")).await.repeated);
+    harness.advance(3600);
+    assert!(!keep(&harness, Some("mo-1")).await.repeated, "the provider's ids have begun again");
+}
+
+#[actix_rt::test]
+async fn ids_and_the_name_of_a_character_set_may_be_of_any_length() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let long = "x".repeat(9000);
+    let strange = InboundSms { charset: Some(long.clone()), ..inbound(Some(&long)) };
+    let kept = keep_for(&harness, ALICE, strange.clone()).await;
+    assert!(kept.sms.provider_id.as_ref().unwrap().starts_with("sha256-"));
+    assert!(kept.sms.charset.as_ref().unwrap().len() <= 64);
+    assert!(keep_for(&harness, ALICE, strange).await.repeated);
+}
+
+fn part(number: u8, text: &str, provider_id: Option<&str>) -> InboundSms {
+    InboundSms { message: text.to_owned(), part: InboundPart::new("7", 3, number), ..inbound(provider_id) }
+}
+
+/// What the store answers of some parts, one call each, and what it has handed over.
+async fn keep_parts(harness: &mut StoreHarness, parts: &[InboundSms]) -> (Vec<Received>, Vec<Received>) {
+    let mut answered = Vec::new();
+    for part in parts {
+        let keep = KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound: vec![part.clone()] };
+        answered.extend(harness.ledger(keep).await);
+    }
+    (answered, all_handed(harness))
+}
+
+fn all_handed(harness: &mut StoreHarness) -> Vec<Received> {
+    let mut handed = Vec::new();
+    while let Some(HandOver::Received(batch)) = harness.handed() {
+        handed.extend(batch);
+    }
+    handed
+}
+
+#[actix_rt::test]
+async fn parts_are_one_sms_in_whatever_order_they_come_and_it_is_handed_over_once() {
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let Some(mut harness) = StoreHarness::new() else { return };
+        let parts = [part(1, "JOIN ", Some("a")), part(2, "the ", Some("b")), part(3, "quiz", Some("c"))];
+        let ordered: Vec<_> = order.iter().map(|at| parts[*at].clone()).collect();
+        let (answered, handed) = keep_parts(&mut harness, &ordered).await;
+        assert_eq!(answered, handed, "{order:?}");
+        let [whole] = &handed[..] else { panic!("{handed:?}") };
+        assert_eq!((whole.sms.message.as_str(), whole.sms.provider_id.as_deref()), ("JOIN the quiz", Some("a")));
+        assert_eq!(whole.sms.part, None);
+
+        // A carrier that got no answer says each of them again.
+        harness.advance(3600);
+        let (again, handed) = keep_parts(&mut harness, &ordered).await;
+        assert_eq!(again, vec![Received { repeated: true, ..whole.clone() }; 3]);
+        assert!(handed.is_empty() && harness.rows("received_sms") == 1);
+    }
+}
+
+#[actix_rt::test]
+async fn parts_outlive_the_process_and_a_repeated_one_is_no_other() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    assert_eq!(keep_parts(&mut harness, &[part(2, "the ", None), part(2, "the ", None)]).await.0, []);
+    let mut harness = harness.restarted().await;
+    let (whole, _) = keep_parts(&mut harness, &[part(3, "quiz", None), part(1, "JOIN ", None)]).await;
+    assert_eq!(whole[0].sms.message, "JOIN the quiz");
+}
+
+#[actix_rt::test]
+async fn parts_of_other_people_or_with_another_reference_are_not_of_one_sms() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    let others = [
+        part(1, "a", None),
+        InboundSms { from: msisdn("27830000009"), ..part(2, "b", None) },
+        InboundSms { to: msisdn("38081"), ..part(2, "c", None) },
+        InboundSms { part: InboundPart::new("8", 3, 2), ..part(2, "d", None) },
+        InboundSms { part: InboundPart::new("7", 2, 2), ..part(2, "e", None) },
+        part(3, "f", None),
+    ];
+    assert_eq!(keep_parts(&mut harness, &others).await, (Vec::new(), Vec::new()));
+}
+
+#[actix_rt::test]
+async fn a_reference_that_is_used_again_ends_the_sms_whose_parts_did_not_come() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    keep_parts(&mut harness, &[part(1, "JOIN ", None), part(2, "the ", None)]).await;
+    let (_, handed) = keep_parts(&mut harness, &[part(1, "STOP ", None)]).await;
+    assert_eq!(handed[0].sms.message, "JOIN the ");
+    let (whole, _) = keep_parts(&mut harness, &[part(2, "it ", None), part(3, "now", None)]).await;
+    assert_eq!(whole[0].sms.message, "STOP it now");
+}
+
+#[actix_rt::test]
+async fn what_lacks_parts_is_handed_over_as_far_as_it_is_there_after_a_time() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    keep_parts(&mut harness, &[part(3, "quiz", None), part(1, "JOIN ", None)]).await;
+    harness.advance(599);
+    harness.sweep().await;
+    assert_eq!(all_handed(&mut harness), []);
+    harness.advance(1);
+    harness.sweep().await;
+    let handed = all_handed(&mut harness);
+    assert_eq!(handed.iter().map(|sms| sms.sms.message.as_str()).collect::<Vec<_>>(), ["JOIN quiz"]);
+    harness.sweep().await;
+    assert_eq!(all_handed(&mut harness), [], "once");
+    harness.advance(24 * 3600);
+    harness.sweep().await;
+    assert_eq!(harness.rows("received_parts"), 0, "not kept for ever");
 }
 
 #[actix_rt::test]

@@ -124,8 +124,8 @@ async fn the_timeline_tells_all_in_order_of_time() {
     harness.advance(1);
     let fields = vec![("status".to_owned(), "004".to_owned())];
     let status = TransportStatus::Delivered;
-    let receipt = Receipt { provider_id: Some("abc".to_owned()), sms: None, to: None, status, at: None, fields };
-    harness.ledger(RecordReceipts { account: ALICE, transport: opera(), receipts: vec![receipt] }).await;
+    let receipt = Receipt { provider_id: Some("abc".to_owned()), ..Receipt::new(status, fields) };
+    harness.ledger(RecordReceipts { transport: opera(), receipts: vec![receipt] }).await;
     let claim =
         ClaimDeliveries { limit: 1, most_per_callback: 1, prompt: Arc::default(), most_of_others: 1, lease_s: 60 };
     let delivery = harness.callbacks(claim).await[0].id;
@@ -155,5 +155,7 @@ async fn the_timeline_tells_all_in_order_of_time() {
             (4, "callback", "HTTP 200"),
         ]
     );
+    let ids: Vec<_> = events.iter().map(|event| event.provider_id.as_deref()).collect();
+    assert_eq!(ids, [None, None, Some("abc"), Some("abc"), None, None]);
     assert_eq!(harness.ledger(SmsTimeline { account: BOB, transport: opera(), id }).await, None);
 }

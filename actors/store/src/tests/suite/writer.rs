@@ -15,16 +15,10 @@ use vumi_kit::{
 };
 
 use super::{ALICE, ALLOW, HOLD, REFUSE, StoreHarness, dialect, sms};
-use crate::writer::queue::{Panic, Sweep};
+use crate::writer::queue::Panic;
 
 fn another_program(harness: &StoreHarness) -> dialect::Conn {
     harness.fixture.connect()
-}
-
-async fn sweep(harness: &StoreHarness) -> bool {
-    let (reply, answer) = oneshot::channel();
-    harness.store.enqueue(Request { operation: Sweep, reply }.into()).await;
-    answer.await.unwrap().unwrap()
 }
 
 #[actix_rt::test]
@@ -197,7 +191,7 @@ async fn what_has_expired_is_swept_piece_by_piece() {
     let key = IdempotencyKey { key: "k".to_owned(), request_digest: vec![1], keep_s: 1 };
     harness.ledger(AcceptSms { batch: vec![sms("x")], idempotency: Some(key) }).await;
     harness.advance(2);
-    assert!(!sweep(&harness).await, "little was left to sweep");
+    assert!(!harness.sweep().await, "little was left to sweep");
     let rows = |table: &str| {
         let mut conn = another_program(&harness);
         let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("SELECT count(*) FROM {table}"));
@@ -213,10 +207,10 @@ async fn what_has_expired_is_swept_piece_by_piece() {
 async fn sms_of_a_transport_that_is_gone_expire_all_the_same() {
     let Some(harness) = StoreHarness::new() else { return };
     let id = harness.accept(1).await[0].id;
-    sweep(&harness).await;
+    harness.sweep().await;
     assert_eq!(harness.find(id).await.status, TransportStatus::Pending);
     harness.advance(24 * 3600);
-    sweep(&harness).await;
+    harness.sweep().await;
     let expired = harness.find(id).await;
     assert_eq!((expired.account, expired.status), (ALICE, TransportStatus::Expired));
 }

@@ -80,7 +80,8 @@ impl<S: SubmitSms> Engine<S> {
                 (provider_response, Then::Untried { at: self.resumes_at(now, at), held_until })
             }
         };
-        Outcome { id: submission.id, at, detail, then }
+        // Many wait here while the ledger is away.
+        Outcome { id: submission.id, at, detail, then }.keepable()
     }
 
     /// Another attempt, or the end where it would come too late.

@@ -1,4 +1,4 @@
-use vumi_kit::sms::{Decision, TransportStatus};
+use vumi_kit::sms::{Decision, InboundPart, TransportStatus};
 
 use super::{Clickatell, read_queried};
 use crate::{
@@ -99,6 +99,8 @@ fn a_receipt_is_read_from_get_and_post_alike() {
         assert_eq!(json(&matched)["transport_status_display"], "Received by recipient");
         assert_eq!(answer(&*form, &request, false).status, 404);
     }
+    let two = receipts(&*form, &get("apiMsgId=a&cliMsgId=1&status=003&apiMsgId=b&cliMsgId=2&status=004"));
+    assert_eq!(two.iter().map(|receipt| receipt.sms).collect::<Vec<_>>(), [Some(1), Some(2)]);
     names_missing_fields(&*form, RECEIPT, &["apiMsgId", "cliMsgId", "status"]);
     assert_eq!(form.read(&get("apiMsgId=a&cliMsgId=x&status=4")).unwrap_err().field, "cliMsgId");
     assert_eq!(form.read(&get("apiMsgId=a&cliMsgId=1&status=99")).unwrap_err().field, "status");
@@ -124,4 +126,6 @@ fn an_sms_from_a_person_is_read_and_answered_as_json() {
     assert_eq!(inbound(&*form, &get(&another)).message, "hi there");
     let utf16 = format!("{}%04%1F&charset=UTF-16BE", INBOUND.trim_end_matches("hi+there"));
     assert_eq!(inbound(&*form, &get(&utf16)).message, "П");
+    let part = inbound(&*form, &get(&format!("{INBOUND}&udh=050003CC0201"))).part;
+    assert_eq!(part, InboundPart::new("cc", 2, 1));
 }

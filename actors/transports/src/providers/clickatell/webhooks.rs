@@ -3,12 +3,14 @@
 use vumi_kit::{
     clock::Timestamp,
     sms::{InboundSms, Receipt, SmsId},
-    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
 };
 
 use super::codes;
 use crate::{
     charset::in_charset,
+    concatenation::part_of_header,
+    form_reports::form_reports,
     webhook_answer::{empty_answer, receipt_answer, received_answer},
     webhook_fields::{WebhookFields, raw_field},
 };
@@ -18,16 +20,8 @@ pub(super) struct ClickatellReceipts;
 
 impl WebhookForm for ClickatellReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let fields = WebhookFields::of(request);
-        let provider_id = fields.require("apiMsgId")?.to_owned();
-        let sms: SmsId =
-            fields.require("cliMsgId")?.trim().parse().map_err(|_| Unreadable::new("cliMsgId", "is not a number"))?;
-        let status = codes::status(fields.require("status")?)
-            .ok_or_else(|| Unreadable::new("status", "is not one of Clickatell's codes, 1 to 14"))?;
-        let at = fields.get("timestamp").and_then(|text| text.trim().parse().ok()).map(Timestamp::from_seconds);
-        let receipt =
-            Receipt { provider_id: Some(provider_id), sms: Some(sms), to: None, status, at, fields: fields.0 };
-        Ok(WebhookNews::Receipts(vec![receipt]))
+        let reports = form_reports(WebhookFields::of(request).0, &["apiMsgId", "cliMsgId", "status", "timestamp"])?;
+        each_read(reports.into_iter().map(|fields| read_receipt(WebhookFields(fields))), WebhookNews::Receipts)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
@@ -36,6 +30,25 @@ impl WebhookForm for ClickatellReceipts {
             WebhookKept::Inbound(_) => empty_answer(200),
         }
     }
+}
+
+fn read_receipt(fields: WebhookFields) -> Result<Receipt, Unreadable> {
+    let provider_id = fields.require("apiMsgId")?.to_owned();
+    let sms: SmsId =
+        fields.require("cliMsgId")?.trim().parse().map_err(|_| Unreadable::new("cliMsgId", "is not a number"))?;
+    let code = fields.require("status")?;
+    let status =
+        codes::status(code).ok_or_else(|| Unreadable::new("status", "is not one of Clickatell's codes, 1 to 14"))?;
+    let provider_status = Some(code.to_owned());
+    let at = fields.get("timestamp").and_then(|text| text.trim().parse().ok()).map(Timestamp::from_seconds);
+    Ok(Receipt {
+        provider_id: Some(provider_id),
+        sms: Some(sms),
+        both_ids: true,
+        provider_status,
+        at,
+        ..Receipt::new(status, fields.0)
+    })
 }
 
 /// `receive.json`. Its `api_id` is not compared with the transport's: a two-way number can hang on another one than the
@@ -59,6 +72,7 @@ impl WebhookForm for ClickatellInbound {
             charset,
             provider_id: Some(provider_id),
             at: fields.get("timestamp").and_then(Timestamp::parse),
+            part: fields.get("udh").and_then(part_of_header),
         };
         Ok(WebhookNews::Inbound(vec![inbound]))
     }

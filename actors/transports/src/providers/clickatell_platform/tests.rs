@@ -70,6 +70,21 @@ fn a_receipt_is_read_and_answered() {
         assert_eq!(form.read(&post("application/json", without.to_string())).unwrap_err().field, field);
     }
     assert_eq!(form.read(&post("application/json", "{")).unwrap_err().field, "body");
+    assert_eq!(read.provider_status.as_deref(), Some("RECEIVED_BY_RECIPIENT (4)"));
+    assert!(read.fields.contains(&("/more/a".to_owned(), "1".to_owned())), "{:?}", read.fields);
+}
+
+#[test]
+fn each_receipt_of_a_list_is_read_and_one_that_can_not_be_is_refused() {
+    let form = example_webhook::<ClickatellPlatform>("receipt.json");
+    let one = |id: &str, code: u8| json!({ "messageId": id, "statusCode": code });
+    let request = post("application/json", json!([one("a", 3), one("b", 4)]).to_string());
+    let ids: Vec<_> = receipts(&*form, &request).into_iter().map(|receipt| receipt.provider_id).collect();
+    assert_eq!(ids, [Some("a".to_owned()), Some("b".to_owned())]);
+    assert_eq!(json(&answer(&*form, &request, true)).as_array().unwrap().len(), 2);
+    let refused = form.read(&post("application/json", json!([one("a", 99), one("b", 4)]).to_string())).unwrap_err();
+    assert!(refused.field == "statusCode" && refused.readable.is_some(), "{refused}");
+    assert_eq!(form.read(&post("application/json", "[]")).unwrap_err().field, "body");
 }
 
 #[test]

@@ -1,24 +1,40 @@
 //! What the platform posts to us: receipts and SMS from people, as JSON.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use vumi_kit::{
     address::Msisdn,
     clock::Timestamp,
     sms::{InboundSms, Receipt},
-    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
 };
 
 use crate::{
     charset::{in_charset, percent_decoded},
+    concatenation::part_of_header,
+    http_provider::plain,
+    json_fields::flatten,
+    provider_status::with_code,
     providers::clickatell::status,
     webhook_answer::{empty_answer, receipt_answer, received_answer},
 };
 
-struct JsonFields(Map<String, Value>);
+/// An object of a body.
+struct JsonFields(Value);
 
 impl JsonFields {
-    fn of(request: &WebhookRequest) -> Result<Self, Unreadable> {
-        serde_json::from_slice(&request.body).map(Self).map_err(|error| Unreadable::new("body", error.to_string()))
+    /// The objects of a body: one, or a list of them.
+    fn each(request: &WebhookRequest) -> Result<Vec<Result<Self, Unreadable>>, Unreadable> {
+        let body: Value =
+            serde_json::from_slice(&request.body).map_err(|error| Unreadable::new("body", error.to_string()))?;
+        match body {
+            Value::Array(list) if list.is_empty() => Err(Unreadable::new("body", "holds no report")),
+            Value::Array(list) => Ok(list.into_iter().map(Self::of).collect()),
+            one => Ok(vec![Self::of(one)]),
+        }
+    }
+
+    fn of(body: Value) -> Result<Self, Unreadable> {
+        if body.is_object() { Ok(Self(body)) } else { Err(Unreadable::new("body", "is not a JSON object")) }
     }
 
     /// A text or a number, as text.
@@ -41,32 +57,12 @@ impl JsonFields {
     }
 }
 
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
-    }
-}
-
 /// `receipt.json`.
 pub(super) struct PlatformReceipts;
 
 impl WebhookForm for PlatformReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let object = JsonFields::of(request)?;
-        let code = object.require("statusCode")?;
-        let receipt = Receipt {
-            provider_id: Some(object.require("messageId")?),
-            sms: object.get("clientMessageId").and_then(|id| id.parse().ok()),
-            to: None,
-            status: status(&code)
-                .ok_or_else(|| Unreadable::new("statusCode", "is not one of Clickatell's codes, 1 to 14"))?,
-            at: object.time("timestamp"),
-            fields: object.0.iter().filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect(),
-        };
-        Ok(WebhookNews::Receipts(vec![receipt]))
+        each_read(JsonFields::each(request)?.into_iter().map(|object| read_receipt(&object?)), WebhookNews::Receipts)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
@@ -77,28 +73,28 @@ impl WebhookForm for PlatformReceipts {
     }
 }
 
+fn read_receipt(object: &JsonFields) -> Result<Receipt, Unreadable> {
+    let code = object.require("statusCode")?;
+    let status =
+        status(&code).ok_or_else(|| Unreadable::new("statusCode", "is not one of Clickatell's codes, 1 to 14"))?;
+    let words = object.get("status").map_or_else(|| code.clone(), |words| with_code(&words, Some(&code)));
+    let mut fields = Vec::new();
+    flatten(&object.0, "", &mut fields);
+    Ok(Receipt {
+        provider_id: Some(object.require("messageId")?),
+        sms: object.get("clientMessageId").and_then(|id| id.parse().ok()),
+        provider_status: Some(words),
+        at: object.time("timestamp"),
+        ..Receipt::new(status, fields)
+    })
+}
+
 /// `receive.json`.
 pub(super) struct PlatformInbound;
 
 impl WebhookForm for PlatformInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let object = JsonFields::of(request)?;
-        let text = object.require("text")?;
-        let charset = object.get("charset").filter(|charset| !charset.is_empty());
-        let message = match charset.as_deref() {
-            Some(escaped @ ("UTF-16BE" | "ISO-8859-1")) => in_charset(&percent_decoded(text.as_bytes()), escaped)
-                .ok_or_else(|| Unreadable::new("text", format!("is not URL-escaped {escaped}")))?,
-            _ => text,
-        };
-        let inbound = InboundSms {
-            from: object.require_msisdn("fromNumber")?,
-            to: object.require_msisdn("toNumber")?,
-            message,
-            charset,
-            provider_id: Some(object.require("messageId")?),
-            at: object.time("timestamp"),
-        };
-        Ok(WebhookNews::Inbound(vec![inbound]))
+        each_read(JsonFields::each(request)?.into_iter().map(|object| read_inbound(&object?)), WebhookNews::Inbound)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
@@ -107,4 +103,23 @@ impl WebhookForm for PlatformInbound {
             WebhookKept::Receipts(_) => empty_answer(200),
         }
     }
+}
+
+fn read_inbound(object: &JsonFields) -> Result<InboundSms, Unreadable> {
+    let text = object.require("text")?;
+    let charset = object.get("charset").filter(|charset| !charset.is_empty());
+    let message = match charset.as_deref() {
+        Some(escaped @ ("UTF-16BE" | "ISO-8859-1")) => in_charset(&percent_decoded(text.as_bytes()), escaped)
+            .ok_or_else(|| Unreadable::new("text", format!("is not URL-escaped {escaped}")))?,
+        _ => text,
+    };
+    Ok(InboundSms {
+        from: object.require_msisdn("fromNumber")?,
+        to: object.require_msisdn("toNumber")?,
+        message,
+        charset,
+        provider_id: Some(object.require("messageId")?),
+        at: object.time("timestamp"),
+        part: object.get("udh").as_deref().and_then(part_of_header),
+    })
 }

@@ -8,7 +8,7 @@ use vumi_kit::{
     clock::Timestamp,
     ledger::ReceiptMatch,
     sms::{InboundSms, Receipt, TransportStatus},
-    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
+    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
 };
 
 use super::xml::{self, XmlElement};
@@ -43,7 +43,7 @@ impl WebhookForm for OperaReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let root = read_document(request, "receipts")?;
         let receipts = root.children.iter().filter(|child| child.name == "receipt");
-        receipts.map(read_receipt).collect::<Result<_, _>>().map(WebhookNews::Receipts)
+        each_read(receipts.map(read_receipt), WebhookNews::Receipts)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
@@ -64,13 +64,13 @@ fn read_receipt(element: &XmlElement) -> Result<Receipt, Unreadable> {
     };
     let to = Msisdn::parse(require("msisdn")?).map_err(|error| Unreadable::new("msisdn", error.to_string()))?;
     let fields = element.children.iter().map(|child| (child.name.clone(), child.text.trim().to_owned())).collect();
+    let letter = require("status")?;
     Ok(Receipt {
         provider_id: Some(require("reference")?.to_owned()),
-        sms: None,
         to: Some(to),
-        status: status(require("status")?),
+        provider_status: Some(letter.to_owned()),
         at: element.child_text("timestamp").and_then(receipt_time),
-        fields,
+        ..Receipt::new(status(letter), fields)
     })
 }
 
@@ -109,6 +109,7 @@ impl WebhookForm for OperaInbound {
             charset: None,
             provider_id: field("MessageID").filter(|id| !id.is_empty()).map(str::to_owned),
             at: field("ReceiveDate").and_then(receive_time),
+            part: None,
         };
         let is_receipt = field("IsReceipt")
             .is_some_and(|word| ["yes", "y", "true", "1"].contains(&word.to_ascii_lowercase().as_str()));

@@ -1,0 +1,128 @@
+//! The parts of a sent SMS, where a provider reports them one by one: each with an id of its own, or by its number. A
+//! transport that submits the parts itself writes their rows when it knows their ids.
+
+use diesel::prelude::*;
+use vumi_kit::{
+    name::Name,
+    sms::{Sms, SmsId, TransportStatus},
+    text::measure,
+};
+
+use super::{Fixed, Tx, receipts::News, rows};
+use crate::schema::sms_parts;
+
+/// The parts that an SMS can have (3GPP TS 23.040: the number is a byte).
+const MOST_PARTS: i32 = 255;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sms_parts)]
+struct SentPartRow {
+    part: i32,
+    provider_id: Option<String>,
+    status: i32,
+}
+
+/// The latest SMS that has a part with this id.
+pub(super) fn owner(tx: &mut Tx<'_>, transport: &Name, provider_id: &str) -> QueryResult<Option<SmsId>> {
+    sms_parts::table
+        .filter(sms_parts::transport.eq(transport.as_str()))
+        .filter(sms_parts::provider_id.eq(provider_id))
+        .order(sms_parts::sms.desc())
+        .select(sms_parts::sms)
+        .first(tx.conn)
+        .optional()
+}
+
+/// Notes what the news says of a part. Answers the failure of the first part that is known to have failed.
+pub(super) fn follow(tx: &mut Tx<'_>, sms: &Sms, news: &News<'_>) -> QueryResult<Option<TransportStatus>> {
+    let other_id = matches!((&sms.provider_id, news.provider_id), (Some(known), Some(given)) if known != given);
+    // An SMS that fits into one part and has several ids was submitted several times: one may fail, another arrive.
+    let in_parts = news.part.is_some() || measure(&sms.message).segments > 1;
+    if !other_id && !in_parts {
+        return Ok(None);
+    }
+    let mut known = of(tx, sms.id)?;
+    if known.is_empty() && !other_id && news.part.is_none() {
+        // The provider may report the SMS as a whole.
+        return Ok(None);
+    }
+    if known.is_empty() && other_id && news.part.is_none() {
+        known.push(add(tx, sms, 1, sms.provider_id.as_deref(), sms.status)?);
+    }
+    note(tx, sms, news, &mut known)?;
+    let mut statuses = known.iter().map(|part| rows::status(part.status)).collect::<QueryResult<Vec<_>>>()?.into_iter();
+    Ok(statuses.find(|status| in_parts && status.is_final() && *status != TransportStatus::Delivered))
+}
+
+/// Keeps an id that the SMS had until its provider named another one, so that receipts with it are still found.
+pub(super) fn remember(
+    tx: &mut Tx<'_>,
+    sms: SmsId,
+    transport: &Name,
+    provider_id: &str,
+    status: TransportStatus,
+) -> QueryResult<()> {
+    let known = of(tx, sms)?;
+    let next = known.iter().map(|part| part.part).max().unwrap_or(0) + 1;
+    if next > MOST_PARTS || known.iter().any(|part| part.provider_id.as_deref() == Some(provider_id)) {
+        return Ok(());
+    }
+    insert(tx, (sms, transport), next, Some(provider_id), status).map(drop)
+}
+
+/// In the order of the parts.
+fn of(tx: &mut Tx<'_>, sms: SmsId) -> QueryResult<Vec<SentPartRow>> {
+    let parts = sms_parts::table.filter(sms_parts::sms.eq(sms)).order(sms_parts::part).select(SentPartRow::as_select());
+    parts.load(tx.conn)
+}
+
+fn note(tx: &mut Tx<'_>, sms: &Sms, news: &News<'_>, known: &mut Vec<SentPartRow>) -> QueryResult<()> {
+    let given = news.provider_id.or(sms.provider_id.as_deref());
+    let its = |part: &&mut SentPartRow| match news.part {
+        Some(number) => part.part == i32::from(number),
+        None => part.provider_id.as_deref() == given,
+    };
+    if let Some(part) = known.iter_mut().find(its) {
+        if news.status.supersedes(rows::status(part.status)?) {
+            part.status = news.status.into();
+            Fixed(diesel::update(sms_parts::table.find((sms.id, part.part))).set(sms_parts::status.eq(part.status)))
+                .execute(tx.conn)?;
+        }
+        return Ok(());
+    }
+    let next = known.iter().map(|part| part.part).max().unwrap_or(0) + 1;
+    let number = news.part.map_or(next, i32::from);
+    if number <= MOST_PARTS {
+        known.push(add(tx, sms, number, given, news.status)?);
+    }
+    Ok(())
+}
+
+fn add(
+    tx: &mut Tx<'_>,
+    sms: &Sms,
+    part: i32,
+    provider_id: Option<&str>,
+    status: TransportStatus,
+) -> QueryResult<SentPartRow> {
+    insert(tx, (sms.id, &sms.transport), part, provider_id, status)
+}
+
+fn insert(
+    tx: &mut Tx<'_>,
+    (sms, transport): (SmsId, &Name),
+    part: i32,
+    provider_id: Option<&str>,
+    status: TransportStatus,
+) -> QueryResult<SentPartRow> {
+    diesel::insert_into(sms_parts::table)
+        .values((
+            sms_parts::sms.eq(sms),
+            sms_parts::part.eq(part),
+            sms_parts::transport.eq(transport.as_str()),
+            sms_parts::provider_id.eq(provider_id),
+            sms_parts::status.eq(i32::from(status)),
+        ))
+        .execute(tx.conn)?;
+    Ok(SentPartRow { part, provider_id: provider_id.map(str::to_owned), status: status.into() })
+}

@@ -1,0 +1,10 @@
+DROP TABLE received_parts;
+DROP TABLE sms_parts;
+DROP INDEX receipts_unmatched_age;
+DROP INDEX receipts_unmatched_digest;
+DROP INDEX receipts_digest;
+ALTER TABLE receipts DROP COLUMN digest;
+ALTER TABLE receipts DROP COLUMN provider_status;
+ALTER TABLE receipts DROP COLUMN part;
+ALTER TABLE receipts ADD COLUMN account BIGINT NOT NULL DEFAULT 0;
+UPDATE receipts SET account = (SELECT account FROM sms WHERE sms.id = receipts.sms) WHERE sms IS NOT NULL;
