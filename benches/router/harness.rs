@@ -35,7 +35,9 @@ impl BenchHarness {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vumi"));
+        // Another build's, to compare with.
+        let binary = std::env::var("VUMI_BENCH_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_vumi").to_owned());
+        let mut command = Command::new(binary);
         command
             .args(arguments)
             .current_dir(self.folder.path())

@@ -14,6 +14,7 @@
 )]
 
 mod accept;
+mod bulk;
 mod cluster;
 mod database;
 mod deliver;
@@ -45,6 +46,9 @@ fn main() {
     }
     if wanted("ussd") {
         ussd::run();
+    }
+    if wanted("bulk") {
+        bulk::run();
     }
     // Needs servers, so only when it is asked for.
     if arguments.iter().any(|argument| argument == "cluster") {

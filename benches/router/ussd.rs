@@ -48,10 +48,15 @@ async fn measure(sessions: usize, offered: Option<u32>) -> (Figures, f64) {
 
 /// A transport to the network on `port`, and the echo campaign.
 pub(crate) fn settings(port: u16, transport: &str, campaign: &str) -> String {
+    settings_on(free_port(), port, transport, campaign)
+}
+
+/// The same with the API on the port `http`.
+pub(crate) fn settings_on(http: u16, port: u16, transport: &str, campaign: &str) -> String {
     format!(
         r#"
         [http]
-        bind = "127.0.0.1:{}"
+        bind = "127.0.0.1:{http}"
         [transports.{transport}]
         kind = "ssmi"
         host = "127.0.0.1"
@@ -63,8 +68,7 @@ pub(crate) fn settings(port: u16, transport: &str, campaign: &str) -> String {
         [[routes]]
         default = true
         campaign = "{campaign}"
-        "#,
-        free_port()
+        "#
     )
 }
 
@@ -74,6 +78,14 @@ pub(crate) async fn with<R: Send + 'static>(
     offered: Option<u32>,
     start: impl FnOnce(u16) -> R + Send + 'static,
 ) -> (Figures, R) {
+    let (mut stream, input, running) = connected(start).await;
+    (hold_sessions(&mut stream, input, sessions, offered).await, running)
+}
+
+/// The connection of what `start` starts, logged in.
+pub(crate) async fn connected<R: Send + 'static>(
+    start: impl FnOnce(u16) -> R + Send + 'static,
+) -> (TcpStream, BytesMut, R) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let router = tokio::task::spawn_blocking(move || start(port));
@@ -86,8 +98,7 @@ pub(crate) async fn with<R: Send + 'static>(
     assert!(input.starts_with(b"SSMI,1,"), "the login comes first");
     input.clear();
     stream.write_all(b"SSMI,101,1\r").await.unwrap();
-    let running = router.await.unwrap();
-    (hold_sessions(&mut stream, input, sessions, offered).await, running)
+    (stream, input, router.await.unwrap())
 }
 
 /// Every person answers a screen at once, or, where a rate is offered, when its turn comes.
@@ -137,7 +148,7 @@ async fn hold_sessions(stream: &mut TcpStream, mut input: BytesMut, sessions: us
 }
 
 /// The person whom a line from the router answers; a link check is answered here.
-fn answered(line: &[u8], output: &mut Vec<u8>) -> Option<String> {
+pub(crate) fn answered(line: &[u8], output: &mut Vec<u8>) -> Option<String> {
     let text = String::from_utf8_lossy(line);
     let mut fields = text.trim_end().splitn(5, ',').skip(1);
     match fields.next() {

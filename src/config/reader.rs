@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use vumi_kit::{
-    kind::{Problem, Registry},
+    kind::{self, Problem, Registry},
     name::Name,
 };
 
@@ -32,6 +32,22 @@ impl SettingsReader<'_> {
         let read = self.read(key, table)?;
         self.add_all(key, check(&read));
         Some(read)
+    }
+
+    /// As [`Self::section`], for a table some of whose keys had another name, as (old, new): the new one is named.
+    pub(super) fn section_renamed<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+        table: Value,
+        keys: &[(&str, &str)],
+        check: fn(&T) -> Vec<Problem>,
+    ) -> Option<T> {
+        let renamed = kind::renamed(&table, keys);
+        if renamed.is_empty() {
+            return self.section(key, table, check);
+        }
+        self.add_all(key, renamed);
+        None
     }
 
     /// A table that may be left out; one that is there has to be readable.

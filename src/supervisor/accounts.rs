@@ -24,7 +24,7 @@ pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), St
     {
         make(store, &sandbox.username, sandbox.password.expose_secret()).await?;
     }
-    let accounts = store.accounts.ask(ListAccounts).await?;
+    let accounts = store.accounts.ask_waiting(ListAccounts).await?;
     warn_of(&accounts, settings);
     let known = accounts.into_iter().find(|account| account.sandbox).map(|account| account.username);
     let known = known.or_else(|| settings.sandbox.as_ref().map(|sandbox| sandbox.username.clone()));
@@ -62,7 +62,7 @@ fn warn_of(accounts: &[Account], settings: &Settings) {
 }
 
 async fn make(store: &Store, username: &str, password: &str) -> Result<(), StartFailed> {
-    let found = store.accounts.ask(FindAccount { username: username.to_owned() }).await?;
+    let found = store.accounts.ask_waiting(FindAccount { username: username.to_owned() }).await?;
     let username = username.to_owned();
     match found {
         // An operator's account of that name keeps its own password.
@@ -70,14 +70,14 @@ async fn make(store: &Store, username: &str, password: &str) -> Result<(), Start
         Some(account) if verify_password(password, &account.password_hash) => Ok(()),
         Some(_) => {
             let password_hash = hash_password(password)?;
-            store.accounts.ask(SetPassword { username, password_hash }).await?;
+            store.accounts.ask_waiting(SetPassword { username, password_hash }).await?;
             Ok(())
         }
         None => {
             let password_hash = hash_password(password)?;
             match store
                 .accounts
-                .ask(CreateAccount { username, password_hash, sandbox: true, roles: AccountRoles::ALL })
+                .ask_waiting(CreateAccount { username, password_hash, sandbox: true, roles: AccountRoles::ALL })
                 .await
             {
                 // Another process that starts at this moment was faster.

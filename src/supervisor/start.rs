@@ -17,8 +17,10 @@ use vumi_kit::{
     ledger::SmsOwners,
     name::Name,
     router::Register,
+    store::StoreError,
 };
 use vumi_router::{Router, RoutingTable};
+use vumi_store::StoreSettings;
 
 use super::{
     accounts,
@@ -40,7 +42,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     let open = move || vumi_store::open(store_settings, store_clock, handover);
     let store = on(&store_arbiter, open).await.ok_or(StartFailed::Terminated("store"))??;
     watch(store.ended(), "store", tell_fatal.clone());
-    accounts::prepare(&store.store, &settings).await.map_err(|failed| busy(failed, &settings.store.url))?;
+    accounts::prepare(&store.store, &settings).await.map_err(|failed| explained(failed, &settings.store))?;
 
     let router_arbiter = Arbiter::new();
     let (router_settings, table, router_store) = (settings.router.clone(), settings.table.clone(), store.store.clone());
@@ -70,10 +72,10 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
 }
 
 /// The first writes find out that another program holds an SQLite file.
-fn busy(failed: StartFailed, url: &str) -> StartFailed {
-    match (&failed, url.strip_prefix("sqlite://")) {
-        (StartFailed::Operation(error), Some(path)) if error.to_string().contains("is locked") => {
-            StartFailed::Store(vumi_store::OpenError::Busy(path.into()))
+fn explained(failed: StartFailed, settings: &StoreSettings) -> StartFailed {
+    match &failed {
+        StartFailed::Operation(StoreError::Unavailable(_)) => {
+            vumi_store::held_by_another(settings).map_or(failed, StartFailed::Store)
         }
         _ => failed,
     }

@@ -38,6 +38,22 @@ fn check_names_file_key_and_what_was_expected() {
 }
 
 #[test]
+fn a_key_that_has_another_name_now_is_refused_with_the_new_one_named() {
+    for (old, new) in [("hand_over_limit_ms = 500", "hand_over_limit"), ("retry_received_s = 5", "retry_received")] {
+        let harness = Harness::new();
+        harness.edit(|text| format!("{text}\n[router]\n{old}\n"));
+        let printed = refusal(&harness, &["check"]);
+        let key = old.split(' ').next().unwrap();
+        assert!(printed.contains(&format!("`{key}` is now called `{new}`")), "{printed}");
+        assert!(printed.contains(&format!("router.{key}")), "{printed}");
+    }
+    let harness = Harness::new();
+    harness.edit(|text| format!("{text}\n[router]\nhand_over_limit = \"500ms\"\nretry_received = \"0s\"\n"));
+    let printed = refusal(&harness, &["check"]);
+    assert!(printed.contains("router.retry_received") && !printed.contains("hand_over_limit"), "{printed}");
+}
+
+#[test]
 fn whether_the_queue_is_skipped_is_said_in_any_of_the_usual_words_and_nonsense_is_an_error() {
     // Left out, [amqp] is not read at all: this one would be refused.
     let mut harness = Harness::new();

@@ -55,7 +55,7 @@ pub struct AmqpSettings {
     /// Messages that may be published and not confirmed; more are refused until the broker confirms. Default 1000.
     pub unconfirmed: usize,
     /// How long the broker may take to confirm a message before its sender is told that it may not have arrived.
-    /// Less than the router's `hand_over_limit_ms`. Default `1500ms`.
+    /// Less than the router's `hand_over_limit`. Default `1500ms`.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub confirm_within: Duration,

@@ -21,6 +21,7 @@ use vumi_kit::{
     clock::Clock,
     component::CALL_LIMIT,
     keyed_queue::{Arrival, KeyedQueue},
+    log_limiter::LogLimiter,
     message::{SessionEvent, TransportType, UserMessage},
     name::Name,
     router::{Outbound, Refused, RouterAddress},
@@ -29,6 +30,9 @@ use vumi_kit::{
 
 /// How long the router may take to accept an answer.
 const HAND_OVER_LIMIT: Duration = CALL_LIMIT;
+
+/// A store or router that is away fails every message: one line for each campaign and cause is enough.
+static FAILURES: LogLimiter = LogLimiter::new();
 
 /// What became of the messages so far.
 #[derive(Debug, Default)]
@@ -176,12 +180,16 @@ impl<C: Campaign> PersonQueue<C> {
         increment(&self.counts.failed);
         let (campaign, id) = (&self.name, &message.message_id);
         if error.is_transient() {
-            warn!(%campaign, message = %id, %error, "no answer could be made");
+            if let Some(left_out) = FAILURES.due(&format!("{campaign}: no answer")) {
+                warn!(%campaign, message = %id, %error, left_out, "no answer could be made");
+            }
             if message.transport_type == TransportType::Sms {
                 return None;
             }
         } else {
-            error!(%campaign, message = %id, %error, "the campaign failed: the session it began from is closed");
+            if let Some(left_out) = FAILURES.due(&format!("{campaign}: failed")) {
+                error!(%campaign, message = %id, %error, left_out, "the campaign failed: the session it began from is closed");
+            }
             self.close_session(person, last_message, id).await;
         }
         (message.session_event != Some(SessionEvent::Close)).then(|| Screen::end(self.campaign.sorry()))
@@ -195,7 +203,9 @@ impl<C: Campaign> PersonQueue<C> {
         let (owner, person) = (self.name.clone(), person.to_owned());
         let close = CloseSession { owner, person, after: last_message, answers: Vec::new() };
         if let Err(error) = self.sessions.close(close).await {
-            warn!(campaign = %self.name, message = %id, %error, "the session could not be closed");
+            if let Some(left_out) = FAILURES.due(&format!("{}: not closed", self.name)) {
+                warn!(campaign = %self.name, message = %id, %error, left_out, "the session could not be closed");
+            }
         }
     }
 
@@ -208,7 +218,9 @@ impl<C: Campaign> PersonQueue<C> {
             Err(_) => format!("the router had no capacity within {HAND_OVER_LIMIT:?}"),
         };
         increment(&self.counts.unsent);
-        warn!(campaign = %self.name, message = %id, %refused, "an answer could not be sent");
+        if let Some(left_out) = FAILURES.due(&format!("{}: not sent", self.name)) {
+            warn!(campaign = %self.name, message = %id, %refused, left_out, "an answer could not be sent");
+        }
     }
 }
 

@@ -145,8 +145,9 @@ impl KindEntry {
     }
 }
 
-/// The keys that have another name now.
-fn renamed(settings: &Value, keys: &[(&str, &str)]) -> Vec<Problem> {
+/// The keys, as (old, new), dotted, that settings give by an old name.
+#[must_use]
+pub fn renamed(settings: &Value, keys: &[(&str, &str)]) -> Vec<Problem> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let present = keys.iter().filter(|(old, _)| settings.pointer(&format!("/{}", old.replace('.', "/"))).is_some());
     present.map(|(old, new)| Problem::new(*old, format!("`{}` is now called `{}`", last(old), last(new)))).collect()

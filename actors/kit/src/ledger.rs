@@ -53,6 +53,18 @@ pub enum Accepted {
     KeyReused,
 }
 
+/// Finds what came of an earlier request with the same key: a repetition costs the writer nothing then. [`AcceptSms`] asks again,
+/// within its transaction.
+#[derive(Clone, Debug)]
+pub struct FindAccepted {
+    pub account: AccountId,
+    pub key: IdempotencyKey,
+}
+impl Operation for FindAccepted {
+    type Access = Reads;
+    type Answer = Option<Accepted>;
+}
+
 /// Finds an SMS of an account and transport.
 #[derive(Clone, Debug)]
 pub struct FindSms {
@@ -465,6 +477,7 @@ store_address! {
     /// The address of the ledger's actor.
     Ledger {
         accept: AcceptSms,
+        find_accepted: FindAccepted,
         find: FindSms,
         list: ListSms,
         timeline: SmsTimeline,

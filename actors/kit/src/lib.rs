@@ -16,6 +16,7 @@ pub mod ids;
 pub mod keyed_queue;
 pub mod kind;
 pub mod ledger;
+pub mod log_limiter;
 pub mod message;
 pub mod name;
 pub mod network;

@@ -42,6 +42,9 @@ pub struct Request<O: Operation> {
     pub operation: O,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Result<O::Answer, StoreError>>,
+    /// Whether the caller would lose something if it were refused: it waits for as long as it takes. Others are refused
+    /// with [`StoreError::Busy`] where they would wait for too long.
+    pub patient: bool,
 }
 
 impl<O: Operation> Message for Request<O> {
@@ -52,9 +55,12 @@ impl<O: Operation> Message for Request<O> {
 /// never compared.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Its queue is full: nothing was written, try again in a moment.
-    #[error("the store's queue is full; nothing was written, try again in a moment")]
+    /// Its queue is full, or as much waits in it as takes too long: nothing was written, try again in a moment.
+    #[error("the store has more to do than it can; nothing was written, try again in a moment")]
     Busy,
+    /// A query took longer than a query may, and was given up.
+    #[error("the query took longer than store.read_limit and was given up")]
+    TooSlow,
     /// It has stopped: nothing more is written.
     #[error("the store has stopped")]
     Stopped,
@@ -70,6 +76,22 @@ pub enum StoreError {
     /// What was to be created exists already.
     #[error("{0} exists already")]
     Exists(Existing),
+}
+
+impl StoreError {
+    /// What sort of error it is, for the log: the same for all of one sort.
+    #[must_use]
+    pub const fn sort(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::TooSlow => "too slow",
+            Self::Stopped => "stopped",
+            Self::Unavailable(_) => "unavailable",
+            Self::Unconfirmed(_) => "unconfirmed",
+            Self::Rejected(_) => "rejected",
+            Self::Exists(_) => "exists",
+        }
+    }
 }
 
 /// What exists already.
@@ -88,8 +110,8 @@ pub trait Accepts<O: Operation> {
 
 /// Asking, for every address that [`Accepts`] an operation.
 pub trait Ask {
-    /// Asks, and fails with [`StoreError::Busy`] at once when the mailbox is full: for callers who can refuse their own
-    /// callers.
+    /// Asks, and fails with [`StoreError::Busy`] at once when the mailbox is full or the store is behind: for callers who
+    /// can refuse their own callers.
     fn ask<O: Operation>(&self, operation: O) -> impl Future<Output = Result<O::Answer, StoreError>>
     where
         Self: Accepts<O>;
@@ -106,7 +128,7 @@ impl<A> Ask for A {
         A: Accepts<O>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().try_send(Request { operation, reply }).map_err(|refused| match refused {
+        self.recipient().try_send(Request { operation, reply, patient: false }).map_err(|refused| match refused {
             SendError::Full(_) => StoreError::Busy,
             SendError::Closed(_) => StoreError::Stopped,
         })?;
@@ -118,7 +140,7 @@ impl<A> Ask for A {
         A: Accepts<O>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().send(Request { operation, reply }).await.map_err(|_| StoreError::Stopped)?;
+        self.recipient().send(Request { operation, reply, patient: true }).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 }

@@ -35,8 +35,7 @@ pub struct FindSession {
     pub person: String,
 }
 impl Operation for FindSession {
-    // Only reads; the writer answers many at once for less than a thread's wake-up each, after what was saved before.
-    type Access = Writes;
+    type Access = Reads;
     type Answer = Option<SessionRecord>;
 }
 

@@ -14,12 +14,15 @@ use tracing::{debug, warn};
 use vumi_kit::{
     component::{Lifeline, Terminated, lifeline},
     health::{AskHealth, Health, State},
+    kind::Problem,
     ledger::{ClaimReceived, HandOver, ReleaseReceived, ReleaseSms, SettleReceived},
+    log_limiter::LogLimiter,
     message::{TransportType, UserMessage},
     name::Name,
     router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, RouterAddress, Submit},
+    settings_schema::HumanDuration,
     sms::{Received, ReceivedId, SmsId, Submission},
-    store::{Ask, Store},
+    store::{Ask, Store, StoreError},
 };
 
 use crate::{
@@ -34,17 +37,42 @@ use crate::{
 pub struct RouterSettings {
     /// Messages that may wait for the router, and batches that the store may have ready for it.
     pub mailbox: usize,
-    /// How long a message may wait for a busy campaign or transport before it is refused, in milliseconds.
-    #[schemars(extend("unit" = "milliseconds"))]
-    pub hand_over_limit_ms: u64,
-    /// How often received SMS that no campaign has settled are tried again, in seconds.
-    #[schemars(extend("unit" = "seconds"))]
-    pub retry_received_s: u64,
+    /// How long a message may wait for a busy campaign or transport before it is refused. Default 2s.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub hand_over_limit: Duration,
+    /// How often received SMS that no campaign has settled are tried again. Default 5s.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub retry_received: Duration,
 }
 
 impl Default for RouterSettings {
     fn default() -> Self {
-        Self { mailbox: 10_000, hand_over_limit_ms: 2_000, retry_received_s: 5 }
+        Self { mailbox: 10_000, hand_over_limit: Duration::from_secs(2), retry_received: Duration::from_secs(5) }
+    }
+}
+
+impl RouterSettings {
+    /// Keys that had another name, and another unit, in an earlier version.
+    pub const RENAMED: &'static [(&'static str, &'static str)] =
+        &[("hand_over_limit_ms", "hand_over_limit"), ("retry_received_s", "retry_received")];
+
+    /// What is wrong with them; keys as below `[router]`.
+    #[must_use]
+    pub fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut expect = |good: bool, key: &str, what: &str| {
+            if !good {
+                problems.push(Problem::new(key, what));
+            }
+        };
+        expect((1..=1_000_000).contains(&self.mailbox), "mailbox", "expected 1 to 1000000 messages");
+        let (least, most) = (Duration::from_millis(1), Duration::from_secs(60));
+        expect((least..=most).contains(&self.hand_over_limit), "hand_over_limit", "expected 1ms to 60s, such as `2s`");
+        let (least, most) = (Duration::from_millis(100), Duration::from_secs(24 * 3600));
+        expect((least..=most).contains(&self.retry_received), "retry_received", "expected 100ms to 24h, such as `5s`");
+        problems
     }
 }
 
@@ -53,6 +81,15 @@ const OFFER_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Received SMS in one claim.
 const CLAIM_LIMIT: usize = 500;
+
+/// The store's refusals: while it is away, each message would have a line of its own.
+static STORE_FAILURES: LogLimiter = LogLimiter::new();
+
+fn log_failure(error: &StoreError, what: &'static str) {
+    if let Some(left_out) = STORE_FAILURES.due(what) {
+        warn!(%error, left_out, "{what}");
+    }
+}
 
 /// Whether a claim of received SMS is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +155,7 @@ impl Router {
     }
 
     fn limit(&self) -> Duration {
-        Duration::from_millis(self.settings.hand_over_limit_ms)
+        self.settings.hand_over_limit
     }
 
     /// Hands claimed SMS to their transport; those that it can't take now go back to the ledger.
@@ -136,7 +173,7 @@ impl Router {
         actix::spawn(async move {
             // If this fails, too, they are due when their lease ends.
             if let Err(error) = store.ledger.ask_waiting(ReleaseSms { transport, ids }).await {
-                warn!(%error, "SMS could not be released: they are due again when their lease ends");
+                log_failure(&error, "SMS could not be released: they are due again when their lease ends");
             }
         });
     }
@@ -165,7 +202,7 @@ impl Router {
         let store = self.store.clone();
         actix::spawn(async move {
             if let Err(error) = store.ledger.ask_waiting(settle).await {
-                warn!(%error, "a received SMS without a route could not be settled: it will be tried again");
+                log_failure(&error, "a received SMS without a route could not be settled: it will be tried again");
             }
         });
     }
@@ -193,7 +230,7 @@ impl Router {
         actix::spawn(async move {
             // If this fails, too, they are due when their lease ends.
             if let Err(error) = store.ledger.ask_waiting(ReleaseReceived { ids }).await {
-                warn!(%error, "received SMS could not be released: they are due again when their lease ends");
+                log_failure(&error, "received SMS could not be released: they are due again when their lease ends");
             }
         });
     }
@@ -214,7 +251,7 @@ impl Router {
                     Ok(())
                 }
                 Err(error) => {
-                    warn!(%error, "the answer to a received SMS could not be stored: the SMS will be routed again");
+                    log_failure(&error, "the answer to a received SMS could not be stored: it will be routed again");
                     Err(Refused::Busy(name))
                 }
             }
@@ -284,8 +321,7 @@ impl Actor for Router {
         if let Some(mut handed_over) = self.handed_over.take() {
             ctx.add_stream(stream::poll_fn(move |cx| handed_over.poll_recv(cx)));
         }
-        let every = Duration::from_secs(self.settings.retry_received_s.max(1));
-        ctx.run_interval(every, |router, ctx| {
+        ctx.run_interval(self.settings.retry_received, |router, ctx| {
             router.claim_received(ctx);
             router.own_received(ctx);
         });

@@ -1,20 +1,19 @@
 //! The store's actors: each takes requests from its mailbox and sends them where their type says, to the writer's queue or
-//! to the readers. While those are full the actor leaves its mailbox alone, so that the mailbox fills: `ask` then refuses,
-//! `ask_waiting` waits.
+//! to the readers. Where there is no room, who asked by `ask` is refused. Who asked by `ask_waiting` waits: for the writer's
+//! queue the actor leaves its mailbox alone meanwhile, so that the mailbox fills.
 
 use actix::{Actor, AsyncContext, Context, Handler, fut::wrap_future};
-use tokio::sync::mpsc::{self, error::TrySendError};
 use vumi_kit::store::{Operation, Reads, Request, Store, StoreError, Writes};
 
 use crate::{
     readers::{AnyReaders, ReadAnywhere},
-    writer::queue::{Queued, WriteAnywhere},
+    writer::queue::{NotQueued, Queued, WriteAnywhere, WriteQueue},
 };
 
 /// Takes requests, and passes them to the writer or to a reader.
 #[derive(Clone)]
 pub(crate) struct StoreActor {
-    pub(crate) jobs: mpsc::Sender<Queued>,
+    pub(crate) queue: WriteQueue,
     pub(crate) readers: AnyReaders,
     pub(crate) mailbox: usize,
 }
@@ -32,32 +31,19 @@ impl StoreActor {
     }
 
     fn write(&self, job: Queued, ctx: &mut Context<Self>) {
-        match self.jobs.try_send(job) {
+        match self.queue.try_send(job) {
             Ok(()) => {}
-            Err(TrySendError::Closed(job)) => job.refuse(&StoreError::Stopped),
-            Err(TrySendError::Full(job)) => {
-                let jobs = self.jobs.clone();
+            Err(NotQueued::Closed(job)) => job.refuse(&StoreError::Stopped),
+            Err(NotQueued::Full(job)) if !job.is_patient() => job.refuse(&StoreError::Busy),
+            Err(NotQueued::Full(job)) => {
+                let queue = self.queue.clone();
                 let wait = async move {
-                    if let Err(mpsc::error::SendError(job)) = jobs.send(job).await {
+                    if let Err(job) = queue.send(job).await {
                         job.refuse(&StoreError::Stopped);
                     }
                 };
                 ctx.wait(wrap_future::<_, Self>(wait));
             }
-        }
-    }
-
-    fn read<Q: ReadAnywhere>(&self, request: Request<Q>, ctx: &mut Context<Self>) {
-        let readers = self.readers.clone();
-        if let Some(permit) = readers.try_admit() {
-            actix::spawn(readers.answer(request, permit));
-        } else {
-            let wait = async move {
-                if let Some(permit) = readers.clone().admit().await {
-                    actix::spawn(readers.answer(request, permit));
-                }
-            };
-            ctx.wait(wrap_future::<_, Self>(wait));
         }
     }
 }
@@ -93,7 +79,7 @@ impl<C: WriteAnywhere> Dispatch<C> for Writes {
 }
 
 impl<Q: ReadAnywhere> Dispatch<Q> for Reads {
-    fn dispatch(actor: &StoreActor, request: Request<Q>, ctx: &mut Context<StoreActor>) {
-        actor.read(request, ctx);
+    fn dispatch(actor: &StoreActor, request: Request<Q>, _: &mut Context<StoreActor>) {
+        actor.readers.dispatch(request);
     }
 }

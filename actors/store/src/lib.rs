@@ -24,6 +24,7 @@ mod outboxes;
 mod readers;
 mod schema;
 mod settings;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -31,5 +32,5 @@ mod writer;
 pub use copy::{CopyError, Progress, copy};
 pub use error::OpenError;
 pub use file_system::check_file_system;
-pub use open::{OpenStore, migrate, open, open_beside, pending};
+pub use open::{OpenStore, held_by_another, migrate, open, open_beside, pending};
 pub use settings::{StoreSettings, Synchronous};

@@ -1,31 +1,43 @@
-//! The store's maintenance actor: sweeps what has expired at intervals, and answers how the store is.
+//! The store's maintenance actor: sweeps what has expired at intervals, refuses what waits for too long, finds out when a
+//! database that refused keeps what it is given again, and answers how the store is.
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, WrapFuture};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tracing::debug;
 use vumi_kit::{
     health::{AskHealth, Health, State},
     store::Request,
 };
 
-use crate::writer::{
-    health::WriterHealth,
-    queue::{Queued, Sweep},
+use crate::{
+    storage::{Storage, Watch},
+    writer::{
+        health::WriterHealth,
+        queue::{Probe, Sweep, WeakQueue, WriteQueue},
+    },
 };
 
 /// Time between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Time between looks at what waits.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Time between tries of a database that refused.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// A transaction that takes longer than this delays all others: the store is then reported as away.
 const STUCK: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(crate) struct Maintenance {
-    pub(crate) jobs: mpsc::WeakSender<Queued>,
+    pub(crate) queue: WeakQueue,
     pub(crate) health: Arc<WriterHealth>,
     pub(crate) sweeps: bool,
+    /// SQLite's file, and who watches it.
+    pub(crate) storage: Option<(Arc<Storage>, Watch)>,
 }
 
 impl Actor for Maintenance {
@@ -33,19 +45,45 @@ impl Actor for Maintenance {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if self.sweeps {
-            ctx.spawn(sweep(self.jobs.clone()).into_actor(self));
+            ctx.spawn(sweep(self.queue.clone()).into_actor(self));
         }
+        ctx.run_interval(LOOK_EVERY, |actor, _| match actor.queue.upgrade() {
+            Some(queue) => queue.refuse_overdue(),
+            // Nobody has the file any more.
+            None => actor.storage = None,
+        });
+        ctx.run_interval(PROBE_EVERY, |actor, _| actor.probe());
     }
 }
 
-async fn sweep(queue: mpsc::WeakSender<Queued>) {
+impl Maintenance {
+    fn probe(&self) {
+        if self.health.failing().is_none() {
+            return;
+        }
+        if let Some(queue) = self.queue.upgrade() {
+            let probe = Request { operation: Probe, reply: oneshot::channel().0, patient: false };
+            // Where there is no room for it, others find out.
+            let _tried_soon = queue.try_send(probe.into());
+        }
+    }
+
+    fn describe(&self, queue: &WriteQueue) -> String {
+        let (state, commits) = (queue.state(), self.health.commits());
+        let storage = self.storage.as_ref().map(|(storage, _)| format!("; {}", storage.sizes()));
+        let oldest = state.oldest.as_millis();
+        format!("{} requests wait, {oldest} ms; {commits} commits{}", state.waiting, storage.unwrap_or_default())
+    }
+}
+
+async fn sweep(queue: WeakQueue) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let mut more = true;
         while more {
             let Some(jobs) = queue.upgrade() else { return };
             let (reply, answer) = oneshot::channel();
-            if jobs.send(Request { operation: Sweep, reply }.into()).await.is_err() {
+            if jobs.send(Request { operation: Sweep, reply, patient: true }.into()).await.is_err() {
                 return;
             }
             drop(jobs);
@@ -66,18 +104,14 @@ impl Handler<AskHealth> for Maintenance {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        let queue = self.jobs.upgrade().filter(|jobs| !jobs.is_closed());
-        let stuck = self.health.busy_for().filter(|busy| *busy > STUCK);
         let away = |detail| Health { state: State::Away, detail };
-        MessageResult(match (queue, self.health.failing(), stuck) {
+        let fault = self.storage.as_ref().and_then(|(storage, _)| storage.fault());
+        let stuck = self.health.busy_for().filter(|busy| *busy > STUCK);
+        MessageResult(match (self.queue.upgrade(), fault.or_else(|| self.health.failing()), stuck) {
             (None, ..) => Health { state: State::Failed, detail: "the writer has ended".to_owned() },
             (Some(_), Some(error), _) => away(error),
             (Some(_), None, Some(busy)) => away(format!("the database has not answered for {busy:.0?}")),
-            (Some(jobs), None, None) => {
-                let (waiting, most) = (jobs.max_capacity() - jobs.capacity(), jobs.max_capacity());
-                let detail = format!("{waiting} of {most} requests wait; {} commits", self.health.commits());
-                Health { state: State::Up, detail }
-            }
+            (Some(queue), None, None) => Health { state: State::Up, detail: self.describe(&queue) },
         })
     }
 }

@@ -26,10 +26,11 @@ use crate::{
     migrations,
     readers::AnyReaders,
     settings::{Database, StoreSettings},
+    storage::{Storage, Watch},
     writer::{
         config::{Rules, WriterParts},
         health::{Lifelines, Watchers, WriterHealth},
-        queue::{Queued, TakeOver},
+        queue::{QueueLimits, TakeOver, WriteQueue},
     },
 };
 
@@ -38,7 +39,11 @@ pub struct OpenStore {
     /// Its actors, as the other components know them.
     pub store: Store,
     health: Recipient<AskHealth>,
-    jobs: mpsc::Sender<Queued>,
+    queue: WriteQueue,
+    #[cfg(test)]
+    pub(crate) readers: AnyReaders,
+    #[cfg(test)]
+    writer_health: Arc<WriterHealth>,
     watchers: Watchers,
     writer: JoinHandle<()>,
     lock: Option<Lock>,
@@ -60,8 +65,8 @@ pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOv
     };
     let opened = Opening { settings, clock, handover, role: ProcessRole::Router }.start(lock)?;
     // First in the queue: what this process held before it died is nobody's now.
-    let take_over = Request { operation: TakeOver, reply: oneshot::channel().0 };
-    opened.jobs.try_send(take_over.into()).map_err(|_| OpenError::Database("the writer ended at once".to_owned()))?;
+    let take_over = Request { operation: TakeOver, reply: oneshot::channel().0, patient: true };
+    opened.queue.try_send(take_over.into()).map_err(|_| OpenError::Database("the writer ended at once".to_owned()))?;
     Ok(opened)
 }
 
@@ -101,6 +106,18 @@ pub fn pending(settings: &StoreSettings) -> Result<Vec<String>, OpenError> {
             pending.map_err(|error| of_file(path, error))
         }
         Database::Postgres(url) => migrations::pending(&mut connect_postgres(settings, url)?, postgres::migrations),
+    }
+}
+
+/// Why an SQLite file can't be written to, if another program holds it. Its result is asked for by trying again: what an error
+/// says is words.
+#[must_use]
+pub fn held_by_another(settings: &StoreSettings) -> Option<OpenError> {
+    match settings.database() {
+        Some(Database::Sqlite(path)) if sqlite::file_state(path) == FileState::Locked => {
+            Some(OpenError::Busy(path.into()))
+        }
+        _ => None,
     }
 }
 
@@ -173,11 +190,13 @@ impl Opening {
         let settings = &self.settings;
         let mut conn = connect_sqlite(settings, path)?;
         migrations::run(&mut conn, sqlite::migrations).map_err(|error| of_file(path, error))?;
-        let readers = sqlite::queries::Readers::open(path, settings.readers, self.clock.clone());
+        let readers =
+            sqlite::queries::Readers::open(path, settings.readers, settings.read_limit, self.clock.clone());
         let readers = AnyReaders::Sqlite(readers.map_err(|detail| refused(path, detail))?);
         let (at, synchronous) = (path.to_owned(), settings.synchronous);
         let connect = Box::new(move || sqlite::connect(&at, synchronous));
-        self.begin(readers, lock, settings.signature(), |parts| {
+        let storage = Storage::of(Path::new(path), settings.min_free_space)?;
+        self.begin(readers, Some(storage), lock, settings.signature(), |parts| {
             let work = sqlite::queries::Writer::new(conn, connect, parts);
             move || work.run()
         })
@@ -211,9 +230,11 @@ impl Opening {
                 );
             }
         }
-        let readers = postgres::queries::Readers::open(&postgres::completed(url), settings.readers, self.clock.clone());
+        let url = postgres::completed(url);
+        let readers =
+            postgres::queries::Readers::open(&url, settings.readers, settings.read_limit, self.clock.clone());
         let readers = AnyReaders::Postgres(readers.map_err(|detail| not_let_in(settings, &detail))?);
-        self.begin(readers, None, node, |parts| {
+        self.begin(readers, None, None, node, |parts| {
             let work = postgres::queries::Writer::new(conn, connect, parts);
             move || work.run()
         })
@@ -223,12 +244,19 @@ impl Opening {
     fn begin<W: FnOnce() + Send + 'static>(
         &self,
         readers: AnyReaders,
+        storage: Option<Storage>,
         lock: Option<Lock>,
         node: String,
         writer: impl FnOnce(WriterParts) -> W,
     ) -> Result<OpenStore, OpenError> {
         let settings = &self.settings;
-        let (jobs, queued) = mpsc::channel(settings.queue);
+        let limits = QueueLimits {
+            places: settings.queue,
+            most_per_commit: settings.most_per_commit,
+            max_wait: settings.max_wait,
+        };
+        let (queue, receiver) = WriteQueue::new(limits);
+        let storage = storage.map(Arc::new);
         let (health, (lifelines, watchers)) = (Arc::new(WriterHealth::default()), Lifelines::new());
         let rules = Rules {
             node,
@@ -236,14 +264,14 @@ impl Opening {
             give_up_after: settings.give_up_after,
             keep_unmatched_receipts: settings.keep_unmatched_receipts,
             join_parts_within: settings.join_parts_within,
-            most_per_commit: settings.most_per_commit,
         };
         let work = writer(WriterParts {
-            jobs: queued,
+            queue: receiver,
             clock: self.clock.clone(),
             rules,
             handover: self.handover.clone(),
             health: health.clone(),
+            storage: storage.clone(),
             lifelines,
         });
         let writer = std::thread::Builder::new()
@@ -251,10 +279,26 @@ impl Opening {
             .spawn(work)
             .map_err(|error| OpenError::Database(format!("no thread for the writer: {error}")))?;
 
-        let maintenance =
-            Maintenance { jobs: jobs.downgrade(), health, sweeps: self.role == ProcessRole::Router }.start();
-        let store = StoreActor { jobs: jobs.clone(), readers, mailbox: settings.mailbox }.start_all();
-        Ok(OpenStore { store, health: maintenance.recipient(), jobs, watchers, writer, lock })
+        let watch = |storage: Arc<Storage>| Watch::start(Arc::clone(&storage)).map(|watch| (storage, watch));
+        let storage = storage.map(watch).transpose();
+        let storage = storage.map_err(|error| OpenError::Database(format!("no thread to watch the file: {error}")))?;
+        #[cfg(test)]
+        let (test_readers, test_health) = (readers.clone(), health.clone());
+        let sweeps = self.role == ProcessRole::Router;
+        let maintenance = Maintenance { queue: queue.downgrade(), health, sweeps, storage }.start();
+        let store = StoreActor { queue: queue.clone(), readers, mailbox: settings.mailbox }.start_all();
+        Ok(OpenStore {
+            store,
+            health: maintenance.recipient(),
+            queue,
+            #[cfg(test)]
+            readers: test_readers,
+            #[cfg(test)]
+            writer_health: test_health,
+            watchers,
+            writer,
+            lock,
+        })
     }
 }
 
@@ -285,14 +329,19 @@ impl OpenStore {
 
     /// Puts a job into the writer's queue, past the actors.
     #[cfg(test)]
-    pub(crate) async fn enqueue(&self, job: Queued) {
-        assert!(self.jobs.send(job).await.is_ok(), "the writer has ended");
+    pub(crate) async fn enqueue(&self, job: crate::writer::queue::Queued) {
+        assert!(self.queue.send(job).await.is_ok(), "the writer has ended");
+    }
+
+    /// Whether the writer is at nothing.
+    #[cfg(test)]
+    pub(crate) fn writer_is_idle(&self) -> bool {
+        self.writer_health.busy_for().is_none()
     }
 
     /// Commits and answers what is queued, then ends the writer. Later requests are answered "stopped".
     pub async fn close(self) {
-        // A writer that is gone has nothing left to finish.
-        let _writer_is_gone = self.jobs.send(Queued::Stop).await;
+        self.queue.close();
         let writer = self.writer;
         let joined = tokio::task::spawn_blocking(move || writer.join()).await;
         if !matches!(joined, Ok(Ok(()))) {

@@ -1,6 +1,5 @@
 //! The readers, whichever the database.
 
-use tokio::sync::OwnedSemaphorePermit;
 use vumi_kit::store::{Query, Request};
 
 use crate::dialect::{postgres, sqlite};
@@ -8,6 +7,16 @@ use crate::dialect::{postgres, sqlite};
 /// A query that every dialect answers.
 pub(crate) trait ReadAnywhere: sqlite::queries::Read + postgres::queries::Read + Query {}
 impl<M: sqlite::queries::Read + postgres::queries::Read + Query> ReadAnywhere for M {}
+
+/// Keeps a reader until it is told, or the other end is dropped.
+#[cfg(test)]
+#[derive(Clone, Debug)]
+pub(crate) struct HoldReader(pub(crate) std::sync::Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>);
+#[cfg(test)]
+impl vumi_kit::store::Operation for HoldReader {
+    type Access = vumi_kit::store::Reads;
+    type Answer = ();
+}
 
 /// The readers of the database that was opened.
 #[derive(Clone)]
@@ -17,27 +26,11 @@ pub(crate) enum AnyReaders {
 }
 
 impl AnyReaders {
-    /// A permit for one more read, if one is free now.
-    pub(crate) fn try_admit(&self) -> Option<OwnedSemaphorePermit> {
+    /// Sees to a request, without keeping the caller.
+    pub(crate) fn dispatch<M: ReadAnywhere>(&self, request: Request<M>) {
         match self {
-            Self::Sqlite(readers) => readers.try_admit(),
-            Self::Postgres(readers) => readers.try_admit(),
-        }
-    }
-
-    /// A permit for one more read, as soon as one is free.
-    pub(crate) async fn admit(self) -> Option<OwnedSemaphorePermit> {
-        match self {
-            Self::Sqlite(readers) => readers.admit().await,
-            Self::Postgres(readers) => readers.admit().await,
-        }
-    }
-
-    /// Answers a request that has its permit.
-    pub(crate) async fn answer<M: ReadAnywhere>(self, request: Request<M>, permit: OwnedSemaphorePermit) {
-        match self {
-            Self::Sqlite(readers) => readers.answer(request, permit).await,
-            Self::Postgres(readers) => readers.answer(request, permit).await,
+            Self::Sqlite(readers) => readers.dispatch(request),
+            Self::Postgres(readers) => readers.dispatch(request),
         }
     }
 }

@@ -15,13 +15,23 @@ pub struct StoreSettings {
     pub url: String,
     /// What an answered request survives.
     pub synchronous: Synchronous,
-    /// Requests that may wait for the writer. When it is full, the mailboxes of the store's actors fill, and then HTTP
-    /// answers 503.
+    /// Requests that may wait for the writer, of each of three sorts: sessions and single SMS; outboxes; batches. Further
+    /// calls over HTTP are refused, components wait.
     pub queue: usize,
+    /// How long a call over HTTP may wait for the writer before it is refused with 503 and `Retry-After`. Once the oldest has
+    /// waited for half of it, new ones are refused at once. Default 1s 500ms.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub max_wait: Duration,
     /// Requests that may wait in the mailbox of each of the store's actors.
     pub mailbox: usize,
-    /// Rows that share a transaction at the most; a single larger batch has one of its own.
+    /// Rows that share a transaction at the most; a single larger batch has one of its own. A USSD screen waits for one
+    /// such transaction at the most.
     pub most_per_commit: usize,
+    /// Bytes that stay free where an SQLite file is: with less, no SMS is accepted, and what is under way can still be
+    /// recorded.
+    #[schemars(extend("unit" = "bytes"))]
+    pub min_free_space: u64,
     /// How long a transport may hold an SMS before it counts as lost and is given out again: three times and more what a
     /// call to its provider may take.
     #[serde(with = "humantime_serde")]
@@ -40,8 +50,12 @@ pub struct StoreSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub join_parts_within: Duration,
-    /// Connections that read, beside the one that writes.
+    /// Connections that read, beside the one that writes and one for log-ins and sessions.
     pub readers: u32,
+    /// How long a query may take before it is given up: while it runs, SQLite's log of changes can only grow. Default 5s.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub read_limit: Duration,
     /// The name of this process in claims; processes that share a database need one each. One that starts again under its
     /// name goes on at once with what it held; without a name that waits for the lease's end. Default on SQLite
     /// `local`, on PostgreSQL a new one at each start.
@@ -65,13 +79,16 @@ impl Default for StoreSettings {
             url: "sqlite://vumi.db".to_owned(),
             synchronous: Synchronous::Full,
             queue: 10_000,
+            max_wait: Duration::from_millis(1500),
             mailbox: 1024,
             most_per_commit: 512,
+            min_free_space: 64 << 20,
             lease: Duration::from_secs(120),
             give_up_after: Duration::from_secs(24 * 60 * 60),
             keep_unmatched_receipts: Duration::from_secs(7 * 24 * 60 * 60),
             join_parts_within: Duration::from_secs(10 * 60),
             readers: 2,
+            read_limit: Duration::from_secs(5),
             node: None,
         }
     }
@@ -83,7 +100,10 @@ pub(crate) enum Connected {
     /// The one that writes.
     Writer(Synchronous),
     /// One of those that read.
-    Reader,
+    Reader {
+        /// How long a query may take.
+        limit: Duration,
+    },
 }
 
 /// Which database a URL means.
@@ -109,10 +129,13 @@ impl StoreSettings {
         let authority =
             self.url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(rest));
         expect(authority.matches('@').count() <= 1, "url", "expected a `@` in a user or password to be written %40");
-        expect((1..=1_000_000).contains(&self.queue), "queue", "expected 1 to 1000000 questions");
-        expect((1..=100_000).contains(&self.mailbox), "mailbox", "expected 1 to 100000 questions");
+        expect((1..=1_000_000).contains(&self.queue), "queue", "expected 1 to 1000000 requests");
+        expect((1..=100_000).contains(&self.mailbox), "mailbox", "expected 1 to 100000 requests");
+        let (least, most) = (Duration::from_millis(100), Duration::from_secs(60));
+        expect((least..=most).contains(&self.max_wait), "max_wait", "expected 100ms to 60s");
         expect((1..=100_000).contains(&self.most_per_commit), "most_per_commit", "expected 1 to 100000 rows");
         expect((1..=64).contains(&self.readers), "readers", "expected 1 to 64 connections");
+        expect((least..=most * 10).contains(&self.read_limit), "read_limit", "expected 100ms to 10m");
         expect(self.lease >= Duration::from_secs(1), "lease", "expected a second or more, such as `2m`");
         expect(!self.give_up_after.is_zero(), "give_up_after", "expected a time above zero, such as `24h`");
         let kept = self.keep_unmatched_receipts;
@@ -177,11 +200,13 @@ mod tests {
     #[test]
     fn nonsense_is_named_by_its_key() {
         let nonsense = r#"{"url": "mysql://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
-            "lease": "0s", "give_up_after": "0s", "keep_unmatched_receipts": "0s", "join_parts_within": "0s"}"#;
+            "max_wait": "1ms", "read_limit": "1ms", "lease": "0s", "give_up_after": "0s",
+            "keep_unmatched_receipts": "0s", "join_parts_within": "0s"}"#;
         let settings: StoreSettings = serde_json::from_str(nonsense).unwrap();
         let keys: Vec<_> = settings.check().into_iter().map(|problem| problem.key).collect();
+        let numbers = ["url", "queue", "mailbox", "max_wait", "most_per_commit", "readers", "read_limit"];
         let times = ["lease", "give_up_after", "keep_unmatched_receipts", "join_parts_within"];
-        assert_eq!(keys, [&["url", "queue", "mailbox", "most_per_commit", "readers"][..], &times].concat());
+        assert_eq!(keys, [&numbers[..], &times].concat());
     }
 
     #[test]

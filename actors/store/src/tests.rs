@@ -3,3 +3,16 @@
 mod checksums;
 mod postgres;
 mod sqlite;
+
+use vumi_kit::{address::Msisdn, name::Name, sms::NewSms};
+
+/// An SMS of the account 1 through `opera`.
+pub(crate) fn one_sms(message: &str) -> NewSms {
+    NewSms {
+        account: 1,
+        transport: Name::parse("opera").unwrap(),
+        to: Msisdn::parse("27831234567").unwrap(),
+        from: Msisdn::parse("38080").unwrap(),
+        message: message.to_owned(),
+    }
+}

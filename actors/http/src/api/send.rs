@@ -13,7 +13,7 @@ use actix_web::{
     web,
 };
 use vumi_kit::{
-    ledger::{AcceptSms, Accepted},
+    ledger::{AcceptSms, Accepted, FindAccepted},
     sms::{NewSms, Sms},
     store::Ask,
 };
@@ -115,8 +115,13 @@ async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource
     let batch = read_batch(call, &body, reader).await?;
     let keys = &call.state.keys_in_progress;
     let _in_progress = idempotency.as_ref().map(|key| keys.begin(call.account, &key.key)).transpose()?;
-    let accepted = call.state.store.ledger.ask(AcceptSms { batch, idempotency }).await?;
-    answer(&accepted)
+    let ledger = &call.state.store.ledger;
+    if let Some(key) = idempotency.clone()
+        && let Some(earlier) = ledger.ask(FindAccepted { account: call.account, key }).await?
+    {
+        return answer(&earlier);
+    }
+    answer(&ledger.ask(AcceptSms { batch, idempotency }).await?)
 }
 
 async fn read_batch(call: &ApiCall<'_>, body: &BufferedBody, reader: BatchReader) -> Result<Vec<NewSms>, ApiError> {

@@ -31,6 +31,8 @@ use crate::{
 const PAGE_SIZE: usize = 100;
 /// The most ids that a call may ask for.
 const MAX_IDS: usize = 1000;
+/// The most SMS that may be skipped: the database reads past each of them.
+const MAX_START: usize = 10_000;
 
 const KNOWN_FIELDS: KnownFields = KnownFields {
     single: &["since", "order", "cursor", "start"],
@@ -125,7 +127,7 @@ fn no_such(call: &ApiCall<'_>) -> ApiError {
         ("order" = Option<String>, Query, description = "With `since`, by time of change: `newest` first (the default) or `oldest` first"),
         ("cursor" = Option<String>, Query, description = "With `since`: where the page begins, from the `Link` of the page before"),
         ("id" = Option<Vec<u64>>, Query, description = "Ids of SMS"),
-        ("start" = Option<u64>, Query, description = "How many to skip: with `since`, better follow the `Link`"),
+        ("start" = Option<u64>, Query, description = "How many to skip, 10000 at the most: with `since`, better follow the `Link`"),
     ),
     responses((
         status = 200,
@@ -154,8 +156,14 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
 
 /// The parameter of the next page: a cursor, or `start` for a client that gave ids or `start`.
 fn next(fields: &RequestFields<'_>, start: usize, last: &Sms) -> (&'static str, String) {
-    let counted = fields.all("id").next().is_some() || fields.all("start").next().is_some();
-    if counted { ("start", (start + PAGE_SIZE).to_string()) } else { ("cursor", cursor_of(StatusCursor::of(last))) }
+    let counted = fields.all("start").next().is_some();
+    let by_ids = fields.all("id").next().is_some();
+    // Where `start` may go no further the cursor takes over.
+    if by_ids || (counted && start + PAGE_SIZE <= MAX_START) {
+        ("start", (start + PAGE_SIZE).to_string())
+    } else {
+        ("cursor", cursor_of(StatusCursor::of(last)))
+    }
 }
 
 fn cursor_of(place: StatusCursor) -> String {
@@ -181,18 +189,27 @@ struct StatusQuery {
 
 fn wanted(fields: &RequestFields<'_>) -> Result<StatusQuery, ApiError> {
     let mut errors = FieldErrors::default();
-    let start = fields.one("start", &mut errors).map_or(Ok(0), |text| text.parse().map_err(|_| text));
-    let start = start.unwrap_or_else(|text| {
-        errors.push(FieldError::new("start", text, "how many to skip: a number"));
+    let start = fields.one("start", &mut errors).map_or(Ok(0), |text| read_start(text).map_err(|why| (text, why)));
+    let start = start.unwrap_or_else(|(text, why)| {
+        errors.push(FieldError::new("start", text, why));
         0
     });
-    // Databases count rows in signed numbers.
-    let start = usize::min(start, i64::MAX as usize - PAGE_SIZE - 1);
     let which = which(fields, &mut errors);
     match which {
         Some(which) if errors.is_empty() => Ok(StatusQuery { which, start }),
         _ => Err(ApiError::InvalidFields(errors)),
     }
+}
+
+fn read_start(text: &str) -> Result<usize, &'static str> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("how many to skip: a number");
+    }
+    // A number of more digits than fit is a number, too.
+    text.parse().ok().filter(|start| *start <= MAX_START).ok_or(
+        "10000 at the most: to read further, follow the `cursor` in the `Link` header of each page, which begins without \
+         `start`, or ask `since` a later time",
+    )
 }
 
 fn which(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<Which> {
@@ -258,7 +275,7 @@ fn after(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<StatusC
 /// The `Link` to the next page: the same query from another position.
 fn next_link(request: &HttpRequest, (next, place): &(&str, String)) -> HeaderValue {
     let query = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(url::form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != next))
+        .extend_pairs(url::form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != "start" && name != "cursor"))
         .append_pair(next, place)
         .finish();
     let at = request.connection_info();
@@ -306,6 +323,9 @@ mod tests {
             ("id=3&id=x", ("id", "x")),
             ("id=99999999999999999999", ("id", "99999999999999999999")),
             ("since=2009-01-01&start=-1", ("start", "-1")),
+            ("since=2009-01-01&start=10001", ("start", "10001")),
+            ("id=3&start=5000000", ("start", "5000000")),
+            ("since=2009-01-01&start=99999999999999999999999", ("start", "99999999999999999999999")),
             ("since=2009-01-01&id=3", ("since", "2009-01-01")),
             ("since=2009-01-01&order=up", ("order", "up")),
             ("since=2009-01-01&cursor=100", ("cursor", "100")),

@@ -8,7 +8,7 @@ use actix_web::{
     },
 };
 use serde::Serialize;
-use vumi_kit::store::StoreError;
+use vumi_kit::{log_limiter::LogLimiter, store::StoreError};
 
 use super::field_errors::{FieldError, FieldErrors};
 
@@ -163,18 +163,28 @@ pub(crate) fn nothing_here(request: &HttpRequest) -> ApiError {
     ApiError::NotFound(format!("there is nothing at {path}"))
 }
 
+/// The store's refusals, of which a crowd of clients causes as many as it makes calls.
+static STORE_REFUSALS: LogLimiter = LogLimiter::new();
+
+fn log_refusal(error: &StoreError) {
+    if let Some(left_out) = STORE_REFUSALS.due(error.sort()) {
+        tracing::error!(%error, left_out, "the store could not answer an HTTP call");
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy => Self::Unavailable(1, "the store's queue is full, nothing was kept"),
+            StoreError::Busy => Self::Unavailable(1, "the store has more to do than it can, nothing was kept"),
+            StoreError::TooSlow => Self::Unavailable(5, "the query took too long"),
             StoreError::Stopped => Self::Unavailable(5, "the router is stopping or starting"),
             StoreError::Exists(what) => Self::Conflict(format!("{what} exists already")),
             StoreError::Unavailable(_) | StoreError::Rejected(_) => {
-                tracing::error!(%error, "the store could not answer an HTTP call");
+                log_refusal(&error);
                 Self::Unavailable(5, "the database failed, nothing was kept")
             }
             StoreError::Unconfirmed(_) => {
-                tracing::error!(%error, "the store could not answer an HTTP call");
+                log_refusal(&error);
                 Self::Unavailable(5, "the database failed, nobody knows whether this was kept")
             }
         }

@@ -149,6 +149,43 @@ async fn lists_are_paged_by_a_hundred_with_a_link_while_there_is_more() {
 }
 
 #[actix_web::test]
+async fn start_ends_at_its_bound_and_the_link_goes_on_by_cursor() {
+    let harness = harness().await;
+    for count in [10_000, 300] {
+        let to: Vec<String> = (0..count).map(|n| format!("27{n:09}")).collect();
+        let body = json!({"to_msisdn": to, "from_msisdn": "27123456789", "message": "hi"});
+        harness.call(Method::POST, "sms/clickatell/send.json").json(&body).send().await.unwrap();
+    }
+    let page = |url: String| harness.client.get(url).basic_auth("username", Some("password")).send();
+    let at = |start: &str| harness.url(&format!("/api/v1/sms/clickatell/status.json?since=2009-01-01&start={start}"));
+    let refused = page(at("5000000")).await.unwrap();
+    assert_problem(&refused, 400);
+    let problem = refused.text().await.unwrap();
+    assert!(problem.contains("cursor") && problem.contains("Link"), "{problem}");
+
+    let last = page(at("9950")).await.unwrap();
+    let link = header(&last, "link").to_owned();
+    assert!(link.contains("cursor=") && !link.contains("start="), "{link}");
+    let shown: Vec<Value> = last.json().await.unwrap();
+    let next = page(link.trim_start_matches('<').split('>').next().unwrap().to_owned()).await.unwrap();
+    let next: Vec<Value> = next.json().await.unwrap();
+    assert_eq!(next[0]["id"].as_i64(), shown[99]["id"].as_i64().map(|id| id - 1));
+}
+
+#[actix_web::test]
+async fn a_repeated_key_is_answered_without_the_writer() {
+    let harness = harness().await;
+    let keyed = || harness.send().header("Idempotency-Key", "k1");
+    let first = keyed().send().await.unwrap().text().await.unwrap();
+    // From now on what asks the writer waits.
+    harness.stored().waiting = Some(vec![]);
+    let again = keyed().send().await.unwrap();
+    assert_eq!(header(&again, "idempotency-replayed"), "true");
+    assert_eq!(again.text().await.unwrap(), first);
+    assert!(harness.stored().waiting.as_ref().unwrap().is_empty());
+}
+
+#[actix_web::test]
 async fn an_sms_that_changes_between_two_pages_is_not_shown_twice() {
     let harness = harness().await;
     let to: Vec<String> = (0..150).map(|n| format!("27{n:09}")).collect();

@@ -10,7 +10,7 @@ use vumi_kit::{
     callback::{Callback, ChangeCallback, CreateCallback, DeleteCallback, FindCallback, ListCallbacks},
     clock::Timestamp,
     ledger::{
-        AcceptSms, Accepted, FindSms, KeepReceived, ListSms, Order, ReceiptMatch, RecordReceipts, SmsOwner,
+        AcceptSms, Accepted, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms, Order, ReceiptMatch, RecordReceipts, SmsOwner,
         SmsTimeline, StatusCursor, TimelineEvent, Which,
     },
     name::Name,
@@ -89,6 +89,7 @@ impl Stored {
 
     fn with_ledger(&self, store: FakeStore) -> FakeStore {
         let store = self.answer(store, |data, FindSms { account, transport, id }| data.sms(account, &transport, id));
+        let store = self.answer(store, |data, ask: FindAccepted| data.earlier(&ask.key));
         let store = self.answer(store, |data, ask: ListSms| data.list(&ask));
         let store = self.answer(store, |data, SmsTimeline { account, transport, id }| {
             let sms = data.sms(account, &transport, id)?;
@@ -181,7 +182,7 @@ impl StoredData {
         }
     }
 
-    fn accept(&mut self, Request { operation: ask, reply }: Request<AcceptSms>) {
+    fn accept(&mut self, Request { operation: ask, reply, .. }: Request<AcceptSms>) {
         let answer = match &self.failure {
             Some(failure) => Err(failure.clone()),
             None => Ok(self.accepted(ask)),
@@ -189,13 +190,16 @@ impl StoredData {
         let _nobody_waits = reply.send(answer);
     }
 
+    fn earlier(&self, key: &IdempotencyKey) -> Option<Accepted> {
+        let (digest, ids) = self.keys.get(&key.key)?;
+        let before: Vec<Sms> = self.sms.iter().filter(|sms| ids.contains(&sms.id)).cloned().collect();
+        let same = *digest == key.request_digest;
+        Some(if same { Accepted::Before(before.into()) } else { Accepted::KeyReused })
+    }
+
     fn accepted(&mut self, ask: AcceptSms) -> Accepted {
-        if let Some(key) = &ask.idempotency
-            && let Some((digest, ids)) = self.keys.get(&key.key)
-        {
-            let before: Vec<Sms> = self.sms.iter().filter(|sms| ids.contains(&sms.id)).cloned().collect();
-            let same = *digest == key.request_digest;
-            return if same { Accepted::Before(before.into()) } else { Accepted::KeyReused };
+        if let Some(earlier) = ask.idempotency.as_ref().and_then(|key| self.earlier(key)) {
+            return earlier;
         }
         let first = self.sms.len();
         for (id, new) in (1..).skip(first).zip(ask.batch) {

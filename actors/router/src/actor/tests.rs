@@ -144,7 +144,7 @@ impl RouterHarness {
             })
             .start_store();
         let (handed_over, receiver) = mpsc::channel(8);
-        let settings = RouterSettings { retry_received_s: 3_600, ..RouterSettings::default() };
+        let settings = RouterSettings { retry_received: Duration::from_secs(3_600), ..RouterSettings::default() };
         let (router, _terminated) = Router::start(settings, table(), store, receiver);
         Self { router, handed_over, ledger, asked }
     }

@@ -41,6 +41,13 @@ macro_rules! find_all {
     }};
 }
 
+/// Whether a column has one of these numbers.
+macro_rules! among {
+    ($column:expr, $name:literal, $numbers:expr) => {
+        $column.eq_any($numbers)
+    };
+}
+
 mod bulk;
 
 #[path = "../queries/mod.rs"]
@@ -89,12 +96,18 @@ fn configure(conn: &mut Conn, connected: Connected) -> QueryResult<()> {
         )?;
         conn.batch_execute(LOCK_TIMEOUT)?;
     }
-    conn.batch_execute(match connected {
-        Connected::Writer(Synchronous::Full) => "SET synchronous_commit = on",
-        Connected::Writer(Synchronous::Normal) => "SET synchronous_commit = off",
-        Connected::Reader => "SET default_transaction_read_only = on; SET statement_timeout = '15s'",
-    })
+    match connected {
+        Connected::Writer(Synchronous::Full) => conn.batch_execute("SET synchronous_commit = on"),
+        Connected::Writer(Synchronous::Normal) => conn.batch_execute("SET synchronous_commit = off"),
+        Connected::Reader { limit } => conn.batch_execute(&format!(
+            "SET default_transaction_read_only = on; SET statement_timeout = {}",
+            limit.as_millis()
+        )),
+    }
 }
+
+/// What the writer leaves behind. Here its connection ends, and that is all.
+const fn finish(_: &mut Conn) {}
 
 /// The URL with what it does not say itself.
 pub(crate) fn completed(url: &str) -> String {
@@ -211,7 +224,7 @@ pub(crate) fn advice(url: &str) -> &'static str {
         Some(Ok(_)) => {
             "PostgreSQL answers there: look at the role (`createuser`), its password (`ALTER ROLE ... PASSWORD`; in \
              store.url, or in a file that store.url_file names), the database (`createdb --owner=ROLE NAME`) and \
-             max_connections, of which each vumi takes one and store.readers more"
+             max_connections, of which each vumi takes two and store.readers more"
         }
         Some(Err(ErrorKind::ConnectionRefused)) => "start PostgreSQL, or mend the host and port in store.url",
         _ => "mend the host in store.url, or let this machine through to it",

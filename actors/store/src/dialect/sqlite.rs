@@ -1,8 +1,15 @@
 //! What is SQLite's own: its connection, its pragmas, its BEGIN.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use diesel::{
+    Connection, RunQueryDsl, SqliteConnection,
+    connection::SimpleConnection,
+    sql_types::{Integer, Text},
+};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use crate::{
@@ -35,6 +42,15 @@ macro_rules! find_all {
     }};
 }
 
+/// Whether a column has one of these numbers: one statement, whose text is the same for any number of them.
+macro_rules! among {
+    ($column:expr, $name:literal, $numbers:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>(concat!($name, " IN (SELECT value FROM json_each("))
+            .bind::<diesel::sql_types::Text, _>(crate::dialect::sqlite::json_list($numbers))
+            .sql("))")
+    };
+}
+
 mod bulk;
 
 #[path = "../queries/mod.rs"]
@@ -51,6 +67,11 @@ const TEST_ON_CHECK_OUT: bool = false;
 
 /// How long a statement waits for another program that writes.
 const PATIENCE_MS: u32 = 5_000;
+
+/// Numbers as JSON.
+pub(crate) fn json_list(numbers: &[i64]) -> String {
+    format!("[{}]", numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(","))
+}
 
 /// Those of this database.
 pub(crate) const fn migrations() -> EmbeddedMigrations {
@@ -74,7 +95,8 @@ fn configure(conn: &mut Conn, connected: Connected) -> diesel::QueryResult<()> {
         Connected::Writer(Synchronous::Normal) => {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000"
         }
-        Connected::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -4000",
+        // That a query takes too long is left to who waits for it: each is bounded by an index and a limit.
+        Connected::Reader { .. } => "PRAGMA query_only = ON; PRAGMA cache_size = -4000",
     })
 }
 
@@ -82,6 +104,43 @@ fn configure(conn: &mut Conn, connected: Connected) -> diesel::QueryResult<()> {
 pub(crate) fn connect(path: &str, synchronous: Synchronous) -> Result<Conn, String> {
     let mut conn = Conn::establish(path).map_err(|error| error.to_string())?;
     configure(&mut conn, Connected::Writer(synchronous)).map_err(|error| error.to_string())?;
+    Ok(conn)
+}
+
+/// What the writer leaves behind: without the log of changes, which would stay as large as it once was.
+fn finish(conn: &mut Conn) {
+    // A reader that is at it still keeps it from that; then the next start does it.
+    let _as_far_as_it_goes = conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+/// Writes the log of changes into the database, and cuts it if no read needs it. The writer goes on meanwhile, but for the
+/// cut itself.
+pub(crate) fn cut_log(path: &Path) {
+    #[derive(diesel::QueryableByName)]
+    struct Copied {
+        #[diesel(sql_type = Integer)]
+        log: i32,
+        #[diesel(sql_type = Integer)]
+        checkpointed: i32,
+    }
+    let Ok(mut conn) = beside(path) else { return };
+    let copied: Result<Copied, _> = diesel::sql_query("PRAGMA wal_checkpoint(PASSIVE)").get_result(&mut conn);
+    if copied.is_ok_and(|copied| copied.log == copied.checkpointed) {
+        let _next_time = conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+}
+
+/// Whether the file can be read from end to end.
+pub(crate) fn is_sound(path: &Path) -> bool {
+    let Ok(mut conn) = beside(path) else { return false };
+    let check = diesel::dsl::sql::<Text>("PRAGMA quick_check(1)").get_result::<String>(&mut conn);
+    check.is_ok_and(|word| word == "ok")
+}
+
+/// A connection for a look at the file, which nobody waits for.
+fn beside(path: &Path) -> Result<Conn, String> {
+    let mut conn = Conn::establish(&path.to_string_lossy()).map_err(|error| error.to_string())?;
+    conn.batch_execute("PRAGMA busy_timeout = 50").map_err(|error| error.to_string())?;
     Ok(conn)
 }
 

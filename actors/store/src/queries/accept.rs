@@ -9,11 +9,17 @@ use vumi_kit::{
 };
 
 use super::{Conn, Failed, Tx, Write, bulk, idempotency};
-use crate::schema::sms;
+use crate::{schema::sms, writer::queue::Lane};
 
 impl Write for AcceptSms {
+    const GROWS: bool = true;
+
     fn rows(&self) -> usize {
         self.batch.len()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::of_batch(self.batch.len())
     }
 
     /// The same request may be with another process at this moment.
@@ -25,7 +31,7 @@ impl Write for AcceptSms {
     fn write(self, tx: &mut Tx<'_>) -> Result<Accepted, Failed> {
         let key = self.idempotency.and_then(|key| self.batch.first().map(|sms| (sms.account, key)));
         if let Some((account, key)) = &key
-            && let Some(earlier) = idempotency::earlier(tx, *account, key)?
+            && let Some(earlier) = idempotency::earlier(tx.conn, tx.now, *account, key)?
         {
             return Ok(earlier);
         }

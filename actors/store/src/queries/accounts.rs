@@ -31,6 +31,8 @@ impl From<Row> for Account {
 }
 
 impl Read for FindAccount {
+    const LOOKUP: bool = true;
+
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Option<Account>, Failed> {
         let named = accounts::table.filter(accounts::username.eq(&self.username)).select(Row::as_select());
         Ok(named.first(conn).optional()?.map(Account::from))

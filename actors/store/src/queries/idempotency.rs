@@ -1,35 +1,45 @@
 //! Idempotency keys: a client's word that a repeated request is the same one.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use diesel::prelude::*;
+use diesel::{prelude::*, result::Error};
 use vumi_kit::{
     account::AccountId,
-    ledger::{Accepted, IdempotencyKey},
+    clock::Timestamp,
+    ledger::{Accepted, FindAccepted, IdempotencyKey},
     sms::Sms,
 };
 
-use super::{Tx, rows::SmsRow};
-use crate::schema::{idempotency_keys, sms};
+use super::{Conn, Failed, Read, Tx, rows};
+use crate::schema::idempotency_keys;
 
 /// What came of the key's first use, if it was used before.
-pub(super) fn earlier(tx: &mut Tx<'_>, account: AccountId, key: &IdempotencyKey) -> QueryResult<Option<Accepted>> {
+pub(super) fn earlier(
+    conn: &mut Conn,
+    now: Timestamp,
+    account: AccountId,
+    key: &IdempotencyKey,
+) -> QueryResult<Option<Accepted>> {
     let kept: Option<(String, String)> = idempotency_keys::table
         .find((account, &key.key))
-        .filter(idempotency_keys::expires_at.gt(tx.now.micros()))
+        .filter(idempotency_keys::expires_at.gt(now.micros()))
         .select((idempotency_keys::request_digest, idempotency_keys::sms_ids))
-        .first(tx.conn)
+        .first(conn)
         .optional()?;
     let Some((digest, ids)) = kept else { return Ok(None) };
     if digest != hex(&key.request_digest) {
         return Ok(Some(Accepted::KeyReused));
     }
-    let mut before = Vec::new();
-    for id in ids.split(',').filter_map(|id| id.parse::<i64>().ok()) {
-        let row = sms::table.find(id).select(SmsRow::as_select()).first(tx.conn)?;
-        before.push(Sms::try_from(row)?);
+    let ids: Vec<i64> = ids.split(',').filter_map(|id| id.parse().ok()).collect();
+    let mut found: HashMap<i64, Sms> = rows::find_sms(conn, &ids)?.into_iter().map(|sms| (sms.id, sms)).collect();
+    let before: Option<Vec<Sms>> = ids.into_iter().map(|id| found.remove(&id)).collect();
+    before.map(|before| Some(Accepted::Before(before.into()))).ok_or(Error::NotFound)
+}
+
+impl Read for FindAccepted {
+    fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Option<Accepted>, Failed> {
+        Ok(earlier(conn, now, self.account, &self.key)?)
     }
-    Ok(Some(Accepted::Before(before.into())))
 }
 
 /// Keeps the key with what came of it. An expired one that was not swept yet makes room.

@@ -16,6 +16,7 @@ mod claims;
 mod deliveries;
 mod fixed;
 mod idempotency;
+mod lookups;
 mod outcomes;
 mod parts;
 mod readers;
@@ -37,8 +38,11 @@ use vumi_kit::{
     store::{Command, Existing, Query},
 };
 
-use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, into_work, is_lost};
-use crate::{outboxes::Outboxes, writer::config::Rules};
+use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, into_work, is_lost};
+use crate::{
+    outboxes::Outboxes,
+    writer::{config::Rules, queue::Lane},
+};
 pub(crate) use accept::{Incoming, insert_one};
 pub(crate) use fixed::Fixed;
 pub(crate) use outcomes::{Attempt, Change};
@@ -46,11 +50,20 @@ pub(crate) use readers::Readers;
 pub(crate) use writer::{Work, Writer, underway};
 
 /// A command as the writer does it, within a transaction that others share.
+#[allow(dead_code, reason = "the queue asks one dialect how large a command is and where it waits: the other says the same")]
 pub(crate) trait Write: Command + Clone {
     /// Rows that it may write, roughly.
     fn rows(&self) -> usize {
         1
     }
+
+    /// The lane of the writer's queue that it waits in.
+    fn lane(&self) -> Lane {
+        Lane::of_rows(self.rows())
+    }
+
+    /// Whether it brings new work, and is refused while there is little room for what is under way.
+    const GROWS: bool = false;
 
     /// Names of what other processes may be creating at this moment, so that no row is there to be locked. The transaction
     /// locks all of them before its first command: locked one by one, processes would wait for each other.
@@ -58,16 +71,16 @@ pub(crate) trait Write: Command + Clone {
         Vec::new()
     }
 
-    /// Answered before the commit of the commands beside it: only for what writes nothing, and whose caller has waited for
-    /// the commit of what it looks for.
-    const ANSWERED_AT_ONCE: bool = false;
-
     /// Does it.
     fn write(self, tx: &mut Tx<'_>) -> Result<Self::Answer, Failed>;
 }
 
 /// A query as a reader does it.
-pub(crate) trait Read: Query {
+pub(crate) trait Read: Query + Clone {
+    /// A row by its key, asked for often and answered at once: it has a connection of its own, so that it never waits behind
+    /// a list.
+    const LOOKUP: bool = false;
+
     /// Does it.
     fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Self::Answer, Failed>;
 }
@@ -136,7 +149,6 @@ pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> 
         give_up_after,
         keep_unmatched_receipts: give_up_after,
         join_parts_within: lease,
-        most_per_commit: 1,
     };
     ask.write(&mut Tx { conn, now, rules: &rules, state: &mut WriterState::default() })
 }

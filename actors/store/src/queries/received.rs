@@ -32,6 +32,8 @@ const ROUTING_LEASE: Duration = Duration::from_secs(30);
 pub(super) const REPEATED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Write for KeepReceived {
+    const GROWS: bool = true;
+
     fn rows(&self) -> usize {
         self.inbound.len()
     }
@@ -250,7 +252,7 @@ impl Write for SettleReceived {
         let known = known.select(Answerable::as_select());
         let Some(row): Option<Answerable> = for_update!(known).first(tx.conn).optional()? else { return Ok(None) };
         if let Some(key) = &self.answer_key
-            && let Some(earlier) = idempotency::earlier(tx, row.account, key)?
+            && let Some(earlier) = idempotency::earlier(tx.conn, tx.now, row.account, key)?
         {
             return Ok(Some(repeated(row.id, &earlier)));
         }

@@ -8,6 +8,7 @@ use vumi_kit::{
     sms::{InboundSms, Received, Sms, TransportStatus},
 };
 
+use super::Conn;
 use crate::schema::{received_sms, sms};
 
 #[derive(Queryable, Selectable)]
@@ -54,6 +55,12 @@ impl TryFrom<SmsRow> for Sms {
             updated_at: Timestamp::from_micros(row.updated_at),
         })
     }
+}
+
+/// The SMS with these numbers, in one statement and in no order.
+pub(super) fn find_sms(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<Sms>> {
+    let found = sms::table.filter(among!(sms::id, "sms.id", ids)).select(SmsRow::as_select());
+    found.load::<SmsRow>(conn)?.into_iter().map(Sms::try_from).collect()
 }
 
 #[derive(Queryable, Selectable)]

@@ -36,18 +36,18 @@ impl TryFrom<Row> for SessionRecord {
     }
 }
 
-impl Write for FindSession {
-    // A person's next message is looked at after the answer to the one before was committed: waiting for the commit of
-    // other people's sessions would only make a screen late. Where that is not so (another process has the person's
-    // other message), what is written then says after which message, and applies only if that still holds.
-    const ANSWERED_AT_ONCE: bool = true;
+impl Read for FindSession {
+    // A person's next message is looked at after the answer to the one before was committed. Where that is not so (another
+    // process has the person's other message), what is written then says after which message, and applies only if that
+    // still holds.
+    const LOOKUP: bool = true;
 
-    fn write(self, tx: &mut Tx<'_>) -> Result<Option<SessionRecord>, Failed> {
+    fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Option<SessionRecord>, Failed> {
         let row: Option<Row> = sessions::table
             .find((self.owner.as_str(), &self.person))
-            .filter(sessions::expires_at.ge(tx.now.micros()))
+            .filter(sessions::expires_at.ge(now.micros()))
             .select(Row::as_select())
-            .first(tx.conn)
+            .first(conn)
             .optional()?;
         Ok(row.map(SessionRecord::try_from).transpose()?)
     }
@@ -197,6 +197,8 @@ fn recount(tx: &mut Tx<'_>, of: &Answer, answer: &str, by: i64) -> QueryResult<(
 }
 
 impl Read for CountAnswers {
+    const LOOKUP: bool = true;
+
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(String, u64)>, Failed> {
         let counts: Vec<(String, i64)> = answer_counts::table
             .filter(answer_counts::campaign.eq(self.campaign.as_str()))
@@ -210,6 +212,8 @@ impl Read for CountAnswers {
 }
 
 impl Read for FindAnswers {
+    const LOOKUP: bool = true;
+
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(String, String)>, Failed> {
         Ok(answers::table
             .filter(answers::campaign.eq(self.campaign.as_str()))

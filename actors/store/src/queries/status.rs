@@ -1,5 +1,7 @@
 //! The status of SMS: of one, of several, of those changed since a moment.
 
+use std::cmp::Reverse;
+
 use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
@@ -9,25 +11,21 @@ use vumi_kit::{
 
 use super::{
     Conn, Failed, Read,
-    rows::{SmsRow, as_limit},
+    rows::{self, SmsRow, as_limit},
 };
 use crate::schema::sms;
 
 impl Read for FindSms {
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Option<Sms>, Failed> {
-        Ok(find(conn, self.account, self.transport.as_str(), self.id)?)
+        let row: Option<SmsRow> = sms::table
+            .find(self.id)
+            .filter(sms::account.eq(self.account))
+            .filter(sms::transport.eq(self.transport.as_str()))
+            .select(SmsRow::as_select())
+            .first(conn)
+            .optional()?;
+        Ok(row.map(Sms::try_from).transpose()?)
     }
-}
-
-fn find(conn: &mut Conn, account: i64, transport: &str, id: i64) -> QueryResult<Option<Sms>> {
-    let row: Option<SmsRow> = sms::table
-        .find(id)
-        .filter(sms::account.eq(account))
-        .filter(sms::transport.eq(transport))
-        .select(SmsRow::as_select())
-        .first(conn)
-        .optional()?;
-    row.map(Sms::try_from).transpose()
 }
 
 impl Read for ListSms {
@@ -65,12 +63,12 @@ impl Read for ListSms {
                     .load(conn)?;
                 Ok(rows.into_iter().map(Sms::try_from).collect::<Result<_, _>>()?)
             }
-            Which::Ids(mut ids) => {
-                // Numbers grow with time. A cached look-up for each costs less than a statement of its own length.
-                ids.sort_unstable_by(|a, b| b.cmp(a));
-                ids.dedup();
-                let found = ids.into_iter().filter_map(|id| find(conn, self.account, transport, id).transpose());
-                Ok(found.skip(self.start).take(self.limit).collect::<QueryResult<_>>()?)
+            Which::Ids(ids) => {
+                let mut found = rows::find_sms(conn, &ids)?;
+                found.retain(|sms| sms.account == self.account && sms.transport == self.transport);
+                // Numbers grow with time.
+                found.sort_unstable_by_key(|sms| Reverse(sms.id));
+                Ok(found.into_iter().skip(self.start).take(self.limit).collect())
             }
         }
     }

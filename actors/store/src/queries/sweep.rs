@@ -15,6 +15,10 @@ use crate::{
 const PIECE: usize = 1000;
 
 impl Write for Sweep {
+    fn rows(&self) -> usize {
+        PIECE
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         recount(tx)?;
         let swept = sweep_sessions(tx)?
@@ -58,29 +62,29 @@ fn sweep_sessions(tx: &mut Tx<'_>) -> QueryResult<usize> {
     {
         tx.state.swept_to = (owner.clone(), person.clone());
     }
-    let mut swept = 0;
-    for (owner, person, expires_at) in seen {
-        if expires_at < tx.now.micros() {
-            // Another process may have saved it meanwhile.
-            let expired = sessions::table.find((&owner, &person)).filter(sessions::expires_at.lt(tx.now.micros()));
-            swept += diesel::delete(expired).execute(tx.conn)?;
-        }
+    let Some((last_owner, last_person, _)) = seen.last() else { return Ok(0) };
+    if seen.iter().all(|(.., expires_at)| *expires_at >= tx.now.micros()) {
+        return Ok(0);
     }
-    Ok(swept)
+    let up_to = sessions::owner.lt(last_owner).or(sessions::owner.eq(last_owner).and(sessions::person.le(last_person)));
+    let after = sessions::owner.gt(&owner).or(sessions::owner.eq(&owner).and(sessions::person.gt(&person)));
+    let seen = sessions::table.filter(sessions::owner.ge(&owner)).filter(after);
+    let seen = seen.filter(sessions::owner.le(last_owner)).filter(up_to);
+    // As they are now: another process may have saved one meanwhile.
+    diesel::delete(seen.filter(sessions::expires_at.lt(tx.now.micros()))).execute(tx.conn)
 }
 
 fn sweep_keys(tx: &mut Tx<'_>) -> QueryResult<usize> {
-    let expired: Vec<(i64, String)> = idempotency_keys::table
-        .filter(idempotency_keys::expires_at.le(tx.now.micros()))
+    let now = tx.now.micros();
+    let last: Option<i64> = idempotency_keys::table
+        .filter(idempotency_keys::expires_at.le(now))
         .order(idempotency_keys::expires_at)
-        .limit(rows::as_limit(PIECE))
-        .select((idempotency_keys::account, idempotency_keys::key))
-        .load(tx.conn)?;
-    let count = expired.len();
-    for (account, key) in expired {
-        diesel::delete(idempotency_keys::table.find((account, &key))).execute(tx.conn)?;
-    }
-    Ok(count)
+        .offset(rows::as_limit(PIECE))
+        .select(idempotency_keys::expires_at)
+        .first(tx.conn)
+        .optional()?;
+    let piece = idempotency_keys::table.filter(idempotency_keys::expires_at.le(last.unwrap_or(now)));
+    diesel::delete(piece).execute(tx.conn)
 }
 
 /// SMS that have been due for as long as an SMS is tried at all are past their deadline: their transport is gone,

@@ -1,18 +1,20 @@
 //! The one writer: a thread that takes what is in its queue, commits once, then answers each.
 
 use std::{
+    any::type_name,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use diesel::{
-    ExpressionMethods, RunQueryDsl,
+    ExpressionMethods, QueryDsl, RunQueryDsl,
     connection::SimpleConnection,
     result::{DatabaseErrorKind, Error},
 };
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 use tracing::{debug, warn};
 use vumi_kit::{
+    account::AccountId,
     clock::Timestamp,
     ledger::{HandOver, ReleaseReceived, ReleaseSms},
     name::Name,
@@ -20,14 +22,14 @@ use vumi_kit::{
     store::{Request, StoreError},
 };
 
-use super::{BEGIN, Conn, Failed, Tx, Write, WriterState, alone, into_work, is_lost};
+use super::{BEGIN, Conn, Failed, Tx, Write, WriterState, alone, finish, into_work, is_lost};
 #[cfg(test)]
 use crate::writer::queue::Panic;
 use crate::{
     schema::idempotency_keys,
     writer::{
         config::WriterParts,
-        queue::{Queued, QueuedCommand},
+        queue::{Probe, Queued, QueuedCommand},
     },
 };
 
@@ -78,37 +80,39 @@ impl Writer {
     /// writer's state may be half changed, and only a fresh start from the committed rows is safe.
     pub(crate) fn run(mut self) {
         let mut state = WriterState::default();
-        while let Some(first) = self.parts.jobs.blocking_recv() {
-            let batch = self.gather(first);
+        while let Some(jobs) = self.parts.queue.next() {
+            let batch = self.admitted(jobs);
             if !batch.is_empty() {
                 let health = self.parts.health.clone();
                 let _busy = health.busy();
                 self.commit(&mut state, batch);
             }
         }
+        finish(&mut self.conn);
         drop(self.parts.lifelines);
     }
 
-    fn gather(&mut self, first: Queued) -> Vec<Box<dyn Work>> {
-        let (mut batch, mut rows, mut next) = (Vec::new(), 0, Some(first));
-        while let Some(queued) = next {
-            match queued {
-                Queued::Stop => self.parts.jobs.close(),
-                Queued::Command(command) => {
-                    let work = into_work(command);
-                    rows += work.rows();
-                    batch.push(work);
-                }
-            }
-            next = if rows < self.parts.rules.most_per_commit { self.parts.jobs.try_recv().ok() } else { None };
+    /// What is to be done of these; the others are told why not.
+    fn admitted(&self, jobs: Vec<Queued>) -> Vec<Box<dyn Work>> {
+        let storage = self.parts.storage.as_ref();
+        if let Some(storage) = storage {
+            storage.look();
         }
-        batch
+        let refused = |grows| storage.and_then(|storage| storage.refuses(grows));
+        let admitted = |job: Queued| match refused(job.grows()) {
+            Some(why) => {
+                job.refuse(&why);
+                None
+            }
+            None => Some(into_work(job.into_command())),
+        };
+        jobs.into_iter().filter_map(admitted).collect()
     }
 
     /// One transaction, then what is to be handed over, then the answers. Says whether it was committed.
     fn commit(&mut self, state: &mut WriterState, mut batch: Vec<Box<dyn Work>>) -> bool {
         let failed = self.persist(state, &mut batch).err();
-        self.parts.health.committed(failed.as_ref());
+        self.parts.health.committed(failed.as_ref(), batch.iter().map(|work| (work.kind(), work.is_done())));
         let releases = self.hand_over(state);
         for work in batch {
             work.answer(failed.as_ref());
@@ -235,11 +239,11 @@ fn release(refused: HandOver) -> Box<dyn QueuedCommand> {
     match refused {
         HandOver::Submissions { transport, batch } => {
             let ids = batch.into_iter().map(|submission| submission.id).collect();
-            Box::new(Request { operation: ReleaseSms { transport, ids }, reply: oneshot::channel().0 })
+            Box::new(Request { operation: ReleaseSms { transport, ids }, reply: oneshot::channel().0, patient: true })
         }
         HandOver::Received(batch) => {
             let ids = batch.into_iter().map(|received| received.id).collect();
-            Box::new(Request { operation: ReleaseReceived { ids }, reply: oneshot::channel().0 })
+            Box::new(Request { operation: ReleaseReceived { ids }, reply: oneshot::channel().0, patient: true })
         }
     }
 }
@@ -282,16 +286,24 @@ fn begin(conn: &mut Conn) -> Result<(), Error> {
 /// Whether the database keeps anything at all: a row of no account, taken back.
 fn write_and_take_back(conn: &mut Conn) -> Result<(), Error> {
     conn.batch_execute("SAVEPOINT probe")?;
+    insert_probe(conn, "")?;
+    conn.batch_execute("ROLLBACK TO probe; RELEASE probe")
+}
+
+/// No account's number.
+const NOBODY: AccountId = -1;
+
+fn insert_probe(conn: &mut Conn, content: &str) -> Result<(), Error> {
     diesel::insert_into(idempotency_keys::table)
         .values((
-            idempotency_keys::account.eq(-1),
+            idempotency_keys::account.eq(NOBODY),
             idempotency_keys::key.eq(""),
-            idempotency_keys::request_digest.eq(""),
+            idempotency_keys::request_digest.eq(content),
             idempotency_keys::sms_ids.eq(""),
             idempotency_keys::expires_at.eq(0),
         ))
-        .execute(conn)?;
-    conn.batch_execute("ROLLBACK TO probe; RELEASE probe")
+        .execute(conn)
+        .map(drop)
 }
 
 /// Whether the error says by its kind that the request alone is at fault.
@@ -315,8 +327,8 @@ const fn is_the_requests(error: &Error) -> bool {
 
 /// A request that the writer works on, whatever its command.
 pub(crate) trait Work {
-    /// How many rows it may write, about; one at the least.
-    fn rows(&self) -> usize;
+    /// The name of its command's type.
+    fn kind(&self) -> &'static str;
 
     /// What it is to have for itself.
     fn lock_keys(&self) -> Vec<String>;
@@ -336,15 +348,14 @@ pub(crate) trait Work {
 
 struct Underway<M: Write> {
     ask: M,
-    /// Taken where the answer was given at once.
-    reply: Option<oneshot::Sender<Result<M::Answer, StoreError>>>,
+    reply: oneshot::Sender<Result<M::Answer, StoreError>>,
     answer: Option<Result<M::Answer, StoreError>>,
     refused: bool,
 }
 
 impl<M: Write> Work for Underway<M> {
-    fn rows(&self) -> usize {
-        self.ask.rows().max(1)
+    fn kind(&self) -> &'static str {
+        type_name::<M>()
     }
 
     fn lock_keys(&self) -> Vec<String> {
@@ -356,13 +367,10 @@ impl<M: Write> Work for Underway<M> {
     }
 
     fn is_done(&self) -> bool {
-        !M::ANSWERED_AT_ONCE && matches!(self.answer, Some(Ok(_)))
+        matches!(self.answer, Some(Ok(_)))
     }
 
     fn perform(&mut self, tx: &mut Tx<'_>, care: Care) -> Result<(), Undone> {
-        if self.reply.is_none() {
-            return Ok(());
-        }
         let ask = self.ask.clone();
         self.refused = false;
         let answer = match care {
@@ -372,14 +380,7 @@ impl<M: Write> Work for Underway<M> {
                 failed.into()
             }),
         };
-        if M::ANSWERED_AT_ONCE
-            && answer.is_ok()
-            && let Some(reply) = self.reply.take()
-        {
-            let _nobody_waits = reply.send(answer);
-        } else {
-            self.answer = Some(answer);
-        }
+        self.answer = Some(answer);
         Ok(())
     }
 
@@ -389,16 +390,14 @@ impl<M: Write> Work for Underway<M> {
             (None, Some(answer)) => answer,
             (None, None) => return,
         };
-        if let Some(reply) = self.reply {
-            let _nobody_waits = reply.send(answer);
-        }
+        let _nobody_waits = self.reply.send(answer);
     }
 }
 
 /// A command's request as this dialect carries it out.
 pub(crate) fn underway<M: Write>(question: Request<M>) -> Box<dyn Work> {
-    let Request { operation: ask, reply } = question;
-    Box::new(Underway { ask, reply: Some(reply), answer: None, refused: false })
+    let Request { operation: ask, reply, .. } = question;
+    Box::new(Underway { ask, reply, answer: None, refused: false })
 }
 
 impl From<Failed> for StoreError {
@@ -432,6 +431,19 @@ fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>, conflicts: usize) -> Result<Result
     }
     tx.conn.batch_execute("RELEASE request").map_err(Undone::Database)?;
     Ok(answer)
+}
+
+/// What a probe writes: more than free pages hold by chance.
+const PROBE_BYTES: usize = 256 * 1024;
+
+impl Write for Probe {
+    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        let probe = idempotency_keys::table.find((NOBODY, ""));
+        diesel::delete(probe).execute(tx.conn)?;
+        insert_probe(tx.conn, &"x".repeat(PROBE_BYTES))?;
+        // It has expired already: the sweep removes it.
+        Ok(())
+    }
 }
 
 #[cfg(test)]

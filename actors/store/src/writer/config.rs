@@ -7,8 +7,9 @@ use vumi_kit::{clock::Clock, ledger::HandOver};
 
 use super::{
     health::{Lifelines, WriterHealth},
-    queue::Queued,
+    queue::QueueReceiver,
 };
+use crate::storage::Storage;
 
 /// The rules that the writer follows.
 #[derive(Clone, Debug)]
@@ -23,17 +24,17 @@ pub(crate) struct Rules {
     pub(crate) keep_unmatched_receipts: Duration,
     /// How long the parts of an SMS from a person wait for each other.
     pub(crate) join_parts_within: Duration,
-    /// Rows that share a transaction at the most.
-    pub(crate) most_per_commit: usize,
 }
 
 /// What the writer is given beside its connection.
 pub(crate) struct WriterParts {
-    pub(crate) jobs: mpsc::Receiver<Queued>,
+    pub(crate) queue: QueueReceiver,
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
     pub(crate) handover: mpsc::Sender<HandOver>,
     pub(crate) health: Arc<WriterHealth>,
+    /// SQLite's file; none where the database is elsewhere.
+    pub(crate) storage: Option<Arc<Storage>>,
     /// Dropped with the writer, also when it panics: then the watchers end the process.
     pub(crate) lifelines: Lifelines,
 }

@@ -1,6 +1,8 @@
 //! The writer's health: whether it lives, whether its commits succeed, for how long it has been busy.
 
 use std::{
+    any::type_name,
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +15,13 @@ use vumi_kit::{
     component::{Lifeline, Terminated, lifeline},
     store::StoreError,
 };
+
+use super::queue::Probe;
+
+/// What stands for commands of every kind.
+fn probe() -> &'static str {
+    type_name::<Probe>()
+}
 
 /// The writer's commits, as others may know of them.
 #[derive(Debug, Default)]
@@ -28,6 +37,8 @@ struct Failing {
     since: Instant,
     count: u64,
     why: String,
+    /// The kinds of commands that were refused and have not been kept since: a full disk may keep small ones.
+    refused: BTreeSet<&'static str>,
 }
 
 /// Held while the writer works on a batch.
@@ -55,24 +66,35 @@ impl WriterHealth {
         held(&self.busy_since).map(|since| since.elapsed())
     }
 
-    /// A transaction has ended. Logged when the health changes.
-    pub(crate) fn committed(&self, failed: Option<&StoreError>) {
+    /// A transaction has ended, of these kinds of commands; with each, whether it was done. Logged when the health changes.
+    ///
+    /// What failed heals by commits like those that were refused.
+    pub(crate) fn committed(&self, failed: Option<&StoreError>, kinds: impl Iterator<Item = (&'static str, bool)>) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         let mut failing = held(&self.failing);
-        match (failed, failing.as_mut()) {
-            (None, None) => {}
-            (None, Some(before)) => {
-                let (failed, seconds) = (before.count, before.since.elapsed().as_secs());
-                info!(failed, seconds, "the database commits again");
-                *failing = None;
+        match failed {
+            Some(error) => {
+                let failing = failing.get_or_insert_with(|| {
+                    error!(%error, "the database commits nothing: nothing is accepted until it does");
+                    Failing { since: Instant::now(), count: 0, why: String::new(), refused: BTreeSet::new() }
+                });
+                failing.count += 1;
+                failing.why = error.to_string();
+                failing.refused.extend(kinds.map(|(kind, _)| kind).filter(|kind| *kind != probe()));
             }
-            (Some(error), None) => {
-                error!(%error, "the database commits nothing: nothing is accepted until it does");
-                *failing = Some(Failing { since: Instant::now(), count: 1, why: error.to_string() });
-            }
-            (Some(error), Some(before)) => {
-                before.count += 1;
-                before.why = error.to_string();
+            None => {
+                let Some(before) = failing.as_mut() else { return };
+                for (kind, _) in kinds.filter(|(_, done)| *done) {
+                    if kind == probe() {
+                        before.refused.clear();
+                    }
+                    before.refused.remove(kind);
+                }
+                if before.refused.is_empty() {
+                    let (failed, seconds) = (before.count, before.since.elapsed().as_secs());
+                    info!(failed, seconds, "the database commits again");
+                    *failing = None;
+                }
             }
         }
     }
@@ -120,5 +142,38 @@ impl Watchers {
             lines.push(line);
         }
         ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vumi_kit::store::StoreError;
+
+    use super::{WriterHealth, probe};
+
+    fn full() -> StoreError {
+        StoreError::Unavailable("the disk is full".into())
+    }
+
+    #[test]
+    fn health_comes_back_with_a_commit_like_those_refused_and_not_with_a_smaller_one() {
+        let health = WriterHealth::default();
+        health.committed(Some(&full()), [("accept", false), ("save", false)].into_iter());
+        for (kind, done) in [("sweep", true), ("save", true), ("accept", false)] {
+            health.committed(None, [(kind, done)].into_iter());
+            assert!(health.failing().is_some(), "{kind}");
+        }
+        health.committed(None, [("accept", true)].into_iter());
+        assert_eq!(health.failing(), None);
+    }
+
+    #[test]
+    fn health_comes_back_with_a_probe_when_nobody_asks_any_more() {
+        let health = WriterHealth::default();
+        health.committed(Some(&full()), [("accept", false)].into_iter());
+        health.committed(Some(&full()), [(probe(), false)].into_iter());
+        assert!(health.failing().unwrap().starts_with("2 commits failed"));
+        health.committed(None, [(probe(), true)].into_iter());
+        assert_eq!(health.failing(), None);
     }
 }

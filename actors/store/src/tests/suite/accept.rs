@@ -1,7 +1,7 @@
 //! Accepting SMS.
 
 use vumi_kit::{
-    ledger::{AcceptSms, Accepted, FindSms, IdempotencyKey},
+    ledger::{AcceptSms, Accepted, FindAccepted, FindSms, IdempotencyKey},
     sms::TransportStatus,
     store::Ask,
 };
@@ -64,6 +64,29 @@ async fn a_repeated_request_gives_the_first_answer_and_keeps_nothing() {
     let Accepted::Now(first) = harness.ledger(with_key(&["a", "b"], "k", 1)).await else { panic!("not now") };
     assert_eq!(harness.ledger(with_key(&["a", "b"], "k", 1)).await, Accepted::Before(first.clone()));
     assert_eq!(harness.claim(10).await.len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_reader_answers_a_repeated_batch_as_it_is_now_and_in_its_order() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let find = |key: &str, digest: u8| {
+        let key = with_key(&[], key, digest).idempotency.unwrap();
+        harness.ledger(FindAccepted { account: ALICE, key })
+    };
+    assert_eq!(find("k", 1).await, None);
+    let texts: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let Accepted::Now(kept) = harness.ledger(with_key(&texts, "k", 1)).await else { panic!("not now") };
+    assert_eq!(find("k", 1).await, Some(Accepted::Before(kept.clone())));
+    assert_eq!(find("k", 2).await, Some(Accepted::KeyReused));
+    assert_eq!(find("another", 1).await, None);
+    harness.open_outbox(1).await;
+    harness.claim(1).await;
+    harness.done(kept[0].id, "p").await;
+    let Some(Accepted::Before(now)) = find("k", 1).await else { panic!("not found") };
+    assert_eq!((now[0].status, now[1].status), (TransportStatus::Queued, TransportStatus::Pending));
+    harness.advance(60);
+    assert_eq!(find("k", 1).await, None, "it has expired");
 }
 
 #[actix_rt::test]

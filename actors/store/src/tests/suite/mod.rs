@@ -5,6 +5,7 @@ mod accounts;
 mod callbacks;
 mod opening;
 mod outbox;
+mod overload;
 mod plans;
 mod receipts;
 mod received;
@@ -46,7 +47,7 @@ impl StoreHarness {
         Self::with(|_| {})
     }
 
-    fn with(change: impl FnOnce(&mut StoreSettings)) -> Option<Self> {
+    pub(super) fn with(change: impl FnOnce(&mut StoreSettings)) -> Option<Self> {
         Some(Self::at(Rc::new(Fixture::new()?), Clock::held(START), change))
     }
 
@@ -63,6 +64,12 @@ impl StoreHarness {
         let Self { fixture, clock, store, .. } = self;
         store.close().await;
         Self::at(fixture, clock, |_| {})
+    }
+
+    /// Whether the writer is at nothing.
+    async fn writer_is_idle(&self) -> bool {
+        tokio::task::yield_now().await;
+        self.store.writer_is_idle()
     }
 
     fn advance(&self, seconds: u64) {
@@ -144,7 +151,7 @@ impl StoreHarness {
     /// Removes what has expired, a piece of it; answers whether there may be more.
     pub(super) async fn sweep(&self) -> bool {
         let (reply, answer) = oneshot::channel();
-        self.store.enqueue(Request { operation: Sweep, reply }.into()).await;
+        self.store.enqueue(Request { operation: Sweep, reply, patient: true }.into()).await;
         answer.await.unwrap().unwrap()
     }
 
@@ -176,11 +183,5 @@ fn msisdn(text: &str) -> Msisdn {
 }
 
 pub(super) fn sms(message: &str) -> NewSms {
-    NewSms {
-        account: ALICE,
-        transport: opera(),
-        to: msisdn("27831234567"),
-        from: msisdn("38080"),
-        message: message.to_owned(),
-    }
+    crate::tests::one_sms(message)
 }

@@ -13,7 +13,7 @@ use vumi_kit::{
     account::FindAccount,
     callback::ClaimDeliveries,
     ledger::{
-        AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindSms, KeepReceived, ListSms, ListUnmatchedReceipts,
+        AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms, ListUnmatchedReceipts,
         ListUnowned, OpenOutbox, Order, Outcome, OwnReceived, RecordOutcomes, RecordReceipts, ReleaseReceived,
         ReleaseSms, SettleReceived, SmsOwner, SmsTimeline, StatusCursor, Then, Which,
     },
@@ -100,7 +100,10 @@ fn the_status_of_sms_is_read_by_index() {
     assert!(uses(&newest, "sms_changed", "account=? AND transport=? AND updated_at>? AND updated_at<?"), "{newest}");
     let oldest = read!(watched, list(since(Order::OldestFirst)));
     assert!(uses(&oldest, "sms_changed", "account=? AND transport=? AND updated_at>?"), "{oldest}");
-    write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
+    let key = IdempotencyKey { key: "k".to_owned(), request_digest: Vec::new(), keep_s: 60 };
+    write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: Some(key.clone()) });
+    let replayed = read!(watched, FindAccepted { account, key });
+    assert!(replayed.contains(BY_ID), "{replayed}");
     read!(watched, SmsTimeline { account, transport, id: 1 });
 }
 
@@ -184,7 +187,7 @@ fn received_sms_and_callbacks_are_found_by_index() {
 fn sessions_answers_and_accounts_are_found_by_index() {
     let Some(mut watched) = Watched::new() else { return };
     let (campaign, person) = (opera(), "p".to_owned());
-    write!(watched, FindSession { owner: campaign.clone(), person: person.clone() });
+    read!(watched, FindSession { owner: campaign.clone(), person: person.clone() });
     for after in [None, Some("m".to_owned())] {
         let (owner, person) = (campaign.clone(), person.clone());
         write!(watched, CloseSession { owner, person, after, answers: Vec::new() });

@@ -8,12 +8,16 @@ use tokio::time::Instant;
 use vumi_kit::{
     health::State,
     ledger::{ClaimSms, OpenOutbox, OutboxState, Outcome, RecordOutcomes},
+    log_limiter::LogLimiter,
     sms::Submission,
     store::{Ask, StoreError},
 };
 
 use super::Engine;
 use crate::outbox::SubmitSms;
+
+/// While the store fails, each try would have a line of its own.
+static UNRECORDED: LogLimiter = LogLimiter::new();
 
 /// Outcomes in one request to the ledger.
 const BATCH: usize = 1024;
@@ -158,7 +162,9 @@ impl<S: SubmitSms> Engine<S> {
     }
 
     fn record_later(&mut self, batch: Vec<Outcome>, error: &StoreError) {
-        tracing::warn!(transport = %self.name, %error, count = batch.len(), "could not record outcomes; kept");
+        if let Some(left_out) = UNRECORDED.due(self.name.as_str()) {
+            tracing::warn!(transport = %self.name, %error, count = batch.len(), left_out, "could not record outcomes; kept");
+        }
         for outcome in batch.into_iter().rev() {
             self.outcomes.push_front(outcome);
         }
