@@ -10,6 +10,7 @@ mod accounts;
 mod amqp;
 mod amqp_broker;
 mod amqp_family;
+mod bad_days;
 mod bad_settings;
 mod callbacks;
 mod clinic;

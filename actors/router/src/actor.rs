@@ -37,11 +37,11 @@ use crate::{
 pub struct RouterSettings {
     /// Messages that may wait for the router, and batches that the store may have ready for it.
     pub mailbox: usize,
-    /// How long a message may wait for a busy campaign or transport before it is refused. Default 2s.
+    /// How long a message may wait for a busy campaign or transport before it is refused.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub hand_over_limit: Duration,
-    /// How often received SMS that no campaign has settled are tried again. Default 5s.
+    /// How often received SMS that no campaign has settled are tried again.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub retry_received: Duration,

@@ -19,7 +19,7 @@ pub struct StoreSettings {
     /// calls over HTTP are refused, components wait.
     pub queue: usize,
     /// How long a call over HTTP may wait for the writer before it is refused with 503 and `Retry-After`. Once the oldest has
-    /// waited for half of it, new ones are refused at once. Default 1s 500ms.
+    /// waited for half of it, new ones are refused at once.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub max_wait: Duration,
@@ -52,7 +52,7 @@ pub struct StoreSettings {
     pub join_parts_within: Duration,
     /// Connections that read, beside the one that writes and one for log-ins and sessions.
     pub readers: u32,
-    /// How long a query may take before it is given up: while it runs, SQLite's log of changes can only grow. Default 5s.
+    /// How long a query may take before it is given up: while it runs, SQLite's log of changes can only grow.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub read_limit: Duration,

@@ -48,6 +48,13 @@ macro_rules! among {
     };
 }
 
+/// The query, which ends with an error when it takes longer than a query may. Here the connection knows how long that is.
+macro_rules! within_limit {
+    ($query:expr) => {
+        $query
+    };
+}
+
 mod bulk;
 
 #[path = "../queries/mod.rs"]
@@ -104,6 +111,11 @@ fn configure(conn: &mut Conn, connected: Connected) -> QueryResult<()> {
             limit.as_millis()
         )),
     }
+}
+
+/// Runs queries within a limit. Here the connection has been told.
+fn within<T>(_: Duration, read: impl FnOnce() -> T) -> T {
+    read()
 }
 
 /// What the writer leaves behind. Here its connection ends, and that is all.

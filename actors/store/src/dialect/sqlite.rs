@@ -51,7 +51,15 @@ macro_rules! among {
     };
 }
 
+/// The query, which ends with an error when it takes longer than a query may.
+macro_rules! within_limit {
+    ($query:expr) => {
+        $query.filter(crate::dialect::sqlite::time_limit::in_time())
+    };
+}
+
 mod bulk;
+pub(crate) mod time_limit;
 
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
@@ -86,6 +94,7 @@ fn into_work(command: Box<dyn QueuedCommand>) -> Box<dyn queries::Work> {
 
 /// Sets a fresh connection up.
 fn configure(conn: &mut Conn, connected: Connected) -> diesel::QueryResult<()> {
+    time_limit::register(conn)?;
     // The patience first: the others may have to wait.
     conn.batch_execute(&format!("PRAGMA busy_timeout = {PATIENCE_MS}"))?;
     conn.batch_execute(match connected {
@@ -95,7 +104,7 @@ fn configure(conn: &mut Conn, connected: Connected) -> diesel::QueryResult<()> {
         Connected::Writer(Synchronous::Normal) => {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000"
         }
-        // That a query takes too long is left to who waits for it: each is bounded by an index and a limit.
+        // Each query is given its time when it is run.
         Connected::Reader { .. } => "PRAGMA query_only = ON; PRAGMA cache_size = -4000",
     })
 }
@@ -106,6 +115,8 @@ pub(crate) fn connect(path: &str, synchronous: Synchronous) -> Result<Conn, Stri
     configure(&mut conn, Connected::Writer(synchronous)).map_err(|error| error.to_string())?;
     Ok(conn)
 }
+
+use time_limit::within;
 
 /// What the writer leaves behind: without the log of changes, which would stay as large as it once was.
 fn finish(conn: &mut Conn) {

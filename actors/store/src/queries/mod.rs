@@ -38,7 +38,7 @@ use vumi_kit::{
     store::{Command, Existing, Query},
 };
 
-use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, into_work, is_lost};
+use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, into_work, is_lost, within};
 use crate::{
     outboxes::Outboxes,
     writer::{config::Rules, queue::Lane},

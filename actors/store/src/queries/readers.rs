@@ -16,8 +16,9 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Read, TEST_ON_CHECK_OUT, configure,
+    Conn, Failed, Read, TEST_ON_CHECK_OUT, configure,
     lookups::{Lookup, Lookups, refused},
+    within,
 };
 use crate::settings::Connected;
 
@@ -113,7 +114,7 @@ impl Readers {
         let reading = tokio::task::spawn_blocking(move || {
             let _until_done = (running, permit);
             match connection(&pool, &away) {
-                Ok(mut conn) => ask.read(&mut conn, clock.now()).map_err(refused),
+                Ok(mut conn) => read(&mut conn, &clock, limit, ask),
                 Err(why) => Err(StoreError::Unavailable(why.into())),
             }
         });
@@ -127,6 +128,15 @@ impl Readers {
         };
         let _nobody_waits = reply.send(answer);
     }
+}
+
+fn read<M: Read>(conn: &mut Conn, clock: &Clock, limit: Duration, ask: M) -> Result<M::Answer, StoreError> {
+    let started = Instant::now();
+    within(limit, || ask.read(conn, clock.now())).map_err(|failed| match failed {
+        // Why it failed is in words only; that its time was over is known.
+        Failed::Database(_) if started.elapsed() >= limit => StoreError::TooSlow,
+        failed => refused(failed),
+    })
 }
 
 /// What a database that ends a query by itself at the limit is given to say so.

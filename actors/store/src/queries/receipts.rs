@@ -359,7 +359,7 @@ struct Unmatched {
 
 impl Read for ListUnmatchedReceipts {
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<(Timestamp, Name, Receipt)>, Failed> {
-        let unmatched: Vec<Unmatched> = receipts::table
+        let unmatched: Vec<Unmatched> = within_limit!(receipts::table)
             .filter(receipts::sms.is_null())
             .order((receipts::received_at.desc(), receipts::id.desc()))
             .limit(as_limit(self.limit))

@@ -34,7 +34,7 @@ impl Read for ListSms {
         match self.which {
             Which::Since { at, order: Order::NewestFirst, after } => {
                 let (last, id) = after.map_or((i64::MAX, i64::MAX), |place| (place.updated_at.micros(), place.id));
-                let rows: Vec<SmsRow> = sms::table
+                let rows: Vec<SmsRow> = within_limit!(sms::table)
                     .filter(sms::account.eq(self.account))
                     .filter(sms::transport.eq(transport))
                     .filter(sms::updated_at.ge(at.micros()))
@@ -51,7 +51,7 @@ impl Read for ListSms {
             Which::Since { at, order: Order::OldestFirst, after } => {
                 let begin = StatusCursor { updated_at: at, id: i64::MIN };
                 let StatusCursor { updated_at, id } = after.map_or(begin, |place| place.max(begin));
-                let rows: Vec<SmsRow> = sms::table
+                let rows: Vec<SmsRow> = within_limit!(sms::table)
                     .filter(sms::account.eq(self.account))
                     .filter(sms::transport.eq(transport))
                     .filter(sms::updated_at.ge(updated_at.micros()))

@@ -186,7 +186,7 @@ struct Waiting {
 }
 
 #[derive(Default)]
-struct Lanes {
+struct WaitingByLane {
     waiting: [VecDeque<Waiting>; 3],
     /// Whose turn it is, since it was left out of the transaction before.
     left_out: Option<Lane>,
@@ -195,7 +195,7 @@ struct Lanes {
     closed: bool,
 }
 
-impl Lanes {
+impl WaitingByLane {
     fn of(&mut self, lane: Lane) -> &mut VecDeque<Waiting> {
         let [urgent, upkeep, batch] = &mut self.waiting;
         match lane {
@@ -212,7 +212,7 @@ impl Lanes {
 
     /// What the next transaction does: bounded by its rows, except that one request is always taken whole.
     fn take(&mut self, most: usize) -> Vec<Queued> {
-        let mut taken = Taken { jobs: Vec::new(), rows: 0, most };
+        let mut taken = TransactionContent { jobs: Vec::new(), rows: 0, most };
         let due = self.left_out.take();
         if let Some(lane) = due {
             self.serve(lane, &mut taken);
@@ -229,7 +229,7 @@ impl Lanes {
         taken.jobs
     }
 
-    fn serve(&mut self, lane: Lane, taken: &mut Taken) {
+    fn serve(&mut self, lane: Lane, taken: &mut TransactionContent) {
         while taken.admits_first(self.of(lane)) {
             self.served = Some(lane);
         }
@@ -243,13 +243,13 @@ impl Lanes {
 }
 
 /// What a transaction is made of.
-struct Taken {
+struct TransactionContent {
     jobs: Vec<Queued>,
     rows: usize,
     most: usize,
 }
 
-impl Taken {
+impl TransactionContent {
     /// Takes a lane's first request where there is room for it; says whether it did.
     fn admits_first(&mut self, lane: &mut VecDeque<Waiting>) -> bool {
         let fits = |first: &Waiting| self.jobs.is_empty() || self.rows + first.rows <= self.most;
@@ -265,13 +265,13 @@ impl Taken {
 
 struct Shared {
     limits: QueueLimits,
-    lanes: Mutex<Lanes>,
+    lanes: Mutex<WaitingByLane>,
     arrived: Condvar,
     places: [Arc<Semaphore>; 3],
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
+    fn lock(&self) -> MutexGuard<'_, WaitingByLane> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
