@@ -178,7 +178,7 @@ pub(crate) struct QueueLimits {
 }
 
 /// A request in its lane.
-struct Waiting {
+struct QueuedAt {
     job: Queued,
     rows: usize,
     since: Instant,
@@ -187,7 +187,7 @@ struct Waiting {
 
 #[derive(Default)]
 struct WaitingByLane {
-    waiting: [VecDeque<Waiting>; 3],
+    waiting: [VecDeque<QueuedAt>; 3],
     /// Whose turn it is, since it was left out of the transaction before.
     left_out: Option<Lane>,
     /// Which of the others was served last.
@@ -196,7 +196,7 @@ struct WaitingByLane {
 }
 
 impl WaitingByLane {
-    fn of(&mut self, lane: Lane) -> &mut VecDeque<Waiting> {
+    fn of(&mut self, lane: Lane) -> &mut VecDeque<QueuedAt> {
         let [urgent, upkeep, batch] = &mut self.waiting;
         match lane {
             Lane::Urgent => urgent,
@@ -251,8 +251,8 @@ struct TransactionContent {
 
 impl TransactionContent {
     /// Takes a lane's first request where there is room for it; says whether it did.
-    fn admits_first(&mut self, lane: &mut VecDeque<Waiting>) -> bool {
-        let fits = |first: &Waiting| self.jobs.is_empty() || self.rows + first.rows <= self.most;
+    fn admits_first(&mut self, lane: &mut VecDeque<QueuedAt>) -> bool {
+        let fits = |first: &QueuedAt| self.jobs.is_empty() || self.rows + first.rows <= self.most;
         if !lane.front().is_some_and(fits) {
             return false;
         }
@@ -348,7 +348,7 @@ impl WriteQueue {
         if lanes.closed {
             return Err(job);
         }
-        lanes.of(lane).push_back(Waiting { job, rows, since, _place: place });
+        lanes.of(lane).push_back(QueuedAt { job, rows, since, _place: place });
         drop(lanes);
         shared.arrived.notify_one();
         Ok(())
