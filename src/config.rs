@@ -147,12 +147,7 @@ impl Settings {
         let broker = sections.amqp.filter(|_| !skip_queue);
         let amqp = reader.optional_section("amqp", broker, AmqpSettings::check);
         let callbacks = reader.section("callbacks", sections.callbacks, CallbackSettings::check);
-        let router = reader.section_renamed(
-            "router",
-            sections.router,
-            RouterSettings::RENAMED,
-            RouterSettings::check,
-        );
+        let router = reader.section_renamed("router", sections.router, RouterSettings::RENAMED, RouterSettings::check);
         let supervisor: Option<SupervisorSettings> = reader.read("supervisor", sections.supervisor);
         let sandbox = reader.optional_section("sandbox", sections.sandbox, SandboxSettings::check);
         let transports = reader.component_configs("transports", sections.transports, &kinds.transports);

@@ -190,8 +190,7 @@ impl Opening {
         let settings = &self.settings;
         let mut conn = connect_sqlite(settings, path)?;
         migrations::run(&mut conn, sqlite::migrations).map_err(|error| of_file(path, error))?;
-        let readers =
-            sqlite::queries::Readers::open(path, settings.readers, settings.read_limit, self.clock.clone());
+        let readers = sqlite::queries::Readers::open(path, settings.readers, settings.read_limit, self.clock.clone());
         let readers = AnyReaders::Sqlite(readers.map_err(|detail| refused(path, detail))?);
         let (at, synchronous) = (path.to_owned(), settings.synchronous);
         let connect = Box::new(move || sqlite::connect(&at, synchronous));
@@ -231,8 +230,7 @@ impl Opening {
             }
         }
         let url = postgres::completed(url);
-        let readers =
-            postgres::queries::Readers::open(&url, settings.readers, settings.read_limit, self.clock.clone());
+        let readers = postgres::queries::Readers::open(&url, settings.readers, settings.read_limit, self.clock.clone());
         let readers = AnyReaders::Postgres(readers.map_err(|detail| not_let_in(settings, &detail))?);
         self.begin(readers, None, None, node, |parts| {
             let work = postgres::queries::Writer::new(conn, connect, parts);

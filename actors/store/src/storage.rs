@@ -267,7 +267,8 @@ mod tests {
     fn fill(conn: &mut sqlite::Conn, table: &str) {
         let rows = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000) \
              SELECT hex(zeroblob(500)) FROM n";
-        let fill = format!("CREATE TABLE {table} (x TEXT); INSERT INTO {table} {rows}; PRAGMA wal_checkpoint(TRUNCATE)");
+        let fill =
+            format!("CREATE TABLE {table} (x TEXT); INSERT INTO {table} {rows}; PRAGMA wal_checkpoint(TRUNCATE)");
         conn.batch_execute(&fill).unwrap();
     }
 

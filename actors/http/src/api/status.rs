@@ -275,7 +275,10 @@ fn after(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<StatusC
 /// The `Link` to the next page: the same query from another position.
 fn next_link(request: &HttpRequest, (next, place): &(&str, String)) -> HeaderValue {
     let query = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(url::form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != "start" && name != "cursor"))
+        .extend_pairs(
+            url::form_urlencoded::parse(request.query_string().as_bytes())
+                .filter(|(name, _)| name != "start" && name != "cursor"),
+        )
         .append_pair(next, place)
         .finish();
     let at = request.connection_info();

@@ -10,8 +10,8 @@ use vumi_kit::{
     callback::{Callback, ChangeCallback, CreateCallback, DeleteCallback, FindCallback, ListCallbacks},
     clock::Timestamp,
     ledger::{
-        AcceptSms, Accepted, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms, Order, ReceiptMatch, RecordReceipts, SmsOwner,
-        SmsTimeline, StatusCursor, TimelineEvent, Which,
+        AcceptSms, Accepted, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms, Order, ReceiptMatch,
+        RecordReceipts, SmsOwner, SmsTimeline, StatusCursor, TimelineEvent, Which,
     },
     name::Name,
     sms::{InboundSms, NewSms, Receipt, Received, Sms, TransportStatus},

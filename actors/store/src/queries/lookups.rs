@@ -55,11 +55,7 @@ struct Away {
 
 impl Lookups {
     /// Connects, and answers what comes until nobody can ask any more.
-    pub(super) fn start(
-        at: &str,
-        limit: Duration,
-        clock: Clock,
-    ) -> Result<mpsc::Sender<Box<dyn Lookup>>, String> {
+    pub(super) fn start(at: &str, limit: Duration, clock: Clock) -> Result<mpsc::Sender<Box<dyn Lookup>>, String> {
         let (asked, mut asks) = mpsc::channel::<Box<dyn Lookup>>(WAITING);
         let conn = connect(at, limit).map_err(|away| away.why.to_string())?;
         let mut lookups = Self { at: at.to_owned(), limit, clock, conn: Ok(conn) };

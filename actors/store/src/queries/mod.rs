@@ -50,7 +50,10 @@ pub(crate) use readers::Readers;
 pub(crate) use writer::{Work, Writer, underway};
 
 /// A command as the writer does it, within a transaction that others share.
-#[allow(dead_code, reason = "the queue asks one dialect how large a command is and where it waits: the other says the same")]
+#[allow(
+    dead_code,
+    reason = "the queue asks one dialect how large a command is and where it waits: the other says the same"
+)]
 pub(crate) trait Write: Command + Clone {
     /// Rows that it may write, roughly.
     fn rows(&self) -> usize {

@@ -394,10 +394,7 @@ impl WriteQueue {
     pub(crate) fn state(&self) -> QueueState {
         let lanes = self.0.0.lock();
         let oldest = lanes.waiting.iter().filter_map(|lane| lane.front()).map(|first| first.since.elapsed()).max();
-        QueueState {
-            waiting: lanes.waiting.iter().map(VecDeque::len).sum(),
-            oldest: oldest.unwrap_or_default(),
-        }
+        QueueState { waiting: lanes.waiting.iter().map(VecDeque::len).sum(), oldest: oldest.unwrap_or_default() }
     }
 
     /// Refuses those that can be refused and have waited for as long as they may.

@@ -13,9 +13,9 @@ use vumi_kit::{
     account::FindAccount,
     callback::ClaimDeliveries,
     ledger::{
-        AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms, ListUnmatchedReceipts,
-        ListUnowned, OpenOutbox, Order, Outcome, OwnReceived, RecordOutcomes, RecordReceipts, ReleaseReceived,
-        ReleaseSms, SettleReceived, SmsOwner, SmsTimeline, StatusCursor, Then, Which,
+        AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms,
+        ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order, Outcome, OwnReceived, RecordOutcomes, RecordReceipts,
+        ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner, SmsTimeline, StatusCursor, Then, Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundPart, InboundSms, Receipt, TransportStatus},
