@@ -17,6 +17,8 @@ fuzz_target!(|data: &str| {
         due_at: Timestamp::from_seconds(0),
         lease_until: Timestamp::from_seconds(0),
         give_up_at: Timestamp::from_seconds(0),
+        begun: true,
+        renewed: false,
     };
     let _filled_in = fill_in(template, &submission);
     let [plain, json, xml] = fill_in("{{text}}", &submission).expect("a good template");

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use vumi_kit::{
-    clock::{Clock, Timestamp},
+    clock::{Clock, ClockWatch, Timestamp},
     component::{Component, ComponentContext, Drain, StartError},
     health::{AskHealth, AskParts, Health, Part, State},
     ledger::{Backlog, CountBacklog, Ledger, SmsOwners},
@@ -27,6 +27,9 @@ use super::SupervisorSettings;
 
 /// How long a part may take to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(1);
+
+/// How soon it is said that the machine's clock was set.
+const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a supervised part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -244,6 +247,15 @@ impl Supervisor {
 
 impl Actor for Supervisor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let mut watch = ClockWatch::new(self.clock.clone());
+        ctx.run_interval(LOOK_AT_CLOCK_EVERY, move |_, _| {
+            if let Some(jump) = watch.noticed() {
+                warn!(%jump, "the machine's clock was set: what waits goes on by the time that really passes");
+            }
+        });
+    }
 }
 
 /// Takes a part under its eyes.

@@ -49,7 +49,7 @@ pub(crate) fn attempt_of(
         PostOutcome::Refused(why) => (None, Some(why), DeliveryThen::Parked),
     };
     let error = error.map(|why| why.chars().take(MAX_ERROR_CHARS).collect());
-    DeliveryAttempt { delivery: delivery.id, at, http_status, error, then }
+    DeliveryAttempt { delivery: delivery.id, held_until: delivery.lease_until, at, http_status, error, then }
 }
 
 /// The next attempt. The wait that the URL asked for counts up to the longest wait of the settings; the last attempt is

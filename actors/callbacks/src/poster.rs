@@ -197,7 +197,8 @@ impl Poster {
         // In a task of its own only its own socket wakes it.
         actix_rt::spawn(async move {
             let started = tokio::time::Instant::now();
-            let outcome = client.post(&delivery, at).await;
+            // Who is posted to compares with a clock of his own.
+            let outcome = client.post(&delivery, clock.wall()).await;
             let prompt = started.elapsed() <= settings.limit / PROMPT_PART;
             let attempt = attempt_of(outcome, &delivery, at, clock.now(), &settings);
             log_attempt(&delivery, &attempt);

@@ -58,6 +58,9 @@ impl ApiCall<'_> {
     }
 }
 
+const MAY_BE_KEPT_LATE: &str = "the answer took too long; what was sent may have been kept: ask again with the same \
+     Idempotency-Key, which does nothing twice";
+
 /// A segment of the path, by its name in the route.
 pub(crate) fn segment<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     request.match_info().get(name).unwrap_or_default()
@@ -88,7 +91,7 @@ where
         return connections::too_many_connections().response();
     }
     let answer = tokio::time::timeout(state.answer_within, work(state.get_ref())).await;
-    let late = ApiError::Unavailable(5, "the answer took too long; what was sent may have been kept");
+    let late = ApiError::Unavailable(5, MAY_BE_KEPT_LATE);
     answer.unwrap_or(Err(late)).unwrap_or_else(|error| error.response())
 }
 

@@ -198,6 +198,9 @@ impl Operation for ClaimDeliveries {
 pub struct DeliveryAttempt {
     /// The delivery.
     pub delivery: DeliveryId,
+    /// The [`Delivery::lease_until`] of the claim it was made under. Where the delivery was claimed again since, the
+    /// attempt is kept, and what follows is up to the one who holds it now.
+    pub held_until: Timestamp,
     /// When.
     pub at: Timestamp,
     /// The HTTP status, where there was one.

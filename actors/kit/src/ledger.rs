@@ -164,6 +164,8 @@ pub struct OpenOutbox {
     pub transport: Name,
     /// Submissions it can hold, in flight and waiting.
     pub capacity: usize,
+    /// How many of them may be begun at once: so many may have been sent and have no outcome after a crash.
+    pub window: usize,
 }
 impl Operation for OpenOutbox {
     type Access = Writes;
@@ -235,15 +237,29 @@ pub enum Then {
     },
 }
 
-/// Records the outcomes of submissions. Answers whether more SMS wait in the ledger for this transport.
+/// Records the outcomes of submissions, and marks as begun what takes their places, in one transaction.
 #[derive(Clone, Debug)]
 pub struct RecordOutcomes {
     pub transport: Name,
     pub outcomes: Vec<Outcome>,
+    /// Held SMS that are to go out next, the first first.
+    pub begin: Vec<SmsId>,
 }
 impl Operation for RecordOutcomes {
     type Access = Writes;
-    type Answer = OutboxState;
+    type Answer = RecordedOutcomes;
+}
+
+/// The result of [`RecordOutcomes`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedOutcomes {
+    /// Whether more SMS wait in the ledger for this transport.
+    pub state: OutboxState,
+    /// Those that may go out now. Of the ids to begin, those that are neither here nor in `gone` are still held: as many
+    /// are begun as the window allows.
+    pub begun: Vec<SmsId>,
+    /// Those that are not this outbox's any more: ended, or claimed by another.
+    pub gone: Vec<SmsId>,
 }
 
 /// Whether SMS wait in the ledger that were not handed over.

@@ -217,7 +217,7 @@ pub struct Sms {
     pub updated_at: Timestamp,
 }
 
-/// An SMS on its way to a transport: claimed, committed, to be submitted once.
+/// An SMS on its way to a transport: claimed, committed, to be submitted once. It may go out only while it is begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
     /// Its number in the ledger.
@@ -239,6 +239,11 @@ pub struct Submission {
     pub lease_until: Timestamp,
     /// After this moment it is not tried again.
     pub give_up_at: Timestamp,
+    /// Marked as begun in the ledger: after a crash it counts as one that may have been sent. One that is only held has
+    /// to be marked first, by [`RecordOutcomes::begin`](crate::ledger::RecordOutcomes::begin).
+    pub begun: bool,
+    /// This outbox had claimed it before, and the lease ended: it may still have it in hand.
+    pub renewed: bool,
 }
 
 /// What came of submitting an SMS: the provider's answer as a decision, never an HTTP library's error.

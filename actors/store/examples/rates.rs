@@ -61,9 +61,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The path of a message that its transport has room for.
     while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
-    ledger.ask_waiting(OpenOutbox { transport: transport.clone(), capacity: 4_000 }).await?;
+    ledger.ask_waiting(OpenOutbox { transport: transport.clone(), capacity: 4_000, window: 4_000 }).await?;
     while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
-    ledger.ask_waiting(OpenOutbox { transport: transport.clone(), capacity: 1_000_000 }).await?;
+    ledger.ask_waiting(OpenOutbox { transport: transport.clone(), capacity: 1_000_000, window: 1_000_000 }).await?;
     while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000 }).await?.is_empty() {}
     let (outcomes, sent_on) = (ledger.clone(), transport.clone());
     actix_rt::spawn(async move {
@@ -113,7 +113,7 @@ async fn record(ledger: &Ledger, transport: &Name, batch: Vec<Submission>) -> Re
     let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("6ba7b8109dad11d180b4".to_owned()) };
     let outcome = |sms: Submission| Outcome { id: sms.id, at, detail: "ID: 6ba7b810".to_owned(), then: then.clone() };
     let outcomes = batch.into_iter().map(outcome).collect();
-    ledger.ask_waiting(RecordOutcomes { transport: transport.clone(), outcomes }).await?;
+    ledger.ask_waiting(RecordOutcomes { transport: transport.clone(), outcomes, begin: Vec::new() }).await?;
     Ok(())
 }
 

@@ -221,7 +221,7 @@ fn go_on(target: &mut postgres::Conn) -> QueryResult<()> {
         ))?;
     }
     target.batch_execute(
-        "UPDATE sms SET unsure = unsure + 1, next_attempt_at = least(next_attempt_at, updated_at), claimed_by = NULL \
+        "UPDATE sms SET unsure = unsure + begun, begun = 0, next_attempt_at = least(next_attempt_at, updated_at), claimed_by = NULL \
          WHERE claimed_by IS NOT NULL; \
          UPDATE received_sms SET route_at = least(route_at, updated_at), claimed_by = NULL WHERE claimed_by IS NOT NULL; \
          UPDATE callback_deliveries SET next_attempt_at = least(next_attempt_at, created_at), claimed_by = NULL \

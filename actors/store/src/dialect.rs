@@ -4,3 +4,6 @@
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
+
+/// The only row of `ledger_clock`.
+pub(crate) const LEDGER_CLOCK_ROW: i64 = 1;

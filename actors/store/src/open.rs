@@ -6,7 +6,7 @@ use actix::{Actor, Recipient};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 use vumi_kit::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     component::Terminated,
     health::AskHealth,
     ledger::HandOver,
@@ -190,6 +190,12 @@ impl Opening {
         let settings = &self.settings;
         let mut conn = connect_sqlite(settings, path)?;
         migrations::run(&mut conn, sqlite::migrations).map_err(|error| of_file(path, error))?;
+        if self.role == ProcessRole::Router {
+            let taken_up = sqlite::take_up(&mut conn, &self.clock);
+            if let Some(jump) = taken_up.map_err(|error| refused(path, error.to_string()))? {
+                warn!(%jump, "the machine's clock was set since the router last started: what waits keeps its time");
+            }
+        }
         let readers = sqlite::queries::Readers::open(path, settings.readers, settings.read_limit, self.clock.clone());
         let readers = AnyReaders::Sqlite(readers.map_err(|detail| refused(path, detail))?);
         let (at, synchronous) = (path.to_owned(), settings.synchronous);
@@ -221,12 +227,11 @@ impl Opening {
         })?;
         let connect = Box::new(move || enter().map_err(|refused| refused.to_string()));
         if let Ok(theirs) = postgres::now(&mut conn) {
-            let apart = Duration::from_micros(theirs.abs_diff(self.clock.now().micros()));
+            let apart = Duration::from_micros(theirs.abs_diff(self.clock.wall().micros()));
+            // All processes of one database keep its time.
+            self.clock.keep_time_of(Timestamp::from_micros(theirs));
             if self.role == ProcessRole::Router && apart > CLOCKS_APART {
-                warn!(
-                    ?apart,
-                    "this machine's clock is not the database's: leases are times, keep the clocks in step (NTP)"
-                );
+                warn!(?apart, "this machine's clock is not the database's, whose time counts: keep them in step (NTP)");
             }
         }
         let url = postgres::completed(url);

@@ -29,6 +29,7 @@ diesel::table! {
         next_attempt_at -> Nullable<BigInt>,
         claimed_by -> Nullable<Text>,
         unsure -> Integer,
+        begun -> Integer,
     }
 }
 
@@ -183,6 +184,15 @@ diesel::table! {
         question -> Text,
         answer -> Text,
         count -> BigInt,
+    }
+}
+
+diesel::table! {
+    ledger_clock (id) {
+        id -> BigInt,
+        boot -> Text,
+        began_at -> BigInt,
+        seen_at -> BigInt,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The store as the other components use it: one suite, run on each database.
 
 mod checksums;
+mod commit_cutter;
 mod postgres;
 mod sqlite;
 

@@ -4,7 +4,7 @@
 //! The actor here takes messages and answers how it is. The work is done by the [`engine`], one future on the actor's
 //! arbiter; if that panics the actor ends, and the supervisor starts the transport again.
 
-mod attempt;
+pub(crate) mod attempt;
 mod breaker;
 mod engine;
 mod pace;

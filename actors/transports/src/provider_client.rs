@@ -54,12 +54,12 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 impl ProviderClient {
-    /// A client for calls to `url`.
+    /// A client for calls to `url`. How long a call may take is the outbox's to bound: the client's own limit would go before
+    /// an answer that is there.
     pub(crate) fn new(url: &str, settings: &OutboxSettings) -> Result<Self, StartError> {
         let url = Url::parse(url).map_err(|error| StartError(format!("url: {error}")))?;
         let mut builder = Client::builder()
             .user_agent(concat!("vumi/", env!("CARGO_PKG_VERSION")))
-            .timeout(settings.call_limit)
             .connect_timeout(settings.call_limit.div_f32(2.0))
             .redirect(redirect::Policy::none())
             .pool_max_idle_per_host(settings.window)

@@ -185,7 +185,11 @@ impl From<StoreError> for ApiError {
             }
             StoreError::Unconfirmed(_) => {
                 log_refusal(&error);
-                Self::Unavailable(5, "the database failed, nobody knows whether this was kept")
+                Self::Unavailable(
+                    5,
+                    "the database did not confirm this: it may have been kept; ask again with the same Idempotency-Key, \
+                     which does nothing twice",
+                )
             }
         }
     }
@@ -197,6 +201,13 @@ mod tests {
     use vumi_kit::store::StoreError;
 
     use super::ApiError;
+
+    #[test]
+    fn a_commit_that_nobody_confirmed_is_not_said_to_have_kept_nothing() {
+        let body = ApiError::from(StoreError::Unconfirmed("connection lost".into())).body();
+        let said = String::from_utf8(body).unwrap();
+        assert!(said.contains("may have been kept") && said.contains("same Idempotency-Key"), "{said}");
+    }
 
     #[test]
     fn each_error_has_its_status_and_headers() {

@@ -233,6 +233,8 @@ fn submission(id: i64) -> Submission {
         due_at: at,
         lease_until: at,
         give_up_at: at,
+        begun: true,
+        renewed: false,
     }
 }
 

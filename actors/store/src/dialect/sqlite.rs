@@ -59,10 +59,13 @@ macro_rules! within_limit {
 }
 
 mod bulk;
+mod ledger_clock;
 pub(crate) mod time_limit;
 
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
+
+pub(crate) use ledger_clock::take_up;
 
 /// The connection that `queries/` is compiled for.
 pub(crate) type Conn = SqliteConnection;

@@ -8,7 +8,7 @@ use vumi_kit::{
     sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
 };
 
-use super::{Conn, Failed, Tx, Write, bulk, idempotency};
+use super::{Conn, Evidence, Failed, Tx, Write, bulk, idempotency};
 use crate::{schema::sms, writer::queue::Lane};
 
 impl Write for AcceptSms {
@@ -41,6 +41,13 @@ impl Write for AcceptSms {
         }
         Ok(Accepted::Now(kept.into()))
     }
+
+    fn evidence(answer: &Accepted) -> Option<Evidence> {
+        match answer {
+            Accepted::Now(kept) => kept.first().map(|sms| Evidence::Sms(sms.id)),
+            Accepted::Before(_) | Accepted::KeyReused => None,
+        }
+    }
 }
 
 /// An SMS on its way into the ledger.
@@ -50,6 +57,8 @@ pub(crate) struct Incoming {
     pub(crate) due: i64,
     /// Who claims it.
     pub(crate) claimed_by: Option<Arc<str>>,
+    /// Whether it may go out as soon as it is committed.
+    pub(crate) begun: bool,
     pub(crate) created_at: i64,
     pub(crate) give_up_at: i64,
 }
@@ -59,20 +68,20 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
     let (now, lease_until, give_up_at) = (tx.now, tx.lease_until(), tx.now.plus(tx.rules.give_up_after));
     let mut incoming = Vec::with_capacity(batch.len());
     for new in batch {
-        let claimed_by = tx.state.outboxes.credit(&new.transport);
-        let due = if claimed_by.is_some() {
-            tx.state.outboxes.taken(&new.transport, 1);
+        let claim = tx.state.outboxes.claim_new(&new.transport);
+        let due = if claim.is_some() {
             lease_until
         } else {
             tx.state.outboxes.set_waiting(&new.transport, true);
             now
         };
+        let (claimed_by, begun) = claim.map_or((None, false), |(claim_token, begun)| (Some(claim_token), begun));
         let (due, created_at, give_up_at) = (due.micros(), now.micros(), give_up_at.micros());
-        incoming.push(Incoming { new, due, claimed_by, created_at, give_up_at });
+        incoming.push(Incoming { new, due, claimed_by, begun, created_at, give_up_at });
     }
     let ids = bulk::insert_sms(tx.conn, &incoming)?;
     let mut kept = Vec::with_capacity(ids.len());
-    for (id, Incoming { new, claimed_by, .. }) in ids.into_iter().zip(incoming) {
+    for (id, Incoming { new, claimed_by, begun, .. }) in ids.into_iter().zip(incoming) {
         if claimed_by.is_some() {
             let submission = Submission {
                 id,
@@ -84,6 +93,8 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
                 due_at: now,
                 lease_until,
                 give_up_at,
+                begun,
+                renewed: false,
             };
             tx.state.submissions.push((new.transport.clone(), submission));
         }
@@ -108,7 +119,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
 
 /// The statement for one, prepared once.
 pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming) -> QueryResult<SmsId> {
-    let Incoming { new, due, claimed_by, created_at, give_up_at } = incoming;
+    let Incoming { new, due, claimed_by, begun, created_at, give_up_at } = incoming;
     diesel::insert_into(sms::table)
         .values((
             sms::account.eq(new.account),
@@ -124,6 +135,7 @@ pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming) -> QueryResult<Sm
             sms::next_attempt_at.eq(Some(due)),
             sms::claimed_by.eq(claimed_by.as_deref()),
             sms::unsure.eq(0),
+            sms::begun.eq(i32::from(*begun)),
         ))
         .returning(sms::id)
         .get_result(conn)

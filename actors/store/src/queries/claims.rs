@@ -1,6 +1,6 @@
-//! Who holds what: outboxes open and close, SMS that are due are claimed, given back, or expire.
+//! Who holds what: outboxes open and close, SMS that are due are claimed, begun, given back, or expire.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use diesel::prelude::*;
 use vumi_kit::{
@@ -12,6 +12,7 @@ use vumi_kit::{
 
 use super::{
     Failed, Fixed, Tx, Write, bulk,
+    permission::may_go_out,
     rows::{as_limit, msisdn},
 };
 use crate::schema::sms;
@@ -39,7 +40,9 @@ impl Write for OpenOutbox {
             Fixed(diesel::update(sms::table.find(id)).set((
                 sms::next_attempt_at.eq(Some(now)),
                 sms::claimed_by.eq(None::<String>),
-                sms::unsure.eq(sms::unsure + 1),
+                // What was only held was not sent.
+                sms::unsure.eq(sms::unsure + sms::begun),
+                sms::begun.eq(0),
             )))
             .execute(tx.conn)?;
         }
@@ -47,7 +50,7 @@ impl Write for OpenOutbox {
             sms::table.filter(sms::transport.eq(self.transport.as_str())).filter(sms::next_attempt_at.le(now)),
         ))
         .get_result::<bool>(tx.conn)?;
-        tx.state.outboxes.open(&self.transport, &tx.rules.node, tx.now, self.capacity, waiting);
+        tx.state.outboxes.open(&self, &tx.rules.node, waiting);
         Ok(tx.rules.lease)
     }
 }
@@ -72,29 +75,41 @@ pub(super) struct DueSms {
     unknown_outcomes: i32,
     next_attempt_at: Option<i64>,
     claimed_by: Option<String>,
+    begun: i32,
     give_up_at: i64,
     #[diesel(column_name = provider_said)]
     provider_response: Option<String>,
 }
 
-/// The longest due first.
-pub(super) fn due(tx: &mut Tx<'_>, transport: &str, until: Timestamp, limit: usize) -> QueryResult<Vec<DueSms>> {
+/// The longest due first; each with whether it may go out.
+pub(super) fn due(
+    tx: &mut Tx<'_>,
+    transport: &str,
+    until: Timestamp,
+    limit: usize,
+) -> QueryResult<Vec<(DueSms, bool)>> {
     let due = sms::table
         .filter(sms::transport.eq(transport))
         .filter(sms::next_attempt_at.le(until.micros()))
         .order((sms::next_attempt_at, sms::id))
         .limit(as_limit(limit))
-        .select(DueSms::as_select());
+        .select((DueSms::as_select(), may_go_out(tx.now)));
     skip_locked!(due).load(tx.conn)
 }
 
+/// As [`expire`].
+pub(super) fn expire_due(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
+    expire(tx, row.id, row.provider_response)
+}
+
 /// Its time ran out: it ends with the last reason.
-pub(super) fn expire(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
-    Fixed(diesel::update(sms::table.find(row.id)).set((
+fn expire(tx: &mut Tx<'_>, id: SmsId, provider_response: Option<String>) -> QueryResult<()> {
+    Fixed(diesel::update(sms::table.find(id)).set((
         sms::status.eq(i32::from(TransportStatus::Expired)),
-        sms::provider_said.eq(Some(row.provider_response.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
+        sms::provider_said.eq(Some(provider_response.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
         sms::next_attempt_at.eq(None::<i64>),
         sms::claimed_by.eq(None::<String>),
+        sms::begun.eq(0),
         sms::updated_at.eq(tx.now.micros()),
     )))
     .execute(tx.conn)
@@ -107,7 +122,7 @@ impl Write for ClaimSms {
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Submission>, Failed> {
-        let claim_token = tx.state.outboxes.claim_token(&self.transport, &tx.rules.node, tx.now);
+        let claim_token = tx.state.outboxes.claim_token(&self.transport, &tx.rules.node);
         let mut claimed = Vec::new();
         for _ in 0..ROUNDS {
             let wanted = self.limit - claimed.len();
@@ -117,8 +132,8 @@ impl Write for ClaimSms {
             let found = due(tx, self.transport.as_str(), tx.now, wanted)?;
             let all_found = found.len() < wanted;
             let mut taken = Vec::with_capacity(found.len());
-            for row in found {
-                taken.extend(claim(tx, &self.transport, &claim_token, row)?);
+            for (row, may_go_out) in found {
+                taken.extend(claim(tx, &self.transport, &claim_token, row, may_go_out)?);
             }
             bulk::claim_sms(tx.conn, &taken, &claim_token)?;
             claimed.append(&mut taken);
@@ -131,29 +146,112 @@ impl Write for ClaimSms {
     }
 }
 
-/// The claim that is to be written; none: its time had run out.
-fn claim(tx: &mut Tx<'_>, transport: &Name, claim_token: &Arc<str>, row: DueSms) -> QueryResult<Option<Submission>> {
-    let counted = row.claimed_by.as_deref() == Some(&**claim_token);
-    if row.give_up_at <= tx.now.micros() {
-        expire(tx, row)?;
-        tx.state.outboxes.freed(transport, usize::from(counted));
+/// The claim that is to be written; none: it may not go out, and ends.
+fn claim(
+    tx: &mut Tx<'_>,
+    transport: &Name,
+    claim_token: &Arc<str>,
+    row: DueSms,
+    may_go_out: bool,
+) -> QueryResult<Option<Submission>> {
+    // Its lease ended, and its outbox lives: what became of it is known there.
+    let renewed = row.claimed_by.as_deref() == Some(&**claim_token);
+    let was_begun = row.begun != 0;
+    if !may_go_out {
+        expire_due(tx, row)?;
+        if renewed {
+            tx.state.outboxes.freed(transport, was_begun);
+        }
         return Ok(None);
     }
-    // A claim that ran out: its holder may have tried, and nobody heard.
-    let unknown_outcomes = row.unknown_outcomes.saturating_add(i32::from(row.claimed_by.is_some()));
-    let lease_until = tx.lease_until();
-    tx.state.outboxes.taken(transport, usize::from(!counted));
+    // Its holder is gone: it may have sent what it had begun, and nobody heard.
+    let lost = was_begun && !renewed;
+    let begun = if renewed { was_begun } else { tx.state.outboxes.claim_due(transport) };
     Ok(Some(Submission {
         id: row.id,
         to: msisdn(&row.recipient)?,
         from: msisdn(&row.sender)?,
         message: row.message,
         attempts: row.attempts,
-        unknown_outcomes,
+        unknown_outcomes: row.unknown_outcomes.saturating_add(i32::from(lost)),
         due_at: row.next_attempt_at.map_or(tx.now, Timestamp::from_micros),
-        lease_until,
+        lease_until: tx.lease_until(),
         give_up_at: Timestamp::from_micros(row.give_up_at),
+        begun,
+        renewed,
     }))
+}
+
+/// What a held SMS is when it is to begin.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sms)]
+struct HeldSms {
+    begun: i32,
+    next_attempt_at: Option<i64>,
+    #[diesel(column_name = provider_said)]
+    provider_response: Option<String>,
+}
+
+/// Those of a list that were marked as begun, and those that their outbox lost.
+#[derive(Default)]
+pub(super) struct Begun {
+    pub(super) begun: Vec<SmsId>,
+    pub(super) gone: Vec<SmsId>,
+}
+
+/// Marks held SMS as begun, as many as the window allows.
+pub(super) fn begin(tx: &mut Tx<'_>, transport: &Name, ids: &[SmsId]) -> QueryResult<Begun> {
+    if ids.is_empty() {
+        return Ok(Begun::default());
+    }
+    let Some(claim_token) = tx.state.outboxes.present(transport) else {
+        return Ok(Begun { gone: ids.to_vec(), ..Begun::default() });
+    };
+    let allowed = &ids[..ids.len().min(tx.state.outboxes.may_begin(transport))];
+    let begun = bulk::begin_sms(tx.conn, allowed, &claim_token, tx.now)?;
+    tx.state.outboxes.began(transport, begun.len());
+    let mut done = Begun { begun, gone: Vec::new() };
+    if done.begun.len() < ids.len() {
+        let marked: HashSet<SmsId> = done.begun.iter().copied().collect();
+        for id in ids.iter().filter(|id| !marked.contains(id)) {
+            match look_at_held(tx, transport, &claim_token, *id)? {
+                Held::Begun => done.begun.push(*id),
+                Held::Waits => {}
+                Held::Gone => done.gone.push(*id),
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// What an SMS is that was not marked as begun.
+enum Held {
+    /// It was marked before, and its outbox did not hear of it.
+    Begun,
+    /// The window has no place for it.
+    Waits,
+    /// It is not this outbox's any more.
+    Gone,
+}
+
+fn look_at_held(tx: &mut Tx<'_>, transport: &Name, claim_token: &str, id: SmsId) -> QueryResult<Held> {
+    let held = sms::table.find(id).filter(sms::claimed_by.eq(claim_token));
+    let held = held.select((HeldSms::as_select(), may_go_out(tx.now)));
+    let held: Option<(HeldSms, bool)> = for_update!(held).first(tx.conn).optional()?;
+    let Some((held, may_go_out)) = held else { return Ok(Held::Gone) };
+    if held.next_attempt_at.is_none() {
+        // A receipt has settled it.
+        let free = (sms::claimed_by.eq(None::<String>), sms::begun.eq(0));
+        Fixed(diesel::update(sms::table.find(id)).set(free)).execute(tx.conn)?;
+    } else if held.begun != 0 {
+        return Ok(Held::Begun);
+    } else if may_go_out {
+        return Ok(Held::Waits);
+    } else {
+        expire(tx, id, held.provider_response)?;
+    }
+    tx.state.outboxes.freed(transport, held.begun != 0);
+    Ok(Held::Gone)
 }
 
 impl Write for ReleaseSms {
@@ -173,13 +271,14 @@ impl Write for ReleaseSms {
 fn release(tx: &mut Tx<'_>, transport: &Name, id: SmsId) -> QueryResult<()> {
     let Some(claim_token) = tx.state.outboxes.present(transport) else { return Ok(()) };
     let held = sms::table.find(id).filter(sms::transport.eq(transport.as_str()));
-    let held = held.filter(sms::claimed_by.eq(&*claim_token)).select(sms::next_attempt_at);
-    let Some(due) = for_update!(held).first::<Option<i64>>(tx.conn).optional()? else { return Ok(()) };
+    let held = held.filter(sms::claimed_by.eq(&*claim_token)).select((sms::next_attempt_at, sms::begun));
+    let found: Option<(Option<i64>, i32)> = for_update!(held).first(tx.conn).optional()?;
+    let Some((due, begun)) = found else { return Ok(()) };
     // A receipt may have settled it meanwhile.
     let due = due.map(|_| tx.now.micros());
-    Fixed(diesel::update(sms::table.find(id)).set((sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>))))
-        .execute(tx.conn)?;
-    tx.state.outboxes.freed(transport, 1);
+    let free = (sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>), sms::begun.eq(0));
+    Fixed(diesel::update(sms::table.find(id)).set(free)).execute(tx.conn)?;
+    tx.state.outboxes.freed(transport, begun != 0);
     if due.is_some() {
         tx.state.outboxes.set_waiting(transport, true);
     }

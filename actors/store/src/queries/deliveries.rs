@@ -174,15 +174,31 @@ impl Write for RecordDeliveryAttempts {
     }
 }
 
+/// Who holds a delivery, and until when.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = callback_deliveries)]
+struct ClaimedDelivery {
+    attempts: i32,
+    next_attempt_at: Option<i64>,
+    claimed_by: Option<String>,
+}
+
+impl ClaimedDelivery {
+    fn is_held(&self, node: &str, until: Timestamp) -> bool {
+        self.claimed_by.as_deref() == Some(node) && self.next_attempt_at == Some(until.micros())
+    }
+}
+
 fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
     let row = callback_deliveries::table.find(attempt.delivery);
-    let before: Option<i32> = for_update!(row.select(callback_deliveries::attempts)).first(tx.conn).optional()?;
+    let before: Option<ClaimedDelivery> =
+        for_update!(row.select(ClaimedDelivery::as_select())).first(tx.conn).optional()?;
     let Some(before) = before else {
         // Its callback was deleted meanwhile.
         warn!(delivery = attempt.delivery, "an attempt at something that is no longer to be posted");
         return Ok(());
     };
-    let number = before + 1;
+    let number = before.attempts + 1;
     diesel::insert_into(callback_attempts::table)
         .values((
             callback_attempts::delivery.eq(attempt.delivery),
@@ -192,6 +208,11 @@ fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
             callback_attempts::error.eq(attempt.error.as_deref()),
         ))
         .execute(tx.conn)?;
+    if !before.is_held(&tx.rules.node, attempt.held_until) && attempt.then != DeliveryThen::Done {
+        // Another one has it: this attempt counts, and what follows is up to them.
+        let counted = callback_deliveries::attempts.eq(number);
+        return Fixed(diesel::update(row).set(counted)).execute(tx.conn).map(drop);
+    }
     let (next, parked) = match attempt.then {
         DeliveryThen::Done => (None, None),
         DeliveryThen::Again(at) => (Some(at.micros()), None),

@@ -16,9 +16,11 @@ mod claims;
 mod deliveries;
 mod fixed;
 mod idempotency;
+mod ledger_clock;
 mod lookups;
 mod outcomes;
 mod parts;
+mod permission;
 mod readers;
 mod receipts;
 mod received;
@@ -34,7 +36,7 @@ use diesel::result::Error;
 use vumi_kit::{
     clock::Timestamp,
     name::Name,
-    sms::{Received, Submission},
+    sms::{Received, ReceivedId, SmsId, Submission},
     store::{Command, Existing, Query},
 };
 
@@ -46,6 +48,7 @@ use crate::{
 pub(crate) use accept::{Incoming, insert_one};
 pub(crate) use fixed::Fixed;
 pub(crate) use outcomes::{Attempt, Change};
+pub(crate) use permission::may_go_out;
 pub(crate) use readers::Readers;
 pub(crate) use writer::{Work, Writer, underway};
 
@@ -76,6 +79,21 @@ pub(crate) trait Write: Command + Clone {
 
     /// Does it.
     fn write(self, tx: &mut Tx<'_>) -> Result<Self::Answer, Failed>;
+
+    /// A row that is there only if the transaction with this answer was committed; none: nothing tells.
+    fn evidence(answer: &Self::Answer) -> Option<Evidence> {
+        let _tells_nothing = answer;
+        None
+    }
+}
+
+/// A row with a number of its own, by which a transaction is known whose commit was not confirmed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Evidence {
+    /// An SMS that it added.
+    Sms(SmsId),
+    /// A received SMS that it added.
+    Received(ReceivedId),
 }
 
 /// A query as a reader does it.

@@ -1,4 +1,4 @@
-//! What came of submissions: a batch is read, followed and written at once.
+//! What came of submissions: a batch is read, followed and written at once, and what takes its places is begun.
 
 use std::collections::HashMap;
 
@@ -6,17 +6,21 @@ use diesel::prelude::*;
 use tracing::warn;
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{OutboxState, Outcome, RecordOutcomes, Then},
+    ledger::{OutboxState, Outcome, RecordOutcomes, RecordedOutcomes, Then},
     name::Name,
     sms::{SmsId, TransportStatus},
 };
 
-use super::{Failed, Tx, Write, bulk, parts, receipts, rows};
+use super::{
+    Failed, Tx, Write, bulk,
+    claims::{self, Begun},
+    parts, receipts, rows,
+};
 use crate::schema::sms;
 
 impl Write for RecordOutcomes {
     fn rows(&self) -> usize {
-        self.outcomes.len()
+        self.outcomes.len() + self.begin.len()
     }
 
     /// A receipt may come to another process at this moment, and finds no id yet.
@@ -28,7 +32,7 @@ impl Write for RecordOutcomes {
         ids.map(|id| receipts::lock_key(&self.transport, id)).collect()
     }
 
-    fn write(self, tx: &mut Tx<'_>) -> Result<OutboxState, Failed> {
+    fn write(self, tx: &mut Tx<'_>) -> Result<RecordedOutcomes, Failed> {
         let outcomes: Vec<Outcome> = self.outcomes.into_iter().map(Outcome::keepable).collect();
         let transport = &self.transport;
         let ids: Vec<SmsId> = outcomes.iter().map(|outcome| outcome.id).collect();
@@ -43,8 +47,10 @@ impl Write for RecordOutcomes {
             recording.follow(tx, transport, outcome)?;
         }
         recording.write(tx, transport)?;
-        let waiting = tx.state.outboxes.waiting(&self.transport);
-        Ok(if waiting { OutboxState::Waiting } else { OutboxState::Empty })
+        let Begun { begun, gone } = claims::begin(tx, transport, &self.begin)?;
+        let waiting = tx.state.outboxes.waiting(transport);
+        let state = if waiting { OutboxState::Waiting } else { OutboxState::Empty };
+        Ok(RecordedOutcomes { state, begun, gone })
     }
 }
 
@@ -62,6 +68,7 @@ struct Row {
     give_up_at: i64,
     next_attempt_at: Option<i64>,
     claimed_by: Option<String>,
+    begun: i32,
     #[diesel(column_name = unsure)]
     unknown_outcomes: i32,
 }
@@ -97,9 +104,9 @@ impl Recording {
             return Ok(());
         }
         if row.claimed_by.is_some() && !held_elsewhere {
-            tx.state.outboxes.freed(transport, 1);
+            tx.state.outboxes.freed(transport, row.begun != 0);
         }
-        row.claimed_by = None;
+        (row.claimed_by, row.begun) = (None, 0);
         let Outcome { id, at, detail, then } = outcome;
         let tried = !matches!(then, Then::Untried { .. });
         let before = row.provider_id.clone().map(|provider_id| (provider_id, row.status));

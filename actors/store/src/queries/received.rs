@@ -19,7 +19,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Failed, Fixed, Read, Tx, Write, accept, deliveries, idempotency, received_parts,
+    Conn, Evidence, Failed, Fixed, Read, Tx, Write, accept, deliveries, idempotency, received_parts,
     rows::{NOBODY, ReceivedRow, as_limit, msisdn, name},
 };
 use crate::schema::{accounts, received_sms, sms};
@@ -59,6 +59,10 @@ impl Write for KeepReceived {
             });
         }
         Ok(kept)
+    }
+
+    fn evidence(answer: &Vec<Received>) -> Option<Evidence> {
+        answer.iter().find(|received| !received.repeated).map(|received| Evidence::Received(received.id))
     }
 }
 
@@ -220,6 +224,8 @@ impl Write for ReleaseReceived {
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         for id in self.ids {
             let held = received_sms::table.find(id).filter(received_sms::route_at.is_not_null());
+            // Where the lease has ended, another process may have it.
+            let held = held.filter(received_sms::claimed_by.eq(&tx.rules.node));
             Fixed(
                 diesel::update(held).set((
                     received_sms::route_at.eq(Some(tx.now.micros())),

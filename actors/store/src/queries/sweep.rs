@@ -5,7 +5,7 @@
 use diesel::prelude::*;
 use vumi_kit::clock::Timestamp;
 
-use super::{Failed, Fixed, Tx, Write, backlog, claims, receipts, received_parts, rows};
+use super::{Failed, Fixed, Tx, Write, backlog, claims, ledger_clock, receipts, received_parts, rows};
 use crate::{
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
     writer::queue::{Sweep, TakeOver},
@@ -21,6 +21,7 @@ impl Write for Sweep {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         recount(tx)?;
+        ledger_clock::write_seen(tx)?;
         let swept = sweep_sessions(tx)?
             + sweep_keys(tx)?
             + expire_unasked(tx)?
@@ -34,13 +35,14 @@ impl Write for Sweep {
 /// What another process has taken over or settled since is nothing we still hold.
 fn recount(tx: &mut Tx<'_>) -> QueryResult<()> {
     for (transport, claim_token) in tx.state.outboxes.claim_tokens() {
-        let held: i64 = sms::table
+        let held: Vec<i32> = sms::table
             .filter(sms::transport.eq(transport.as_str()))
             .filter(sms::next_attempt_at.gt(tx.now.micros()))
             .filter(sms::claimed_by.eq(&*claim_token))
-            .count()
-            .get_result(tx.conn)?;
-        tx.state.outboxes.recounted(&transport, usize::try_from(held).unwrap_or(usize::MAX));
+            .select(sms::begun)
+            .load(tx.conn)?;
+        let begun = held.iter().filter(|begun| **begun != 0).count();
+        tx.state.outboxes.recounted(&transport, held.len(), begun);
     }
     Ok(())
 }
@@ -95,8 +97,8 @@ fn expire_unasked(tx: &mut Tx<'_>) -> QueryResult<usize> {
     let (mut after, mut expired) = (String::new(), 0);
     while expired < PIECE {
         let Some(transport) = backlog::next_transport(tx.conn, &after)? else { break };
-        for row in claims::due(tx, &transport, until, PIECE - expired)? {
-            claims::expire(tx, row)?;
+        for (row, _) in claims::due(tx, &transport, until, PIECE - expired)? {
+            claims::expire_due(tx, row)?;
             expired += 1;
         }
         after = transport;

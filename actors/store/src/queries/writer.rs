@@ -7,8 +7,8 @@ use std::{
 };
 
 use diesel::{
-    ExpressionMethods, QueryDsl, RunQueryDsl,
     connection::SimpleConnection,
+    prelude::*,
     result::{DatabaseErrorKind, Error},
 };
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
@@ -22,11 +22,11 @@ use vumi_kit::{
     store::{Request, StoreError},
 };
 
-use super::{BEGIN, Conn, Failed, Tx, Write, WriterState, alone, finish, into_work, is_lost};
+use super::{BEGIN, Conn, Evidence, Failed, Tx, Write, WriterState, alone, finish, into_work, is_lost};
 #[cfg(test)]
 use crate::writer::queue::Panic;
 use crate::{
-    schema::idempotency_keys,
+    schema::{idempotency_keys, received_sms, sms},
     writer::{
         config::WriterParts,
         queue::{Probe, Queued, QueuedCommand},
@@ -51,6 +51,9 @@ pub(crate) struct Writer {
 
 /// A database that did not let us in is not tried again before this.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+
+/// How long the writer tries to reach the database again to learn what became of a commit.
+const CONFIRM_FOR: Duration = Duration::from_secs(3);
 
 /// So often is a transaction begun again in which a request failed after a wait. If it was no lock, a request that takes
 /// long to fail is refused for itself then.
@@ -137,16 +140,15 @@ impl Writer {
                 Ok(()) => return Ok(()),
                 Err(undone) => undone,
             };
+            let kept = if let Undone::Commit(_) = &undone { self.find_out(batch, reconnected) } else { None };
+            if kept == Some(true) {
+                return Ok(());
+            }
             state.restore(before.clone());
             let in_time = started.elapsed() < RETRY_FOR;
             match undone {
-                Undone::Commit(error) => {
-                    if is_lost(&mut self.conn) {
-                        // Its failure is met again, and told, by the next transaction.
-                        let _tried = self.reconnect();
-                    }
-                    return Err(StoreError::Unconfirmed(detail(&error.to_string())));
-                }
+                Undone::Commit(_) if kept == Some(false) => reconnected = true,
+                Undone::Commit(error) => return Err(StoreError::Unconfirmed(detail(&error.to_string()))),
                 Undone::Database(_) | Undone::Conflict(_) | Undone::Request
                     if !reconnected && is_lost(&mut self.conn) =>
                 {
@@ -188,6 +190,25 @@ impl Writer {
             let _nothing_left = self.conn.batch_execute("ROLLBACK");
         }
         done
+    }
+
+    /// Whether a transaction whose connection was lost with its commit was committed; none: the database tells nothing.
+    /// The new connection takes this node's name, so the old one has ended, and what it did is final.
+    fn find_out(&mut self, batch: &[Box<dyn Work>], reconnected: bool) -> Option<bool> {
+        if reconnected || !is_lost(&mut self.conn) {
+            return None;
+        }
+        let started = Instant::now();
+        while self.reconnect().is_err() {
+            if started.elapsed() >= CONFIRM_FOR {
+                return None;
+            }
+            std::thread::park_timeout(RECONNECT_AFTER);
+        }
+        let evidence = batch.iter().find_map(|work| work.evidence())?;
+        let kept = is_kept(&mut self.conn, evidence).ok()?;
+        warn!(kept, "the connection was lost with a commit; asked what became of it");
+        Some(kept)
     }
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
@@ -283,6 +304,13 @@ fn begin(conn: &mut Conn) -> Result<(), Error> {
     }
 }
 
+fn is_kept(conn: &mut Conn, evidence: Evidence) -> QueryResult<bool> {
+    match evidence {
+        Evidence::Sms(id) => diesel::select(diesel::dsl::exists(sms::table.find(id))).get_result(conn),
+        Evidence::Received(id) => diesel::select(diesel::dsl::exists(received_sms::table.find(id))).get_result(conn),
+    }
+}
+
 /// Whether the database keeps anything at all: a row of no account, taken back.
 fn write_and_take_back(conn: &mut Conn) -> Result<(), Error> {
     conn.batch_execute("SAVEPOINT probe")?;
@@ -342,6 +370,9 @@ pub(crate) trait Work {
     /// Whether the database kept what it wrote.
     fn is_done(&self) -> bool;
 
+    /// A row that tells whether it was committed.
+    fn evidence(&self) -> Option<Evidence>;
+
     /// Tells who asked, now that the transaction's fate is known.
     fn answer(self: Box<Self>, failed: Option<&StoreError>);
 }
@@ -368,6 +399,10 @@ impl<M: Write> Work for Underway<M> {
 
     fn is_done(&self) -> bool {
         matches!(self.answer, Some(Ok(_)))
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        self.answer.as_ref().and_then(|answer| answer.as_ref().ok()).and_then(M::evidence)
     }
 
     fn perform(&mut self, tx: &mut Tx<'_>, care: Care) -> Result<(), Undone> {

@@ -18,14 +18,16 @@ use vumi_kit::{
     health::{AskHealth, State},
     ids::message_id,
     ledger::{
-        AcceptSms, FindSms, IdempotencyKey, OpenOutbox, Outcome, RecordOutcomes, RecordReceipts, ReleaseSms, Then,
+        AcceptSms, ClaimReceived, FindSms, IdempotencyKey, KeepReceived, OpenOutbox, Outcome, RecordOutcomes,
+        RecordReceipts, ReleaseReceived, ReleaseSms, SmsOwner, Then,
     },
     name::Name,
     session::{After, SaveSession, SessionRecord},
-    sms::{Receipt, TransportStatus},
+    sms::{InboundSms, Receipt, TransportStatus},
     store::{Ask, StoreError},
 };
 
+use super::commit_cutter::{CommitCutter, Cut};
 use suite::{ALICE, StoreHarness, opera, sms};
 
 use crate::dialect::postgres as dialect;
@@ -246,6 +248,57 @@ async fn when_the_connection_is_cut_the_work_goes_on_over_another() {
     assert_eq!(harness.accept(1).await.len(), 1);
 }
 
+/// A store whose connections can be lost with a commit.
+fn with_cutter() -> Option<(StoreHarness, CommitCutter)> {
+    let fixture = Fixture::new()?;
+    let cutter = CommitCutter::start(fixture.server);
+    let by_cutter = |settings: &mut StoreSettings| settings.url = cutter.url(&settings.url);
+    Some((StoreHarness::at(Rc::new(fixture), Clock::held(suite::START), by_cutter), cutter))
+}
+
+#[actix_rt::test]
+async fn what_became_of_a_commit_that_was_cut_is_asked_and_answered() {
+    for cut in [Cut::BeforeTheServer, Cut::AfterTheServer] {
+        let Some((mut harness, cutter)) = with_cutter() else { return };
+        harness.open_outbox(10).await;
+        cutter.cut(cut);
+        let kept = harness.accept(2).await;
+        assert_eq!(harness.sms_rows("claimed_by IS NOT NULL"), 2, "{cut:?}: kept once");
+        assert_eq!(harness.handed_ids(), [kept[0].id, kept[1].id], "{cut:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn where_nothing_tells_what_became_of_a_commit_that_is_said() {
+    let Some((harness, cutter)) = with_cutter() else { return };
+    harness.open_outbox(10).await;
+    let ids = harness.accept(1).await.iter().map(|sms| sms.id).collect();
+    cutter.cut(Cut::AfterTheServer);
+    let released = harness.store.store.ledger.ask(ReleaseSms { transport: opera(), ids }).await;
+    assert!(matches!(released, Err(StoreError::Unconfirmed(_))), "{released:?}");
+    harness.accept(1).await;
+}
+
+#[actix_rt::test]
+async fn a_received_sms_that_another_process_routes_is_not_released() {
+    let Some(first) = StoreHarness::new() else { return };
+    let second = beside(&first);
+    let inbound = vec![InboundSms {
+        from: sms("").to,
+        to: sms("").from,
+        message: String::new(),
+        charset: None,
+        provider_id: None,
+        at: None,
+        part: None,
+    }];
+    let kept = first.ledger(KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound }).await;
+    first.clock.advance(Duration::from_secs(30));
+    assert_eq!(second.ledger(ClaimReceived { limit: 10 }).await.len(), 1);
+    first.ledger(ReleaseReceived { ids: vec![kept[0].id] }).await;
+    assert_eq!(first.ledger(ClaimReceived { limit: 10 }).await, []);
+}
+
 /// Another process on the same database.
 fn beside(harness: &StoreHarness) -> StoreHarness {
     StoreHarness::at(harness.fixture.clone(), harness.clock.clone(), |settings| {
@@ -356,7 +409,10 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
         let outcomes = vec![Outcome { id: sms.id, at: first.now(), detail: String::new(), then }];
         let receipt = Receipt { provider_id: Some(id), ..Receipt::new(TransportStatus::Delivered, Vec::new()) };
         let told = RecordReceipts { transport: opera(), receipts: vec![receipt] };
-        tokio::join!(first.ledger(RecordOutcomes { transport: opera(), outcomes }), second.ledger(told));
+        tokio::join!(
+            first.ledger(RecordOutcomes { transport: opera(), outcomes, begin: Vec::new() }),
+            second.ledger(told)
+        );
         assert_eq!(first.find(sms.id).await.status, TransportStatus::Delivered);
     }
 }
@@ -431,7 +487,7 @@ async fn everything_moves_up_from_sqlite_and_goes_on_there() {
     let odd = "tab\t back\\slash \\N \\t line\nreturn\r quote' \u{0} äé漢字😀 ";
     let before = open(from.clone(), clock.clone(), mpsc::channel(4).0).unwrap();
     let ledger = &before.store.ledger;
-    ledger.ask(OpenOutbox { transport: opera(), capacity: 1 }).await.unwrap();
+    ledger.ask(OpenOutbox { transport: opera(), capacity: 1, window: 1 }).await.unwrap();
     let batch = vec![sms(odd), sms(""), sms("plain")];
     ledger.ask(AcceptSms { batch, idempotency: None }).await.unwrap();
     assert!(matches!(copy(&from, &fixture.settings(), |_| {}), Err(CopyError::Open(OpenError::Locked(_)))));
@@ -490,7 +546,7 @@ async fn what_another_process_has_taken_over_is_not_given_away_by_the_one_that_w
     assert_eq!(other.claimed_ids(10).await, [id]);
     let then = Then::Again { at: late.now(), unknown_outcome: true };
     let outcomes = vec![Outcome { id, at: late.now(), detail: "503".to_owned(), then }];
-    late.ledger(RecordOutcomes { transport: opera(), outcomes }).await;
+    late.ledger(RecordOutcomes { transport: opera(), outcomes, begin: Vec::new() }).await;
     assert!(late.claimed_ids(10).await.is_empty(), "the other one has it in hand");
 }
 

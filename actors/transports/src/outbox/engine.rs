@@ -1,10 +1,13 @@
 //! The work of an outbox: the queue, the submissions in flight, and the outcomes that wait to be recorded.
 //!
 //! The contract with the ledger (`vumi_kit::ledger`): a claimed SMS is ours until its lease ends; each is answered by
-//! an outcome, or left to its lease. Outcomes are kept here until the ledger has them.
+//! an outcome, or left to its lease. Outcomes are kept here until the ledger has them. Nothing goes out before the ledger
+//! has marked it as begun: what takes the place of a finished submission is marked with the outcome of that one.
 
+mod in_hand;
 mod ledger_io;
 mod outcomes;
+mod submission_queue;
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
@@ -31,7 +34,9 @@ use super::{
     status::OutboxStatus,
     throughput::Throughput,
 };
+use in_hand::InHand;
 use ledger_io::LedgerReply;
+use submission_queue::SubmissionQueue;
 
 /// What the actor tells the engine.
 pub(super) enum EngineCommand {
@@ -54,12 +59,13 @@ pub(super) struct Engine<S> {
     throughput: Throughput,
     /// How long a claim holds.
     lease: Duration,
-    queue: VecDeque<Submission>,
+    queue: SubmissionQueue,
+    in_hand: InHand,
     in_flight: FuturesUnordered<LocalBoxFuture<'static, Completed>>,
     outcomes: VecDeque<Outcome>,
     ledger_requests: FuturesUnordered<LocalBoxFuture<'static, LedgerReply>>,
-    /// Outcomes in the request to record that is under way.
-    recording: usize,
+    /// Outcomes in the request to record and to begin that is under way, if one is.
+    recording: Option<usize>,
     /// A claim is under way.
     claiming: bool,
     /// More SMS wait in the ledger, as far as we know.
@@ -91,11 +97,12 @@ impl<S: SubmitSms> Engine<S> {
             pace: Pace::new(settings.rate),
             throughput: Throughput::default(),
             lease: Duration::ZERO,
-            queue: VecDeque::new(),
+            queue: SubmissionQueue::default(),
+            in_hand: InHand::default(),
             in_flight: FuturesUnordered::new(),
             outcomes: VecDeque::new(),
             ledger_requests: FuturesUnordered::new(),
-            recording: 0,
+            recording: None,
             claiming: false,
             more_in_ledger: true,
             poll_at: Instant::now(),
@@ -152,7 +159,7 @@ impl<S: SubmitSms> Engine<S> {
     }
 
     fn free(&self) -> usize {
-        let taken = self.queue.len() + self.in_flight.len() + self.outcomes.len() + self.recording;
+        let taken = self.queue.len() + self.in_flight.len() + self.outcomes.len() + self.recording.unwrap_or(0);
         self.capacity().saturating_sub(taken)
     }
 
@@ -160,7 +167,7 @@ impl<S: SubmitSms> Engine<S> {
     fn return_excess(&mut self) {
         let at = self.clock.now();
         while self.queue.len() + self.in_flight.len() > self.capacity()
-            && let Some(submission) = self.queue.pop_back()
+            && let Some(submission) = self.queue.pop_last()
         {
             self.return_untried(&submission, "its provider is slow: it waits in the ledger", at, submission.due_at);
         }
@@ -176,29 +183,42 @@ impl<S: SubmitSms> Engine<S> {
             && self.pace.next() <= now
             && self.status.borrow().breaker.allows(now, self.in_flight.len())
         {
-            let Some(submission) = self.queue.pop_front() else { break };
+            let Some(submission) = self.queue.pop_begun() else { break };
             self.begin(submission, now);
         }
     }
 
     fn begin(&mut self, submission: Submission, now: Instant) {
         let at = self.clock.now();
-        let call = self.settings.call_cut_off();
         let calls = if submission.unknown_outcomes > 0 { 2 } else { 1 };
+        let needed = self.settings.call_cut_off() * calls;
         if submission.give_up_at <= at {
             self.expire(&submission, at);
-        } else if submission.lease_until < at.plus(call * calls) {
+        } else if submission.lease_until < at.plus(needed) {
             self.status.borrow_mut().returned_for_lease += 1;
             self.return_untried(&submission, "its lease was nearly over", at, submission.due_at);
         } else {
             self.pace.take(now);
-            let limits = AttemptLimits { call, max_resubmissions: self.settings.max_resubmissions };
+            let (call, max_resubmissions) = (self.settings.call_limit, self.settings.max_resubmissions);
+            let limits = AttemptLimits { call, max_resubmissions };
             self.in_flight.push(attempt(self.submitter.clone(), submission, limits).boxed_local());
+        }
+    }
+
+    /// How many of those held are to be marked as begun: as many as the window has places, and one as a probe while the
+    /// provider takes nothing.
+    fn places_to_begin(&self, now: Instant) -> usize {
+        let begun = self.in_flight.len() + self.queue.begun();
+        let status = self.status.borrow();
+        match status.breaker.interruption() {
+            Some(_) => usize::from(begun == 0 && status.breaker.paused_until(now).is_none()),
+            None => self.settings.window.saturating_sub(begun),
         }
     }
 
     fn accept(&mut self, batch: Vec<Submission>) {
         let at = self.clock.now();
+        self.in_hand.add(&batch);
         if self.stopping() {
             for submission in batch {
                 self.return_untried(&submission, "the transport is stopping", at, submission.due_at);
@@ -223,7 +243,7 @@ impl<S: SubmitSms> Engine<S> {
             if resumes_at > at && submission.lease_until < needed_until {
                 self.return_untried(&submission, "the transport is paused", at, resumes_at);
             } else {
-                self.queue.push_back(submission);
+                self.queue.push(submission);
             }
         }
     }
@@ -242,7 +262,7 @@ impl<S: SubmitSms> Engine<S> {
             self.ledger_requests.push(request.boxed_local());
             self.status.borrow_mut().state = State::Stopping;
             let at = self.clock.now();
-            for submission in std::mem::take(&mut self.queue) {
+            for submission in self.queue.take() {
                 self.return_untried(&submission, "the transport is stopping", at, submission.due_at);
             }
         }
@@ -266,14 +286,14 @@ impl<S: SubmitSms> Engine<S> {
         let mut status = self.status.borrow_mut();
         status.in_flight = self.in_flight.len();
         status.waiting = self.queue.len();
-        status.unrecorded = self.outcomes.len() + self.recording;
+        status.unrecorded = self.outcomes.len() + self.recording.unwrap_or(0);
     }
 
     /// When to go on though no event comes.
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
         let mut wake = self.poll_at;
-        if !self.outcomes.is_empty() && self.recording == 0 {
+        if self.recording.is_none() && (!self.outcomes.is_empty() || !self.queue.is_empty()) && self.record_at > now {
             wake = wake.min(self.record_at);
         }
         if let Some(until) = self.status.borrow().breaker.paused_until(now) {

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem, settings_schema::HumanDuration};
 
+use super::attempt::LISTEN_ON;
+
 /// The longest `call_limit`: a claimed SMS must still be ours when the call ends.
 const LONGEST_CALL: Duration = Duration::from_secs(30);
 
@@ -85,9 +87,9 @@ impl OutboxSettings {
         problems
     }
 
-    /// When a call is cut off that has not ended by itself: a second after `call_limit`.
+    /// When a call has ended at the latest.
     pub(super) fn call_cut_off(&self) -> Duration {
-        self.call_limit + Duration::from_secs(1)
+        self.call_limit + LISTEN_ON
     }
 
     /// The shortest lease under which every SMS can be sent: it may wait here for a third of it, and then there is time

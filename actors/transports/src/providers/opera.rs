@@ -171,7 +171,7 @@ max_segments = 9
 impl Opera {
     fn send_call(&self, submission: &Submission) -> Result<String, dxr::Error> {
         let settings = &self.settings;
-        let now = self.clock.now();
+        let now = self.clock.wall();
         let text = |text: &str| Value::String(text.to_owned());
         let members = [
             ("Service", text(&settings.service)),

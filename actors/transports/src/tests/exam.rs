@@ -1,6 +1,6 @@
 //! The exam that every SMS provider sits: a table of what its API may answer, asked over a real socket.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use vumi_kit::{
@@ -14,7 +14,10 @@ use super::{
     fake_provider::{FakeAnswer, FakeProvider, answers},
     webhooks::webhook,
 };
-use crate::provider::Provider;
+use crate::{
+    outbox::attempt::{AttemptLimits, AttemptResult, attempt},
+    provider::Provider,
+};
 
 pub(crate) fn submission(message: &str) -> Submission {
     Submission {
@@ -27,6 +30,8 @@ pub(crate) fn submission(message: &str) -> Submission {
         due_at: Timestamp::from_seconds(0),
         lease_until: Timestamp::from_seconds(2_000_000_000),
         give_up_at: Timestamp::from_seconds(2_000_000_000),
+        begun: true,
+        renewed: false,
     }
 }
 
@@ -91,18 +96,23 @@ impl Exam {
     pub(crate) async fn sit<P: Provider>(self) {
         for (answer, expect) in common_answers().into_iter().chain(self.answers) {
             let answer_text: String = format!("{answer:?}").chars().take(200).collect();
-            let call_limit = if matches!(answer, FakeAnswer::Never) { "200ms" } else { "10s" };
+            let call = Duration::from_millis(if matches!(answer, FakeAnswer::Never) { 200 } else { 10_000 });
             let server = FakeProvider::start(answer).await;
-            let decision =
-                provider::<P>(self.settings, &server.url, call_limit).submit(&submission("hello world")).await;
+            let provider = Rc::new(provider::<P>(self.settings, &server.url));
+            // As the outbox does it, which bounds the time.
+            let limits = AttemptLimits { call, max_resubmissions: 0 };
+            let AttemptResult::Decided(decision) = attempt(provider, submission("hello world"), limits).await.result
+            else {
+                panic!("{answer_text} was not submitted")
+            };
             assert!(expect.is_met_by(&decision), "{answer_text} led to {decision:?}, not {expect:?}");
         }
-        let unreachable = provider::<P>(self.settings, "http://127.0.0.1:1", "10s");
+        let unreachable = provider::<P>(self.settings, "http://127.0.0.1:1");
         let decision = unreachable.submit(&submission("hello")).await;
         assert!(Expect::Retry.is_met_by(&decision), "nobody listens: {decision:?}");
         for (text, pieces) in self.texts {
             let mut server = FakeProvider::start(answers(200, "")).await;
-            provider::<P>(self.settings, &server.url, "10s").submit(&submission(text)).await;
+            provider::<P>(self.settings, &server.url).submit(&submission(text)).await;
             let call = server.call().await;
             for piece in pieces {
                 assert!(call.contains(piece), "{text:?}: no {piece:?} in {call}");
@@ -112,8 +122,8 @@ impl Exam {
 }
 
 /// A provider made of settings in TOML, for an API at another URL. Its clock is held at 2010-06-04 15:51:25.
-pub(crate) fn provider<P: Provider>(settings: &str, url: &str, call_limit: &str) -> P {
-    let changes = [("url", json!(url)), ("outbox", json!({ "call_limit": call_limit }))];
+pub(crate) fn provider<P: Provider>(settings: &str, url: &str) -> P {
+    let changes = [("url", json!(url))];
     let clock = Clock::held(Timestamp::parse("2010-06-04 15:51:25").unwrap());
     P::new(changed::<P>(settings, &changes), clock).unwrap()
 }

@@ -1,15 +1,19 @@
 //! Many rows in one statement, whose text is the same for any number: on a network each statement is a round trip.
 
 use diesel::{
-    QueryResult, QueryableByName, RunQueryDsl,
+    prelude::*,
     sql_types::{Array, BigInt, Integer, Nullable, Text},
 };
-use vumi_kit::sms::{SmsId, Submission, TransportStatus};
+use vumi_kit::{
+    clock::Timestamp,
+    sms::{SmsId, Submission, TransportStatus},
+};
 
 use super::{
     Conn,
-    queries::{Attempt, Change, Incoming, insert_one},
+    queries::{Attempt, Change, Incoming, insert_one, may_go_out},
 };
+use crate::schema::sms;
 
 #[derive(QueryableByName)]
 struct Drawn {
@@ -31,12 +35,12 @@ pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<
     let numbers = |value: fn(&Incoming) -> i64| incoming.iter().map(value).collect::<Vec<_>>();
     diesel::sql_query(
         "INSERT INTO sms (id, account, transport, recipient, sender, message, status, attempts, created_at, \
-         updated_at, give_up_at, next_attempt_at, claimed_by, unsure) \
+         updated_at, give_up_at, next_attempt_at, claimed_by, unsure, begun) \
          SELECT id, account, transport, recipient, sender, message, $10, 0, created_at, created_at, give_up_at, due, \
-         claimed_by, 0 \
+         claimed_by, 0, begun \
          FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
-         $8::bigint[], $9::bigint[], $11::text[]) \
-         AS new (id, account, transport, recipient, sender, message, created_at, give_up_at, due, claimed_by)",
+         $8::bigint[], $9::bigint[], $11::text[], $12::integer[]) \
+         AS new (id, account, transport, recipient, sender, message, created_at, give_up_at, due, claimed_by, begun)",
     )
     .bind::<Array<BigInt>, _>(&ids)
     .bind::<Array<BigInt>, _>(numbers(|one| one.new.account))
@@ -49,6 +53,7 @@ pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<
     .bind::<Array<BigInt>, _>(numbers(|one| one.due))
     .bind::<Integer, _>(i32::from(TransportStatus::Pending))
     .bind::<Array<Nullable<Text>>, _>(incoming.iter().map(|one| one.claimed_by.as_deref()).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(incoming.iter().map(|one| i32::from(one.begun)).collect::<Vec<_>>())
     .execute(conn)?;
     Ok(ids)
 }
@@ -80,7 +85,7 @@ pub(super) fn change_sms(conn: &mut Conn, changes: Vec<Change>, now: i64) -> Que
     diesel::sql_query(
         "UPDATE sms SET status = new.status, provider_said = new.provider_said, provider_id = new.provider_id, \
          attempts = new.attempts, delivered_at = new.delivered_at, next_attempt_at = new.next_attempt_at, \
-         claimed_by = NULL, unsure = new.unsure, updated_at = $9 \
+         claimed_by = NULL, unsure = new.unsure, begun = 0, updated_at = $9 \
          FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bigint[], \
          $8::integer[]) \
          AS new (id, status, provider_said, provider_id, attempts, delivered_at, next_attempt_at, unsure) \
@@ -104,13 +109,25 @@ pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], claim_token: &s
         return Ok(());
     }
     diesel::sql_query(
-        "UPDATE sms SET next_attempt_at = new.next_attempt_at, claimed_by = $4, unsure = new.unsure \
-         FROM unnest($1::bigint[], $2::bigint[], $3::integer[]) AS new (id, next_attempt_at, unsure) WHERE sms.id = new.id",
+        "UPDATE sms SET next_attempt_at = new.next_attempt_at, claimed_by = $4, unsure = new.unsure, begun = new.begun \
+         FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $5::integer[]) \
+         AS new (id, next_attempt_at, unsure, begun) WHERE sms.id = new.id",
     )
     .bind::<Array<BigInt>, _>(claimed.iter().map(|submission| submission.id).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(claimed.iter().map(|submission| submission.lease_until.micros()).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(claimed.iter().map(|submission| submission.unknown_outcomes).collect::<Vec<_>>())
     .bind::<Text, _>(claim_token)
+    .bind::<Array<Integer>, _>(claimed.iter().map(|submission| i32::from(submission.begun)).collect::<Vec<_>>())
     .execute(conn)
     .map(drop)
+}
+
+/// Marks those as begun that are still held under the claim token and may go out; answers them.
+pub(super) fn begin_sms(conn: &mut Conn, ids: &[SmsId], claim_token: &str, now: Timestamp) -> QueryResult<Vec<SmsId>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let held = sms::table.filter(sms::id.eq_any(ids)).filter(sms::claimed_by.eq(claim_token)).filter(sms::begun.eq(0));
+    let held = held.filter(sms::next_attempt_at.is_not_null()).filter(may_go_out(now));
+    diesel::update(held).set(sms::begun.eq(1)).returning(sms::id).get_results(conn)
 }

@@ -1,11 +1,14 @@
 //! Many rows, one by one: each costs no round trip, and its statement is prepared.
 
 use diesel::prelude::*;
-use vumi_kit::sms::{SmsId, Submission};
+use vumi_kit::{
+    clock::Timestamp,
+    sms::{SmsId, Submission},
+};
 
 use super::{
     Conn,
-    queries::{Attempt, Change, Fixed, Incoming, insert_one},
+    queries::{Attempt, Change, Fixed, Incoming, insert_one, may_go_out},
 };
 use crate::schema::{sms, sms_attempts};
 
@@ -38,6 +41,7 @@ pub(super) fn change_sms(conn: &mut Conn, changes: Vec<Change>, now: i64) -> Que
             sms::next_attempt_at.eq(change.next_attempt_at),
             sms::claimed_by.eq(None::<String>),
             sms::unsure.eq(change.unknown_outcomes),
+            sms::begun.eq(0),
             sms::updated_at.eq(now),
         )))
         .execute(conn)?;
@@ -51,8 +55,22 @@ pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], claim_token: &s
             sms::next_attempt_at.eq(Some(submission.lease_until.micros())),
             sms::claimed_by.eq(Some(claim_token)),
             sms::unsure.eq(submission.unknown_outcomes),
+            sms::begun.eq(i32::from(submission.begun)),
         )))
         .execute(conn)?;
     }
     Ok(())
+}
+
+/// Marks those as begun that are still held under the claim token and may go out; answers them.
+pub(super) fn begin_sms(conn: &mut Conn, ids: &[SmsId], claim_token: &str, now: Timestamp) -> QueryResult<Vec<SmsId>> {
+    let mut begun = Vec::with_capacity(ids.len());
+    for id in ids {
+        let held = sms::table.find(*id).filter(sms::claimed_by.eq(claim_token)).filter(sms::begun.eq(0));
+        let held = held.filter(sms::next_attempt_at.is_not_null()).filter(may_go_out(now));
+        if Fixed(diesel::update(held).set(sms::begun.eq(1))).execute(conn)? > 0 {
+            begun.push(*id);
+        }
+    }
+    Ok(begun)
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use vumi_kit::{
     callback::{
         Callback, CallbackName, ChangeCallback, ClaimDeliveries, CreateCallback, DeleteCallback, Delivery,
-        DeliveryAttempt, DeliveryId, DeliveryThen, FindCallback, ListCallbacks, ListParked, RecordDeliveryAttempts,
-        ReplayParked,
+        DeliveryAttempt, DeliveryThen, FindCallback, ListCallbacks, ListParked, RecordDeliveryAttempts, ReplayParked,
     },
     ledger::{KeepReceived, SmsOwner},
     sms::InboundSms,
@@ -39,9 +38,10 @@ async fn claim(harness: &StoreHarness, limit: usize, most_per_callback: usize) -
     harness.callbacks(ClaimDeliveries { limit, most_per_callback, prompt, most_of_others: 0, lease_s: 60 }).await
 }
 
-async fn record(harness: &StoreHarness, delivery: DeliveryId, http_status: Option<u16>, then: DeliveryThen) {
+async fn record(harness: &StoreHarness, delivery: &Delivery, http_status: Option<u16>, then: DeliveryThen) {
     let error = http_status.is_none().then(|| "connection refused".to_owned());
-    let attempts = vec![DeliveryAttempt { delivery, at: harness.now(), http_status, error, then }];
+    let (delivery, held_until) = (delivery.id, delivery.lease_until);
+    let attempts = vec![DeliveryAttempt { delivery, held_until, at: harness.now(), http_status, error, then }];
     harness.callbacks(RecordDeliveryAttempts { attempts }).await;
 }
 
@@ -103,16 +103,33 @@ async fn callbacks_that_hang_leave_room_for_those_that_answer() {
     let claim = async || {
         let prompt = Arc::new([prompt].into());
         let ask = ClaimDeliveries { limit: 6, most_per_callback: 4, prompt, most_of_others: 2, lease_s: 60 };
-        let claimed = harness.callbacks(ask).await;
-        claimed.into_iter().map(|delivery| (delivery.callback, delivery.id)).collect::<Vec<_>>()
+        harness.callbacks(ask).await
     };
-    let of = |claimed: &[(i64, DeliveryId)]| claimed.iter().map(|(callback, _)| *callback).collect::<Vec<_>>();
+    let of = |claimed: &[Delivery]| claimed.iter().map(|delivery| delivery.callback).collect::<Vec<_>>();
     let first = claim().await;
     // One of each, two in all, and four for the one that answers.
     assert_eq!(of(&first), [hanging[0], hanging[1], prompt, prompt, prompt, prompt]);
     assert!(claim().await.is_empty());
-    record(&harness, first[0].1, None, DeliveryThen::Parked).await;
+    record(&harness, &first[0], None, DeliveryThen::Parked).await;
     assert_eq!(of(&claim().await), [hanging[2]], "the place goes to whose turn it is");
+}
+
+#[actix_rt::test]
+async fn what_was_claimed_again_since_is_neither_parked_nor_put_off_by_its_first_holder() {
+    let Some(harness) = StoreHarness::new() else { return };
+    create(&harness, ALICE, "http://a/").await;
+    event(&harness, ALICE).await;
+    let first = claim(&harness, 10, 10).await.remove(0);
+    harness.advance(60);
+    let second = claim(&harness, 10, 10).await.remove(0);
+    record(&harness, &first, None, DeliveryThen::Parked).await;
+    assert!(harness.callbacks(ListParked { limit: 10 }).await.is_empty(), "it is with its second holder");
+    assert!(claim(&harness, 10, 10).await.is_empty());
+    record(&harness, &second, None, DeliveryThen::Again(harness.now())).await;
+    let third = claim(&harness, 10, 10).await.remove(0);
+    assert_eq!(third.attempts, 2, "both attempts count");
+    record(&harness, &second, Some(200), DeliveryThen::Done).await;
+    assert!(claim(&harness, 10, 10).await.is_empty(), "it arrived, whoever brought it");
 }
 
 #[actix_rt::test]
@@ -122,12 +139,12 @@ async fn a_failed_post_is_due_again_then_and_a_success_never() {
     event(&harness, ALICE).await;
     let first = claim(&harness, 10, 10).await.remove(0);
     let at = harness.now().plus(std::time::Duration::from_secs(5));
-    record(&harness, first.id, Some(500), DeliveryThen::Again(at)).await;
+    record(&harness, &first, Some(500), DeliveryThen::Again(at)).await;
     assert!(claim(&harness, 10, 10).await.is_empty());
     harness.advance(5);
     let second = claim(&harness, 10, 10).await.remove(0);
     assert_eq!((second.id, second.attempts, second.created_at), (first.id, 1, first.created_at));
-    record(&harness, first.id, Some(200), DeliveryThen::Done).await;
+    record(&harness, &second, Some(200), DeliveryThen::Done).await;
     harness.advance(1000);
     assert!(claim(&harness, 10, 10).await.is_empty());
 }
@@ -152,7 +169,7 @@ async fn a_deleted_callback_takes_along_what_was_to_be_posted() {
     harness.callbacks(DeleteCallback { account: ALICE, id }).await;
     assert!(claim(&harness, 10, 10).await.is_empty());
     // An attempt that was under way meanwhile does no harm.
-    record(&harness, out.id, Some(200), DeliveryThen::Done).await;
+    record(&harness, &out, Some(200), DeliveryThen::Done).await;
 }
 
 #[actix_rt::test]
@@ -162,8 +179,9 @@ async fn what_was_given_up_is_parked_seen_and_replayed() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         event(&harness, ALICE).await;
-        let id = claim(&harness, 1, 10).await.remove(0).id;
-        record(&harness, id, None, DeliveryThen::Parked).await;
+        let claimed = claim(&harness, 1, 10).await.remove(0);
+        let id = claimed.id;
+        record(&harness, &claimed, None, DeliveryThen::Parked).await;
         harness.advance(1);
         ids.push(id);
     }

@@ -3,6 +3,7 @@
 mod accept;
 mod accounts;
 mod callbacks;
+mod clock;
 mod opening;
 mod outbox;
 mod overload;
@@ -20,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     address::Msisdn,
     clock::{Clock, Timestamp},
-    ledger::{AcceptSms, Accepted, ClaimSms, HandOver, OpenOutbox, Outcome, RecordOutcomes, Then},
+    ledger::{AcceptSms, Accepted, ClaimSms, HandOver, OpenOutbox, Outcome, RecordOutcomes, RecordedOutcomes, Then},
     name::Name,
     sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
     store::{Accepts, Ask, Operation, Request, StoreError},
@@ -116,7 +117,15 @@ impl StoreHarness {
     }
 
     pub(super) async fn open_outbox(&self, capacity: usize) {
-        self.ledger(OpenOutbox { transport: opera(), capacity }).await;
+        self.open_window(capacity, capacity).await;
+    }
+
+    async fn open_window(&self, capacity: usize, window: usize) {
+        self.ledger(OpenOutbox { transport: opera(), capacity, window }).await;
+    }
+
+    async fn begin(&self, ids: &[SmsId]) -> RecordedOutcomes {
+        self.ledger(RecordOutcomes { transport: opera(), outcomes: Vec::new(), begin: ids.to_vec() }).await
     }
 
     async fn claim(&self, limit: usize) -> Vec<Submission> {
@@ -129,7 +138,7 @@ impl StoreHarness {
 
     async fn outcome(&self, id: SmsId, said: &str, then: Then) -> vumi_kit::ledger::OutboxState {
         let outcome = Outcome { id, at: self.now(), detail: said.to_owned(), then };
-        self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome] }).await
+        self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin: Vec::new() }).await.state
     }
 
     async fn done(&self, id: SmsId, provider_id: &str) {
@@ -166,7 +175,7 @@ impl StoreHarness {
         self.handed.try_recv().ok()
     }
 
-    fn handed_ids(&mut self) -> Vec<SmsId> {
+    pub(super) fn handed_ids(&mut self) -> Vec<SmsId> {
         match self.handed() {
             Some(HandOver::Submissions { batch, .. }) => batch.into_iter().map(|submission| submission.id).collect(),
             _ => Vec::new(),

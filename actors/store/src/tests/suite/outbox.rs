@@ -77,10 +77,98 @@ async fn a_claim_yields_each_sms_once_before_its_lease_ends() {
     harness.advance(1);
     let again = harness.claim(10).await;
     assert_eq!(again.len(), 3);
-    assert!(
-        again.iter().all(|submission| submission.unknown_outcomes == 1),
-        "nobody knows what came of the first attempt"
-    );
+    assert!(again.iter().all(|sms| sms.renewed && sms.unknown_outcomes == 0), "their outbox lives, and knows of them");
+}
+
+#[actix_rt::test]
+async fn as_many_are_begun_as_the_window_allows_and_the_others_are_held() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    harness.open_window(5, 2).await;
+    let ids: Vec<_> = harness.accept(4).await.iter().map(|sms| sms.id).collect();
+    let Some(HandOver::Submissions { batch, .. }) = harness.handed() else { panic!("nothing") };
+    assert_eq!(batch.iter().map(|sms| sms.begun).collect::<Vec<_>>(), [true, true, false, false]);
+    let recorded = harness.begin(&ids[2..]).await;
+    assert_eq!((recorded.begun, recorded.gone), (vec![], vec![]), "the window is full");
+    let outcome = vumi_kit::ledger::Outcome { id: ids[0], at: harness.now(), detail: String::new(), then: done() };
+    let begin = ids[2..].to_vec();
+    let recorded =
+        harness.ledger(vumi_kit::ledger::RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin }).await;
+    assert_eq!((recorded.begun, recorded.gone), (vec![ids[2]], vec![]), "in the place of the first");
+    assert_eq!(harness.sms_rows("begun = 1"), 2);
+}
+
+#[actix_rt::test]
+async fn what_is_claimed_is_begun_as_far_as_the_window_allows() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.accept(4).await;
+    harness.open_window(10, 3).await;
+    let claimed = harness.claim(2).await;
+    assert!(claimed.iter().all(|sms| sms.begun));
+    let claimed = harness.claim(2).await;
+    assert_eq!(claimed.iter().map(|sms| sms.begun).collect::<Vec<_>>(), [true, false]);
+}
+
+#[actix_rt::test]
+async fn after_a_crash_only_what_was_begun_may_have_been_sent() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.open_window(10, 2).await;
+    harness.accept(5).await;
+    let harness = harness.restarted().await;
+    harness.open_window(10, 2).await;
+    let again = harness.claim(10).await;
+    assert_eq!(again.iter().map(|sms| sms.unknown_outcomes).collect::<Vec<_>>(), [1, 1, 0, 0, 0]);
+    assert_eq!(again.iter().map(|sms| sms.begun).collect::<Vec<_>>(), [true, true, false, false, false]);
+}
+
+#[actix_rt::test]
+async fn no_sms_is_unsure_by_any_number_of_crashes_that_never_went_out() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    harness.open_window(10, 1).await;
+    let ids: Vec<_> = harness.accept(2).await.iter().map(|sms| sms.id).collect();
+    for crash in 1..=5 {
+        harness = harness.restarted().await;
+        harness.open_window(10, 1).await;
+        let again = harness.claim(10).await;
+        let expected = [(ids[0], crash), (ids[1], 0)];
+        assert_eq!(again.iter().map(|s| (s.id, s.unknown_outcomes)).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[actix_rt::test]
+async fn what_is_begun_twice_is_counted_once() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.accept(2).await;
+    harness.open_window(10, 1).await;
+    let ids = harness.claimed_ids(10).await;
+    harness.outcome(ids[0], "", done()).await;
+    for _ in 0..2 {
+        assert_eq!(harness.begin(&ids[1..]).await.begun, ids[1..]);
+    }
+    harness.outcome(ids[1], "", done()).await;
+    assert_eq!(harness.sms_rows("begun = 1 OR claimed_by IS NOT NULL"), 0);
+}
+
+#[actix_rt::test]
+async fn what_may_not_go_out_any_more_ends_where_it_was_to_begin() {
+    let Some(harness) = StoreHarness::with(|settings| settings.give_up_after = Duration::from_secs(60)) else { return };
+    harness.accept(2).await;
+    harness.open_window(10, 1).await;
+    let ids = harness.claimed_ids(10).await;
+    harness.outcome(ids[0], "", done()).await;
+    harness.advance(60);
+    let recorded = harness.begin(&[ids[1], 999]).await;
+    assert_eq!((recorded.begun, recorded.gone), (vec![], vec![ids[1], 999]), "one has expired, one never was");
+    assert_eq!(harness.find(ids[1]).await.status, TransportStatus::Expired);
+}
+
+#[actix_rt::test]
+async fn what_another_opening_holds_is_not_begun() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.accept(2).await;
+    harness.open_window(10, 1).await;
+    let ids = harness.claimed_ids(10).await;
+    harness.open_window(10, 1).await;
+    assert_eq!(harness.begin(&ids[1..]).await.gone, ids[1..], "it is due again");
 }
 
 #[actix_rt::test]
@@ -97,7 +185,7 @@ async fn the_longest_due_is_claimed_first() {
 }
 
 #[actix_rt::test]
-async fn an_outbox_that_opens_again_gets_what_it_held_before_as_unsure() {
+async fn an_outbox_that_opens_again_gets_what_it_had_begun_before_as_unsure() {
     let Some(mut harness) = StoreHarness::new() else { return };
     harness.open_outbox(10).await;
     let held = harness.accept(2).await;
@@ -258,15 +346,16 @@ async fn what_was_claimed_again_since_is_not_given_back_by_its_first_holder() {
 async fn each_lost_answer_and_each_lost_holder_is_counted_and_a_sure_answer_is_not() {
     let Some(harness) = StoreHarness::new() else { return };
     let id = harness.accept(1).await[0].id;
+    harness.open_outbox(1).await;
     harness.claim(1).await;
     for unknown_outcome in [true, false, true] {
         harness.outcome(id, "", Then::Again { at: harness.now(), unknown_outcome }).await;
         harness.claim(1).await;
     }
     harness.advance(120);
-    assert_eq!(harness.claim(1).await[0].unknown_outcomes, 3);
+    assert_eq!(harness.claim(1).await[0].unknown_outcomes, 2, "its holder lives");
     harness.open_outbox(1).await;
-    assert_eq!(harness.claim(1).await[0].unknown_outcomes, 4);
+    assert_eq!(harness.claim(1).await[0].unknown_outcomes, 3);
 }
 
 #[actix_rt::test]
@@ -318,7 +407,7 @@ async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
     let outcome = |id| vumi_kit::ledger::Outcome { id, at: super::START, detail: String::new(), then: done() };
     let other = Name::parse("techsys").unwrap();
     let outcomes = vec![outcome(id), outcome(999)];
-    harness.ledger(vumi_kit::ledger::RecordOutcomes { transport: other, outcomes }).await;
+    harness.ledger(vumi_kit::ledger::RecordOutcomes { transport: other, outcomes, begin: Vec::new() }).await;
     assert_eq!(harness.find(id).await.status, TransportStatus::Pending);
 }
 

@@ -117,12 +117,12 @@ fn the_outbox_works_by_index() {
     // What is scanned are the rows that the bound lets through.
     assert!(slow.lines().all(|step| step.starts_with("SCAN due: ")), "{slow}");
     assert!(uses(&backlog, "sms_due", "transport=? AND next_attempt_at<?"), "{backlog}");
-    write!(watched, OpenOutbox { transport: transport.clone(), capacity: 1 });
+    write!(watched, OpenOutbox { transport: transport.clone(), capacity: 1, window: 1 });
     let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10 });
     assert!(uses(&claim, "sms_due", "transport=? AND next_attempt_at<?"), "{claim}");
     let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("abc".to_owned()) };
     let outcomes = vec![Outcome { id: 1, at: START, detail: String::new(), then }];
-    let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes });
+    let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes, begin: vec![2] });
     assert!(uses(&recorded, "receipts_unmatched", "transport=? AND provider_id=?"), "{recorded}");
     write_alone(ReleaseSms { transport, ids: vec![1] }, &mut watched.conn, START).unwrap();
     write!(watched, Sweep);

@@ -128,10 +128,11 @@ async fn the_timeline_tells_all_in_order_of_time() {
     harness.ledger(RecordReceipts { transport: opera(), receipts: vec![receipt] }).await;
     let claim =
         ClaimDeliveries { limit: 1, most_per_callback: 1, prompt: Arc::default(), most_of_others: 1, lease_s: 60 };
-    let delivery = harness.callbacks(claim).await[0].id;
+    let claimed = harness.callbacks(claim).await.remove(0);
     harness.advance(1);
     let attempt = |http_status, error: Option<&str>, then| DeliveryAttempt {
-        delivery,
+        delivery: claimed.id,
+        held_until: claimed.lease_until,
         at: harness.now(),
         http_status,
         error: error.map(str::to_owned),

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 use vumi_kit::{
     health::State,
-    ledger::{ClaimSms, OpenOutbox, OutboxState, Outcome, RecordOutcomes},
+    ledger::{ClaimSms, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordedOutcomes},
     log_limiter::LogLimiter,
     sms::Submission,
     store::{Ask, StoreError},
@@ -29,7 +29,7 @@ const LONGEST_UNRECORDED: Duration = Duration::from_secs(5);
 /// The ledger's reply to a request.
 pub(super) enum LedgerReply {
     Claimed { limit: usize, claimed: Result<Vec<Submission>, StoreError> },
-    Recorded { batch: Vec<Outcome>, recorded: Result<OutboxState, StoreError> },
+    Recorded { batch: Vec<Outcome>, recorded: Result<RecordedOutcomes, StoreError> },
     Closed(Result<(), StoreError>),
 }
 
@@ -37,7 +37,8 @@ impl<S: SubmitSms> Engine<S> {
     /// Opens the outbox, however long the store takes; an error once it has stopped.
     pub(super) async fn open(&mut self) -> Result<(), StoreError> {
         loop {
-            let open = OpenOutbox { transport: self.name.clone(), capacity: self.settings.max_capacity() };
+            let (capacity, window) = (self.settings.max_capacity(), self.settings.window);
+            let open = OpenOutbox { transport: self.name.clone(), capacity, window };
             match self.ledger.as_ref().ask_waiting(open).await {
                 Ok(lease) => {
                     self.lease = lease;
@@ -59,11 +60,12 @@ impl<S: SubmitSms> Engine<S> {
         Ok(())
     }
 
-    /// Records outcomes and claims SMS for the free places, one request of each sort at a time.
+    /// Records outcomes and begins what takes their places, and claims SMS for what is free: one request of each sort at
+    /// a time.
     pub(super) fn send_ledger_requests(&mut self) {
         let now = Instant::now();
-        if self.recording == 0 && !self.outcomes.is_empty() && self.record_at <= now {
-            self.record();
+        if self.recording.is_none() && self.record_at <= now {
+            self.record(now);
         }
         if self.poll_at <= now {
             self.poll_at = now + self.settings.poll;
@@ -85,13 +87,18 @@ impl<S: SubmitSms> Engine<S> {
         self.ledger_requests.push(claim.boxed_local());
     }
 
-    fn record(&mut self) {
+    fn record(&mut self, now: Instant) {
+        let begin = self.queue.first_held(self.places_to_begin(now));
+        if self.outcomes.is_empty() && begin.is_empty() {
+            return;
+        }
         let batch: Vec<_> = self.outcomes.drain(..self.outcomes.len().min(BATCH)).collect();
-        self.recording = batch.len();
+        self.recording = Some(batch.len());
         let (ledger, transport) = (self.ledger.clone(), self.name.clone());
         let record = async move {
             // A copy stays here until the ledger has it.
-            let recorded = ledger.as_ref().ask_waiting(RecordOutcomes { transport, outcomes: batch.clone() }).await;
+            let record = RecordOutcomes { transport, outcomes: batch.clone(), begin };
+            let recorded = ledger.as_ref().ask_waiting(record).await;
             LedgerReply::Recorded { batch, recorded }
         };
         self.ledger_requests.push(record.boxed_local());
@@ -127,7 +134,9 @@ impl<S: SubmitSms> Engine<S> {
         match claimed {
             Ok(claimed) => {
                 self.more_in_ledger = claimed.len() >= limit;
-                self.accept(claimed);
+                let queue = &mut self.queue;
+                let new = self.in_hand.new_of(claimed, |known| queue.prolong(known.id, known.lease_until));
+                self.accept(new);
                 Ok(())
             }
             Err(StoreError::Stopped) => Err(StoreError::Stopped),
@@ -143,11 +152,14 @@ impl<S: SubmitSms> Engine<S> {
     fn on_recorded(
         &mut self,
         batch: Vec<Outcome>,
-        recorded: Result<OutboxState, StoreError>,
+        recorded: Result<RecordedOutcomes, StoreError>,
     ) -> Result<(), StoreError> {
-        self.recording = 0;
+        self.recording = None;
         match recorded {
-            Ok(state) => {
+            Ok(RecordedOutcomes { state, begun, gone }) => {
+                self.in_hand.remove(batch.iter().map(|outcome| outcome.id).chain(gone.iter().copied()), self.claiming);
+                self.queue.remove(&gone);
+                self.queue.begin(&begun);
                 self.store_failures = 0;
                 self.status.borrow_mut().store_error = None;
                 self.more_in_ledger |= state == OutboxState::Waiting;

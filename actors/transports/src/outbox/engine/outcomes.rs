@@ -29,7 +29,7 @@ impl<S: SubmitSms> Engine<S> {
         let outcome = self.outcome(&submission, decision, now, at);
         self.outcomes.push_back(outcome);
         if pause_begins {
-            let waiting = std::mem::take(&mut self.queue);
+            let waiting = self.queue.take();
             self.enqueue_or_return(waiting);
         }
         self.return_excess();

@@ -67,6 +67,59 @@ story!(what_waits_in_the_ledger_is_claimed_and_no_more_than_the_queue_takes, |ha
     assert!(ledger.claims.iter().all(|limit| *limit <= 20), "{:?}", ledger.claims);
 });
 
+fn held(count: i64, message: &str) -> Vec<Submission> {
+    many(count, message).into_iter().map(|sms| Submission { begun: false, ..sms }).collect()
+}
+
+story!(what_is_held_goes_out_once_the_ledger_has_begun_it_and_a_window_of_it_at_a_time, |harness| settings(), {
+    harness.submit(held(10, "held")).await;
+    harness.pass(SECOND).await;
+    assert_eq!(harness.ledger.lock().unwrap().begins, [[1, 2, 3, 4]]);
+    assert_eq!(*harness.provider.submitted.borrow(), [1, 2, 3, 4]);
+    harness.provider.released.notify_waiters();
+    harness.pass(SECOND).await;
+    let begins = harness.ledger.lock().unwrap().begins.concat();
+    assert_eq!(begins, [1, 2, 3, 4, 5, 6, 7, 8], "no sooner than the outcomes before");
+    assert_eq!(harness.recorded(), 4);
+});
+
+story!(what_the_ledger_does_not_begin_is_not_sent, |harness| settings(), {
+    harness.ledger.lock().unwrap().gone = vec![2];
+    harness.submit(held(6, "hello")).await;
+    harness.pass(SECOND).await;
+    let mut submitted = harness.provider.submitted.borrow().clone();
+    submitted.sort_unstable();
+    assert_eq!(submitted, [1, 3, 4, 5, 6]);
+    assert_eq!(harness.health().detail, "0 in flight, 0 waiting here");
+});
+
+story!(nothing_begins_while_the_ledger_keeps_nothing, |harness| settings(), {
+    harness.ledger.lock().unwrap().refuse_records = 2;
+    harness.submit(held(3, "hello")).await;
+    harness.pass(SECOND).await;
+    assert!(harness.provider.submitted.borrow().is_empty());
+    harness.pass(60 * SECOND).await;
+    assert_eq!(harness.provider.submitted.borrow().len(), 3);
+});
+
+story!(one_in_flight_whose_lease_ended_is_not_sent_again, |harness| settings(), {
+    harness.submit(vec![sms(1, "held")]).await;
+    harness.pass(SECOND).await;
+    let again = Submission { renewed: true, ..sms(1, "held") };
+    harness.ledger.lock().unwrap().waiting = vec![again, sms(2, "hello")].into();
+    harness.pass(3 * SECOND).await;
+    harness.provider.released.notify_waiters();
+    harness.pass(SECOND).await;
+    assert_eq!(*harness.provider.submitted.borrow(), [1, 2]);
+    assert_eq!(harness.recorded(), 2);
+});
+
+story!(one_that_is_not_in_hand_is_sent_though_it_was_claimed_before, |harness| settings(), {
+    harness.ledger.lock().unwrap().waiting = vec![Submission { renewed: true, ..sms(1, "hello") }].into();
+    harness.pass(3 * SECOND).await;
+    assert_eq!(*harness.provider.submitted.borrow(), [1]);
+});
+
 story!(what_exceeds_the_queue_is_returned_untried, |harness| settings(), {
     harness.submit(many(30, "hello")).await;
     harness.pass(SECOND).await;

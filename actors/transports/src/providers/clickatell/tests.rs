@@ -61,7 +61,7 @@ const LONG: &str = "0123456789 0123456789 0123456789 0123456789 0123456789 01234
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_by_our_own_id() {
     let mut server = FakeProvider::start(answers(200, "ID: abc Status: 004")).await;
-    let known = provider::<Clickatell>(Clickatell::EXAMPLE, &server.url, "10s").look_up(&submission("hello")).await;
+    let known = provider::<Clickatell>(Clickatell::EXAMPLE, &server.url).look_up(&submission("hello")).await;
     let LookUp::Decided(Decision::Accepted { provider_id: Some(id), .. }) = known else { panic!("{known:?}") };
     assert_eq!(id, "abc");
     let call = server.call().await;

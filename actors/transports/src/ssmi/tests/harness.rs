@@ -25,7 +25,7 @@ use vumi_kit::{
     kind::Kind,
     ledger::{
         ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts,
-        SmsOwners,
+        RecordedOutcomes, SmsOwners,
     },
     message::{Event, SessionEvent, UserMessage},
     name::Name,
@@ -73,7 +73,7 @@ fn fake_store(
         .on(|_: ClaimSms| Ok(Vec::new()))
         .on(move |ask: RecordOutcomes| {
             outcomes.send(StoreRequest::Outcomes(ask.outcomes)).ok();
-            Ok(OutboxState::Empty)
+            Ok(RecordedOutcomes { state: OutboxState::Empty, begun: ask.begin, gone: Vec::new() })
         })
         .on(move |ask: KeepReceived| {
             received.send(StoreRequest::Received(ask.inbound)).ok();

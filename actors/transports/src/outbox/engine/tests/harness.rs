@@ -14,7 +14,7 @@ use vumi_kit::{
     backoff::Backoff,
     clock::{Clock, Timestamp},
     health::Health,
-    ledger::{ClaimSms, CloseOutbox, Ledger, OpenOutbox, OutboxState, Outcome, RecordOutcomes, Then},
+    ledger::{ClaimSms, CloseOutbox, Ledger, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordedOutcomes, Then},
     name::Name,
     sms::{Decision, Submission, TransportStatus},
     store::StoreError,
@@ -37,6 +37,10 @@ pub(super) struct LedgerState {
     pub(super) closed: bool,
     pub(super) waiting: VecDeque<Submission>,
     pub(super) recorded: Vec<Outcome>,
+    /// Held SMS that were to begin, a list for each request that named some.
+    pub(super) begins: Vec<Vec<i64>>,
+    /// Of them, those that the ledger does not begin.
+    pub(super) gone: Vec<i64>,
     pub(super) claims: Vec<usize>,
     pub(super) refuse_records: usize,
 }
@@ -48,13 +52,18 @@ impl LedgerState {
         self.waiting.drain(..count).collect()
     }
 
-    fn record(&mut self, outcomes: Vec<Outcome>) -> Result<OutboxState, StoreError> {
+    fn record(&mut self, outcomes: Vec<Outcome>, begin: Vec<i64>) -> Result<RecordedOutcomes, StoreError> {
         if self.refuse_records > 0 {
             self.refuse_records -= 1;
             return Err(StoreError::Unavailable("disk full".into()));
         }
         self.recorded.extend(outcomes);
-        Ok(if self.waiting.is_empty() { OutboxState::Empty } else { OutboxState::Waiting })
+        let state = if self.waiting.is_empty() { OutboxState::Empty } else { OutboxState::Waiting };
+        if !begin.is_empty() {
+            self.begins.push(begin.clone());
+        }
+        let (gone, begun) = begin.into_iter().partition(|id| self.gone.contains(id));
+        Ok(RecordedOutcomes { state, begun, gone })
     }
 }
 
@@ -72,7 +81,7 @@ pub(super) fn fake_ledger(state: &SharedLedger) -> Ledger {
             Ok(())
         })
         .on(move |ask: ClaimSms| Ok(claimed.lock().unwrap().claim(ask.limit)))
-        .on(move |ask: RecordOutcomes| recorded.lock().unwrap().record(ask.outcomes))
+        .on(move |ask: RecordOutcomes| recorded.lock().unwrap().record(ask.outcomes, ask.begin))
         .start_store()
         .ledger
 }
@@ -224,6 +233,8 @@ pub(super) fn sms(id: i64, message: &str) -> Submission {
         due_at: START,
         lease_until: START.plus(LEASE),
         give_up_at: START.plus(Duration::from_secs(3600)),
+        begun: true,
+        renewed: false,
     }
 }
 

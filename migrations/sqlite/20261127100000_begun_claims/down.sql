@@ -1,0 +1,2 @@
+DROP TABLE ledger_clock;
+ALTER TABLE sms DROP COLUMN begun;
