@@ -39,7 +39,8 @@ const SHIPPED: [&str; 3] = [
 ];
 
 /// Tables that several kinds share, each with the heading it is documented under once.
-const SHARED: [(&str, &str); 3] = [
+const SHARED: [(&str, &str); 4] = [
+    ("webhooks", "[transports.NAME.webhooks]"),
     ("outbox", "[transports.NAME.outbox]"),
     ("limits", "[campaigns.NAME.limits]"),
     ("misbehave", "[sandbox.PROVIDER.misbehave]"),
@@ -92,7 +93,7 @@ impl Page {
         for (kind, schema) in registry.iter().zip(&schemas) {
             self.kind(kind, schema);
         }
-        for shared in ["outbox", "limits"] {
+        for shared in ["outbox", "webhooks", "limits"] {
             self.shared(shared, &schemas);
         }
     }

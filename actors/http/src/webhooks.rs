@@ -70,10 +70,10 @@ pub(crate) async fn receive_xml(request: HttpRequest, payload: web::Payload) -> 
 async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> HttpResponse {
     answered(&request, async |state| {
         let caller = admit(state, &request).await?;
-        let busy = |_| ApiError::Unavailable(5, "the router is stopping");
-        let _turn = caller.protected.calls.acquire().await.map_err(busy)?;
         let body = read_body(state, &request, payload, &caller).await?;
         let webhook = declared(&caller, &request, path)?;
+        let stopping = |_| ApiError::Unavailable(5, "the router is stopping");
+        let _turn = caller.protected.calls.acquire().await.map_err(stopping)?;
         let provider_request = WebhookRequest {
             method: request.method().as_str().to_owned(),
             query: request.query_string().to_owned(),
