@@ -26,7 +26,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    received_queues::{AfterRefusal, Arrived, QueueKey, ReceivedQueues},
+    received_queues::{Arrived, Due, QueueKey, ReceivedQueues},
     table::RoutingTable,
     unowned::UnownedRound,
 };
@@ -75,9 +75,6 @@ impl RouterSettings {
         problems
     }
 }
-
-/// How soon an SMS that a campaign refused is offered to it again.
-const OFFER_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Received SMS in one claim.
 const CLAIM_LIMIT: usize = 500;
@@ -178,18 +175,46 @@ impl Router {
         });
     }
 
-    /// Queues a received SMS for its campaign. `claimed`: the ledger handed it out by a claim.
-    fn route_received(&mut self, received: Received, claimed: bool, ctx: &mut Context<Self>) {
-        let (to, from, id) = (received.sms.to.as_str(), received.sms.from.as_str(), received.id);
+    /// Queues received SMS for their campaigns. `claimed`: the ledger handed them out by a claim. Answers whether any
+    /// found a place.
+    fn route_all_received(&mut self, received: Vec<Received>, claimed: bool, ctx: &mut Context<Self>) -> bool {
+        let (count, mut returned) = (received.len(), Vec::new());
+        for sms in received {
+            let id = sms.id;
+            if self.route_received(sms, claimed, ctx) == Arrived::Returned {
+                returned.push(id);
+            }
+        }
+        let placed = returned.len() < count;
+        self.release_received(returned);
+        placed
+    }
+
+    fn route_received(&mut self, received: Received, claimed: bool, ctx: &mut Context<Self>) -> Arrived {
+        let (to, from) = (received.sms.to.as_str(), received.sms.from.as_str());
         let Some(campaign) = self.table.sms(to, &received.sms.message) else {
-            return self.settle_unroutable(&received);
+            self.settle_unroutable(&received);
+            return Arrived::Waits;
         };
         let key = (campaign.clone(), from.to_owned());
-        match self.queues.arrive(&key, received, claimed, Instant::now()) {
-            Arrived::First => self.offer(key, ctx),
-            Arrived::Waits => {}
-            Arrived::Returned => self.release_received(vec![id]),
+        let arrived = self.queues.arrive(&key, received, claimed, Instant::now());
+        self.keep_time(&key.0, ctx);
+        if arrived == Arrived::First {
+            self.offer(key, ctx);
         }
+        arrived
+    }
+
+    /// Starts the campaign's timer where somebody waits for it.
+    fn keep_time(&mut self, campaign: &Name, ctx: &mut Context<Self>) {
+        let Some(wait) = self.queues.start_timer(campaign) else { return };
+        let campaign = campaign.clone();
+        ctx.run_later(wait, move |router, ctx| {
+            let Due { offers, returned } = router.queues.due(&campaign, Instant::now());
+            router.release_received(returned);
+            offers.into_iter().for_each(|key| router.offer(key, ctx));
+            router.keep_time(&campaign, ctx);
+        });
     }
 
     fn settle_unroutable(&self, received: &Received) {
@@ -225,6 +250,9 @@ impl Router {
     }
 
     fn release_received(&self, ids: Vec<ReceivedId>) {
+        if ids.is_empty() {
+            return;
+        }
         debug!(count = ids.len(), "received SMS that their campaign can't take now wait in the ledger");
         let store = self.store.clone();
         actix::spawn(async move {
@@ -282,11 +310,12 @@ impl Router {
                 match claimed {
                     Ok(received) => {
                         let complete = received.len() < CLAIM_LIMIT;
-                        received.into_iter().for_each(|sms| router.route_received(sms, true, ctx));
+                        // What a campaign without places gets back is claimed with the others some time.
+                        let placed = router.route_all_received(received, true, ctx);
                         if complete {
                             router.queues.claim_was_complete();
                         } else {
-                            again |= router.queues.has_capacity();
+                            again |= placed;
                         }
                     }
                     Err(error) => debug!(%error, "received SMS could not be claimed now"),
@@ -333,7 +362,7 @@ impl StreamHandler<HandOver> for Router {
         match handed {
             HandOver::Submissions { transport, batch } => self.submit(transport, batch),
             HandOver::Received(received) => {
-                received.into_iter().for_each(|sms| self.route_received(sms, false, ctx));
+                self.route_all_received(received, false, ctx);
             }
         }
     }
@@ -355,17 +384,11 @@ impl Handler<OfferAnswered> for Router {
 
     fn handle(&mut self, OfferAnswered { key, taken }: OfferAnswered, ctx: &mut Self::Context) {
         if taken {
-            if self.queues.taken(&key) {
-                self.offer(key, ctx);
-            }
-            return;
+            return self.queues.taken(&key).into_iter().for_each(|next| self.offer(next, ctx));
         }
-        match self.queues.refused(&key, Instant::now()) {
-            AfterRefusal::OfferAgain => {
-                ctx.run_later(OFFER_AGAIN_AFTER, |router, ctx| router.offer(key, ctx));
-            }
-            AfterRefusal::Return(ids) => self.release_received(ids),
-        }
+        let campaign = key.0.clone();
+        self.queues.refused(key);
+        self.keep_time(&campaign, ctx);
     }
 }
 

@@ -374,6 +374,32 @@ async fn an_sms_that_its_campaign_refuses_for_too_long_goes_back_and_another_cam
 }
 
 #[actix_rt::test]
+async fn a_dead_campaign_costs_few_offers_and_takes_no_places_of_another() {
+    let harness = RouterHarness::new();
+    let (refused, mut refusals) = mpsc::unbounded_channel();
+    let dead = ScriptedCampaign { arrived: Some(refused), ..ScriptedCampaign::default() };
+    *dead.refusals.borrow_mut() = usize::MAX;
+    let (arrived, mut taken) = mpsc::unbounded_channel();
+    let alive = ScriptedCampaign { arrived: Some(arrived), ..ScriptedCampaign::default() };
+    harness.campaign("quiz", &dead).await;
+    harness.campaign("other", &alive).await;
+    let people = |count: i64, to: &'static str| -> Vec<Received> {
+        (0..count).map(|id| received(id + 1, &format!("2783{id:07}"), to)).collect()
+    };
+    for batch in people(6_000, "38080").chunks(500) {
+        harness.handed_over.send(HandOver::Received(batch.to_vec())).await.unwrap();
+    }
+    harness.handed_over.send(HandOver::Received(people(500, "38081"))).await.unwrap();
+    for _ in 0..500 {
+        soon(taken.recv()).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let offers = std::iter::from_fn(|| refusals.try_recv().ok()).count();
+    assert!((10..1_000).contains(&offers), "{offers} offers in 10 s");
+    assert_eq!(harness.ledger.released_received.lock().unwrap().len(), 1_000, "those without a place went back");
+}
+
+#[actix_rt::test]
 async fn an_sms_that_arrives_behind_returned_ones_follows_them_to_the_ledger_and_comes_back_after_them() {
     let mut harness = RouterHarness::new();
     let (arrived, mut offers) = mpsc::unbounded_channel();
