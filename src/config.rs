@@ -148,7 +148,7 @@ impl Settings {
         let amqp = reader.optional_section("amqp", broker, AmqpSettings::check);
         let callbacks = reader.section("callbacks", sections.callbacks, CallbackSettings::check);
         let router = reader.section_renamed("router", sections.router, RouterSettings::RENAMED, RouterSettings::check);
-        let supervisor: Option<SupervisorSettings> = reader.read("supervisor", sections.supervisor);
+        let supervisor = reader.section("supervisor", sections.supervisor, SupervisorSettings::check);
         let sandbox = reader.optional_section("sandbox", sections.sandbox, SandboxSettings::check);
         let transports = reader.component_configs("transports", sections.transports, &kinds.transports);
         let campaigns = reader.component_configs("campaigns", sections.campaigns, &kinds.campaigns);

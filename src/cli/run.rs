@@ -65,7 +65,7 @@ async fn until_stopped(settings: Settings) -> anyhow::Result<ExitCode> {
         _ = terminate.recv() => ExitCode::SUCCESS,
         _ = interrupt.recv() => ExitCode::SUCCESS,
         part = running.fatal() => {
-            error!(part, "ended; without it nothing can be kept: the process stops, what was accepted is in the ledger");
+            error!(part, "the process stops: it can't go on like this; what was accepted is in the ledger");
             ExitCode::FAILURE
         }
     };

@@ -11,7 +11,7 @@ use actix::{
     ResponseActFuture, ResponseFuture, WrapFuture, dev::RecipientRequest,
 };
 use futures_util::future::join_all;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 use vumi_kit::{
     clock::{Clock, ClockWatch, Timestamp},
@@ -20,10 +20,11 @@ use vumi_kit::{
     ledger::{Backlog, CountBacklog, Ledger, SmsOwners},
     name::Name,
     router::{Deregister, Register, RouterAddress},
+    start_token::StartToken,
     store::{Ask, Store},
 };
 
-use super::SupervisorSettings;
+use super::{SupervisorSettings, hung::Answering};
 
 /// How long a part may take to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(1);
@@ -77,16 +78,19 @@ pub(super) struct Fixture {
 /// Starts a component on the arbiter it is called on; called again for a restart.
 pub(super) type StartFn = Arc<dyn Fn(ComponentContext) -> Result<Component, StartError> + Send + Sync>;
 
-struct Supervised {
+pub(super) struct Supervised {
     start: StartFn,
-    role: Role,
-    state: State,
+    pub(super) role: Role,
+    pub(super) state: State,
     detail: String,
-    arbiter: Option<Arbiter>,
-    health: Option<Recipient<AskHealth>>,
+    pub(super) arbiter: Option<Arbiter>,
+    pub(super) health: Option<Recipient<AskHealth>>,
+    pub(super) answering: Answering,
+    /// Of the present start.
+    token: StartToken,
     drain: Option<Recipient<Drain>>,
     /// Counts starts: what is heard of an earlier one is old news.
-    generation: u64,
+    pub(super) generation: u64,
     failures: VecDeque<Timestamp>,
     restarts: u32,
 }
@@ -99,14 +103,18 @@ pub(super) struct RouterTable {
 
 /// The actor that keeps the components running.
 pub(super) struct Supervisor {
-    settings: SupervisorSettings,
+    pub(super) settings: SupervisorSettings,
     router: RouterAddress,
     table: RouterTable,
     store: Store,
     clock: Clock,
     owners: SmsOwners,
-    components: BTreeMap<Name, Supervised>,
+    pub(super) components: BTreeMap<Name, Supervised>,
     fixtures: Vec<Fixture>,
+    /// Components that were replaced and whose threads have not ended.
+    pub(super) lingering: usize,
+    /// Told when the process has to end.
+    pub(super) fatal: mpsc::Sender<&'static str>,
 }
 
 impl Supervisor {
@@ -116,9 +124,11 @@ impl Supervisor {
         table: RouterTable,
         store: Store,
         clock: Clock,
+        fatal: mpsc::Sender<&'static str>,
     ) -> Self {
         let owners = SmsOwners::default();
-        Self { settings, router, table, store, clock, owners, components: BTreeMap::new(), fixtures: Vec::new() }
+        let (owners, components, fixtures) = (SmsOwners::default(), BTreeMap::new(), Vec::new());
+        Self { settings, router, table, store, clock, owners, components, fixtures, lingering: 0, fatal }
     }
 
     /// The same, for components that ask whose SMS from people are.
@@ -127,24 +137,26 @@ impl Supervisor {
         self
     }
 
-    fn context(&self, name: &Name) -> ComponentContext {
+    fn context(&self, name: &Name, token: &StartToken) -> ComponentContext {
         ComponentContext {
             owners: self.owners.clone(),
             name: name.clone(),
-            router: self.router.clone(),
-            store: self.store.clone(),
+            router: self.router.with_token(token),
+            store: self.store.with_token(token),
             clock: self.clock.clone(),
         }
     }
 
     /// Starts a component on a new arbiter. The first start's failure goes to `first`, a later one's is counted.
     fn begin(&mut self, name: &Name, first: Option<First>, ctx: &mut Context<Self>) {
-        let context = self.context(name);
+        let token = StartToken::default();
+        let context = self.context(name, &token);
         let Some(supervised) = self.components.get_mut(name).filter(|component| component.state != State::Stopping)
         else {
             return;
         };
         supervised.generation += 1;
+        (supervised.token, supervised.answering) = (token, Answering::default());
         let generation = supervised.generation;
         let arbiter = Arbiter::new();
         let (start, (done, started)) = (supervised.start.clone(), oneshot::channel());
@@ -185,8 +197,10 @@ impl Supervisor {
                 supervised.state = State::Up;
                 supervised.health = Some(component.health);
                 supervised.drain = Some(component.drain);
+                supervised.answering = Answering::default();
                 if let Some(endpoints) = component.endpoints {
-                    self.tell_router(self.table.register.send(Register { name: name.clone(), endpoints }), ctx);
+                    let register = Register { name: name.clone(), endpoints, token: supervised.token.clone() };
+                    self.tell_router(self.table.register.send(register), ctx);
                 }
                 let ended = component.ended.wait().into_actor(self);
                 ctx.spawn(ended.map(move |(), supervisor, ctx| {
@@ -202,7 +216,7 @@ impl Supervisor {
     }
 
     /// A component failed: out of the router's table, and started again unless it has failed too often.
-    fn failed(&mut self, name: &Name, generation: u64, why: &str, ctx: &mut Context<Self>) {
+    pub(super) fn failed(&mut self, name: &Name, generation: u64, why: &str, ctx: &mut Context<Self>) {
         let now = self.clock.now();
         let Some(component) = self.components.get_mut(name).filter(|component| component.generation == generation)
         else {
@@ -211,6 +225,8 @@ impl Supervisor {
         if component.state == State::Stopping {
             return;
         }
+        // Whatever is left of it is refused.
+        component.token.replace();
         (component.health, component.drain) = (None, None);
         if let Some(arbiter) = component.arbiter.take() {
             arbiter.stop();
@@ -255,6 +271,7 @@ impl Actor for Supervisor {
                 warn!(%jump, "the machine's clock was set: what waits goes on by the time that really passes");
             }
         });
+        ctx.run_interval(self.settings.ask_every, Self::look_for_hung);
     }
 }
 
@@ -298,6 +315,8 @@ impl Handler<StartComponent> for Supervisor {
             detail: String::new(),
             arbiter: None,
             health: None,
+            answering: Answering::default(),
+            token: StartToken::default(),
             drain: None,
             generation: 0,
             failures: VecDeque::new(),

@@ -34,7 +34,7 @@ use crate::config::{ComponentConfig, Settings};
 /// starts before what brings their messages.
 pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     let clock = Clock::system();
-    let (tell_fatal, fatal) = mpsc::channel(2);
+    let (tell_fatal, fatal) = mpsc::channel(4);
     let (handover, handed_over) = mpsc::channel(settings.router.mailbox);
 
     let store_arbiter = Arbiter::new();
@@ -48,7 +48,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     let (router_settings, table, router_store) = (settings.router.clone(), settings.table.clone(), store.store.clone());
     let start_router = move || Router::start(router_settings, table, router_store, handed_over);
     let (router, ended) = on(&router_arbiter, start_router).await.ok_or(StartFailed::Terminated("router"))?;
-    watch(ended, "router", tell_fatal);
+    watch(ended, "router", tell_fatal.clone());
 
     let address = Router::address(&router);
     let supervisor = Supervisor::new(
@@ -57,6 +57,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         RouterTable { register: router.clone().recipient(), deregister: router.clone().recipient() },
         store.store.clone(),
         clock.clone(),
+        tell_fatal,
     )
     .with_owners(owners(settings.table.clone()))
     .start();
@@ -139,6 +140,7 @@ fn amqp_component(
     transports: Vec<Name>,
 ) -> StartFn {
     Arc::new(move |context: ComponentContext| {
+        let token = context.store.ledger.token().clone();
         let context = AmqpContext {
             router: context.router,
             store: context.store,
@@ -149,7 +151,7 @@ fn amqp_component(
         let component = vumi_amqp::start(context, settings.clone())?;
         for (name, endpoints) in component.elsewhere {
             let full = |_| StartError("the router's mailbox is full: a connector can't be registered now".to_owned());
-            register.try_send(Register { name, endpoints }).map_err(full)?;
+            register.try_send(Register { name, endpoints, token: token.clone() }).map_err(full)?;
         }
         Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
     })

@@ -1,8 +1,9 @@
 //! Components that fail, against a real store and a real router.
 
 use std::{
+    collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -20,19 +21,24 @@ use vumi_kit::{
     message::{TransportType, UserMessage},
     name::Name,
     router::{Endpoints, Inbound, Refused, RouterAddress},
+    session::{After, SaveSession, SessionRecord},
     sms::NewSms,
-    store::Ask,
+    store::{Ask, StoreError},
 };
 use vumi_router::{Router, RouterSettings, RoutingTable};
 use vumi_store::StoreSettings;
 
 use super::{
     SupervisorSettings,
+    hung::CountLingering,
     registry::{Role, RouterTable, StartComponent, StartFn, StopComponents, Supervisor},
 };
 
-/// Panics at the content `boom`.
-struct Fragile(#[expect(dead_code, reason = "held for its drop")] Lifeline);
+/// Panics at the content `boom`, and blocks its thread at `block` until the test lets it go on.
+struct Fragile {
+    blocks: Option<std::sync::mpsc::Receiver<()>>,
+    _lifeline: Lifeline,
+}
 
 impl Actor for Fragile {
     type Context = Context<Self>;
@@ -42,6 +48,11 @@ impl Handler<Inbound> for Fragile {
     type Result = Result<(), Refused>;
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
         assert_ne!(message.content.as_deref(), Some("boom"), "the test asked for it");
+        if message.content.as_deref() == Some("block")
+            && let Some(go_on) = self.blocks.take()
+        {
+            let _test_is_over = go_on.recv();
+        }
         Ok(())
     }
 }
@@ -59,10 +70,22 @@ impl Handler<Drain> for Fragile {
 }
 
 fn fragile() -> Component {
-    let (line, ended) = lifeline();
-    let actor = Fragile(line).start();
+    blocking(None)
+}
+
+fn blocking(blocks: Option<std::sync::mpsc::Receiver<()>>) -> Component {
+    let (lifeline, ended) = lifeline();
+    let actor = Fragile { blocks, _lifeline: lifeline }.start();
     let endpoints = Some(Endpoints::Campaign { inbound: actor.clone().recipient(), events: None });
     Component { endpoints, health: actor.clone().recipient(), drain: actor.recipient(), ended }
+}
+
+fn said(text: &str) -> Inbound {
+    let name = Name::parse("truteq").unwrap();
+    let at = Timestamp::from_seconds(0);
+    let mut message = UserMessage::from_person(&name, TransportType::Ussd, "27831234567", "*120#", at);
+    message.content = Some(text.to_owned());
+    Inbound(message)
 }
 
 struct SupervisorHarness {
@@ -70,6 +93,7 @@ struct SupervisorHarness {
     router: RouterAddress,
     started: mpsc::UnboundedReceiver<u32>,
     tell: mpsc::UnboundedSender<u32>,
+    fatal: mpsc::Receiver<&'static str>,
     _folder: tempfile::TempDir,
     store: vumi_store::OpenStore,
 }
@@ -88,13 +112,18 @@ impl SupervisorHarness {
         let settings = SupervisorSettings {
             restart: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
             restarts,
+            ask_every: Duration::from_millis(20),
+            hung_after: 5,
+            max_hung: 1,
             ..SupervisorSettings::default()
         };
         let address = Router::address(&router);
         let table = RouterTable { register: router.clone().recipient(), deregister: router.recipient() };
-        let supervisor = Supervisor::new(settings, address.clone(), table, store.store.clone(), clock).start();
+        let (tell_fatal, fatal) = mpsc::channel(2);
+        let supervisor =
+            Supervisor::new(settings, address.clone(), table, store.store.clone(), clock, tell_fatal).start();
         let (tell, started) = mpsc::unbounded_channel();
-        Self { supervisor, router: address, started, tell, _folder: folder, store }
+        Self { supervisor, router: address, started, tell, fatal, _folder: folder, store }
     }
 
     /// Starts the component `fragile`; its n-th start (counted from 1) does what `start` says.
@@ -114,12 +143,9 @@ impl SupervisorHarness {
     }
 
     /// Sends a message to the component, by the router.
-    async fn say(&self, text: &str) -> Result<(), Refused> {
-        let name = Name::parse("truteq").unwrap();
-        let at = Timestamp::from_seconds(0);
-        let mut message = UserMessage::from_person(&name, TransportType::Ussd, "27831234567", "*120#", at);
-        message.content = Some(text.to_owned());
-        self.router.inbound.send(Inbound(message)).await.unwrap()
+    fn say(&self, text: &str) -> impl Future<Output = Result<(), Refused>> + use<> {
+        let sent = self.router.inbound.send(said(text));
+        async move { sent.await.unwrap() }
     }
 
     /// Starts the component as a transport that takes nothing.
@@ -211,4 +237,93 @@ async fn a_transport_is_shown_with_the_sms_that_are_due_for_it() {
     };
     harness.store.store.ledger.ask(AcceptSms { batch: vec![sms; 3], idempotency: None }).await.unwrap();
     assert_eq!(harness.part().await.backlog.map(|backlog| backlog.due), Some(3));
+}
+
+/// What the component got at its n-th start: what it goes on with when its thread is free.
+type Contexts = Arc<Mutex<Vec<ComponentContext>>>;
+
+/// Starts a component whose first `count` starts block at `block`. Answers what lets each go on, and their contexts.
+async fn start_blocking(harness: &SupervisorHarness, role: Role, count: usize) -> (Vec<std::sync::mpsc::Sender<()>>, Contexts) {
+    let (go_on, blocks): (Vec<_>, Vec<_>) = (0..count).map(|_| std::sync::mpsc::channel()).unzip();
+    let (blocks, contexts) = (Mutex::new(VecDeque::from(blocks)), Contexts::default());
+    let (tell, seen) = (harness.tell.clone(), contexts.clone());
+    let start: StartFn = Arc::new(move |context: ComponentContext| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(context);
+        tell.send(u32::try_from(seen.len()).unwrap()).unwrap();
+        Ok(blocking(blocks.lock().unwrap().pop_front()))
+    });
+    let name = Name::parse("fragile").unwrap();
+    harness.supervisor.send(StartComponent { name, role, start }).await.unwrap().unwrap();
+    (go_on, contexts)
+}
+
+fn save(context: &ComponentContext) -> impl Future<Output = Result<bool, StoreError>> + use<> {
+    let session = SessionRecord {
+        owner: context.name.clone(),
+        person: "27831234567".to_owned(),
+        address: "*120#".to_owned(),
+        last_message_id: "m1".to_owned(),
+        state: String::new(),
+        expires_at: Timestamp::from_seconds(4_000_000_000),
+    };
+    let sessions = context.store.sessions.clone();
+    async move { sessions.ask(SaveSession { session, after: After::Anything, answers: vec![] }).await }
+}
+
+#[actix::test]
+async fn a_component_that_blocks_its_thread_is_replaced_and_what_it_does_when_it_goes_on_is_refused() {
+    let mut harness = SupervisorHarness::new(3);
+    let (go_on, contexts) = start_blocking(&harness, Role::Campaign, 1).await;
+    assert_eq!(harness.started.recv().await, Some(1));
+    let context = |nth: usize| contexts.lock().unwrap()[nth].clone();
+    assert!(save(&context(0)).await.unwrap());
+    // The router waits for it, and the message is taken by nobody.
+    let blocked = harness.say("block");
+    let replaced = async {
+        assert_eq!(harness.started.recv().await, Some(2));
+    };
+    let (blocked, ()) = tokio::join!(blocked, replaced);
+    assert!(blocked.is_err(), "{blocked:?}");
+    let part = harness.until(|part| part.state == State::Up && part.restarts == 1).await;
+    assert_eq!(part.restarts, 1);
+    assert_eq!(harness.say("hello").await, Ok(()), "the fresh one serves");
+
+    // It goes on: store and router refuse it, and its thread ends.
+    let old = context(0);
+    assert!(matches!(save(&old).await, Err(StoreError::Stopped)));
+    assert!(save(&context(1)).await.unwrap());
+    assert_eq!(old.router.inbound.send(said("hello")).await.unwrap(), Err(Refused::Replaced));
+    assert_eq!(context(1).router.inbound.send(said("hello")).await.unwrap(), Ok(()));
+    assert_eq!(harness.supervisor.send(CountLingering).await.unwrap(), 1);
+    go_on[0].send(()).unwrap();
+    let ended = async {
+        while harness.supervisor.send(CountLingering).await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ended).await.expect("its thread ends when it is free");
+    assert!(harness.fatal.try_recv().is_err());
+}
+
+#[actix::test]
+async fn one_blocked_thread_too_many_ends_the_process() {
+    let mut harness = SupervisorHarness::new(10);
+    let (_go_on, _contexts) = start_blocking(&harness, Role::Campaign, 2).await;
+    for nth in 1..=2 {
+        assert_eq!(harness.started.recv().await, Some(nth));
+        harness.until(|part| part.state == State::Up).await;
+        assert!(harness.fatal.try_recv().is_err());
+        let _nobody_answers = harness.say("block").await;
+    }
+    assert!(harness.fatal.recv().await.unwrap().contains("does not answer"));
+}
+
+#[actix::test]
+async fn a_front_end_that_blocks_its_thread_holds_its_port_and_ends_the_process() {
+    let mut harness = SupervisorHarness::new(3);
+    let (_go_on, _contexts) = start_blocking(&harness, Role::FrontEnd, 1).await;
+    harness.until(|part| part.state == State::Up).await;
+    let _nobody_answers = harness.say("block").await;
+    assert!(harness.fatal.recv().await.unwrap().contains("does not answer"));
 }

@@ -83,6 +83,10 @@ impl Deliveries {
 
     /// Acknowledges a delivery. If that fails, the connection is gone: the delivery comes again and is recognised.
     pub(super) async fn acknowledge(&self, acker: Acker) {
+        if self.shutdown.is_replaced() {
+            // It comes again to the fresh one when this one's connection ends.
+            return;
+        }
         self.releasing.increment();
         let _comes_again = acker.ack(BasicAckOptions::default()).await;
         self.releasing.decrement();

@@ -10,14 +10,14 @@ use std::{
     rc::Rc,
 };
 
-use actix::{Message, Recipient};
+use actix::Message;
 use lapin::{Acker, message::Delivery};
 use serde_json::{Map, Value};
 use vumi_kit::{
     ids,
     message::{Event, EventKind, SessionEvent, TransportType, UserMessage},
     name::Name,
-    router::{Happened, Inbound, Outbound, Refused},
+    router::{Happened, Inbound, Outbound, Refused, RouterPort},
 };
 
 use super::{
@@ -255,7 +255,7 @@ impl DeliveryHandler<'_> {
         let _the_process_ends = self.state.router.happened.send(Happened { service, event }).await;
     }
 
-    async fn offer<M>(&self, to: &Recipient<M>, message: impl FnMut() -> M) -> OfferOutcome
+    async fn offer<M>(&self, to: &RouterPort<M>, message: impl FnMut() -> M) -> OfferOutcome
     where
         M: Message<Result = Result<(), Refused>> + Send + 'static,
     {

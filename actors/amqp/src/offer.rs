@@ -2,9 +2,9 @@
 
 use std::{rc::Rc, time::Duration};
 
-use actix::{Message, Recipient};
+use actix::Message;
 use tokio::time::{Instant, sleep, timeout};
-use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, name::Name, router::Refused};
+use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, name::Name, router::{Refused, RouterPort}};
 
 use super::{counter::Counter, shutdown::Shutdown};
 
@@ -40,7 +40,7 @@ impl OfferRules<'_> {
         match refused {
             Refused::NoRoute(_) | Refused::NoSessions(_) => true,
             Refused::NoTransport(name) => !self.transports.contains(name),
-            Refused::Busy(_) | Refused::Away(_) => false,
+            Refused::Busy(_) | Refused::Away(_) | Refused::Replaced => false,
         }
     }
 }
@@ -62,7 +62,7 @@ impl Drop for Waiting {
 }
 
 /// Offers a message for at most `offer_for`; once where the front-end stops.
-pub(super) async fn offer<M>(to: &Recipient<M>, mut message: impl FnMut() -> M, rules: OfferRules<'_>) -> OfferOutcome
+pub(super) async fn offer<M>(to: &RouterPort<M>, mut message: impl FnMut() -> M, rules: OfferRules<'_>) -> OfferOutcome
 where
     M: Message<Result = Result<(), Refused>> + Send + 'static,
 {

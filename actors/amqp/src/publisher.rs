@@ -163,6 +163,7 @@ impl Publisher {
 
     fn channel(&self) -> Result<Channel, Unpublished> {
         match &*self.link.borrow() {
+            _ if self.shutdown.is_replaced() => Err(Unpublished::Away("this front-end was replaced".to_owned())),
             BrokerLink::Down { why, .. } => Err(Unpublished::Away(why.clone())),
             BrokerLink::Up { status, .. } if status.blocked() => {
                 Err(Unpublished::Away("it takes nothing while its alarm lasts".to_owned()))

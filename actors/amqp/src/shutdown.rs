@@ -1,16 +1,18 @@
 //! The stop of the front-end: the signal to end, and a notification for each piece of work that is finished.
 
 use tokio::sync::{Notify, futures::Notified, watch};
+use vumi_kit::start_token::StartToken;
 
 /// Whether the front-end stops, and the news that something was finished.
 pub(super) struct Shutdown {
     stopping: watch::Sender<bool>,
     progress: Notify,
+    token: StartToken,
 }
 
 impl Shutdown {
-    pub(super) fn new() -> Self {
-        Self { stopping: watch::Sender::new(false), progress: Notify::new() }
+    pub(super) fn new(token: StartToken) -> Self {
+        Self { stopping: watch::Sender::new(false), progress: Notify::new(), token }
     }
 
     /// From now on nothing new is begun.
@@ -19,7 +21,12 @@ impl Shutdown {
     }
 
     pub(super) fn is_begun(&self) -> bool {
-        *self.stopping.borrow()
+        *self.stopping.borrow() || self.is_replaced()
+    }
+
+    /// Whether a fresh front-end has taken this one's place: then it neither publishes nor acknowledges.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.token.is_replaced()
     }
 
     /// Resolves when the front-end stops.

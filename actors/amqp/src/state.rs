@@ -44,7 +44,7 @@ pub(super) struct AmqpState {
 impl AmqpState {
     pub(super) fn new(context: AmqpContext, settings: AmqpSettings) -> Self {
         let AmqpContext { router, store, clock, transports, topology } = context;
-        let shutdown = Rc::new(Shutdown::new());
+        let shutdown = Rc::new(Shutdown::new(store.ledger.token().clone()));
         let deliveries = Rc::new(Deliveries::new(settings.remember, settings.hold_for, shutdown.clone()));
         let events = Rc::new(EventQueue::new(settings.events_waiting, topology.connectors().len()));
         let follower = SmsFollower::new(

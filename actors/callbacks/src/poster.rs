@@ -185,6 +185,10 @@ impl Poster {
     }
 
     fn start_post(&mut self, delivery: Delivery, ctx: &mut Context<Self>) {
+        if self.store.token().is_replaced() {
+            // The fresh one posts it when the lease ends.
+            return ctx.stop();
+        }
         let at = self.clock.now();
         if delivery.lease_until.since(at) < self.settings.limit {
             // Another process could claim and post it before this post ends.

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use actix::{Message, Recipient, dev::SendError};
 use tokio::sync::oneshot;
 
+use crate::start_token::StartToken;
+
 /// What the store can be asked to do: a [`Command`] or a [`Query`].
 pub trait Operation: Send + 'static {
     /// [`Writes`] or [`Reads`].
@@ -45,6 +47,16 @@ pub struct Request<O: Operation> {
     /// Whether the caller would lose something if it were refused: it waits for as long as it takes. Others are refused
     /// with [`StoreError::Busy`] where they would wait for too long.
     pub patient: bool,
+    /// Who asks: the store refuses a component that was replaced.
+    pub token: StartToken,
+}
+
+impl<O: Operation> Request<O> {
+    /// An operation that no component asks for, and that waits for as long as it takes.
+    #[must_use]
+    pub fn new(operation: O, reply: oneshot::Sender<Result<O::Answer, StoreError>>) -> Self {
+        Self { operation, reply, patient: true, token: StartToken::default() }
+    }
 }
 
 impl<O: Operation> Message for Request<O> {
@@ -61,8 +73,8 @@ pub enum StoreError {
     /// A query took longer than a query may, and was given up.
     #[error("the query took longer than store.read_limit and was given up")]
     TooSlow,
-    /// It has stopped: nothing more is written.
-    #[error("the store has stopped")]
+    /// It has stopped, or the component that asks was replaced: nothing more is written for it, now or later.
+    #[error("the store has stopped, or takes no more from this component, which was replaced")]
     Stopped,
     /// The database is away, or keeps nothing; nothing was written, try again later. With the database's error.
     #[error("the database failed: {0}")]
@@ -106,6 +118,9 @@ pub enum Existing {
 pub trait Accepts<O: Operation> {
     /// Where to send them.
     fn recipient(&self) -> &Recipient<Request<O>>;
+
+    /// Who sends them.
+    fn start_token(&self) -> &StartToken;
 }
 
 /// Asking, for every address that [`Accepts`] an operation.
@@ -128,7 +143,8 @@ impl<A> Ask for A {
         A: Accepts<O>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().try_send(Request { operation, reply, patient: false }).map_err(|refused| match refused {
+        let request = Request { operation, reply, patient: false, token: self.start_token().clone() };
+        self.recipient().try_send(request).map_err(|refused| match refused {
             SendError::Full(_) => StoreError::Busy,
             SendError::Closed(_) => StoreError::Stopped,
         })?;
@@ -140,7 +156,8 @@ impl<A> Ask for A {
         A: Accepts<O>,
     {
         let (reply, answer) = oneshot::channel();
-        self.recipient().send(Request { operation, reply, patient: true }).await.map_err(|_| StoreError::Stopped)?;
+        let request = Request { operation, reply, patient: true, token: self.start_token().clone() };
+        self.recipient().send(request).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 }
@@ -152,6 +169,7 @@ macro_rules! store_address {
         #[derive(Clone)]
         pub struct $Address {
             $($field: actix::Recipient<$crate::request::Request<$Request>>,)+
+            token: $crate::start_token::StartToken,
         }
 
         impl $Address {
@@ -161,13 +179,29 @@ macro_rules! store_address {
                 A: actix::Actor<Context = actix::Context<A>>
                     $(+ actix::Handler<$crate::request::Request<$Request>>)+,
             {
-                Self { $($field: actor.clone().recipient(),)+ }
+                Self { $($field: actor.clone().recipient(),)+ token: $crate::start_token::StartToken::default() }
+            }
+
+            /// The same address for one start of a component.
+            #[must_use]
+            pub fn with_token(&self, token: &$crate::start_token::StartToken) -> Self {
+                Self { token: token.clone(), ..self.clone() }
+            }
+
+            /// The start of the component that has this address.
+            #[must_use]
+            pub const fn token(&self) -> &$crate::start_token::StartToken {
+                &self.token
             }
         }
 
         $(impl $crate::request::Accepts<$Request> for $Address {
             fn recipient(&self) -> &actix::Recipient<$crate::request::Request<$Request>> {
                 &self.$field
+            }
+
+            fn start_token(&self) -> &$crate::start_token::StartToken {
+                &self.token
             }
         })+
 

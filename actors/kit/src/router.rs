@@ -1,8 +1,13 @@
 //! The messages between the router and the components, and the addresses by which each calls the other.
 
-use actix::{Message, Recipient};
+use std::fmt;
 
-use crate::{message, message::UserMessage, name::Name, sms::Submission};
+use actix::{
+    Actor, Addr, Context, Handler, Message, Recipient,
+    dev::{RecipientRequest, SendError},
+};
+
+use crate::{message, message::UserMessage, name::Name, sms::Submission, start_token::StartToken};
 
 /// A message from a person: a transport hands it to the router, the router to the campaign that serves its address.
 #[derive(Debug, Message)]
@@ -44,6 +49,9 @@ pub enum Refused {
     /// There is no transport of that name.
     #[error("there is no transport {0} for this message")]
     NoTransport(Name),
+    /// The component that sends it was replaced by a fresh one.
+    #[error("its sender was replaced by a fresh one")]
+    Replaced,
     /// The transport holds no sessions: it takes SMS only.
     #[error("the transport {0} takes no messages but SMS")]
     NoSessions(Name),
@@ -112,8 +120,8 @@ impl Endpoints {
     }
 }
 
-impl std::fmt::Debug for Endpoints {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Campaign { .. } => "Campaign",
             Self::Transport { .. } => "Transport",
@@ -130,6 +138,8 @@ pub struct Register {
     pub name: Name,
     /// Where it is reached.
     pub endpoints: Endpoints,
+    /// Which start of it this is: the router calls it no more once it is replaced.
+    pub token: StartToken,
 }
 
 /// A component has ended: the router calls it no more.
@@ -140,19 +150,129 @@ pub struct Deregister {
     pub name: Name,
 }
 
+/// A message to the router, and who sends it: the router refuses a component that was replaced.
+#[derive(Debug)]
+pub struct FromComponent<M> {
+    /// The message.
+    pub message: M,
+    /// The sender.
+    pub token: StartToken,
+}
+
+impl<M: Message> Message for FromComponent<M> {
+    type Result = M::Result;
+}
+
+/// Where a component sends one kind of message to the router.
+pub struct RouterPort<M>
+where
+    M: Message + Send,
+    M::Result: Send,
+{
+    recipient: Recipient<FromComponent<M>>,
+    token: StartToken,
+}
+
+impl<M> RouterPort<M>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    /// Sends, and waits while the mailbox is full.
+    pub fn send(&self, message: M) -> RecipientRequest<FromComponent<M>> {
+        self.recipient.send(self.signed(message))
+    }
+
+    /// Sends, unless the mailbox is full.
+    pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        self.recipient.try_send(self.signed(message)).map_err(|refused| match refused {
+            SendError::Full(FromComponent { message, .. }) => SendError::Full(message),
+            SendError::Closed(FromComponent { message, .. }) => SendError::Closed(message),
+        })
+    }
+
+    fn signed(&self, message: M) -> FromComponent<M> {
+        FromComponent { message, token: self.token.clone() }
+    }
+
+    fn with_token(&self, token: &StartToken) -> Self {
+        Self { recipient: self.recipient.clone(), token: token.clone() }
+    }
+}
+
+impl<M> Clone for RouterPort<M>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    fn clone(&self) -> Self {
+        self.with_token(&self.token)
+    }
+}
+
 /// The router, as the components know it.
 #[derive(Clone)]
 pub struct RouterAddress {
     /// Takes messages from people.
-    pub inbound: Recipient<Inbound>,
+    pub inbound: RouterPort<Inbound>,
     /// Takes messages to people.
-    pub outbound: Recipient<Outbound>,
+    pub outbound: RouterPort<Outbound>,
     /// Takes what became of messages.
-    pub happened: Recipient<Happened>,
+    pub happened: RouterPort<Happened>,
 }
 
-impl std::fmt::Debug for RouterAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl RouterAddress {
+    /// The address of an actor that takes all of these messages.
+    pub fn of<A>(router: &Addr<A>) -> Self
+    where
+        A: Actor<Context = Context<A>>
+            + Handler<FromComponent<Inbound>>
+            + Handler<FromComponent<Outbound>>
+            + Handler<FromComponent<Happened>>,
+    {
+        let token = StartToken::default();
+        Self {
+            inbound: RouterPort { recipient: router.clone().recipient(), token: token.clone() },
+            outbound: RouterPort { recipient: router.clone().recipient(), token: token.clone() },
+            happened: RouterPort { recipient: router.clone().recipient(), token },
+        }
+    }
+
+    /// The same address for one start of a component: once that is replaced, the router refuses what it sends.
+    #[must_use]
+    pub fn with_token(&self, token: &StartToken) -> Self {
+        Self {
+            inbound: self.inbound.with_token(token),
+            outbound: self.outbound.with_token(token),
+            happened: self.happened.with_token(token),
+        }
+    }
+}
+
+impl fmt::Debug for RouterAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RouterAddress")
     }
+}
+
+/// Has a test's router take from components what it takes by itself, whoever sends it.
+#[cfg(any(test, feature = "testing"))]
+#[macro_export]
+macro_rules! takes_from_components {
+    ($Router:ty) => {
+        $crate::takes_from_components!($Router: Inbound, Outbound, Happened);
+    };
+    ($Router:ty: $($Message:ident),+) => {
+        $(impl actix::Handler<$crate::router::FromComponent<$crate::router::$Message>> for $Router {
+            type Result = <Self as actix::Handler<$crate::router::$Message>>::Result;
+
+            fn handle(
+                &mut self,
+                from: $crate::router::FromComponent<$crate::router::$Message>,
+                ctx: &mut Self::Context,
+            ) -> Self::Result {
+                self.handle(from.message, ctx)
+            }
+        })+
+    };
 }

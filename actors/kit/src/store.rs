@@ -1,6 +1,8 @@
 //! The store as the other components know it: the addresses of its actors, and how to ask them.
 
-use crate::{account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions};
+use crate::{
+    account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions, start_token::StartToken,
+};
 
 pub use crate::request::{Accepts, Ask, Command, Existing, Operation, Query, Reads, Request, StoreError, Writes};
 
@@ -15,4 +17,17 @@ pub struct Store {
     pub sessions: Sessions,
     /// Who may use the HTTP API.
     pub accounts: Accounts,
+}
+
+impl Store {
+    /// The same store for one start of a component: once that is replaced, the store refuses what it asks.
+    #[must_use]
+    pub fn with_token(&self, token: &StartToken) -> Self {
+        Self {
+            ledger: self.ledger.with_token(token),
+            callbacks: self.callbacks.with_token(token),
+            sessions: self.sessions.with_token(token),
+            accounts: self.accounts.with_token(token),
+        }
+    }
 }

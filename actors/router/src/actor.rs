@@ -19,9 +19,12 @@ use vumi_kit::{
     log_limiter::LogLimiter,
     message::{TransportType, UserMessage},
     name::Name,
-    router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, RouterAddress, Submit},
+    router::{
+        Deregister, Endpoints, FromComponent, Happened, Inbound, Outbound, Refused, Register, RouterAddress, Submit,
+    },
     settings_schema::HumanDuration,
     sms::{Received, ReceivedId, SmsId, Submission},
+    start_token::StartToken,
     store::{Ask, Store, StoreError},
 };
 
@@ -98,12 +101,27 @@ enum Claiming {
     AndAgain,
 }
 
+/// The components by name, and which start of it each is.
+#[derive(Debug, Default)]
+struct Components(HashMap<Name, (Endpoints, StartToken)>);
+
+impl Components {
+    /// Where a component is reached; none where it was replaced.
+    fn get(&self, name: &Name) -> Option<&Endpoints> {
+        self.0.get(name).filter(|(_, token)| !token.is_replaced()).map(|(endpoints, _)| endpoints)
+    }
+
+    fn any_campaign(&self) -> bool {
+        self.0.values().any(|(endpoints, token)| !token.is_replaced() && matches!(endpoints, Endpoints::Campaign { .. }))
+    }
+}
+
 /// Routes messages to campaigns and transports, and offers received SMS to campaigns.
 #[derive(Debug)]
 pub struct Router {
     settings: RouterSettings,
     table: Arc<RoutingTable>,
-    components: HashMap<Name, Endpoints>,
+    components: Components,
     store: Store,
     queues: ReceivedQueues,
     claiming: Claiming,
@@ -124,7 +142,7 @@ impl Router {
         let router = Self {
             settings,
             table: Arc::new(table),
-            components: HashMap::new(),
+            components: Components::default(),
             store,
             queues: ReceivedQueues::default(),
             claiming: Claiming::No,
@@ -144,11 +162,7 @@ impl Router {
     /// The router as the components know it.
     #[must_use]
     pub fn address(router: &actix::Addr<Self>) -> RouterAddress {
-        RouterAddress {
-            inbound: router.clone().recipient(),
-            outbound: router.clone().recipient(),
-            happened: router.clone().recipient(),
-        }
+        RouterAddress::of(router)
     }
 
     fn limit(&self) -> Duration {
@@ -291,7 +305,7 @@ impl Router {
     fn claim_received(&mut self, ctx: &mut Context<Self>) {
         // SMS claimed in a process without campaigns would be withheld from the processes that have some.
         if self.table.serves_sms()
-            && !self.components.values().any(|endpoints| matches!(endpoints, Endpoints::Campaign { .. }))
+            && !self.components.any_campaign()
         {
             return;
         }
@@ -392,6 +406,32 @@ impl Handler<OfferAnswered> for Router {
     }
 }
 
+impl Handler<FromComponent<Inbound>> for Router {
+    type Result = ResponseFuture<Result<(), Refused>>;
+
+    fn handle(&mut self, from: FromComponent<Inbound>, ctx: &mut Self::Context) -> Self::Result {
+        if from.token.is_replaced() { Box::pin(async { Err(Refused::Replaced) }) } else { self.handle(from.message, ctx) }
+    }
+}
+
+impl Handler<FromComponent<Outbound>> for Router {
+    type Result = ResponseFuture<Result<(), Refused>>;
+
+    fn handle(&mut self, from: FromComponent<Outbound>, ctx: &mut Self::Context) -> Self::Result {
+        if from.token.is_replaced() { Box::pin(async { Err(Refused::Replaced) }) } else { self.handle(from.message, ctx) }
+    }
+}
+
+impl Handler<FromComponent<Happened>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, from: FromComponent<Happened>, ctx: &mut Self::Context) {
+        if !from.token.is_replaced() {
+            self.handle(from.message, ctx);
+        }
+    }
+}
+
 impl Handler<Inbound> for Router {
     type Result = ResponseFuture<Result<(), Refused>>;
 
@@ -473,9 +513,13 @@ impl Handler<Happened> for Router {
 impl Handler<Register> for Router {
     type Result = ();
 
-    fn handle(&mut self, Register { name, endpoints }: Register, ctx: &mut Self::Context) {
+    fn handle(&mut self, Register { name, endpoints, token }: Register, ctx: &mut Self::Context) {
+        if token.is_replaced() {
+            warn!(component = %name, "a component that was replaced is not registered");
+            return;
+        }
         let campaign = matches!(endpoints, Endpoints::Campaign { .. });
-        self.components.insert(name, endpoints);
+        self.components.0.insert(name, (endpoints, token));
         if campaign {
             // SMS that are due are claimed now; those in the queues are offered again anyway. SMS that the campaign had taken
             // when it ended are due when their lease ends.
@@ -488,7 +532,7 @@ impl Handler<Deregister> for Router {
     type Result = ();
 
     fn handle(&mut self, Deregister { name }: Deregister, _: &mut Self::Context) {
-        self.components.remove(&name);
+        self.components.0.remove(&name);
     }
 }
 
@@ -496,7 +540,7 @@ impl Handler<AskHealth> for Router {
     type Result = MessageResult<AskHealth>;
 
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
-        let mut detail = format!("{} components", self.components.len());
+        let mut detail = format!("{} components", self.components.0.len());
         if self.unowned.waiting > 0 {
             detail += &format!(
                 "; {} SMS from people wait for an account: see `account` of their transport or route",

@@ -63,6 +63,10 @@ where
     type Result = ();
 
     fn handle(&mut self, request: Request<O>, ctx: &mut Self::Context) {
+        if request.token.is_replaced() {
+            let _nobody_waits = request.reply.send(Err(StoreError::Stopped));
+            return;
+        }
         O::Access::dispatch(self, request, ctx);
     }
 }

@@ -83,7 +83,7 @@ async fn sweep(queue: WeakQueue) {
         while more {
             let Some(jobs) = queue.upgrade() else { return };
             let (reply, answer) = oneshot::channel();
-            if jobs.send(Request { operation: Sweep, reply, patient: true }.into()).await.is_err() {
+            if jobs.send(Request::new(Sweep, reply).into()).await.is_err() {
                 return;
             }
             drop(jobs);

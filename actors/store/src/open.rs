@@ -65,7 +65,7 @@ pub fn open(settings: StoreSettings, clock: Clock, handover: mpsc::Sender<HandOv
     };
     let opened = Opening { settings, clock, handover, role: ProcessRole::Router }.start(lock)?;
     // First in the queue: what this process held before it died is nobody's now.
-    let take_over = Request { operation: TakeOver, reply: oneshot::channel().0, patient: true };
+    let take_over = Request::new(TakeOver, oneshot::channel().0);
     opened.queue.try_send(take_over.into()).map_err(|_| OpenError::Database("the writer ended at once".to_owned()))?;
     Ok(opened)
 }

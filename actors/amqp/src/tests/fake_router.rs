@@ -50,12 +50,10 @@ impl AmqpTestRouter {
 }
 
 pub(super) fn address_of(router: &Addr<AmqpTestRouter>) -> RouterAddress {
-    RouterAddress {
-        inbound: router.clone().recipient(),
-        outbound: router.clone().recipient(),
-        happened: router.clone().recipient(),
-    }
+    RouterAddress::of(router)
 }
+
+vumi_kit::takes_from_components!(AmqpTestRouter);
 
 impl Handler<Inbound> for AmqpTestRouter {
     type Result = Result<(), Refused>;

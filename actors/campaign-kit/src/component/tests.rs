@@ -118,6 +118,8 @@ impl Actor for AnswerRecorder {
     type Context = Context<Self>;
 }
 
+vumi_kit::takes_from_components!(AnswerRecorder);
+
 impl Handler<Inbound> for AnswerRecorder {
     type Result = Result<(), Refused>;
     fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
@@ -170,11 +172,7 @@ impl CampaignHarness {
         let sessions = sessions(&memory, &fault);
         let (record, answers) = mpsc::unbounded_channel();
         let router = AnswerRecorder { answers: record, memory: memory.clone(), refuses: refuses.clone() }.start();
-        let router = RouterAddress {
-            inbound: router.clone().recipient(),
-            outbound: router.clone().recipient(),
-            happened: router.recipient(),
-        };
+        let router = RouterAddress::of(&router);
         let gate = Rc::new(Semaphore::new(0));
         let campaign = ObedientCampaign { gate: gate.clone(), limits };
         let (actor, _ended) = CampaignActor::open(campaign, name("obeying"), sessions, router, clock);

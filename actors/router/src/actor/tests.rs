@@ -18,6 +18,7 @@ use vumi_kit::{
     name::Name,
     router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, Submit},
     sms::{InboundSms, Received, Submission},
+    start_token::StartToken,
     testing::FakeStore,
 };
 
@@ -152,13 +153,13 @@ impl RouterHarness {
     async fn campaign(&self, called: &str, campaign: &ScriptedCampaign) {
         let actor = campaign.clone().start();
         let endpoints = Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) };
-        self.router.send(Register { name: name(called), endpoints }).await.unwrap();
+        self.router.send(Register { name: name(called), endpoints, token: StartToken::default() }).await.unwrap();
     }
 
     async fn transport(&self, called: &str, transport: &RecordingTransport) {
         let actor = transport.clone().start();
         let endpoints = Endpoints::Transport { submit: actor.clone().recipient(), outbound: Some(actor.recipient()) };
-        self.router.send(Register { name: name(called), endpoints }).await.unwrap();
+        self.router.send(Register { name: name(called), endpoints, token: StartToken::default() }).await.unwrap();
     }
 
     async fn dial(&self, code: &str) -> Result<(), Refused> {
@@ -269,6 +270,37 @@ async fn a_component_that_was_deregistered_gets_nothing_more() {
 }
 
 #[actix_rt::test]
+async fn a_component_that_was_replaced_is_neither_called_nor_heard() {
+    let (harness, quiz) = (RouterHarness::new(), ScriptedCampaign::default());
+    let token = StartToken::default();
+    let register = |token: &StartToken| {
+        let actor = quiz.clone().start();
+        let endpoints = Endpoints::Campaign { inbound: actor.clone().recipient(), events: Some(actor.recipient()) };
+        Register { name: name("quiz"), endpoints, token: token.clone() }
+    };
+    harness.router.send(register(&token)).await.unwrap();
+    assert_eq!(harness.dial("*120*1#").await, Ok(()));
+
+    let components = Router::address(&harness.router).with_token(&token);
+    let asked = || message(TransportType::Ussd, "*120*1#");
+    assert_eq!(components.inbound.send(Inbound(asked())).await.unwrap(), Ok(()));
+    token.replace();
+    assert_eq!(harness.dial("*120*1#").await, Err(Refused::Away(name("quiz"))));
+    harness.router.send(register(&token)).await.unwrap();
+    assert_eq!(harness.dial("*120*1#").await, Err(Refused::Away(name("quiz"))), "it can't register again");
+    let fresh = StartToken::default();
+    harness.router.send(register(&fresh)).await.unwrap();
+    assert_eq!(harness.dial("*120*1#").await, Ok(()));
+    assert_eq!(components.inbound.send(Inbound(asked())).await.unwrap(), Err(Refused::Replaced));
+    let answer = asked().reply(None, None, Timestamp::from_seconds(0));
+    let event = Event::ack(&answer, Timestamp::from_seconds(0));
+    assert_eq!(components.outbound.send(Outbound(answer)).await.unwrap(), Err(Refused::Replaced));
+    components.happened.send(Happened { service: "*120*1#".to_owned(), event }).await.unwrap();
+    harness.dial("*120*1#").await.unwrap();
+    assert!(quiz.events.borrow().is_empty());
+}
+
+#[actix_rt::test]
 async fn claimed_sms_go_to_their_transport_and_back_to_the_ledger_where_there_is_none() {
     let (mut harness, opera) = (RouterHarness::new(), RecordingTransport::default());
     harness.transport("opera", &opera).await;
@@ -308,7 +340,7 @@ async fn a_transport_without_sessions_refuses_what_is_not_an_sms_for_good() {
     let harness = RouterHarness::new();
     let submit = RecordingTransport::default().start().recipient();
     let endpoints = Endpoints::Transport { submit, outbound: None };
-    harness.router.send(Register { name: name("opera"), endpoints }).await.unwrap();
+    harness.router.send(Register { name: name("opera"), endpoints, token: StartToken::default() }).await.unwrap();
     let mut answer = message(TransportType::Ussd, "*120*1#").reply(None, None, Timestamp::from_seconds(0));
     answer.transport_name = name("opera");
     assert_eq!(harness.router.send(Outbound(answer)).await.unwrap(), Err(Refused::NoSessions(name("opera"))));
@@ -330,7 +362,7 @@ async fn an_event_goes_to_the_component_that_sent_the_message_whatever_its_addre
 async fn a_transport_behind_the_broker_takes_sms_itself() {
     let (harness, remote) = (RouterHarness::new(), RecordingTransport::default());
     let endpoints = Endpoints::Remote { outbound: remote.clone().start().recipient() };
-    harness.router.send(Register { name: name("truteq"), endpoints }).await.unwrap();
+    harness.router.send(Register { name: name("truteq"), endpoints, token: StartToken::default() }).await.unwrap();
     let sms = message(TransportType::Sms, "38080").reply(Some("hi".to_owned()), None, Timestamp::from_seconds(0));
     assert_eq!(harness.router.send(Outbound(sms)).await.unwrap(), Ok(()));
     assert_eq!(*remote.outbound.borrow(), ["hi"]);
@@ -433,7 +465,11 @@ async fn sms_for_a_transport_whose_mailbox_is_full_go_back_to_the_ledger() {
     while submit.try_send(Submit(Vec::new())).is_ok() {}
     harness
         .router
-        .send(Register { name: name("opera"), endpoints: Endpoints::Transport { submit, outbound: None } })
+        .send(Register {
+            name: name("opera"),
+            endpoints: Endpoints::Transport { submit, outbound: None },
+            token: StartToken::default(),
+        })
         .await
         .unwrap();
     let batch = vec![submission(1), submission(2)];

@@ -260,11 +260,11 @@ fn release(refused: HandOver) -> Box<dyn QueuedCommand> {
     match refused {
         HandOver::Submissions { transport, batch } => {
             let ids = batch.into_iter().map(|submission| submission.id).collect();
-            Box::new(Request { operation: ReleaseSms { transport, ids }, reply: oneshot::channel().0, patient: true })
+            Box::new(Request::new(ReleaseSms { transport, ids }, oneshot::channel().0))
         }
         HandOver::Received(batch) => {
             let ids = batch.into_iter().map(|received| received.id).collect();
-            Box::new(Request { operation: ReleaseReceived { ids }, reply: oneshot::channel().0, patient: true })
+            Box::new(Request::new(ReleaseReceived { ids }, oneshot::channel().0))
         }
     }
 }

@@ -9,7 +9,7 @@ mod ledger_io;
 mod outcomes;
 mod submission_queue;
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::VecDeque, future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -118,12 +118,13 @@ impl<S: SubmitSms> Engine<S> {
         self.status.clone()
     }
 
-    /// Runs until the store or the actor has ended.
+    /// Runs until the store or the actor has ended, or the transport was replaced.
     pub(super) async fn run(mut self) {
         if self.open().await.is_err() {
             return;
         }
-        loop {
+        // One that was blocked, and goes on after a fresh one has taken its place, submits nothing more.
+        while !self.ledger.token().is_replaced() {
             self.begin_submissions();
             self.send_ledger_requests();
             self.update_status();
@@ -201,7 +202,12 @@ impl<S: SubmitSms> Engine<S> {
             self.pace.take(now);
             let (call, max_resubmissions) = (self.settings.call_limit, self.settings.max_resubmissions);
             let limits = AttemptLimits { call, max_resubmissions };
-            self.in_flight.push(attempt(self.submitter.clone(), submission, limits).boxed_local());
+            let (token, submitter) = (self.ledger.token().clone(), self.submitter.clone());
+            let unless_replaced = async move {
+                let mut attempt = pin!(attempt(submitter, submission, limits));
+                poll_fn(|cx| if token.is_replaced() { Poll::Pending } else { attempt.as_mut().poll(cx) }).await
+            };
+            self.in_flight.push(unless_replaced.boxed_local());
         }
     }
 

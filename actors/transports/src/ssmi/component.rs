@@ -32,7 +32,8 @@ pub(super) struct SsmiTransport {
 /// Starts the transport on the present arbiter.
 pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
     let settings = Rc::new(settings);
-    let shared = Rc::new(RefCell::new(SsmiState::new(context.name.clone(), context.clock.clone(), settings.clone())));
+    let (name, clock, token) = (context.name.clone(), context.clock.clone(), context.store.sessions.token().clone());
+    let shared = Rc::new(RefCell::new(SsmiState::new(name, clock, settings.clone(), token)));
     let outbox = OutboxActor::open(context.clone(), &settings.outbox, SmsSender(shared.clone()));
     let submit = outbox.endpoints.as_ref().and_then(Endpoints::submit).cloned();
     let (lifeline, ended) = lifeline();

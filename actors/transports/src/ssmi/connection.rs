@@ -21,6 +21,9 @@ use super::{
     state::SharedState,
 };
 
+/// Why a connection ends that belongs to a transport which went on after it was blocked.
+const REPLACED: &str = "this transport was replaced by a fresh one";
+
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -94,6 +97,9 @@ fn down(shared: &SharedState, why: String, wait: Duration) {
 }
 
 async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &Rc<Signals>) -> LinkEnd {
+    if shared.borrow().is_replaced() {
+        return LinkEnd::Stopped;
+    }
     let address = settings.address();
     let connect = timeout(settings.connect_limit, TcpStream::connect(&address));
     let connected = tokio::select! {
@@ -182,6 +188,9 @@ impl FrameReader {
         loop {
             {
                 let mut state = shared.borrow_mut();
+                if state.is_replaced() {
+                    return REPLACED.to_owned();
+                }
                 while let Some(item) = self.codec.next(&mut self.buffer) {
                     if let Err(why) = state.on_command(item) {
                         return why;
@@ -208,6 +217,10 @@ async fn write_frames(mut write: OwnedWriteHalf, shared: &SharedState, signals: 
             continue;
         }
         while frames.has_remaining() {
+            // The fresh one has a connection of its own.
+            if shared.borrow().is_replaced() {
+                return io::Error::other(REPLACED);
+            }
             match write.write(&frames).await {
                 Ok(0) => return io::ErrorKind::WriteZero.into(),
                 Ok(written) => {

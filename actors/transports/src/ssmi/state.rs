@@ -12,6 +12,7 @@ use vumi_kit::{
     message::UserMessage,
     name::Name,
     router::Refused,
+    start_token::StartToken,
 };
 use vumi_ssmi_codec::{AckKind, Malformed, ServerCommand};
 
@@ -37,12 +38,13 @@ pub(super) struct SsmiState {
     pub(super) inbox: SmsInbox,
     /// No new sessions any more.
     pub(super) draining: bool,
+    token: StartToken,
 }
 
 pub(super) type SharedState = Rc<RefCell<SsmiState>>;
 
 impl SsmiState {
-    pub(super) fn new(name: Name, clock: Clock, settings: Rc<Settings>) -> Self {
+    pub(super) fn new(name: Name, clock: Clock, settings: Rc<Settings>, token: StartToken) -> Self {
         Self {
             link: ServerLink::new(name.clone()),
             sessions: UssdSessions::new(name.clone(), settings.lifetime, settings.max_sessions),
@@ -50,10 +52,16 @@ impl SsmiState {
             numbers: SmsNumbers::default(),
             inbox: SmsInbox::new(settings.clone()),
             draining: false,
+            token,
             name,
             clock,
             settings,
         }
+    }
+
+    /// Whether a fresh transport has taken this one's place.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.token.is_replaced()
     }
 
     /// Whether more may be read: what was read before is on its way, and answers are being written.

@@ -32,6 +32,16 @@ fn nack_reason(what: EventKind) -> String {
 }
 
 #[actix_rt::test]
+async fn a_transport_that_was_replaced_writes_nothing_more_and_hangs_up() {
+    let mut harness = SsmiHarness::start().await;
+    let mut server = harness.logged_in().await;
+    let begun = harness.dial(&mut server, PERSON).await;
+    harness.token.replace();
+    harness.reply(&begun, "too late", SessionEvent::Close).await;
+    assert_eq!(server.next_command().await, None, "the connection ends, and no screen was written");
+}
+
+#[actix_rt::test]
 async fn a_person_dials_answers_and_is_told_good_bye() {
     let mut harness = SsmiHarness::start().await;
     let mut server = harness.logged_in().await;

@@ -110,7 +110,7 @@ async fn a_panic_in_the_writer_is_noticed_and_nothing_half_done_is_answered() {
     let Some(harness) = StoreHarness::new() else { return };
     let ended = harness.store.ended();
     let (reply, answer) = oneshot::channel();
-    harness.store.enqueue(Request { operation: Panic, reply, patient: true }.into()).await;
+    harness.store.enqueue(Request::new(Panic, reply).into()).await;
     assert!(answer.await.is_err(), "nobody answers");
     ended.wait().await;
     harness.store.ended().wait().await;
@@ -128,7 +128,7 @@ async fn what_is_queued_when_the_store_closes_is_committed_and_answered() {
     for n in 0..200 {
         let (reply, answer) = oneshot::channel();
         let ask = AcceptSms { batch: vec![sms(&format!("message {n}"))], idempotency: None };
-        harness.store.enqueue(Request { operation: ask, reply, patient: true }.into()).await;
+        harness.store.enqueue(Request::new(ask, reply).into()).await;
         answers.push(answer);
     }
     let StoreHarness { fixture, clock, store, .. } = harness;

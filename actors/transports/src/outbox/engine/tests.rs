@@ -51,6 +51,18 @@ story!(each_decision_becomes_its_outcome, |harness| settings(), {
     assert!(at >= START.plus(5 * SECOND) && at <= START.plus(12 * SECOND), "{at:?}");
 });
 
+story!(a_transport_that_was_replaced_goes_no_further_when_its_thread_is_free, |harness| settings(), {
+    harness.submit(vec![sms(1, "held")]).await;
+    harness.pass(SECOND).await;
+    assert_eq!(*harness.provider.submitted.borrow(), [1]);
+    harness.token.replace();
+    harness.provider.released.notify_one();
+    harness.submit(vec![sms(2, "hello")]).await;
+    harness.pass(SECOND).await;
+    assert_eq!(*harness.provider.submitted.borrow(), [1]);
+    assert_eq!(harness.recorded(), 0);
+});
+
 story!(no_more_than_the_window_is_in_flight_and_all_of_it_is_used, |harness| settings(), {
     harness.submit(many(20, "hello")).await;
     harness.pass(SECOND).await;

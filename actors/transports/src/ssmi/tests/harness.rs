@@ -32,6 +32,7 @@ use vumi_kit::{
     router::{Happened, Inbound, Outbound, Refused, RouterAddress},
     session::{CloseSession, OpenSessions, SaveSession, SessionRecord},
     sms::{InboundSms, Receipt},
+    start_token::StartToken,
     store::Store,
     testing::FakeStore,
 };
@@ -105,6 +106,8 @@ struct RecordingRouter {
 impl Actor for RecordingRouter {
     type Context = Context<Self>;
 }
+
+vumi_kit::takes_from_components!(RecordingRouter);
 
 impl Handler<Inbound> for RecordingRouter {
     type Result = Result<(), Refused>;
@@ -186,6 +189,8 @@ impl ServerConnection {
 /// The transport between a server, a router and a store.
 pub(super) struct SsmiHarness {
     pub(super) component: Component,
+    /// Of this start of the transport.
+    pub(super) token: StartToken,
     pub(super) clock: Clock,
     pub(super) refusal: Arc<Mutex<Option<Refused>>>,
     /// Whether the account `someone` exists.
@@ -224,19 +229,16 @@ impl SsmiHarness {
         let has_account = Arc::new(AtomicBool::new(true));
         let router = RecordingRouter { inbound: messages_sent, events: events_sent, refusal: refusal.clone() }.start();
         let clock = Clock::held(Timestamp::from_seconds(1_000_000));
+        let token = StartToken::default();
         let context = ComponentContext {
             owners: SmsOwners::default(),
             name: Name::parse("truteq").unwrap(),
-            router: RouterAddress {
-                inbound: router.clone().recipient(),
-                outbound: router.clone().recipient(),
-                happened: router.recipient(),
-            },
-            store: fake_store(&requests_sent, open, &has_account),
+            router: RouterAddress::of(&router).with_token(&token),
+            store: fake_store(&requests_sent, open, &has_account).with_token(&token),
             clock: clock.clone(),
         };
         let component = Ssmi::start(context, settings).unwrap();
-        Self { component, clock, refusal, has_account, listener, inbound, events, store_requests }
+        Self { component, token, clock, refusal, has_account, listener, inbound, events, store_requests }
     }
 
     /// The router connects.

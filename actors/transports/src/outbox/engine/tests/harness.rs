@@ -17,6 +17,7 @@ use vumi_kit::{
     ledger::{ClaimSms, CloseOutbox, Ledger, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordedOutcomes, Then},
     name::Name,
     sms::{Decision, Submission, TransportStatus},
+    start_token::StartToken,
     store::StoreError,
     testing::FakeStore,
 };
@@ -154,6 +155,8 @@ impl SubmitSms for ScriptedSubmitter {
 pub(super) struct EngineHarness {
     pub(super) ledger: SharedLedger,
     pub(super) provider: Rc<ScriptedProvider>,
+    /// Of this start of the transport.
+    pub(super) token: StartToken,
     clock: Clock,
     pub(super) commands: mpsc::Sender<EngineCommand>,
     status: Rc<RefCell<OutboxStatus>>,
@@ -165,9 +168,10 @@ impl EngineHarness {
         let provider = Rc::new(ScriptedProvider::default());
         let clock = Clock::held(START);
         let (commands, received) = mpsc::channel(16);
+        let token = StartToken::default();
         let engine = Engine::new(
             Name::parse("fake").unwrap(),
-            Rc::new(fake_ledger(&ledger)),
+            Rc::new(fake_ledger(&ledger).with_token(&token)),
             clock.clone(),
             settings,
             ScriptedSubmitter(provider.clone()),
@@ -175,7 +179,7 @@ impl EngineHarness {
         );
         let status = engine.status();
         actix::spawn(engine.run());
-        Self { ledger, provider, clock, commands, status }
+        Self { ledger, provider, token, clock, commands, status }
     }
 
     pub(super) async fn submit(&self, batch: Vec<Submission>) {
