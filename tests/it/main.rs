@@ -8,6 +8,7 @@ mod black_box;
 
 mod accounts;
 mod amqp;
+mod amqp_answers;
 mod amqp_broker;
 mod amqp_family;
 mod bad_days;
