@@ -39,7 +39,12 @@ pub(crate) enum TurnError {
 impl TurnError {
     /// Whether the same message may succeed when it is delivered again.
     pub(crate) const fn is_transient(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::StoreTimeout(_) | Self::Conflict)
+        match self {
+            // The database keeps what others write, and would refuse this again.
+            Self::Store(StoreError::Rejected(_)) => false,
+            Self::Store(_) | Self::StoreTimeout(_) | Self::Conflict => true,
+            Self::State(_) | Self::Panic | Self::Timeout(_) => false,
+        }
     }
 }
 
@@ -91,5 +96,18 @@ impl SessionStore for StoredSessions {
 
     async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError> {
         self.ask(FindAnswers { campaign, person }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vumi_kit::store::StoreError;
+
+    use super::TurnError;
+
+    #[test]
+    fn what_the_database_would_refuse_again_is_not_tried_again() {
+        assert!(!TurnError::Store(StoreError::Rejected("a key is too long".into())).is_transient());
+        assert!(TurnError::Store(StoreError::Unavailable("away".into())).is_transient());
     }
 }
