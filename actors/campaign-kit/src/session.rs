@@ -8,7 +8,11 @@ use vumi_kit::{
     message::{TransportType, UserMessage},
     name::Name,
     session::Answer,
+    text::keepable,
 };
+
+/// The longest question or answer that is kept, in bytes: both are in an index, and PostgreSQL bounds its rows.
+const LONGEST_KEY: usize = 1_000;
 
 /// A person's dialogue with a campaign.
 pub struct Session<State> {
@@ -64,13 +68,14 @@ impl<State> Session<State> {
     }
 
     /// Stores the person's answer to a question beyond the session. A later answer replaces an earlier one. It is written in
-    /// one transaction with the session, after the turn: until then [`Session::counts`] does not count it.
+    /// one transaction with the session, after the turn: until then [`Session::counts`] does not count it. Of each text the
+    /// first 1,000 bytes are kept.
     pub fn remember(&mut self, question: impl Into<String>, answer: impl Into<String>) {
         self.answers.push(Answer {
             campaign: self.campaign.clone(),
             person: self.msisdn.clone(),
-            question: question.into(),
-            answer: answer.into(),
+            question: as_key(question.into()),
+            answer: as_key(answer.into()),
         });
     }
 
@@ -137,7 +142,26 @@ impl<State> Session<State> {
     }
 }
 
+/// A text as every database keeps it in an index.
+fn as_key(text: String) -> String {
+    let mut text = keepable(text);
+    text.truncate(text.floor_char_boundary(LONGEST_KEY));
+    text
+}
+
 /// A number without its `+`.
 pub(super) fn without_plus(address: &str) -> &str {
     address.strip_prefix('+').unwrap_or(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_KEY, as_key};
+
+    #[test]
+    fn a_long_answer_is_cut_between_two_characters_and_a_nul_is_none() {
+        let kept = as_key(format!("a{}", "é".repeat(9_000)));
+        assert_eq!((kept.len(), kept.chars().last()), (LONGEST_KEY - 1, Some('é')));
+        assert!(!as_key("a\0b".to_owned()).contains('\0'));
+    }
 }
