@@ -271,7 +271,7 @@ macro_rules! takes_from_components {
                 from: $crate::router::FromComponent<$crate::router::$Message>,
                 ctx: &mut Self::Context,
             ) -> Self::Result {
-                self.handle(from.message, ctx)
+                actix::Handler::<$crate::router::$Message>::handle(self, from.message, ctx)
             }
         })+
     };

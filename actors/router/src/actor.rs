@@ -410,7 +410,10 @@ impl Handler<FromComponent<Inbound>> for Router {
     type Result = ResponseFuture<Result<(), Refused>>;
 
     fn handle(&mut self, from: FromComponent<Inbound>, ctx: &mut Self::Context) -> Self::Result {
-        if from.token.is_replaced() { Box::pin(async { Err(Refused::Replaced) }) } else { self.handle(from.message, ctx) }
+        if from.token.is_replaced() {
+            return Box::pin(async { Err(Refused::Replaced) });
+        }
+        Handler::<Inbound>::handle(self, from.message, ctx)
     }
 }
 
@@ -418,7 +421,10 @@ impl Handler<FromComponent<Outbound>> for Router {
     type Result = ResponseFuture<Result<(), Refused>>;
 
     fn handle(&mut self, from: FromComponent<Outbound>, ctx: &mut Self::Context) -> Self::Result {
-        if from.token.is_replaced() { Box::pin(async { Err(Refused::Replaced) }) } else { self.handle(from.message, ctx) }
+        if from.token.is_replaced() {
+            return Box::pin(async { Err(Refused::Replaced) });
+        }
+        Handler::<Outbound>::handle(self, from.message, ctx)
     }
 }
 
@@ -427,7 +433,7 @@ impl Handler<FromComponent<Happened>> for Router {
 
     fn handle(&mut self, from: FromComponent<Happened>, ctx: &mut Self::Context) {
         if !from.token.is_replaced() {
-            self.handle(from.message, ctx);
+            Handler::<Happened>::handle(self, from.message, ctx);
         }
     }
 }
