@@ -14,9 +14,9 @@ use vumi_kit::{
 
 use super::registry::{Role, Supervisor};
 
-/// Whether a component answers.
+/// The health question to a component that is under way.
 #[derive(Debug, Default)]
-pub(super) struct Answering {
+pub(super) struct HealthQuestion {
     /// A question is under way.
     asked: bool,
     /// Periods without an answer.
@@ -30,8 +30,8 @@ impl Supervisor {
         for name in names {
             let Some(component) = self.components.get_mut(&name) else { continue };
             match (component.state, &component.health) {
-                (State::Up, Some(health)) if !component.answering.asked => {
-                    component.answering.asked = true;
+                (State::Up, Some(health)) if !component.question.asked => {
+                    component.question.asked = true;
                     let (health, generation) = (health.clone(), component.generation);
                     let asked = async move { health.send(AskHealth).await };
                     ctx.spawn(asked.into_actor(self).map(move |_, supervisor, _| supervisor.heard(&name, generation)));
@@ -46,8 +46,8 @@ impl Supervisor {
 
     fn missed(&mut self, name: &Name, ctx: &mut Context<Self>) {
         let Some(component) = self.components.get_mut(name) else { return };
-        component.answering.missed = component.answering.missed.saturating_add(1);
-        if component.answering.missed >= self.settings.hung_after {
+        component.question.missed = component.question.missed.saturating_add(1);
+        if component.question.missed >= self.settings.hung_after {
             self.replace(name, ctx);
         }
     }
@@ -55,7 +55,7 @@ impl Supervisor {
     /// A component has answered, or has ended, which its lifeline tells.
     fn heard(&mut self, name: &Name, generation: u64) {
         if let Some(component) = self.components.get_mut(name).filter(|component| component.generation == generation) {
-            component.answering = Answering::default();
+            component.question = HealthQuestion::default();
         }
     }
 

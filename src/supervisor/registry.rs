@@ -24,7 +24,7 @@ use vumi_kit::{
     store::{Ask, Store},
 };
 
-use super::{SupervisorSettings, hung::Answering};
+use super::{SupervisorSettings, hung::HealthQuestion};
 
 /// How long a part may take to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(1);
@@ -85,7 +85,7 @@ pub(super) struct Supervised {
     detail: String,
     pub(super) arbiter: Option<Arbiter>,
     pub(super) health: Option<Recipient<AskHealth>>,
-    pub(super) answering: Answering,
+    pub(super) question: HealthQuestion,
     /// Of the present start.
     token: StartToken,
     drain: Option<Recipient<Drain>>,
@@ -156,7 +156,7 @@ impl Supervisor {
             return;
         };
         supervised.generation += 1;
-        (supervised.token, supervised.answering) = (token, Answering::default());
+        (supervised.token, supervised.question) = (token, HealthQuestion::default());
         let generation = supervised.generation;
         let arbiter = Arbiter::new();
         let (start, (done, started)) = (supervised.start.clone(), oneshot::channel());
@@ -197,7 +197,7 @@ impl Supervisor {
                 supervised.state = State::Up;
                 supervised.health = Some(component.health);
                 supervised.drain = Some(component.drain);
-                supervised.answering = Answering::default();
+                supervised.question = HealthQuestion::default();
                 if let Some(endpoints) = component.endpoints {
                     let register = Register { name: name.clone(), endpoints, token: supervised.token.clone() };
                     self.tell_router(self.table.register.send(register), ctx);
@@ -315,7 +315,7 @@ impl Handler<StartComponent> for Supervisor {
             detail: String::new(),
             arbiter: None,
             health: None,
-            answering: Answering::default(),
+            question: HealthQuestion::default(),
             token: StartToken::default(),
             drain: None,
             generation: 0,

@@ -11,14 +11,14 @@ use crate::{
 };
 
 /// A router whose campaign lives elsewhere.
-struct CampaignElsewhere {
+struct WorkerHarness {
     harness: Harness,
     _router: Process,
     worker: Peer,
     _queues: PeerQueues,
 }
 
-impl CampaignElsewhere {
+impl WorkerHarness {
     fn start(test: &str) -> Option<Self> {
         let queues = PeerQueues { url: broker()?, connector: format!("{test}-{}", std::process::id()) };
         let harness = Harness::new();
@@ -78,7 +78,7 @@ impl CampaignElsewhere {
 
 #[test]
 fn every_answer_to_an_sms_is_sent_or_refused_with_a_reason() {
-    let Some(elsewhere) = CampaignElsewhere::start("answers") else { return };
+    let Some(elsewhere) = WorkerHarness::start("answers") else { return };
     let (first, second) = (elsewhere.sms_from_person("mo-1"), elsewhere.sms_from_person("mo-2"));
     elsewhere.reply(&first, "a1", json!({}));
     elsewhere.reply(&first, "a2", json!({}));
@@ -97,7 +97,7 @@ fn every_answer_to_an_sms_is_sent_or_refused_with_a_reason() {
 
 #[test]
 fn what_no_component_can_take_is_refused_with_a_reason_and_holds_up_nothing() {
-    let Some(elsewhere) = CampaignElsewhere::start("refusals") else { return };
+    let Some(elsewhere) = WorkerHarness::start("refusals") else { return };
     let sms = elsewhere.sms_from_person("mo-1");
     let ussd = |id: &str, more: Value| {
         let mut message = json!({"transport_type": "ussd", "transport_name": "truteq", "from_addr": "*120*663*79#"});

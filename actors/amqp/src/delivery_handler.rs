@@ -378,7 +378,7 @@ fn fingerprint(message: &UserMessage) -> Fingerprint {
     let mut hasher = DefaultHasher::new();
     let UserMessage { to_addr, from_addr, content, in_reply_to, session_event, .. } = message;
     (to_addr, from_addr, content, in_reply_to).hash(&mut hasher);
-    session_event.map(|event| event as u8).hash(&mut hasher);
+    session_event.as_ref().map(std::mem::discriminant).hash(&mut hasher);
     hasher.finish()
 }
 
