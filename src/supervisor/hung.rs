@@ -14,10 +14,10 @@ use vumi_kit::{
 
 use super::registry::{Role, Supervisor};
 
-/// The health question to a component that is under way.
+/// What is known of the health question to a component.
 #[derive(Debug, Default)]
 pub(super) struct HealthQuestion {
-    /// A question is under way.
+    /// It is under way.
     asked: bool,
     /// Periods without an answer.
     missed: u32,
