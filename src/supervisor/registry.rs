@@ -126,7 +126,6 @@ impl Supervisor {
         clock: Clock,
         fatal: mpsc::Sender<&'static str>,
     ) -> Self {
-        let owners = SmsOwners::default();
         let (owners, components, fixtures) = (SmsOwners::default(), BTreeMap::new(), Vec::new());
         Self { settings, router, table, store, clock, owners, components, fixtures, lingering: 0, fatal }
     }
