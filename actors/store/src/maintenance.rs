@@ -62,7 +62,7 @@ impl Maintenance {
             return;
         }
         if let Some(queue) = self.queue.upgrade() {
-            let probe = Request { operation: Probe, reply: oneshot::channel().0, patient: false };
+            let probe = Request { patient: false, ..Request::new(Probe, oneshot::channel().0) };
             // Where there is no room for it, others find out.
             let _tried_soon = queue.try_send(probe.into());
         }

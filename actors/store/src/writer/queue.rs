@@ -472,7 +472,7 @@ mod tests {
     fn batch(rows: usize, patient: bool) -> (Queued, oneshot::Receiver<Result<Accepted, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         let operation = AcceptSms { batch: vec![one_sms("x"); rows], idempotency: None };
-        (Request { operation, reply, patient }.into(), answer)
+        (Request { patient, ..Request::new(operation, reply) }.into(), answer)
     }
 
     fn accept(rows: usize) -> Queued {
@@ -482,12 +482,12 @@ mod tests {
     fn session() -> Queued {
         let (owner, person) = (name("quiz"), "a".to_owned());
         let operation = CloseSession { owner, person, after: None, answers: Vec::new() };
-        Request { operation, reply: oneshot::channel().0, patient: true }.into()
+        Request::new(operation, oneshot::channel().0).into()
     }
 
     fn claim(limit: usize) -> Queued {
         let operation = ClaimSms { transport: name("opera"), limit };
-        Request { operation, reply: oneshot::channel().0, patient: true }.into()
+        Request::new(operation, oneshot::channel().0).into()
     }
 
     fn send(queue: &WriteQueue, job: Queued) {

@@ -160,7 +160,7 @@ impl StoreHarness {
     /// Removes what has expired, a piece of it; answers whether there may be more.
     pub(super) async fn sweep(&self) -> bool {
         let (reply, answer) = oneshot::channel();
-        self.store.enqueue(Request { operation: Sweep, reply, patient: true }.into()).await;
+        self.store.enqueue(Request::new(Sweep, reply).into()).await;
         answer.await.unwrap().unwrap()
     }
 

@@ -57,7 +57,7 @@ async fn a_slow_read_is_given_up_and_neither_writes_nor_log_ins_nor_sessions_wai
     let (release, released) = mpsc::channel();
     let (reply, slow) = oneshot::channel();
     let operation = HoldReader(Arc::new(Mutex::new(released)));
-    harness.store.readers.dispatch(Request { operation, reply, patient: true });
+    harness.store.readers.dispatch(Request::new(operation, reply));
     let store = &harness.store.store;
     let find = || FindSms { account: ALICE, transport: opera(), id: 1 };
     // More than may wait for the reader. Those that wait wait for as long as a read may take.
