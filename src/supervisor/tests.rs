@@ -243,7 +243,11 @@ async fn a_transport_is_shown_with_the_sms_that_are_due_for_it() {
 type Contexts = Arc<Mutex<Vec<ComponentContext>>>;
 
 /// Starts a component whose first `count` starts block at `block`. Answers what lets each go on, and their contexts.
-async fn start_blocking(harness: &SupervisorHarness, role: Role, count: usize) -> (Vec<std::sync::mpsc::Sender<()>>, Contexts) {
+async fn start_blocking(
+    harness: &SupervisorHarness,
+    role: Role,
+    count: usize,
+) -> (Vec<std::sync::mpsc::Sender<()>>, Contexts) {
     let (go_on, blocks): (Vec<_>, Vec<_>) = (0..count).map(|_| std::sync::mpsc::channel()).unzip();
     let (blocks, contexts) = (Mutex::new(VecDeque::from(blocks)), Contexts::default());
     let (tell, seen) = (harness.tell.clone(), contexts.clone());

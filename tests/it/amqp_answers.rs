@@ -39,7 +39,8 @@ impl WorkerHarness {
     fn sms_from_person(&self, id: &str) -> Value {
         let sms = [("api_id", "1234"), ("moMsgId", id), ("from", "27831234567"), ("to", "38080")];
         let rest = [("timestamp", "2026-01-01 10:00:00"), ("charset", "ISO-8859-1"), ("udh", ""), ("text", "hello")];
-        let kept = self.harness.post("/api/v1/sms/clickatell/receive.json", &[&sms[..], &rest].concat()).send().unwrap();
+        let kept =
+            self.harness.post("/api/v1/sms/clickatell/receive.json", &[&sms[..], &rest].concat()).send().unwrap();
         assert!(kept.status().is_success(), "{}", kept.text().unwrap());
         self.worker.take("inbound")
     }

@@ -4,7 +4,12 @@ use std::{rc::Rc, time::Duration};
 
 use actix::Message;
 use tokio::time::{Instant, sleep, timeout};
-use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, name::Name, router::{Refused, RouterPort}};
+use vumi_kit::{
+    backoff::Backoff,
+    component::CALL_LIMIT,
+    name::Name,
+    router::{Refused, RouterPort},
+};
 
 use super::{counter::Counter, shutdown::Shutdown};
 

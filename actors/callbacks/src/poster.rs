@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle,
+    WrapFuture,
+};
 use reqwest::dns::Resolve;
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};

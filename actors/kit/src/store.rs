@@ -1,8 +1,6 @@
 //! The store as the other components know it: the addresses of its actors, and how to ask them.
 
-use crate::{
-    account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions, start_token::StartToken,
-};
+use crate::{account::Accounts, callback::Callbacks, ledger::Ledger, session::Sessions, start_token::StartToken};
 
 pub use crate::request::{Accepts, Ask, Command, Existing, Operation, Query, Reads, Request, StoreError, Writes};
 

@@ -112,7 +112,9 @@ impl Components {
     }
 
     fn any_campaign(&self) -> bool {
-        self.0.values().any(|(endpoints, token)| !token.is_replaced() && matches!(endpoints, Endpoints::Campaign { .. }))
+        self.0
+            .values()
+            .any(|(endpoints, token)| !token.is_replaced() && matches!(endpoints, Endpoints::Campaign { .. }))
     }
 }
 
@@ -304,9 +306,7 @@ impl Router {
     /// began.
     fn claim_received(&mut self, ctx: &mut Context<Self>) {
         // SMS claimed in a process without campaigns would be withheld from the processes that have some.
-        if self.table.serves_sms()
-            && !self.components.any_campaign()
-        {
+        if self.table.serves_sms() && !self.components.any_campaign() {
             return;
         }
         if self.claiming != Claiming::No {
