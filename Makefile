@@ -1,5 +1,5 @@
 # The everyday commands. `.ci/run` uses the same targets.
-.PHONY: help build run test check lint format edges names links licences advisories dockerfile fuzz-check docs doc bench schemathesis ci
+.PHONY: help build run test check lint format edges names links licences advisories dockerfile fuzz-check docs doc bench schemathesis openapi ci
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,6 +54,9 @@ bench: ## Measures speed and memory
 
 schemathesis: build ## Tests the HTTP API against its own description
 	.ci/schemathesis
+
+openapi: build ## Lints the HTTP API's description (Redocly, Spectral)
+	.ci/openapi
 
 ci: ## What decides about a change
 	.ci/run

@@ -10,7 +10,7 @@ use vumi_kit::sms::TransportStatus;
 
 use super::{
     block_on,
-    status::{base_url, client},
+    status::{SANDBOX_USER, authorised, base_url, client},
 };
 use crate::config::Settings;
 
@@ -30,7 +30,7 @@ pub(super) struct SendArgs {
     #[arg(long, default_value = "clickatell")]
     transport: String,
     /// NAME:PASSWORD of an account; the default is the sandbox's
-    #[arg(long, env = "VUMI_USER", default_value = "username:password", hide_env_values = true)]
+    #[arg(long, env = "VUMI_USER", default_value = SANDBOX_USER, hide_env_values = true)]
     user: String,
     /// The router's address; that of the settings if left out
     #[arg(long, value_name = "URL")]
@@ -112,11 +112,6 @@ fn later(answer: &reqwest::Response) -> Option<Duration> {
     }
     let after = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
     Some(after.map_or(LOOK_EVERY, |seconds: u64| Duration::from_secs(seconds.clamp(1, 60))))
-}
-
-fn authorised(request: reqwest::RequestBuilder, user: &str) -> reqwest::RequestBuilder {
-    let (name, password) = user.split_once(':').unwrap_or((user, ""));
-    request.basic_auth(name, Some(password))
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, net::SocketAddr, process::ExitCode, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::Deserialize;
 use vumi_kit::health::{Part, State};
@@ -17,9 +17,22 @@ pub(super) struct StatusArgs {
     /// VUMI__HEALTH__BIND), or `http.bind` where there is none
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// NAME:PASSWORD of an account: the HTTP API tells details to those who log in, [health] to all who reach it. The
+    /// default is the sandbox's, where there is a [sandbox]
+    #[arg(long, env = "VUMI_USER", hide_env_values = true)]
+    user: Option<String>,
     /// Prints JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The sandbox's account.
+pub(super) const SANDBOX_USER: &str = "username:password";
+
+/// Adds the credentials of `NAME:PASSWORD` to a request.
+pub(super) fn authorised(request: reqwest::RequestBuilder, user: &str) -> reqwest::RequestBuilder {
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    request.basic_auth(name, Some(password))
 }
 
 /// What `/health/ready` answers.
@@ -41,14 +54,17 @@ pub(super) fn client() -> anyhow::Result<reqwest::Client> {
 pub(super) fn status(args: &StatusArgs, settings: &Settings) -> anyhow::Result<ExitCode> {
     let bind = settings.health.as_ref().map_or(settings.http.bind, |health| health.bind);
     let url = format!("{}/health/ready", base_url(args.url.as_ref(), bind));
+    let user = args.user.as_deref().or_else(|| settings.sandbox.is_some().then_some(SANDBOX_USER));
     let (ready, body) = block_on(async {
-        let answer = client()?
-            .get(&url)
-            .header("accept", "application/json")
-            .send()
-            .await
-            .with_context(|| format!("no router answers at {url}: start one with `vumi`"))?;
-        anyhow::Ok((answer.status().is_success(), answer.text().await?))
+        let request = client()?.get(&url).header("accept", "application/json");
+        let request = user.into_iter().fold(request, authorised);
+        let answer =
+            request.send().await.with_context(|| format!("no router answers at {url}: start one with `vumi`"))?;
+        let status = answer.status();
+        if status.is_client_error() {
+            bail!("refused ({status}): --user, or VUMI_USER, names no account's name and password");
+        }
+        anyhow::Ok((status.is_success(), answer.text().await?))
     })?;
     show(&body, args.json, ready)
 }

@@ -173,9 +173,14 @@ impl Harness {
         self.wait_for_part("truteq");
     }
 
+    /// How all parts are, details included; none if the router does not answer.
+    pub(crate) fn readiness(&self) -> Option<Value> {
+        self.get("/health/ready").header("accept", "application/json").send().ok()?.json().ok()
+    }
+
     /// How a part of the router is; none if the router does not answer.
     pub(crate) fn part(&self, name: &str) -> Option<Value> {
-        let parts: Value = self.get_open("/health/ready").ok()?.json().ok()?;
+        let parts = self.readiness()?;
         parts["parts"].as_array()?.iter().find(|part| part["name"] == name).cloned()
     }
 

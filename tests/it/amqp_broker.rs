@@ -58,7 +58,7 @@ impl BrokerHarness {
     /// How the front-end is, once it says so; and whether the process calls itself ready.
     fn wait_until(&self, words: &str) -> (Value, bool) {
         eventually(&format!("amqp says `{words}`"), || {
-            let ready: Value = self.harness.get_open("/health/ready").ok()?.json().ok()?;
+            let ready = self.harness.readiness()?;
             let part = ready["parts"].as_array()?.iter().find(|part| part["name"] == "amqp")?.clone();
             part["detail"].as_str()?.contains(words).then(|| (part, ready["ready"] == true))
         })

@@ -145,7 +145,7 @@ fn people_dial_in_one_process_and_each_campaign_answers_in_its_own() {
     assert!(shown["screen"].as_str().unwrap().starts_with("Can a person"), "{shown}");
     // Everything that crossed the broker was acknowledged when it was done: nothing waits to be given up.
     eventually("nothing is in work", || {
-        let ready = harness.get_open("/health/ready").ok()?.text().ok()?;
+        let ready = harness.readiness()?.to_string();
         ready.contains(" 0 deliveries in work").then_some(())
     });
     echo.signal("TERM");

@@ -16,11 +16,9 @@ use vumi_kit::{
 };
 
 use crate::{
-    limits::{
-        call_rates::{RateClass, RateLeft},
-        connections::{self, ConnectionRejected},
-    },
-    request::body::BufferedBody,
+    connection::track::connection_of,
+    limits::call_rates::{RateClass, RateLeft},
+    request::{body::BufferedBody, cross_site::is_cross_site},
     response::error::ApiError,
     state::ApiState,
     webhooks::ProtectedWebhooks,
@@ -87,12 +85,13 @@ where
     let Some(state) = request.app_data::<web::Data<ApiState>>() else {
         return HttpResponse::InternalServerError().finish();
     };
-    if request.conn_data::<ConnectionRejected>().is_some() {
-        return connections::too_many_connections().response();
-    }
     let answer = tokio::time::timeout(state.answer_within, work(state.get_ref())).await;
     let late = ApiError::Unavailable(5, MAY_BE_KEPT_LATE);
-    answer.unwrap_or(Err(late)).unwrap_or_else(|error| error.response())
+    answer.unwrap_or(Err(late)).unwrap_or_else(|error| {
+        let refused = error.response();
+        state.tally.count_refusal(refused.status());
+        refused
+    })
 }
 
 /// The account whose credentials a request has. The sandbox's is let in only while the settings have a sandbox, and never
@@ -101,7 +100,16 @@ pub(crate) async fn log_in(state: &ApiState, request: &HttpRequest) -> Result<Ar
     let client = state.trusted_proxies.client_prefix_of(request);
     let proxied = request.peer_addr().is_some_and(|peer| state.trusted_proxies.trusts(peer.ip()));
     let sandbox = state.sandbox_account && !proxied;
-    state.authenticator.authenticate(request.headers().get(AUTHORIZATION), client, sandbox).await
+    let account = state.authenticator.authenticate(request.headers().get(AUTHORIZATION), client, sandbox).await?;
+    admit_connection(request);
+    Ok(account)
+}
+
+/// Somebody who may call has called: the connection may go on.
+pub(crate) fn admit_connection(request: &HttpRequest) {
+    if let Some(connection) = connection_of(request) {
+        connection.logged_in();
+    }
 }
 
 /// Authenticates a request, counts it, runs the work within the time limit, and turns the result into a response.
@@ -127,6 +135,10 @@ async fn admitted<W>(
 where
     W: AsyncFnOnce(ApiCall<'_>) -> Result<HttpResponse, ApiError>,
 {
+    // A link to a page that only reads may stand anywhere.
+    if !request.method().is_safe() && is_cross_site(request) {
+        return Err(ApiError::CrossSite);
+    }
     let account = log_in(state, request).await?;
     if !account.roles.has(AccountRole::Client) {
         return Err(ApiError::Forbidden(format!(
@@ -153,9 +165,6 @@ pub(crate) async fn limit_public(
 }
 
 fn public_error(state: &ApiState, request: &HttpRequest) -> Option<ApiError> {
-    if request.conn_data::<ConnectionRejected>().is_some() {
-        return Some(connections::too_many_connections());
-    }
     let taken = state.public_rate.take(state.trusted_proxies.client_prefix_of(request));
     taken.err().map(|wait_s| ApiError::TooManyRequests(wait_s, "requests from one address"))
 }

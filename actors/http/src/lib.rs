@@ -2,25 +2,29 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `server`, `settings`, `routes` | the actor and its sockets, the `[http]` table, which path leads to which handler |
+//! | `server`, `listener`, `settings`, `routes` | the actor, its socket, the `[http]` table, which path leads to which handler |
 //! | `api` | the handlers of the API: `send`, `preview`, `status`, `callbacks` |
 //! | `webhooks` | receipts and SMS that providers bring, and who may bring them |
 //! | `guard` | what every call of the API passes first: log-in, rate, deadline |
 //! | `request` | bodies, their fields, idempotency keys, the client's address |
 //! | `response` | errors as problem documents, the JSON of an SMS |
 //! | `auth` | HTTP Basic, passwords, how many may be tried |
-//! | `limits` | rates, memory for bodies, connections per address |
+//! | `connection` | how long a client may take, idle connections, answers that nobody reads |
+//! | `limits` | rates, how much one call may send |
+//! | `tally` | what clients do wrong, counted for the log |
 //! | `openapi`, `landing`, `health` | what needs no password: the API's description, the page at `/`, `/health/` |
 //!
 //! To add a call: write its handler in the file of `api` it belongs to, mount it in `routes`, list it in `openapi`.
 
 mod api;
 mod auth;
+mod connection;
 mod context;
 mod guard;
 mod health;
 mod landing;
 mod limits;
+mod listener;
 mod openapi;
 mod request;
 mod response;
@@ -28,6 +32,7 @@ mod routes;
 mod server;
 mod settings;
 mod state;
+mod tally;
 mod webhooks;
 
 #[cfg(test)]

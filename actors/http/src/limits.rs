@@ -1,6 +1,5 @@
 //! What one client, one address, one request may take.
 
 pub(crate) mod call_rates;
-pub(crate) mod connections;
 pub(crate) mod send_limits;
 pub(crate) mod token_buckets;

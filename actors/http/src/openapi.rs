@@ -36,7 +36,16 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
     info(
         title = "Vumi",
         description = "Sends SMS, tells what became of them, and takes receipts and SMS from providers.",
+        contact(name = "Whoever runs this router"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    servers((url = "/", description = "This router")),
+    tags(
+        (name = "sending", description = "SMS to people"),
+        (name = "status", description = "What became of them"),
+        (name = "callbacks", description = "URLs to which the router posts what happens"),
+        (name = "providers", description = "What providers post to the router"),
+        (name = "description", description = "This document"),
     ),
     paths(
         send::send,
@@ -55,7 +64,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         webhooks::receive_xml,
         document,
     ),
-    components(schemas(error::ProblemDocument, field_errors::FieldError, views::SmsView, send::RecipientField)),
+    components(schemas(error::ProblemDocument, field_errors::FieldError, views::SmsView, send::MsisdnField)),
     modifiers(&CommonParts),
 )]
 struct ApiDescription;
@@ -76,6 +85,9 @@ impl Modify for CommonParts {
                     operation.request_body = Some(provider_body().into());
                 }
                 set_id(&method, operation);
+                if operation.description.is_none() {
+                    operation.description.clone_from(&operation.summary);
+                }
             }
         }
     }
@@ -106,6 +118,7 @@ fn provider_body() -> RequestBody {
         ("application/json", any),
         ("application/xml", text()),
         ("text/xml", text()),
+        ("text/plain", text()),
     ] {
         body = body.content(media_type, ContentBuilder::new().schema(Some(schema)).build());
     }
@@ -126,7 +139,7 @@ fn add_errors(operation: &mut Operation) {
     for (status, when, header) in [
         (400, "Something is wrong: `errors` names every field and value; nothing was done", None),
         (401, "No credentials, or wrong ones", Some("WWW-Authenticate")),
-        (403, "The account has no role for this: a client calls no webhooks, a carrier nothing else", None),
+        (403, "The account has no role for this, or a page of another site makes a browser call", None),
         (404, "There is no such thing, or it is another account's", None),
         (405, "Not with this method, or not with this transport", Some("Allow")),
         (408, "The body did not arrive in time", None),
@@ -205,6 +218,9 @@ mod tests {
 
     use super::{ApiDescription, name_transports};
 
+    /// So many visible ASCII characters, and spaces between them.
+    const KEY_PATTERN: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
+
     #[test]
     fn the_description_is_openapi_3_1_and_names_no_operation_twice() {
         let api: Value = serde_json::from_str(&ApiDescription::openapi().to_json().unwrap()).unwrap();
@@ -250,9 +266,35 @@ mod tests {
         for path in ["receipt.json", "receive.json", "receive.xml"] {
             let item = &api["paths"][format!("/api/v1/sms/{{transport}}/{path}")];
             let content = item["post"]["requestBody"]["content"].as_object().unwrap();
-            assert!(content.contains_key("application/x-www-form-urlencoded") && content.contains_key("text/xml"));
+            for taken in [
+                "application/x-www-form-urlencoded",
+                "multipart/form-data",
+                "application/json",
+                "text/xml",
+                "text/plain",
+            ] {
+                assert!(content.contains_key(taken), "{path}: {taken}");
+            }
             assert!(item["get"]["requestBody"].is_null(), "{path}");
         }
+    }
+
+    #[test]
+    fn the_description_says_where_the_api_is_and_what_a_key_looks_like() {
+        let api: Value = serde_json::from_str(&ApiDescription::openapi().to_json().unwrap()).unwrap();
+        assert_eq!(api["servers"][0]["url"], "/");
+        let tags: Vec<&Value> = api["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+        for item in api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()) {
+            assert!(item["description"].is_string(), "{item}");
+            assert!(item["tags"].as_array().unwrap().iter().all(|tag| tags.contains(&tag)), "{item}");
+        }
+        for path in ["send.json", "template_send.json"] {
+            let parameters = &api["paths"][format!("/api/v1/sms/{{transport}}/{path}")]["post"]["parameters"];
+            let keys = parameters.as_array().unwrap().iter();
+            let key = keys.map(|parameter| (&parameter["name"], &parameter["schema"]["pattern"]));
+            assert!(key.into_iter().any(|key| key == (&json!("Idempotency-Key"), &json!(KEY_PATTERN))), "{parameters}");
+        }
+        assert_eq!(api["paths"]["/api/v1/account/callbacks/{id}.json"]["put"]["requestBody"]["required"], true);
     }
 
     #[test]

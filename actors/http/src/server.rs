@@ -1,28 +1,26 @@
 //! The actor that owns an HTTP server, and the start of both servers: the front-end's, and that of `[health]`.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
-use actix_web::{
-    App, HttpServer,
-    dev::{Server, ServerHandle},
-    http::KeepAlive,
-    web,
-};
+use actix_server::{Server, ServerHandle};
+use actix_web::{http::KeepAlive, web};
 use vumi_kit::{
     component::{Drain, Lifeline, StartError, Terminated, lifeline},
     health::{AskHealth, AskParts, Health, State},
 };
 
 use crate::{
+    connection::{life::ConnectionLimits, per_address::ConnectionLimiter, unread::UnreadAnswers},
     context::HttpContext,
-    health::HealthSettings,
+    health::{HealthSettings, Readiness},
     landing::LandingPage,
-    limits::connections::{self, ConnectionLimiter},
+    listener::Listener,
     openapi::ApiDocument,
     routes,
     settings::HttpSettings,
     state::ApiState,
+    tally::{self, Tally},
 };
 
 /// A started front-end.
@@ -38,25 +36,22 @@ pub struct HttpComponent {
     pub ended: Terminated,
 }
 
-/// The supervisor, as the handlers of `/health/` reach it.
-type PartsData = web::Data<Recipient<AskParts>>;
-
 /// What the handlers of the front-end share.
 #[derive(Clone)]
 struct AppData {
     state: web::Data<ApiState>,
-    parts: PartsData,
+    readiness: web::Data<Readiness>,
     document: web::Data<ApiDocument>,
     landing: web::Data<LandingPage>,
 }
 
 impl AppData {
     fn new(context: HttpContext, settings: &HttpSettings) -> Result<Self, StartError> {
-        let parts = web::Data::new(context.parts.clone());
+        let readiness = web::Data::new(Readiness::new(context.parts.clone()));
         let landing = web::Data::new(LandingPage::new(context.sandbox));
         let document = ApiDocument::new(context.transports.iter().map(|mount| &mount.transport));
         let state = ApiState::new(context, settings).map_err(|error| StartError(error.to_string()))?;
-        Ok(Self { state: web::Data::new(state), parts, document: web::Data::new(document), landing })
+        Ok(Self { state: web::Data::new(state), readiness, document: web::Data::new(document), landing })
     }
 }
 
@@ -66,8 +61,9 @@ pub fn start(context: HttpContext, settings: HttpSettings) -> Result<HttpCompone
         return Err(StartError(format!("http.{}: {}", problem.key, problem.what)));
     }
     let data = AppData::new(context, &settings)?;
+    let tally = Arc::clone(&data.state.tally);
     let server = serve(data, &settings).map_err(|error| cannot_listen("http", settings.bind, &error))?;
-    Ok(component(server, "serving HTTP"))
+    Ok(component(server, tally, "serving HTTP"))
 }
 
 /// Connections that `[health]` holds at once; more wait to be accepted.
@@ -79,60 +75,82 @@ const HEALTH_HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// The longest that a connection to `[health]` lasts; the supervisor's answer takes 5 s at most.
 const HEALTH_CONNECTION_WITHIN: Duration = Duration::from_secs(12);
 
+/// The bytes of answers that wait for clients of `[health]`.
+const HEALTH_UNREAD: usize = 1024 * 1024;
+
 /// Starts the server of `/health/` alone on the current arbiter.
 pub fn start_health(parts: Recipient<AskParts>, settings: &HealthSettings) -> Result<HttpComponent, StartError> {
     if let Some(problem) = settings.check().first() {
         return Err(StartError(format!("health.{}: {}", problem.key, problem.what)));
     }
-    let server = serve_health(&web::Data::new(parts), settings.bind);
+    let tally = Arc::new(Tally::default());
+    let server = serve_health(web::Data::new(Readiness::new(parts)), settings.bind, Arc::clone(&tally));
     let server = server.map_err(|error| cannot_listen("health", settings.bind, &error))?;
-    Ok(component(server, "serving /health/"))
+    Ok(component(server, tally, "serving /health/"))
 }
 
-fn component((server, address): (Server, SocketAddr), serving: &'static str) -> HttpComponent {
+fn component((server, address): (Server, SocketAddr), tally: Arc<Tally>, serving: &'static str) -> HttpComponent {
     let (lifeline, ended) = lifeline();
     let handle = server.handle();
     let actor = HttpFrontEnd::create(|ctx| {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
-        HttpFrontEnd { server: Some(server), handle, address, draining: false, _lifeline: lifeline }
+        HttpFrontEnd { server: Some(server), handle, address, tally, draining: false, _lifeline: lifeline }
     });
     tracing::info!(%address, "{serving}");
     HttpComponent { address, health: actor.clone().recipient(), drain: actor.recipient(), ended }
 }
 
 fn serve(data: AppData, settings: &HttpSettings) -> io::Result<(Server, SocketAddr)> {
+    let tally = Arc::clone(&data.state.tally);
     let limiter = ConnectionLimiter::new(settings.connections_per_address, data.state.trusted_proxies.clone());
-    let app = move || {
-        let AppData { state, parts, document, landing } = data.clone();
-        App::new().app_data(state).app_data(parts).app_data(document).app_data(landing).configure(routes::mount)
+    let listener = Listener {
+        bind: settings.bind,
+        workers: settings.workers,
+        max_connections: settings.max_connections,
+        keep_alive: KeepAlive::Timeout(settings.keep_alive),
+        limits: ConnectionLimits {
+            // Before its first request a connection has the time for a head; after it, actix counts `keep_alive`.
+            idle: settings.keep_alive.max(settings.head_within),
+            head: settings.head_within,
+            without_log_in: settings.keep_alive + settings.head_within + settings.body_within,
+            unread_answer: settings.answer_within,
+        },
+        per_address: Some(limiter),
+        unread_answers: UnreadAnswers::new(settings.unread_per_address, settings.max_unread, Arc::clone(&tally)),
+        drain_within: settings.drain_within,
+        tally,
     };
-    let server = HttpServer::new(app)
-        .on_connect(move |io, connection| limiter.on_connect(io, connection))
-        .workers(settings.workers)
-        .max_connections(settings.max_connections)
-        .keep_alive(settings.keep_alive)
-        .client_request_timeout(settings.head_within)
-        .shutdown_timeout(settings.drain_within.as_secs().max(1))
-        // The supervisor handles signals.
-        .disable_signals()
-        .bind(settings.bind)?;
-    let address = server.addrs().first().copied().unwrap_or(settings.bind);
-    Ok((server.run(), address))
+    listener.run(move |app| {
+        let AppData { state, readiness, document, landing } = data.clone();
+        app.app_data(state).app_data(readiness).app_data(document).app_data(landing).configure(routes::mount);
+    })
 }
 
-fn serve_health(parts: &PartsData, bind: SocketAddr) -> io::Result<(Server, SocketAddr)> {
-    let parts = parts.clone();
-    let server = HttpServer::new(move || App::new().app_data(parts.clone()).configure(routes::mount_health))
-        .on_connect(|io, connection| connections::close_after(HEALTH_CONNECTION_WITHIN, io, connection))
-        .workers(1)
-        .max_connections(HEALTH_CONNECTIONS)
+fn serve_health(
+    readiness: web::Data<Readiness>,
+    bind: SocketAddr,
+    tally: Arc<Tally>,
+) -> io::Result<(Server, SocketAddr)> {
+    let listener = Listener {
+        bind,
+        workers: 1,
+        max_connections: HEALTH_CONNECTIONS,
         // Each client asks once: a connection that is kept open would take the place of another.
-        .keep_alive(KeepAlive::Disabled)
-        .client_request_timeout(HEALTH_HEAD_WITHIN)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .bind(bind)?;
-    Ok((server.run(), bind))
+        keep_alive: KeepAlive::Disabled,
+        limits: ConnectionLimits {
+            idle: HEALTH_HEAD_WITHIN,
+            head: HEALTH_HEAD_WITHIN,
+            without_log_in: HEALTH_CONNECTION_WITHIN,
+            unread_answer: HEALTH_HEAD_WITHIN,
+        },
+        per_address: None,
+        unread_answers: UnreadAnswers::new(HEALTH_UNREAD, HEALTH_UNREAD, Arc::clone(&tally)),
+        drain_within: Duration::from_secs(1),
+        tally,
+    };
+    listener.run(move |app| {
+        app.app_data(readiness.clone()).configure(routes::mount_health);
+    })
 }
 
 fn cannot_listen(table: &str, bind: SocketAddr, error: &io::Error) -> StartError {
@@ -150,6 +168,7 @@ pub struct HttpFrontEnd {
     server: Option<Server>,
     handle: ServerHandle,
     address: SocketAddr,
+    tally: Arc<Tally>,
     draining: bool,
     _lifeline: Lifeline,
 }
@@ -166,6 +185,7 @@ impl Actor for HttpFrontEnd {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(tally::INTERVAL, |me, _| me.tally.flush());
         if let Some(server) = self.server.take() {
             let me = ctx.address().downgrade();
             actix_rt::spawn(async move {

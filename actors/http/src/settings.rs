@@ -20,7 +20,8 @@ pub struct HttpSettings {
     pub bind: SocketAddr,
     /// Threads that serve requests.
     pub workers: usize,
-    /// Connections a worker holds at once; more wait to be accepted.
+    /// Connections a worker holds at once; more wait to be accepted. When only one in 16 is left, those that have been
+    /// idle longest are closed.
     pub max_connections: usize,
     /// Connections that one address may hold (of IPv6 one /64); further ones are refused with 429. The trusted proxies'
     /// do not count.
@@ -32,6 +33,14 @@ pub struct HttpSettings {
     /// that is refused with 503. Reading one takes some times its size. Default 64 MiB.
     #[schemars(extend("unit" = "bytes"))]
     pub max_bodies: usize,
+    /// The bytes of answers that wait for one address to read them (of IPv6 one /64); beyond that the connection is
+    /// closed that waits longest. Default 16 MiB; the trusted proxies' do not count.
+    #[schemars(extend("unit" = "bytes"))]
+    pub unread_per_address: usize,
+    /// The bytes of answers that wait for all clients to read them; beyond that a connection is closed of the address
+    /// with the most. Default 64 MiB.
+    #[schemars(extend("unit" = "bytes"))]
+    pub max_unread: usize,
     /// The most parts an SMS may take (160 or 70 characters in one, 153 or 67 in each of more). Default 9, which carriers
     /// commonly join.
     pub max_segments: u32,
@@ -49,7 +58,7 @@ pub struct HttpSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub body_within: Duration,
-    /// How long the answer to one request may take, body included.
+    /// How long the answer to one request may take, body included, and how long its client may take to read it.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub answer_within: Duration,
@@ -71,8 +80,8 @@ pub struct HttpSettings {
     /// Argon2 checks at once: each takes some 20 ms of a core and 19 MiB.
     pub password_checks: usize,
     /// How many passwords a minute may be tried for one user name from one address, and ten times as many for all names
-    /// from one address; further ones are refused with 429. One that was right before, and a wrong one that is
-    /// repeated, do not count.
+    /// from one address and for one name from all addresses; further ones are refused with 429. One that was right
+    /// before, and a wrong one that is repeated, do not count.
     #[schemars(extend("unit" = "a minute"))]
     pub wrong_passwords: u32,
     /// The proxies that clients come through: addresses or networks, such as `["127.0.0.1", "10.0.0.0/8"]`. Only they
@@ -123,6 +132,8 @@ impl Default for HttpSettings {
             connections_per_address: 1024,
             max_body: 4 * 1024 * 1024,
             max_bodies: 64 * 1024 * 1024,
+            unread_per_address: 16 * 1024 * 1024,
+            max_unread: 64 * 1024 * 1024,
             max_segments: 9,
             max_batch: 10_000,
             keep_alive: Duration::from_secs(75),
@@ -151,6 +162,7 @@ impl HttpSettings {
             ("max_connections", self.max_connections),
             ("connections_per_address", self.connections_per_address),
             ("max_body", self.max_body),
+            ("unread_per_address", self.unread_per_address),
             ("max_segments", self.max_segments as usize),
             ("max_batch", self.max_batch),
             ("password_checks", self.password_checks),
@@ -166,7 +178,14 @@ impl HttpSettings {
         let no_time = times.into_iter().filter(|(_, t)| t.is_zero()).map(|(key, _)| (key, "must be longer than 0s"));
         let too_long = (self.max_segments > 255).then_some(("max_segments", "an SMS has 255 parts at the most"));
         let too_small = (self.max_bodies < self.max_body).then_some(("max_bodies", "must be max_body or more"));
-        zero.chain(no_time).chain(too_long).chain(too_small).map(|(key, what)| Problem::new(key, what)).collect()
+        let unread =
+            (self.max_unread < self.unread_per_address).then_some(("max_unread", "must be unread_per_address or more"));
+        zero.chain(no_time)
+            .chain(too_long)
+            .chain(too_small)
+            .chain(unread)
+            .map(|(key, what)| Problem::new(key, what))
+            .collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 use vumi_kit::{ledger::SmsOwners, name::Name, store::Store};
 
@@ -9,15 +10,24 @@ use crate::{
     auth::{authenticator::Authenticator, password::HashError},
     context::HttpContext,
     limits::{call_rates::CallRates, send_limits::SendLimits, token_buckets::TokenBuckets},
-    request::{body::BodyReader, idempotency::KeysInProgress, trusted_proxies::TrustedProxies},
+    request::{
+        body::{BodyReader, BufferedBody},
+        idempotency::KeysInProgress,
+        trusted_proxies::TrustedProxies,
+    },
+    response::error::ApiError,
     settings::HttpSettings,
+    tally::Tally,
     webhooks::ProtectedWebhooks,
 };
 
 /// Requests a minute for public pages from one address, `/health/` aside. The page of the API's documentation takes ten.
 const PUBLIC_PER_MINUTE: u32 = 300;
 
-/// Large bodies that are read at once: each takes up to a core, and some ten times its size in memory.
+/// Bodies of this size and more, in bytes, are parsed on a blocking thread, few at a time.
+const LARGE_BODY: usize = 32 * 1024;
+
+/// Large bodies that are parsed at once: each takes up to a core, and some ten times its size in memory.
 const MAX_LARGE_READS: usize = 2;
 
 /// The bytes of a body whose sender is not known yet, and of all such bodies: anybody may send one.
@@ -46,6 +56,7 @@ pub(crate) struct ApiState {
     pub(crate) unverified_reader: BodyReader,
     pub(crate) answer_within: Duration,
     pub(crate) idempotency_keep: Duration,
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl ApiState {
@@ -70,6 +81,28 @@ impl ApiState {
             ),
             answer_within: settings.answer_within,
             idempotency_keep: settings.idempotency_keep,
+            tally: Arc::default(),
         })
+    }
+
+    /// Parses a body: a large one on a blocking thread, few at a time, so that it delays no other request and takes a
+    /// bounded memory.
+    pub(crate) async fn parse<T: Send + 'static>(
+        &self,
+        body: &BufferedBody,
+        parse: impl FnOnce(&str, &Bytes) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        if body.len() < LARGE_BODY {
+            return parse(&body.media_type, &body.bytes);
+        }
+        let failed = || ApiError::Unavailable(1, "the body could not be read now, nothing was kept");
+        let permit = Arc::clone(&self.large_reads).acquire_owned().await.map_err(|_| failed())?;
+        let (media_type, bytes) = (body.media_type.clone(), body.bytes.clone());
+        let parsed = tokio::task::spawn_blocking(move || {
+            // Held by the thread that works: a client that closes must not allow another body beside it.
+            let _permit = permit;
+            parse(&media_type, &bytes)
+        });
+        parsed.await.map_err(|_| failed())?
     }
 }

@@ -7,6 +7,8 @@
 mod admission;
 mod signature;
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
@@ -15,6 +17,7 @@ use actix_web::{
     },
     web,
 };
+use bytes::Bytes;
 use vumi_kit::{
     ledger::{KeepReceived, RecordReceipts, SmsOwner},
     sms::InboundSms,
@@ -22,7 +25,15 @@ use vumi_kit::{
     webhook::{Unreadable, Webhook, WebhookAnswer, WebhookKept, WebhookNews, WebhookRequest},
 };
 
-use crate::{guard::answered, request::body::BufferedBody, response::error::ApiError, state::ApiState};
+use crate::{
+    guard::{admit_connection, answered},
+    request::{
+        body::{BufferedBody, FORM},
+        structure::bounded,
+    },
+    response::error::ApiError,
+    state::ApiState,
+};
 
 use admission::{Admitted, Refusal, admit};
 
@@ -71,6 +82,7 @@ async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> Http
     answered(&request, async |state| {
         let caller = admit(state, &request).await?;
         let body = read_body(state, &request, payload, &caller).await?;
+        admit_connection(&request);
         let webhook = declared(&caller, &request, path)?;
         let stopping = |_| ApiError::Unavailable(5, "the router is stopping");
         let _turn = caller.protected.calls.acquire().await.map_err(stopping)?;
@@ -80,7 +92,15 @@ async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> Http
             content_type: body.media_type.clone(),
             body: body.bytes.clone(),
         };
-        match webhook.form.read(&provider_request) {
+        let (form, to_read) = (Arc::clone(&webhook.form), provider_request.clone());
+        let read = move |media_type: &str, bytes: &Bytes| {
+            // A form has no tree.
+            if media_type != FORM {
+                bounded(bytes)?;
+            }
+            Ok(form.read(&to_read))
+        };
+        match state.parse(&body, read).await? {
             Ok(news) => {
                 let kept = keep(state, &caller, news.keepable()).await?;
                 Ok(response(webhook.form.answer(&provider_request, &kept)))

@@ -70,9 +70,11 @@ pub struct Part {
     pub role: String,
     /// Whether it works.
     pub state: State,
-    /// For an operator.
+    /// For an operator; strangers are not told.
+    #[serde(default)]
     pub detail: String,
     /// How often it was restarted.
+    #[serde(default)]
     pub restarts: u32,
     /// The SMS of a transport that are due; none where there are none, or where the store did not answer in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,8 @@ use crate::{
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2000;
 
-const KNOWN_FIELDS: KnownFields = KnownFields { single: &["name", "url"], lists: &[], variables: None, max_values: 0 };
+const KNOWN_FIELDS: KnownFields =
+    KnownFields { single: &["name", "url"], lists: &[], numbers: &[], variables: None, max_values: 0 };
 
 /// A callback.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -59,10 +60,14 @@ impl<'a> CallbackView<'a> {
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct CallbackBody {
     /// `sms_received` or `sms_receipt`.
-    #[schema(example = "sms_received")]
+    #[schema(pattern = "^(sms_received|sms_receipt)$", example = "sms_received")]
     name: String,
     /// Where to post: http or https.
-    #[schema(example = "http://localhost/sms/clickatell/received/callback")]
+    #[schema(
+        pattern = "^[Hh][Tt][Tt][Pp][Ss]?:",
+        max_length = 2000,
+        example = "http://localhost/sms/clickatell/received/callback"
+    )]
     url: String,
 }
 
@@ -71,8 +76,10 @@ pub(crate) struct CallbackBody {
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct CallbackChange {
     /// `sms_received` or `sms_receipt`.
+    #[schema(pattern = "^(sms_received|sms_receipt)$", nullable = false)]
     name: Option<String>,
     /// Where to post: http or https.
+    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?:", max_length = 2000, nullable = false)]
     url: Option<String>,
 }
 
@@ -142,6 +149,9 @@ pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpR
     guarded(&request, RateClass::Callbacks, async |call| {
         let id = call.id()?;
         let body = call.body(payload).await?;
+        if body.is_empty() {
+            return Err(ApiError::Unreadable("there is no body: send the `name`, the `url` or both".to_owned()));
+        }
         let (name, url) = changed(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
         let ask = ChangeCallback { account: call.account, id, name, url };
         let found = call.state.store.callbacks.ask(ask).await?;

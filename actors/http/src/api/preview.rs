@@ -58,7 +58,8 @@ pub(crate) struct PreviewBody {
     message: String,
 }
 
-const KNOWN_FIELDS: KnownFields = KnownFields { single: &["message"], lists: &[], variables: None, max_values: 0 };
+const KNOWN_FIELDS: KnownFields =
+    KnownFields { single: &["message"], lists: &[], numbers: &[], variables: None, max_values: 0 };
 
 /// Tells the encoding and parts of a text, without sending it.
 #[utoipa::path(

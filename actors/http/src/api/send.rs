@@ -5,16 +5,20 @@ mod personalised;
 mod template;
 pub(crate) mod text;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{HeaderName, HeaderValue},
     web,
 };
+use utoipa::openapi::{
+    Ref, RefOr, Schema, Type,
+    schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder},
+};
 use vumi_kit::{
     ledger::{AcceptSms, Accepted, FindAccepted},
-    sms::{NewSms, Sms},
+    sms::Sms,
     store::Ask,
 };
 
@@ -22,33 +26,50 @@ use self::batch::{BatchReader, MessageSource};
 use crate::{
     guard::{ApiCall, guarded},
     limits::call_rates::RateClass,
-    request::{body::BufferedBody, idempotency::key_of},
+    request::idempotency::key_of,
     response::{
         error::ApiError,
         views::{SmsView, sms_list},
     },
 };
 
-/// Bodies of this size and more, in bytes, are read on a blocking thread, few at a time, so that they delay no other
-/// request and take little memory.
-const LARGE_BODY: usize = 32 * 1024;
+/// A phone number: 3 to 15 digits, with or without a leading `+`; in JSON a whole number, too.
+pub(crate) struct MsisdnField;
 
-/// A recipient: 3 to 15 digits, with or without a leading `+`.
-#[derive(utoipa::ToSchema)]
-#[schema(as = Recipient, value_type = String, pattern = r"^\+?[0-9]{3,15}$", example = "27123456780")]
-#[expect(dead_code, reason = "describes the field, which is read as text so that every fault can be named")]
-pub(crate) struct RecipientField(String);
+impl utoipa::PartialSchema for MsisdnField {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\+?[0-9]{3,15}$"));
+        let number =
+            ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(100)).maximum(Some(999_999_999_999_999_i64));
+        let either = OneOfBuilder::new().item(text).item(number);
+        either.description(Some("3 to 15 digits, with or without a leading `+`")).into()
+    }
+}
+
+impl utoipa::ToSchema for MsisdnField {
+    fn name() -> Cow<'static, str> {
+        "Msisdn".into()
+    }
+}
+
+/// Recipients: one, or a list of them.
+fn recipients() -> RefOr<Schema> {
+    let one = || RefOr::<Schema>::Ref(Ref::from_schema_name("Msisdn"));
+    let list = ArrayBuilder::new().items(one()).min_items(Some(1));
+    let either = OneOfBuilder::new().item(one()).item(list);
+    either.examples([serde_json::json!(["27123456780", "27123456781"])]).into()
+}
 
 /// What `send.json` takes; `to_msisdn` is one MSISDN or a list (in a form: repeated).
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct SendBody {
     /// The recipients: 3 to 15 digits each, with or without a leading `+`.
-    #[schema(min_items = 1, example = json!(["27123456780", "27123456781"]))]
-    to_msisdn: Vec<RecipientField>,
+    #[schema(schema_with = recipients)]
+    to_msisdn: Vec<MsisdnField>,
     /// The sender shown to them.
-    #[schema(pattern = r"^\+?[0-9]{3,15}$", example = "27123456789")]
-    from_msisdn: String,
+    #[schema(example = "27123456789")]
+    from_msisdn: MsisdnField,
     /// The text.
     #[schema(min_length = 1, example = "hello world")]
     message: String,
@@ -60,11 +81,11 @@ pub(crate) struct SendBody {
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct TemplateBody {
     /// The recipients: 3 to 15 digits each, with or without a leading `+`.
-    #[schema(min_items = 1, example = json!(["27123456780", "27123456781"]))]
-    to_msisdn: Vec<RecipientField>,
+    #[schema(schema_with = recipients)]
+    to_msisdn: Vec<MsisdnField>,
     /// The sender shown to them.
-    #[schema(pattern = r"^\+?[0-9]{3,15}$", example = "27123456789")]
-    from_msisdn: String,
+    #[schema(example = "27123456789")]
+    from_msisdn: MsisdnField,
     /// A Mustache template.
     #[schema(example = "Hello {{name}}")]
     template: String,
@@ -82,7 +103,7 @@ pub(crate) struct TemplateBody {
     tag = "sending",
     params(
         ("transport" = String, Path, description = "The transport's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$"),
     ),
     request_body(content((SendBody = "application/x-www-form-urlencoded"), (SendBody = "application/json"), (SendBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
@@ -98,7 +119,7 @@ pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpRes
     tag = "sending",
     params(
         ("transport" = String, Path, description = "The transport's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$"),
     ),
     request_body(content((TemplateBody = "application/x-www-form-urlencoded"), (TemplateBody = "application/json"), (TemplateBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
@@ -112,7 +133,7 @@ async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
     let reader = BatchReader { account: call.account, transport, source, limits: call.state.limits };
-    let batch = read_batch(call, &body, reader).await?;
+    let batch = call.state.parse(&body, move |media_type, bytes| reader.read(media_type, bytes)).await?;
     let keys = &call.state.keys_in_progress;
     let _in_progress = idempotency.as_ref().map(|key| keys.begin(call.account, &key.key)).transpose()?;
     let ledger = &call.state.store.ledger;
@@ -122,21 +143,6 @@ async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource
         return answer(&earlier);
     }
     answer(&ledger.ask(AcceptSms { batch, idempotency }).await?)
-}
-
-async fn read_batch(call: &ApiCall<'_>, body: &BufferedBody, reader: BatchReader) -> Result<Vec<NewSms>, ApiError> {
-    if body.len() < LARGE_BODY {
-        return reader.read(&body.media_type, body);
-    }
-    let failed = || ApiError::Unavailable(1, "the body could not be read now, nothing was kept");
-    let permit = Arc::clone(&call.state.large_reads).acquire_owned().await.map_err(|_| failed())?;
-    let (media_type, bytes) = (body.media_type.clone(), body.bytes.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        // Held by the thread that works: a client that closes must not allow another read beside it.
-        let _permit = permit;
-        reader.read(&media_type, &bytes)
-    });
-    read.await.map_err(|_| failed())?
 }
 
 fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {

@@ -37,6 +37,7 @@ const MAX_START: usize = 10_000;
 const KNOWN_FIELDS: KnownFields = KnownFields {
     single: &["since", "order", "cursor", "start"],
     lists: &["id"],
+    numbers: &[],
     variables: None,
     max_values: MAX_IDS,
 };
@@ -147,7 +148,7 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
         let page = found.get(..PAGE_SIZE.min(found.len())).unwrap_or_default();
         let mut response = sms_list(page.iter(), SmsView::now);
         if let Some(last) = page.last().filter(|_| found.len() > PAGE_SIZE) {
-            response.headers_mut().insert(LINK, next_link(call.request, &next(&fields, start, last)));
+            response.headers_mut().insert(LINK, next_link(&call, &next(&fields, start, last)));
         }
         Ok(response)
     })
@@ -273,7 +274,13 @@ fn after(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<StatusC
 }
 
 /// The `Link` to the next page: the same query from another position.
-fn next_link(request: &HttpRequest, (next, place): &(&str, String)) -> HeaderValue {
+fn next_link(call: &ApiCall<'_>, next: &(&str, String)) -> HeaderValue {
+    let base = call.state.trusted_proxies.base_url_of(call.request).unwrap_or_default();
+    link(&base, call.request, next)
+}
+
+/// Without the host, where `base` is empty.
+fn link(base: &str, request: &HttpRequest, (next, place): &(&str, String)) -> HeaderValue {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(
             url::form_urlencoded::parse(request.query_string().as_bytes())
@@ -281,12 +288,8 @@ fn next_link(request: &HttpRequest, (next, place): &(&str, String)) -> HeaderVal
         )
         .append_pair(next, place)
         .finish();
-    let at = request.connection_info();
-    let (scheme, host, path) = (at.scheme(), at.host(), request.path());
-    let absolute = HeaderValue::try_from(format!("<{scheme}://{host}{path}?{query}>; rel=\"next\""));
-    // Without the host, where it may not stand in a header.
-    let relative = || HeaderValue::try_from(format!("<{path}?{query}>; rel=\"next\""));
-    absolute.or_else(|_| relative()).unwrap_or(HeaderValue::from_static(""))
+    let link = HeaderValue::try_from(format!("<{base}{}?{query}>; rel=\"next\"", request.path()));
+    link.unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]
@@ -298,7 +301,7 @@ mod tests {
         ledger::{Order, StatusCursor, Which},
     };
 
-    use super::{KNOWN_FIELDS, StatusQuery, cursor_of, next_link, position_of, wanted};
+    use super::{KNOWN_FIELDS, StatusQuery, cursor_of, link, position_of, wanted};
     use crate::{request::fields::RequestFields, response::error::ApiError};
 
     fn read(query: &str) -> Result<StatusQuery, ApiError> {
@@ -343,11 +346,9 @@ mod tests {
 
     #[test]
     fn the_next_page_is_the_same_query_from_another_start() {
-        let request = TestRequest::get()
-            .uri("/api/v1/sms/opera/status.json?since=2009-01-01+10%3A00%3A00&start=100")
-            .insert_header(("host", "a.b:8000"));
+        let request = TestRequest::get().uri("/api/v1/sms/opera/status.json?since=2009-01-01+10%3A00%3A00&start=100");
         assert_eq!(
-            next_link(&request.to_http_request(), &("start", "200".to_owned())),
+            link("http://a.b:8000", &request.to_http_request(), &("start", "200".to_owned())),
             "<http://a.b:8000/api/v1/sms/opera/status.json?since=2009-01-01+10%3A00%3A00&start=200>; rel=\"next\""
         );
     }

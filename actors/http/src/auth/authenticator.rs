@@ -2,12 +2,13 @@
 //!
 //! An account's row is cached for seconds, and a password that was right for minutes, under a SHA-256 keyed with a
 //! pepper of this process and the stored hash: a changed password is another key. With both cached, a request asks
-//! neither the store nor Argon2. An unknown user costs the same check as a known one. Concurrent requests with the same
-//! credentials share one check.
+//! neither the store nor Argon2. That a name has no account is cached as long as an account's row is, and an unknown user
+//! costs the same read and the same check as a known one. Concurrent requests with the same credentials share one check.
 //!
 //! Guessing is bounded, and does not lock out clients that log in correctly: credentials that were right before are
 //! checked again by a worker of their own; wrong ones that are repeated are refused without a check; every other check is
-//! counted by user name and address (`login_limiter`).
+//! counted by user name and address (`login_limiter`). So is, instead, a read of the store for a name with which nobody
+//! has logged in yet: one client's invented names are no more reads than its tries.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -27,12 +28,14 @@ use super::{
 };
 use crate::{response::error::ApiError, settings::HttpSettings};
 
-/// The most accounts and the most passwords in each cache; the least used are evicted.
+/// The most names and the most passwords in each cache; the least used are evicted.
 const MAX_CACHED: u64 = 10_000;
 /// How long credentials that were right are known as proven after their last use.
 const PROVEN_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How long wrong credentials are remembered, so that a program that repeats them costs no further checks.
 const WRONG_FOR: Duration = Duration::from_secs(600);
+/// How long the read of an account is counted.
+const COUNTED_FOR: Duration = Duration::from_secs(60);
 /// The most unproven checks that wait for their turn; further ones are refused at once.
 const MAX_WAITING: usize = 64;
 /// The longest user name that is looked up, in bytes.
@@ -73,7 +76,14 @@ struct LoginAttempt<'a> {
 /// Authenticates requests by HTTP Basic.
 pub(crate) struct Authenticator {
     accounts: Accounts,
-    rows: Cache<String, Arc<Account>>,
+    // `None`: no account has the name.
+    rows: Cache<String, Option<Arc<Account>>>,
+    // Somebody has logged in with the name: its account is read without being counted as a try.
+    known_names: moka::sync::Cache<String, ()>,
+    // Read and counted a moment ago: a program that repeats its wrong password is counted once a minute.
+    counted_names: moka::sync::Cache<String, ()>,
+    // Counted when its account was read: the check that follows is not counted again.
+    prepaid: moka::sync::Cache<String, ()>,
     right: Cache<CredentialsDigest, ()>,
     // Right before: they may be wrong by now, but they are no guess.
     proven: moka::sync::Cache<CredentialsDigest, ()>,
@@ -90,10 +100,14 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub(crate) fn new(accounts: Accounts, settings: &HttpSettings) -> Result<Self, HashError> {
+        let names = || moka::sync::Cache::<String, ()>::builder().max_capacity(MAX_CACHED);
         let digests = || moka::sync::Cache::<CredentialsDigest, ()>::builder().max_capacity(MAX_CACHED);
         Ok(Self {
             accounts,
             rows: Cache::builder().max_capacity(MAX_CACHED).time_to_live(settings.account_ttl).build(),
+            known_names: names().time_to_idle(PROVEN_FOR).build(),
+            counted_names: names().time_to_live(COUNTED_FOR).build(),
+            prepaid: names().time_to_live(COUNTED_FOR).build(),
             right: Cache::builder().max_capacity(MAX_CACHED).time_to_live(settings.password_ttl).build(),
             proven: digests().time_to_idle(PROVEN_FOR).build(),
             wrong: digests().time_to_live(WRONG_FOR).build(),
@@ -120,7 +134,7 @@ impl Authenticator {
         if user.len() > MAX_USER_NAME || user.contains('\0') {
             return Err(ApiError::Unauthenticated);
         }
-        let account = self.account(user).await?.filter(|account| sandbox || !account.sandbox);
+        let account = self.account(user, client).await?.filter(|account| sandbox || !account.sandbox);
         let hash = account.as_ref().map_or(self.decoy_hash.as_str(), |account| &account.password_hash);
         let digest = self.digest(user, password, hash);
         if self.right.get(&digest).await.is_none() {
@@ -131,21 +145,27 @@ impl Authenticator {
         account.ok_or(ApiError::Unauthenticated)
     }
 
-    async fn account(&self, user: &str) -> Result<Option<Arc<Account>>, ApiError> {
-        if let Some(account) = self.rows.get(user).await {
-            return Ok(Some(account));
+    async fn account(&self, user: &str, client: Option<IpAddr>) -> Result<Option<Arc<Account>>, ApiError> {
+        if let Some(cached) = self.rows.get(user).await {
+            return Ok(cached);
         }
         let find = async {
-            match self.accounts.ask(FindAccount { username: user.to_owned() }).await {
-                Ok(found) => found.map(Arc::new).ok_or(None),
-                Err(error) => Err(Some(error)),
-            }
+            self.count_read(user, client).map_err(|error| ApiError::from(&error))?;
+            let found = self.accounts.ask(FindAccount { username: user.to_owned() }).await?;
+            Ok(found.map(Arc::new))
         };
-        match self.rows.try_get_with(user.to_owned(), find).await {
-            Ok(account) => Ok(Some(account)),
-            // A name that no account has is not cached: the account may be added the next moment.
-            Err(failed) => (*failed).clone().map_or(Ok(None), |error| Err(error.into())),
+        self.rows.try_get_with(user.to_owned(), find).await.map_err(|error: Arc<ApiError>| (*error).clone())
+    }
+
+    /// Counts the read of an account as a try, unless somebody is known to have its name.
+    fn count_read(&self, user: &str, client: Option<IpAddr>) -> Result<(), LoginError> {
+        if self.known_names.get(user).is_some() || self.counted_names.contains_key(user) {
+            return Ok(());
         }
+        self.login_limiter.count(user, client).map_err(LoginError::TooMany)?;
+        self.counted_names.insert(user.to_owned(), ());
+        self.prepaid.insert(user.to_owned(), ());
+        Ok(())
     }
 
     fn digest(&self, user: &str, password: &str, hash: &str) -> CredentialsDigest {
@@ -166,11 +186,16 @@ impl Authenticator {
         if self.wrong.get(&attempt.digest).is_some() {
             return Err(LoginError::Wrong);
         }
-        self.login_limiter.count(attempt.user, client).map_err(LoginError::TooMany)?;
+        if self.prepaid.remove(attempt.user).is_none() {
+            self.login_limiter.count(attempt.user, client).map_err(LoginError::TooMany)?;
+        }
         let _place_in_queue = self.unproven_queue.try_acquire().map_err(|_| LoginError::NotChecked)?;
         let checked = check(&self.unproven_checks, &attempt).await;
         match checked {
-            Ok(()) => self.proven.insert(attempt.digest, ()),
+            Ok(()) => {
+                self.proven.insert(attempt.digest, ());
+                self.known_names.insert(attempt.user.to_owned(), ());
+            }
             // An unknown user's too: otherwise the time would tell that there is none. Once the account is added, its
             // credentials have another digest.
             Err(LoginError::Wrong) => self.wrong.insert(attempt.digest, ()),

@@ -13,10 +13,10 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::multipart;
-use crate::response::error::ApiError;
+use crate::{connection::track::connection_of, response::error::ApiError};
 
 /// The media type of forms.
-pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The bytes of each body that need no memory budget, so that small bodies are read whatever the large ones take. The
 /// limit on connections bounds these.
@@ -91,6 +91,9 @@ impl BodyReader {
         }
         let collected = tokio::time::timeout(self.within, self.collect(payload)).await;
         let (mut bytes, mut reservation) = collected.unwrap_or(Err(ApiError::BodyTimeout))?;
+        if let Some(connection) = connection_of(request) {
+            connection.read_body();
+        }
         let mut media_type = media_type(request);
         let raw = bytes.clone();
         if media_type == "multipart/form-data" {

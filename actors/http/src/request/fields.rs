@@ -29,6 +29,8 @@ pub(crate) struct KnownFields {
     pub(crate) single: &'static [&'static str],
     /// Fields that may be repeated.
     pub(crate) lists: &'static [&'static str],
+    /// Fields that may be whole numbers in JSON, as may all variables; a text may not.
+    pub(crate) numbers: &'static [&'static str],
     /// The prefix of fields that clients name, which may be repeated.
     pub(crate) variables: Option<&'static str>,
     /// The most values of a list or variable that are kept; the others are counted.
@@ -141,7 +143,7 @@ impl<'a> FieldCollector<'a> {
 
     /// Where a value of a field goes. The value need not be read unless it is kept.
     pub(super) fn slot(&mut self, name: &str) -> Result<Slot, ApiError> {
-        let is_list = self.is_variable(name) || self.known.lists.contains(&name);
+        let is_list = self.takes_lists(name);
         if !is_list {
             self.count_field()?;
         }
@@ -159,6 +161,16 @@ impl<'a> FieldCollector<'a> {
     /// Whether the call knows a field.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.known.single.contains(&name) || self.known.lists.contains(&name) || self.is_variable(name)
+    }
+
+    /// Whether a field may be a whole number in JSON.
+    pub(super) fn takes_numbers(&self, name: &str) -> bool {
+        self.known.numbers.contains(&name) || self.is_variable(name)
+    }
+
+    /// Whether a field may be a list in JSON.
+    pub(super) fn takes_lists(&self, name: &str) -> bool {
+        self.known.lists.contains(&name) || self.is_variable(name)
     }
 
     fn is_variable(&self, name: &str) -> bool {
@@ -223,6 +235,7 @@ mod tests {
     const KNOWN: KnownFields = KnownFields {
         single: &["message", "from_msisdn", "flag"],
         lists: &["to_msisdn"],
+        numbers: &["to_msisdn", "from_msisdn"],
         variables: Some("template_"),
         max_values: 6,
     };
@@ -267,6 +280,22 @@ mod tests {
         assert_eq!(named, [("message", "{…}"), (list, "null"), (list, "1.5"), (list, "[…]"), (list, "true")]);
         let refused = RequestFields::of_form(b"message=%ff%fe", KNOWN).unwrap_err();
         assert!(matches!(&refused, ApiError::InvalidFields(errors) if errors[0].field == "message"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_text_is_no_number_and_no_list_and_an_address_may_be_a_number() {
+        let fields = of_json(br#"{"from_msisdn": 27123, "to_msisdn": 27124, "template_a": 1}"#).unwrap();
+        assert_eq!(fields.all("from_msisdn").chain(fields.all("to_msisdn")).collect::<Vec<_>>(), ["27123", "27124"]);
+        for (json, field) in [
+            (r#"{"message": 0}"#, "message"),
+            (r#"{"message": -1}"#, "message"),
+            (r#"{"message": ["hi"]}"#, "message"),
+            (r#"{"from_msisdn": ["27123"]}"#, "from_msisdn"),
+        ] {
+            let refused = of_json(json.as_bytes()).unwrap_err();
+            let ApiError::InvalidFields(errors) = refused else { panic!("{refused:?}") };
+            assert_eq!((errors.len(), errors[0].field.as_str()), (1, field), "{json}");
+        }
     }
 
     #[test]

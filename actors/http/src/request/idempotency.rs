@@ -52,7 +52,8 @@ pub(crate) fn key_of(request: &HttpRequest, body: &[u8], keep: Duration) -> Resu
         return Ok(None);
     };
     let key = header.to_str().unwrap_or_default();
-    if key.is_empty() || key.len() > MAX_KEY {
+    let legal = |b: u8| (b' '..=b'~').contains(&b);
+    if key.is_empty() || key.len() > MAX_KEY || key.trim() != key || !key.bytes().all(legal) {
         let shown = String::from_utf8_lossy(header.as_bytes());
         let wanted = format!("must be 1 to {MAX_KEY} visible ASCII characters");
         return Err(ApiError::field("Idempotency-Key", &shown, wanted));
@@ -71,7 +72,7 @@ pub(crate) fn key_of(request: &HttpRequest, body: &[u8], keep: Duration) -> Resu
 mod tests {
     use std::time::Duration;
 
-    use actix_web::test::TestRequest;
+    use actix_web::{http::header::HeaderValue, test::TestRequest};
 
     use super::{KeysInProgress, key_of};
     use crate::response::error::ApiError;
@@ -99,8 +100,9 @@ mod tests {
 
     #[test]
     fn an_empty_key_and_one_that_is_too_long_are_refused() {
-        for key in ["", &"k".repeat(256)] {
-            let request = TestRequest::post().insert_header(("Idempotency-Key", key)).to_http_request();
+        for key in ["", &"k".repeat(256), "a\tb", "ä"] {
+            let value = HeaderValue::from_bytes(key.as_bytes()).unwrap();
+            let request = TestRequest::post().insert_header(("Idempotency-Key", value)).to_http_request();
             assert!(matches!(key_of(&request, b"", Duration::ZERO), Err(ApiError::InvalidFields(_))));
         }
         assert_eq!(key_of(&TestRequest::post().to_http_request(), b"", Duration::ZERO), Ok(None));

@@ -105,8 +105,26 @@ impl<'a> ValueReader<'_, '_, 'a> {
         Ok(())
     }
 
+    /// Takes a number where the field may be one.
+    fn take_number<E: Error>(&mut self, number: impl fmt::Display) -> Result<(), E> {
+        if self.object.collector.takes_numbers(&self.name) {
+            self.take(|| Cow::Owned(number.to_string()))
+        } else {
+            self.error(&number.to_string());
+            Ok(())
+        }
+    }
+
     fn error(&mut self, value: &str) {
-        self.object.collector.error(&self.name, value, "must be a text, a whole number, or a list of them");
+        let (numbers, lists) =
+            (self.object.collector.takes_numbers(&self.name), self.object.collector.takes_lists(&self.name));
+        let wanted = match (numbers, lists) {
+            (true, true) => "must be a text, a whole number, or a list of them",
+            (true, false) => "must be a text or a whole number",
+            (false, true) => "must be a text or a list of texts",
+            (false, false) => "must be a text",
+        };
+        self.object.collector.error(&self.name, value, wanted);
     }
 }
 
@@ -134,11 +152,11 @@ impl<'a> Visitor<'a> for &mut ValueReader<'_, '_, 'a> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.take(|| Cow::Owned(number.to_string()))
+        self.take_number(number)
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.take(|| Cow::Owned(number.to_string()))
+        self.take_number(number)
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
@@ -157,7 +175,7 @@ impl<'a> Visitor<'a> for &mut ValueReader<'_, '_, 'a> {
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
-        if self.in_list {
+        if self.in_list || !self.object.collector.takes_lists(&self.name) {
             self.error("[…]");
             while list.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(());

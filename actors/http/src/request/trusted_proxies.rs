@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::{
     HttpRequest,
-    http::header::{HeaderMap, HeaderName},
+    http::header::{HOST, HeaderMap, HeaderName},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,33 @@ impl TrustedProxies {
         self.client_of(request).map(client_prefix)
     }
 
+    /// Scheme and host under which the client reached this request, for links: a trusted proxy's word, or else the
+    /// request's own. `None` where no host is named that may stand in a link.
+    pub(crate) fn base_url_of(&self, request: &HttpRequest) -> Option<String> {
+        let headers = request.headers();
+        let proxied = request.peer_addr().is_some_and(|peer| self.trusts(peer.ip()));
+        let named = |what| if proxied { self.named_by_proxy(headers, what) } else { None };
+        let scheme = named("proto").filter(|scheme| scheme == "https").map_or("http", |_| "https");
+        let host = named("host").or_else(|| Some(headers.get(HOST)?.to_str().ok()?.to_owned()))?;
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+        (!host.is_empty() && host.bytes().all(legal)).then(|| format!("{scheme}://{host}"))
+    }
+
+    /// What the nearest proxy says of the client's request: its `proto`, its `host`.
+    fn named_by_proxy(&self, headers: &HeaderMap, what: &str) -> Option<String> {
+        let name = match self.header {
+            ForwardedHeader::XForwardedFor => HeaderName::try_from(format!("x-forwarded-{what}")).ok()?,
+            ForwardedHeader::Forwarded => HeaderName::from_static("forwarded"),
+        };
+        let line = headers.get_all(name).last()?.to_str().ok()?;
+        let last = line.rsplit(',').next()?;
+        let value = match self.header {
+            ForwardedHeader::XForwardedFor => last,
+            ForwardedHeader::Forwarded => parameter(last, what)?,
+        };
+        Some(value.trim().trim_matches('"').to_ascii_lowercase())
+    }
+
     fn client_behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let name = match self.header {
             ForwardedHeader::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
@@ -75,13 +102,18 @@ impl TrustedProxies {
     fn address_of(&self, hop: &str) -> Option<IpAddr> {
         let node = match self.header {
             ForwardedHeader::XForwardedFor => hop,
-            ForwardedHeader::Forwarded => hop.split(';').find_map(|pair| {
-                let (name, value) = pair.trim().split_once('=')?;
-                name.trim().eq_ignore_ascii_case("for").then_some(value)
-            })?,
+            ForwardedHeader::Forwarded => parameter(hop, "for")?,
         };
         address(node.trim().trim_matches('"'))
     }
+}
+
+/// A parameter of an element of `Forwarded`.
+fn parameter<'h>(element: &'h str, wanted: &str) -> Option<&'h str> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        name.trim().eq_ignore_ascii_case(wanted).then_some(value)
+    })
 }
 
 /// Parses an address with or without a port; IPv6 with or without brackets.
@@ -162,6 +194,36 @@ mod tests {
             assert_client(header, "10.1.2.3", &[("forwarded", value)], expected);
         }
         assert_client(header, "10.1.2.3", &[("x-forwarded-for", "203.0.113.9")], "10.1.2.3");
+    }
+
+    #[test]
+    fn a_link_has_the_host_that_a_trusted_proxy_names_and_nobody_else() {
+        let x = ForwardedHeader::XForwardedFor;
+        let (own, public) = ("http://router:8000", "https://sms.example");
+        let forwarded = [("x-forwarded-proto", "https"), ("x-forwarded-host", "sms.example")];
+        for (header, peer, lines, expected) in [
+            (x, "10.1.2.3", &forwarded[..], Some(public)),
+            (x, "198.51.100.1", &forwarded, Some(own)),
+            (x, "10.1.2.3", &[("forwarded", "proto=https;host=sms.example")], Some(own)),
+            (x, "10.1.2.3", &[("x-forwarded-host", "evil.example, sms.example")], Some("http://sms.example")),
+            (x, "10.1.2.3", &[("x-forwarded-host", "a>; rel=x")], None),
+            (
+                ForwardedHeader::Forwarded,
+                "10.1.2.3",
+                &[("forwarded", "for=1.1.1.1;proto=https;host=\"sms.example\"")],
+                Some(public),
+            ),
+            (ForwardedHeader::Forwarded, "198.51.100.1", &[("forwarded", "proto=https;host=sms.example")], Some(own)),
+            (ForwardedHeader::Forwarded, "10.1.2.3", &forwarded, Some(own)),
+        ] {
+            let mut request = TestRequest::get().peer_addr(format!("{peer}:4000").parse().unwrap());
+            request = request.insert_header(("host", "router:8000"));
+            for line in lines {
+                request = request.append_header(*line);
+            }
+            let base = trusted_proxies(header).base_url_of(&request.to_http_request());
+            assert_eq!(base.as_deref(), expected, "{peer} {lines:?}");
+        }
     }
 
     proptest! {

@@ -23,6 +23,8 @@ pub(crate) enum ApiError {
     Unauthenticated,
     /// 403: who may do this, and how.
     Forbidden(String),
+    /// 403: a page of another site made a browser call.
+    CrossSite,
     /// 404: what there is not.
     NotFound(String),
     /// 405: the methods that are allowed.
@@ -73,6 +75,7 @@ impl ApiError {
             Self::InvalidFields(_) | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -98,6 +101,7 @@ impl ApiError {
                 what.clone()
             }
             Self::Unauthenticated => "send a user name and its password by HTTP Basic authentication".to_owned(),
+            Self::CrossSite => "a page of another site may not call from its visitors' browsers".to_owned(),
             Self::MethodNotAllowed(allow) if allow.is_empty() => "the transport has no such function".to_owned(),
             Self::MethodNotAllowed(allow) => format!("use {allow}"),
             Self::BodyTimeout => "the body did not arrive in time".to_owned(),
@@ -179,7 +183,14 @@ impl From<StoreError> for ApiError {
             StoreError::TooSlow => Self::Unavailable(5, "the query took too long"),
             StoreError::Stopped => Self::Unavailable(5, "the router is stopping or starting"),
             StoreError::Exists(what) => Self::Conflict(format!("{what} exists already")),
-            StoreError::Unavailable(_) | StoreError::Rejected(_) => {
+            StoreError::Rejected(_) => {
+                log_refusal(&error);
+                Self::Unreadable(
+                    "the database refuses what was sent, and would again: nothing was kept, change it before sending again"
+                        .to_owned(),
+                )
+            }
+            StoreError::Unavailable(_) => {
                 log_refusal(&error);
                 Self::Unavailable(5, "the database failed, nothing was kept")
             }
@@ -219,6 +230,8 @@ mod tests {
             (ApiError::KeyInProgress, 409, Some((RETRY_AFTER, "1"))),
             (ApiError::KeyReused, 422, None),
             (StoreError::Busy.into(), 503, Some((RETRY_AFTER, "1"))),
+            (StoreError::Rejected("invalid byte sequence".into()).into(), 400, None),
+            (ApiError::CrossSite, 403, None),
             (ApiError::BodyTooLarge(9), 413, None),
             (ApiError::UnsupportedMediaType("text/html".into()), 415, None),
             (ApiError::Forbidden("carriers only".into()), 403, None),

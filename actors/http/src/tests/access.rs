@@ -194,31 +194,121 @@ async fn too_many_calls_are_a_429_with_the_headers_that_say_so() {
     assert_eq!(harness.get("sms/clickatell/status.json?id=1").send().await.unwrap().status(), StatusCode::OK);
 }
 
+/// The text that a stranger reads, once the answer of a moment ago is forgotten.
+async fn strangers_page(harness: &HttpHarness, expected: (u16, &str)) {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    loop {
+        let ready = harness.get_public("/health/ready").send().await.unwrap();
+        let shown = (ready.status().as_u16(), ready.text().await.unwrap());
+        if (shown.0, shown.1.as_str()) == expected {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{shown:?}");
+    }
+}
+
 #[actix_web::test]
-async fn health_needs_no_password_and_names_a_part_that_takes_no_work() {
+async fn health_needs_no_password_and_tells_strangers_names_and_states_alone() {
     let harness = harness().await;
-    let alive = harness.client.get(harness.url("/health/")).send().await.unwrap();
+    let alive = harness.get_public("/health/").send().await.unwrap();
     assert_eq!((alive.status().as_u16(), alive.text().await.unwrap().as_str()), (200, "OK"));
-    let ready = harness.client.get(harness.url("/health/ready")).send().await.unwrap();
-    let lines = "store (store): up, as expected\nclickatell (transport): degraded, as expected\n";
-    assert_eq!((ready.status().as_u16(), ready.text().await.unwrap().as_str()), (200, lines));
+    strangers_page(&harness, (200, "store (store): up\nclickatell (transport): degraded\n")).await;
     harness.parts().push(part("opera", State::Failed));
-    let request = harness.client.get(harness.url("/health/ready")).header("accept", "application/json");
-    let failed = request.send().await.unwrap();
-    assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let shown: Value = failed.json().await.unwrap();
-    assert_eq!((&shown["ready"], &shown["parts"][2]["state"]), (&json!(false), &json!("failed")));
+    strangers_page(&harness, (503, "store (store): up\nclickatell (transport): degraded\nopera (transport): failed\n"))
+        .await;
+    let shown = harness.get_public("/health/ready").header("accept", "application/json").send().await.unwrap();
+    let shown: Value = shown.json().await.unwrap();
+    let failed = json!({"name": "opera", "role": "transport", "state": "failed"});
+    assert_eq!((&shown["ready"], &shown["parts"][2]), (&json!(false), &failed));
+}
+
+#[actix_web::test]
+async fn who_logs_in_sees_the_details_and_a_wrong_password_is_refused() {
+    let harness = harness().await;
+    let ready = |password| harness.get_public("/health/ready").basic_auth("username", Some(password));
+    let shown = ready("password").send().await.unwrap();
+    let lines = "store (store): up, as expected\nclickatell (transport): degraded, as expected\n";
+    assert_eq!((shown.status().as_u16(), shown.text().await.unwrap().as_str()), (200, lines));
+    let shown: Value =
+        ready("password").header("accept", "application/json").send().await.unwrap().json().await.unwrap();
+    assert_eq!(shown["parts"][1]["detail"], "as expected");
+    assert_problem(&ready("wrong").send().await.unwrap(), 401);
+    // While nobody can be let in, the answer is about the store.
+    harness.stored().failure = Some(StoreError::Unavailable("away".into()));
+    let stranger = harness.get_public("/health/ready").basic_auth("other", Some("secret")).send().await.unwrap();
+    assert_eq!(stranger.text().await.unwrap(), "store (store): up\nclickatell (transport): degraded\n");
+}
+
+#[actix_web::test]
+async fn the_supervisor_is_asked_once_a_second_however_many_ask() {
+    let harness = harness().await;
+    let began = tokio::time::Instant::now();
+    for _ in 0..200 {
+        assert_eq!(harness.get_public("/health/ready").send().await.unwrap().status(), StatusCode::OK);
+    }
+    let asked = harness.times_asked();
+    assert!(asked as f64 <= began.elapsed().as_secs_f64() + 1.0, "{asked}");
 }
 
 #[actix_web::test]
 async fn a_store_that_is_not_up_makes_the_router_not_ready() {
-    let harness = harness().await;
     for state in [State::Starting, State::Degraded, State::Restarting, State::Failed, State::Stopping] {
+        let harness = harness().await;
         harness.parts()[0].state = state;
-        let ready = harness.client.get(harness.url("/health/ready")).send().await.unwrap();
-        assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE, "{state:?}");
-        let line = format!("store (store): {}, as expected\n", state.as_str());
-        assert!(ready.text().await.unwrap().starts_with(&line), "{line}");
+        let page = format!("store (store): {}\nclickatell (transport): degraded\n", state.as_str());
+        strangers_page(&harness, (503, &page)).await;
+    }
+}
+
+#[actix_web::test]
+async fn names_that_no_account_has_cost_no_more_reads_than_tries() {
+    let settings = HttpSettings { wrong_passwords: 2, account_ttl: 10 * DEADLINE, ..HttpSettings::default() };
+    let harness = HttpHarness::start(settings).await;
+    let mut statuses = vec![];
+    for n in 0..60 {
+        statuses.push(try_in(&harness, &format!("name{n}"), "x", "").await);
+    }
+    // Twenty tries a minute from one address; one comes back in three seconds.
+    let lookups = harness.stored().lookups;
+    assert!((20..30).contains(&lookups), "{lookups}");
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), lookups);
+    for _ in 0..3 {
+        assert_eq!(try_in(&harness, "name0", "x", "").await, 401, "a repeated one is known");
+    }
+    assert_eq!(harness.stored().lookups, lookups, "and read once");
+}
+
+#[actix_web::test]
+async fn a_page_of_another_site_can_call_nothing_that_changes_anything() {
+    let harness = harness().await;
+    let foreign =
+        [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "http://evil.example")];
+    for (name, value) in foreign {
+        let calls = [
+            harness.send(),
+            harness.post("sms/preview.json", &[("message", "x")]),
+            harness.post("account/callbacks.json", &[("name", "sms_received"), ("url", "http://evil.example/")]),
+            harness.call(Method::DELETE, "account/callbacks/3.json"),
+            // An image's address is called with the browser's password, too.
+            harness.get("sms/clickatell/receipt.json?id=1"),
+        ];
+        for call in calls {
+            assert_problem(&call.header(name, value).send().await.unwrap(), 403);
+        }
+        let link = harness.get("sms/clickatell/status.json?id=1").header(name, value).send().await.unwrap();
+        assert_eq!(link.status(), StatusCode::OK, "a link may lead to what only reads");
+    }
+    {
+        let stored = harness.stored();
+        assert_eq!((stored.sms.len(), stored.callbacks.len()), (0, 0));
+    }
+    let own = harness.url("");
+    for (name, value) in [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("origin", own.as_str())] {
+        assert_eq!(
+            harness.send().header(name, value).send().await.unwrap().status(),
+            StatusCode::OK,
+            "{name}: {value}"
+        );
     }
 }
 

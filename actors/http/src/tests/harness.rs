@@ -1,6 +1,9 @@
 //! The front-end on a free port, with a fake store and a fake supervisor behind it.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use actix::{Actor, Context, Handler, MessageResult, Recipient};
 use bytes::Bytes;
@@ -68,6 +71,7 @@ pub(super) struct HttpHarness {
     pub(super) client: reqwest::Client,
     pub(super) supervisor: Recipient<AskParts>,
     parts: Arc<Mutex<Vec<Part>>>,
+    asked: Arc<AtomicUsize>,
     stored: Stored,
 }
 
@@ -86,7 +90,8 @@ impl HttpHarness {
         ];
         let parts = Arc::new(Mutex::new(vec![part("store", State::Up), part("clickatell", State::Degraded)]));
         let store = stored.start_store();
-        let supervisor = FakeSupervisor(parts.clone()).start().recipient();
+        let asked = Arc::<AtomicUsize>::default();
+        let supervisor = FakeSupervisor(parts.clone(), asked.clone()).start().recipient();
         let mut context = HttpContext {
             store: store.clone(),
             owners: SmsOwners::default(),
@@ -99,7 +104,7 @@ impl HttpHarness {
         let settings = HttpSettings { bind: "127.0.0.1:0".parse().unwrap(), ..settings };
         let component = start(context, settings).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { component, store, client, supervisor, parts, stored }
+        Self { component, store, client, supervisor, parts, asked, stored }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -142,6 +147,11 @@ impl HttpHarness {
         }
     }
 
+    /// How often the supervisor was asked for its parts.
+    pub(super) fn times_asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     /// The parts that the supervisor names.
     pub(super) fn parts(&self) -> MutexGuard<'_, Vec<Part>> {
         self.parts.lock().unwrap()
@@ -149,7 +159,7 @@ impl HttpHarness {
 }
 
 /// A supervisor that names the parts that a test gives it.
-struct FakeSupervisor(Arc<Mutex<Vec<Part>>>);
+struct FakeSupervisor(Arc<Mutex<Vec<Part>>>, Arc<AtomicUsize>);
 
 impl Actor for FakeSupervisor {
     type Context = Context<Self>;
@@ -159,6 +169,7 @@ impl Handler<AskParts> for FakeSupervisor {
     type Result = MessageResult<AskParts>;
 
     fn handle(&mut self, _: AskParts, _: &mut Self::Context) -> Self::Result {
+        self.1.fetch_add(1, Ordering::SeqCst);
         MessageResult(self.0.lock().unwrap().clone())
     }
 }

@@ -17,7 +17,9 @@ use vumi_kit::{
     webhook_access::WebhookAccess,
 };
 
-use crate::{context::WebhookMount, guard, response::error::ApiError, state::ApiState};
+use crate::{
+    context::WebhookMount, guard, request::cross_site::is_cross_site, response::error::ApiError, state::ApiState,
+};
 
 /// Calls to the webhooks of one transport that are worked on at once; more wait, so that one provider's flood leaves the
 /// store's queue to others.
@@ -136,6 +138,10 @@ fn by_own_credentials<'a>(
 }
 
 async fn by_account<'a>(state: &'a ApiState, request: &HttpRequest) -> Result<Admitted<'a>, ApiError> {
+    // An image's address is called with the password that a browser remembers, too.
+    if is_cross_site(request) {
+        return Err(ApiError::CrossSite);
+    }
     let account = guard::log_in(state, request).await?;
     if !account.roles.has(AccountRole::Carrier) {
         return Err(not_a_carrier(&account));

@@ -57,7 +57,8 @@ impl BatchReader {
             MessageSource::Text => (&["from_msisdn", "message"], None),
             MessageSource::Template => (&["from_msisdn", "template"], Some(VARIABLE_PREFIX)),
         };
-        KnownFields { single, lists: &["to_msisdn"], variables, max_values: self.limits.max_batch }
+        let numbers = &["to_msisdn", "from_msisdn"];
+        KnownFields { single, lists: &["to_msisdn"], numbers, variables, max_values: self.limits.max_batch }
     }
 
     fn batch(&self, to: Vec<Msisdn>, from: &Msisdn, messages: Vec<String>) -> Vec<NewSms> {
