@@ -58,7 +58,7 @@ pub(crate) async fn alive() -> HttpResponse {
 }
 
 /// The supervisor's last answer.
-pub(crate) struct Readiness {
+pub(crate) struct ReadinessCache {
     supervisor: Recipient<AskParts>,
     last: Mutex<Option<(Instant, KnownParts)>>,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Readiness {
 /// The parts; none where the supervisor did not answer.
 type KnownParts = Option<Arc<[Part]>>;
 
-impl Readiness {
+impl ReadinessCache {
     pub(crate) fn new(supervisor: Recipient<AskParts>) -> Self {
         Self { supervisor, last: Mutex::default() }
     }
@@ -87,7 +87,7 @@ impl Readiness {
 }
 
 /// `GET /health/ready`
-pub(crate) async fn ready(request: HttpRequest, readiness: web::Data<Readiness>) -> HttpResponse {
+pub(crate) async fn ready(request: HttpRequest, readiness: web::Data<ReadinessCache>) -> HttpResponse {
     let detailed = match sees_details(&request).await {
         Ok(detailed) => detailed,
         Err(error) => return error.response(),

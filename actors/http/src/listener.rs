@@ -18,7 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{
     connection::{
         idle::OpenConnections,
-        life::{Connection, ConnectionLimits, LINGER},
+        life::{ClientConnection, ConnectionLimits, LINGER},
         per_address::{ConnectionLimiter, TooManyConnections},
         stream::ClientStream,
         track::track,
@@ -119,7 +119,7 @@ impl Acceptor {
             self.tally.count(ClientFault::TooManyConnections);
             DispatchError::Io(io::ErrorKind::ConnectionRefused.into())
         })?;
-        let connection = Arc::new(Connection::new(self.limits));
+        let connection = Arc::new(ClientConnection::new(self.limits));
         let place = self.open.open(&connection);
         let (answers, tally) = (Arc::clone(&self.unread_answers), Arc::clone(&self.tally));
         Ok((ClientStream::new(socket, connection, answers, tally, place, counted.flatten()), address))

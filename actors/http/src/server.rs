@@ -13,7 +13,7 @@ use vumi_kit::{
 use crate::{
     connection::{life::ConnectionLimits, per_address::ConnectionLimiter, unread::UnreadAnswers},
     context::HttpContext,
-    health::{HealthSettings, Readiness},
+    health::{HealthSettings, ReadinessCache},
     landing::LandingPage,
     listener::Listener,
     openapi::ApiDocument,
@@ -40,14 +40,14 @@ pub struct HttpComponent {
 #[derive(Clone)]
 struct AppData {
     state: web::Data<ApiState>,
-    readiness: web::Data<Readiness>,
+    readiness: web::Data<ReadinessCache>,
     document: web::Data<ApiDocument>,
     landing: web::Data<LandingPage>,
 }
 
 impl AppData {
     fn new(context: HttpContext, settings: &HttpSettings) -> Result<Self, StartError> {
-        let readiness = web::Data::new(Readiness::new(context.parts.clone()));
+        let readiness = web::Data::new(ReadinessCache::new(context.parts.clone()));
         let landing = web::Data::new(LandingPage::new(context.sandbox));
         let document = ApiDocument::new(context.transports.iter().map(|mount| &mount.transport));
         let state = ApiState::new(context, settings).map_err(|error| StartError(error.to_string()))?;
@@ -84,7 +84,7 @@ pub fn start_health(parts: Recipient<AskParts>, settings: &HealthSettings) -> Re
         return Err(StartError(format!("health.{}: {}", problem.key, problem.what)));
     }
     let tally = Arc::new(Tally::default());
-    let server = serve_health(web::Data::new(Readiness::new(parts)), settings.bind, Arc::clone(&tally));
+    let server = serve_health(web::Data::new(ReadinessCache::new(parts)), settings.bind, Arc::clone(&tally));
     let server = server.map_err(|error| cannot_listen("health", settings.bind, &error))?;
     Ok(component(server, tally, "serving /health/"))
 }
@@ -127,7 +127,7 @@ fn serve(data: AppData, settings: &HttpSettings) -> io::Result<(Server, SocketAd
 }
 
 fn serve_health(
-    readiness: web::Data<Readiness>,
+    readiness: web::Data<ReadinessCache>,
     bind: SocketAddr,
     tally: Arc<Tally>,
 ) -> io::Result<(Server, SocketAddr)> {

@@ -29,7 +29,7 @@ use crate::{
     guard::{admit_connection, answered},
     request::{
         body::{BufferedBody, FORM},
-        structure::bounded,
+        structure::{bounded, first_and_last_fields},
     },
     response::error::ApiError,
     state::ApiState,
@@ -90,7 +90,7 @@ async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> Http
             method: request.method().as_str().to_owned(),
             query: request.query_string().to_owned(),
             content_type: body.media_type.clone(),
-            body: body.bytes.clone(),
+            body: if body.media_type == FORM { first_and_last_fields(&body.bytes) } else { body.bytes.clone() },
         };
         let (form, to_read) = (Arc::clone(&webhook.form), provider_request.clone());
         let read = move |media_type: &str, bytes: &Bytes| {

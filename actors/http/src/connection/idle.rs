@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::life::Connection;
+use super::life::ClientConnection;
 use crate::tally::{ClientFault, Tally};
 
 /// So many of a worker's places are kept free by closing idle connections: one in 16.
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 64;
 pub(crate) struct OpenConnections {
     max: usize,
     next_key: AtomicU64,
-    by_key: Mutex<HashMap<u64, Arc<Connection>>>,
+    by_key: Mutex<HashMap<u64, Arc<ClientConnection>>>,
     tally: Arc<Tally>,
 }
 
@@ -43,12 +43,12 @@ impl OpenConnections {
         Arc::new(Self { max, next_key: AtomicU64::default(), by_key: Mutex::default(), tally })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<ClientConnection>>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a place for a new connection, and makes some where they are short.
-    pub(crate) fn open(self: &Arc<Self>, connection: &Arc<Connection>) -> Place {
+    pub(crate) fn open(self: &Arc<Self>, connection: &Arc<ClientConnection>) -> Place {
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let mut open = self.lock();
         if open.len() + 1 > self.max - (self.max / FREE).max(1).min(self.max) {
@@ -58,7 +58,7 @@ impl OpenConnections {
         Place { of: Arc::clone(self), key }
     }
 
-    fn close_idle(&self, open: &HashMap<u64, Arc<Connection>>) {
+    fn close_idle(&self, open: &HashMap<u64, Arc<ClientConnection>>) {
         let mut idle: Vec<_> = open.values().filter_map(|one| Some((one.idle_since()?, one))).collect();
         idle.sort_unstable_by_key(|(since, _)| *since);
         for (_, connection) in idle.into_iter().take((self.max / AT_ONCE).max(1)) {
@@ -75,7 +75,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::OpenConnections;
-    use crate::connection::life::{Connection, ConnectionLimits};
+    use crate::connection::life::{ClientConnection, ConnectionLimits};
 
     #[tokio::test(start_paused = true)]
     async fn the_one_that_is_idle_longest_makes_place_and_one_at_work_does_not() {
@@ -85,7 +85,7 @@ mod tests {
         let mut places = Vec::new();
         let mut all = Vec::new();
         for n in 0..5 {
-            let connection = Arc::new(Connection::new(limits));
+            let connection = Arc::new(ClientConnection::new(limits));
             places.push(open.open(&connection));
             if n == 0 {
                 connection.begin_request();

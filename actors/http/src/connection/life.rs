@@ -55,13 +55,13 @@ struct Life {
 
 /// A connection, as its stream, its requests and the bounds over all connections see it.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct ClientConnection {
     limits: ConnectionLimits,
     life: Mutex<Life>,
     task: AtomicWaker,
 }
 
-impl Connection {
+impl ClientConnection {
     pub(crate) fn new(limits: ConnectionLimits) -> Self {
         let now = Instant::now();
         let life = Life {
@@ -182,17 +182,17 @@ mod tests {
 
     use tokio::time::{Instant, advance};
 
-    use super::{Connection, ConnectionLimits, HEAD_GRACE, LINGER};
+    use super::{ClientConnection, ConnectionLimits, HEAD_GRACE, LINGER};
     use crate::tally::ClientFault;
 
     const S: Duration = Duration::from_secs(1);
 
-    fn connection() -> Connection {
+    fn connection() -> ClientConnection {
         let limits = ConnectionLimits { idle: S * 75, head: S * 10, without_log_in: S * 115, unread_answer: S * 60 };
-        Connection::new(limits)
+        ClientConnection::new(limits)
     }
 
-    fn ends_in(connection: &Connection) -> (Duration, Option<ClientFault>) {
+    fn ends_in(connection: &ClientConnection) -> (Duration, Option<ClientFault>) {
         let (at, fault) = connection.deadline();
         (at - Instant::now(), fault)
     }

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     idle::Place,
-    life::Connection,
+    life::ClientConnection,
     per_address::CountedConnection,
     unread::{UnreadAnswer, UnreadAnswers},
 };
@@ -28,7 +28,7 @@ use crate::tally::{ClientFault, Tally};
 /// A client's socket.
 pub(crate) struct ClientStream {
     socket: TcpStream,
-    connection: Arc<Connection>,
+    connection: Arc<ClientConnection>,
     /// The client's address, for the bound on its unread answers.
     address: Option<IpAddr>,
     unread_answers: Arc<UnreadAnswers>,
@@ -43,7 +43,7 @@ pub(crate) struct ClientStream {
 impl ClientStream {
     pub(crate) fn new(
         socket: TcpStream,
-        connection: Arc<Connection>,
+        connection: Arc<ClientConnection>,
         unread_answers: Arc<UnreadAnswers>,
         tally: Arc<Tally>,
         place: Place,
@@ -64,7 +64,7 @@ impl ClientStream {
         }
     }
 
-    pub(crate) const fn connection(&self) -> &Arc<Connection> {
+    pub(crate) const fn connection(&self) -> &Arc<ClientConnection> {
         &self.connection
     }
 

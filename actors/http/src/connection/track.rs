@@ -10,11 +10,11 @@ use actix_web::{
     middleware::Next,
 };
 
-use super::life::Connection;
+use super::life::ClientConnection;
 
 /// The connection of a request; none in tests without a socket.
-pub(crate) fn connection_of(request: &HttpRequest) -> Option<&Arc<Connection>> {
-    request.conn_data::<Arc<Connection>>()
+pub(crate) fn connection_of(request: &HttpRequest) -> Option<&Arc<ClientConnection>> {
+    request.conn_data::<Arc<ClientConnection>>()
 }
 
 /// Middleware of every request.

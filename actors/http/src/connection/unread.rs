@@ -11,13 +11,13 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::life::Connection;
+use super::life::ClientConnection;
 use crate::tally::{ClientFault, Tally};
 
 /// What waits on one connection.
 #[derive(Debug)]
-struct Waiting {
-    connection: Arc<Connection>,
+struct WaitingAnswer {
+    connection: Arc<ClientConnection>,
     /// `None` for a trusted proxy, which has many clients.
     address: Option<IpAddr>,
     bytes: usize,
@@ -27,7 +27,7 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Table {
     next_key: u64,
-    waiting: HashMap<u64, Waiting>,
+    waiting: HashMap<u64, WaitingAnswer>,
 }
 
 /// All answers that wait.
@@ -63,7 +63,7 @@ impl UnreadAnswers {
     /// An answer begins to wait.
     pub(crate) fn begin(
         self: &Arc<Self>,
-        connection: &Arc<Connection>,
+        connection: &Arc<ClientConnection>,
         address: Option<IpAddr>,
         bytes: usize,
     ) -> UnreadAnswer {
@@ -71,7 +71,7 @@ impl UnreadAnswers {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.next_key += 1;
         let key = table.next_key;
-        let waiting = Waiting { connection: Arc::clone(connection), address, bytes, since: Instant::now() };
+        let waiting = WaitingAnswer { connection: Arc::clone(connection), address, bytes, since: Instant::now() };
         table.waiting.insert(key, waiting);
         self.keep_bounds(&mut table, address);
         UnreadAnswer { of: Arc::clone(self), key }
@@ -89,7 +89,7 @@ impl UnreadAnswers {
         }
     }
 
-    fn exceeds(&self, table: &Table, bound: usize, counts: impl Fn(&Waiting) -> bool) -> bool {
+    fn exceeds(&self, table: &Table, bound: usize, counts: impl Fn(&WaitingAnswer) -> bool) -> bool {
         let mut answers = 0;
         let mut bytes = 0;
         for waiting in table.waiting.values().filter(|waiting| counts(waiting)) {
@@ -134,7 +134,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::{UnreadAnswer, UnreadAnswers};
-    use crate::connection::life::{Connection, ConnectionLimits};
+    use crate::connection::life::{ClientConnection, ConnectionLimits};
 
     fn at(last: u8) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, last]))
@@ -144,10 +144,10 @@ mod tests {
         answers: &Arc<UnreadAnswers>,
         address: Option<IpAddr>,
         bytes: usize,
-    ) -> (Arc<Connection>, UnreadAnswer) {
+    ) -> (Arc<ClientConnection>, UnreadAnswer) {
         let s = Duration::from_secs(1);
         let limits = ConnectionLimits { idle: s, head: s, without_log_in: s, unread_answer: s };
-        let connection = Arc::new(Connection::new(limits));
+        let connection = Arc::new(ClientConnection::new(limits));
         let unread = answers.begin(&connection, address, bytes);
         advance(s).await;
         (connection, unread)
