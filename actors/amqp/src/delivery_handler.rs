@@ -216,7 +216,7 @@ impl DeliveryHandler<'_> {
             Ok(sms) => self.state.sms_follower.follow(&self.connector, &message.message_id, &sms).await,
             Err(SmsNotAccepted::Never(reason)) => self.bury_held(key, &reason, Some(message)).await,
             Err(SmsNotAccepted::Later(why)) => {
-                tracing::warn!(queue = self.queue, message = message.message_id, %why, "an SMS is not accepted yet");
+                vumi_kit::warn_limited!(&self.queue, queue = self.queue, message = message.message_id, %why, "an SMS is not accepted yet");
                 self.state.deliveries.give_back(key);
             }
         }
@@ -338,12 +338,16 @@ impl DeliveryHandler<'_> {
         let letter =
             dead_letter(&state.settings.dead_letters, &self.queue, reason, state.clock.now(), self.data.clone());
         if let Err(error) = state.publisher.publish(letter).await {
-            tracing::warn!(queue = self.queue, %error, "a dead letter can't be published now: it is delivered again");
+            vumi_kit::warn_limited!(&self.queue, queue = self.queue, %error, "a dead letter can't be published now: it is delivered again");
             return ackers.into_iter().for_each(|acker| state.deliveries.return_later(acker));
         }
         state.dead_letters.increment();
         // The reason can quote the message: it stands in the letter's header, not in the log.
-        tracing::warn!(queue = self.queue, "a delivery can't be used: it is a dead letter, see `vumi dead list`");
+        vumi_kit::warn_limited!(
+            &self.queue,
+            queue = self.queue,
+            "a delivery can't be used: it is a dead letter, see `vumi dead list`"
+        );
         match nack {
             Some(message) => self.nack(message, reason, ackers).await,
             None => state.deliveries.acknowledge_all(ackers).await,

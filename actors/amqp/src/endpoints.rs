@@ -165,7 +165,7 @@ async fn answer_in_shared_ledger(state: &AmqpState, message: UserMessage) -> Res
     match settle_with_answer(&state.store, answered, message.content, None).await {
         Ok(_) => Ok(()),
         Err(error) => {
-            tracing::warn!(%error, "the answer to a received SMS could not be kept: the SMS comes again");
+            vumi_kit::warn_limited!(error.sort(), %error, "the answer to a received SMS could not be kept: the SMS comes again");
             Err(Refused::Busy(transport))
         }
     }

@@ -60,7 +60,8 @@ impl EventQueue {
     pub(super) fn push(&self, event: OutgoingEvent) -> Result<(), Box<OutgoingEvent>> {
         if !self.has_room_for(event.connector, 1) {
             self.lost.increment();
-            tracing::warn!(
+            vumi_kit::warn_limited!(
+                &event.queue,
                 queue = event.queue,
                 message = event.event.user_message_id,
                 "an event is lost: as many wait for the broker as `amqp.events_waiting` allows"

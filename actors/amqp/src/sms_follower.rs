@@ -180,7 +180,8 @@ impl SmsFollower {
     async fn forget(&self, mut sms: TrackedSms) {
         if sms.reported.is_none() {
             self.events.count_lost();
-            tracing::warn!(
+            vumi_kit::warn_limited!(
+                "forgotten",
                 message = sms.message_id,
                 "the campaign gets no event about an SMS: as many are followed as `amqp.remember` allows"
             );

@@ -312,7 +312,14 @@ fn log_attempt(delivery: &Delivery, attempt: &DeliveryAttempt) {
         DeliveryThen::Done => debug!(delivery = id, callback, status, "posted"),
         DeliveryThen::Again(at) => debug!(delivery = id, callback, status, error, ?at, "not posted; again later"),
         DeliveryThen::Parked => {
-            warn!(delivery = id, callback, status, error, "not posted and given up; see `vumi callbacks list`");
+            vumi_kit::warn_limited!(
+                &callback.to_string(),
+                delivery = id,
+                callback,
+                status,
+                error,
+                "not posted and given up; see `vumi callbacks list`"
+            );
         }
     }
 }

@@ -4,7 +4,6 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tracing::warn;
 
 use super::{
     Campaign, Limits, Screen, Session,
@@ -103,7 +102,7 @@ impl<C: Campaign> Dialogue<'_, C> {
             Err(error) => {
                 // serde_json's message can quote what it read; the position is enough to find the change.
                 let (line, column) = (error.line(), error.column());
-                warn!(campaign = %self.name, message = %message.message_id, line, column, "a session's state can't be read: has the campaign changed? The dialogue begins anew");
+                vumi_kit::warn_limited!(self.name.as_str(), campaign = %self.name, message = %message.message_id, line, column, "a session's state can't be read: has the campaign changed? The dialogue begins anew");
                 None
             }
         }

@@ -76,6 +76,23 @@ impl Default for LogLimiter {
     }
 }
 
+/// A warning that a loop could repeat: written once for each cause and interval, with the number of those left out. The first
+/// argument is the cause, as for [`LogLimiter::due`]; the others are `tracing::warn!`'s.
+///
+/// ```
+/// let transport = "opera";
+/// vumi_kit::warn_limited!(transport, transport, "could not record outcomes");
+/// ```
+#[macro_export]
+macro_rules! warn_limited {
+    ($cause:expr, $($line:tt)+) => {{
+        static LIMITER: $crate::log_limiter::LogLimiter = $crate::log_limiter::LogLimiter::new();
+        if let Some(left_out) = LIMITER.due($cause) {
+            tracing::warn!(left_out, $($line)+);
+        }
+    }};
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -511,7 +511,7 @@ impl Handler<Happened> for Router {
         if let Some(events) = endpoints.and_then(Endpoints::events)
             && let Err(SendError::Full(event) | SendError::Closed(event)) = events.try_send(happened)
         {
-            warn!(service = %event.service, message = %event.event.user_message_id, "the campaign has no component for an event");
+            vumi_kit::warn_limited!(&event.service, service = %event.service, message = %event.event.user_message_id, "the campaign has no component for an event");
         }
     }
 }

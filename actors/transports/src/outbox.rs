@@ -27,7 +27,6 @@ use vumi_kit::{
     component::{Component, ComponentContext, Drain, Lifeline, lifeline},
     health::AskHealth,
     ledger::{Ledger, ReleaseSms},
-    log_limiter::LogLimiter,
     name::Name,
     router::{Endpoints, Submit},
     sms::{Decision, Submission},
@@ -36,9 +35,6 @@ use vumi_kit::{
 
 use engine::{Engine, EngineCommand};
 use status::OutboxStatus;
-
-/// While the store fails, each batch would have a line of its own.
-static UNRELEASED: LogLimiter = LogLimiter::new();
 
 /// Messages that may wait for the actor, and for the engine behind it. What exceeds it is released to the ledger.
 const MAILBOX: usize = 1024;
@@ -121,9 +117,7 @@ impl OutboxActor {
             async move {
                 // What can't be released is claimed again when its lease ends.
                 if let Err(error) = ledger.as_ref().ask_waiting(ReleaseSms { transport: name.clone(), ids }).await {
-                    if let Some(left_out) = UNRELEASED.due(name.as_str()) {
-                        tracing::warn!(transport = %name, %error, left_out, "could not release SMS; they wait for their lease's end");
-                    }
+                    vumi_kit::warn_limited!(name.as_str(), transport = %name, %error, "could not release SMS; they wait for their lease's end");
                 }
             }
             .into_actor(self),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use tracing::warn;
 use vumi_kit::{
     account::AccountId,
     callback::{
@@ -195,7 +194,11 @@ fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
         for_update!(row.select(ClaimedDelivery::as_select())).first(tx.conn).optional()?;
     let Some(before) = before else {
         // Its callback was deleted meanwhile.
-        warn!(delivery = attempt.delivery, "an attempt at something that is no longer to be posted");
+        vumi_kit::warn_limited!(
+            "gone",
+            delivery = attempt.delivery,
+            "an attempt at something that is no longer to be posted"
+        );
         return Ok(());
     };
     let number = before.attempts + 1;

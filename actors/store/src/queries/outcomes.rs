@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use tracing::warn;
 use vumi_kit::{
     clock::Timestamp,
     ledger::{OutboxState, Outcome, RecordOutcomes, RecordedOutcomes, Then},
@@ -88,7 +87,7 @@ struct Recording {
 impl Recording {
     fn follow(&mut self, tx: &mut Tx<'_>, transport: &Name, outcome: Outcome) -> QueryResult<()> {
         let Some(row) = self.rows.get_mut(&outcome.id) else {
-            warn!(%transport, sms = outcome.id, "an outcome of an SMS that is not in the ledger");
+            vumi_kit::warn_limited!(transport.as_str(), %transport, sms = outcome.id, "an outcome of an SMS that is not in the ledger");
             return Ok(());
         };
         // Given back by one who held it before.

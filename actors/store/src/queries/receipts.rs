@@ -2,7 +2,6 @@
 
 use diesel::prelude::*;
 use form_urlencoded::Serializer;
-use tracing::warn;
 use vumi_kit::{
     callback::CallbackName,
     clock::Timestamp,
@@ -43,7 +42,7 @@ impl Write for RecordReceipts {
             matches.push(recorded.matched);
         }
         if surplus > 0 {
-            warn!(transport = %self.transport, surplus, most = MOST_KEPT, "receipts of one SMS or id beyond the most that are kept");
+            vumi_kit::warn_limited!(self.transport.as_str(), transport = %self.transport, surplus, most = MOST_KEPT, "receipts of one SMS or id beyond the most that are kept");
         }
         Ok(matches)
     }

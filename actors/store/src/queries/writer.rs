@@ -123,7 +123,10 @@ impl Writer {
         if !releases.is_empty() {
             debug!(batches = releases.len(), "the router's channel is full: released to the ledger");
             if !self.commit(state, releases) {
-                warn!("what the router's channel had no room for waits until its lease expires");
+                vumi_kit::warn_limited!(
+                    "not released",
+                    "what the router's channel had no room for waits until its lease expires"
+                );
             }
         }
         failed.is_none()

@@ -8,16 +8,12 @@ use tokio::time::Instant;
 use vumi_kit::{
     health::State,
     ledger::{ClaimSms, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordedOutcomes},
-    log_limiter::LogLimiter,
     sms::Submission,
     store::{Ask, StoreError},
 };
 
 use super::Engine;
 use crate::outbox::SubmitSms;
-
-/// While the store fails, each try would have a line of its own.
-static UNRECORDED: LogLimiter = LogLimiter::new();
 
 /// Outcomes in one request to the ledger.
 const BATCH: usize = 1024;
@@ -174,9 +170,8 @@ impl<S: SubmitSms> Engine<S> {
     }
 
     fn record_later(&mut self, batch: Vec<Outcome>, error: &StoreError) {
-        if let Some(left_out) = UNRECORDED.due(self.name.as_str()) {
-            tracing::warn!(transport = %self.name, %error, count = batch.len(), left_out, "could not record outcomes; kept");
-        }
+        let count = batch.len();
+        vumi_kit::warn_limited!(self.name.as_str(), transport = %self.name, %error, count, "could not record outcomes; kept");
         for outcome in batch.into_iter().rev() {
             self.outcomes.push_front(outcome);
         }

@@ -118,7 +118,7 @@ impl<S: SubmitSms> Engine<S> {
             "outcome unknown: answers lost: {}; it may have arrived, so it is not sent again",
             submission.unknown_outcomes
         );
-        tracing::warn!(transport = %self.name, sms = submission.id, detail = %detail, "given up");
+        vumi_kit::warn_limited!(self.name.as_str(), transport = %self.name, sms = submission.id, detail = %detail, "given up");
         let then = Then::Done { status: TransportStatus::DeliveryError, provider_id: None };
         self.outcomes.push_back(Outcome { id: submission.id, at, detail, then });
     }
