@@ -37,7 +37,7 @@ const SENT: &str = "/api/v1/sms/clickatell/status.json?since=2009-01-01";
 #[test]
 fn a_client_brings_no_sms_and_no_receipts_and_reads_who_may() {
     let harness = Harness::quiet();
-    let _router = harness.run();
+    let router = harness.run();
     let clinic = Clinic::new(&harness);
     let id = harness.send("clickatell", "27123456789", "hello").to_string();
     let receipt = [("apiMsgId", "a1"), ("cliMsgId", id.as_str()), ("status", "004")];
@@ -51,6 +51,7 @@ fn a_client_brings_no_sms_and_no_receipts_and_reads_who_may() {
         let cure = detail(answer);
         assert!(cure.contains("/api/v1/hooks/") && cure.contains("vumi account add"), "{cure}");
     }
+    router.wait_for_line("the account has not the role carrier");
     assert_eq!(harness.status("clickatell", id.parse().unwrap())["transport_status"], 0);
     assert_eq!(sent(clinic.get(SENT)), [] as [Value; 0]);
     // The role makes the difference, at once or nearly so.
@@ -146,6 +147,25 @@ fn a_signature_over_the_body_and_an_address_are_credentials_too() {
     assert_eq!([signed(sign("s3cret")), signed(sign("other"))], [200, 403]);
     let elsewhere = harness.post_body("/api/v1/sms/opera/receipt.json", "text/xml", "<receipts/>").send().unwrap();
     assert_eq!(elsewhere.status(), 403);
+}
+
+const TWILIO: &str = include_str!("../../actors/transports/src/http_provider/twilio.toml");
+
+#[test]
+fn a_call_that_twilio_signed_is_let_in_and_a_changed_one_is_not() {
+    let harness = Harness::quiet();
+    let tables = TWILIO.replace("\n[", "\n[transports.twilio.");
+    let access = "webhooks = { twilio = { auth_token = \"token\", url = \"https://sms.example.com\" } }";
+    harness.edit(|text| format!("{text}\n[transports.twilio]\nkind = \"http\"\n{access}\n{tables}"));
+    let _router = harness.run();
+    let say = |text: &str, signature: &str| {
+        let form = [("From", "+27831234567"), ("To", "+32323"), ("Body", text), ("MessageSid", "SM1")];
+        let request = post(&harness, "/api/v1/sms/twilio/receive.json", &form).header("x-twilio-signature", signature);
+        request.send().unwrap().status().as_u16()
+    };
+    // HMAC-SHA1 with the key `token` over the URL as Twilio was given it and the sorted fields, computed with Python.
+    let signature = "HTAUi3MkoHa/RwOpkZPhKER1M3U=";
+    assert_eq!([say("hello", signature), say("hallo", signature), say("hello", "")], [200, 403, 403]);
 }
 
 #[test]

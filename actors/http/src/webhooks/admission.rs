@@ -2,7 +2,7 @@
 //! carrier, by HTTP Basic.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -59,6 +59,8 @@ pub(super) enum Refusal {
     Token,
     Signature,
     Network,
+    Role,
+    User,
 }
 
 impl Refusal {
@@ -67,6 +69,8 @@ impl Refusal {
             Self::Token => "the token in the path is wrong, or the transport has none",
             Self::Signature => "the signature is missing or wrong",
             Self::Network => "the address is not among `webhooks.networks`",
+            Self::Role => "the account has not the role carrier",
+            Self::User => "the account is not among `webhooks.users`",
         }
     }
 }
@@ -78,6 +82,10 @@ impl ProtectedWebhooks {
         forbidden(why)
     }
 
+    fn lets_log_in(&self, account: &Account) -> bool {
+        self.access.users.as_ref().is_none_or(|users| users.contains(&account.username))
+    }
+
     fn token_is_right(&self, given: &str) -> bool {
         // Digests are compared, so that the time tells nothing of the token.
         let digest = |text: &str| Sha256::digest(text.as_bytes());
@@ -85,12 +93,20 @@ impl ProtectedWebhooks {
     }
 }
 
+/// The cure for a client's account.
+const FOR_PROVIDERS: &str = "this is a webhook, for the transport's provider, and this is a client's account. Give the provider a \
+                             URL of its own, /api/v1/hooks/TRANSPORT/TOKEN/..., with `token` in \
+                             [transports.TRANSPORT.webhooks], or an account of role carrier: `vumi account add NAME --role \
+                             carrier`";
+
 fn forbidden(why: Refusal) -> ApiError {
     let words = match why {
         // The same for a transport that there is not: a stranger learns no names.
         Refusal::Token => "no transport has these webhooks: check the name and the token in the path",
         Refusal::Signature => "the signature is missing or wrong",
         Refusal::Network => "the transport's provider does not call from this address",
+        Refusal::Role => FOR_PROVIDERS,
+        Refusal::User => "the account is not among `webhooks.users` of this transport",
     };
     ApiError::Forbidden(words.to_owned())
 }
@@ -143,26 +159,18 @@ async fn by_account<'a>(state: &'a ApiState, request: &HttpRequest) -> Result<Ad
         return Err(ApiError::CrossSite);
     }
     let account = guard::log_in(state, request).await?;
+    let named = guard::transport(state, request);
     if !account.roles.has(AccountRole::Carrier) {
-        return Err(not_a_carrier(&account));
+        let refused = |(transport, protected): (&Name, &ProtectedWebhooks)| protected.refuse(transport, Refusal::Role);
+        return Err(named.map_or_else(|_| forbidden(Refusal::Role), refused));
     }
-    let (transport, protected) = guard::transport(state, request)?;
-    if protected.access.users.as_ref().is_some_and(|users| !users.contains(&account.username)) {
-        let what = "the account is not among `webhooks.users` of this transport";
-        return Err(ApiError::Forbidden(what.to_owned()));
+    let (transport, protected) = named?;
+    if !protected.lets_log_in(&account) {
+        return Err(protected.refuse(transport, Refusal::User));
     }
     check_network(state, request, transport, protected)?;
     let client = account.roles.has(AccountRole::Client).then_some(account.id);
     Ok(Admitted { transport, protected, client, signed: None })
-}
-
-fn not_a_carrier(account: &Arc<Account>) -> ApiError {
-    ApiError::Forbidden(format!(
-        "this is a webhook, for the transport's provider, and `{}` is a client's account. Give the provider a URL of its own, \
-         /api/v1/hooks/TRANSPORT/TOKEN/..., with `token` in [transports.TRANSPORT.webhooks], or an account of role carrier: \
-         `vumi account add NAME --role carrier`",
-        account.username
-    ))
 }
 
 fn check_network(
