@@ -72,7 +72,7 @@ fn a_provider_with_its_token_is_let_in_and_the_token_is_in_no_line_of_the_log() 
     let id = harness.send("clickatell", "27123456789", "hello").to_string();
     let receipt = [("apiMsgId", "a1"), ("cliMsgId", id.as_str()), ("status", "004")];
     let answer = post(&harness, &format!("/api/v1/hooks/clickatell/{TOKEN}/receipt.json"), &receipt).send().unwrap();
-    assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
+    assert_eq!(answer.status(), 201, "{}", answer.text().unwrap());
     assert_eq!(harness.status("clickatell", id.parse().unwrap())["transport_status"], 4);
     let inbound = post(&harness, &format!("/api/v1/hooks/clickatell/{TOKEN}/receive.json"), &INBOUND).send().unwrap();
     assert_eq!(inbound.status(), 200);
@@ -99,7 +99,7 @@ fn an_sms_goes_to_the_account_of_its_route_else_of_its_transport_else_it_waits()
         // The transport names nobody; one route does. The router looks often whether there is such an account.
         text.replacen("account = \"username\"\n", "", 1)
             .replace(&format!("{quiz}\"quiz\""), &format!("{quiz}\"echo\"\naccount = \"clinic\""))
-            + "\n[router]\nretry_received_s = 1\n"
+            + "\n[router]\nretry_received = \"1s\"\n"
     });
     let check = words(&harness.vumi(&["check"]));
     assert!(check.contains("transports.clickatell: SMS from people belong to no account"), "{check}");
