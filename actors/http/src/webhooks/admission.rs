@@ -113,6 +113,10 @@ fn forbidden(why: Refusal) -> ApiError {
 
 /// Admits a call below `hooks/{transport}/{token}/`, or below `sms/{transport}/`.
 pub(super) async fn admit<'a>(state: &'a ApiState, request: &HttpRequest) -> Result<Admitted<'a>, ApiError> {
+    // An image's address is called with the password that a browser remembers, and from the browser's address.
+    if is_cross_site(request) {
+        return Err(ApiError::CrossSite);
+    }
     let named = state.transports.get_key_value(guard::segment(request, "transport"));
     match (request.match_info().get("token"), named) {
         (Some(token), named) => by_token(state, request, named, token),
@@ -154,10 +158,6 @@ fn by_own_credentials<'a>(
 }
 
 async fn by_account<'a>(state: &'a ApiState, request: &HttpRequest) -> Result<Admitted<'a>, ApiError> {
-    // An image's address is called with the password that a browser remembers, too.
-    if is_cross_site(request) {
-        return Err(ApiError::CrossSite);
-    }
     let account = guard::log_in(state, request).await?;
     let named = guard::transport(state, request);
     if !account.roles.has(AccountRole::Carrier) {
