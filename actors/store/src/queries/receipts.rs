@@ -101,7 +101,7 @@ fn record_unmatched(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> Que
     {
         return Ok(true);
     }
-    let others = unmatched.order(receipts::id).select(receipts::id).limit(as_limit(MOST_KEPT));
+    let others = unmatched.select(receipts::id).limit(as_limit(MOST_KEPT));
     let others: Vec<i64> = match &receipt.provider_id {
         Some(provider_id) => others.filter(receipts::provider_id.eq(provider_id)).load(tx.conn)?,
         None => others.filter(receipts::provider_id.is_null()).load(tx.conn)?,
