@@ -37,7 +37,8 @@ async fn who_can_be_refused_is_before_long_and_who_is_patient_is_served_in_the_e
     let asked = Instant::now();
     let refused = ledger.ask(batch(30)).await;
     assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
-    assert!(asked.elapsed() >= max_wait / 2, "refused before anybody had waited");
+    let waited = asked.elapsed();
+    assert!(waited >= max_wait / 2 && waited < Duration::from_secs(2), "{waited:?}");
     let asked = Instant::now();
     let refused = ledger.ask(batch(30)).await;
     assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
