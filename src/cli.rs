@@ -75,7 +75,7 @@ enum CliCommand {
     /// Messages from the broker that could not be used
     #[command(subcommand)]
     Dead(dead::DeadCommand),
-    /// Lists receipts that match no SMS: from another system's SMS, say, or a wrong account
+    /// Lists receipts that match no SMS: from another system's SMS, say
     Receipts(receipts::ReceiptsArgs),
     /// Runs the sandbox's providers alone, for a router in another process
     Sandbox,

@@ -23,6 +23,7 @@ pub struct WebhookAccess {
     pub twilio: Option<TwilioSignature>,
     /// The addresses that the provider calls from, such as `["203.0.113.0/24"]`: others are refused, whatever else they
     /// show. Behind a proxy `http.trusted_proxies` says whose word about the address is believed.
+    #[schemars(example = ["203.0.113.0/24"])]
     pub networks: Vec<Network>,
     /// The accounts of role `carrier` that may call by HTTP Basic. Default: every one.
     #[schemars(example = ["clickatell-hooks"])]
