@@ -197,6 +197,28 @@ mod tests {
     }
 
     #[test]
+    fn a_template_and_its_texts_are_bounded_for_all_recipients_together() {
+        let limits = SendLimits { max_segments: 40, max_batch: 10_000 };
+        let reader = BatchReader { limits, ..reader(MessageSource::Template) };
+        let batch = |template: &str, value: &str, count: usize| {
+            let one = format!("&to_msisdn=271&template_a={value}");
+            reader.read(FORM, format!("from_msisdn=273&template={template}{}", one.repeat(count)).as_bytes())
+        };
+        // A comment costs the time of its bytes, although the texts are short.
+        let template = format!("x{{{{!{}}}}}", "c".repeat(15_994));
+        assert_eq!(template.len(), 16_000);
+        assert_eq!(batch(&template, "", 1_048).unwrap().len(), 1_048);
+        let values = "v".repeat(120);
+        let many = "{{a}}".repeat(30);
+        assert_eq!(batch(&many, &values, 4_000).unwrap().len(), 4_000);
+        for refused in [batch(&template, "", 1_049), batch(&many, &values, 5_000)] {
+            let Err(ApiError::InvalidFields(errors)) = refused else { panic!("taken") };
+            assert_eq!(errors.len(), 1);
+            assert!(errors[0].detail.ends_with("16777216 bytes in all: send smaller batches"), "{}", errors[0].detail);
+        }
+    }
+
+    #[test]
     fn a_text_that_a_template_makes_too_long_is_wrong() {
         let long = "a".repeat(400);
         let body = format!("to_msisdn=271&from_msisdn=273&template_a={long}&template={{{{a}}}}");

@@ -13,6 +13,10 @@ use crate::{
 /// The prefix of the fields that hold the values of a variable.
 pub(super) const VARIABLE_PREFIX: &str = "template_";
 
+/// The most bytes that the template has for all recipients together, and the texts that it makes: each recipient's text takes
+/// the time of both.
+const MAX_WORK: usize = 16 * 1024 * 1024;
+
 /// A variable: its name, the number of values that were given, and the values.
 struct Variable<'f> {
     name: &'f str,
@@ -30,10 +34,27 @@ pub(super) fn personalised_texts(
     let text = fields.required("template", errors);
     let variables = variables(fields);
     check_counts(&variables, count, errors);
+    if let Some(text) = text.filter(|text| text.len().saturating_mul(count) > MAX_WORK) {
+        errors.push(FieldError::new("template", text, too_much(&format!("its {} bytes", text.len()), count)));
+    }
     let Some(template) = text.and_then(|text| parse(text, &variables, errors)).filter(|_| errors.is_empty()) else {
         return Vec::new();
     };
-    (0..count).filter_map(|i| render(&template, &variables, i, limits, errors)).collect()
+    let (mut texts, mut made) = (Vec::with_capacity(count), 0);
+    for i in 0..count {
+        let text = render(&template, &variables, i, limits, errors);
+        made += text.as_ref().map_or(0, String::len);
+        if made > MAX_WORK {
+            errors.push(FieldError::new("template", "", too_much("its texts", count)));
+            break;
+        }
+        texts.extend(text);
+    }
+    texts
+}
+
+fn too_much(what: &str, count: usize) -> String {
+    format!("{what} for {count} recipients are more than {MAX_WORK} bytes in all: send smaller batches")
 }
 
 fn variables<'f>(fields: &'f RequestFields<'_>) -> Vec<Variable<'f>> {
@@ -51,14 +72,14 @@ fn check_counts(variables: &[Variable<'_>], count: usize, errors: &mut FieldErro
     }
 }
 
-fn parse(text: &str, variables: &[Variable<'_>], errors: &mut FieldErrors) -> Option<MustacheTemplate> {
+fn parse<'t>(text: &'t str, variables: &[Variable<'_>], errors: &mut FieldErrors) -> Option<MustacheTemplate<'t>> {
     let names: Vec<&str> = variables.iter().map(|variable| variable.name).collect();
     let parsed = MustacheTemplate::parse(text, &names);
     parsed.map_err(|error| errors.push(FieldError::new("template", text, error.to_string()))).ok()
 }
 
 fn render(
-    template: &MustacheTemplate,
+    template: &MustacheTemplate<'_>,
     variables: &[Variable<'_>],
     i: usize,
     limits: SendLimits,

@@ -1,22 +1,13 @@
-//! Mustache templates, rendered by the `mustache2` crate.
+//! Mustache templates: parsed once for a call, rendered for each recipient.
 //!
-//! A template is parsed here first and rewritten for the engine, because the engine renders variables that were not given
-//! as nothing instead of naming them, escapes values for HTML, bounds neither depth nor size, and panics at names that are
-//! not ASCII. The rewritten template has the same sections, inversions and white space, with variables of plain names.
-
-use std::{borrow::Cow, collections::HashMap, fmt};
-
-use mustache2::{
-    Data,
-    render::{RenderManager, SourceCache, provider::SourceProvider},
-};
+//! The engines for Rust that were tried render variables that were not given as nothing instead of naming them, escape values
+//! for HTML, bound neither depth nor size, and parse the template anew for each recipient. What an SMS needs of Mustache is
+//! small: variables, sections, inverted sections, comments and delimiters. Values are texts, so a section is shown once or not
+//! at all. White space follows the specification: a tag of a section, comment or delimiters alone on its line takes its line
+//! with it.
 
 /// The longest template, in bytes.
 const MAX_TEMPLATE: usize = 16 * 1024;
-/// The deepest nesting of sections: the engine's parser recurses.
-const MAX_DEPTH: usize = 16;
-/// The variable that is rendered as `{{`, for templates that have it as text.
-const BRACES: &str = "braces";
 
 /// Why a template can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,50 +26,165 @@ fn syntax(what: impl Into<String>) -> TemplateError {
 
 /// A template that parses and names only variables that are given.
 #[derive(Debug)]
-pub(super) struct MustacheTemplate {
-    rewritten: String,
-    // The index of each variable that it uses.
-    used: Vec<usize>,
+pub(super) struct MustacheTemplate<'t> {
+    steps: Vec<Step<'t>>,
 }
 
-impl MustacheTemplate {
+/// What rendering does next.
+#[derive(Clone, Copy, Debug)]
+enum Step<'t> {
+    Text(&'t str),
+    /// The value of the variable of this index.
+    Variable(usize),
+    /// Goes on at `end` unless the variable's value is a text, or with `inverted` is none.
+    Section {
+        index: usize,
+        inverted: bool,
+        end: usize,
+    },
+}
+
+impl<'t> MustacheTemplate<'t> {
     /// Parses a template for variables of these names.
-    pub(super) fn parse(text: &str, names: &[&str]) -> Result<Self, TemplateError> {
+    pub(super) fn parse(text: &'t str, names: &[&str]) -> Result<Self, TemplateError> {
         if text.len() > MAX_TEMPLATE {
             return Err(syntax(format!("it is longer than {MAX_TEMPLATE} bytes")));
         }
-        let mut reader =
-            TemplateReader { names, rewritten: String::with_capacity(text.len() + 16), used: vec![], open: vec![] };
+        let mut reader = TemplateReader { names, tokens: vec![], open: vec![] };
         reader.read(text)?;
-        let template = Self { rewritten: reader.rewritten, used: reader.used };
-        // The engine parses it when it renders it: what it refuses shows with any values.
-        template.render(&vec![""; names.len()], MAX_TEMPLATE)?;
-        Ok(template)
+        let mut tokens = reader.tokens;
+        drop_lines_of_tags(&mut tokens);
+        Ok(Self { steps: steps(&tokens) })
     }
 
     /// Renders the text with a value for each name, in at most `max_bytes`.
     pub(super) fn render(&self, values: &[&str], max_bytes: usize) -> Result<String, TemplateError> {
-        let variable = |index: &usize| Some((format!("v{index}"), Data::String((*values.get(*index)?).to_owned())));
-        let mut map: HashMap<String, Data> = self.used.iter().filter_map(variable).collect();
-        map.insert(BRACES.to_owned(), Data::String("{{".to_owned()));
-        let cache = SourceCache::default();
-        let mut engine = RenderManager::new(SingleSource(&self.rewritten), &cache);
-        let mut out = BoundedText { text: String::new(), max_bytes, over: false };
-        match engine.render_to(&mut out, (), Data::Map(map)) {
-            Ok(()) => Ok(out.text),
-            Err(_) if out.over => Err(TemplateError::TooLong),
-            Err(error) => Err(TemplateError::Syntax(error.message.into_owned())),
+        let value = |index: usize| values.get(index).copied().unwrap_or_default();
+        let (mut text, mut at) = (String::new(), 0);
+        while let Some(step) = self.steps.get(at) {
+            at += 1;
+            let more = match *step {
+                Step::Text(more) => more,
+                Step::Variable(index) => value(index),
+                Step::Section { index, inverted, end } => {
+                    if value(index).is_empty() != inverted {
+                        at = end;
+                    }
+                    continue;
+                }
+            };
+            // A short template with long values must not fill the memory.
+            if text.len() + more.len() > max_bytes {
+                return Err(TemplateError::TooLong);
+            }
+            text.push_str(more);
+        }
+        Ok(text)
+    }
+}
+
+/// The steps of tokens whose sections are closed.
+fn steps<'t>(tokens: &[Token<'t>]) -> Vec<Step<'t>> {
+    let (mut steps, mut open) = (Vec::with_capacity(tokens.len()), Vec::new());
+    for token in tokens {
+        match *token {
+            Token::Text(text) => steps.push(Step::Text(text)),
+            Token::Variable(index) => steps.push(Step::Variable(index)),
+            Token::Open { index, inverted } => {
+                open.push(steps.len());
+                steps.push(Step::Section { index, inverted, end: 0 });
+            }
+            Token::Close => {
+                let after = steps.len();
+                if let Some(Step::Section { end, .. }) = open.pop().and_then(|opened| steps.get_mut(opened)) {
+                    *end = after;
+                }
+            }
+            Token::Nothing => {}
+        }
+    }
+    steps
+}
+
+/// A part of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token<'t> {
+    Text(&'t str),
+    Variable(usize),
+    Open {
+        index: usize,
+        inverted: bool,
+    },
+    Close,
+    /// A comment, or new delimiters.
+    Nothing,
+}
+
+impl<'t> Token<'t> {
+    const fn text(&self) -> Option<&'t str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
         }
     }
 }
 
-/// An open section: its name, and whether it is a `#` section.
-type OpenSection<'t> = (&'t str, bool);
+/// Cuts the lines that hold one tag and nothing else, if that is no variable.
+fn drop_lines_of_tags(tokens: &mut [Token<'_>]) {
+    let mut kept: Vec<(usize, usize)> = tokens.iter().map(|token| (0, token.text().map_or(0, str::len))).collect();
+    let last = tokens.len().saturating_sub(1);
+    for (at, token) in tokens.iter().enumerate() {
+        if matches!(token, Token::Text(_) | Token::Variable(_)) {
+            continue;
+        }
+        let text_at = |at: usize| tokens.get(at).and_then(Token::text);
+        let begins = match at.checked_sub(1) {
+            None => Some(0),
+            Some(left) => text_at(left).and_then(|text| line_begin(text, left == 0)),
+        };
+        let ends = if at == last { Some(0) } else { text_at(at + 1).and_then(|text| line_end(text, at + 1 == last)) };
+        if let (Some(begins), Some(ends)) = (begins, ends) {
+            if let Some((_, to)) = at.checked_sub(1).and_then(|left| kept.get_mut(left)) {
+                *to = begins;
+            }
+            if let Some((from, _)) = kept.get_mut(at + 1) {
+                *from = ends;
+            }
+        }
+    }
+    for (token, (from, to)) in tokens.iter_mut().zip(kept) {
+        if let Token::Text(text) = token {
+            *text = text.get(from..to).unwrap_or_default();
+        }
+    }
+}
+
+/// Where the last line of a text begins, if it is blank.
+fn line_begin(text: &str, is_first: bool) -> Option<usize> {
+    let begin = match text.rfind('\n') {
+        Some(end) => end + 1,
+        None if is_first => 0,
+        None => return None,
+    };
+    text.get(begin..)?.trim().is_empty().then_some(begin)
+}
+
+/// Where the first line of a text ends, if it is blank.
+fn line_end(text: &str, is_last: bool) -> Option<usize> {
+    let end = match text.find('\n') {
+        Some(end) => end + 1,
+        None if is_last => text.len(),
+        None => return None,
+    };
+    text.get(..end)?.trim().is_empty().then_some(end)
+}
+
+/// An open section: its name and index, and whether it is a `#` section.
+type OpenSection<'t> = (&'t str, usize, bool);
 
 struct TemplateReader<'n, 't> {
     names: &'n [&'n str],
-    rewritten: String,
-    used: Vec<usize>,
+    tokens: Vec<Token<'t>>,
     open: Vec<OpenSection<'t>>,
 }
 
@@ -95,7 +201,7 @@ impl<'t> TemplateReader<'_, 't> {
             let tag = tag.trim();
             if let Some(delimiters) = tag.strip_prefix('=') {
                 (opens, closes) = delimiters_of(delimiters)?;
-                self.rewritten.push_str("{{! }}");
+                self.tokens.push(Token::Nothing);
             } else if let Some(name) = tag.strip_prefix('{').filter(|_| triple) {
                 self.variable(name)?;
             } else {
@@ -104,39 +210,33 @@ impl<'t> TemplateReader<'_, 't> {
         }
         self.text(rest);
         match self.open.last() {
-            Some((name, _)) => Err(syntax(format!("section `{name}` is not closed"))),
+            Some((name, ..)) => Err(syntax(format!("section `{name}` is not closed"))),
             None => Ok(()),
         }
     }
 
-    fn text(&mut self, text: &str) {
-        // With other delimiters two braces can be text.
-        let safe =
-            if text.contains("{{") { Cow::Owned(text.replace("{{", "{{{braces}}}")) } else { Cow::Borrowed(text) };
-        self.rewritten.push_str(&safe);
+    fn text(&mut self, text: &'t str) {
+        if !text.is_empty() {
+            self.tokens.push(Token::Text(text));
+        }
     }
 
     fn tag(&mut self, tag: &'t str) -> Result<(), TemplateError> {
         let kind = tag.chars().next().ok_or_else(|| syntax("a tag is empty"))?;
         let name = tag.get(kind.len_utf8()..).unwrap_or_default().trim();
         match kind {
-            '!' => self.rewritten.push_str("{{! }}"),
+            '!' => self.tokens.push(Token::Nothing),
             '#' | '^' => {
-                let name = name.trim();
-                let index = self.index_of(name)?;
-                self.open.push((name, kind == '#'));
-                if self.open.len() > MAX_DEPTH {
-                    return Err(syntax(format!("its sections are nested deeper than {MAX_DEPTH}")));
-                }
-                self.rewritten.push_str(&format!("{{{{{kind}v{index}}}}}"));
+                let (index, inverted) = (self.index_of(name)?, kind == '^');
+                self.open.push((name, index, !inverted));
+                self.tokens.push(Token::Open { index, inverted });
             }
             '/' => {
-                let (opened, _) = self.open.pop().ok_or_else(|| syntax(format!("`{name}` is closed but not open")))?;
+                let (opened, ..) = self.open.pop().ok_or_else(|| syntax(format!("`{name}` is closed but not open")))?;
                 if opened != name {
                     return Err(syntax(format!("`{opened}` is open, but `{name}` is closed")));
                 }
-                let index = self.index_of(name)?;
-                self.rewritten.push_str(&format!("{{{{/v{index}}}}}"));
+                self.tokens.push(Token::Close);
             }
             '>' | '<' | '$' => return Err(syntax("it names another template: there are none")),
             '&' => self.variable(name)?,
@@ -145,24 +245,21 @@ impl<'t> TemplateReader<'_, 't> {
         Ok(())
     }
 
+    /// A variable; `.` is the value of the innermost section.
     fn variable(&mut self, name: &str) -> Result<(), TemplateError> {
         let name = name.trim();
-        if name == "." && self.open.iter().any(|(_, section)| *section) {
-            self.rewritten.push_str("{{{.}}}");
-            return Ok(());
-        }
-        let index = self.index_of(name)?;
-        self.rewritten.push_str(&format!("{{{{{{v{index}}}}}}}"));
+        let shown = self.open.iter().rev().find(|(.., section)| *section).filter(|_| name == ".");
+        let index = match shown {
+            Some((_, index, _)) => *index,
+            None => self.index_of(name)?,
+        };
+        self.tokens.push(Token::Variable(index));
         Ok(())
     }
 
-    fn index_of(&mut self, name: &str) -> Result<usize, TemplateError> {
+    fn index_of(&self, name: &str) -> Result<usize, TemplateError> {
         let known = self.names.iter().position(|given| *given == name);
-        let index = known.ok_or_else(|| TemplateError::NotGiven(name.chars().take(64).collect()))?;
-        if !self.used.contains(&index) {
-            self.used.push(index);
-        }
-        Ok(index)
+        known.ok_or_else(|| TemplateError::NotGiven(name.chars().take(64).collect()))
     }
 }
 
@@ -173,41 +270,6 @@ fn delimiters_of(text: &str) -> Result<(&str, &str), TemplateError> {
     match (both.next(), both.next(), both.next()) {
         (Some(opens), Some(closes), None) if !inner.contains('=') => Ok((opens, closes)),
         _ => Err(wanted()),
-    }
-}
-
-/// The only template that the engine gets.
-struct SingleSource<'a>(&'a str);
-
-impl SourceProvider for SingleSource<'_> {
-    type Key = ();
-
-    fn get_src(&mut self, (): &()) -> Result<String, Cow<'static, str>> {
-        Ok(self.0.to_owned())
-    }
-
-    fn resolve_partial(&self, (): &(), _name: &str) {}
-
-    fn display_key((): &()) -> Cow<'_, str> {
-        Cow::Borrowed("template")
-    }
-}
-
-/// A text of bounded length: a short template with long values must not fill the memory.
-struct BoundedText {
-    text: String,
-    max_bytes: usize,
-    over: bool,
-}
-
-impl fmt::Write for BoundedText {
-    fn write_str(&mut self, more: &str) -> fmt::Result {
-        if self.text.len() + more.len() > self.max_bytes {
-            self.over = true;
-            return Err(fmt::Error);
-        }
-        self.text.push_str(more);
-        Ok(())
     }
 }
 
@@ -257,7 +319,6 @@ mod tests {
 
     #[test]
     fn a_template_that_does_not_parse_is_refused() {
-        let deep = format!("{}{}", "{{#a}}".repeat(17), "{{/a}}".repeat(17));
         for template in [
             "{{a",
             "{{a}",
@@ -272,7 +333,6 @@ mod tests {
             "{{=a=}}",
             "{{=a b c=}}",
             "é{{é",
-            deep.as_str(),
         ] {
             assert!(
                 matches!(rendered(template, &[("a", "x"), ("b", "y")]), Err(TemplateError::Syntax(_))),
@@ -283,14 +343,45 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_alone_on_its_line_takes_the_line_with_it() {
+        // As the specification of Mustache has it.
+        for (template, expected) in [
+            ("| This\n{{#on}}\n|\n{{/on}}\n| A Line", "| This\n|\n| A Line"),
+            ("| This\n  {{#on}}\n|\n  {{/on}}\n| A Line", "| This\n|\n| A Line"),
+            ("|\r\n{{#on}}\r\n{{/on}}\r\n|", "|\r\n|"),
+            ("  {{#on}}\n#{{/on}}\n/", "#\n/"),
+            ("#{{#on}}\n/\n  {{/on}}", "#\n/\n"),
+            (" | {{#on}}\t|\t{{/on}} | \n", " | \t|\t | \n"),
+            (" {{#on}}YES{{/on}}\n {{#on}}GOOD{{/on}}\n", " YES\n GOOD\n"),
+            ("| {{^off}} {{! a comment }}\n {{/off}} | \n", "|  \n  | \n"),
+            ("{{^off}}\nx\n{{/off}}\n{{#off}}\ny\n{{/off}}\nz", "x\nz"),
+            ("Begin.\n  {{! a comment }}\nEnd.", "Begin.\nEnd."),
+            ("!\n  {{! a comment }}", "!\n"),
+            ("  12 {{! 34 }}\n", "  12 \n"),
+            ("Begin.\n{{=@ @=}}\nEnd.", "Begin.\nEnd."),
+            ("{{on}}\n", "1\n"),
+        ] {
+            assert_eq!(rendered(template, &[("on", "1"), ("off", "")]).as_deref(), Ok(expected), "{template:?}");
+        }
+    }
+
+    #[test]
+    fn sections_nest_and_show_the_innermost_value() {
+        let deep = format!("{}{{{{.}}}}{}", "{{#a}}{{#b}}".repeat(500), "{{/b}}{{/a}}".repeat(500));
+        assert_eq!(rendered(&deep, &[("a", "x"), ("b", "y")]).as_deref(), Ok("y"));
+        assert_eq!(rendered("{{#a}}{{^c}}{{.}}{{/c}}{{/a}}", &[("a", "x"), ("c", "")]).as_deref(), Ok("x"));
+    }
+
+    #[test]
     fn a_text_beyond_its_bound_is_refused() {
-        let template = MustacheTemplate::parse(&"{{a}}".repeat(1000), &["a"]).unwrap();
+        let text = "{{a}}".repeat(1000);
+        let template = MustacheTemplate::parse(&text, &["a"]).unwrap();
         assert_eq!(template.render(&["x".repeat(10_000).as_str()], 5_000), Err(TemplateError::TooLong));
     }
 
     proptest! {
         #[test]
-        fn no_template_makes_the_reader_or_the_engine_panic(
+        fn no_template_makes_the_reader_panic(
             template in "(\\{\\{|\\}\\}|[{}#^/!=&>. \n]|[abé]|\\PC){0,40}",
             a in "\\PC{0,5}",
         ) {
