@@ -4,17 +4,17 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use vumi_kit::{
-    callback::{DeliveryId, ListParked, ReplayParked},
-    store::Ask,
+    callback::{DeliveryId, ListDisabled, ListParked, ReplayParked},
+    store::{Ask, Store},
 };
 
 use super::account::with_store;
 use crate::config::Settings;
 
-/// What to do with callbacks that were given up.
+/// What to do with posts that were given up.
 #[derive(Debug, Subcommand)]
 pub(super) enum CallbacksCommand {
-    /// Lists what was given up, newest first
+    /// Lists what was given up, newest first, and the callbacks that are disabled
     List {
         /// How many at the most
         #[arg(long, default_value_t = 100)]
@@ -36,22 +36,48 @@ pub(super) fn run(command: &CallbacksCommand, settings: Settings) -> anyhow::Res
     with_store(settings, async |store| {
         match command {
             CallbacksCommand::List { limit } => {
-                let parked = store.callbacks.ask(ListParked { limit: *limit }).await?;
-                if parked.is_empty() {
-                    println!("none were given up");
-                }
-                for one in parked {
-                    let (at, name) = (one.created_at.to_seconds_text(), one.name.as_str());
-                    println!("{:>8}  {at}  {name:12}  {} attempts  {}  {}", one.id, one.attempts, one.url, one.error);
-                }
+                list_parked(store, *limit).await?;
+                list_disabled(store, *limit).await?;
             }
             CallbacksCommand::Replay { ids, all } => {
                 let ids = (!all).then(|| ids.clone());
                 let replayed = store.callbacks.ask(ReplayParked { ids }).await?;
-                println!("{replayed} will be posted again by the running router");
+                println!("{} will be posted again by the running router", replayed.due);
+                if replayed.of_disabled > 0 {
+                    let count = replayed.of_disabled;
+                    println!("{count} stay: their callbacks are disabled until their clients change them");
+                }
             }
         }
         Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn list_parked(store: &Store, limit: usize) -> anyhow::Result<()> {
+    let parked = store.callbacks.ask(ListParked { limit }).await?;
+    if parked.total == 0 {
+        println!("none were given up");
+    }
+    for one in &parked.listed {
+        let (at, name) = (one.created_at.to_seconds_text(), one.name.as_str());
+        println!("{:>8}  {at}  {name:12}  {} attempts  {}  {}", one.id, one.attempts, one.url, one.error);
+    }
+    if parked.total > parked.listed.len() {
+        let (total, listed) = (parked.total, parked.listed.len());
+        println!("{listed} of {total} that were given up; `--limit {total}` shows all");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn list_disabled(store: &Store, limit: usize) -> anyhow::Result<()> {
+    for callback in store.callbacks.ask(ListDisabled { limit }).await? {
+        let Some(disabled) = callback.disabled else { continue };
+        let (id, name, url) = (callback.id, callback.name.as_str(), callback.url);
+        let (at, reason) = (disabled.at.to_seconds_text(), disabled.reason);
+        println!("callback {id} is disabled since {at}  {name}  {url}  {reason}");
+    }
+    Ok(())
 }

@@ -1,5 +1,11 @@
 //! What a client's program hears of received SMS and receipts, and what happens when it does not listen.
 
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    process::{Command, Stdio},
+};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -50,6 +56,26 @@ fn heard(listener: &CallbackListener, count: usize) -> Vec<HeardCall> {
 
 fn pairs(fields: &[(&str, &str)]) -> Vec<(String, String)> {
     fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// What the specification's own library makes of a post. `None`: `VUMI_TEST_STANDARDWEBHOOKS` names no Python that has it.
+fn read_by_library(heard: &HeardCall, secret: &str) -> Option<Value> {
+    const READ: &str = "import json, sys; from standardwebhooks.webhooks import Webhook; post = json.load(sys.stdin); \
+                        print(json.dumps(Webhook(post['secret']).verify(post['body'], post['headers'])))";
+    let Ok(python) = std::env::var("VUMI_TEST_STANDARDWEBHOOKS") else {
+        eprintln!("left out: the library standardwebhooks (VUMI_TEST_STANDARDWEBHOOKS=python3 names a Python with it)");
+        return None;
+    };
+    let header = |name| (name, heard.header(name));
+    let headers = [header("webhook-id"), header("webhook-timestamp"), header("webhook-signature")];
+    let headers: BTreeMap<_, _> = headers.into();
+    let post = json!({ "secret": secret, "body": heard.body, "headers": headers });
+    let mut child =
+        Command::new(python).args(["-c", READ]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(post.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the library refuses {heard:?}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
 /// Verifies a post as the Standard Webhooks specification says.
@@ -161,10 +187,12 @@ fn a_post_that_fails_is_tried_again_until_it_arrives_under_the_same_id() {
 }
 
 #[test]
-fn what_a_client_refuses_for_good_is_parked_listed_and_replayed() {
+fn what_was_given_up_is_parked_listed_and_replayed() {
     let harness = quick_site();
+    // The first failure is the last attempt.
+    harness.add_to("callbacks", "give_up_after = \"1us\"");
     let _router = harness.run();
-    let client = CallbackListener::answering(&[410, 410, 200]);
+    let client = CallbackListener::answering(&[500, 500, 200]);
     let url = client.url("/in");
     create(&harness, "sms_received", &url);
     receive(&harness, "m1");
@@ -173,8 +201,10 @@ fn what_a_client_refuses_for_good_is_parked_listed_and_replayed() {
         let listed = words(&harness.vumi(&["callbacks", "list"]));
         (listed.matches(&url).count() == 2).then_some(listed)
     });
-    assert!(listed.contains("sms_received") && listed.contains("410"), "{listed}");
+    assert!(listed.contains("sms_received") && listed.contains("500"), "{listed}");
     assert_eq!(client.heard().len(), 2);
+    let short = words(&harness.vumi(&["callbacks", "list", "--limit", "1"]));
+    assert!(short.contains("1 of 2 that were given up; `--limit 2` shows all"), "{short}");
 
     let number = listed.split_whitespace().next().unwrap();
     let replayed = words(&harness.vumi(&["callbacks", "replay", number]));
@@ -188,6 +218,100 @@ fn what_a_client_refuses_for_good_is_parked_listed_and_replayed() {
     ids.dedup();
     assert_eq!(ids.len(), 2, "a replay has the id of the first attempt");
     assert!(words(&harness.vumi(&["callbacks", "list"])).contains("none were given up"));
+}
+
+#[test]
+fn a_url_that_is_gone_gets_no_more_posts_until_its_client_changes_the_callback() {
+    let harness = quick_site();
+    let _router = harness.run();
+    let (gone, other) = (CallbackListener::answering(&[410]), CallbackListener::answering(&[200]));
+    let callback = create(&harness, "sms_received", &gone.url("/in"));
+    assert_eq!(callback["disabled_at"], Value::Null);
+    let one = format!("/api/v1/account/callbacks/{}.json", callback["id"]);
+    create(&harness, "sms_received", &other.url("/"));
+    receive(&harness, "m1");
+    let shown = eventually("it is disabled", || {
+        let shown: Value = harness.get(&one).send().unwrap().json().unwrap();
+        shown["disabled_at"].is_string().then_some(shown)
+    });
+    assert!(shown["disabled_because"].as_str().unwrap().contains("410"), "{shown}");
+    let listed = words(&harness.vumi(&["callbacks", "list"]));
+    let line = format!("callback {} is disabled since {}", callback["id"], shown["disabled_at"].as_str().unwrap());
+    assert!(listed.contains(&line), "{listed}");
+    let replayed = words(&harness.vumi(&["callbacks", "replay", "--all"]));
+    assert!(replayed.contains("1 stay: their callbacks are disabled"), "{replayed}");
+
+    // The other one shows when the next events have been dealt with.
+    receive(&harness, "m2");
+    receive(&harness, "m3");
+    heard(&other, 3);
+    assert_eq!(gone.heard().len(), 1);
+
+    let again = CallbackListener::answering(&[200]);
+    let url = again.url("/new");
+    let put = harness.client().put(harness.url(&one)).basic_auth("username", Some("password"));
+    let changed: Value = put.form(&[("url", &url)]).send().unwrap().json().unwrap();
+    assert_eq!((&changed["disabled_at"], &changed["url"]), (&Value::Null, &json!(url)));
+    receive(&harness, "m4");
+    let posts = heard(&again, 1);
+    assert!(posts[0].body.contains("m4"), "{posts:?}");
+    heard(&other, 4);
+    assert_eq!((gone.heard().len(), again.heard().len()), (1, 1));
+}
+
+#[test]
+fn a_callback_may_choose_json_and_is_signed_as_the_specification_says() {
+    let harness = quick_site();
+    let _router = harness.run();
+    let (json, form) = (CallbackListener::answering(&[200]), CallbackListener::answering(&[200]));
+    let url = json.url("/");
+    let fields = [("name", "sms_received"), ("url", url.as_str()), ("format", "json")];
+    let created: Value = harness.post("/api/v1/account/callbacks.json", &fields).send().unwrap().json().unwrap();
+    assert_eq!(created["format"], "json");
+    let secret = created["secret"].as_str().unwrap();
+    assert_eq!(create(&harness, "sms_received", &form.url("/"))["format"], "form");
+    receive(&harness, "m1");
+    let post = heard(&json, 1).remove(0);
+    assert_eq!(post.header("content-type"), "application/json");
+    assert_signed(&post, secret);
+    let body: serde_json::Map<String, Value> = serde_json::from_str(&post.body).unwrap();
+    if let Some(read) = read_by_library(&post, secret) {
+        assert_eq!(read, Value::Object(body.clone()));
+    }
+    assert_eq!(body["message"], "crème & brûlée");
+    let fields: BTreeMap<_, _> = heard(&form, 1)[0].form().into_iter().collect();
+    let same: BTreeMap<_, _> =
+        body.into_iter().map(|(name, value)| (name, value.as_str().unwrap().to_owned())).collect();
+    assert_eq!(same, fields);
+
+    // The same URL in another format is no new callback.
+    let fields = [("name", "sms_received"), ("url", url.as_str()), ("format", "form")];
+    let answer = harness.post("/api/v1/account/callbacks.json", &fields).send().unwrap();
+    assert_eq!(answer.status(), 409);
+}
+
+#[test]
+fn an_account_has_ten_urls_for_an_event_each_once() {
+    let harness = quick_site();
+    let _router = harness.run();
+    let all = "/api/v1/account/callbacks.json";
+    let first = create(&harness, "sms_received", "http://127.0.0.1:9/0");
+    for n in 1..10 {
+        create(&harness, "sms_received", &format!("http://127.0.0.1:9/{n}"));
+    }
+    let again = create(&harness, "sms_received", "http://127.0.0.1:9/0");
+    assert_eq!((&again["id"], again.get("secret")), (&first["id"], None), "it is the one that there is");
+    let eleventh = [("name", "sms_received"), ("url", "http://127.0.0.1:9/10")];
+    let answer = harness.post(all, &eleventh).send().unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (400, &"application/problem+json".parse().unwrap())
+    );
+    let problem: Value = answer.json().unwrap();
+    assert_eq!(problem["errors"][0]["field"], "name");
+    assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("10 callbacks"), "{problem}");
+    assert_eq!(harness.get(all).send().unwrap().json::<Value>().unwrap().as_array().unwrap().len(), 10);
+    create(&harness, "sms_receipt", "http://127.0.0.1:9/10");
 }
 
 #[test]
@@ -244,7 +368,7 @@ fn callbacks_are_created_listed_read_changed_and_deleted_each_by_its_account_onl
     // The secret is shown once.
     let shown: Value = harness.get(&one).send().unwrap().json().unwrap();
     assert_eq!(shown.get("secret"), None);
-    for key in ["id", "name", "url", "created_at", "updated_at"] {
+    for key in ["id", "name", "url", "format", "disabled_at", "created_at", "updated_at"] {
         assert_eq!(shown[key], created[key], "{key}");
     }
     assert_eq!(harness.get(all).send().unwrap().json::<Value>().unwrap(), json!([shown]));

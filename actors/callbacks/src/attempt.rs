@@ -1,4 +1,4 @@
-//! The record of an attempt, and its consequence: done, tried again later, or parked.
+//! The record of an attempt, and its consequence: done, tried again later, parked, or parked with the callback disabled.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(crate) fn attempt_of(
     let (http_status, error, then) = match outcome {
         PostOutcome::Status { code: code @ 200..=299, .. } => (Some(code), None, DeliveryThen::Done),
         PostOutcome::Status { code: 410, .. } => {
-            (Some(410), Some("answered 410: it wants no more of this".to_owned()), DeliveryThen::Parked)
+            (Some(410), Some("answered 410: it wants no more posts".to_owned()), DeliveryThen::Gone)
         }
         PostOutcome::Status { code, retry_after } => {
             let redirect = matches!(code, 301 | 302 | 303 | 307 | 308);
@@ -74,7 +74,7 @@ mod tests {
     use std::time::Duration;
 
     use vumi_kit::{
-        callback::{CallbackName, Delivery, DeliveryThen},
+        callback::{CallbackFormat, CallbackName, Delivery, DeliveryThen},
         clock::Timestamp,
     };
 
@@ -90,6 +90,7 @@ mod tests {
             name: CallbackName::SmsReceipt,
             url: "https://client.example/".into(),
             secret: String::new(),
+            format: CallbackFormat::Form,
             body: String::new(),
             attempts,
             created_at: CREATED,
@@ -137,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn status_410_and_a_refusal_are_parked_at_once() {
-        assert_eq!(then(0, status(410, None), Duration::ZERO), DeliveryThen::Parked);
+    fn a_refusal_is_parked_at_once_and_a_url_that_answers_410_is_gone() {
+        assert_eq!(then(0, status(410, None), Duration::ZERO), DeliveryThen::Gone);
         assert_eq!(then(0, PostOutcome::Refused("no".into()), Duration::ZERO), DeliveryThen::Parked);
     }
 
@@ -159,6 +160,7 @@ mod tests {
             name: CallbackName::SmsReceived,
             url: String::new(),
             secret: String::new(),
+            format: CallbackFormat::Form,
             body: String::new(),
             attempts: 0,
             created_at: CREATED,

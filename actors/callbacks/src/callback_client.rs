@@ -89,7 +89,7 @@ impl CallbackClient {
         let signature = sign(&delivery.secret, &id, at_s, &delivery.body).map_err(|wrong| refused(&wrong))?;
         self.client
             .post(url)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(CONTENT_TYPE, delivery.format.media_type())
             .header("webhook-id", id)
             .header("webhook-timestamp", at_s)
             .header("webhook-signature", signature)

@@ -12,7 +12,8 @@ use tracing::{debug, error, info, warn};
 use vumi_kit::{
     backoff::Backoff,
     callback::{
-        CallbackId, Callbacks, ClaimDeliveries, Delivery, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts,
+        CallbackId, Callbacks, ClaimDeliveries, ClaimedDeliveries, Delivery, DeliveryAttempt, DeliveryThen,
+        RecordDeliveryAttempts,
     },
     clock::{Clock, Timestamp},
     component::{CALL_LIMIT, Component, Drain, Lifeline, StartError, lifeline},
@@ -69,6 +70,8 @@ struct Poster {
     client: CallbackClient,
     /// Deliveries claimed and not yet recorded. `most_at_once` bounds them, and with them every list here.
     in_flight: usize,
+    /// Behind which callback the next claim goes on; 0: with the first.
+    claim_after: CallbackId,
     /// Attempts that no request to the store contains yet.
     unrecorded: Vec<DeliveryAttempt>,
     /// When the pending request was made; at most one of each kind is pending.
@@ -135,6 +138,7 @@ impl Poster {
             settings: Arc::new(settings),
             client,
             in_flight: 0,
+            claim_after: 0,
             unrecorded: Vec::new(),
             claiming: None,
             recording: None,
@@ -159,6 +163,7 @@ impl Poster {
         self.claiming = Some(self.clock.now());
         let store = self.store.clone();
         let ask = ClaimDeliveries {
+            after: self.claim_after,
             limit,
             most_per_callback: self.settings.most_per_callback,
             prompt: Arc::clone(&self.prompt),
@@ -168,16 +173,17 @@ impl Poster {
         ctx.spawn(async move { store.ask(ask).await }.into_actor(self).map(Self::claimed));
     }
 
-    fn claimed(answer: Result<Vec<Delivery>, StoreError>, this: &mut Self, ctx: &mut Context<Self>) {
+    fn claimed(answer: Result<ClaimedDeliveries, StoreError>, this: &mut Self, ctx: &mut Context<Self>) {
         this.claiming = None;
         match answer {
-            Ok(deliveries) => {
+            Ok(ClaimedDeliveries { deliveries, next }) => {
                 this.store_answered();
                 this.in_flight += deliveries.len();
                 for delivery in deliveries {
                     this.start_post(delivery, ctx);
                 }
-                if mem::take(&mut this.claim_again) {
+                this.claim_after = next.unwrap_or(0);
+                if mem::take(&mut this.claim_again) || next.is_some() {
                     this.claim(ctx);
                 }
             }
@@ -222,7 +228,8 @@ impl Poster {
         }
         self.recording = Some(self.clock.now());
         let attempts = mem::take(&mut self.unrecorded);
-        let (store, ask) = (self.store.clone(), RecordDeliveryAttempts { attempts: attempts.clone() });
+        let disable_after = self.settings.disable_after;
+        let (store, ask) = (self.store.clone(), RecordDeliveryAttempts { attempts: attempts.clone(), disable_after });
         ctx.spawn(
             async move { store.ask_waiting(ask).await }
                 .into_actor(self)
@@ -311,6 +318,7 @@ fn log_attempt(delivery: &Delivery, attempt: &DeliveryAttempt) {
     match attempt.then {
         DeliveryThen::Done => debug!(delivery = id, callback, status, "posted"),
         DeliveryThen::Again(at) => debug!(delivery = id, callback, status, error, ?at, "not posted; again later"),
+        DeliveryThen::Gone => debug!(delivery = id, callback, status, error, "not posted; the URL wants no more"),
         DeliveryThen::Parked => {
             vumi_kit::warn_limited!(
                 &callback.to_string(),
@@ -337,7 +345,7 @@ impl Handler<AttemptFinished> for Poster {
         match attempt.then {
             DeliveryThen::Done => self.counts.done += 1,
             DeliveryThen::Again(_) => self.counts.failed += 1,
-            DeliveryThen::Parked => self.counts.parked += 1,
+            DeliveryThen::Parked | DeliveryThen::Gone => self.counts.parked += 1,
         }
         self.unrecorded.push(attempt);
         self.record(ctx);

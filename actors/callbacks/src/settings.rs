@@ -39,6 +39,11 @@ pub struct CallbackSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub give_up_after: Duration,
+    /// A callback is disabled when a delivery to it is given up and nothing was delivered for so long. Its client sees that,
+    /// and enables it by changing it; what happens meanwhile is not posted. Default `3d`.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub disable_after: Duration,
     /// Certificates (PEM) that are trusted beside the system's, for clients whose own authority signs theirs; or
     /// `ca_file`, the file that holds them.
     #[schemars(example = "-----BEGIN CERTIFICATE-----...")]
@@ -66,6 +71,7 @@ impl Default for CallbackSettings {
             most_per_callback: 4,
             retry: RETRY,
             give_up_after: Duration::from_secs(24 * 3600),
+            disable_after: Duration::from_secs(3 * 24 * 3600),
             ca: None,
             allow_internal: false,
             deny: Vec::new(),

@@ -1,6 +1,6 @@
 //! Callbacks: the clients' URLs, what is to be posted to them, and what came of it.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,58 @@ impl CallbackName {
     }
 }
 
+/// The most callbacks of one account that are told of the same: each event is written and posted once for each.
+pub const MAX_PER_NAME: usize = 10;
+
+/// How a callback's posts are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackFormat {
+    /// `application/x-www-form-urlencoded`.
+    #[default]
+    Form,
+    /// `application/json`: an object of the same fields, whose values are texts.
+    Json,
+}
+
+impl CallbackFormat {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Form, Self::Json];
+
+    /// As clients write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Json => "json",
+        }
+    }
+
+    /// Reads what [`Self::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == text)
+    }
+
+    /// The media type of the posts.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Form => "application/x-www-form-urlencoded",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// That nothing is posted to a callback until its client changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackDisabled {
+    /// Since when.
+    pub at: Timestamp,
+    /// What its URL did.
+    pub reason: String,
+}
+
 /// A callback as the store keeps it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Callback {
@@ -59,9 +111,13 @@ pub struct Callback {
     pub url: String,
     /// The signing secret of the Standard Webhooks specification, `whsec_` and base64: shown once, at creation.
     pub secret: String,
+    /// How posts are written.
+    pub format: CallbackFormat,
+    /// Whether it is disabled. What happens meanwhile is not posted later either.
+    pub disabled: Option<CallbackDisabled>,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// When its client last changed it.
     pub updated_at: Timestamp,
 }
 
@@ -71,7 +127,7 @@ impl std::fmt::Debug for Callback {
     }
 }
 
-/// Creates a callback.
+/// Creates a callback, unless the account has one of this name and URL.
 #[derive(Clone)]
 pub struct CreateCallback {
     /// Whose it is.
@@ -80,12 +136,25 @@ pub struct CreateCallback {
     pub name: CallbackName,
     /// Where to post.
     pub url: String,
+    /// How to post.
+    pub format: CallbackFormat,
     /// See [`Callback::secret`].
     pub secret: String,
 }
 impl Operation for CreateCallback {
     type Access = Writes;
-    type Answer = Callback;
+    type Answer = CreatedCallback;
+}
+
+/// What [`CreateCallback`] led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreatedCallback {
+    /// It is new.
+    New(Callback),
+    /// The account had it, maybe in another format. It was not changed.
+    Existing(Callback),
+    /// The account has [`MAX_PER_NAME`] of this name.
+    Full,
 }
 
 /// An account's callbacks, oldest first.
@@ -112,7 +181,7 @@ impl Operation for FindCallback {
     type Answer = Option<Callback>;
 }
 
-/// Changes a callback; a field left out keeps its value.
+/// Changes a callback; a field left out keeps its value. A disabled callback is enabled, whatever changes.
 #[derive(Clone, Debug)]
 pub struct ChangeCallback {
     /// Whose.
@@ -123,10 +192,36 @@ pub struct ChangeCallback {
     pub name: Option<CallbackName>,
     /// Where to post from now on.
     pub url: Option<String>,
+    /// How to post what happens from now on.
+    pub format: Option<CallbackFormat>,
 }
 impl Operation for ChangeCallback {
     type Access = Writes;
-    type Answer = Option<Callback>;
+    type Answer = ChangedCallback;
+}
+
+/// What [`ChangeCallback`] led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangedCallback {
+    /// It is changed.
+    Changed(Callback),
+    /// The account has no such callback.
+    NotFound,
+    /// The account has another one of this name and URL.
+    Taken(CallbackId),
+    /// The account has [`MAX_PER_NAME`] of the new name.
+    Full,
+}
+
+/// Callbacks that are disabled, the latest first: for the operator.
+#[derive(Clone, Debug)]
+pub struct ListDisabled {
+    /// How many at the most.
+    pub limit: usize,
+}
+impl Operation for ListDisabled {
+    type Access = Reads;
+    type Answer = Vec<Callback>;
 }
 
 /// Deletes a callback and what was still to be posted to it. Answers whether there was one.
@@ -156,7 +251,9 @@ pub struct Delivery {
     pub url: String,
     /// See [`Callback::secret`].
     pub secret: String,
-    /// The body, form-encoded.
+    /// How the body is written: as the callback's format was when the event happened.
+    pub format: CallbackFormat,
+    /// The body.
     pub body: String,
     /// Attempts made before.
     pub attempts: i32,
@@ -174,9 +271,12 @@ impl std::fmt::Debug for Delivery {
 
 /// Claims deliveries that are due, oldest first, `most_per_callback` of any one callback at the most, so that
 /// a dead URL with a long queue leaves room for the others; and however many URLs hang, they leave room for those that
-/// answer. Those claimed and not yet recorded are included in each of the bounds but `limit`.
+/// answer. Those claimed and not yet recorded are included in each of the bounds but `limit`. One claim looks at a bounded
+/// number of callbacks; the next goes on behind them.
 #[derive(Clone, Debug)]
 pub struct ClaimDeliveries {
+    /// Looks at the callbacks above this number.
+    pub after: CallbackId,
     /// How many in all.
     pub limit: usize,
     /// How many of one callback.
@@ -190,7 +290,16 @@ pub struct ClaimDeliveries {
 }
 impl Operation for ClaimDeliveries {
     type Access = Writes;
-    type Answer = Vec<Delivery>;
+    type Answer = ClaimedDeliveries;
+}
+
+/// What [`ClaimDeliveries`] gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimedDeliveries {
+    /// What is to be posted.
+    pub deliveries: Vec<Delivery>,
+    /// The last callback that was looked at, if others with work may follow.
+    pub next: Option<CallbackId>,
 }
 
 /// What came of one attempt.
@@ -220,13 +329,18 @@ pub enum DeliveryThen {
     Again(Timestamp),
     /// Given up: it waits until an operator replays it.
     Parked,
+    /// The URL wants no more posts: parked, and the callback is disabled.
+    Gone,
 }
 
-/// Records attempts.
+/// Records attempts. A callback with a delivery that was given up, and to which nothing was delivered for some time, is
+/// disabled. What was still to be posted to a disabled callback is parked.
 #[derive(Clone, Debug)]
 pub struct RecordDeliveryAttempts {
     /// The attempts.
     pub attempts: Vec<DeliveryAttempt>,
+    /// How long nothing was delivered.
+    pub disable_after: Duration,
 }
 impl Operation for RecordDeliveryAttempts {
     type Access = Writes;
@@ -241,7 +355,16 @@ pub struct ListParked {
 }
 impl Operation for ListParked {
     type Access = Reads;
-    type Answer = Vec<ParkedDelivery>;
+    type Answer = ParkedDeliveries;
+}
+
+/// What [`ListParked`] gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedDeliveries {
+    /// As many as were asked for.
+    pub listed: Vec<ParkedDelivery>,
+    /// How many there are.
+    pub total: usize,
 }
 
 /// A delivery that was given up.
@@ -261,7 +384,7 @@ pub struct ParkedDelivery {
     pub created_at: Timestamp,
 }
 
-/// Makes parked deliveries due again; `None`: all of them. Answers how many.
+/// Makes parked deliveries due again; `None`: all of them. Those of disabled callbacks stay parked.
 #[derive(Clone, Debug)]
 pub struct ReplayParked {
     /// Which.
@@ -269,7 +392,16 @@ pub struct ReplayParked {
 }
 impl Operation for ReplayParked {
     type Access = Writes;
-    type Answer = usize;
+    type Answer = ReplayedDeliveries;
+}
+
+/// What [`ReplayParked`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplayedDeliveries {
+    /// So many are due.
+    pub due: usize,
+    /// So many stay parked, since their callbacks are disabled.
+    pub of_disabled: usize,
 }
 
 store_address! {
@@ -279,6 +411,7 @@ store_address! {
         list: ListCallbacks,
         find: FindCallback,
         change: ChangeCallback,
+        disabled: ListDisabled,
         delete: DeleteCallback,
         claim: ClaimDeliveries,
         record: RecordDeliveryAttempts,

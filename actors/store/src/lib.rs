@@ -15,6 +15,7 @@ mod actors;
 mod copy;
 mod dialect;
 mod error;
+mod event_body;
 mod file_lock;
 mod file_system;
 mod maintenance;

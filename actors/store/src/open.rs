@@ -267,6 +267,7 @@ impl Opening {
             give_up_after: settings.give_up_after,
             keep_unmatched_receipts: settings.keep_unmatched_receipts,
             join_parts_within: settings.join_parts_within,
+            waiting_per_callback: settings.waiting_per_callback,
         };
         let work = writer(WriterParts {
             queue: receiver,

@@ -129,6 +129,10 @@ diesel::table! {
         secret -> Text,
         created_at -> BigInt,
         updated_at -> BigInt,
+        format -> Text,
+        failing_since -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        disabled_because -> Nullable<Text>,
     }
 }
 
@@ -145,6 +149,7 @@ diesel::table! {
         next_attempt_at -> Nullable<BigInt>,
         claimed_by -> Nullable<Text>,
         parked_at -> Nullable<BigInt>,
+        format -> Text,
     }
 }
 

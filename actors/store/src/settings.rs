@@ -50,6 +50,9 @@ pub struct StoreSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub join_parts_within: Duration,
+    /// How many deliveries may wait for one callback. What happens while so many wait is parked at once: `vumi callbacks
+    /// list` shows it, `vumi callbacks replay` posts it. Default 10000.
+    pub waiting_per_callback: usize,
     /// Connections that read, beside the one that writes and one for log-ins and sessions.
     pub readers: u32,
     /// How long a query may take before it is given up: while it runs, SQLite's log of changes can only grow.
@@ -87,6 +90,7 @@ impl Default for StoreSettings {
             give_up_after: Duration::from_secs(24 * 60 * 60),
             keep_unmatched_receipts: Duration::from_secs(7 * 24 * 60 * 60),
             join_parts_within: Duration::from_secs(10 * 60),
+            waiting_per_callback: 10_000,
             readers: 2,
             read_limit: Duration::from_secs(5),
             node: None,
@@ -137,6 +141,11 @@ impl StoreSettings {
         expect((1..=64).contains(&self.readers), "readers", "expected 1 to 64 connections");
         expect((least..=most * 10).contains(&self.read_limit), "read_limit", "expected 100ms to 10m");
         expect(self.lease >= Duration::from_secs(1), "lease", "expected a second or more, such as `2m`");
+        expect(
+            (1..=1_000_000).contains(&self.waiting_per_callback),
+            "waiting_per_callback",
+            "expected 1 to 1000000 deliveries",
+        );
         expect(!self.give_up_after.is_zero(), "give_up_after", "expected a time above zero, such as `24h`");
         let kept = self.keep_unmatched_receipts;
         // A receipt may come before the provider's answer to the submission does.
@@ -200,12 +209,12 @@ mod tests {
     #[test]
     fn nonsense_is_named_by_its_key() {
         let nonsense = r#"{"url": "mysql://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
-            "max_wait": "1ms", "read_limit": "1ms", "lease": "0s", "give_up_after": "0s",
+            "max_wait": "1ms", "read_limit": "1ms", "lease": "0s", "waiting_per_callback": 0, "give_up_after": "0s",
             "keep_unmatched_receipts": "0s", "join_parts_within": "0s"}"#;
         let settings: StoreSettings = serde_json::from_str(nonsense).unwrap();
         let keys: Vec<_> = settings.check().into_iter().map(|problem| problem.key).collect();
         let numbers = ["url", "queue", "mailbox", "max_wait", "most_per_commit", "readers", "read_limit"];
-        let times = ["lease", "give_up_after", "keep_unmatched_receipts", "join_parts_within"];
+        let times = ["lease", "waiting_per_callback", "give_up_after", "keep_unmatched_receipts", "join_parts_within"];
         assert_eq!(keys, [&numbers[..], &times].concat());
     }
 

@@ -9,7 +9,8 @@ use std::{
 use tokio::sync::mpsc;
 use vumi_kit::{
     callback::{
-        CallbackId, Callbacks, ClaimDeliveries, Delivery, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts,
+        CallbackId, Callbacks, ClaimDeliveries, ClaimedDeliveries, Delivery, DeliveryAttempt, DeliveryThen,
+        RecordDeliveryAttempts,
     },
     clock::{Clock, Timestamp},
     store::StoreError,
@@ -27,6 +28,8 @@ struct DeliveryRows {
     claimed: usize,
     /// The prompt callbacks of the last claim.
     prompt: Arc<HashSet<CallbackId>>,
+    /// How many numbers of callbacks one claim looks at, if not all.
+    step: Option<i64>,
     /// Instead of the lease that a claim asks for.
     lease: Option<Duration>,
     /// How many records are refused from now on.
@@ -101,6 +104,11 @@ impl DeliveryStore {
         self.rows.lock().unwrap().lease = Some(to);
     }
 
+    /// Lets one claim look at so many numbers of callbacks only.
+    pub(super) fn step_claims(&self, by: i64) {
+        self.rows.lock().unwrap().step = Some(by);
+    }
+
     /// How many deliveries were claimed so far.
     pub(super) fn claimed(&self) -> usize {
         self.rows.lock().unwrap().claimed
@@ -118,8 +126,9 @@ impl DeliveryStore {
 }
 
 impl DeliveryRows {
-    fn claim(&mut self, ask: ClaimDeliveries, now: Timestamp) -> Vec<Delivery> {
+    fn claim(&mut self, ask: ClaimDeliveries, now: Timestamp) -> ClaimedDeliveries {
         self.prompt = ask.prompt;
+        let (after, last) = (ask.after, ask.after.saturating_add(self.step.unwrap_or(CallbackId::MAX)));
         let expired = self.leased.extract_if(.., |(_, until)| *until <= now);
         self.waiting.extend(expired);
         let until = now.plus(self.lease.unwrap_or(Duration::from_secs(ask.lease_s)));
@@ -130,7 +139,8 @@ impl DeliveryRows {
         let mut claimed = Vec::new();
         self.waiting.retain(|(delivery, due)| {
             let count = of_callback.entry(delivery.callback).or_insert(0);
-            if *due > now || *count >= ask.most_per_callback || claimed.len() >= ask.limit {
+            let is_looked_at = delivery.callback > after && delivery.callback <= last;
+            if !is_looked_at || *due > now || *count >= ask.most_per_callback || claimed.len() >= ask.limit {
                 return true;
             }
             *count += 1;
@@ -139,7 +149,8 @@ impl DeliveryRows {
         });
         self.leased.extend(claimed.iter().map(|delivery| (delivery.clone(), until)));
         self.claimed += claimed.len();
-        claimed
+        let is_last = self.waiting.iter().all(|(delivery, _)| delivery.callback <= last);
+        ClaimedDeliveries { deliveries: claimed, next: (!is_last).then_some(last) }
     }
 
     fn record(

@@ -8,7 +8,7 @@ use std::{
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use vumi_kit::{
-    callback::{CallbackName, Delivery, DeliveryAttempt, DeliveryThen},
+    callback::{CallbackFormat, CallbackName, Delivery, DeliveryAttempt, DeliveryThen},
     clock::{Clock, Timestamp},
     component::{Component, Drain},
     health::{AskHealth, State},
@@ -43,6 +43,7 @@ fn delivery(id: i64, url: &str, clock: &Clock) -> Delivery {
         name: CallbackName::SmsReceived,
         url: url.to_owned(),
         secret: SECRET.to_owned(),
+        format: CallbackFormat::Form,
         body: "message=hello+there&id=7".to_owned(),
         attempts: 0,
         created_at: clock.now(),
@@ -112,6 +113,38 @@ async fn a_failure_is_tried_again_later_and_later_under_the_same_id_until_it_arr
 }
 
 #[actix_rt::test]
+async fn a_post_in_json_says_so_and_its_signature_is_of_the_json() {
+    let (mut client, mut store) = (ClientServer::new().await, DeliveryStore::new(clock()));
+    let _component = start(&store, settings());
+    let body = r#"{"message":"hello there","id":"7"}"#.to_owned();
+    let json = Delivery { format: CallbackFormat::Json, body, ..delivery(123, &client.url("/"), &store.clock) };
+    store.add(json.clone());
+    let request = client.next().await;
+    assert_eq!((request.header("content-type"), &request.body), ("application/json", &json.body));
+    let at_s: i64 = request.header("webhook-timestamp").parse().unwrap();
+    assert_eq!(request.header("webhook-signature"), sign(SECRET, "msg_123", at_s, &json.body).unwrap());
+    request.answer("200 OK", &[]);
+    assert_eq!(store.recorded().await.then, DeliveryThen::Done);
+}
+
+#[actix_rt::test]
+async fn claims_go_on_until_every_callback_was_looked_at() {
+    let (mut client, mut store) = (ClientServer::new().await, DeliveryStore::new(clock()));
+    store.step_claims(1);
+    for id in [100, 200, 300] {
+        store.add(delivery(id, &client.url("/"), &store.clock));
+    }
+    // Nothing but the first claim and what follows from it: the next poll is an hour away.
+    let _component = start(&store, CallbackSettings { poll: Duration::from_secs(3600), ..settings() });
+    // None is answered before all are posted: a recorded attempt would cause a claim, too.
+    let posted = [client.next().await, client.next().await, client.next().await];
+    for request in posted {
+        request.answer("200 OK", &[]);
+        assert_eq!(store.recorded().await.then, DeliveryThen::Done);
+    }
+}
+
+#[actix_rt::test]
 async fn retry_after_is_honoured() {
     let (mut client, mut store) = (ClientServer::new().await, DeliveryStore::new(clock()));
     let _component = start(&store, settings());
@@ -134,7 +167,7 @@ async fn a_delivery_that_fails_for_a_day_is_parked_and_a_410_at_once() {
     store.add(delivery(200, &client.url("/"), &store.clock));
     client.next().await.answer("410 Gone", &[]);
     let attempt = store.recorded().await;
-    assert_eq!((attempt.delivery, attempt.http_status, attempt.then), (200, Some(410), DeliveryThen::Parked));
+    assert_eq!((attempt.delivery, attempt.http_status, attempt.then), (200, Some(410), DeliveryThen::Gone));
 }
 
 #[actix_rt::test]

@@ -5,7 +5,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use url::Url;
 use vumi_kit::{
-    callback::{Callback, CallbackName, ChangeCallback, CreateCallback, DeleteCallback, FindCallback, ListCallbacks},
+    callback::{
+        Callback, CallbackFormat, CallbackName, ChangeCallback, ChangedCallback, CreateCallback, CreatedCallback,
+        DeleteCallback, FindCallback, ListCallbacks, MAX_PER_NAME,
+    },
     store::Ask,
 };
 
@@ -24,7 +27,7 @@ use crate::{
 const MAX_URL: usize = 2000;
 
 const KNOWN_FIELDS: KnownFields =
-    KnownFields { single: &["name", "url"], lists: &[], numbers: &[], variables: None, max_values: 0 };
+    KnownFields { single: &["name", "url", "format"], lists: &[], numbers: &[], variables: None, max_values: 0 };
 
 /// A callback.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -33,6 +36,13 @@ pub(crate) struct CallbackView<'a> {
     id: i64,
     name: &'static str,
     url: &'a str,
+    /// How posts are written: `form` or `json`.
+    format: &'static str,
+    /// Since when nothing is posted: until the callback is changed.
+    #[schema(value_type = Option<String>, example = "2010-07-22 21:27:24")]
+    disabled_at: Option<UtcTime>,
+    /// Why it is disabled.
+    disabled_because: Option<&'a str>,
     #[schema(value_type = String, example = "2010-07-22 21:27:24")]
     created_at: UtcTime,
     #[schema(value_type = String, example = "2010-07-22 21:27:24")]
@@ -48,6 +58,9 @@ impl<'a> CallbackView<'a> {
             id: callback.id,
             name: callback.name.as_str(),
             url: &callback.url,
+            format: callback.format.as_str(),
+            disabled_at: callback.disabled.as_ref().map(|disabled| UtcTime(disabled.at)),
+            disabled_because: callback.disabled.as_ref().map(|disabled| disabled.reason.as_str()),
             created_at: UtcTime(callback.created_at),
             updated_at: UtcTime(callback.updated_at),
             secret: None,
@@ -69,6 +82,9 @@ pub(crate) struct CallbackBody {
         example = "http://localhost/sms/clickatell/received/callback"
     )]
     url: String,
+    /// How to post: `form`, which is the default, or `json`, an object of the same fields.
+    #[schema(pattern = "^(form|json)$", nullable = false, example = "form")]
+    format: Option<String>,
 }
 
 /// The fields of a callback that change; one that is left out keeps its value.
@@ -81,25 +97,51 @@ pub(crate) struct CallbackChange {
     /// Where to post: http or https.
     #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?:", max_length = 2000, nullable = false)]
     url: Option<String>,
+    /// How to post: `form` or `json`.
+    #[schema(pattern = "^(form|json)$", nullable = false)]
+    format: Option<String>,
 }
 
-/// Creates a callback.
+/// Creates a callback. If the account has one of this name and URL, that one is the answer, without its secret. An account
+/// has at most 10 of each name.
 #[utoipa::path(
     post,
     path = "/api/v1/account/callbacks.json",
     tag = "callbacks",
     request_body(content((CallbackBody = "application/x-www-form-urlencoded"), (CallbackBody = "application/json"), (CallbackBody = "multipart/form-data"))),
-    responses((status = 200, description = "The new callback, with its secret", body = CallbackView)),
+    responses((status = 200, description = "The new callback, with its secret, or the existing one", body = CallbackView)),
 )]
 pub(crate) async fn create(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Callbacks, async |call| {
         let body = call.body(payload).await?;
-        let (name, url) = created(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
-        let ask = CreateCallback { account: call.account, name, url, secret: new_secret() };
-        let callback = call.state.store.callbacks.ask(ask).await?;
-        Ok(json(&CallbackView { secret: Some(&callback.secret), ..CallbackView::of(&callback) }, 256))
+        let CallbackFields { name, url, format } =
+            created(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
+        let (account, secret) = (call.account, new_secret());
+        let ask = CreateCallback { account, name, url, format: format.unwrap_or_default(), secret };
+        match call.state.store.callbacks.ask(ask).await? {
+            CreatedCallback::New(callback) => {
+                Ok(json(&CallbackView { secret: Some(&callback.secret), ..CallbackView::of(&callback) }, 256))
+            }
+            CreatedCallback::Existing(callback) if format.is_none_or(|format| format == callback.format) => {
+                Ok(json(&CallbackView::of(&callback), 256))
+            }
+            CreatedCallback::Existing(callback) => Err(other_format(&callback)),
+            CreatedCallback::Full => Err(full(name)),
+        }
     })
     .await
+}
+
+fn other_format(existing: &Callback) -> ApiError {
+    let (id, format) = (existing.id, existing.format.as_str());
+    ApiError::Conflict(format!(
+        "callback {id} posts this to the URL in the format {format}: change it by PUT /api/v1/account/callbacks/{id}.json"
+    ))
+}
+
+fn full(name: CallbackName) -> ApiError {
+    let detail = format!("an account may have {MAX_PER_NAME} callbacks of a name: delete or change one of them");
+    ApiError::field("name", name.as_str(), detail)
 }
 
 /// The callbacks of the account.
@@ -136,7 +178,7 @@ pub(crate) async fn read(request: HttpRequest) -> HttpResponse {
     .await
 }
 
-/// Changes a callback.
+/// Changes a callback. One that is disabled is enabled by that.
 #[utoipa::path(
     put,
     path = "/api/v1/account/callbacks/{id}.json",
@@ -150,13 +192,20 @@ pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpR
         let id = call.id()?;
         let body = call.body(payload).await?;
         if body.is_empty() {
-            return Err(ApiError::Unreadable("there is no body: send the `name`, the `url` or both".to_owned()));
+            return Err(ApiError::Unreadable(
+                "there is no body: send the `name`, the `url` or the `format`".to_owned(),
+            ));
         }
-        let (name, url) = changed(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
-        let ask = ChangeCallback { account: call.account, id, name, url };
-        let found = call.state.store.callbacks.ask(ask).await?;
-        let callback = found.ok_or_else(|| no_such(&call))?;
-        Ok(json(&CallbackView::of(&callback), 256))
+        let (name, url, format) = changed(&RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?)?;
+        let ask = ChangeCallback { account: call.account, id, name, url, format };
+        match call.state.store.callbacks.ask(ask).await? {
+            ChangedCallback::Changed(callback) => Ok(json(&CallbackView::of(&callback), 256)),
+            ChangedCallback::NotFound => Err(no_such(&call)),
+            ChangedCallback::Taken(other) => {
+                Err(ApiError::Conflict(format!("callback {other} has this name and URL already: delete one of them")))
+            }
+            ChangedCallback::Full => Err(full(name.unwrap_or(CallbackName::SmsReceived))),
+        }
     })
     .await
 }
@@ -187,21 +236,42 @@ fn new_secret() -> String {
     format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()))
 }
 
-fn created(fields: &RequestFields<'_>) -> Result<(CallbackName, String), ApiError> {
+/// What a new callback is to be.
+#[derive(Debug, PartialEq, Eq)]
+struct CallbackFields {
+    name: CallbackName,
+    url: String,
+    format: Option<CallbackFormat>,
+}
+
+fn created(fields: &RequestFields<'_>) -> Result<CallbackFields, ApiError> {
     let mut errors = FieldErrors::default();
     let name = fields.required("name", &mut errors).and_then(|text| name(text, &mut errors));
     let url = fields.required("url", &mut errors).and_then(|text| url(text, &mut errors));
+    let format = fields.one("format", &mut errors).and_then(|text| format_of(text, &mut errors));
     match (name, url) {
-        (Some(name), Some(url)) if errors.is_empty() => Ok((name, url)),
+        (Some(name), Some(url)) if errors.is_empty() => Ok(CallbackFields { name, url, format }),
         _ => Err(ApiError::InvalidFields(errors)),
     }
 }
 
-fn changed(fields: &RequestFields<'_>) -> Result<(Option<CallbackName>, Option<String>), ApiError> {
+type ChangedFields = (Option<CallbackName>, Option<String>, Option<CallbackFormat>);
+
+fn changed(fields: &RequestFields<'_>) -> Result<ChangedFields, ApiError> {
     let mut errors = FieldErrors::default();
     let name = fields.one("name", &mut errors).and_then(|text| name(text, &mut errors));
     let url = fields.one("url", &mut errors).and_then(|text| url(text, &mut errors));
-    if errors.is_empty() { Ok((name, url)) } else { Err(ApiError::InvalidFields(errors)) }
+    let format = fields.one("format", &mut errors).and_then(|text| format_of(text, &mut errors));
+    if errors.is_empty() { Ok((name, url, format)) } else { Err(ApiError::InvalidFields(errors)) }
+}
+
+fn format_of(text: &str, errors: &mut FieldErrors) -> Option<CallbackFormat> {
+    let format = CallbackFormat::parse(text);
+    if format.is_none() {
+        let formats: Vec<&str> = CallbackFormat::ALL.into_iter().map(CallbackFormat::as_str).collect();
+        errors.push(FieldError::new("format", text, format!("is one of: {}", formats.join(", "))));
+    }
+    format
 }
 
 fn name(text: &str, errors: &mut FieldErrors) -> Option<CallbackName> {
@@ -228,9 +298,9 @@ fn url(text: &str, errors: &mut FieldErrors) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use vumi_kit::callback::CallbackName;
+    use vumi_kit::callback::{CallbackFormat, CallbackName};
 
-    use super::{KNOWN_FIELDS, changed, created, new_secret};
+    use super::{CallbackFields, KNOWN_FIELDS, changed, created, new_secret};
     use crate::{request::fields::RequestFields, response::error::ApiError};
 
     fn form(body: &str) -> RequestFields<'_> {
@@ -239,10 +309,14 @@ mod tests {
 
     #[test]
     fn a_callback_has_a_known_name_and_an_http_url() {
-        let (name, url) =
-            created(&form("name=sms_received&url=http://localhost/sms/clickatell/received/callback")).unwrap();
-        assert_eq!(name, CallbackName::SmsReceived);
-        assert_eq!(url, "http://localhost/sms/clickatell/received/callback");
+        let url = "http://localhost/sms/clickatell/received/callback".to_owned();
+        for (more, format) in
+            [("", None), ("&format=form", Some(CallbackFormat::Form)), ("&format=json", Some(CallbackFormat::Json))]
+        {
+            let (name, url) = (CallbackName::SmsReceived, url.clone());
+            let fields = created(&form(&format!("name=sms_received&url={url}{more}"))).unwrap();
+            assert_eq!(fields, CallbackFields { name, url, format });
+        }
     }
 
     #[test]
@@ -255,6 +329,8 @@ mod tests {
             ("name=sms_receipt&url=http://", vec!["url"]),
             ("name=sms_receipt&url=javascript:alert(1)", vec!["url"]),
             ("name=sms_receipt&url=http://a/%0a", vec!["url"]),
+            ("name=sms_receipt&url=http://a/&format=JSON", vec!["format"]),
+            ("name=sms_receipt&url=http://a/&format=", vec!["format"]),
         ] {
             let Err(ApiError::InvalidFields(errors)) = created(&form(body)) else { panic!("{body}") };
             assert_eq!(errors.iter().map(|w| w.field.as_str()).collect::<Vec<_>>(), fields, "{body}");
@@ -263,9 +339,11 @@ mod tests {
 
     #[test]
     fn a_field_left_out_is_not_changed_and_a_wrong_one_is_refused() {
-        assert_eq!(changed(&form("")).unwrap(), (None, None));
-        assert_eq!(changed(&form("url=https://b/")).unwrap(), (None, Some("https://b/".to_owned())));
+        assert_eq!(changed(&form("")).unwrap(), (None, None, None));
+        assert_eq!(changed(&form("url=https://b/")).unwrap(), (None, Some("https://b/".to_owned()), None));
+        assert_eq!(changed(&form("format=json")).unwrap(), (None, None, Some(CallbackFormat::Json)));
         assert!(changed(&form("name=x")).is_err());
+        assert!(changed(&form("format=x")).is_err());
     }
 
     #[test]

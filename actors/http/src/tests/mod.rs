@@ -367,7 +367,8 @@ async fn callbacks_are_created_listed_read_changed_and_deleted() {
     let secret = created.as_object_mut().unwrap().remove("secret").unwrap();
     assert!(secret.as_str().unwrap().starts_with("whsec_"));
     let shown = json!({
-        "id": 3, "name": "sms_received", "url": "http://localhost/received",
+        "id": 3, "name": "sms_received", "url": "http://localhost/received", "format": "form",
+        "disabled_at": null, "disabled_because": null,
         "created_at": "2010-05-13 11:34:34", "updated_at": "2010-05-13 11:34:34",
     });
     assert_eq!(created, shown);

@@ -7,7 +7,10 @@ use std::{
 
 use vumi_kit::{
     account::{Account, FindAccount},
-    callback::{Callback, ChangeCallback, CreateCallback, DeleteCallback, FindCallback, ListCallbacks},
+    callback::{
+        Callback, ChangeCallback, ChangedCallback, CreateCallback, CreatedCallback, DeleteCallback, FindCallback,
+        ListCallbacks,
+    },
     clock::Timestamp,
     ledger::{
         AcceptSms, Accepted, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms, Order, ReceiptMatch,
@@ -122,22 +125,24 @@ impl Stored {
     }
 
     fn with_callbacks(&self, store: FakeStore) -> FakeStore {
-        let store = self.answer(store, |data, CreateCallback { account, name, url, secret }| {
+        let store = self.answer(store, |data, CreateCallback { account, name, url, format, secret }| {
             let id = i64::try_from(data.callbacks.len()).unwrap() + 3;
             let (created_at, updated_at) = (test_time(), test_time());
-            data.callbacks.push(Callback { id, account, name, url, secret, created_at, updated_at });
-            data.callbacks.last().unwrap().clone()
+            let new = Callback { id, account, name, url, secret, format, disabled: None, created_at, updated_at };
+            data.callbacks.push(new.clone());
+            CreatedCallback::New(new)
         });
         let store = self.answer(store, |data, ListCallbacks { account }| {
             data.callbacks.iter().filter(|callback| callback.account == account).cloned().collect()
         });
         let store = self
             .answer(store, |data, FindCallback { account, id }| data.callback(account, id).map(|found| found.clone()));
-        let store = self.answer(store, |data, ChangeCallback { account, id, name, url }| {
-            let callback = data.callback(account, id)?;
+        let store = self.answer(store, |data, ChangeCallback { account, id, name, url, format }| {
+            let Some(callback) = data.callback(account, id) else { return ChangedCallback::NotFound };
             callback.name = name.unwrap_or(callback.name);
             callback.url = url.unwrap_or_else(|| callback.url.clone());
-            Some(callback.clone())
+            callback.format = format.unwrap_or(callback.format);
+            ChangedCallback::Changed(callback.clone())
         });
         self.answer(store, |data, DeleteCallback { account, id }| {
             let before = data.callbacks.len();

@@ -1,49 +1,128 @@
 //! What is to be posted to callbacks, and what came of it.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use diesel::prelude::*;
 use vumi_kit::{
     account::AccountId,
     callback::{
-        CallbackId, CallbackName, ClaimDeliveries, Delivery, DeliveryAttempt, DeliveryThen, ListParked, ParkedDelivery,
-        RecordDeliveryAttempts, ReplayParked,
+        CallbackFormat, CallbackId, CallbackName, ClaimDeliveries, ClaimedDeliveries, Delivery, DeliveryAttempt,
+        DeliveryThen, ListParked, ParkedDeliveries, ParkedDelivery, RecordDeliveryAttempts, ReplayParked,
+        ReplayedDeliveries,
     },
     clock::Timestamp,
     sms::SmsId,
 };
 
-use super::{Conn, Failed, Fixed, Read, Tx, Write, callbacks::callback_name, rows::as_limit};
-use crate::schema::{callback_attempts, callback_deliveries, callbacks};
+use super::{
+    Conn, Failed, Fixed, Read, Tx, Write,
+    callbacks::{self as callback_rows, callback_format, callback_name},
+    rows::as_limit,
+};
+use crate::{
+    event_body::event_body,
+    schema::{callback_attempts, callback_deliveries, callbacks},
+};
 
-/// Writes one for each callback of the account that is told of such events.
+/// Writes one for each callback of the account that is told of such events and is not disabled. Where as many wait as may,
+/// it is parked at once: those that wait keep their turns.
 pub(super) fn enqueue(
     tx: &mut Tx<'_>,
     account: AccountId,
     name: CallbackName,
     sms: Option<SmsId>,
-    body: &str,
+    fields: &[(String, String)],
 ) -> QueryResult<()> {
-    let told: Vec<i64> = callbacks::table
+    let told: Vec<(i64, String)> = callbacks::table
         .filter(callbacks::account.eq(account))
         .filter(callbacks::name.eq(name.as_str()))
+        .filter(callbacks::disabled_at.is_null())
         .order(callbacks::id)
-        .select(callbacks::id)
+        .select((callbacks::id, callbacks::format))
         .load(tx.conn)?;
-    for callback in told {
+    let mut bodies: HashMap<CallbackFormat, String> = HashMap::new();
+    for (callback, format) in told {
+        let format = callback_format(&format)?;
+        let body = bodies.entry(format).or_insert_with(|| event_body(format, fields));
+        let (next, parked, error) = if is_full(tx, callback)? {
+            let why = format!("{} were waiting for this callback", tx.rules.waiting_per_callback);
+            (None, Some(tx.now.micros()), Some(why))
+        } else {
+            (Some(tx.now.micros()), None, None)
+        };
         diesel::insert_into(callback_deliveries::table)
             .values((
                 callback_deliveries::callback.eq(callback),
                 callback_deliveries::name.eq(name.as_str()),
                 callback_deliveries::sms.eq(sms),
-                callback_deliveries::body.eq(body),
+                callback_deliveries::format.eq(format.as_str()),
+                callback_deliveries::body.eq(&*body),
                 callback_deliveries::attempts.eq(0),
+                callback_deliveries::last_error.eq(error),
                 callback_deliveries::created_at.eq(tx.now.micros()),
-                callback_deliveries::next_attempt_at.eq(Some(tx.now.micros())),
+                callback_deliveries::next_attempt_at.eq(next),
+                callback_deliveries::parked_at.eq(parked),
             ))
             .execute(tx.conn)?;
     }
     Ok(())
+}
+
+/// What is known of the callbacks' backlogs.
+pub(super) type CallbackBacklogs = HashMap<CallbackId, CallbackBacklog>;
+
+/// Whether a callback had as much waiting as it may when that was last looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallbackBacklog {
+    is_full: bool,
+    looked_at: Timestamp,
+    events_since: usize,
+}
+
+/// A backlog is looked up again after so long, or after a hundredth of what may wait: to look costs as much as many wait.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Above so many callbacks what is known of them is forgotten.
+const MAX_BACKLOGS: usize = 10_000;
+
+fn is_full(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<bool> {
+    let most = tx.rules.waiting_per_callback;
+    if let Some(known) = tx.state.backlogs.get_mut(&callback)
+        && tx.now.since(known.looked_at) < LOOK_AGAIN
+        && known.events_since < most / 100
+    {
+        known.events_since += 1;
+        return Ok(known.is_full);
+    }
+    let last_that_may_wait = callback_deliveries::table
+        .filter(callback_deliveries::callback.eq(callback))
+        .filter(callback_deliveries::next_attempt_at.is_not_null())
+        .select(callback_deliveries::next_attempt_at)
+        .offset(as_limit(most.saturating_sub(1)))
+        .limit(1);
+    let is_full = last_that_may_wait.first::<Option<i64>>(tx.conn).optional()?.is_some();
+    if tx.state.backlogs.len() >= MAX_BACKLOGS {
+        tx.state.backlogs.clear();
+    }
+    tx.state.backlogs.insert(callback, CallbackBacklog { is_full, looked_at: tx.now, events_since: 0 });
+    Ok(is_full)
+}
+
+/// Parks what was still to be posted to a callback.
+fn park(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<()> {
+    let waiting = callback_deliveries::table
+        .filter(callback_deliveries::callback.eq(callback))
+        .filter(callback_deliveries::next_attempt_at.is_not_null());
+    Fixed(diesel::update(waiting).set((
+        callback_deliveries::last_error.eq(Some("the callback is disabled")),
+        callback_deliveries::next_attempt_at.eq(None::<i64>),
+        callback_deliveries::claimed_by.eq(None::<String>),
+        callback_deliveries::parked_at.eq(Some(tx.now.micros())),
+    )))
+    .execute(tx.conn)
+    .map(drop)
 }
 
 /// Deletes what was still to be posted to a callback.
@@ -59,31 +138,31 @@ pub(super) fn forget(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<()> {
 struct DueDelivery {
     id: i64,
     name: String,
+    format: String,
     body: String,
     attempts: i32,
     created_at: i64,
     next_attempt_at: Option<i64>,
 }
 
+/// How many callbacks one claim looks at. Each takes a few statements, and everybody's transaction waits for them.
+const LOOKED_AT: usize = 100;
+
 impl Write for ClaimDeliveries {
     fn rows(&self) -> usize {
         self.limit
     }
 
-    fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Delivery>, Failed> {
+    fn write(self, tx: &mut Tx<'_>) -> Result<ClaimedDeliveries, Failed> {
         let lease_until = tx.now.plus(Duration::from_secs(self.lease_s));
         let mut due = Vec::new();
         let mut room_of_others = self.most_of_others;
-        let mut after = 0;
+        let mut next = Some(self.after);
         // From callback to callback, so that one's long queue is not read to find another's few.
-        while let Some(callback) = next_with_work(tx, after)? {
-            after = callback;
-            let target: Option<(String, String)> = callbacks::table
-                .find(callback)
-                .select((callbacks::url, callbacks::secret))
-                .first(tx.conn)
-                .optional()?;
-            if let Some((url, secret)) = target {
+        for _ in 0..LOOKED_AT {
+            next = next_with_work(tx, next.unwrap_or_default())?;
+            let Some(callback) = next else { break };
+            if let Some((url, secret)) = target(tx, callback)? {
                 let claimed = claimed_of(tx, callback)?;
                 let most = if self.prompt.contains(&callback) {
                     self.most_per_callback
@@ -100,7 +179,8 @@ impl Write for ClaimDeliveries {
         due.sort_by_key(|(row, ..)| (row.next_attempt_at, row.id));
         due.retain(|(_, callback, ..)| self.prompt.contains(callback) || take_one(&mut room_of_others));
         due.truncate(self.limit);
-        due.into_iter()
+        let deliveries = due
+            .into_iter()
             .map(|(row, callback, url, secret)| {
                 Fixed(diesel::update(callback_deliveries::table.find(row.id)).set((
                     callback_deliveries::next_attempt_at.eq(Some(lease_until.micros())),
@@ -113,13 +193,26 @@ impl Write for ClaimDeliveries {
                     name: callback_name(&row.name)?,
                     url,
                     secret,
+                    format: callback_format(&row.format)?,
                     body: row.body,
                     attempts: row.attempts,
                     created_at: Timestamp::from_micros(row.created_at),
                     lease_until,
                 })
             })
-            .collect()
+            .collect::<QueryResult<_>>()?;
+        Ok(ClaimedDeliveries { deliveries, next })
+    }
+}
+
+/// Where to post, and the secret. `None`: the callback is gone or disabled. What another process wrote for it at that
+/// moment does not wait any longer.
+fn target(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<Option<(String, String)>> {
+    let its = callbacks::table.find(callback).select((callbacks::url, callbacks::secret, callbacks::disabled_at));
+    match its.first::<(String, String, Option<i64>)>(tx.conn).optional()? {
+        Some((url, secret, None)) => Ok(Some((url, secret))),
+        Some(_) => park(tx, callback).map(|()| None),
+        None => forget(tx, callback).map(|()| None),
     }
 }
 
@@ -166,17 +259,81 @@ impl Write for RecordDeliveryAttempts {
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
+        let mut latest = BTreeMap::new();
         for attempt in self.attempts {
-            record(tx, &attempt)?;
+            if let Some(callback) = record(tx, &attempt)? {
+                latest.entry(callback).or_insert_with(CallbackNews::default).add(attempt);
+            }
+        }
+        // In the order of their numbers, so that processes don't wait for each other's callbacks.
+        for (callback, news) in latest {
+            conclude(tx, callback, news, self.disable_after)?;
         }
         Ok(())
     }
+}
+
+/// What the attempts of one record say of their callback.
+#[derive(Default)]
+struct CallbackNews {
+    delivered: bool,
+    failed: Option<DeliveryAttempt>,
+    given_up: Option<DeliveryAttempt>,
+    gone: Option<DeliveryAttempt>,
+}
+
+impl CallbackNews {
+    fn add(&mut self, attempt: DeliveryAttempt) {
+        match attempt.then {
+            DeliveryThen::Done => self.delivered = true,
+            DeliveryThen::Again(_) => self.failed = Some(attempt),
+            DeliveryThen::Parked => self.given_up = Some(attempt),
+            DeliveryThen::Gone => self.gone = Some(attempt),
+        }
+    }
+}
+
+/// Disables a callback that wants no more posts, or that has taken none for so long that one was given up.
+fn conclude(tx: &mut Tx<'_>, callback: CallbackId, news: CallbackNews, disable_after: Duration) -> QueryResult<()> {
+    if let Some(gone) = news.gone {
+        return disable(tx, callback, &gone, gone.error.as_deref().unwrap_or("it wants no more posts"));
+    }
+    if news.delivered {
+        return callback_rows::has_delivered(tx, callback);
+    }
+    let Some(failed) = news.given_up.as_ref().or(news.failed.as_ref()) else { return Ok(()) };
+    let Some(since) = callback_rows::has_failed(tx, callback, failed.at)? else { return Ok(()) };
+    match news.given_up {
+        Some(given_up) if given_up.at.since(since) >= disable_after => {
+            let error = given_up.error.as_deref().unwrap_or("no post arrived");
+            disable(
+                tx,
+                callback,
+                &given_up,
+                &format!("nothing was delivered since {}: {error}", since.to_seconds_text()),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+fn disable(tx: &mut Tx<'_>, callback: CallbackId, after: &DeliveryAttempt, reason: &str) -> QueryResult<()> {
+    if callback_rows::disable(tx, callback, after.at, reason)? {
+        tracing::warn!(
+            callback,
+            reason,
+            "the callback is disabled until its client changes it; see `vumi callbacks list`"
+        );
+        park(tx, callback)?;
+    }
+    Ok(())
 }
 
 /// Who holds a delivery, and until when.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = callback_deliveries)]
 struct ClaimedDelivery {
+    callback: CallbackId,
     attempts: i32,
     next_attempt_at: Option<i64>,
     claimed_by: Option<String>,
@@ -188,7 +345,8 @@ impl ClaimedDelivery {
     }
 }
 
-fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
+/// Records an attempt. Answers the delivery's callback.
+fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<Option<CallbackId>> {
     let row = callback_deliveries::table.find(attempt.delivery);
     let before: Option<ClaimedDelivery> =
         for_update!(row.select(ClaimedDelivery::as_select())).first(tx.conn).optional()?;
@@ -199,7 +357,7 @@ fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
             delivery = attempt.delivery,
             "an attempt at something that is no longer to be posted"
         );
-        return Ok(());
+        return Ok(None);
     };
     let number = before.attempts + 1;
     diesel::insert_into(callback_attempts::table)
@@ -212,14 +370,14 @@ fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
         ))
         .execute(tx.conn)?;
     if !before.is_held(&tx.rules.node, attempt.held_until) && attempt.then != DeliveryThen::Done {
-        // Another one has it: this attempt counts, and what follows is up to them.
-        let counted = callback_deliveries::attempts.eq(number);
-        return Fixed(diesel::update(row).set(counted)).execute(tx.conn).map(drop);
+        // Another one has it, or the callback was disabled: this attempt counts, and what follows is not for it to say.
+        Fixed(diesel::update(row).set(callback_deliveries::attempts.eq(number))).execute(tx.conn)?;
+        return Ok(Some(before.callback));
     }
     let (next, parked) = match attempt.then {
         DeliveryThen::Done => (None, None),
         DeliveryThen::Again(at) => (Some(at.micros()), None),
-        DeliveryThen::Parked => (None, Some(attempt.at.micros())),
+        DeliveryThen::Parked | DeliveryThen::Gone => (None, Some(attempt.at.micros())),
     };
     let error = attempt.error.clone().or_else(|| attempt.http_status.map(|status| format!("HTTP {status}")));
     Fixed(diesel::update(row).set((
@@ -229,12 +387,14 @@ fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<()> {
         callback_deliveries::claimed_by.eq(None::<String>),
         callback_deliveries::parked_at.eq(parked),
     )))
-    .execute(tx.conn)
-    .map(drop)
+    .execute(tx.conn)?;
+    Ok(Some(before.callback))
 }
 
 impl Read for ListParked {
-    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<ParkedDelivery>, Failed> {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<ParkedDeliveries, Failed> {
+        let all = callback_deliveries::table.filter(callback_deliveries::parked_at.is_not_null());
+        let total: i64 = all.count().get_result(conn)?;
         let parked: Vec<(i64, String, String, i32, Option<String>, i64)> = callback_deliveries::table
             .inner_join(callbacks::table)
             .filter(callback_deliveries::parked_at.is_not_null())
@@ -259,27 +419,39 @@ impl Read for ListParked {
                 created_at: Timestamp::from_micros(created_at),
             })
         });
-        Ok(listed.collect::<QueryResult<_>>()?)
+        let listed = listed.collect::<QueryResult<_>>()?;
+        Ok(ParkedDeliveries { listed, total: counted(total) })
     }
 }
 
 impl Write for ReplayParked {
-    fn write(self, tx: &mut Tx<'_>) -> Result<usize, Failed> {
+    fn write(self, tx: &mut Tx<'_>) -> Result<ReplayedDeliveries, Failed> {
         let parked = callback_deliveries::table.filter(callback_deliveries::parked_at.is_not_null());
+        let disabled = || callbacks::table.filter(callbacks::disabled_at.is_not_null()).select(callbacks::id);
+        let of_enabled = parked.filter(callback_deliveries::callback.ne_all(disabled()));
+        let of_disabled = parked.filter(callback_deliveries::callback.eq_any(disabled()));
         let due = (
             // Its time to be given up is behind it, or it would not be parked: it gets a fresh one.
             callback_deliveries::created_at.eq(tx.now.micros()),
             callback_deliveries::next_attempt_at.eq(Some(tx.now.micros())),
             callback_deliveries::parked_at.eq(None::<i64>),
         );
+        let mut replayed = ReplayedDeliveries::default();
         let Some(ids) = self.ids else {
-            return Ok(Fixed(diesel::update(parked).set(due)).execute(tx.conn)?);
+            replayed.due = Fixed(diesel::update(of_enabled).set(due)).execute(tx.conn)?;
+            replayed.of_disabled = counted(of_disabled.count().get_result(tx.conn)?);
+            return Ok(replayed);
         };
-        let mut replayed = 0;
         for id in ids {
-            let one = parked.filter(callback_deliveries::id.eq(id));
-            replayed += Fixed(diesel::update(one).set(due)).execute(tx.conn)?;
+            let one = of_enabled.filter(callback_deliveries::id.eq(id));
+            replayed.due += Fixed(diesel::update(one).set(due)).execute(tx.conn)?;
+            let one = of_disabled.filter(callback_deliveries::id.eq(id));
+            replayed.of_disabled += counted(one.count().get_result(tx.conn)?);
         }
         Ok(replayed)
     }
+}
+
+fn counted(rows: i64) -> usize {
+    usize::try_from(rows).unwrap_or_default()
 }

@@ -137,6 +137,8 @@ struct WriterState {
     received: Vec<Received>,
     /// Where the sweep of sessions continues: a hint, not rolled back.
     swept_to: (String, String),
+    /// Which callbacks have as much waiting as they may: a hint, not rolled back.
+    backlogs: deliveries::CallbackBacklogs,
 }
 
 /// The writer's state at some moment, to roll it back.
@@ -170,6 +172,7 @@ pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> 
         give_up_after,
         keep_unmatched_receipts: give_up_after,
         join_parts_within: lease,
+        waiting_per_callback: 10,
     };
     ask.write(&mut Tx { conn, now, rules: &rules, state: &mut WriterState::default() })
 }

@@ -239,11 +239,11 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
 
 /// Tells the account of the SMS, whoever brought the receipt.
 fn tell(tx: &mut Tx<'_>, sms: &Sms, fields: &[(String, String)]) -> QueryResult<()> {
-    deliveries::enqueue(tx, sms.account, CallbackName::SmsReceipt, Some(sms.id), &callback_body(sms, fields))
+    deliveries::enqueue(tx, sms.account, CallbackName::SmsReceipt, Some(sms.id), &callback_fields(sms, fields))
 }
 
 /// The receipt's fields as the provider sent them, then the SMS's.
-fn callback_body(sms: &Sms, fields: &[(String, String)]) -> String {
+fn callback_fields(sms: &Sms, fields: &[(String, String)]) -> Vec<(String, String)> {
     let ours = [
         ("id", sms.id.to_string()),
         ("transport_name", sms.transport.to_string()),
@@ -251,7 +251,8 @@ fn callback_body(sms: &Sms, fields: &[(String, String)]) -> String {
         ("transport_status_display", sms.status.display().to_owned()),
     ];
     let names = ours.each_ref().map(|(name, _)| *name);
-    Serializer::new(String::new()).extend_pairs(fields_beside(&names, fields)).extend_pairs(ours).finish()
+    let ours = ours.map(|(name, value)| (name.to_owned(), value));
+    fields_beside(&names, fields).into_iter().chain(ours).collect()
 }
 
 /// An SMS whose provider has just said its id.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use form_urlencoded::Serializer;
 use vumi_kit::{
     account::AccountId,
     callback::CallbackName,
@@ -141,7 +140,7 @@ pub(super) fn keep(
 
 /// Has an SMS posted to its account's callbacks, and routed after the commit.
 fn pass_on(tx: &mut Tx<'_>, account: AccountId, received: &Received) -> QueryResult<()> {
-    deliveries::enqueue(tx, account, CallbackName::SmsReceived, None, &callback_body(received))?;
+    deliveries::enqueue(tx, account, CallbackName::SmsReceived, None, &callback_fields(received))?;
     tx.state.received.push(received.clone());
     Ok(())
 }
@@ -182,20 +181,21 @@ impl Write for OwnReceived {
     }
 }
 
-fn callback_body(received: &Received) -> String {
+fn callback_fields(received: &Received) -> Vec<(String, String)> {
     let sms = &received.sms;
-    Serializer::new(String::new())
-        .append_pair("id", &received.id.to_string())
-        .append_pair("to_msisdn", sms.to.as_str())
-        .append_pair("from_msisdn", sms.from.as_str())
-        .append_pair("message", &sms.message)
-        .append_pair("charset", sms.charset.as_deref().unwrap_or_default())
-        .append_pair("transport_name", received.transport.as_str())
-        .append_pair("transport_msg_id", sms.provider_id.as_deref().unwrap_or_default())
-        .append_pair("received_at", &sms.at.unwrap_or(received.created_at).to_seconds_text())
-        .append_pair("created_at", &received.created_at.to_seconds_text())
-        .append_pair("updated_at", &received.updated_at.to_seconds_text())
-        .finish()
+    let fields = [
+        ("id", received.id.to_string()),
+        ("to_msisdn", sms.to.as_str().to_owned()),
+        ("from_msisdn", sms.from.as_str().to_owned()),
+        ("message", sms.message.clone()),
+        ("charset", sms.charset.clone().unwrap_or_default()),
+        ("transport_name", received.transport.to_string()),
+        ("transport_msg_id", sms.provider_id.clone().unwrap_or_default()),
+        ("received_at", sms.at.unwrap_or(received.created_at).to_seconds_text()),
+        ("created_at", received.created_at.to_seconds_text()),
+        ("updated_at", received.updated_at.to_seconds_text()),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Write for ClaimReceived {

@@ -24,6 +24,8 @@ pub(crate) struct Rules {
     pub(crate) keep_unmatched_receipts: Duration,
     /// How long the parts of an SMS from a person wait for each other.
     pub(crate) join_parts_within: Duration,
+    /// How many deliveries may wait for one callback.
+    pub(crate) waiting_per_callback: usize,
 }
 
 /// What the writer is given beside its connection.

@@ -5,7 +5,7 @@ use vumi_kit::{
         Account, AccountRole, AccountRoles, CreateAccount, FindAccount, ListAccounts, RemoveAccount, SetPassword,
         SetRoles,
     },
-    callback::{CallbackName, CreateCallback, ListCallbacks},
+    callback::{CallbackFormat, CallbackName, CreateCallback, ListCallbacks},
     store::{Existing, StoreError},
 };
 
@@ -66,7 +66,7 @@ async fn a_removed_accounts_sms_stay_and_its_number_goes_to_nobody() {
     assert_eq!(alice.id, super::ALICE);
     let kept = harness.accept(1).await.remove(0);
     let (name, url, secret) = (CallbackName::SmsReceipt, "http://a/".to_owned(), "s".to_owned());
-    harness.callbacks(CreateCallback { account: alice.id, name, url, secret }).await;
+    harness.callbacks(CreateCallback { account: alice.id, name, url, format: CallbackFormat::Form, secret }).await;
 
     let remove = || RemoveAccount { username: "alice".to_owned() };
     assert!(harness.accounts(remove()).await.unwrap());

@@ -11,7 +11,10 @@ use diesel::{
 };
 use vumi_kit::{
     account::FindAccount,
-    callback::ClaimDeliveries,
+    callback::{
+        CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback, DeliveryAttempt, DeliveryThen, ListDisabled,
+        RecordDeliveryAttempts,
+    },
     ledger::{
         AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms,
         ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order, Outcome, OwnReceived, RecordOutcomes, RecordReceipts,
@@ -177,10 +180,39 @@ fn received_sms_and_callbacks_are_found_by_index() {
         watched,
         SettleReceived { message_id: "x".to_owned(), outcome: String::new(), reply: None, answer_key: None }
     );
+}
+
+#[test]
+fn callbacks_and_their_deliveries_are_found_by_index() {
+    let Some(mut watched) = Watched::new() else { return };
+    let (name, url, format, secret) = (CallbackName::SmsReceived, "u".to_owned(), CallbackFormat::Form, "s".to_owned());
+    write!(watched, CreateCallback { account: ALICE, name, url, format, secret });
+    let sms = InboundSms {
+        from: msisdn("27831234567"),
+        to: msisdn("38080"),
+        message: String::new(),
+        charset: None,
+        provider_id: None,
+        at: None,
+        part: None,
+    };
+    let told =
+        write!(watched, KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound: vec![sms] });
+    assert!(told.contains("callback_deliveries_due"), "{told}");
+    let (after, prompt) = (0, Arc::default());
+    write!(watched, ClaimDeliveries { after, limit: 10, most_per_callback: 2, prompt, most_of_others: 2, lease_s: 60 });
+    let held_until = START.plus(std::time::Duration::from_secs(60));
+    let attempt = |then| DeliveryAttempt { delivery: 1, held_until, at: START, http_status: None, error: None, then };
+    let attempts = vec![attempt(DeliveryThen::Again(START)), attempt(DeliveryThen::Parked)];
+    write!(watched, RecordDeliveryAttempts { attempts, disable_after: std::time::Duration::ZERO });
     write!(
         watched,
-        ClaimDeliveries { limit: 10, most_per_callback: 2, prompt: Arc::default(), most_of_others: 2, lease_s: 60 }
+        RecordDeliveryAttempts {
+            attempts: vec![attempt(DeliveryThen::Gone)],
+            disable_after: std::time::Duration::ZERO
+        }
     );
+    read!(watched, ListDisabled { limit: 10 });
 }
 
 #[test]

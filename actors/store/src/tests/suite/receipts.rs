@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vumi_kit::{
-    callback::{CallbackName, ClaimDeliveries, CreateCallback, Delivery},
+    callback::{CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback, Delivery},
     clock::Timestamp,
     ledger::{AcceptSms, ListUnmatchedReceipts, ReceiptMatch, RecordReceipts, Then},
     sms::{NewSms, Receipt, Sms, SmsId, TransportStatus},
@@ -37,8 +37,8 @@ async fn sent(harness: &StoreHarness, provider_id: &str) -> Sms {
 }
 
 async fn hears_of_receipts(harness: &StoreHarness) {
-    let (name, url) = (CallbackName::SmsReceipt, "http://client/".to_owned());
-    harness.callbacks(CreateCallback { account: ALICE, name, url, secret: "whsec_x".to_owned() }).await;
+    let (name, url, format) = (CallbackName::SmsReceipt, "http://client/".to_owned(), CallbackFormat::Form);
+    harness.callbacks(CreateCallback { account: ALICE, name, url, format, secret: "whsec_x".to_owned() }).await;
 }
 
 async fn bodies(harness: &StoreHarness) -> Vec<String> {
@@ -47,13 +47,14 @@ async fn bodies(harness: &StoreHarness) -> Vec<String> {
 
 async fn posts(harness: &StoreHarness) -> Vec<Delivery> {
     let claim = ClaimDeliveries {
+        after: 0,
         limit: 100,
         most_per_callback: 100,
         prompt: std::sync::Arc::new((0..100).collect()),
         most_of_others: 10,
         lease_s: 60,
     };
-    harness.callbacks(claim).await
+    harness.callbacks(claim).await.deliveries
 }
 
 #[actix_rt::test]
@@ -224,7 +225,8 @@ async fn a_receipt_is_its_sms_own_whoevers_it_is_and_that_account_is_told() {
     let Some(harness) = StoreHarness::new() else { return };
     hears_of_receipts(&harness).await;
     let url = "http://bob/".to_owned();
-    let bobs = CreateCallback { account: BOB, name: CallbackName::SmsReceipt, url, secret: "whsec_x".to_owned() };
+    let (name, format) = (CallbackName::SmsReceipt, CallbackFormat::Form);
+    let bobs = CreateCallback { account: BOB, name, url, format, secret: "whsec_x".to_owned() };
     harness.callbacks(bobs).await;
     let bobs = vec![NewSms { account: BOB, ..super::sms("x") }];
     harness.ledger(AcceptSms { batch: bobs, idempotency: None }).await;

@@ -2,7 +2,7 @@
 
 use vumi_kit::{
     account::{AccountRoles, CreateAccount},
-    callback::{CallbackName, ClaimDeliveries, CreateCallback},
+    callback::{CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback},
     ledger::{
         ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived, SmsOwner,
     },
@@ -69,7 +69,7 @@ async fn create_account(harness: &StoreHarness, username: &str) -> i64 {
 
 fn claim_deliveries() -> ClaimDeliveries {
     let prompt = std::sync::Arc::new((0..100).collect());
-    ClaimDeliveries { limit: 10, most_per_callback: 10, prompt, most_of_others: 10, lease_s: 60 }
+    ClaimDeliveries { after: 0, limit: 10, most_per_callback: 10, prompt, most_of_others: 10, lease_s: 60 }
 }
 
 async fn unowned(harness: &StoreHarness) -> Vec<Received> {
@@ -95,7 +95,7 @@ async fn an_sms_without_an_account_waits_until_it_has_one_and_is_posted_and_rout
 
     let alice = create_account(&harness, "alice").await;
     let (name, url, secret) = (CallbackName::SmsReceived, "http://a/".to_owned(), "s".to_owned());
-    harness.callbacks(CreateCallback { account: alice, name, url, secret }).await;
+    harness.callbacks(CreateCallback { account: alice, name, url, format: CallbackFormat::Form, secret }).await;
     // Its provider repeats it meanwhile.
     let again = keep_as(&harness, SmsOwner::Named("alice".to_owned()), inbound(Some("mo-1"))).await;
     assert_eq!((again.id, again.repeated), (named.id, true));
@@ -103,7 +103,7 @@ async fn an_sms_without_an_account_waits_until_it_has_one_and_is_posted_and_rout
     assert_eq!(unowned(&harness).await, [nobodys]);
     let Some(HandOver::Received(batch)) = harness.handed() else { panic!("nothing") };
     assert_eq!((batch[0].id, batch[0].account), (named.id, Some(alice)));
-    assert_eq!(harness.callbacks(claim_deliveries()).await.len(), 1);
+    assert_eq!(harness.callbacks(claim_deliveries()).await.deliveries.len(), 1);
     // A second process does the same: nothing is passed on twice.
     assert!(own(&harness, "alice", vec![named.id]).await);
     assert!(harness.handed().is_none());
@@ -366,11 +366,11 @@ async fn the_accounts_callbacks_are_told_in_the_same_transaction() {
     let Some(harness) = StoreHarness::new() else { return };
     for (account, url) in [(ALICE, "http://a/"), (ALICE, "http://b/"), (BOB, "http://c/")] {
         let (name, url, secret) = (CallbackName::SmsReceived, url.to_owned(), "s".to_owned());
-        harness.callbacks(CreateCallback { account, name, url, secret }).await;
+        harness.callbacks(CreateCallback { account, name, url, format: CallbackFormat::Form, secret }).await;
     }
     let kept = keep(&harness, Some("mo-1")).await;
     keep(&harness, Some("mo-1")).await;
-    let told = harness.callbacks(claim_deliveries()).await;
+    let told = harness.callbacks(claim_deliveries()).await.deliveries;
     assert_eq!(told.iter().map(|delivery| delivery.url.as_str()).collect::<Vec<_>>(), ["http://a/", "http://b/"]);
     let expected = format!(
         "id={}&to_msisdn=38080&from_msisdn=27831234567&message=JOIN+the+%26+quiz&charset=UTF-8&transport_name=opera\

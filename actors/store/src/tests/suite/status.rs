@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use vumi_kit::{
-    callback::{CallbackName, ClaimDeliveries, CreateCallback, DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts},
+    callback::{
+        CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback, DeliveryAttempt, DeliveryThen,
+        RecordDeliveryAttempts,
+    },
     ledger::{ListSms, Order, RecordReceipts, SmsTimeline, StatusCursor, Then, Which},
     sms::{Receipt, SmsId, TransportStatus},
 };
@@ -113,7 +116,7 @@ async fn sms_are_listed_by_their_numbers_and_others_are_left_out() {
 async fn the_timeline_tells_all_in_order_of_time() {
     let Some(harness) = StoreHarness::new() else { return };
     let (name, url, secret) = (CallbackName::SmsReceipt, "http://a/".to_owned(), "s".to_owned());
-    harness.callbacks(CreateCallback { account: ALICE, name, url, secret }).await;
+    harness.callbacks(CreateCallback { account: ALICE, name, url, format: CallbackFormat::Form, secret }).await;
     let id = harness.accept(1).await[0].id;
     harness.claim(1).await;
     harness.advance(1);
@@ -126,9 +129,9 @@ async fn the_timeline_tells_all_in_order_of_time() {
     let status = TransportStatus::Delivered;
     let receipt = Receipt { provider_id: Some("abc".to_owned()), ..Receipt::new(status, fields) };
     harness.ledger(RecordReceipts { transport: opera(), receipts: vec![receipt] }).await;
-    let claim =
-        ClaimDeliveries { limit: 1, most_per_callback: 1, prompt: Arc::default(), most_of_others: 1, lease_s: 60 };
-    let claimed = harness.callbacks(claim).await.remove(0);
+    let prompt = Arc::default();
+    let claim = ClaimDeliveries { after: 0, limit: 1, most_per_callback: 1, prompt, most_of_others: 1, lease_s: 60 };
+    let claimed = harness.callbacks(claim).await.deliveries.remove(0);
     harness.advance(1);
     let attempt = |http_status, error: Option<&str>, then| DeliveryAttempt {
         delivery: claimed.id,
@@ -140,7 +143,7 @@ async fn the_timeline_tells_all_in_order_of_time() {
     };
     let again = attempt(Some(500), Some("not a 2xx"), DeliveryThen::Again(harness.now()));
     let attempts = vec![again, attempt(Some(200), None, DeliveryThen::Done)];
-    harness.callbacks(RecordDeliveryAttempts { attempts }).await;
+    harness.callbacks(RecordDeliveryAttempts { attempts, disable_after: std::time::Duration::MAX }).await;
 
     let events = harness.ledger(SmsTimeline { account: ALICE, transport: opera(), id }).await.unwrap();
     let told: Vec<_> =
