@@ -320,7 +320,8 @@ async fn one_blocked_thread_too_many_ends_the_process() {
         assert!(harness.fatal.try_recv().is_err());
         let _nobody_answers = harness.say("block").await;
     }
-    assert!(harness.fatal.recv().await.unwrap().contains("does not answer"));
+    let ends = tokio::time::timeout(Duration::from_secs(10), harness.fatal.recv()).await.expect("the process ends");
+    assert!(ends.unwrap().contains("does not answer"));
 }
 
 #[actix::test]
@@ -329,5 +330,6 @@ async fn a_front_end_that_blocks_its_thread_holds_its_port_and_ends_the_process(
     let (_go_on, _contexts) = start_blocking(&harness, Role::FrontEnd, 1).await;
     harness.until(|part| part.state == State::Up).await;
     let _nobody_answers = harness.say("block").await;
-    assert!(harness.fatal.recv().await.unwrap().contains("does not answer"));
+    let ends = tokio::time::timeout(Duration::from_secs(10), harness.fatal.recv()).await.expect("the process ends");
+    assert!(ends.unwrap().contains("does not answer"));
 }

@@ -60,6 +60,7 @@ story!(a_transport_that_was_replaced_goes_no_further_when_its_thread_is_free, |h
     harness.submit(vec![sms(2, "hello")]).await;
     harness.pass(SECOND).await;
     assert_eq!(*harness.provider.submitted.borrow(), [1]);
+    assert!(!harness.provider.went_on.get(), "what was under way goes no further");
     assert_eq!(harness.recorded(), 0);
 });
 

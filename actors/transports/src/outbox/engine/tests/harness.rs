@@ -97,6 +97,8 @@ pub(super) struct ScriptedProvider {
     pub(super) most_in_flight: Cell<usize>,
     /// Lets go what is "held".
     pub(super) released: Notify,
+    /// What was "held" and went on.
+    pub(super) went_on: Cell<bool>,
 }
 
 pub(super) struct ScriptedSubmitter(pub(super) Rc<ScriptedProvider>);
@@ -131,6 +133,7 @@ impl SubmitSms for ScriptedSubmitter {
             "silence" => std::future::pending().await,
             "held" => {
                 self.0.released.notified().await;
+                self.0.went_on.set(true);
                 accepted()
             }
             _ => accepted(),
