@@ -24,6 +24,7 @@ mod crash;
 mod health;
 mod http_api;
 mod http_provider;
+mod large_bodies;
 mod limits;
 mod listener;
 mod opera_webhooks;
