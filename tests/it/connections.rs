@@ -87,13 +87,11 @@ fn answers_that_nobody_reads_take_a_bounded_memory_and_a_bounded_time() {
     }
     let more = memory_mib(&router).saturating_sub(before);
     assert!(more < 80, "{more} MiB");
-    // All end, and none with the whole answer.
-    for stream in &mut silent {
-        let mut read = Vec::new();
-        let ended = stream.read_to_end(&mut read);
-        assert!(ended.is_err() || read.len() < 12_000_000, "{} bytes were sent", read.len());
-        assert!(!ended.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "it is still open");
-    }
+    // A client that reads nothing sees its end all the same: the router has taken back what it had sent.
+    eventually("all are reset", || {
+        silent.retain(|stream| stream.take_error().unwrap().is_none());
+        silent.is_empty().then_some(())
+    });
     // One who reads gets everything, whatever the others do.
     let mut reader = connect(&harness);
     reader.write_all(call.as_bytes()).unwrap();
@@ -101,7 +99,10 @@ fn answers_that_nobody_reads_take_a_bounded_memory_and_a_bounded_time() {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert_eq!(serde_json::from_str::<Vec<Value>>(body).unwrap().len(), 8_000);
-    assert!(router.log().contains("closed: answers that were not read"), "{}", router.log());
+    for line in ["closed: answers that were not read in time", "closed: answers that were not read while others needed"]
+    {
+        assert!(router.log().contains(line), "{}", router.log());
+    }
 }
 
 #[test]
