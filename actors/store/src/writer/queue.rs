@@ -60,7 +60,7 @@ const URGENT_ROWS: usize = 20;
 pub(crate) enum Lane {
     /// Sessions, single SMS, whatever is small.
     Urgent,
-    /// The outboxes' claims and outcomes, sweeps, and what else has many rows.
+    /// The outboxes' claims, their outcomes where many wait, sweeps, and what else has many rows.
     Upkeep,
     /// Batches of clients.
     Batch,
