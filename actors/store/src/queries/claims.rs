@@ -24,6 +24,10 @@ const ROUNDS: usize = 8;
 const NEVER_TRIED: &str = "not sent in time: its transport did not take it before the deadline";
 
 impl Write for OpenOutbox {
+    fn rows(&self) -> usize {
+        self.capacity
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<Duration, Failed> {
         let now = tx.now.micros();
         // All that begins with `node/`: `0` comes after `/`, and texts are compared by bytes.
@@ -33,19 +37,15 @@ impl Write for OpenOutbox {
             .filter(sms::transport.eq(self.transport.as_str()))
             .filter(sms::next_attempt_at.gt(now))
             .filter(sms::claimed_by.ge(ours.0))
-            .filter(sms::claimed_by.lt(ours.1))
-            .select(sms::id);
-        let claimed: Vec<SmsId> = for_update!(claimed).load(tx.conn)?;
-        for id in claimed {
-            Fixed(diesel::update(sms::table.find(id)).set((
-                sms::next_attempt_at.eq(Some(now)),
-                sms::claimed_by.eq(None::<String>),
-                // What was only held was not sent.
-                sms::unsure.eq(sms::unsure + sms::begun),
-                sms::begun.eq(0),
-            )))
-            .execute(tx.conn)?;
-        }
+            .filter(sms::claimed_by.lt(ours.1));
+        Fixed(diesel::update(claimed).set((
+            sms::next_attempt_at.eq(Some(now)),
+            sms::claimed_by.eq(None::<String>),
+            // What was only held was not sent.
+            sms::unsure.eq(sms::unsure + sms::begun),
+            sms::begun.eq(0),
+        )))
+        .execute(tx.conn)?;
         let waiting = diesel::select(diesel::dsl::exists(
             sms::table.filter(sms::transport.eq(self.transport.as_str())).filter(sms::next_attempt_at.le(now)),
         ))

@@ -199,6 +199,10 @@ fn callback_fields(received: &Received) -> Vec<(String, String)> {
 }
 
 impl Write for ClaimReceived {
+    fn rows(&self) -> usize {
+        self.limit
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Received>, Failed> {
         let due = received_sms::table
             .filter(received_sms::route_at.le(tx.now.micros()))
@@ -206,34 +210,33 @@ impl Write for ClaimReceived {
             .limit(as_limit(self.limit))
             .select(ReceivedRow::as_select());
         let due: Vec<ReceivedRow> = skip_locked!(due).load(tx.conn)?;
-        let mut claimed = Vec::with_capacity(due.len());
-        for row in due {
-            let received = row.into_received(false)?;
-            Fixed(diesel::update(received_sms::table.find(received.id)).set((
-                received_sms::route_at.eq(Some(tx.now.plus(ROUTING_LEASE).micros())),
-                received_sms::claimed_by.eq(Some(&tx.rules.node)),
-            )))
-            .execute(tx.conn)?;
-            claimed.push(received);
+        let claimed = due.into_iter().map(|row| row.into_received(false)).collect::<QueryResult<Vec<_>>>()?;
+        if claimed.is_empty() {
+            return Ok(claimed);
         }
+        let ids: Vec<i64> = claimed.iter().map(|received| received.id).collect();
+        let these = received_sms::table.filter(among!(received_sms::id, "received_sms.id", &ids));
+        Fixed(diesel::update(these).set((
+            received_sms::route_at.eq(Some(tx.now.plus(ROUTING_LEASE).micros())),
+            received_sms::claimed_by.eq(Some(&tx.rules.node)),
+        )))
+        .execute(tx.conn)?;
         Ok(claimed)
     }
 }
 
 impl Write for ReleaseReceived {
+    fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
-        for id in self.ids {
-            let held = received_sms::table.find(id).filter(received_sms::route_at.is_not_null());
-            // Where the lease has ended, another process may have it.
-            let held = held.filter(received_sms::claimed_by.eq(&tx.rules.node));
-            Fixed(
-                diesel::update(held).set((
-                    received_sms::route_at.eq(Some(tx.now.micros())),
-                    received_sms::claimed_by.eq(None::<String>),
-                )),
-            )
-            .execute(tx.conn)?;
-        }
+        let held = received_sms::table.filter(among!(received_sms::id, "received_sms.id", &self.ids));
+        let held = held.filter(received_sms::route_at.is_not_null());
+        // Where the lease has ended, another process may have it.
+        let held = held.filter(received_sms::claimed_by.eq(&tx.rules.node));
+        let due = (received_sms::route_at.eq(Some(tx.now.micros())), received_sms::claimed_by.eq(None::<String>));
+        Fixed(diesel::update(held).set(due)).execute(tx.conn)?;
         Ok(())
     }
 }

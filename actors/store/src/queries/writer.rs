@@ -475,6 +475,10 @@ fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>, conflicts: usize) -> Result<Result
 const PROBE_BYTES: usize = 256 * 1024;
 
 impl Write for Probe {
+    fn rows(&self) -> usize {
+        PROBE_BYTES / 1024
+    }
+
     fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
         let probe = idempotency_keys::table.find((NOBODY, ""));
         diesel::delete(probe).execute(tx.conn)?;
