@@ -65,6 +65,21 @@ fn a_migration_can_be_taken_back() {
     assert_eq!(migrate(&fixture.settings()).unwrap(), all);
 }
 
+#[actix_rt::test]
+async fn accounts_of_a_database_without_roles_keep_both() {
+    use diesel_migrations::MigrationHarness;
+    let Some(fixture) = Fixture::new() else { return };
+    let mut conn = fixture.connect();
+    conn.run_next_migration(dialect::migrations()).unwrap();
+    conn.batch_execute("INSERT INTO accounts (username, password_hash, sandbox) VALUES ('old', '$argon2id$', 0)")
+        .unwrap();
+    drop(conn);
+    let beside = open_beside(fixture.settings(), Clock::held(START)).unwrap();
+    let old = beside.store.accounts.ask(FindAccount { username: "old".to_owned() }).await.unwrap().unwrap();
+    assert_eq!(old.roles, AccountRoles::ALL);
+    beside.close().await;
+}
+
 #[test]
 fn wrong_settings_are_named() {
     let Some(fixture) = Fixture::new() else { return };
