@@ -202,10 +202,10 @@ impl<C: Campaign> PersonQueue<C> {
         }
         let (owner, person) = (self.name.clone(), person.to_owned());
         let close = CloseSession { owner, person, after: last_message, answers: Vec::new() };
-        if let Err(error) = self.sessions.close(close).await {
-            if let Some(left_out) = FAILURES.due(&format!("{}: not closed", self.name)) {
-                warn!(campaign = %self.name, message = %id, %error, left_out, "the session could not be closed");
-            }
+        if let Err(error) = self.sessions.close(close).await
+            && let Some(left_out) = FAILURES.due(&format!("{}: not closed", self.name))
+        {
+            warn!(campaign = %self.name, message = %id, %error, left_out, "the session could not be closed");
         }
     }
 

@@ -207,7 +207,7 @@ pub(super) fn begin(tx: &mut Tx<'_>, transport: &Name, ids: &[SmsId]) -> QueryRe
     let Some(claim_token) = tx.state.outboxes.present(transport) else {
         return Ok(Begun { gone: ids.to_vec(), ..Begun::default() });
     };
-    let allowed = &ids[..ids.len().min(tx.state.outboxes.may_begin(transport))];
+    let allowed = ids.get(..tx.state.outboxes.may_begin(transport)).unwrap_or(ids);
     let begun = bulk::begin_sms(tx.conn, allowed, &claim_token, tx.now)?;
     tx.state.outboxes.began(transport, begun.len());
     let mut done = Begun { begun, gone: Vec::new() };
