@@ -75,7 +75,8 @@ fn a_process_without_the_api_says_how_it_is_and_nothing_else() {
         .output();
     // How much room the disk has changes meanwhile.
     let without_room = |text: &str| text.lines().filter(|line| !line.starts_with("store")).map(str::to_owned).collect();
-    let (asked, shown): (Vec<String>, Vec<String>) = (without_room(&words(&asked.unwrap())), without_room(&words(&status)));
+    let (asked, shown): (Vec<String>, Vec<String>) =
+        (without_room(&words(&asked.unwrap())), without_room(&words(&status)));
     assert_eq!(asked, shown);
 }
 
