@@ -21,6 +21,7 @@ use vumi_http::{HealthSettings, HttpSettings};
 use vumi_kit::{
     kind::{KindEntry, Registry},
     name::Name,
+    transport_settings::TransportSettings,
 };
 use vumi_router::{RouterSettings, RoutingTable};
 use vumi_sandbox::SandboxSettings;
@@ -58,6 +59,8 @@ pub struct ComponentConfig {
     pub name: Name,
     /// What it is.
     pub kind: KindEntry,
+    /// The keys that the table of any transport may have; their defaults for a campaign.
+    pub of_any_kind: TransportSettings,
     /// The rest of the table.
     pub settings: Value,
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use vumi_kit::{
     kind::{self, Problem, Registry},
     name::Name,
+    transport_settings::TransportSettings,
 };
 
 use super::{
@@ -114,11 +115,13 @@ impl SettingsReader<'_> {
             self.add(&format!("{key}.kind"), format!("there is no kind `{kind}`: one of {}", known()));
             return None;
         };
+        let of_any_kind = if section == "transports" { take(&mut table, &TransportSettings::KEYS) } else { Map::new() };
+        let of_any_kind = self.read(&key, Value::Object(of_any_kind));
         let settings = self.layers.typed(&key, Value::Object(table), |settings| (entry.check)(settings));
         let problems = (entry.check)(&settings);
         let good = problems.is_empty();
         self.add_all(&key, problems);
-        good.then_some(ComponentConfig { name, kind: *entry, settings })
+        of_any_kind.filter(|_| good).map(|of_any_kind| ComponentConfig { name, kind: *entry, of_any_kind, settings })
     }
 
     /// Adds the problems of a table.
@@ -138,4 +141,9 @@ impl SettingsReader<'_> {
         let origin = self.layers.origin(key);
         self.problems.push(SettingsProblem { origin, key: key.to_owned(), what });
     }
+}
+
+/// Takes these keys out of a table.
+fn take(table: &mut Map<String, Value>, keys: &[&str]) -> Map<String, Value> {
+    keys.iter().filter_map(|key| table.remove_entry(*key)).collect()
 }

@@ -8,7 +8,10 @@ use serde_json::Value;
 use vumi_amqp::AmqpSettings;
 use vumi_callbacks::CallbackSettings;
 use vumi_http::{HealthSettings, HttpSettings};
-use vumi_kit::kind::{KindEntry, Registry, settings_schema};
+use vumi_kit::{
+    kind::{KindEntry, Registry, settings_schema},
+    transport_settings::TransportSettings,
+};
 use vumi_router::{Route, RouterSettings};
 use vumi_sandbox::SandboxSettings;
 use vumi_store::StoreSettings;
@@ -89,6 +92,9 @@ impl Page {
             "\n## [{section}.NAME]\n\n`kind` says which of the kinds below it is. NAME is yours: the API, the routes and \
              the log use it.\n"
         ));
+        if section == "transports" {
+            self.table("### Keys of any kind", &settings_schema::<TransportSettings>().to_value(), &[]);
+        }
         let schemas: Vec<Value> = registry.iter().map(|kind| (kind.schema)().to_value()).collect();
         for (kind, schema) in registry.iter().zip(&schemas) {
             self.kind(kind, schema);

@@ -1,6 +1,7 @@
 //! The order of a start, and how each of vumi's own components is started.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, OnceLock},
 };
@@ -18,6 +19,7 @@ use vumi_kit::{
     name::Name,
     router::Register,
     store::StoreError,
+    transport_settings::TransportSettings,
 };
 use vumi_router::{Router, RoutingTable};
 use vumi_store::StoreSettings;
@@ -92,8 +94,9 @@ async fn start_components(
         start_component(supervisor, campaign.name.clone(), Role::Campaign, of_kind(campaign.clone())).await?;
     }
     if let (Some(amqp), Some(topology)) = (&settings.amqp, &deployment.amqp) {
-        let named = settings.transports.iter().map(|transport| transport.name.clone());
-        let transports = named.chain(topology.transports_elsewhere().cloned()).collect();
+        let elsewhere = topology.transports_elsewhere().map(|name| (name.clone(), TransportSettings::default()));
+        let named = settings.transports.iter().map(|transport| (transport.name.clone(), transport.of_any_kind.clone()));
+        let transports = elsewhere.chain(named).collect();
         let amqp = amqp_component(register, amqp.clone(), topology.clone(), transports);
         start_component(supervisor, own_name("amqp"), Role::Broker, amqp).await?;
     }
@@ -137,7 +140,7 @@ fn amqp_component(
     register: Recipient<Register>,
     settings: AmqpSettings,
     topology: AmqpTopology,
-    transports: Vec<Name>,
+    transports: BTreeMap<Name, TransportSettings>,
 ) -> StartFn {
     Arc::new(move |context: ComponentContext| {
         let token = context.store.ledger.token().clone();
@@ -162,6 +165,7 @@ fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc
         transport: transport.name.clone(),
         webhooks: (transport.kind.webhooks)(&transport.settings),
         access: (transport.kind.webhook_access)(&transport.settings),
+        settings: transport.of_any_kind.clone(),
     };
     let transports: Vec<WebhookMount> = settings.transports.iter().map(mount).collect();
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
@@ -176,6 +180,7 @@ fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc
         }
         let context = HttpContext {
             store: context.store,
+            clock: context.clock,
             owners: context.owners,
             transports: transports.clone(),
             parts: parts.clone(),

@@ -232,7 +232,7 @@ async fn a_transport_is_shown_with_the_sms_that_are_due_for_it() {
         account: 1,
         transport: Name::parse("fragile").unwrap(),
         to: msisdn("27831234567"),
-        from: msisdn("38080"),
+        from: msisdn("38080").into(),
         message: "hi".to_owned(),
     };
     harness.store.store.ledger.ask(AcceptSms { batch: vec![sms; 3], idempotency: None }).await.unwrap();

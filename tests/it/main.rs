@@ -7,6 +7,7 @@
 mod black_box;
 
 mod accounts;
+mod addresses;
 mod amqp;
 mod amqp_answers;
 mod amqp_broker;

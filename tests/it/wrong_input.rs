@@ -52,7 +52,15 @@ fn a_wrong_sms_or_batch_is_refused_as_a_whole_by_every_transport() {
         ("to_msisdn=12&from_msisdn=27123456789&message=x".into(), vec![("to_msisdn", "12")]),
         ("to_msisdn=1234567890123456&from_msisdn=271&message=x".into(), vec![("to_msisdn", "1234567890123456")]),
         ("to_msisdn=%2B%2B27123&from_msisdn=271&message=x".into(), vec![("to_msisdn", "++27123")]),
-        ("to_msisdn=27-12&from_msisdn=0x10&message=x".into(), vec![("to_msisdn", "27-12"), ("from_msisdn", "0x10")]),
+        ("to_msisdn=27-12&from_msisdn=2-10&message=x".into(), vec![("to_msisdn", "27-12"), ("from_msisdn", "2-10")]),
+        (
+            "to_msisdn=0831234567&from_msisdn=TWELVELETTER&message=x".into(),
+            vec![("to_msisdn", "0831234567"), ("from_msisdn", "TWELVELETTER")],
+        ),
+        (
+            "to_msisdn=0027831234567&from_msisdn=7&message=x".into(),
+            vec![("to_msisdn", "0027831234567"), ("from_msisdn", "7")],
+        ),
         // Arabic-Indic digits are digits to Unicode, not to a network.
         ("to_msisdn=%D9%A1%D9%A2%D9%A3&from_msisdn=271&message=x".into(), vec![("to_msisdn", "١٢٣")]),
         ("to_msisdn=271&from_msisdn=272&message=".into(), vec![("message", "")]),

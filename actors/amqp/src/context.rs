@@ -1,6 +1,8 @@
 //! What the front-end gets at its start.
 
-use vumi_kit::{clock::Clock, name::Name, router::RouterAddress, store::Store};
+use std::collections::BTreeMap;
+
+use vumi_kit::{clock::Clock, name::Name, router::RouterAddress, store::Store, transport_settings::TransportSettings};
 
 use super::topology::AmqpTopology;
 
@@ -14,7 +16,7 @@ pub struct AmqpContext {
     /// The time.
     pub clock: Clock,
     /// All transports of the settings, here and elsewhere: a campaign elsewhere may send SMS by each of them.
-    pub transports: Vec<Name>,
+    pub transports: BTreeMap<Name, TransportSettings>,
     /// The connectors of this process.
     pub topology: AmqpTopology,
 }

@@ -1,16 +1,18 @@
 //! Accepts SMS of a campaign elsewhere: the ledger has them and sends them.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use vumi_kit::{
     account::{AccountId, FindAccount},
-    address::Msisdn,
     component::CALL_LIMIT,
     ledger::{AcceptSms, Accepted, IdempotencyKey},
     message::UserMessage,
     name::Name,
     sms::{NewSms, Sms},
     store::{Ask, Store, StoreError},
+    transport_settings::TransportSettings,
 };
 
 use super::{received_sms::settle_with_answer, topology::Connector};
@@ -24,6 +26,9 @@ pub(super) const KEY_REUSED: &str = "its `message_id` was used for another messa
 /// Said of an SMS without a text.
 pub(super) const EMPTY: &str = "`content` is empty: there is nothing to send";
 
+/// Said of an answer to an SMS from a name.
+const NO_NUMBER: &str = "the SMS that it answers came from a name, which can't be answered";
+
 /// Why an SMS was not accepted.
 pub(super) enum SmsNotAccepted {
     /// For good, and why.
@@ -36,11 +41,11 @@ pub(super) enum SmsNotAccepted {
 pub(super) struct OutboundSms {
     store: Store,
     /// All transports of the settings.
-    transports: Vec<Name>,
+    transports: BTreeMap<Name, TransportSettings>,
 }
 
 impl OutboundSms {
-    pub(super) fn new(store: Store, transports: Vec<Name>) -> Self {
+    pub(super) fn new(store: Store, transports: BTreeMap<Name, TransportSettings>) -> Self {
         Self { store, transports }
     }
 
@@ -64,7 +69,7 @@ impl OutboundSms {
         let settle = settle_with_answer(&self.store, received.to_owned(), text.map(str::to_owned), Some(key));
         match in_time(settle).await? {
             Some(settled) if settled.key_reused => Err(never(KEY_REUSED)),
-            Some(settled) => settled.reply.ok_or_else(|| never(EMPTY)),
+            Some(settled) => settled.reply.ok_or_else(|| never(if text.is_none() { EMPTY } else { NO_NUMBER })),
             None => self.accept_unprompted(connector, message).await,
         }
     }
@@ -77,10 +82,11 @@ impl OutboundSms {
                 "it answers no message that is known here, and the connector has no `account` for such SMS",
             ));
         };
-        if !self.transports.contains(&message.transport_name) {
+        let Some(transport) = self.transports.get(&message.transport_name) else {
             return Err(never(format!("there is no transport `{}`", message.transport_name)));
-        }
-        let (to, from) = (msisdn("to_addr", &message.to_addr)?, msisdn("from_addr", &message.from_addr)?);
+        };
+        let to = transport.recipient(&message.to_addr).map_err(|wrong| never(format!("`to_addr`: {wrong}")))?;
+        let from = transport.sender(&message.from_addr).map_err(|wrong| never(format!("`from_addr`: {wrong}")))?;
         let account = self.account(username).await?;
         let sms = NewSms { account, transport: message.transport_name.clone(), to, from, message: text };
         let accept = AcceptSms { batch: vec![sms], idempotency: Some(answer_key(connector, message)) };
@@ -117,10 +123,6 @@ pub(super) fn text_of(message: &UserMessage) -> Option<&str> {
 
 fn never(reason: impl Into<String>) -> SmsNotAccepted {
     SmsNotAccepted::Never(reason.into())
-}
-
-fn msisdn(key: &str, text: &str) -> Result<Msisdn, SmsNotAccepted> {
-    Msisdn::parse(text).map_err(|_| never(format!("`{key}` is not an MSISDN")))
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, SmsNotAccepted> {

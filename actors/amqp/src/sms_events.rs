@@ -87,7 +87,7 @@ mod tests {
             account: 1,
             transport: Name::parse("clickatell").unwrap(),
             to: number.clone(),
-            from: number,
+            from: number.into(),
             message: "hello".to_owned(),
             status: status.into(),
             provider_response: Some("ERR: 114".to_owned()),

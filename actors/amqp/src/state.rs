@@ -58,7 +58,8 @@ impl AmqpState {
         Self {
             correlation: Correlation::new(&topology, settings.remember),
             publisher: Rc::new(Publisher::new(&settings, clock.now(), shutdown.clone())),
-            outbound_sms: OutboundSms::new(store.clone(), transports.clone()),
+            transports: transports.keys().cloned().collect(),
+            outbound_sms: OutboundSms::new(store.clone(), transports),
             sms_follower: Rc::new(follower),
             unhandled: Counter::default(),
             dead_letters: Counter::default(),
@@ -66,7 +67,6 @@ impl AmqpState {
             router,
             store,
             clock,
-            transports,
             shutdown,
             deliveries,
             events,

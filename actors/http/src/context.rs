@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use actix::Recipient;
 use vumi_kit::{
-    health::AskParts, ledger::SmsOwners, name::Name, store::Store, webhook::Webhook, webhook_access::WebhookAccess,
+    clock::Clock, health::AskParts, ledger::SmsOwners, name::Name, store::Store, transport_settings::TransportSettings,
+    webhook::Webhook, webhook_access::WebhookAccess,
 };
 
 /// A transport that the API serves, and the webhooks that its provider calls.
@@ -16,6 +17,8 @@ pub struct WebhookMount {
     pub webhooks: Vec<Webhook>,
     /// Who may call them, beside accounts of role carrier.
     pub access: WebhookAccess,
+    /// What it takes as addresses, and in which character set its provider posts.
+    pub settings: TransportSettings,
 }
 
 /// What the front-end is given at its start.
@@ -23,6 +26,8 @@ pub struct WebhookMount {
 pub struct HttpContext {
     /// The store's addresses.
     pub store: Store,
+    /// The time.
+    pub clock: Clock,
     /// Tells whose SMS from people are.
     pub owners: SmsOwners,
     /// The transports that the API serves.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use vumi_kit::{ledger::SmsOwners, name::Name, store::Store};
+use vumi_kit::{clock::Clock, ledger::SmsOwners, name::Name, store::Store};
 
 use crate::{
     auth::{authenticator::Authenticator, password::HashError},
@@ -39,6 +39,7 @@ pub(crate) struct ApiState {
     pub(crate) store: Store,
     /// The transports that the API serves, each with its webhooks.
     pub(crate) transports: BTreeMap<Name, ProtectedWebhooks>,
+    pub(crate) clock: Clock,
     pub(crate) owners: SmsOwners,
     /// Whether the account that a sandbox made is let in.
     pub(crate) sandbox_account: bool,
@@ -65,6 +66,7 @@ impl ApiState {
             authenticator: Authenticator::new(context.store.accounts.clone(), settings)?,
             store: context.store,
             transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
+            clock: context.clock,
             owners: context.owners,
             sandbox_account: context.sandbox_account,
             trusted_proxies: TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header),

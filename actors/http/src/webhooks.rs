@@ -19,16 +19,18 @@ use actix_web::{
 };
 use bytes::Bytes;
 use vumi_kit::{
+    charset::Charset,
     ledger::{KeepReceived, RecordReceipts, SmsOwner},
-    sms::InboundSms,
+    sms::{InboundSms, Receipt},
     store::Ask,
+    transport_settings::TransportSettings,
     webhook::{Unreadable, Webhook, WebhookAnswer, WebhookKept, WebhookNews, WebhookRequest},
 };
 
 use crate::{
     guard::{admit_connection, answered},
     request::{
-        body::{BufferedBody, FORM},
+        body::{BufferedBody, FORM, content_type_charset},
         structure::{bounded, first_and_last_fields},
     },
     response::error::ApiError,
@@ -91,6 +93,8 @@ async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> Http
             query: request.query_string().to_owned(),
             content_type: body.media_type.clone(),
             body: if body.media_type == FORM { first_and_last_fields(&body.bytes) } else { body.bytes.clone() },
+            charset: charset(content_type_charset(&request), &caller.protected.settings),
+            received_at: state.clock.now(),
         };
         let (form, to_read) = (Arc::clone(&webhook.form), provider_request.clone());
         let read = move |media_type: &str, bytes: &Bytes| {
@@ -102,13 +106,13 @@ async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> Http
         };
         match state.parse(&body, read).await? {
             Ok(news) => {
-                let kept = keep(state, &caller, news.keepable()).await?;
+                let kept = keep(state, &caller, news).await?;
                 Ok(response(webhook.form.answer(&provider_request, &kept)))
             }
             Err(Unreadable { field, what, readable }) => {
                 // A report that can't be read keeps no other one out.
                 if let Some(news) = readable {
-                    keep(state, &caller, news.keepable()).await?;
+                    keep(state, &caller, *news).await?;
                 }
                 Err(ApiError::field(&field, "", what))
             }
@@ -145,9 +149,33 @@ fn declared<'a>(caller: &Admitted<'a>, request: &HttpRequest, path: &str) -> Res
     }
 }
 
+/// The character set of a call: that of its content type; the transport's own where that names none, or an unknown one.
+fn charset(named: Option<Charset>, settings: &TransportSettings) -> Option<Charset> {
+    match (named, &settings.charset) {
+        (Some(named), Some(own)) => Some(if named.is_known() { named } else { own.clone() }),
+        (named, own) => named.or_else(|| own.clone()),
+    }
+}
+
+/// Numbers as the ledger has them, where the transport's country is known.
+fn in_international_form(news: WebhookNews, settings: &TransportSettings) -> WebhookNews {
+    match news {
+        WebhookNews::Receipts(receipts) => {
+            let mended = receipts.into_iter().map(|receipt| {
+                let to = receipt.to.map(|to| settings.number(to));
+                Receipt { to, ..receipt }
+            });
+            WebhookNews::Receipts(mended.collect())
+        }
+        WebhookNews::Inbound(inbound) => {
+            WebhookNews::Inbound(inbound.into_iter().map(|sms| settings.inbound(sms)).collect())
+        }
+    }
+}
+
 async fn keep(state: &ApiState, caller: &Admitted<'_>, news: WebhookNews) -> Result<WebhookKept, ApiError> {
     let ledger = &state.store.ledger;
-    match news {
+    match in_international_form(news.keepable(), &caller.protected.settings) {
         WebhookNews::Receipts(receipts) => {
             let mut matches = Vec::with_capacity(receipts.len());
             // Piece by piece, so that others' writes go in between.

@@ -9,6 +9,7 @@ pub mod account;
 pub mod address;
 pub mod backoff;
 pub mod callback;
+pub mod charset;
 pub mod clock;
 pub mod component;
 pub mod health;
@@ -32,5 +33,6 @@ pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;
+pub mod transport_settings;
 pub mod webhook;
 pub mod webhook_access;

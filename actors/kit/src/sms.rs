@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     account::AccountId,
-    address::Msisdn,
+    address::{Address, Msisdn},
     clock::Timestamp,
     name::Name,
     provider_text::{bounded_id, bounded_name},
@@ -181,7 +181,7 @@ pub struct NewSms {
     /// The recipient.
     pub to: Msisdn,
     /// The sender shown to the recipient.
-    pub from: Msisdn,
+    pub from: Address,
     /// The text.
     pub message: String,
 }
@@ -198,7 +198,7 @@ pub struct Sms {
     /// The recipient.
     pub to: Msisdn,
     /// The sender shown to the recipient.
-    pub from: Msisdn,
+    pub from: Address,
     /// The text.
     pub message: String,
     /// Where it is.
@@ -225,7 +225,7 @@ pub struct Submission {
     /// The recipient.
     pub to: Msisdn,
     /// The sender shown to the recipient.
-    pub from: Msisdn,
+    pub from: Address,
     /// The text.
     pub message: String,
     /// Attempts made before.
@@ -312,10 +312,10 @@ pub struct Receipt {
 /// An SMS from a person, read from a provider's form into ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboundSms {
-    /// The person.
-    pub from: Msisdn,
+    /// The person; or what the carrier names in place of a number.
+    pub from: Address,
     /// The short code or number they wrote to.
-    pub to: Msisdn,
+    pub to: Address,
     /// What they wrote.
     pub message: String,
     /// The character set the provider named.

@@ -77,7 +77,7 @@ pub struct Measure {
 pub const FORCED_SHOWN: usize = 32;
 
 /// The septets a character takes in the GSM alphabet: 1, 2 with an escape in front, `None` if it has none.
-const fn septets(c: char) -> Option<usize> {
+pub(crate) const fn septets(c: char) -> Option<usize> {
     match c {
         '^' | '{' | '}' | '\\' | '[' | ']' | '~' | '|' | '\u{c}' | '€' => Some(2),
         '`' => None,

@@ -253,6 +253,9 @@ impl Router {
         let Some(Received { transport, message_id, sms, created_at, .. }) = self.queues.first(&key) else { return };
         let mut message =
             UserMessage::from_person(transport, TransportType::Sms, sms.from.as_str(), sms.to.as_str(), *created_at);
+        if !sms.from.is_number() {
+            message.from_addr_type = None;
+        }
         message.message_id.clone_from(message_id);
         message.content = Some(sms.message.clone());
         let campaign = self.components.get(&key.0).and_then(Endpoints::inbound);

@@ -268,8 +268,8 @@ mod tests {
             transport: Name::parse("opera").unwrap(),
             message_id: id.to_string(),
             sms: InboundSms {
-                from: msisdn("27831234567"),
-                to: msisdn("38080"),
+                from: msisdn("27831234567").into(),
+                to: msisdn("38080").into(),
                 message: String::new(),
                 charset: None,
                 provider_id: None,

@@ -1,7 +1,8 @@
 //! The routing table: which campaign serves an address.
 //!
 //! The most specific route wins: an exact code before a prefix, a longer prefix before a shorter one, a prefix before a
-//! pattern, patterns in the order written; a short code with a keyword before a keyword alone, that before a short code
+//! pattern, patterns in the order written. A code also serves what is dialled beyond it (`*120*663*79*1*2#` where
+//! `*120*663*79#` is a route), after a prefix that is as long and before a shorter one. A short code with a keyword before a keyword alone, that before a short code
 //! alone; the default last.
 
 use std::collections::HashMap;
@@ -10,11 +11,14 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{
-    address::{Msisdn, UssdCode},
+    address::{Address, UssdCode},
     name::Name,
 };
 
 use crate::keyword;
+
+/// The longest code that may have a route, in bytes.
+const LONGEST_CODE: usize = 100;
 
 /// One of `[[routes]]` in the settings: exactly one way to match, and the campaign it leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -30,7 +34,7 @@ pub struct Route {
     pub ussd_pattern: Option<String>,
     /// The number that people write SMS to.
     #[schemars(example = &"38080")]
-    pub short_code: Option<Msisdn>,
+    pub short_code: Option<Address>,
     /// The first word of an SMS, in any case and with any punctuation around it; alone, or together with `short_code`.
     pub keyword: Option<String>,
     /// `true`: everything that no other route takes.
@@ -160,7 +164,7 @@ impl RoutingTable {
         taken(before, || format!("the pattern {pattern}"))
     }
 
-    fn add_sms(&mut self, code: Option<&Msisdn>, keyword: Option<&str>, route: SmsRoute) -> Result<(), String> {
+    fn add_sms(&mut self, code: Option<&Address>, keyword: Option<&str>, route: SmsRoute) -> Result<(), String> {
         let keyword = keyword.map(str::trim);
         if keyword.is_some_and(|word| word.is_empty() || word.contains(char::is_whitespace)) {
             return Err("a keyword is one word".to_owned());
@@ -176,13 +180,27 @@ impl RoutingTable {
     /// The campaign that serves a USSD code.
     #[must_use]
     pub fn ussd(&self, code: &str) -> Option<&Name> {
+        let prefix = || self.prefixes.iter().find(|(prefix, _)| code.starts_with(prefix.as_str()));
+        let pattern = || self.patterns.iter().find(|(pattern, _)| pattern.is_match(code)).map(|(_, name)| name);
         self.codes
             .get(code)
-            .or_else(|| {
-                self.prefixes.iter().find(|(prefix, _)| code.starts_with(prefix.as_str())).map(|(_, name)| name)
+            .or_else(|| match (prefix(), self.code_beyond(code)) {
+                (Some((prefix, _)), Some((length, name))) if length > prefix.len() => Some(name),
+                (Some((_, name)), _) => Some(name),
+                (None, Some((_, name))) => pattern().or(Some(name)),
+                (None, None) => pattern(),
             })
-            .or_else(|| self.patterns.iter().find(|(pattern, _)| pattern.is_match(code)).map(|(_, name)| name))
             .or(self.default.as_ref().map(|default| &default.campaign))
+    }
+
+    /// The longest code of a route beyond which a person has dialled, up to its `*`, with its length.
+    fn code_beyond(&self, dialled: &str) -> Option<(usize, &Name)> {
+        // A peer's message may hold anything; the code of a route has 100 characters at the most.
+        let mut stars = dialled.rmatch_indices('*').map(|(at, _)| at).filter(|at| *at <= LONGEST_CODE);
+        stars.find_map(|at| {
+            let code = format!("{}#", dialled.get(..at)?);
+            Some((at + 1, self.codes.get(&code)?))
+        })
     }
 
     /// The campaign that serves an SMS to `short_code`.
@@ -289,6 +307,10 @@ mod tests {
         let table = RoutingTable::new(&routes(ALL)).unwrap();
         for (code, campaign) in [
             ("*120*663*79#", "quiz"),
+            ("*120*663*79*1*2#", "quiz"),
+            ("*120*663*79*#", "quiz"),
+            ("*120*663*791#", "menu"),
+            ("*120*663*7*9#", "menu"),
             ("*120*663*7#", "menu"),
             ("*120*663*81#", "eight"),
             ("*130*5#", "any130"),
@@ -305,6 +327,42 @@ mod tests {
             ("40000", "", "echo"),
         ] {
             assert_eq!(table.sms(code, text).unwrap().as_str(), campaign, "{code} {text}");
+        }
+    }
+
+    #[test]
+    fn a_code_serves_what_is_dialled_beyond_it_unless_a_route_says_more() {
+        let table = RoutingTable::new(&routes(
+            r#"
+            [[routes]]
+            ussd = "*120*663*79#"
+            campaign = "quiz"
+            [[routes]]
+            ussd = "*120*663*79*1#"
+            campaign = "first"
+            [[routes]]
+            ussd_prefix = "*120*663*79*5*"
+            campaign = "five"
+            [[routes]]
+            ussd_pattern = '\*120\*663\*79\*6\d#'
+            campaign = "sixties"
+            [[routes]]
+            ussd = "*130#"
+            campaign = "short"
+        "#,
+        ))
+        .unwrap();
+        for (code, campaign) in [
+            ("*120*663*79*2#", Some("quiz")),
+            ("*120*663*79*1*2#", Some("first")),
+            ("*120*663*79*5*1#", Some("five")),
+            ("*120*663*79*61#", Some("sixties")),
+            ("*120*663*79*7#", Some("quiz")),
+            ("*130*1#", Some("short")),
+            ("*1301#", None),
+            ("*120*663*7#", None),
+        ] {
+            assert_eq!(table.ussd(code).map(|name| name.as_str()), campaign, "{code}");
         }
     }
 

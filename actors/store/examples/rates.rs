@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         account: 1,
         transport: transport.clone(),
         to: Msisdn::parse("27831234567")?,
-        from: Msisdn::parse("38080")?,
+        from: Msisdn::parse("38080")?.into(),
         message: "Hello, and thank you for all the fish; see you at the end of the universe.".to_owned(),
     };
 

@@ -13,7 +13,7 @@ pub(crate) fn one_sms(message: &str) -> NewSms {
         account: 1,
         transport: Name::parse("opera").unwrap(),
         to: Msisdn::parse("27831234567").unwrap(),
-        from: Msisdn::parse("38080").unwrap(),
+        from: Msisdn::parse("38080").unwrap().into(),
         message: message.to_owned(),
     }
 }

@@ -31,10 +31,9 @@ use vumi_kit::{
 use crate::{
     outbox::OutboxSettings,
     provider::Provider,
-    provider_client::{ProviderClient, call},
+    provider_client::{ProviderClient, call_with},
 };
 
-pub(crate) use reading::plain;
 use reading::{AnswerReader, AnswerSettings};
 use template::{SmsTemplate, as_it_is};
 use webhooks::{FieldFormat, InboundSettings, ReceiptSettings};
@@ -250,14 +249,17 @@ impl Provider for HttpProvider {
     }
 
     async fn submit(&self, submission: &Submission) -> Decision {
-        match call(self.request(submission)).await {
+        match call_with(self.request(submission), self.answer.statuses()).await {
             Ok(answer) => self.answer.read(&answer.text()),
             Err(decision) => decision,
         }
     }
 
-    fn secrets(&self) -> Vec<&SecretString> {
-        self.settings.secrets.values().chain(self.settings.auth.iter().map(|auth| &auth.password)).collect()
+    fn credentials(&self) -> Vec<&str> {
+        let secrets = self.settings.secrets.values().map(ExposeSecret::expose_secret);
+        let auth = self.settings.auth.iter().flat_map(|auth| [auth.user.as_str(), auth.password.expose_secret()]);
+        let in_url = [self.url.username(), self.url.password().unwrap_or_default()];
+        secrets.chain(auth).chain(in_url).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::http_provider::plain;
+use crate::json_body::plain;
 
 /// Fields that are taken from a document.
 const MOST_FIELDS: usize = 200;

@@ -15,6 +15,7 @@ mod form_reports;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http_provider;
+mod json_body;
 mod json_fields;
 mod outbox;
 mod provider;
@@ -24,6 +25,7 @@ mod providers;
 mod ssmi;
 #[cfg(test)]
 mod tests;
+mod time;
 mod webhook_answer;
 mod webhook_fields;
 

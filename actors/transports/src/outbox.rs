@@ -20,7 +20,6 @@ use std::{cell::RefCell, future, rc::Rc};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseFuture, WrapFuture,
 };
-use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     clock::Clock,
@@ -50,8 +49,8 @@ pub(crate) trait SubmitSms: 'static {
         future::ready(LookUp::Unknown)
     }
 
-    /// What is removed from responses before they are kept or shown.
-    fn secrets(&self) -> Vec<&SecretString> {
+    /// Passwords, keys, user names, ids of accounts: what is removed from responses before they are kept or shown.
+    fn credentials(&self) -> Vec<&str> {
         Vec::new()
     }
 }

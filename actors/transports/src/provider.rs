@@ -3,7 +3,6 @@
 use std::{future, marker::PhantomData, time::Duration};
 
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use vumi_kit::{
     clock::Clock,
@@ -73,8 +72,9 @@ pub(crate) trait Provider: Sized + 'static {
         future::ready(LookUp::Unknown)
     }
 
-    /// What is removed from the provider's responses before they are kept or shown.
-    fn secrets(&self) -> Vec<&SecretString> {
+    /// Passwords, keys, user names, ids of accounts: what is removed from the provider's responses before they are kept or
+    /// shown.
+    fn credentials(&self) -> Vec<&str> {
         Vec::new()
     }
 }
@@ -88,8 +88,8 @@ impl<P: Provider> SubmitSms for P {
         Provider::look_up(self, submission)
     }
 
-    fn secrets(&self) -> Vec<&SecretString> {
-        Provider::secrets(self)
+    fn credentials(&self) -> Vec<&str> {
+        Provider::credentials(self)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Calls to a provider over HTTP, and the decisions that failed calls lead to.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header, redirect};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use vumi_kit::{
     component::StartError,
     kind::Problem,
@@ -93,13 +95,33 @@ impl ProviderClient {
     }
 }
 
+/// What an answer's status means, where the settings say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StatusMeaning {
+    /// The SMS was not taken: another try.
+    Retry,
+    /// This SMS is refused.
+    Refuse,
+    /// The account or the settings are wrong.
+    Pause,
+}
+
+/// What an operator says of an API's statuses.
+pub(crate) type StatusMeanings = BTreeMap<u16, StatusMeaning>;
+
 /// Sends a request. Any failure, and any status but 2xx, is an `Err` with the decision that follows.
 pub(crate) async fn call(request: RequestBuilder) -> Result<ProviderAnswer, Decision> {
+    call_with(request, &StatusMeanings::new()).await
+}
+
+/// The same, where the settings say what some of the statuses mean.
+pub(crate) async fn call_with(request: RequestBuilder, meanings: &StatusMeanings) -> Result<ProviderAnswer, Decision> {
     let response = request.send().await.map_err(failed)?;
     let status = response.status();
     let retry_after_s = retry_after(&response);
     let body = read(response).await?;
-    if status.is_success() { Ok(ProviderAnswer { body }) } else { Err(refused(status, retry_after_s, &body)) }
+    if status.is_success() { Ok(ProviderAnswer { body }) } else { Err(refused(status, retry_after_s, &body, meanings)) }
 }
 
 async fn read(mut response: Response) -> Result<Bytes, Decision> {
@@ -144,9 +166,18 @@ fn error_text(error: &reqwest::Error) -> ErrorText {
 }
 
 /// What a status other than 2xx means.
-fn refused(status: StatusCode, retry_after_s: Option<u64>, body: &[u8]) -> Decision {
+fn refused(status: StatusCode, retry_after_s: Option<u64>, body: &[u8], meanings: &StatusMeanings) -> Decision {
     let start: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
     let provider_response = format!("HTTP {status}: {start}");
+    match meanings.get(&status.as_u16()) {
+        Some(StatusMeaning::Retry) => return Decision::Retry { provider_response, unknown_outcome: false },
+        Some(StatusMeaning::Refuse) => {
+            return Decision::Rejected { status: TransportStatus::MessageError, provider_response };
+        }
+        Some(StatusMeaning::Pause) if retry_after_s.is_none() => return Decision::Misconfigured { provider_response },
+        Some(StatusMeaning::Pause) => return Decision::Throttled { retry_after_s, provider_response },
+        None => {}
+    }
     match status.as_u16() {
         429 => Decision::Throttled { retry_after_s, provider_response },
         503 if retry_after_s.is_some() => Decision::Throttled { retry_after_s, provider_response },

@@ -3,4 +3,5 @@
 mod every_kind;
 pub(crate) mod exam;
 pub(crate) mod fake_provider;
+mod odd_traffic;
 pub(crate) mod webhooks;

@@ -1,23 +1,34 @@
 //! The fields of a call to a webhook, in its query or in a form-encoded body.
 
 use vumi_kit::{
-    address::Msisdn,
+    address::{Address, Msisdn},
     webhook::{Unreadable, WebhookRequest},
 };
 
-use crate::charset::percent_decoded;
+use crate::form_reports::form_reports;
 
 /// The fields of a call: those of the query, then those of the body.
-pub(crate) struct WebhookFields(pub(crate) Vec<(String, String)>);
+pub(crate) struct WebhookFields<'r> {
+    /// The call, where it has no other fields.
+    request: Option<&'r WebhookRequest>,
+    pub(crate) pairs: Vec<(String, String)>,
+}
 
-impl WebhookFields {
-    pub(crate) fn of(request: &WebhookRequest) -> Self {
-        Self(request.parameters())
+impl<'r> WebhookFields<'r> {
+    pub(crate) fn of(request: &'r WebhookRequest) -> Self {
+        Self { request: Some(request), pairs: request.parameters() }
+    }
+
+    /// The fields of each report of a call.
+    pub(crate) fn each(request: &'r WebhookRequest, read: &[&str]) -> Result<Vec<Self>, Unreadable> {
+        let reports = form_reports(request.parameters(), read)?;
+        let request = Some(request).filter(|_| reports.len() == 1);
+        Ok(reports.into_iter().map(|pairs| Self { request, pairs }).collect())
     }
 
     /// The first value of a field.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A field that must be there.
@@ -25,40 +36,28 @@ impl WebhookFields {
         self.get(name).ok_or_else(|| Unreadable::new(name, "is required"))
     }
 
-    /// An MSISDN or short code that must be there.
-    pub(crate) fn require_msisdn(&self, name: &str) -> Result<Msisdn, Unreadable> {
-        Msisdn::parse(self.require(name)?).map_err(|error| Unreadable::new(name, error.to_string()))
+    /// The text of an SMS, which must be there: in the character set that the provider names in a field, if it does. Of
+    /// several SMS in one call the character set is that of the call.
+    pub(crate) fn require_text(&self, name: &str, label: Option<&str>) -> Result<String, Unreadable> {
+        let decoded = self.require(name)?;
+        match self.request.and_then(|request| Some((request, request.raw_parameter(name)?))) {
+            Some((request, bytes)) => request.text(name, &bytes, label),
+            None => Ok(decoded.to_owned()),
+        }
+    }
+
+    /// An end of an SMS from a person, which must be there.
+    pub(crate) fn require_address(&self, name: &str) -> Result<Address, Unreadable> {
+        address(name, self.require(name)?)
     }
 }
 
-/// A field as bytes, for one whose text is not in UTF-8.
-pub(crate) fn raw_field(request: &WebhookRequest, name: &str) -> Option<Vec<u8>> {
-    let in_body: &[u8] = if request.content_type == "application/x-www-form-urlencoded" { &request.body } else { b"" };
-    let pairs = [request.query.as_bytes(), in_body];
-    let mut pairs = pairs.iter().flat_map(|text| text.split(|byte| *byte == b'&'));
-    pairs.find_map(|pair| {
-        let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        let key = percent_decoded(halves.next()?);
-        (key == name.as_bytes()).then(|| percent_decoded(halves.next().unwrap_or_default()))
-    })
+/// Reads an end of an SMS from a person.
+pub(crate) fn address(field: &str, text: &str) -> Result<Address, Unreadable> {
+    Address::inbound(text).map_err(|error| Unreadable::new(field, error.to_string()))
 }
 
-#[cfg(test)]
-mod tests {
-    use vumi_kit::webhook::WebhookRequest;
-
-    use super::raw_field;
-
-    #[test]
-    fn a_field_is_found_in_the_query_or_the_body() {
-        let request = WebhookRequest {
-            query: "a=1&b=x+y%00".to_owned(),
-            content_type: "application/x-www-form-urlencoded".to_owned(),
-            body: "c=%FF".into(),
-            ..WebhookRequest::default()
-        };
-        assert_eq!(raw_field(&request, "b").as_deref(), Some(&b"x y\0"[..]));
-        assert_eq!(raw_field(&request, "c").as_deref(), Some(&b"\xff"[..]));
-        assert_eq!(raw_field(&request, "d"), None);
-    }
+/// Reads the recipient of an SMS that was sent.
+pub(crate) fn msisdn(field: &str, text: &str) -> Result<Msisdn, Unreadable> {
+    Msisdn::parse(text).map_err(|error| Unreadable::new(field, error.to_string()))
 }

@@ -33,6 +33,7 @@ use vumi_kit::{
     router::Endpoints,
     sms::Sms,
     testing::moment,
+    transport_settings::TransportSettings,
 };
 
 use super::{
@@ -143,7 +144,9 @@ impl AmqpFixture {
             router: address_of(&self.router),
             store: self.ledger.store(),
             clock: Clock::held(moment()),
-            transports: vec![Name::parse("clickatell").unwrap(), self.name("ussd")],
+            transports: [Name::parse("clickatell").unwrap(), self.name("ussd")]
+                .map(|name| (name, TransportSettings::default()))
+                .into(),
             topology,
         };
         let front_end = RunningFrontEnd(start(context, settings).unwrap());

@@ -24,7 +24,7 @@ use vumi_kit::{
 
 use self::batch::{BatchReader, MessageSource};
 use crate::{
-    guard::{ApiCall, guarded},
+    guard::{ApiCall, guarded, transport},
     limits::call_rates::RateClass,
     request::idempotency::key_of,
     response::{
@@ -60,6 +60,17 @@ fn recipients() -> RefOr<Schema> {
     either.examples([serde_json::json!(["27123456780", "27123456781"])]).into()
 }
 
+/// A sender. The GSM alphabet without its extension table is shown here; those characters count twice.
+fn sender() -> RefOr<Schema> {
+    const PATTERN: &str = r"^(\+?[0-9]{2,15}|(?=.*[A-Za-zÀ-ÖØ-öø-ÿΓ-Ω])[ -_a-zÀ-ÖØ-öø-ÿΓ-Ω]{1,11})$";
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN));
+    let number =
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(10)).maximum(Some(999_999_999_999_999_i64));
+    let either = OneOfBuilder::new().item(text).item(number);
+    let meaning = "an MSISDN or short code of 2 to 15 digits, or a name of 1 to 11 characters of the GSM alphabet";
+    either.description(Some(meaning)).examples([serde_json::json!("27123456789")]).into()
+}
+
 /// What `send.json` takes; `to_msisdn` is one MSISDN or a list (in a form: repeated).
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
@@ -68,8 +79,8 @@ pub(crate) struct SendBody {
     #[schema(schema_with = recipients)]
     to_msisdn: Vec<MsisdnField>,
     /// The sender shown to them.
-    #[schema(example = "27123456789")]
-    from_msisdn: MsisdnField,
+    #[schema(schema_with = sender)]
+    from_msisdn: String,
     /// The text.
     #[schema(min_length = 1, example = "hello world")]
     message: String,
@@ -84,8 +95,8 @@ pub(crate) struct TemplateBody {
     #[schema(schema_with = recipients)]
     to_msisdn: Vec<MsisdnField>,
     /// The sender shown to them.
-    #[schema(example = "27123456789")]
-    from_msisdn: MsisdnField,
+    #[schema(schema_with = sender)]
+    from_msisdn: String,
     /// A Mustache template.
     #[schema(example = "Hello {{name}}")]
     template: String,
@@ -129,10 +140,11 @@ pub(crate) async fn template_send(request: HttpRequest, payload: web::Payload) -
 }
 
 async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource) -> Result<HttpResponse, ApiError> {
-    let transport = call.transport()?.clone();
+    let (transport, protected) = transport(call.state, call.request)?;
+    let (transport, addresses) = (transport.clone(), protected.settings.clone());
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
-    let reader = BatchReader { account: call.account, transport, source, limits: call.state.limits };
+    let reader = BatchReader { account: call.account, transport, addresses, source, limits: call.state.limits };
     let batch = call.state.parse(&body, move |media_type, bytes| reader.read(media_type, bytes)).await?;
     let keys = &call.state.keys_in_progress;
     let _in_progress = idempotency.as_ref().map(|key| keys.begin(call.account, &key.key)).transpose()?;

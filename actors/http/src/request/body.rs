@@ -11,6 +11,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use vumi_kit::charset::Charset;
 
 use super::multipart;
 use crate::{connection::track::connection_of, response::error::ApiError};
@@ -135,6 +136,13 @@ fn unreadable(error: PayloadError) -> ApiError {
 /// The media type of a request: lower case, without parameters.
 fn media_type(request: &HttpRequest) -> String {
     request.content_type().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The `charset` of a request's content type.
+pub(crate) fn content_type_charset(request: &HttpRequest) -> Option<Charset> {
+    let mut parameters = request.content_type().split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let (_, label) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Some(Charset::of_label(label.trim().trim_matches(['"', '\''])))
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ mod tests {
             account: 1,
             transport: Name::parse("clickatell").unwrap(),
             to: Msisdn::parse("27123456789").unwrap(),
-            from: Msisdn::parse("27123456780").unwrap(),
+            from: Msisdn::parse("27123456780").unwrap().into(),
             message: "hello \"world\"".to_owned(),
             status: TransportStatus::Delivered,
             provider_response: Some("004".to_owned()),

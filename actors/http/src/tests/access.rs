@@ -8,6 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 use vumi_kit::{
+    clock::Clock,
     component::Drain,
     health::{AskHealth, State},
     ledger::SmsOwners,
@@ -317,6 +318,7 @@ async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
     let harness = harness().await;
     let context = HttpContext {
         store: harness.store.clone(),
+        clock: Clock::system(),
         owners: SmsOwners::default(),
         sandbox_account: false,
         transports: vec![],

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use reqwest::{Method, RequestBuilder};
 use vumi_kit::{
     account::{Account, AccountRole, AccountRoles},
-    address::Msisdn,
+    address::Address,
+    clock::{Clock, Timestamp},
     health::{AskParts, Part, State},
     ledger::{ReceiptMatch, SmsOwners},
     name::Name,
     sms::{InboundSms, Receipt, TransportStatus},
     store::Store,
+    transport_settings::TransportSettings,
     webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
     webhook_access::WebhookAccess,
 };
@@ -31,9 +33,9 @@ impl WebhookForm for TestWebhookForm {
         let fields = request.parameters();
         let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         if let Some(message) = field("text") {
-            let from = Msisdn::parse(&field("from").unwrap_or_default());
+            let from = Address::inbound(&field("from").unwrap_or_default());
             let from = from.map_err(|error| Unreadable::new("from", error.to_string()))?;
-            let to = Msisdn::parse("38080").unwrap();
+            let to = Address::inbound("38080").unwrap();
             return Ok(WebhookNews::Inbound(vec![InboundSms {
                 from,
                 to,
@@ -94,6 +96,7 @@ impl HttpHarness {
         let supervisor = FakeSupervisor(parts.clone(), asked.clone()).start().recipient();
         let mut context = HttpContext {
             store: store.clone(),
+            clock: Clock::held(Timestamp::from_seconds(1_790_000_000)),
             owners: SmsOwners::default(),
             sandbox_account: false,
             transports: transports(),
@@ -184,6 +187,7 @@ fn transports() -> Vec<WebhookMount> {
         transport: Name::parse(name).unwrap(),
         webhooks,
         access: WebhookAccess::default(),
+        settings: TransportSettings::default(),
     };
     vec![
         mount("clickatell", vec![webhook("receipt.json", &["GET", "POST"]), webhook("receive.json", &["GET", "POST"])]),

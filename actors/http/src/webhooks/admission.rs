@@ -13,6 +13,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use vumi_kit::{
     account::{Account, AccountId, AccountRole},
     name::Name,
+    transport_settings::TransportSettings,
     webhook::Webhook,
     webhook_access::WebhookAccess,
 };
@@ -31,6 +32,7 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 /// A transport's webhooks, and who may call them.
 pub(crate) struct ProtectedWebhooks {
     pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) settings: TransportSettings,
     access: WebhookAccess,
     pub(super) calls: Semaphore,
     refused: RefusedCalls,
@@ -38,8 +40,8 @@ pub(crate) struct ProtectedWebhooks {
 
 impl From<WebhookMount> for ProtectedWebhooks {
     fn from(mount: WebhookMount) -> Self {
-        let WebhookMount { webhooks, access, .. } = mount;
-        Self { webhooks, access, calls: Semaphore::new(CALLS_AT_ONCE), refused: RefusedCalls::default() }
+        let WebhookMount { webhooks, access, settings, .. } = mount;
+        Self { webhooks, settings, access, calls: Semaphore::new(CALLS_AT_ONCE), refused: RefusedCalls::default() }
     }
 }
 

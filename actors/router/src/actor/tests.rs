@@ -200,8 +200,8 @@ fn message(kind: TransportType, to: &str) -> UserMessage {
 fn received(id: i64, from: &str, to: &str) -> Received {
     let msisdn = |text| Msisdn::parse(text).unwrap();
     let sms = InboundSms {
-        from: msisdn(from),
-        to: msisdn(to),
+        from: msisdn(from).into(),
+        to: msisdn(to).into(),
         message: id.to_string(),
         charset: None,
         provider_id: None,
@@ -227,7 +227,7 @@ fn submission(id: i64) -> Submission {
     Submission {
         id,
         to: msisdn(),
-        from: msisdn(),
+        from: msisdn().into(),
         message: "hello".to_owned(),
         attempts: 0,
         unknown_outcomes: 0,

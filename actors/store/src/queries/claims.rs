@@ -13,7 +13,7 @@ use vumi_kit::{
 use super::{
     Failed, Fixed, Tx, Write, bulk,
     permission::may_go_out,
-    rows::{as_limit, msisdn},
+    rows::{address, as_limit, msisdn},
 };
 use crate::schema::sms;
 
@@ -170,7 +170,7 @@ fn claim(
     Ok(Some(Submission {
         id: row.id,
         to: msisdn(&row.recipient)?,
-        from: msisdn(&row.sender)?,
+        from: address(&row.sender)?,
         message: row.message,
         attempts: row.attempts,
         unknown_outcomes: row.unknown_outcomes.saturating_add(i32::from(lost)),

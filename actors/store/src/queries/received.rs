@@ -19,7 +19,7 @@ use vumi_kit::{
 
 use super::{
     Conn, Evidence, Failed, Fixed, Read, Tx, Write, accept, deliveries, idempotency, received_parts,
-    rows::{NOBODY, ReceivedRow, as_limit, msisdn, name},
+    rows::{NOBODY, ReceivedRow, address, as_limit, name},
 };
 use crate::schema::{accounts, received_sms, sms};
 
@@ -268,15 +268,16 @@ impl Write for SettleReceived {
         if row.route_at.is_none() && self.answer_key.is_none() && repeats(tx, &row, self.reply.as_deref())? {
             return Ok(None);
         }
+        let mut outcome = self.outcome;
         let reply = match self.reply {
             None => None,
-            Some(text) => answer(tx, &row, text)?,
+            Some(text) => answer(tx, &row, text, &mut outcome)?,
         };
         if let (Some(key), Some(reply)) = (&self.answer_key, &reply) {
             idempotency::keep(tx, row.account, key, std::slice::from_ref(reply))?;
         }
         if row.route_at.is_some() {
-            settle(tx, row.id, self.outcome, reply.as_ref().map(|sms| sms.id))?;
+            settle(tx, row.id, outcome, reply.as_ref().map(|sms| sms.id))?;
         }
         Ok(Some(Settled { received: row.id, reply, key_reused: false }))
     }
@@ -301,9 +302,12 @@ fn repeated(received: i64, earlier: &Accepted) -> Settled {
     }
 }
 
-/// Keeps an answer: an SMS from the number that the person wrote to.
-fn answer(tx: &mut Tx<'_>, row: &Answerable, text: String) -> QueryResult<Option<Sms>> {
-    let (to, from) = (msisdn(&row.sender)?, msisdn(&row.recipient)?);
+/// Keeps an answer: an SMS from the number that the person wrote to. What has a name and no number can't be answered.
+fn answer(tx: &mut Tx<'_>, row: &Answerable, text: String, outcome: &mut String) -> QueryResult<Option<Sms>> {
+    let (from, Some(to)) = (address(&row.recipient)?, address(&row.sender)?.msisdn()) else {
+        outcome.push_str("; not answered: its sender has no number");
+        return Ok(None);
+    };
     let (transport, message) = (name(&row.transport)?, keepable(text));
     let new = NewSms { account: row.account, transport, to, from, message };
     Ok(accept::insert(tx, vec![new])?.pop())

@@ -153,8 +153,8 @@ fn join(tx: &mut Tx<'_>, parts: Vec<ReceivedPartRow>) -> QueryResult<Option<Rece
     let message = parts.iter().map(|part| part.message.as_str()).collect();
     let Some(first) = parts.into_iter().next() else { return Ok(None) };
     let sms = InboundSms {
-        from: rows::msisdn(&first.sender)?,
-        to: rows::msisdn(&first.recipient)?,
+        from: rows::address(&first.sender)?,
+        to: rows::address(&first.recipient)?,
         message,
         charset: first.charset,
         provider_id: first.provider_id,

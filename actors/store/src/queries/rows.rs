@@ -2,7 +2,7 @@
 
 use diesel::{prelude::*, result::Error};
 use vumi_kit::{
-    address::Msisdn,
+    address::{Address, Msisdn},
     clock::Timestamp,
     name::Name,
     sms::{InboundSms, Received, Sms, TransportStatus},
@@ -44,7 +44,7 @@ impl TryFrom<SmsRow> for Sms {
             account: row.account,
             transport: name(&row.transport)?,
             to: msisdn(&row.recipient)?,
-            from: msisdn(&row.sender)?,
+            from: address(&row.sender)?,
             message: row.message,
             status: status(row.status)?,
             provider_response: row.provider_response,
@@ -91,8 +91,8 @@ impl ReceivedRow {
             transport: name(&self.transport)?,
             message_id: self.message_id,
             sms: InboundSms {
-                from: msisdn(&self.sender)?,
-                to: msisdn(&self.recipient)?,
+                from: address(&self.sender)?,
+                to: address(&self.recipient)?,
                 message: self.message,
                 charset: self.charset,
                 provider_id: self.provider_id,
@@ -112,6 +112,10 @@ pub(super) fn name(text: &str) -> Result<Name, Error> {
 
 pub(super) fn msisdn(text: &str) -> Result<Msisdn, Error> {
     Msisdn::parse(text).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
+}
+
+pub(super) fn address(text: &str) -> Result<Address, Error> {
+    Address::inbound(text).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
 }
 
 pub(super) fn status(number: i32) -> Result<TransportStatus, Error> {

@@ -284,7 +284,7 @@ async fn a_received_sms_that_another_process_routes_is_not_released() {
     let Some(first) = StoreHarness::new() else { return };
     let second = beside(&first);
     let inbound = vec![InboundSms {
-        from: sms("").to,
+        from: sms("").to.into(),
         to: sms("").from,
         message: String::new(),
         charset: None,

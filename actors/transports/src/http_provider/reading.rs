@@ -1,12 +1,17 @@
 //! How a provider's answer is read: where its result, id and text are, and what a result means.
 
+use std::collections::BTreeMap;
+
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use vumi_kit::sms::{Decision, TransportStatus};
 
-use crate::provider_client::unreadable;
+use crate::{
+    json_body::plain,
+    provider_client::{StatusMeaning, StatusMeanings, unreadable},
+};
 
 /// Where a value is in an answer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -20,8 +25,8 @@ pub(super) enum AnswerPlace {
     Regex(String),
 }
 
-/// `[answer]`: what an answer with a status of 2xx means. Other statuses mean the same for all providers: 429 and 503 a pause,
-/// 401, 403 and 404 wrong settings, other 4xx a refused SMS, 5xx another try.
+/// `[answer]`: what an answer means. Statuses other than 2xx mean the same for all providers, unless `statuses` says something
+/// else: 429 and 503 a pause, 401, 403 and 404 wrong settings, other 4xx a refused SMS, 5xx another try.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AnswerSettings {
@@ -43,6 +48,11 @@ pub(super) struct AnswerSettings {
     /// Results that mean: the account or the settings are wrong. All others mean: this SMS is refused.
     #[serde(default)]
     pub(super) misconfigured: Vec<String>,
+    /// What statuses other than 2xx mean, where this provider uses one in its own way: `retry`, `refuse` (this SMS) or
+    /// `pause` (the account or the settings are wrong).
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>", example = serde_json::json!({ "404": "refuse" }))]
+    pub(super) statuses: BTreeMap<String, StatusMeaning>,
 }
 
 #[derive(Debug)]
@@ -55,6 +65,7 @@ enum Finder {
 #[derive(Debug)]
 pub(super) struct AnswerReader {
     settings: AnswerSettings,
+    statuses: StatusMeanings,
     result: Option<Finder>,
     id: Option<Finder>,
     provider_response: Option<Finder>,
@@ -82,13 +93,13 @@ impl Finder {
     }
 }
 
-/// A text, number or truth value as text.
-pub(crate) fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
+fn status_meanings(settings: &BTreeMap<String, StatusMeaning>) -> Result<StatusMeanings, String> {
+    let number = |status: &String| status.parse().ok().filter(|number: &u16| (300..600).contains(number));
+    let meaning = |(status, meaning): (&String, &StatusMeaning)| match number(status) {
+        Some(number) => Ok((number, *meaning)),
+        None => Err(format!("`{status}` is no status with a meaning to choose: expected 300 to 599")),
+    };
+    settings.iter().map(meaning).collect()
 }
 
 impl AnswerReader {
@@ -106,11 +117,17 @@ impl AnswerReader {
             return Err(("accepted", "expected the results that mean: taken".into()));
         }
         Ok(Self {
+            statuses: status_meanings(&settings.statuses).map_err(|what| ("statuses", what))?,
             result: finder("result", &settings.result)?,
             id: finder("id", &settings.id)?,
             provider_response: finder("provider_response", &settings.provider_response)?,
             settings: settings.clone(),
         })
+    }
+
+    /// What statuses other than 2xx mean, where the settings say it.
+    pub(super) fn statuses(&self) -> &StatusMeanings {
+        &self.statuses
     }
 
     /// Reads an answer.

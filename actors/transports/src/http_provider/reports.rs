@@ -4,8 +4,7 @@
 use serde_json::Value;
 use vumi_kit::webhook::Unreadable;
 
-use super::reading::plain;
-use crate::json_fields::flatten;
+use crate::{json_body::plain, json_fields::flatten};
 
 /// Reports of one JSON body.
 const MOST_REPORTS: usize = 10_000;

@@ -11,9 +11,6 @@ use vumi_kit::{
 
 use crate::charset::hex_utf16;
 
-/// The longest short code, in digits; international numbers are longer.
-const LONGEST_SHORT_CODE: usize = 6;
-
 /// What a template may name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Placeholder {
@@ -109,10 +106,6 @@ fn value(placeholder: Placeholder, submission: &Submission) -> String {
         Placeholder::To => submission.to.as_str().to_owned(),
         Placeholder::ToPlus => submission.to.with_plus(),
         Placeholder::From => submission.from.as_str().to_owned(),
-        // A short code is a number of one country only: providers want it without the plus.
-        Placeholder::FromPlus if submission.from.as_str().len() <= LONGEST_SHORT_CODE => {
-            submission.from.as_str().to_owned()
-        }
         Placeholder::FromPlus => submission.from.with_plus(),
         Placeholder::Text => submission.message.clone(),
         Placeholder::TextHexUtf16 => hex_utf16(&submission.message),
@@ -143,6 +136,8 @@ pub(super) fn xml(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use vumi_kit::address::Address;
+
     use super::{SmsTemplate, as_it_is, json, xml};
     use crate::tests::exam::submission;
 
@@ -159,11 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn a_short_code_gets_no_plus() {
+    fn a_short_code_or_a_name_gets_no_plus() {
         let template = SmsTemplate::parse("{{from_plus}}", &BTreeMap::new()).unwrap();
         let mut sms = submission("a");
-        sms.from = "38080".to_owned().try_into().unwrap();
-        assert_eq!(template.render(&sms, &BTreeMap::new(), as_it_is), "38080");
+        for from in ["38080", "42", "INFO SMS"] {
+            sms.from = Address::sender(from).unwrap();
+            assert_eq!(template.render(&sms, &BTreeMap::new(), as_it_is), from);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     provider::{Provider, ProviderKind},
     tests::{
         exam::{Exam, Expect, submission},
-        fake_provider::{FakeProvider, answers},
+        fake_provider::{FakeAnswer, FakeProvider, answers},
         webhooks::{answer, get, inbound, json, names_missing_fields, post, post_form, receipts, webhook},
     },
 };
@@ -104,6 +104,26 @@ async fn twilio_passes_the_exam_by_settings_alone() {
     }
     .sit::<HttpProvider>()
     .await;
+}
+
+#[tokio::test]
+async fn settings_may_say_what_a_status_means() {
+    let statuses = json!({ "404": "refuse", "500": "retry", "422": "pause", "418": "pause" });
+    let wait = FakeAnswer::Status(418, "retry-after: 9\r\n", String::new());
+    for (answer, expect) in [
+        (answers(404, "no such number"), Expect::Rejected(TransportStatus::MessageError)),
+        (answers(500, "not taken"), Expect::Retry),
+        (answers(422, "no credit"), Expect::Misconfigured),
+        (wait, Expect::Throttled(Some(9))),
+        (answers(401, "who?"), Expect::Misconfigured),
+        (answers(502, ""), Expect::UnknownOutcome),
+    ] {
+        let server = FakeProvider::start(answer).await;
+        let mut table = json!({ "url": server.url, "answer": { "id": { "regex": "OK" } } });
+        table["answer"]["statuses"] = statuses.clone();
+        let decision = provider(serde_json::from_value(table).unwrap()).unwrap().submit(&submission("a")).await;
+        assert!(expect.is_met_by(&decision), "{decision:?}, not {expect:?}");
+    }
 }
 
 #[tokio::test]
@@ -308,6 +328,10 @@ fn wrong_settings_are_named() {
     assert_eq!(problems(json!({ "answer": {} })), ["answer.result"]);
     assert_eq!(problems(json!({ "answer": { "id": { "regex": "(" } } })), ["answer.id"]);
     assert_eq!(problems(json!({ "answer": { "id": { "json": "a/b" } } })), ["answer.id"]);
+    for status in ["200", "600", "x"] {
+        let answer = json!({ "id": { "regex": "a" }, "statuses": { status: "refuse" } });
+        assert_eq!(problems(json!({ "answer": answer })), ["answer.statuses"]);
+    }
     let receipt = json!({ "format": "form", "id": "a", "status": "b", "statuses": { "x": 99 } });
     assert_eq!(problems(json!({ "receipt": receipt })), ["receipt.statuses.x"]);
     for (format, each) in [("form", "/results"), ("json", "results")] {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use vumi_kit::{
-    address::Msisdn,
+    address::{Address, Msisdn},
     clock::Timestamp,
     provider_text::{bounded_id, bounded_words},
     sms::{InboundPart, InboundSms, Receipt, SmsId},
@@ -16,10 +16,11 @@ use vumi_kit::{
 use super::reports::{JsonReport, json_reports};
 use crate::{
     concatenation::{part_of_fields, part_of_header},
-    form_reports::form_reports,
+    json_body::json_body,
     provider_status::{usual_code, with_code},
+    time::{TimeFormat, read_time},
     webhook_answer::{empty_answer, json_answer, receipt_json, received_answer},
-    webhook_fields::WebhookFields,
+    webhook_fields::{WebhookFields, address, msisdn},
 };
 
 /// How a call carries its fields.
@@ -66,6 +67,11 @@ pub(super) struct ReceiptSettings {
     /// The field with the time.
     #[schemars(example = &"time")]
     at: Option<String>,
+    /// How it is written: `seconds` or `milliseconds` since 1970, `yymmddhhmm`, `yymmddhhmmss`, `yyyymmddhhmm`,
+    /// `yyyymmddhhmmss`, `rfc3339`, `rfc2822`, or a pattern such as `%d/%m/%Y %H:%M`; UTC where it names no zone. None: by
+    /// its looks.
+    #[schemars(example = &"yymmddhhmm")]
+    at_format: Option<TimeFormat>,
 }
 
 /// `[inbound]`: which fields of an SMS from a person mean what.
@@ -83,10 +89,16 @@ pub(super) struct InboundSettings {
     to: String,
     /// The field with the text.
     text: String,
+    /// The field of a form that names the text's character set. None, or an unknown name: that of the content type, or the
+    /// transport's `charset`.
+    #[schemars(example = &"charset")]
+    charset: Option<String>,
     /// The field with the provider's id; it tells a repeated SMS.
     id: Option<String>,
     /// The field with the time.
     at: Option<String>,
+    /// How it is written, as `receipt.at_format`.
+    at_format: Option<TimeFormat>,
     /// The fields that say which part of a longer SMS it is.
     #[serde(default)]
     part: PartSettings,
@@ -155,7 +167,7 @@ impl FixedAnswer {
 
 /// A call, or one of its reports.
 enum WebhookCall<'a> {
-    Form(WebhookFields),
+    Form(WebhookFields<'a>),
     Json(JsonReport<'a>),
 }
 
@@ -169,12 +181,11 @@ fn each_report<T>(
 ) -> Result<WebhookNews, Unreadable> {
     match format {
         FieldFormat::Form => {
-            let reports = form_reports(WebhookFields::of(request).0, fields)?;
-            each_read(reports.into_iter().map(|fields| read(&WebhookCall::Form(WebhookFields(fields)))), news)
+            let reports = WebhookFields::each(request, fields)?;
+            each_read(reports.into_iter().map(|fields| read(&WebhookCall::Form(fields))), news)
         }
         FieldFormat::Json => {
-            let body: Value =
-                serde_json::from_slice(&request.body).map_err(|error| Unreadable::new("body", error.to_string()))?;
+            let body: Value = json_body(request)?;
             let reports = json_reports(&body, each, fields)?;
             each_read(reports.into_iter().map(|report| read(&WebhookCall::Json(report))), news)
         }
@@ -203,27 +214,30 @@ impl WebhookCall<'_> {
     }
 
     fn require_msisdn(&self, field: &str) -> Result<Msisdn, Unreadable> {
-        Msisdn::parse(&self.require(field)?).map_err(|error| Unreadable::new(field, error.to_string()))
+        msisdn(field, &self.require(field)?)
+    }
+
+    fn require_address(&self, field: &str) -> Result<Address, Unreadable> {
+        address(field, &self.require(field)?)
+    }
+
+    /// The text of an SMS. In JSON it needs no character set of its own.
+    fn require_text(&self, field: &str, label: Option<&str>) -> Result<String, Unreadable> {
+        match self {
+            Self::Form(fields) => fields.require_text(field, label),
+            Self::Json(_) => self.require(field),
+        }
+    }
+
+    fn time(&self, field: Option<&String>, format: Option<&TimeFormat>, request: &WebhookRequest) -> Option<Timestamp> {
+        read_time(&self.get_as(field)?, format, request)
     }
 
     fn fields(&self, read: &[&str]) -> Vec<(String, String)> {
         match self {
-            Self::Form(fields) => fields.0.clone(),
+            Self::Form(fields) => fields.pairs.clone(),
             Self::Json(report) => report.fields(read),
         }
-    }
-}
-
-/// As `Timestamp` reads it, or RFC 3339, or seconds or milliseconds since 1970.
-fn time(text: &str) -> Option<Timestamp> {
-    const MILLIS_FROM: i64 = 100_000_000_000;
-    match text.trim().parse::<i64>() {
-        Ok(number) if number.abs() >= MILLIS_FROM => Some(Timestamp::from_micros(number.checked_mul(1000)?)),
-        Ok(number) => Some(Timestamp::from_seconds(number)),
-        Err(_) => Timestamp::parse(text).or_else(|| {
-            let time = chrono::DateTime::parse_from_rfc3339(text.trim()).ok()?;
-            Some(Timestamp::from_micros(time.timestamp_micros()))
-        }),
     }
 }
 
@@ -234,7 +248,7 @@ impl ReceiptSettings {
         [&self.id, &self.status].into_iter().chain(optional.into_iter().flatten()).map(String::as_str).collect()
     }
 
-    fn read(&self, call: &WebhookCall<'_>) -> Result<Receipt, Unreadable> {
+    fn read(&self, call: &WebhookCall<'_>, request: &WebhookRequest) -> Result<Receipt, Unreadable> {
         let status = call.require(&self.status)?;
         let ours =
             self.statuses.get(&status).copied().or(self.other_status).ok_or_else(|| {
@@ -254,7 +268,7 @@ impl ReceiptSettings {
             part: call.filled(self.part.as_ref()).and_then(|part| part.trim().parse().ok()).filter(|part| *part > 0),
             to: self.to.as_ref().map(|field| call.require_msisdn(field)).transpose()?,
             provider_status: Some(with_code(&status, code)),
-            at: call.get_as(self.at.as_ref()).as_deref().and_then(time),
+            at: call.time(self.at.as_ref(), self.at_format.as_ref(), request),
             ..Receipt::new(ours.into(), fields)
         })
     }
@@ -277,7 +291,7 @@ impl WebhookForm for HttpReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let Self(settings) = self;
         let lists = (settings.format, settings.each.as_deref());
-        each_report(request, lists, &settings.fields(), |call| settings.read(call), WebhookNews::Receipts)
+        each_report(request, lists, &settings.fields(), |call| settings.read(call, request), WebhookNews::Receipts)
     }
 
     /// 200 in any case: one that matches nothing yet is kept, and the provider need not send it again.
@@ -298,14 +312,15 @@ impl InboundSettings {
         [&self.from, &self.to, &self.text].into_iter().chain(optional).map(String::as_str).collect()
     }
 
-    fn read(&self, call: &WebhookCall<'_>) -> Result<InboundSms, Unreadable> {
+    fn read(&self, call: &WebhookCall<'_>, request: &WebhookRequest) -> Result<InboundSms, Unreadable> {
+        let charset = call.filled(self.charset.as_ref());
         Ok(InboundSms {
-            from: call.require_msisdn(&self.from)?,
-            to: call.require_msisdn(&self.to)?,
-            message: call.require(&self.text)?,
-            charset: None,
+            from: call.require_address(&self.from)?,
+            to: call.require_address(&self.to)?,
+            message: call.require_text(&self.text, charset.as_deref())?,
+            charset,
             provider_id: call.filled(self.id.as_ref()).map(bounded_id),
-            at: call.get_as(self.at.as_ref()).as_deref().and_then(time),
+            at: call.time(self.at.as_ref(), self.at_format.as_ref(), request),
             part: self.part.read(call),
         })
     }
@@ -326,7 +341,7 @@ impl WebhookForm for HttpInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let Self(settings) = self;
         let lists = (settings.format, settings.each.as_deref());
-        each_report(request, lists, &settings.fields(), |call| settings.read(call), WebhookNews::Inbound)
+        each_report(request, lists, &settings.fields(), |call| settings.read(call, request), WebhookNews::Inbound)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {

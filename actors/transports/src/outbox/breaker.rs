@@ -2,14 +2,27 @@
 //!
 //! During an interruption no submission begins until the pause ends; then one at a time, until the provider gives a
 //! proper answer. So an outage costs a few attempts, not one for each SMS that waits.
+//!
+//! An answer that speaks of the account (401, 403, 404, ...) may mean one recipient: only when another SMS gets one, too,
+//! and none was answered properly in between, does the transport pause. An SMS that gets it again and again is refused.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
-use vumi_kit::{backoff::Backoff, clock::Timestamp, sms::Decision};
+use vumi_kit::{
+    backoff::Backoff,
+    clock::Timestamp,
+    sms::{Decision, SmsId},
+};
 
 /// After so many submissions in a row without a proper answer the provider is unavailable.
 const UNAVAILABLE_AFTER: u32 = 10;
+
+/// SMS that are remembered with their refusals; of a further one each refusal counts as the first.
+const MOST_REFUSED: usize = 10_000;
+
+/// Where nothing else was sent, an SMS is refused after so many times `outbox.max_refusals`.
+const WITHOUT_EVIDENCE: u32 = 4;
 
 /// Why a transport pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +42,27 @@ pub(super) struct Interruption {
     pub(super) until: Instant,
 }
 
+/// An SMS that was answered as if the account were wrong.
+#[derive(Default)]
+struct RefusedSms {
+    times: u32,
+    /// The provider has answered another SMS properly since.
+    others_answered: bool,
+}
+
+/// The first SMS of a row that was answered as if the account were wrong.
+pub(super) struct FirstRefusal {
+    sms: SmsId,
+    pub(super) provider_response: String,
+    pub(super) since: Timestamp,
+}
+
 /// Begins and ends interruptions.
 pub(super) struct Breaker {
     backoff: Backoff,
+    max_refusals: u32,
+    refused: HashMap<SmsId, RefusedSms>,
+    first_refusal: Option<FirstRefusal>,
     interruption: Option<Interruption>,
     /// Submissions in a row without a proper answer.
     unanswered: u32,
@@ -41,8 +72,18 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    pub(super) fn new(backoff: Backoff) -> Self {
-        Self { backoff, interruption: None, unanswered: 0, first_failure: None, pauses: 0 }
+    /// `max_refusals`: see [`Self::gives_up`].
+    pub(super) fn new(backoff: Backoff, max_refusals: u32) -> Self {
+        Self {
+            backoff,
+            max_refusals,
+            refused: HashMap::new(),
+            first_refusal: None,
+            interruption: None,
+            unanswered: 0,
+            first_failure: None,
+            pauses: 0,
+        }
     }
 
     pub(super) fn interruption(&self) -> Option<&Interruption> {
@@ -52,6 +93,31 @@ impl Breaker {
     /// What went wrong first, and when, where too few submissions failed to call it an outage.
     pub(super) fn first_failure(&self) -> Option<&(String, Timestamp)> {
         self.first_failure.as_ref()
+    }
+
+    /// The SMS that was answered as if the account were wrong, where no second one was.
+    pub(super) fn first_refusal(&self) -> Option<&FirstRefusal> {
+        self.first_refusal.as_ref()
+    }
+
+    /// Whether an SMS was answered so often as if the account were wrong that it is refused: `max_refusals` times while others
+    /// were taken, or some times that where nothing tells whose fault it is.
+    pub(super) fn gives_up(&self, sms: SmsId) -> bool {
+        self.refused.get(&sms).is_some_and(|refused| {
+            let factor = if refused.others_answered { 1 } else { WITHOUT_EVIDENCE };
+            refused.times >= self.max_refusals.saturating_mul(factor)
+        })
+    }
+
+    /// The wait before an SMS is tried again that was answered as if the account were wrong.
+    pub(super) fn wait_of(&self, sms: SmsId) -> Duration {
+        self.refused.get(&sms).map_or(Duration::ZERO, |refused| self.backoff.wait(refused.times))
+    }
+
+    /// Forgets an SMS that has ended.
+    pub(super) fn forget(&mut self, sms: SmsId) {
+        self.refused.remove(&sms);
+        self.first_refusal.take_if(|first| first.sms == sms);
     }
 
     /// The end of the pause, if there is one now.
@@ -64,11 +130,11 @@ impl Breaker {
         self.interruption.as_ref().is_none_or(|interruption| interruption.until <= now && in_flight == 0)
     }
 
-    /// Takes a decision into account. Answers whether a pause began.
-    pub(super) fn record(&mut self, decision: &Decision, now: Instant, at: Timestamp) -> bool {
+    /// Takes the decision on an SMS into account. Answers whether a pause began.
+    pub(super) fn record(&mut self, sms: SmsId, decision: &Decision, now: Instant, at: Timestamp) -> bool {
         match decision {
             Decision::Accepted { .. } | Decision::Rejected { .. } => {
-                *self = Self::new(self.backoff);
+                self.record_proper_answer(sms);
                 false
             }
             Decision::Retry { provider_response, .. } => {
@@ -82,8 +148,31 @@ impl Breaker {
                 self.pause(InterruptionCause::Throttled, provider_response, asked, now, at)
             }
             Decision::Misconfigured { provider_response } => {
-                self.pause(InterruptionCause::Misconfigured, provider_response, None, now, at)
+                self.count_refusal(sms);
+                let first = self.first_refusal.get_or_insert_with(|| FirstRefusal {
+                    sms,
+                    provider_response: provider_response.clone(),
+                    since: at,
+                });
+                let pauses = self.interruption.is_some() || first.sms != sms;
+                pauses && self.pause(InterruptionCause::Misconfigured, provider_response, None, now, at)
             }
+        }
+    }
+
+    fn record_proper_answer(&mut self, sms: SmsId) {
+        let mut refused = std::mem::take(&mut self.refused);
+        refused.remove(&sms);
+        for other in refused.values_mut() {
+            other.others_answered = true;
+        }
+        *self = Self { refused, ..Self::new(self.backoff, self.max_refusals) };
+    }
+
+    fn count_refusal(&mut self, sms: SmsId) {
+        if self.refused.len() < MOST_REFUSED || self.refused.contains_key(&sms) {
+            let refused = self.refused.entry(sms).or_default();
+            refused.times = refused.times.saturating_add(1);
         }
     }
 
@@ -129,7 +218,7 @@ mod tests {
     const AT: Timestamp = Timestamp::from_seconds(1_000);
 
     fn breaker() -> Breaker {
-        Breaker::new(Backoff::new(Duration::from_secs(1), Duration::from_secs(60)))
+        Breaker::new(Backoff::new(Duration::from_secs(1), Duration::from_secs(60)), 3)
     }
     fn no_answer() -> Decision {
         Decision::Retry { provider_response: "connection refused".to_owned(), unknown_outcome: false }
@@ -142,10 +231,10 @@ mod tests {
     fn a_few_failures_are_bad_luck_and_several_in_a_row_an_outage() {
         let (mut breaker, now) = (breaker(), Instant::now());
         for _ in 1..UNAVAILABLE_AFTER {
-            assert!(!breaker.record(&no_answer(), now, AT));
+            assert!(!breaker.record(1, &no_answer(), now, AT));
         }
         assert!(breaker.allows(now, 63));
-        assert!(breaker.record(&no_answer(), now, AT));
+        assert!(breaker.record(1, &no_answer(), now, AT));
         assert!(!breaker.allows(now, 0));
     }
 
@@ -153,15 +242,15 @@ mod tests {
     fn after_the_pause_one_probe_at_a_time_until_one_is_answered() {
         let (mut breaker, now) = (breaker(), Instant::now());
         for _ in 0..UNAVAILABLE_AFTER {
-            breaker.record(&no_answer(), now, AT);
+            breaker.record(1, &no_answer(), now, AT);
         }
         let later = now + Duration::from_secs(2);
         assert!(breaker.allows(later, 0));
         assert!(!breaker.allows(later, 1));
-        assert!(breaker.record(&no_answer(), later, AT), "a failed probe pauses again");
+        assert!(breaker.record(1, &no_answer(), later, AT), "a failed probe pauses again");
         assert!(!breaker.allows(later, 0));
         assert_eq!(breaker.interruption().unwrap().since, AT);
-        breaker.record(&accepted(), later, AT);
+        breaker.record(1, &accepted(), later, AT);
         assert!(breaker.allows(later, 63));
         assert!(breaker.interruption().is_none());
     }
@@ -170,7 +259,7 @@ mod tests {
     fn those_in_flight_when_a_pause_begins_do_not_lengthen_it() {
         let (mut breaker, now) = (breaker(), Instant::now());
         for _ in 0..100 {
-            breaker.record(&no_answer(), now, AT);
+            breaker.record(1, &no_answer(), now, AT);
         }
         assert!(breaker.paused_until(now).unwrap() <= now + Duration::from_secs(1));
     }
@@ -179,6 +268,7 @@ mod tests {
     fn a_throttle_holds_for_as_long_as_the_carrier_said() {
         let (mut breaker, now) = (breaker(), Instant::now());
         breaker.record(
+            1,
             &Decision::Throttled { retry_after_s: Some(7), provider_response: "slow down".to_owned() },
             now,
             AT,
@@ -187,10 +277,53 @@ mod tests {
         assert_eq!(breaker.interruption().unwrap().cause, InterruptionCause::Throttled);
     }
 
+    fn misconfigured() -> Decision {
+        Decision::Misconfigured { provider_response: "HTTP 404".to_owned() }
+    }
+
     #[test]
-    fn one_refusal_of_the_account_is_enough() {
+    fn one_sms_that_is_refused_again_and_again_pauses_nobody() {
         let (mut breaker, now) = (breaker(), Instant::now());
-        assert!(breaker.record(&Decision::Misconfigured { provider_response: "001".to_owned() }, now, AT));
+        for _ in 0..20 {
+            assert!(!breaker.record(1, &misconfigured(), now, AT));
+            assert!(breaker.allows(now, 63));
+        }
+        assert_eq!(breaker.first_refusal().unwrap().since, AT);
+        breaker.record(2, &accepted(), now, AT);
+        assert!(breaker.first_refusal().is_none());
+        assert!(!breaker.record(3, &misconfigured(), now, AT), "the second SMS, with one taken in between");
+    }
+
+    #[test]
+    fn a_refusal_of_a_second_sms_is_one_of_the_account() {
+        let (mut breaker, now) = (breaker(), Instant::now());
+        assert!(!breaker.record(1, &misconfigured(), now, AT));
+        assert!(breaker.record(2, &misconfigured(), now, AT));
         assert!(!breaker.allows(now, 0));
+        let later = now + Duration::from_secs(2);
+        assert!(breaker.record(2, &misconfigured(), later, AT), "a failed probe pauses again");
+        breaker.record(1, &accepted(), later, AT);
+        assert!(breaker.allows(later, 63));
+    }
+
+    #[test]
+    fn an_sms_is_given_up_after_some_refusals_while_others_are_taken_and_after_more_where_nothing_is_sent() {
+        let (mut breaker, now) = (breaker(), Instant::now());
+        for _ in 0..11 {
+            breaker.record(1, &misconfigured(), now, AT);
+        }
+        assert!(!breaker.gives_up(1));
+        breaker.record(1, &misconfigured(), now, AT);
+        assert!(breaker.gives_up(1), "12 times, and nothing else was sent");
+        breaker.forget(1);
+        assert!(!breaker.gives_up(1));
+
+        breaker.record(4, &misconfigured(), now, AT);
+        breaker.record(5, &accepted(), now, AT);
+        breaker.record(4, &misconfigured(), now, AT);
+        assert!(!breaker.gives_up(4));
+        breaker.record(4, &misconfigured(), now, AT);
+        assert!(breaker.gives_up(4), "3 times, and another SMS was taken");
+        assert!(!breaker.gives_up(5));
     }
 }

@@ -33,6 +33,9 @@ pub(crate) struct OutboxSettings {
     /// arrived: each time it may reach the person again. 0: never again, no SMS arrives twice and some may not arrive.
     /// Then it ends as failed, its outcome unknown. Default 2.
     pub(crate) max_resubmissions: u32,
+    /// How often an SMS may be answered as if the account were wrong (401, 403, 404, ...) while others are taken, before it
+    /// is refused; four times that where nothing else was sent. Default 5.
+    pub(crate) max_refusals: u32,
     /// How long one call to the provider may take. Default 10s.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
@@ -48,6 +51,7 @@ impl Default for OutboxSettings {
             poll: Duration::from_secs(1),
             retry: Backoff::default(),
             max_resubmissions: 2,
+            max_refusals: 5,
             call_limit: CALL_LIMIT,
         }
     }
@@ -79,6 +83,7 @@ impl OutboxSettings {
             "expected `first` above zero and not above `most`",
         );
         expect(self.max_resubmissions <= 1000, "max_resubmissions", "expected 0 to 1000 further submissions");
+        expect((1..=1000).contains(&self.max_refusals), "max_refusals", "expected 1 to 1000 answers");
         expect(
             !self.call_limit.is_zero() && self.call_limit <= LONGEST_CALL,
             "call_limit",
@@ -112,13 +117,20 @@ mod tests {
     fn the_defaults_pass_their_own_check_and_nonsense_is_named() {
         assert_eq!(OutboxSettings::default().check(), []);
         let nonsense: OutboxSettings = serde_json::from_str(
-            r#"{"window": 0, "rate": -1.0, "poll": "0s", "max_resubmissions": 9999, "call_limit": "5m"}"#,
+            r#"{"window": 0, "rate": -1.0, "poll": "0s", "max_resubmissions": 9999, "max_refusals": 0, "call_limit": "5m"}"#,
         )
         .unwrap();
         let keys: Vec<_> = nonsense.check().into_iter().map(|problem| problem.key).collect();
         assert_eq!(
             keys,
-            ["outbox.window", "outbox.rate", "outbox.poll", "outbox.max_resubmissions", "outbox.call_limit"]
+            [
+                "outbox.window",
+                "outbox.rate",
+                "outbox.poll",
+                "outbox.max_resubmissions",
+                "outbox.max_refusals",
+                "outbox.call_limit"
+            ]
         );
     }
 }

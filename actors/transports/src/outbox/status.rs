@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use vumi_kit::health::{Health, State};
 
-use super::breaker::{Breaker, Interruption, InterruptionCause};
+use super::breaker::{Breaker, FirstRefusal, Interruption, InterruptionCause};
 
 /// What the engine publishes of itself.
 pub(super) struct OutboxStatus {
@@ -42,6 +42,13 @@ impl OutboxStatus {
             if interruption.cause != InterruptionCause::Throttled {
                 degrade(&mut health);
             }
+        } else if let Some(FirstRefusal { provider_response, since, .. }) = self.breaker.first_refusal() {
+            let since = since.to_seconds_text();
+            health.detail = format!(
+                "the provider refuses our account or settings, or one SMS alone, since {since}: {provider_response}; {}",
+                health.detail
+            );
+            degrade(&mut health);
         } else if let Some((provider_response, since)) = self.breaker.first_failure() {
             let since = since.to_seconds_text();
             health.detail = format!("no answer since {since}: {provider_response}; {}", health.detail);

@@ -28,8 +28,10 @@ use crate::{
     provider_client::{ProviderClient, call, unreadable},
 };
 
-/// Numeric sender and delivery acknowledgement: our senders are numbers, and receipts are wanted.
-const REQUIRED_FEATURES: u32 = 32 + 8192;
+/// What a route must be capable of (`req_feat`): a name or a number as the sender, and receipts.
+const NAME_AS_SENDER: u32 = 16;
+const NUMBER_AS_SENDER: u32 = 32;
+const RECEIPTS: u32 = 8192;
 
 /// An account with Clickatell's HTTP API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -72,7 +74,9 @@ pub(crate) struct Clickatell {
     client: ProviderClient,
     send_url: String,
     query_url: String,
+    user: String,
     password: SecretString,
+    api_id: String,
     /// `user`, `password` and `api_id`, form-encoded.
     credentials: SecretString,
     max_parts: u32,
@@ -135,7 +139,9 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
             client: ProviderClient::new(&settings.url, &settings.outbox)?,
             send_url: format!("{base}/http/sendmsg"),
             query_url: format!("{base}/http/querymsg"),
-            password: settings.password.clone(),
+            user: settings.user,
+            password: settings.password,
+            api_id: settings.api_id,
             credentials: credentials.into(),
             max_parts: settings.max_parts,
         })
@@ -159,14 +165,15 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
         }
     }
 
-    fn secrets(&self) -> Vec<&SecretString> {
-        vec![&self.password]
+    fn credentials(&self) -> Vec<&str> {
+        vec![&self.user, self.password.expose_secret(), &self.api_id]
     }
 }
 
 impl Clickatell {
     fn send_form(&self, submission: &Submission) -> String {
         let measure = measure(&submission.message);
+        let sender = if submission.from.is_number() { NUMBER_AS_SENDER } else { NAME_AS_SENDER };
         let start = self.credentials.expose_secret();
         let mut form = form_urlencoded::Serializer::for_suffix(format!("{start}&"), start.len() + 1);
         form.append_pair("to", submission.to.as_str())
@@ -174,7 +181,7 @@ impl Clickatell {
             .append_pair("climsgid", &submission.id.to_string())
             .append_pair("callback", "7")
             .append_pair("deliv_ack", "1")
-            .append_pair("req_feat", &REQUIRED_FEATURES.to_string())
+            .append_pair("req_feat", &(sender + RECEIPTS).to_string())
             .append_pair("msg_type", "SMS_TEXT");
         if measure.segments > 1 {
             form.append_pair("concat", &measure.segments.min(self.max_parts).to_string());

@@ -141,8 +141,8 @@ name_sender = true
         }
     }
 
-    fn secrets(&self) -> Vec<&SecretString> {
-        vec![&self.settings.api_key]
+    fn credentials(&self) -> Vec<&str> {
+        vec![self.settings.api_key.expose_secret()]
     }
 }
 

@@ -90,6 +90,10 @@ smsc = "smsc1"
         Ok(Self { client: ProviderClient::new(&settings.url, &settings.outbox)?, settings })
     }
 
+    fn credentials(&self) -> Vec<&str> {
+        vec![&self.settings.api_id]
+    }
+
     async fn submit(&self, submission: &Submission) -> Decision {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("s", submission.from.as_str())
@@ -140,11 +144,13 @@ struct EScapeInbound;
 impl WebhookForm for EScapeInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let fields = WebhookFields::of(request);
+        // Kannel's `%C`, where it is asked for.
+        let charset = fields.get("charset").filter(|charset| !charset.is_empty()).map(str::to_owned);
         let inbound = InboundSms {
-            from: fields.require_msisdn("s")?,
-            to: fields.require_msisdn("r")?,
-            message: fields.require("text")?.to_owned(),
-            charset: None,
+            from: fields.require_address("s")?,
+            to: fields.require_address("r")?,
+            message: fields.require_text("text", charset.as_deref())?,
+            charset,
             provider_id: None,
             at: None,
             part: fields.get("udh").and_then(part_of_header),

@@ -163,8 +163,8 @@ max_segments = 9
         }
     }
 
-    fn secrets(&self) -> Vec<&SecretString> {
-        vec![&self.settings.password]
+    fn credentials(&self) -> Vec<&str> {
+        vec![&self.settings.service, self.settings.password.expose_secret(), &self.settings.channel]
     }
 }
 

@@ -60,6 +60,10 @@ bind = "bind"
         Ok(Self { client: ProviderClient::new(&settings.url, &settings.outbox)?, settings })
     }
 
+    fn credentials(&self) -> Vec<&str> {
+        vec![&self.settings.bind]
+    }
+
     async fn submit(&self, submission: &Submission) -> Decision {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("bind", &self.settings.bind)

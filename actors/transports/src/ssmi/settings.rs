@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use vumi_kit::{
-    address::Msisdn,
+    address::Address,
     backoff::Backoff,
     kind::Problem,
     settings_schema::{HumanDuration, Secret},
@@ -72,7 +72,7 @@ pub(crate) struct Settings {
     pub(super) account: Option<String>,
     /// The number people write SMS to, where the server does not say.
     #[serde(default)]
-    pub(super) short_code: Option<Msisdn>,
+    pub(super) short_code: Option<Address>,
     /// How long the server may try to deliver an SMS, in minutes. Default 0: as the server likes
     #[serde(default)]
     #[schemars(extend("unit" = "minutes"))]

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, rc::Rc};
 
 use vumi_kit::{
-    address::Msisdn,
+    address::{Address, Msisdn},
     clock::Timestamp,
     sms::{InboundSms, Receipt, TransportStatus},
 };
@@ -98,11 +98,11 @@ impl SmsInbox {
         link: &mut ServerLink,
         now: Timestamp,
     ) {
-        let Ok(from) = Msisdn::parse(msisdn) else {
-            link.faults.record("malformed frames skipped", "an SMS without a valid MSISDN");
+        let Ok(from) = Address::inbound(msisdn) else {
+            link.faults.record("malformed frames skipped", "an SMS without a sender");
             return;
         };
-        let to = destination.and_then(|to| Msisdn::parse(to).ok()).or_else(|| self.settings.short_code.clone());
+        let to = destination.and_then(|to| Address::inbound(to).ok()).or_else(|| self.settings.short_code.clone());
         let (Some(to), Some(_)) = (to, &self.settings.account) else {
             link.faults.record(
                 "SMS from people not kept",

@@ -62,6 +62,7 @@ proptest! {
     ) {
         let request = WebhookRequest {
             method: "POST".to_owned(), query, content_type: content_type.to_owned(), body: body.into(),
+            ..WebhookRequest::default()
         };
         for webhook in example_webhooks() {
             let _read_or_refused = webhook.form.read(&request);

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use vumi_kit::{
-    address::Msisdn,
+    address::{Address, Msisdn},
     clock::{Clock, Timestamp},
     sms::{Decision, Submission, TransportStatus},
     webhook::WebhookForm,
@@ -23,7 +23,7 @@ pub(crate) fn submission(message: &str) -> Submission {
     Submission {
         id: 42,
         to: Msisdn::parse("27123456789").unwrap(),
-        from: Msisdn::parse("27123456780").unwrap(),
+        from: Address::sender("27123456780").unwrap(),
         message: message.to_owned(),
         attempts: 0,
         unknown_outcomes: 0,
@@ -49,7 +49,7 @@ pub(crate) enum Expect {
 }
 
 impl Expect {
-    fn is_met_by(self, decision: &Decision) -> bool {
+    pub(crate) fn is_met_by(self, decision: &Decision) -> bool {
         match (self, decision) {
             (Self::Accepted(id), Decision::Accepted { provider_id, .. }) => provider_id.as_deref() == id,
             (Self::Rejected(expected), Decision::Rejected { status, .. }) => *status == expected,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vumi_kit::{
-    address::Msisdn,
+    address::{Address, Msisdn},
     clock::Timestamp,
     ledger::ReceiptMatch,
     name::Name,
@@ -16,8 +16,18 @@ pub(crate) fn webhook(webhooks: &[Webhook], path: &str) -> Arc<dyn WebhookForm> 
     webhooks.iter().find(|webhook| webhook.path == path).unwrap().form.clone()
 }
 
+/// When the calls of the tests come in.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::parse("2026-11-27 14:30:00").unwrap()
+}
+
 pub(crate) fn get(query: &str) -> WebhookRequest {
-    WebhookRequest { method: "GET".to_owned(), query: query.to_owned(), ..WebhookRequest::default() }
+    WebhookRequest {
+        method: "GET".to_owned(),
+        query: query.to_owned(),
+        received_at: now(),
+        ..WebhookRequest::default()
+    }
 }
 
 pub(crate) fn post(content_type: &str, body: impl Into<bytes::Bytes>) -> WebhookRequest {
@@ -25,6 +35,7 @@ pub(crate) fn post(content_type: &str, body: impl Into<bytes::Bytes>) -> Webhook
         method: "POST".to_owned(),
         content_type: content_type.to_owned(),
         body: body.into(),
+        received_at: now(),
         ..WebhookRequest::default()
     }
 }
@@ -89,7 +100,7 @@ fn sms(status: TransportStatus, at: Timestamp) -> Sms {
         account: 1,
         transport: Name::parse("exam").unwrap(),
         to: Msisdn::parse("27123456789").unwrap(),
-        from: Msisdn::parse("27123456780").unwrap(),
+        from: Address::sender("27123456780").unwrap(),
         message: "hello".to_owned(),
         status,
         provider_response: None,

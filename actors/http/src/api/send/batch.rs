@@ -1,6 +1,12 @@
 //! Reads the batch of a request: all of its SMS, or every error in it.
 
-use vumi_kit::{account::AccountId, address::Msisdn, name::Name, sms::NewSms};
+use vumi_kit::{
+    account::AccountId,
+    address::{Address, Msisdn},
+    name::Name,
+    sms::NewSms,
+    transport_settings::TransportSettings,
+};
 
 use super::{
     personalised::{VARIABLE_PREFIX, personalised_texts},
@@ -29,6 +35,8 @@ pub(super) enum MessageSource {
 pub(super) struct BatchReader {
     pub(super) account: AccountId,
     pub(super) transport: Name,
+    /// What the transport takes as addresses.
+    pub(super) addresses: TransportSettings,
     pub(super) source: MessageSource,
     pub(super) limits: SendLimits,
 }
@@ -38,9 +46,9 @@ impl BatchReader {
     pub(super) fn read(&self, media_type: &str, body: &[u8]) -> Result<Vec<NewSms>, ApiError> {
         let fields = RequestFields::of_body(media_type, body, self.known_fields())?;
         let mut errors = FieldErrors::default();
-        let to = recipients(&fields, self.limits.max_batch, &mut errors);
-        let from =
-            fields.required("from_msisdn", &mut errors).and_then(|text| msisdn("from_msisdn", text, &mut errors));
+        let to = self.recipients(&fields, &mut errors);
+        let from = fields.required("from_msisdn", &mut errors);
+        let from = from.and_then(|text| named("from_msisdn", text, self.addresses.sender(text), &mut errors));
         let given = fields.count("to_msisdn");
         let messages = match self.source {
             MessageSource::Text => same_text(&fields, given, self.limits, &mut errors),
@@ -61,7 +69,20 @@ impl BatchReader {
         KnownFields { single, lists: &["to_msisdn"], numbers, variables, max_values: self.limits.max_batch }
     }
 
-    fn batch(&self, to: Vec<Msisdn>, from: &Msisdn, messages: Vec<String>) -> Vec<NewSms> {
+    fn recipients(&self, fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Vec<Msisdn> {
+        let (given, max_batch) = (fields.count("to_msisdn"), self.limits.max_batch);
+        if given == 0 {
+            errors.push(FieldError::new("to_msisdn", "", "give at least one recipient"));
+        } else if given > max_batch {
+            let detail = format!("a call may have {max_batch} recipients: send smaller batches");
+            errors.push(FieldError::new("to_msisdn", &given.to_string(), detail));
+            return Vec::new();
+        }
+        let read = |text| named("to_msisdn", text, self.addresses.recipient(text), errors);
+        fields.all("to_msisdn").filter_map(read).collect()
+    }
+
+    fn batch(&self, to: Vec<Msisdn>, from: &Address, messages: Vec<String>) -> Vec<NewSms> {
         let sms = |(to, message)| NewSms {
             account: self.account,
             transport: self.transport.clone(),
@@ -73,24 +94,9 @@ impl BatchReader {
     }
 }
 
-fn recipients(fields: &RequestFields<'_>, max_batch: usize, errors: &mut FieldErrors) -> Vec<Msisdn> {
-    let given = fields.count("to_msisdn");
-    if given == 0 {
-        errors.push(FieldError::new("to_msisdn", "", "give at least one recipient"));
-    } else if given > max_batch {
-        let detail = format!("a call may have {max_batch} recipients: send smaller batches");
-        errors.push(FieldError::new("to_msisdn", &given.to_string(), detail));
-        return Vec::new();
-    }
-    fields.all("to_msisdn").filter_map(|text| msisdn("to_msisdn", text, errors)).collect()
-}
-
-fn msisdn(field: &str, text: &str, errors: &mut FieldErrors) -> Option<Msisdn> {
-    let parsed = Msisdn::parse(text);
-    if parsed.is_err() {
-        errors.push(FieldError::new(field, text, "an MSISDN is 3 to 15 digits, with or without a leading +"));
-    }
-    parsed.ok()
+/// The address, or its error named.
+fn named<A>(field: &str, text: &str, read: Result<A, &'static str>, errors: &mut FieldErrors) -> Option<A> {
+    read.map_err(|detail| errors.push(FieldError::new(field, text, detail))).ok()
 }
 
 fn same_text(fields: &RequestFields<'_>, count: usize, limits: SendLimits, errors: &mut FieldErrors) -> Vec<String> {
@@ -106,7 +112,7 @@ fn same_text(fields: &RequestFields<'_>, count: usize, limits: SendLimits, error
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use vumi_kit::{name::Name, sms::NewSms};
+    use vumi_kit::{name::Name, sms::NewSms, transport_settings::TransportSettings};
 
     use super::{BatchReader, MessageSource};
     use crate::{limits::send_limits::SendLimits, response::error::ApiError};
@@ -117,7 +123,7 @@ mod tests {
 
     fn reader(source: MessageSource) -> BatchReader {
         let transport = Name::parse("clickatell").unwrap();
-        BatchReader { account: 1, transport, source, limits: LIMITS }
+        BatchReader { account: 1, transport, addresses: TransportSettings::default(), source, limits: LIMITS }
     }
 
     fn read(source: MessageSource, media_type: &str, body: &str) -> Result<Vec<NewSms>, ApiError> {

@@ -43,8 +43,8 @@ fn changed(answer: ChangedCallback) -> Callback {
 /// An event that the account's callbacks are told of.
 async fn event(harness: &StoreHarness, account: i64) {
     let sms = InboundSms {
-        from: msisdn("27831234567"),
-        to: msisdn("38080"),
+        from: msisdn("27831234567").into(),
+        to: msisdn("38080").into(),
         message: "x".to_owned(),
         charset: None,
         provider_id: None,

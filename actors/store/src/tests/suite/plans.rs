@@ -156,8 +156,8 @@ fn received_sms_and_callbacks_are_found_by_index() {
     let Some(mut watched) = Watched::new() else { return };
     let transport = opera();
     let inbound = vec![InboundSms {
-        from: msisdn("27831234567"),
-        to: msisdn("38080"),
+        from: msisdn("27831234567").into(),
+        to: msisdn("38080").into(),
         message: String::new(),
         charset: None,
         provider_id: Some("mo".to_owned()),

@@ -2,6 +2,7 @@
 
 use vumi_kit::{
     account::{AccountRoles, CreateAccount},
+    address::Address,
     callback::{CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback},
     ledger::{
         ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived, SmsOwner,
@@ -13,8 +14,8 @@ use super::{ALICE, BOB, StoreHarness, msisdn, opera};
 
 fn inbound(provider_id: Option<&str>) -> InboundSms {
     InboundSms {
-        from: msisdn("27831234567"),
-        to: msisdn("38080"),
+        from: msisdn("27831234567").into(),
+        to: msisdn("38080").into(),
         message: "JOIN the & quiz".to_owned(),
         charset: Some("UTF-8".to_owned()),
         provider_id: provider_id.map(str::to_owned),
@@ -47,6 +48,18 @@ async fn a_received_sms_is_handed_over_once_it_is_kept() {
     let Some(HandOver::Received(batch)) = harness.handed() else { panic!("nothing") };
     assert_eq!(batch, std::slice::from_ref(&kept));
     assert_eq!((kept.sms, kept.repeated), (inbound(Some("mo-1")), false));
+}
+
+#[actix_rt::test]
+async fn an_sms_from_a_name_is_kept_and_an_answer_to_it_is_not_sent() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    let named = InboundSms { from: Address::inbound("INFO SMS").unwrap(), ..inbound(Some("mo-1")) };
+    let kept = keep_for(&harness, ALICE, named.clone()).await;
+    assert_eq!(kept.sms, named);
+    harness.handed();
+    let settled = harness.ledger(settle(&kept, Some("hello"))).await.unwrap();
+    assert_eq!((settled.received, settled.reply), (kept.id, None));
+    assert!(harness.ledger(ClaimReceived { limit: 10 }).await.is_empty(), "it is settled");
 }
 
 #[actix_rt::test]
@@ -123,7 +136,7 @@ async fn an_sms_belongs_to_the_account_of_the_name_where_there_is_one() {
 async fn an_id_used_again_for_another_person_or_text_is_another_sms() {
     let Some(harness) = StoreHarness::new() else { return };
     keep(&harness, Some("1")).await;
-    let theirs = InboundSms { from: msisdn("27830000009"), ..inbound(Some("1")) };
+    let theirs = InboundSms { from: msisdn("27830000009").into(), ..inbound(Some("1")) };
     assert!(!keep_for(&harness, ALICE, theirs).await.repeated);
     let other = InboundSms { message: "something else".to_owned(), ..inbound(Some("1")) };
     assert!(!keep_for(&harness, ALICE, other).await.repeated);
@@ -206,8 +219,8 @@ async fn parts_of_other_people_or_with_another_reference_are_not_of_one_sms() {
     let Some(mut harness) = StoreHarness::new() else { return };
     let others = [
         part(1, "a", None),
-        InboundSms { from: msisdn("27830000009"), ..part(2, "b", None) },
-        InboundSms { to: msisdn("38081"), ..part(2, "c", None) },
+        InboundSms { from: msisdn("27830000009").into(), ..part(2, "b", None) },
+        InboundSms { to: msisdn("38081").into(), ..part(2, "c", None) },
         InboundSms { part: InboundPart::new("8", 3, 2), ..part(2, "d", None) },
         InboundSms { part: InboundPart::new("7", 2, 2), ..part(2, "e", None) },
         part(3, "f", None),
@@ -290,7 +303,7 @@ async fn it_is_settled_once_and_its_answer_is_kept_and_handed_over() {
     let settled = harness.ledger(settle(&kept, Some("Welcome!"))).await.unwrap();
     let reply = settled.reply.unwrap();
     assert_eq!((settled.received, reply.account, &reply.transport), (kept.id, ALICE, &opera()));
-    assert_eq!((&reply.from, &reply.to, reply.message.as_str()), (&kept.sms.to, &kept.sms.from, "Welcome!"));
+    assert_eq!((&reply.from, &reply.to, reply.message.as_str()), (&kept.sms.to, &msisdn("27831234567"), "Welcome!"));
     assert_eq!(harness.handed_ids(), [reply.id]);
 
     assert_eq!(harness.ledger(settle(&kept, Some("Welcome!"))).await, None, "nothing is sent twice");
@@ -324,7 +337,7 @@ async fn a_second_answer_is_an_sms_of_its_own_and_a_repeated_one_is_not() {
     let first = harness.ledger(answer_by(&kept, "m1", Some("one"))).await.unwrap().reply.unwrap();
     let second = harness.ledger(answer_by(&kept, "m2", Some("two"))).await.unwrap().reply.unwrap();
     assert_ne!(first.id, second.id);
-    assert_eq!((second.message.as_str(), &second.to), ("two", &kept.sms.from));
+    assert_eq!((second.message.as_str(), &second.to), ("two", &msisdn("27831234567")));
     for (message, text, id) in [("m1", "one", first.id), ("m2", "two", second.id)] {
         let again = harness.ledger(answer_by(&kept, message, Some(text))).await.unwrap();
         assert_eq!(again.reply.map(|sms| sms.id), Some(id), "{message} is known");
@@ -355,7 +368,7 @@ async fn without_a_key_another_text_is_another_answer() {
     let first = harness.ledger(settle(&answered, Some("one"))).await.unwrap().reply.unwrap();
     let second = harness.ledger(settle(&answered, Some("two"))).await.unwrap().reply.unwrap();
     assert_ne!(first.id, second.id);
-    assert_eq!((second.message.as_str(), &second.to), ("two", &answered.sms.from));
+    assert_eq!((second.message.as_str(), Some(second.to)), ("two", answered.sms.from.msisdn()));
     for repeated in [Some("one"), None] {
         assert_eq!(harness.ledger(settle(&answered, repeated)).await, None, "{repeated:?}");
     }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use vumi_kit::{
     clock::Timestamp,
     ledger::{Outcome, Then},
-    sms::{Decision, Submission, TransportStatus},
+    sms::{Decision, SmsId, Submission, TransportStatus},
 };
 
 use super::Engine;
@@ -25,7 +25,8 @@ impl<S: SubmitSms> Engine<S> {
         if !matches!(decision, Decision::Retry { unknown_outcome: false, .. }) {
             self.throughput.record(duration);
         }
-        let pause_begins = self.update_breaker(&decision, now, at);
+        let pause_begins = self.update_breaker(submission.id, &decision, now, at);
+        let decision = self.refused_too_often(submission.id, decision);
         let outcome = self.outcome(&submission, decision, now, at);
         self.outcomes.push_back(outcome);
         if pause_begins {
@@ -35,22 +36,43 @@ impl<S: SubmitSms> Engine<S> {
         self.return_excess();
     }
 
-    fn update_breaker(&self, decision: &Decision, now: Instant, at: Timestamp) -> bool {
+    fn update_breaker(&self, sms: SmsId, decision: &Decision, now: Instant, at: Timestamp) -> bool {
         let mut status = self.status.borrow_mut();
         let before = status.breaker.interruption().map(|interruption| interruption.cause);
-        let pause_begins = status.breaker.record(decision, now, at);
+        let had_refused = status.breaker.first_refusal().is_some();
+        let pause_begins = status.breaker.record(sms, decision, now, at);
+        if !had_refused && !pause_begins && status.breaker.first_refusal().is_some() {
+            let next_try_in = status.breaker.wait_of(sms);
+            tracing::warn!(transport = %self.name, sms, ?next_try_in,
+                "one SMS paused: the provider refuses it, or our account or settings");
+        }
         self.log_transition(before, status.breaker.interruption(), now);
         pause_begins
     }
 
     fn log_transition(&self, before: Option<InterruptionCause>, after: Option<&Interruption>, now: Instant) {
         match (before, after) {
-            (_, Some(Interruption { cause, provider_response, until, .. })) if before != Some(*cause) => {
+            // The provider's words stay out of the log: `vumi status` shows them.
+            (_, Some(Interruption { cause, until, .. })) if before != Some(*cause) => {
                 let next_try_in = until.saturating_duration_since(now);
-                tracing::warn!(transport = %self.name, ?cause, %provider_response, ?next_try_in, "paused");
+                tracing::warn!(transport = %self.name, ?cause, ?next_try_in, "paused");
             }
             (Some(cause), None) => tracing::info!(transport = %self.name, ?cause, "works again"),
             _ => {}
+        }
+    }
+
+    /// An SMS that alone is answered as if the account were wrong ends as refused.
+    fn refused_too_often(&self, sms: SmsId, decision: Decision) -> Decision {
+        let breaker = &mut self.status.borrow_mut().breaker;
+        match decision {
+            Decision::Misconfigured { provider_response } if breaker.gives_up(sms) => {
+                breaker.forget(sms);
+                tracing::warn!(transport = %self.name, sms, "refused: the provider answered it as if the account were wrong, again and again");
+                let provider_response = format!("refused again and again: {provider_response}");
+                Decision::Rejected { status: TransportStatus::MessageError, provider_response }
+            }
+            decision => decision,
         }
     }
 
@@ -75,9 +97,15 @@ impl<S: SubmitSms> Engine<S> {
             Decision::Retry { provider_response, unknown_outcome } => {
                 self.retry(submission, provider_response, unknown_outcome, at)
             }
-            Decision::Throttled { provider_response, .. } | Decision::Misconfigured { provider_response } => {
+            Decision::Throttled { provider_response, .. } => {
                 let held_until = submission.lease_until;
                 (provider_response, Then::Untried { at: self.resumes_at(now, at), held_until })
+            }
+            Decision::Misconfigured { provider_response } => {
+                // Later than the others: another SMS tells whether it is the account.
+                let wait = self.status.borrow().breaker.wait_of(submission.id);
+                let due = self.resumes_at(now, at).plus(wait);
+                (provider_response, Then::Untried { at: due, held_until: submission.lease_until })
             }
         };
         // Many wait here while the ledger is away.
@@ -105,6 +133,7 @@ impl<S: SubmitSms> Engine<S> {
 
     /// Ends one whose time ran out while it waited.
     pub(super) fn expire(&mut self, submission: &Submission, at: Timestamp) {
+        self.status.borrow_mut().breaker.forget(submission.id);
         let then = Then::Done { status: TransportStatus::Expired, provider_id: None };
         let may_have_arrived =
             if submission.unknown_outcomes > 0 { "; an earlier attempt may have arrived" } else { "" };

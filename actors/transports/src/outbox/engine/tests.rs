@@ -218,6 +218,16 @@ story!(a_refused_account_degrades_the_transport_and_costs_no_attempt, |harness| 
     assert!(health.detail.contains("no credit"), "{}", health.detail);
 });
 
+story!(one_sms_that_is_answered_as_if_the_account_were_wrong_holds_up_nobody_and_is_refused, |harness| settings(), {
+    for round in 0..5 {
+        harness.submit(vec![sms(1, "account"), sms(10 + round, "hello")]).await;
+        harness.pass(SECOND).await;
+        assert!(matches!(harness.then(10 + round), Then::Done { status: TransportStatus::Queued, .. }), "{round}");
+    }
+    assert_eq!(harness.then(1), Then::Done { status: TransportStatus::MessageError, provider_id: None });
+    assert_eq!(harness.health().state, State::Up);
+});
+
 story!(an_outage_costs_a_few_attempts_and_ends_by_itself, |harness| settings(), {
     harness.provider.down.set(true);
     harness.ledger.lock().unwrap().waiting =

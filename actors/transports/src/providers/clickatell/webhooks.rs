@@ -1,18 +1,16 @@
 //! What Clickatell posts to us: receipts and SMS from people, GET or POST, form-encoded.
 
 use vumi_kit::{
-    clock::Timestamp,
     sms::{InboundSms, Receipt, SmsId},
     webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
 };
 
 use super::codes;
 use crate::{
-    charset::in_charset,
     concatenation::part_of_header,
-    form_reports::form_reports,
+    time::{TimeFormat, read_time},
     webhook_answer::{empty_answer, receipt_answer, received_answer},
-    webhook_fields::{WebhookFields, raw_field},
+    webhook_fields::WebhookFields,
 };
 
 /// `receipt.json`.
@@ -20,8 +18,8 @@ pub(super) struct ClickatellReceipts;
 
 impl WebhookForm for ClickatellReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        let reports = form_reports(WebhookFields::of(request).0, &["apiMsgId", "cliMsgId", "status", "timestamp"])?;
-        each_read(reports.into_iter().map(|fields| read_receipt(WebhookFields(fields))), WebhookNews::Receipts)
+        let reports = WebhookFields::each(request, &["apiMsgId", "cliMsgId", "status", "timestamp"])?;
+        each_read(reports.into_iter().map(|fields| read_receipt(fields, request)), WebhookNews::Receipts)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
@@ -32,7 +30,7 @@ impl WebhookForm for ClickatellReceipts {
     }
 }
 
-fn read_receipt(fields: WebhookFields) -> Result<Receipt, Unreadable> {
+fn read_receipt(fields: WebhookFields<'_>, request: &WebhookRequest) -> Result<Receipt, Unreadable> {
     let provider_id = fields.require("apiMsgId")?.to_owned();
     let sms: SmsId =
         fields.require("cliMsgId")?.trim().parse().map_err(|_| Unreadable::new("cliMsgId", "is not a number"))?;
@@ -40,14 +38,14 @@ fn read_receipt(fields: WebhookFields) -> Result<Receipt, Unreadable> {
     let status =
         codes::status(code).ok_or_else(|| Unreadable::new("status", "is not one of Clickatell's codes, 1 to 14"))?;
     let provider_status = Some(code.to_owned());
-    let at = fields.get("timestamp").and_then(|text| text.trim().parse().ok()).map(Timestamp::from_seconds);
+    let at = fields.get("timestamp").and_then(|text| read_time(text, Some(&TimeFormat::SECONDS), request));
     Ok(Receipt {
         provider_id: Some(provider_id),
         sms: Some(sms),
         both_ids: true,
         provider_status,
         at,
-        ..Receipt::new(status, fields.0)
+        ..Receipt::new(status, fields.pairs)
     })
 }
 
@@ -59,19 +57,14 @@ impl WebhookForm for ClickatellInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let fields = WebhookFields::of(request);
         let provider_id = fields.require("moMsgId")?.to_owned();
-        let from = fields.require_msisdn("from")?;
-        let to = fields.require_msisdn("to")?;
-        let text = fields.require("text")?;
         let charset = fields.get("charset").filter(|charset| !charset.is_empty()).map(str::to_owned);
-        let decoded =
-            charset.as_deref().and_then(|charset| in_charset(&raw_field(request, "text").unwrap_or_default(), charset));
         let inbound = InboundSms {
-            from,
-            to,
-            message: decoded.unwrap_or_else(|| text.to_owned()),
+            from: fields.require_address("from")?,
+            to: fields.require_address("to")?,
+            message: fields.require_text("text", charset.as_deref())?,
             charset,
             provider_id: Some(provider_id),
-            at: fields.get("timestamp").and_then(Timestamp::parse),
+            at: fields.get("timestamp").and_then(|text| read_time(text, None, request)),
             part: fields.get("udh").and_then(part_of_header),
         };
         Ok(WebhookNews::Inbound(vec![inbound]))

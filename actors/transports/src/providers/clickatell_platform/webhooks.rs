@@ -2,20 +2,24 @@
 
 use serde_json::Value;
 use vumi_kit::{
-    address::Msisdn,
+    address::Address,
+    charset::Charset,
     clock::Timestamp,
     sms::{InboundSms, Receipt},
-    webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
+    webhook::{
+        Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read, percent_decoded,
+    },
 };
 
 use crate::{
-    charset::{in_charset, percent_decoded},
     concatenation::part_of_header,
-    http_provider::plain,
+    json_body::{json_body, plain},
     json_fields::flatten,
     provider_status::with_code,
     providers::clickatell::status,
+    time::{TimeFormat, read_time},
     webhook_answer::{empty_answer, receipt_answer, received_answer},
+    webhook_fields::address,
 };
 
 /// An object of a body.
@@ -24,9 +28,7 @@ struct JsonFields(Value);
 impl JsonFields {
     /// The objects of a body: one, or a list of them.
     fn each(request: &WebhookRequest) -> Result<Vec<Result<Self, Unreadable>>, Unreadable> {
-        let body: Value =
-            serde_json::from_slice(&request.body).map_err(|error| Unreadable::new("body", error.to_string()))?;
-        match body {
+        match json_body(request)? {
             Value::Array(list) if list.is_empty() => Err(Unreadable::new("body", "holds no report")),
             Value::Array(list) => Ok(list.into_iter().map(Self::of).collect()),
             one => Ok(vec![Self::of(one)]),
@@ -46,15 +48,21 @@ impl JsonFields {
         self.get(name).ok_or_else(|| Unreadable::new(name, "is required"))
     }
 
-    fn require_msisdn(&self, name: &str) -> Result<Msisdn, Unreadable> {
-        Msisdn::parse(&self.require(name)?).map_err(|error| Unreadable::new(name, error.to_string()))
+    fn require_address(&self, name: &str) -> Result<Address, Unreadable> {
+        address(name, &self.require(name)?)
     }
 
     /// Milliseconds since 1970.
-    fn time(&self, name: &str) -> Option<Timestamp> {
-        let millis: i64 = self.get(name)?.parse().ok()?;
-        Some(Timestamp::from_micros(millis.checked_mul(1000)?))
+    fn time(&self, name: &str, request: &WebhookRequest) -> Option<Timestamp> {
+        read_time(&self.get(name)?, Some(&TimeFormat::MILLISECONDS), request)
     }
+}
+
+/// Whether a text is URL-escaped in this character set: the platform does so in all but UTF-8 and ASCII.
+fn is_escaped(label: &str, text: &str) -> bool {
+    let written_as_it_is =
+        ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|name| label.trim().eq_ignore_ascii_case(name));
+    !written_as_it_is && (text.is_ascii() || text.contains('%')) && Charset::of_label(label).is_known()
 }
 
 /// `receipt.json`.
@@ -62,7 +70,10 @@ pub(super) struct PlatformReceipts;
 
 impl WebhookForm for PlatformReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        each_read(JsonFields::each(request)?.into_iter().map(|object| read_receipt(&object?)), WebhookNews::Receipts)
+        each_read(
+            JsonFields::each(request)?.into_iter().map(|object| read_receipt(&object?, request)),
+            WebhookNews::Receipts,
+        )
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
@@ -73,7 +84,7 @@ impl WebhookForm for PlatformReceipts {
     }
 }
 
-fn read_receipt(object: &JsonFields) -> Result<Receipt, Unreadable> {
+fn read_receipt(object: &JsonFields, request: &WebhookRequest) -> Result<Receipt, Unreadable> {
     let code = object.require("statusCode")?;
     let status =
         status(&code).ok_or_else(|| Unreadable::new("statusCode", "is not one of Clickatell's codes, 1 to 14"))?;
@@ -84,7 +95,7 @@ fn read_receipt(object: &JsonFields) -> Result<Receipt, Unreadable> {
         provider_id: Some(object.require("messageId")?),
         sms: object.get("clientMessageId").and_then(|id| id.parse().ok()),
         provider_status: Some(words),
-        at: object.time("timestamp"),
+        at: object.time("timestamp", request),
         ..Receipt::new(status, fields)
     })
 }
@@ -94,7 +105,10 @@ pub(super) struct PlatformInbound;
 
 impl WebhookForm for PlatformInbound {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
-        each_read(JsonFields::each(request)?.into_iter().map(|object| read_inbound(&object?)), WebhookNews::Inbound)
+        each_read(
+            JsonFields::each(request)?.into_iter().map(|object| read_inbound(&object?, request)),
+            WebhookNews::Inbound,
+        )
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
@@ -105,21 +119,20 @@ impl WebhookForm for PlatformInbound {
     }
 }
 
-fn read_inbound(object: &JsonFields) -> Result<InboundSms, Unreadable> {
+fn read_inbound(object: &JsonFields, request: &WebhookRequest) -> Result<InboundSms, Unreadable> {
     let text = object.require("text")?;
     let charset = object.get("charset").filter(|charset| !charset.is_empty());
-    let message = match charset.as_deref() {
-        Some(escaped @ ("UTF-16BE" | "ISO-8859-1")) => in_charset(&percent_decoded(text.as_bytes()), escaped)
-            .ok_or_else(|| Unreadable::new("text", format!("is not URL-escaped {escaped}")))?,
-        _ => text,
+    let message = match charset.as_deref().filter(|label| is_escaped(label, &text)) {
+        Some(label) => request.text("text", &percent_decoded(text.as_bytes()), Some(label))?,
+        None => text,
     };
     Ok(InboundSms {
-        from: object.require_msisdn("fromNumber")?,
-        to: object.require_msisdn("toNumber")?,
+        from: object.require_address("fromNumber")?,
+        to: object.require_address("toNumber")?,
         message,
         charset,
         provider_id: Some(object.require("messageId")?),
-        at: object.time("timestamp"),
+        at: object.time("timestamp", request),
         part: object.get("udh").as_deref().and_then(part_of_header),
     })
 }

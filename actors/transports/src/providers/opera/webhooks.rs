@@ -1,11 +1,8 @@
 //! What Opera posts to us: receipts and SMS from people, as XML, plain or within a form.
 
 use bytes::Bytes;
-use chrono::DateTime;
 use serde_json::json;
 use vumi_kit::{
-    address::Msisdn,
-    clock::Timestamp,
     ledger::ReceiptMatch,
     sms::{InboundSms, Receipt, TransportStatus},
     webhook::{Unreadable, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
@@ -13,17 +10,18 @@ use vumi_kit::{
 
 use super::xml::{self, XmlElement};
 use crate::{
+    time::read_time,
     webhook_answer::{empty_answer, json_answer, receipt_json},
-    webhook_fields::WebhookFields,
+    webhook_fields::{address, msisdn},
 };
 
 /// The document of a call: the body, or the form's `XmlMsg`.
 fn document(request: &WebhookRequest) -> Result<Bytes, Unreadable> {
-    if request.content_type != "application/x-www-form-urlencoded" {
+    if !request.is_form() {
         return Ok(request.body.clone());
     }
-    match WebhookFields::of(request).get("XmlMsg") {
-        Some(xml) => Ok(Bytes::from(xml.to_owned())),
+    match request.raw_parameter("XmlMsg") {
+        Some(xml) => Ok(Bytes::from(xml)),
         // Some clients name a form as content type whatever they send.
         None if request.body.trim_ascii_start().starts_with(b"<") => Ok(request.body.clone()),
         None => Err(Unreadable::new("XmlMsg", "is required")),
@@ -32,7 +30,9 @@ fn document(request: &WebhookRequest) -> Result<Bytes, Unreadable> {
 
 fn read_document(request: &WebhookRequest, root: &str) -> Result<XmlElement, Unreadable> {
     let refused = |error: xml::XmlRefusal| Unreadable::new("XML", error.to_string());
-    let element = xml::parse(&xml::text_of(&document(request)?).map_err(refused)?).map_err(refused)?;
+    let document = document(request)?;
+    let text = xml::text_of(&document, request.charset.as_ref()).map_err(refused)?;
+    let element = xml::parse(&text).map_err(refused)?;
     if element.name == root { Ok(element) } else { Err(Unreadable::new("XML", format!("is not a <{root}>"))) }
 }
 
@@ -43,7 +43,7 @@ impl WebhookForm for OperaReceipts {
     fn read(&self, request: &WebhookRequest) -> Result<WebhookNews, Unreadable> {
         let root = read_document(request, "receipts")?;
         let receipts = root.children.iter().filter(|child| child.name == "receipt");
-        each_read(receipts.map(read_receipt), WebhookNews::Receipts)
+        each_read(receipts.map(|receipt| read_receipt(receipt, request)), WebhookNews::Receipts)
     }
 
     fn answer(&self, _: &WebhookRequest, kept: &WebhookKept) -> WebhookAnswer {
@@ -57,19 +57,19 @@ impl WebhookForm for OperaReceipts {
     }
 }
 
-fn read_receipt(element: &XmlElement) -> Result<Receipt, Unreadable> {
+fn read_receipt(element: &XmlElement, request: &WebhookRequest) -> Result<Receipt, Unreadable> {
     let require = |name: &str| {
         let text = element.child_text(name).filter(|text| !text.is_empty());
         text.ok_or_else(|| Unreadable::new(name, "is required"))
     };
-    let to = Msisdn::parse(require("msisdn")?).map_err(|error| Unreadable::new("msisdn", error.to_string()))?;
+    let to = msisdn("msisdn", require("msisdn")?)?;
     let fields = element.children.iter().map(|child| (child.name.clone(), child.text.trim().to_owned())).collect();
     let letter = require("status")?;
     Ok(Receipt {
         provider_id: Some(require("reference")?.to_owned()),
         to: Some(to),
         provider_status: Some(letter.to_owned()),
-        at: element.child_text("timestamp").and_then(receipt_time),
+        at: element.child_text("timestamp").and_then(|text| read_time(text, None, request)),
         ..Receipt::new(status(letter), fields)
     })
 }
@@ -80,12 +80,6 @@ pub(super) fn status(letter: &str) -> TransportStatus {
         "Q" | "P" | "B" | "a" | "u" => TransportStatus::Queued,
         _ => TransportStatus::DeliveryError,
     }
-}
-
-/// `YYYYMMDDTHH:MM:SS`.
-fn receipt_time(text: &str) -> Option<Timestamp> {
-    let time = chrono::NaiveDateTime::parse_from_str(text, "%Y%m%dT%H:%M:%S").ok()?;
-    Some(Timestamp::from_seconds(time.and_utc().timestamp()))
 }
 
 /// `receive.xml`.
@@ -99,16 +93,14 @@ impl WebhookForm for OperaInbound {
             fields.find(|child| child.attribute("name") == Some(name)).map(|child| child.text.trim())
         };
         let require = |name: &str| field(name).ok_or_else(|| Unreadable::new(name, "is required"));
-        let msisdn =
-            |name: &str, text: &str| Msisdn::parse(text).map_err(|error| Unreadable::new(name, error.to_string()));
         let local = require("Local")?;
         let inbound = InboundSms {
-            from: msisdn("Remote", require("Remote")?)?,
-            to: msisdn("Local", local.trim_start_matches('*'))?,
+            from: address("Remote", require("Remote")?)?,
+            to: address("Local", local.trim_start_matches('*'))?,
             message: require("Text")?.to_owned(),
             charset: None,
             provider_id: field("MessageID").filter(|id| !id.is_empty()).map(str::to_owned),
-            at: field("ReceiveDate").and_then(receive_time),
+            at: field("ReceiveDate").and_then(|text| read_time(text, None, request)),
             part: None,
         };
         let is_receipt = field("IsReceipt")
@@ -121,10 +113,4 @@ impl WebhookForm for OperaInbound {
         let body = document(request).unwrap_or_default();
         WebhookAnswer { status: 200, content_type: Some("text/xml; charset=utf8"), body }
     }
-}
-
-/// `2010-06-04 15:51:25 +0000`.
-fn receive_time(text: &str) -> Option<Timestamp> {
-    let time = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S %z").ok()?;
-    Some(Timestamp::from_seconds(time.timestamp()))
 }

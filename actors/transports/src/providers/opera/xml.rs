@@ -1,7 +1,10 @@
 //! XML from outside, read into a small tree and nothing more: no entities but XML's own five, no document type
 //! beyond a name, and bounds on size, depth and count (`docs/providers/opera.md`).
 
+use std::borrow::Cow;
+
 use quick_xml::{Reader, XmlVersion, events::BytesStart, events::Event};
+use vumi_kit::charset::Charset;
 
 /// Longer documents are refused.
 const LONGEST: usize = 1024 * 1024;
@@ -33,23 +36,30 @@ pub(super) enum XmlRefusal {
     Entity(String),
     #[error("is larger, deeper or longer than any real one: refused")]
     TooMuch,
-    #[error("is neither UTF-8 nor declared as ISO-8859-1")]
-    Encoding,
+    #[error("is in the character set `{0}`, which is unknown: set `charset` of the transport")]
+    Encoding(String),
 }
 
-/// The text of a document's bytes.
-pub(super) fn text_of(bytes: &[u8]) -> Result<String, XmlRefusal> {
+/// How far into a document its declaration is looked for, in bytes.
+const DECLARATION: usize = 200;
+
+/// The text of a document's bytes: in the character set that the call names, else in the one that the document declares.
+pub(super) fn text_of<'a>(bytes: &'a [u8], named: Option<&Charset>) -> Result<Cow<'a, str>, XmlRefusal> {
     if bytes.len() > LONGEST {
         return Err(XmlRefusal::TooMuch);
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.trim_start_matches('\u{feff}').to_owned()),
-        Err(_) => {
-            let start = bytes.get(..bytes.len().min(100)).unwrap_or_default().to_ascii_lowercase();
-            let declared = start.windows(10).any(|window| window == b"iso-8859-1");
-            if declared { Ok(bytes.iter().map(|byte| char::from(*byte)).collect()) } else { Err(XmlRefusal::Encoding) }
-        }
-    }
+    let charset = named.cloned().or_else(|| declared(bytes)).unwrap_or_default();
+    charset.decode(bytes).ok_or_else(|| XmlRefusal::Encoding(charset.name().to_owned()))
+}
+
+/// `encoding="..."` of the XML declaration.
+fn declared(bytes: &[u8]) -> Option<Charset> {
+    let start = bytes.get(..bytes.len().min(DECLARATION))?;
+    let start = String::from_utf8_lossy(start);
+    let declaration = start.trim_start_matches('\u{feff}').trim_start().strip_prefix("<?xml")?.split("?>").next()?;
+    let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    value.get(1..)?.split(quote).next().map(Charset::of_label)
 }
 
 /// Reads a document.
@@ -179,6 +189,8 @@ impl XmlElement {
 
 #[cfg(test)]
 mod tests {
+    use vumi_kit::charset::Charset;
+
     use super::{DEEPEST, XmlRefusal, parse, text_of};
 
     #[test]
@@ -222,10 +234,21 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_utf_8_unless_they_say_otherwise() {
-        assert_eq!(text_of("\u{feff}<r>é</r>".as_bytes()).unwrap(), "<r>é</r>");
-        let latin1 = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><r>\xe9</r>";
-        assert!(text_of(latin1).unwrap().ends_with("<r>é</r>"));
-        assert_eq!(text_of(b"<r>\xe9</r>"), Err(XmlRefusal::Encoding));
+    fn bytes_are_read_as_the_call_or_the_document_says() {
+        assert_eq!(text_of("\u{feff}<r>é</r>".as_bytes(), None).unwrap(), "<r>é</r>");
+        for (declaration, named, bytes) in [
+            ("encoding=\"ISO-8859-1\"", None, b"\xe9".as_slice()),
+            ("encoding = 'windows-1252' standalone='yes'", None, b"\xe9"),
+            ("encoding=\"UTF-8\"", None, "é".as_bytes()),
+            ("encoding=\"UTF-8\"", Some("ISO-8859-1"), b"\xe9"),
+            ("encoding=\"EBCDIC\"", Some("utf-8"), "é".as_bytes()),
+            ("", None, b"\xe9"),
+        ] {
+            let document = [format!("<?xml version=\"1.0\" {declaration}?><r>").as_bytes(), bytes, b"</r>"].concat();
+            let text = text_of(&document, named.map(Charset::of_label).as_ref()).unwrap().into_owned();
+            assert!(text.ends_with("<r>é</r>"), "{declaration} {named:?}: {text}");
+        }
+        let unknown = b"<?xml version=\"1.0\" encoding=\"EBCDIC\"?><r>\xe9</r>";
+        assert_eq!(text_of(unknown, None), Err(XmlRefusal::Encoding("EBCDIC".to_owned())));
     }
 }

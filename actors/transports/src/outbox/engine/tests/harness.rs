@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::{Notify, mpsc};
 use vumi_kit::{
-    address::Msisdn,
+    address::{Address, Msisdn},
     backoff::Backoff,
     clock::{Clock, Timestamp},
     health::Health,
@@ -233,7 +233,7 @@ pub(super) fn sms(id: i64, message: &str) -> Submission {
     Submission {
         id,
         to: Msisdn::parse("27123456789").unwrap(),
-        from: Msisdn::parse("27123456780").unwrap(),
+        from: Address::sender("27123456780").unwrap(),
         message: message.to_owned(),
         attempts: 0,
         unknown_outcomes: 0,

@@ -1,0 +1,109 @@
+//! What the table of any transport may say beside the keys of its kind.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    address::{Address, CountryCode, Msisdn},
+    charset::Charset,
+    sms::InboundSms,
+};
+
+/// Keys that the table of any transport may have beside those of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TransportSettings {
+    /// The country code by which numbers are read that begin with a single 0 (`0831234567`); `00` before a number is then
+    /// left out. None: such recipients are refused.
+    #[schemars(example = &"27")]
+    pub country_code: Option<CountryCode>,
+    /// Whether senders may be names, such as `MYCLINIC`; with `false` an SMS from a name is refused. Default true.
+    pub sender_names: bool,
+    /// The character set of what the provider posts, where neither the call's content type nor a field of it names one
+    /// that is known. None: UTF-8, and what is not UTF-8 is read as Windows-1252.
+    #[schemars(example = &"windows-1252")]
+    pub charset: Option<Charset>,
+}
+
+impl Default for TransportSettings {
+    fn default() -> Self {
+        Self { country_code: None, sender_names: true, charset: None }
+    }
+}
+
+impl TransportSettings {
+    /// The names of these keys.
+    pub const KEYS: [&'static str; 3] = ["country_code", "sender_names", "charset"];
+
+    /// Reads a recipient. The error is what is wrong with it.
+    pub fn recipient(&self, text: &str) -> Result<Msisdn, &'static str> {
+        let number = Msisdn::parse(text).map_err(|_| "an MSISDN is 3 to 15 digits, with or without a leading +")?;
+        if !number.begins_with_zero() {
+            return Ok(number);
+        }
+        let code = self.country_code.as_ref().ok_or(
+            "begins with 0: write it with its country code, such as 27831234567, or set `country_code` of the transport",
+        )?;
+        code.international(&number).ok_or("begins with 0, and is no MSISDN with its country code")
+    }
+
+    /// Reads a sender. The error is what is wrong with it.
+    pub fn sender(&self, text: &str) -> Result<Address, &'static str> {
+        let sender = Address::sender(text).map_err(|_| {
+            "a sender is an MSISDN or short code of 2 to 15 digits, with or without a leading +, or a name of 1 to 11 \
+             characters of the GSM alphabet"
+        })?;
+        if sender.is_number() || self.sender_names {
+            Ok(sender)
+        } else {
+            Err("this transport takes no names as senders: give an MSISDN or short code")
+        }
+    }
+
+    /// A number of a person as a carrier writes it, in international form where that can be told.
+    #[must_use]
+    pub fn number(&self, number: Msisdn) -> Msisdn {
+        self.country_code.as_ref().and_then(|code| code.international(&number)).unwrap_or(number)
+    }
+
+    /// The same SMS from the person's international number.
+    #[must_use]
+    pub fn inbound(&self, sms: InboundSms) -> InboundSms {
+        let from = sms.from.msisdn().map_or(sms.from, |number| self.number(number).into());
+        InboundSms { from, ..sms }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CountryCode, TransportSettings};
+
+    fn of_south_africa() -> TransportSettings {
+        TransportSettings { country_code: Some(CountryCode::parse("27").unwrap()), ..TransportSettings::default() }
+    }
+
+    #[test]
+    fn a_recipient_that_begins_with_0_needs_a_country_code() {
+        for (text, mended) in [
+            ("0831234567", Some("27831234567")),
+            ("0027831234567", Some("27831234567")),
+            ("27831234567", Some("27831234567")),
+            ("000831234567", None),
+        ] {
+            assert_eq!(of_south_africa().recipient(text).ok().as_ref().map(|to| to.as_str()), mended, "{text}");
+        }
+        for text in ["0831234567", "0027831234567", "+0831234567"] {
+            let refused = TransportSettings::default().recipient(text).unwrap_err();
+            assert!(refused.starts_with("begins with 0"), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn names_are_senders_unless_the_transport_takes_none() {
+        let numbers_only = TransportSettings { sender_names: false, ..TransportSettings::default() };
+        for (text, is_name) in [("MYCLINIC", true), ("38080", false)] {
+            assert!(TransportSettings::default().sender(text).is_ok(), "{text}");
+            assert_eq!(numbers_only.sender(text).is_err(), is_name, "{text}");
+        }
+    }
+}
