@@ -188,8 +188,8 @@ fn callbacks_and_their_deliveries_are_found_by_index() {
     let (name, url, format, secret) = (CallbackName::SmsReceived, "u".to_owned(), CallbackFormat::Form, "s".to_owned());
     write!(watched, CreateCallback { account: ALICE, name, url, format, secret });
     let sms = InboundSms {
-        from: msisdn("27831234567"),
-        to: msisdn("38080"),
+        from: msisdn("27831234567").into(),
+        to: msisdn("38080").into(),
         message: String::new(),
         charset: None,
         provider_id: None,
