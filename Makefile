@@ -1,5 +1,5 @@
 # The everyday commands. `.ci/run` uses the same targets.
-.PHONY: help build run test check lint format edges names links licences advisories dockerfile fuzz-check docs doc bench schemathesis openapi ci
+.PHONY: help build run test faults check lint format edges names links licences advisories dockerfile fuzz-check docs doc bench schemathesis openapi ci
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -12,6 +12,10 @@ run: ## Runs the router on its embedded settings: SQLite, and a sandbox of provi
 
 test: ## Runs every test
 	cargo test --workspace --locked
+
+faults: ## Runs the bad days at length: VUMI_FAULTS_ROUNDS, VUMI_FAULTS_SECONDS
+	VUMI_FAULTS_ROUNDS=$${VUMI_FAULTS_ROUNDS:-100} VUMI_FAULTS_SECONDS=$${VUMI_FAULTS_SECONDS:-60} \
+	  cargo test --release --locked --test faults -- --nocapture
 
 check: format edges names links lint doc ## Checks everything but the tests
 
