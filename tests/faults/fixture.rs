@@ -80,12 +80,6 @@ impl FaultFixture {
         Some((Self::new(&database.url()), database))
     }
 
-    /// Changes the router's settings.
-    pub(crate) fn edit(&self, change: impl FnOnce(String) -> String) {
-        let text = std::fs::read_to_string(&self.settings).unwrap();
-        std::fs::write(&self.settings, change(text)).unwrap();
-    }
-
     /// `vumi run`, not started yet.
     pub(crate) fn command(&self) -> Command {
         self.harness.command(&["--settings", self.settings.to_str().unwrap(), "run"])
