@@ -8,7 +8,7 @@
 //! VUMI_FAULTS_ROUNDS=200 VUMI_FAULTS_SECONDS=60 cargo test --release --test faults -- --nocapture
 //! ```
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the figures of a run, and what is left out")]
 
 #[expect(dead_code, reason = "what the stories of tests/it use beside this")]

@@ -98,12 +98,9 @@ impl Deliveries {
         self.take(key).into_iter().for_each(|acker| self.return_later(acker));
     }
 
-    /// As [`Deliveries::give_back`], without the pause: another process may be the right one.
-    pub(super) async fn give_back_now(&self, key: &DeliveryKey) {
-        for acker in self.take(key) {
-            return_to_broker(&acker).await;
-        }
-        self.shutdown.progressed();
+    /// As [`Deliveries::give_back`], after a pause of its own: another process may be the right one.
+    pub(super) fn give_back_after(self: &Rc<Self>, key: &DeliveryKey, pause: Duration) {
+        self.take(key).into_iter().for_each(|acker| self.return_after(acker, pause));
     }
 
     /// How often a delivery has gone back, this time included.
@@ -116,11 +113,15 @@ impl Deliveries {
 
     /// The broker has a delivery back after a pause; at once while the front-end stops.
     pub(super) fn return_later(self: &Rc<Self>, acker: Acker) {
+        self.return_after(acker, RETURN_AFTER);
+    }
+
+    fn return_after(self: &Rc<Self>, acker: Acker, pause: Duration) {
         let deliveries = self.clone();
         deliveries.releasing.increment();
         actix_rt::spawn(async move {
             if !deliveries.shutdown.is_begun() {
-                sleep(RETURN_AFTER).await;
+                sleep(pause).await;
             }
             return_to_broker(&acker).await;
             deliveries.releasing.decrement();

@@ -8,12 +8,14 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     rc::Rc,
+    time::Duration,
 };
 
 use actix::Message;
 use lapin::{Acker, message::Delivery};
 use serde_json::{Map, Value};
 use vumi_kit::{
+    backoff::Backoff,
     ids,
     message::{Event, EventKind, SessionEvent, TransportType, UserMessage},
     name::Name,
@@ -34,8 +36,11 @@ use super::{
 };
 
 /// How often an event about a message that is unknown here goes back to the broker: another process on the same
-/// connector may have published that message.
-const UNKNOWN_EVENT_RETURNS: u32 = 4;
+/// connector may have published that message. The broker may hand it to the same process again, so that few are too few.
+const UNKNOWN_EVENT_RETURNS: u32 = 12;
+
+/// The pauses before that. By chance, so that two processes do not return events in step and get their own ones back.
+const RETURN_EVENT: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
 
 /// The longest reason in bytes: a header of a dead letter has to fit into a frame.
 const LONGEST_REASON: usize = 1_000;
@@ -231,11 +236,11 @@ impl DeliveryHandler<'_> {
                 self.tell_router(published.service, event).await;
             }
             None if self.connector.role == ConnectorRole::FamilyTransport => {
-                match self.state.deliveries.count_return(&key) {
-                    1 => return self.state.deliveries.give_back_now(&key).await,
-                    2..=UNKNOWN_EVENT_RETURNS => return self.state.deliveries.give_back(&key),
-                    _ => self.forget_unknown(&event),
+                let returns = self.state.deliveries.count_return(&key);
+                if returns <= UNKNOWN_EVENT_RETURNS {
+                    return self.state.deliveries.give_back_after(&key, RETURN_EVENT.wait(returns));
                 }
+                self.forget_unknown(&event);
             }
             None => self.forget_unknown(&event),
         }

@@ -72,7 +72,7 @@ fn record_matched(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt, sms: Sms
     if diesel::select(diesel::dsl::exists(known)).get_result::<bool>(tx.conn)? {
         return Ok(Recorded { matched: ReceiptMatch::Repeated(Box::new(sms)), kept: true });
     }
-    let its = receipts::table.filter(receipts::sms.eq(sms.id)).select(receipts::id);
+    let its = receipts::table.filter(receipts::sms.eq(sms.id)).order(receipts::id).select(receipts::id);
     let kept = its.limit(as_limit(MOST_KEPT)).load::<i64>(tx.conn)?.len() < MOST_KEPT;
     if kept {
         keep(tx, transport, receipt, &digest, Some(sms.id))?;

@@ -98,6 +98,7 @@ pub(super) struct InboundSettings {
     /// The field with the time.
     at: Option<String>,
     /// How it is written, as `receipt.at_format`.
+    #[schemars(example = &"rfc3339")]
     at_format: Option<TimeFormat>,
     /// The fields that say which part of a longer SMS it is.
     #[serde(default)]

@@ -31,6 +31,7 @@ async fn who_can_be_refused_is_before_long_and_who_is_patient_is_served_in_the_e
     let ledger = harness.store.store.ledger.clone();
     // The writer is at the first one, and waits for the other program.
     let (first, patient) = (ledger.clone(), ledger.clone());
+    while !harness.writer_is_idle().await {}
     let first = actix_rt::spawn(async move { first.ask_waiting(batch(1)).await });
     while harness.writer_is_idle().await {}
     let patient = actix_rt::spawn(async move { patient.ask_waiting(batch(30)).await });
