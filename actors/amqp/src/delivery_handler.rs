@@ -248,10 +248,11 @@ impl DeliveryHandler<'_> {
     }
 
     fn forget_unknown(&self, event: &Event) {
-        tracing::debug!(
+        vumi_kit::warn_limited!(
+            &self.queue,
             queue = self.queue,
             message = event.user_message_id,
-            "an event about a message that no running process published, or one published long ago"
+            "an event is dropped: no running process published its message, or long ago"
         );
     }
 

@@ -99,7 +99,7 @@ impl BodyReader {
         let raw = bytes.clone();
         if media_type == "multipart/form-data" {
             bytes = multipart::to_form(headers, &bytes).await?;
-            reservation.grow(&self.budget, bytes.len())?;
+            reservation.grow(&self.budget, raw.len() + bytes.len())?;
             FORM.clone_into(&mut media_type);
         }
         Ok(BufferedBody { bytes, raw, media_type, _reservation: reservation })

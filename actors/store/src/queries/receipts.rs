@@ -130,7 +130,9 @@ fn find_named(tx: &mut Tx<'_>, transport: &Name, id: SmsId, receipt: &Receipt) -
     };
     // Where the provider's answer is still on its way, its id is taken from the receipt.
     let (Some(known), Some(given)) = (row.provider_id(), &receipt.provider_id) else { return Ok(Some(row)) };
-    let ours = known == given || !receipt.both_ids && !is_of_another(tx, transport, id, given)?;
+    let ours = known == given
+        || parts::owner(tx, transport, given)? == Some(id)
+        || !receipt.both_ids && !is_of_another(tx, transport, id, given)?;
     Ok(ours.then_some(row))
 }
 

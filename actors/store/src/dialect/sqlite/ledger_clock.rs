@@ -50,11 +50,12 @@ fn jump(before: &TimeLine, now: &TimeLine) -> Option<ClockJump> {
     ClockJump::of(set_by)
 }
 
-/// What waits goes on waiting for as long as it would have.
+/// What waits goes on waiting for as long as it would have; a receipt that comes before an answer is younger than its SMS.
 fn move_deadlines(conn: &mut Conn, jump: ClockJump) -> QueryResult<()> {
     let by = jump.micros();
     conn.batch_execute(&format!(
-        "UPDATE sms SET next_attempt_at = next_attempt_at + {by}, give_up_at = give_up_at + {by} \
+        "UPDATE sms SET next_attempt_at = next_attempt_at + {by}, give_up_at = give_up_at + {by}, \
+         created_at = created_at + {by} \
          WHERE next_attempt_at IS NOT NULL; \
          UPDATE received_sms SET route_at = route_at + {by} WHERE route_at IS NOT NULL; \
          UPDATE callback_deliveries SET next_attempt_at = next_attempt_at + {by}, created_at = created_at + {by} \

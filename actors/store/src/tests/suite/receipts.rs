@@ -436,6 +436,9 @@ async fn an_id_that_came_with_a_receipt_is_known_though_the_answer_names_another
     record(&harness, Receipt { sms: Some(id), ..receipt("b", TransportStatus::AtGateway) }).await;
     harness.done(id, "a").await;
     assert_eq!(harness.find(id).await.provider_id.as_deref(), Some("a"));
+    let both = Receipt { sms: Some(id), both_ids: true, ..receipt("b", TransportStatus::AtGateway) };
+    let both = Receipt { fields: vec![("n".to_owned(), "2".to_owned())], ..both };
+    assert!(matches!(record(&harness, both).await, ReceiptMatch::Matched(sms) if sms.id == id), "also by both ids");
     let told = record(&harness, receipt("b", TransportStatus::Delivered)).await;
     assert!(matches!(told, ReceiptMatch::Matched(sms) if sms.id == id));
 }

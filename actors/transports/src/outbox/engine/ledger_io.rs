@@ -18,6 +18,9 @@ use crate::outbox::SubmitSms;
 /// Outcomes in one request to the ledger.
 const BATCH: usize = 1024;
 
+/// The pause before the ledger is asked again for places, where it had none.
+const NO_PLACE: Duration = Duration::from_millis(100);
+
 /// The longest wait before outcomes that could not be recorded are sent again: short enough that their leases still hold
 /// when the store is back.
 const LONGEST_UNRECORDED: Duration = Duration::from_secs(5);
@@ -153,6 +156,10 @@ impl<S: SubmitSms> Engine<S> {
         self.recording = None;
         match recorded {
             Ok(RecordedOutcomes { state, begun, gone }) => {
+                if batch.is_empty() && begun.is_empty() && gone.is_empty() {
+                    // By the ledger's count all places are taken: it is not asked without a pause.
+                    self.record_at = Instant::now() + NO_PLACE;
+                }
                 self.in_hand.remove(batch.iter().map(|outcome| outcome.id).chain(gone.iter().copied()), self.claiming);
                 self.queue.remove(&gone);
                 self.queue.begin(&begun);
