@@ -55,7 +55,7 @@ fn string(rest: &[u8], written: &mut Vec<u8>) -> usize {
     at
 }
 
-/// A `\uXXXX` that names a surrogate.
+/// A Unicode escape (a backslash, `u` and four hex digits) of a surrogate.
 enum EscapedUnit {
     Half,
     /// With the other half behind it.
@@ -73,7 +73,7 @@ fn half_escape(tail: &[u8]) -> Option<EscapedUnit> {
     }
 }
 
-/// The UTF-16 unit of the `\uXXXX` at the beginning of `tail`.
+/// The UTF-16 unit of the Unicode escape at the beginning of `tail`.
 fn escaped_unit(tail: &[u8]) -> Option<u16> {
     let digits = tail.strip_prefix(br"\u")?.get(..4)?;
     let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;

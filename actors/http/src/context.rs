@@ -26,7 +26,7 @@ pub struct WebhookMount {
 pub struct HttpContext {
     /// The store's addresses.
     pub store: Store,
-    /// The time.
+    /// Where timestamps come from.
     pub clock: Clock,
     /// Tells whose SMS from people are.
     pub owners: SmsOwners,

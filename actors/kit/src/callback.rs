@@ -136,7 +136,7 @@ pub struct CreateCallback {
     pub name: CallbackName,
     /// Where to post.
     pub url: String,
-    /// How to post.
+    /// The format of the bodies that are posted.
     pub format: CallbackFormat,
     /// See [`Callback::secret`].
     pub secret: String,
@@ -253,7 +253,7 @@ pub struct Delivery {
     pub secret: String,
     /// How the body is written: as the callback's format was when the event happened.
     pub format: CallbackFormat,
-    /// The body.
+    /// What is posted, in the callback's format.
     pub body: String,
     /// Attempts made before.
     pub attempts: i32,

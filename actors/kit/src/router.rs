@@ -153,9 +153,9 @@ pub struct Deregister {
 /// A message to the router, and who sends it: the router refuses a component that was replaced.
 #[derive(Debug)]
 pub struct FromComponent<M> {
-    /// The message.
+    /// What the router refuses once that start is replaced.
     pub message: M,
-    /// The sender.
+    /// The start of the component that sends it.
     pub token: StartToken,
 }
 

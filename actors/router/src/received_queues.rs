@@ -180,7 +180,6 @@ impl CampaignQueue {
     }
 }
 
-/// All queues.
 #[derive(Debug, Default)]
 pub(crate) struct ReceivedQueues {
     campaigns: HashMap<Name, CampaignQueue>,

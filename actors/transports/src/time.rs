@@ -67,9 +67,7 @@ impl TryFrom<String> for TimeFormat {
 }
 
 impl TimeFormat {
-    /// Seconds since 1970.
     pub(crate) const SECONDS: Self = Self(Format::Seconds);
-    /// Milliseconds since 1970.
     pub(crate) const MILLISECONDS: Self = Self(Format::Milliseconds);
 
     fn read(&self, text: &str) -> Option<Timestamp> {

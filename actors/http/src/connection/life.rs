@@ -90,7 +90,6 @@ impl ClientConnection {
         &self.task
     }
 
-    /// Bytes have come.
     pub(crate) fn received(&self) {
         let mut life = self.life();
         if life.phase == Phase::Idle {

@@ -24,7 +24,6 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
 /// A look-up of any kind.
 pub(super) trait Lookup: Send {
-    /// Answers it.
     fn answer(self: Box<Self>, lookups: &mut Lookups);
 }
 
@@ -38,7 +37,6 @@ impl<M: Read> Lookup for Request<M> {
     }
 }
 
-/// See the module.
 pub(super) struct Lookups {
     at: String,
     limit: Duration,

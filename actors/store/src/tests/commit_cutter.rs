@@ -16,7 +16,6 @@ pub(super) enum Cut {
     AfterTheServer,
 }
 
-/// See the module.
 pub(super) struct CommitCutter {
     address: SocketAddr,
     next: Arc<Mutex<Option<Cut>>>,

@@ -106,7 +106,6 @@ impl Queued {
         self.0.is_patient()
     }
 
-    /// The command itself.
     pub(crate) fn into_command(self) -> Box<dyn QueuedCommand> {
         self.0
     }
@@ -383,7 +382,6 @@ impl WeakQueue {
 /// How much waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueState {
-    /// Requests.
     pub(crate) waiting: usize,
     /// For how long the oldest has waited.
     pub(crate) oldest: Duration,

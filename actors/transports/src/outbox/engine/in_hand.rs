@@ -5,7 +5,6 @@ use std::collections::HashSet;
 
 use vumi_kit::sms::{SmsId, Submission};
 
-/// See the module.
 #[derive(Default)]
 pub(super) struct InHand {
     ids: HashSet<SmsId>,

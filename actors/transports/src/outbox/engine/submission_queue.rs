@@ -8,7 +8,6 @@ use vumi_kit::{
     sms::{SmsId, Submission},
 };
 
-/// See the module.
 #[derive(Default)]
 pub(super) struct SubmissionQueue {
     begun: VecDeque<Submission>,
