@@ -36,23 +36,21 @@ fn median(mut rounds: Vec<Figures>) -> Figures {
     rounds.swap_remove(rounds.len() / 2)
 }
 
-/// The transport's provider is away, so that what is measured is accepting and not sending.
+/// No rate holds clients back, and the transport's provider is away, so that what is measured is accepting and not sending.
+pub(crate) const ACCEPTING_ONLY: &str = r#"
+    [http.rates]
+    sending = 0
+    reading = 0
+    [transports.clickatell]
+    kind = "clickatell"
+    url = "http://127.0.0.1:9/clickatell"
+    user = "vumi"
+    password = "vumi"
+    api_id = "1234"
+    "#;
+
 pub(crate) fn settings(http: u16) -> String {
-    format!(
-        r#"
-        [http]
-        bind = "127.0.0.1:{http}"
-        [http.rates]
-        sending = 0
-        reading = 0
-        [transports.clickatell]
-        kind = "clickatell"
-        url = "http://127.0.0.1:9/clickatell"
-        user = "vumi"
-        password = "vumi"
-        api_id = "1234"
-        "#
-    )
+    format!("[http]\nbind = \"127.0.0.1:{http}\"\n{ACCEPTING_ONLY}")
 }
 
 fn measure_vumi(connections: usize) -> Figures {

@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    accept::ACCEPTING_ONLY,
     database::BenchDatabase,
     harness::{BenchHarness, free_port},
     http::{Connection, form_request},
@@ -78,18 +79,7 @@ fn measure(name: &str, database: Option<BenchDatabase>, clients: usize, batch: u
 }
 
 fn settings(ssmi: u16, http: u16) -> String {
-    ussd::settings_on(http, ssmi, "truteq", "echo")
-        + r#"
-        [http.rates]
-        sending = 0
-        reading = 0
-        [transports.clickatell]
-        kind = "clickatell"
-        url = "http://127.0.0.1:9/clickatell"
-        user = "vumi"
-        password = "vumi"
-        api_id = "1234"
-        "#
+    ussd::settings_on(http, ssmi, "truteq", "echo") + ACCEPTING_ONLY
 }
 
 #[derive(Default)]

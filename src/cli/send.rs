@@ -10,12 +10,15 @@ use vumi_kit::sms::TransportStatus;
 
 use super::{
     block_on,
-    status::{SANDBOX_USER, authorised, base_url, client},
+    status::{authorised, base_url, client},
 };
 use crate::config::Settings;
 
 /// Within an account's usual rate of reading, 60 a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The sandbox's account, unless its settings name another.
+const SANDBOX_USER: &str = "username:password";
 
 /// Options of `vumi send`.
 #[derive(Debug, Args)]

@@ -28,9 +28,6 @@ pub(super) struct StatusArgs {
     json: bool,
 }
 
-/// The sandbox's account.
-pub(super) const SANDBOX_USER: &str = "username:password";
-
 /// Adds the credentials of `NAME:PASSWORD` to a request.
 pub(super) fn authorised(request: reqwest::RequestBuilder, user: &str) -> reqwest::RequestBuilder {
     let (name, password) = user.split_once(':').unwrap_or((user, ""));

@@ -21,7 +21,7 @@ use crate::{
     request::{body::BufferedBody, cross_site::is_cross_site},
     response::error::ApiError,
     state::ApiState,
-    webhooks::ProtectedWebhooks,
+    webhooks::protected::ProtectedWebhooks,
 };
 
 /// A call by an account that is logged in.

@@ -18,7 +18,7 @@ use crate::{
     response::error::ApiError,
     settings::HttpSettings,
     tally::Tally,
-    webhooks::ProtectedWebhooks,
+    webhooks::protected::ProtectedWebhooks,
 };
 
 /// Requests a minute for public pages from one address, `/health/` aside. The page of the API's documentation takes ten.

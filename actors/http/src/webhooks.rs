@@ -5,6 +5,7 @@
 //! says who is let in. No client's rate counts here: what a provider brings is never answered 429 by it.
 
 mod admission;
+pub(crate) mod protected;
 mod signature;
 
 use std::sync::Arc;
@@ -37,9 +38,8 @@ use crate::{
     state::ApiState,
 };
 
-use admission::{Admitted, Refusal, admit};
-
-pub(crate) use admission::ProtectedWebhooks;
+use admission::{Admitted, admit};
+use protected::Refusal;
 
 /// Takes a provider's receipt for an SMS.
 #[utoipa::path(

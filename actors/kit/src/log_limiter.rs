@@ -42,7 +42,9 @@ impl LogLimiter {
         Self::every(INTERVAL)
     }
 
-    const fn every(interval: Duration) -> Self {
+    /// As [`LogLimiter::new`], with another shortest time between two lines of one cause.
+    #[must_use]
+    pub const fn every(interval: Duration) -> Self {
         Self { interval, causes: Mutex::new(BTreeMap::new()) }
     }
 
