@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use vumi_kit::{
-    callback::{DeliveryId, ListDisabled, ListParked, ReplayParked},
+    callback::{
+        DeliveryId, DroppedDeliveries, ListDisabled, ListParked, ParkedSelection, ReplayParked, ReplayedDeliveries,
+    },
     store::{Ask, Store},
 };
 
@@ -40,8 +42,7 @@ pub(super) fn run(command: &CallbacksCommand, settings: Settings) -> anyhow::Res
                 list_disabled(store, *limit).await?;
             }
             CallbacksCommand::Replay { ids, all } => {
-                let ids = (!all).then(|| ids.clone());
-                let replayed = store.callbacks.ask(ReplayParked { ids }).await?;
+                let replayed = if *all { replay_all(store).await? } else { replay(store, ids).await? };
                 println!("{} will be posted again by the running router", replayed.due);
                 if replayed.of_disabled > 0 {
                     let count = replayed.of_disabled;
@@ -52,6 +53,29 @@ pub(super) fn run(command: &CallbacksCommand, settings: Settings) -> anyhow::Res
         Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn replay(store: &Store, ids: &[DeliveryId]) -> anyhow::Result<ReplayedDeliveries> {
+    let mut all = ReplayedDeliveries::default();
+    for some in ids.chunks(ReplayParked::MOST) {
+        let step = store.callbacks.ask(ReplayParked { which: ParkedSelection::These(some.to_vec()) }).await?;
+        all.due += step.due;
+        all.of_disabled += step.of_disabled;
+    }
+    Ok(all)
+}
+
+async fn replay_all(store: &Store) -> anyhow::Result<ReplayedDeliveries> {
+    let (mut all, mut cursor) = (ReplayedDeliveries::default(), None);
+    loop {
+        let step = store.callbacks.ask(ReplayParked { which: ParkedSelection::All(cursor) }).await?;
+        all.due += step.due;
+        all.of_disabled += step.of_disabled;
+        cursor = step.next;
+        if cursor.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
@@ -67,6 +91,12 @@ async fn list_parked(store: &Store, limit: usize) -> anyhow::Result<()> {
     if parked.total > parked.listed.len() {
         let (total, listed) = (parked.total, parked.listed.len());
         println!("{listed} of {total} that were given up; `--limit {total}` shows all");
+    }
+    for DroppedDeliveries { callback, url, count } in parked.dropped {
+        println!(
+            "callback {callback} lost {count} that were given up, the oldest: more were parked than \
+             `store.waiting_per_callback` allows  {url}"
+        );
     }
     Ok(())
 }

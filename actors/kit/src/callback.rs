@@ -224,7 +224,8 @@ impl Operation for ListDisabled {
     type Answer = Vec<Callback>;
 }
 
-/// Deletes a callback and what was still to be posted to it. Answers whether there was one.
+/// Deletes a callback. What was still to be posted to it is never posted, and goes with the sweep. Answers whether there was
+/// one.
 #[derive(Clone, Debug)]
 pub struct DeleteCallback {
     /// Whose.
@@ -365,6 +366,19 @@ pub struct ParkedDeliveries {
     pub listed: Vec<ParkedDelivery>,
     /// How many there are.
     pub total: usize,
+    /// The callbacks of which too many were parked.
+    pub dropped: Vec<DroppedDeliveries>,
+}
+
+/// Parked deliveries that were deleted, the oldest first, since more were parked than may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedDeliveries {
+    /// Whose they were.
+    pub callback: CallbackId,
+    /// Where they were to go.
+    pub url: String,
+    /// How many there were.
+    pub count: usize,
 }
 
 /// A delivery that was given up.
@@ -384,12 +398,39 @@ pub struct ParkedDelivery {
     pub created_at: Timestamp,
 }
 
-/// Makes parked deliveries due again; `None`: all of them. Those of disabled callbacks stay parked.
+/// Makes parked deliveries due again, step by step, so that others' writes go in between. Those of disabled callbacks stay
+/// parked.
 #[derive(Clone, Debug)]
 pub struct ReplayParked {
     /// Which.
-    pub ids: Option<Vec<DeliveryId>>,
+    pub which: ParkedSelection,
 }
+
+impl ReplayParked {
+    /// So many in one step.
+    pub const MOST: usize = 500;
+}
+
+/// Which parked deliveries to replay.
+#[derive(Clone, Debug)]
+pub enum ParkedSelection {
+    /// [`ReplayParked::MOST`] at the most.
+    These(Vec<DeliveryId>),
+    /// All that were parked when the first step was made, behind a cursor.
+    All(Option<ParkedCursor>),
+}
+
+/// Where the next step of a replay goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParkedCursor {
+    /// When the last one that was looked at was parked.
+    pub parked_at: Timestamp,
+    /// Its number.
+    pub id: DeliveryId,
+    /// What was parked later is not replayed.
+    pub until: Timestamp,
+}
+
 impl Operation for ReplayParked {
     type Access = Writes;
     type Answer = ReplayedDeliveries;
@@ -402,6 +443,8 @@ pub struct ReplayedDeliveries {
     pub due: usize,
     /// So many stay parked, since their callbacks are disabled.
     pub of_disabled: usize,
+    /// Where the next step goes on, if there may be more.
+    pub next: Option<ParkedCursor>,
 }
 
 store_address! {

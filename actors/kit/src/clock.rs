@@ -135,6 +135,16 @@ impl Clock {
         Self::of(Source::Held(AtomicI64::new(0), AtomicI64::new(at.micros())))
     }
 
+    /// That of a process which starts now on the same machine: where this one is held, the other is held, too.
+    #[must_use]
+    pub fn of_another_process(&self) -> Self {
+        let now = |time: &AtomicI64| AtomicI64::new(time.load(Ordering::SeqCst));
+        match &self.0.source {
+            Source::System => Self::system(),
+            Source::Held(elapsed, wall) => Self::of(Source::Held(now(elapsed), now(wall))),
+        }
+    }
+
     /// The present moment, for deadlines and the ledger. It moves evenly.
     #[must_use]
     pub fn now(&self) -> Timestamp {

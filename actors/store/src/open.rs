@@ -190,11 +190,12 @@ impl Opening {
         let settings = &self.settings;
         let mut conn = connect_sqlite(settings, path)?;
         migrations::run(&mut conn, sqlite::migrations).map_err(|error| of_file(path, error))?;
-        if self.role == ProcessRole::Router {
-            let taken_up = sqlite::take_up(&mut conn, &self.clock);
-            if let Some(jump) = taken_up.map_err(|error| refused(path, error.to_string()))? {
-                warn!(%jump, "the machine's clock was set since the router last started: what waits keeps its time");
-            }
+        let taken_up = match self.role {
+            ProcessRole::Router => sqlite::take_up(&mut conn, &self.clock),
+            ProcessRole::Command => sqlite::follow(&mut conn, &self.clock).map(|()| None),
+        };
+        if let Some(jump) = taken_up.map_err(|error| refused(path, error.to_string()))? {
+            warn!(%jump, "the machine's clock was set since the router last started: what waits keeps its time");
         }
         let readers = sqlite::queries::Readers::open(path, settings.readers, settings.read_limit, self.clock.clone());
         let readers = AnyReaders::Sqlite(readers.map_err(|detail| refused(path, detail))?);

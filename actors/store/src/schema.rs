@@ -133,6 +133,7 @@ diesel::table! {
         failing_since -> Nullable<BigInt>,
         disabled_at -> Nullable<BigInt>,
         disabled_because -> Nullable<Text>,
+        dropped -> BigInt,
     }
 }
 
@@ -198,6 +199,7 @@ diesel::table! {
         boot -> Text,
         began_at -> BigInt,
         seen_at -> BigInt,
+        seen_wall -> Nullable<BigInt>,
     }
 }
 

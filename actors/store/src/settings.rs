@@ -50,8 +50,9 @@ pub struct StoreSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub join_parts_within: Duration,
-    /// How many deliveries may wait for one callback. What happens while so many wait is parked at once: `vumi callbacks
-    /// list` shows it, `vumi callbacks replay` posts it. Default 10000.
+    /// How many deliveries may wait for one callback, and how many may be parked. What happens while so many wait is parked
+    /// at once: `vumi callbacks list` shows it, `vumi callbacks replay` posts it. Once more are parked, the oldest of them
+    /// are deleted, and counted in the list. Default 10000.
     pub waiting_per_callback: usize,
     /// Connections that read, beside the one that writes and one for log-ins and sessions.
     pub readers: u32,

@@ -65,7 +65,7 @@ pub(crate) mod time_limit;
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 
-pub(crate) use ledger_clock::take_up;
+pub(crate) use ledger_clock::{follow, take_up};
 
 /// The connection that `queries/` is compiled for.
 pub(crate) type Conn = SqliteConnection;

@@ -10,7 +10,7 @@ use vumi_kit::{
     clock::Timestamp,
 };
 
-use super::{Conn, Failed, Fixed, Read, Tx, Write, deliveries, rows::as_limit};
+use super::{Conn, Failed, Fixed, Read, Tx, Write, rows::as_limit};
 use crate::schema::callbacks;
 
 #[derive(Queryable, Selectable)]
@@ -217,20 +217,12 @@ pub(super) fn disable(tx: &mut Tx<'_>, id: CallbackId, posted_at: Timestamp, rea
 impl Write for DeleteCallback {
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         let own = callbacks::table.find(self.id).filter(callbacks::account.eq(self.account));
-        let deleted = diesel::delete(own).execute(tx.conn)? > 0;
-        if deleted {
-            deliveries::forget(tx, self.id)?;
-        }
-        Ok(deleted)
+        Ok(diesel::delete(own).execute(tx.conn)? > 0)
     }
 }
 
-/// Deletes an account's callbacks and what was still to be posted to them.
+/// Deletes an account's callbacks. What was still to be posted to them is never posted, and the sweep deletes it.
 pub(super) fn forget_account(tx: &mut Tx<'_>, account: AccountId) -> QueryResult<()> {
     let own = callbacks::table.filter(callbacks::account.eq(account));
-    let ids: Vec<i64> = own.select(callbacks::id).load(tx.conn)?;
-    for id in ids {
-        deliveries::forget(tx, id)?;
-    }
     diesel::delete(own).execute(tx.conn).map(drop)
 }

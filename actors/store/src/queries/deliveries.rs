@@ -10,16 +10,16 @@ use vumi_kit::{
     account::AccountId,
     callback::{
         CallbackFormat, CallbackId, CallbackName, ClaimDeliveries, ClaimedDeliveries, Delivery, DeliveryAttempt,
-        DeliveryThen, ListParked, ParkedDeliveries, ParkedDelivery, RecordDeliveryAttempts, ReplayParked,
-        ReplayedDeliveries,
+        DeliveryThen, RecordDeliveryAttempts,
     },
     clock::Timestamp,
     sms::SmsId,
 };
 
 use super::{
-    Conn, Failed, Fixed, Read, Tx, Write,
+    Failed, Fixed, Tx, Write,
     callbacks::{self as callback_rows, callback_format, callback_name},
+    parked,
     rows::as_limit,
 };
 use crate::{
@@ -103,34 +103,14 @@ fn is_full(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<bool> {
         .offset(as_limit(most.saturating_sub(1)))
         .limit(1);
     let is_full = last_that_may_wait.first::<Option<i64>>(tx.conn).optional()?.is_some();
+    if is_full {
+        parked::trim(tx, callback)?;
+    }
     if tx.state.backlogs.len() >= MAX_BACKLOGS {
         tx.state.backlogs.clear();
     }
     tx.state.backlogs.insert(callback, CallbackBacklog { is_full, looked_at: tx.now, events_since: 0 });
     Ok(is_full)
-}
-
-/// Parks what was still to be posted to a callback.
-fn park(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<()> {
-    let waiting = callback_deliveries::table
-        .filter(callback_deliveries::callback.eq(callback))
-        .filter(callback_deliveries::next_attempt_at.is_not_null());
-    Fixed(diesel::update(waiting).set((
-        callback_deliveries::last_error.eq(Some("the callback is disabled")),
-        callback_deliveries::next_attempt_at.eq(None::<i64>),
-        callback_deliveries::claimed_by.eq(None::<String>),
-        callback_deliveries::parked_at.eq(Some(tx.now.micros())),
-    )))
-    .execute(tx.conn)
-    .map(drop)
-}
-
-/// Deletes what was still to be posted to a callback.
-pub(super) fn forget(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<()> {
-    let its = callback_deliveries::table.filter(callback_deliveries::callback.eq(callback));
-    diesel::delete(its.filter(callback_deliveries::next_attempt_at.is_not_null())).execute(tx.conn)?;
-    diesel::delete(its.filter(callback_deliveries::parked_at.is_not_null())).execute(tx.conn)?;
-    Ok(())
 }
 
 #[derive(Queryable, Selectable)]
@@ -205,15 +185,11 @@ impl Write for ClaimDeliveries {
     }
 }
 
-/// Where to post, and the secret. `None`: the callback is gone or disabled. What another process wrote for it at that
-/// moment does not wait any longer.
+/// Where to post, and the secret. `None`: the callback is gone or disabled, and the sweep takes what waits for it.
 fn target(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<Option<(String, String)>> {
     let its = callbacks::table.find(callback).select((callbacks::url, callbacks::secret, callbacks::disabled_at));
-    match its.first::<(String, String, Option<i64>)>(tx.conn).optional()? {
-        Some((url, secret, None)) => Ok(Some((url, secret))),
-        Some(_) => park(tx, callback).map(|()| None),
-        None => forget(tx, callback).map(|()| None),
-    }
+    let found = its.first::<(String, String, Option<i64>)>(tx.conn).optional()?;
+    Ok(found.and_then(|(url, secret, disabled_at)| disabled_at.is_none().then_some((url, secret))))
 }
 
 /// Takes one place, if there is one.
@@ -223,7 +199,7 @@ fn take_one(room: &mut usize) -> bool {
     left.is_some()
 }
 
-fn next_with_work(tx: &mut Tx<'_>, after: CallbackId) -> QueryResult<Option<CallbackId>> {
+pub(super) fn next_with_work(tx: &mut Tx<'_>, after: CallbackId) -> QueryResult<Option<CallbackId>> {
     callback_deliveries::table
         .filter(callback_deliveries::next_attempt_at.is_not_null())
         .filter(callback_deliveries::callback.gt(after))
@@ -324,7 +300,7 @@ fn disable(tx: &mut Tx<'_>, callback: CallbackId, after: &DeliveryAttempt, reaso
             reason,
             "the callback is disabled until its client changes it; see `vumi callbacks list`"
         );
-        park(tx, callback)?;
+        parked::park(tx, callback)?;
     }
     Ok(())
 }
@@ -389,69 +365,4 @@ fn record(tx: &mut Tx<'_>, attempt: &DeliveryAttempt) -> QueryResult<Option<Call
     )))
     .execute(tx.conn)?;
     Ok(Some(before.callback))
-}
-
-impl Read for ListParked {
-    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<ParkedDeliveries, Failed> {
-        let all = callback_deliveries::table.filter(callback_deliveries::parked_at.is_not_null());
-        let total: i64 = all.count().get_result(conn)?;
-        let parked: Vec<(i64, String, String, i32, Option<String>, i64)> = callback_deliveries::table
-            .inner_join(callbacks::table)
-            .filter(callback_deliveries::parked_at.is_not_null())
-            .order((callback_deliveries::parked_at.desc(), callback_deliveries::id.desc()))
-            .limit(as_limit(self.limit))
-            .select((
-                callback_deliveries::id,
-                callback_deliveries::name,
-                callbacks::url,
-                callback_deliveries::attempts,
-                callback_deliveries::last_error,
-                callback_deliveries::created_at,
-            ))
-            .load(conn)?;
-        let listed = parked.into_iter().map(|(id, name, url, attempts, error, created_at)| {
-            Ok(ParkedDelivery {
-                id,
-                name: callback_name(&name)?,
-                url,
-                attempts,
-                error: error.unwrap_or_default(),
-                created_at: Timestamp::from_micros(created_at),
-            })
-        });
-        let listed = listed.collect::<QueryResult<_>>()?;
-        Ok(ParkedDeliveries { listed, total: counted(total) })
-    }
-}
-
-impl Write for ReplayParked {
-    fn write(self, tx: &mut Tx<'_>) -> Result<ReplayedDeliveries, Failed> {
-        let parked = callback_deliveries::table.filter(callback_deliveries::parked_at.is_not_null());
-        let disabled = || callbacks::table.filter(callbacks::disabled_at.is_not_null()).select(callbacks::id);
-        let of_enabled = parked.filter(callback_deliveries::callback.ne_all(disabled()));
-        let of_disabled = parked.filter(callback_deliveries::callback.eq_any(disabled()));
-        let due = (
-            // Its time to be given up is behind it, or it would not be parked: it gets a fresh one.
-            callback_deliveries::created_at.eq(tx.now.micros()),
-            callback_deliveries::next_attempt_at.eq(Some(tx.now.micros())),
-            callback_deliveries::parked_at.eq(None::<i64>),
-        );
-        let mut replayed = ReplayedDeliveries::default();
-        let Some(ids) = self.ids else {
-            replayed.due = Fixed(diesel::update(of_enabled).set(due)).execute(tx.conn)?;
-            replayed.of_disabled = counted(of_disabled.count().get_result(tx.conn)?);
-            return Ok(replayed);
-        };
-        for id in ids {
-            let one = of_enabled.filter(callback_deliveries::id.eq(id));
-            replayed.due += Fixed(diesel::update(one).set(due)).execute(tx.conn)?;
-            let one = of_disabled.filter(callback_deliveries::id.eq(id));
-            replayed.of_disabled += counted(one.count().get_result(tx.conn)?);
-        }
-        Ok(replayed)
-    }
-}
-
-fn counted(rows: i64) -> usize {
-    usize::try_from(rows).unwrap_or_default()
 }

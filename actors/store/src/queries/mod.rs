@@ -19,6 +19,7 @@ mod idempotency;
 mod ledger_clock;
 mod lookups;
 mod outcomes;
+mod parked;
 mod parts;
 mod permission;
 mod readers;
@@ -34,6 +35,7 @@ mod writer;
 
 use diesel::result::Error;
 use vumi_kit::{
+    callback::CallbackId,
     clock::Timestamp,
     name::Name,
     sms::{Received, ReceivedId, SmsId, Submission},
@@ -125,6 +127,8 @@ impl From<Error> for Failed {
 pub(crate) struct Tx<'a> {
     conn: &'a mut Conn,
     now: Timestamp,
+    /// By the machine's clock.
+    wall: Timestamp,
     rules: &'a Rules,
     state: &'a mut WriterState,
 }
@@ -137,6 +141,8 @@ struct WriterState {
     received: Vec<Received>,
     /// Where the sweep of sessions continues: a hint, not rolled back.
     swept_to: (String, String),
+    /// The callback behind which the sweep of deliveries continues: a hint, not rolled back.
+    swept_callback: CallbackId,
     /// Which callbacks have as much waiting as they may: a hint, not rolled back.
     backlogs: deliveries::CallbackBacklogs,
 }
@@ -174,5 +180,5 @@ pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> 
         join_parts_within: lease,
         waiting_per_callback: 10,
     };
-    ask.write(&mut Tx { conn, now, rules: &rules, state: &mut WriterState::default() })
+    ask.write(&mut Tx { conn, now, wall: now, rules: &rules, state: &mut WriterState::default() })
 }

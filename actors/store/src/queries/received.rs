@@ -21,14 +21,14 @@ use super::{
     Conn, Evidence, Failed, Fixed, Read, Tx, Write, accept, deliveries, idempotency, received_parts,
     rows::{NOBODY, ReceivedRow, address, as_limit, name},
 };
-use crate::schema::{accounts, received_sms, sms};
+use crate::{
+    schema::{accounts, received_sms, sms},
+    writer::config::REPEATED_WITHIN,
+};
 
 /// How long a campaign has to deal with an SMS before it is routed again. Campaigns give up after seconds, so this is
 /// shorter than a transport's lease: a person who writes while the campaign is being restarted is answered soon.
 const ROUTING_LEASE: Duration = Duration::from_secs(30);
-
-/// How long a provider may repeat an SMS: its ids may begin again, and people write the same words again.
-pub(super) const REPEATED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Write for KeepReceived {
     const GROWS: bool = true;

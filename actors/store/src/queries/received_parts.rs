@@ -11,11 +11,13 @@ use vumi_kit::{
 };
 
 use super::{
-    Fixed, Tx,
-    received::{self, REPEATED_WITHIN},
+    Fixed, Tx, received,
     rows::{self, NOBODY, ReceivedRow, as_limit},
 };
-use crate::schema::{received_parts, received_sms};
+use crate::{
+    schema::{received_parts, received_sms},
+    writer::config::REPEATED_WITHIN,
+};
 
 /// SMS that one sweep hands on incomplete.
 const MOST_HANDED_ON: usize = 100;

@@ -1,11 +1,11 @@
 //! What goes with time, in bounded pieces: expired sessions and idempotency keys, SMS that no transport asks for,
-//! receipts that matched nothing, parts of SMS whose others did not come.
+//! receipts that matched nothing, parts of SMS whose others did not come, deliveries that no callback wants.
 //! And what an earlier process left claimed.
 
 use diesel::prelude::*;
 use vumi_kit::clock::Timestamp;
 
-use super::{Failed, Fixed, Tx, Write, backlog, claims, ledger_clock, receipts, received_parts, rows};
+use super::{Failed, Fixed, Tx, Write, backlog, claims, ledger_clock, parked, receipts, received_parts, rows};
 use crate::{
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
     writer::queue::{Sweep, TakeOver},
@@ -27,7 +27,8 @@ impl Write for Sweep {
             + expire_unasked(tx)?
             + receipts::sweep_unmatched(tx, PIECE)?
             + received_parts::hand_on_incomplete(tx)?
-            + received_parts::sweep_joined(tx, PIECE)?;
+            + received_parts::sweep_joined(tx, PIECE)?
+            + parked::sweep(tx)?;
         Ok(swept >= PIECE / 2)
     }
 }

@@ -174,12 +174,12 @@ impl Writer {
     }
 
     fn transaction(&mut self, state: &mut WriterState, batch: &mut [Box<dyn Work>], care: Care) -> Result<(), Undone> {
-        let now = self.parts.clock.now();
+        let (now, wall) = (self.parts.clock.now(), self.parts.clock.wall());
         begin(&mut self.conn).map_err(Undone::Database)?;
         let lock_keys = || batch.iter().flat_map(|work| work.lock_keys()).collect();
         let mut done = alone(&mut self.conn, lock_keys).map_err(Undone::Conflict);
         if done.is_ok() {
-            let mut tx = Tx { conn: &mut self.conn, now, rules: &self.parts.rules, state };
+            let mut tx = Tx { conn: &mut self.conn, now, wall, rules: &self.parts.rules, state };
             done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, care));
         }
         if done.is_ok() && batch.iter().any(|work| work.is_refused()) && !batch.iter().any(|work| work.is_done()) {

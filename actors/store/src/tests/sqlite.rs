@@ -172,6 +172,19 @@ async fn with_too_little_room_no_sms_is_accepted_and_what_is_under_way_is_record
 }
 
 #[actix_rt::test]
+async fn a_command_beside_a_router_whose_clock_was_set_keeps_the_routers_time() {
+    for set_by in [25 * 3600, -3600] {
+        let harness = suite::StoreHarness::new().unwrap();
+        harness.clock.jump(set_by);
+        let clock = harness.clock.of_another_process();
+        assert_ne!(clock.now(), harness.now());
+        let beside = crate::open_beside(harness.fixture.settings(), clock.clone()).unwrap();
+        assert_eq!(clock.now(), harness.now(), "set by {set_by} s");
+        beside.close().await;
+    }
+}
+
+#[actix_rt::test]
 async fn the_log_of_changes_is_cut_when_the_store_closes() {
     let harness = suite::StoreHarness::new().unwrap();
     harness.accept(5_000).await;

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::storage::Storage;
 
+/// How long a provider may repeat an SMS from a person: its ids may begin again, and people write the same words again.
+pub(crate) const REPEATED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The rules that the writer follows.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -24,7 +27,7 @@ pub(crate) struct Rules {
     pub(crate) keep_unmatched_receipts: Duration,
     /// How long the parts of an SMS from a person wait for each other.
     pub(crate) join_parts_within: Duration,
-    /// How many deliveries may wait for one callback.
+    /// How many deliveries may wait for one callback, and how many may be parked.
     pub(crate) waiting_per_callback: usize,
 }
 

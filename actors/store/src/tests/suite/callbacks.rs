@@ -6,8 +6,8 @@ use vumi_kit::{
     callback::{
         Callback, CallbackDisabled, CallbackFormat, CallbackName, ChangeCallback, ChangedCallback, ClaimDeliveries,
         ClaimedDeliveries, CreateCallback, CreatedCallback, DeleteCallback, Delivery, DeliveryAttempt, DeliveryThen,
-        FindCallback, ListCallbacks, ListDisabled, ListParked, MAX_PER_NAME, RecordDeliveryAttempts, ReplayParked,
-        ReplayedDeliveries,
+        DroppedDeliveries, FindCallback, ListCallbacks, ListDisabled, ListParked, MAX_PER_NAME, ParkedSelection,
+        RecordDeliveryAttempts, ReplayParked, ReplayedDeliveries,
     },
     ledger::{KeepReceived, SmsOwner},
     sms::InboundSms,
@@ -69,6 +69,26 @@ async fn record(harness: &StoreHarness, delivery: &Delivery, http_status: Option
     let (delivery, held_until) = (delivery.id, delivery.lease_until);
     let attempts = vec![DeliveryAttempt { delivery, held_until, at: harness.now(), http_status, error, then }];
     harness.callbacks(RecordDeliveryAttempts { attempts, disable_after: DISABLE_AFTER }).await;
+}
+
+async fn replay(harness: &StoreHarness, ids: Vec<i64>) -> ReplayedDeliveries {
+    harness.callbacks(ReplayParked { which: ParkedSelection::These(ids) }).await
+}
+
+/// All steps.
+async fn replay_all(harness: &StoreHarness) -> ReplayedDeliveries {
+    let mut all = ReplayedDeliveries::default();
+    let mut cursor = None;
+    loop {
+        let step = harness.callbacks(ReplayParked { which: ParkedSelection::All(cursor) }).await;
+        assert!(step.due + step.of_disabled <= ReplayParked::MOST);
+        all.due += step.due;
+        all.of_disabled += step.of_disabled;
+        cursor = step.next;
+        if cursor.is_none() {
+            return all;
+        }
+    }
 }
 
 #[actix_rt::test]
@@ -220,11 +240,11 @@ async fn what_was_given_up_is_parked_seen_and_replayed() {
     assert_eq!(parked[0].url, "http://a/");
 
     harness.advance(24 * 3600);
-    let all_due = |due| ReplayedDeliveries { due, of_disabled: 0 };
-    assert_eq!(harness.callbacks(ReplayParked { ids: Some(vec![ids[1], 999]) }).await, all_due(1));
+    let all_due = |due| ReplayedDeliveries { due, of_disabled: 0, next: None };
+    assert_eq!(replay(&harness, vec![ids[1], 999]).await, all_due(1));
     let replayed = claim(&harness, 10, 10).await.remove(0);
     assert_eq!((replayed.id, replayed.created_at), (ids[1], harness.now()), "its day begins anew");
-    assert_eq!(harness.callbacks(ReplayParked { ids: None }).await, all_due(2));
+    assert_eq!(replay_all(&harness).await, all_due(2));
     assert_eq!(claim(&harness, 10, 10).await.len(), 2);
     assert_eq!(harness.callbacks(ListParked { limit: 10 }).await.total, 0);
 }
@@ -315,10 +335,10 @@ async fn a_callback_whose_url_is_gone_is_disabled_until_it_is_changed() {
     let parked = harness.callbacks(ListParked { limit: 10 }).await.listed;
     assert_eq!(parked.len(), 3);
     assert!(parked.iter().all(|one| one.url == "http://gone/"));
-    let stay = ReplayedDeliveries { due: 0, of_disabled: 3 };
-    assert_eq!(harness.callbacks(ReplayParked { ids: None }).await, stay);
-    let ids = Some(parked.iter().map(|one| one.id).collect());
-    assert_eq!(harness.callbacks(ReplayParked { ids }).await, stay);
+    let stay = ReplayedDeliveries { due: 0, of_disabled: 3, next: None };
+    assert_eq!(replay_all(&harness).await, stay);
+    let ids = parked.iter().map(|one| one.id).collect();
+    assert_eq!(replay(&harness, ids).await, stay);
 
     let enabled = changed(harness.callbacks(change(ALICE, gone.id)).await);
     assert_eq!(enabled.disabled, None);
@@ -326,7 +346,7 @@ async fn a_callback_whose_url_is_gone_is_disabled_until_it_is_changed() {
     event(&harness, ALICE).await;
     let claimed = claim(&harness, 10, 10).await;
     assert_eq!(claimed.iter().filter(|delivery| delivery.callback == gone.id).count(), 1, "what happens from now on");
-    assert_eq!(harness.callbacks(ReplayParked { ids: None }).await, ReplayedDeliveries { due: 3, of_disabled: 0 });
+    assert_eq!(replay_all(&harness).await, ReplayedDeliveries { due: 3, of_disabled: 0, next: None });
 }
 
 #[actix_rt::test]
@@ -402,7 +422,7 @@ async fn so_many_deliveries_wait_for_one_callback_and_what_follows_is_parked() {
     record(&harness, &claimed[0], Some(200), DeliveryThen::Done).await;
     event(&harness, ALICE).await;
     assert_eq!(claim(&harness, 10, 10).await.len(), 1);
-    assert_eq!(harness.callbacks(ReplayParked { ids: None }).await.due, 2);
+    assert_eq!(replay_all(&harness).await.due, 2);
 }
 
 #[actix_rt::test]
