@@ -18,7 +18,7 @@ use super::{
     connection::{CLOSE_WITHIN, CannotConnect, close, open},
     explain::explain,
     intake::{ConsumedQueue, consume},
-    queues::{declare_connector, declare_own},
+    queues::{QueueKind, declare_connector, declare_own, declare_queue},
     state::AmqpState,
 };
 
@@ -127,9 +127,12 @@ async fn declare_and_consume(
     let (mut channels, mut queues) = (Vec::new(), Vec::new());
     for connector in state.correlation.connectors() {
         let channel = consuming.create_channel().await?;
-        // RabbitMQ applies the count to each consumer of the channel.
-        channel.basic_qos(state.settings.prefetch, BasicQosOptions::default()).await?;
         for &kind in connector.role.consumes() {
+            if kind == QueueKind::ParkedEvent {
+                declare_queue(declaring, connector.queues.name(kind)).await?;
+            }
+            // RabbitMQ applies the count to each consumer that follows.
+            channel.basic_qos(kind.prefetch(&state.settings), BasicQosOptions::default()).await?;
             let queue = connector.queues.name(kind).into();
             let options = BasicConsumeOptions::default();
             let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;

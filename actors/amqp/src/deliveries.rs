@@ -111,6 +111,11 @@ impl Deliveries {
         count
     }
 
+    /// A delivery that went back too often is a dead letter; when that is replayed, it is counted anew.
+    pub(super) fn forget_returns(&self, key: &DeliveryKey) {
+        self.returns.borrow_mut().remove(key);
+    }
+
     /// The broker has a delivery back after a pause; at once while the front-end stops.
     pub(super) fn return_later(self: &Rc<Self>, acker: Acker) {
         self.return_after(acker, RETURN_AFTER);

@@ -30,14 +30,18 @@ use super::{
     message_codec::{Undecodable, read_unreadable},
     offer::{OfferOutcome, OfferRules, offer},
     outbound_sms::{EMPTY, KEY_REUSED, SmsNotAccepted, text_of},
+    publication::{Publication, json_properties},
     queues::QueueKind,
     state::AmqpState,
     topology::{Connector, ConnectorRole},
 };
 
-/// How often an event about a message that is unknown here goes back to the broker: another process on the same
+/// How often a parked event about a message that is unknown here goes back to the broker: another process on the same
 /// connector may have published that message. The broker may hand it to the same process again, so that few are too few.
 const UNKNOWN_EVENT_RETURNS: u32 = 12;
+
+/// Then it is a dead letter.
+const UNKNOWN_EVENT: &str = "no running process published the message that this event is about, or long ago";
 
 /// The pauses before that. By chance, so that two processes do not return events in step and get their own ones back.
 const RETURN_EVENT: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
@@ -80,7 +84,7 @@ pub(super) async fn handle(state: &Rc<AmqpState>, incoming: IncomingDelivery, wa
         Err(undecodable) => handler.undecodable(kind, acker, &undecodable).await,
         Ok(DeliveryBody::Inbound(message)) => handler.inbound(*message, acker).await,
         Ok(DeliveryBody::Outbound(message)) => handler.outbound(*message, acker).await,
-        Ok(DeliveryBody::Event(event)) => handler.event(*event, acker).await,
+        Ok(DeliveryBody::Event(event)) => handler.event(kind, *event, acker).await,
     }
 }
 
@@ -228,32 +232,36 @@ impl DeliveryHandler<'_> {
     }
 
     /// An event about a message that this process or another one on the same connector published.
-    async fn event(&self, mut event: Event, acker: Acker) {
+    async fn event(&self, kind: QueueKind, mut event: Event, acker: Acker) {
         let Some(key) = self.hold(&event.event_id, 0, acker, None).await else { return };
-        match self.state.correlation.published(&event.user_message_id) {
-            Some(published) => {
-                event.sent_by = published.sent_by;
-                self.tell_router(published.service, event).await;
-            }
-            None if self.connector.role == ConnectorRole::FamilyTransport => {
-                let returns = self.state.deliveries.count_return(&key);
-                if returns <= UNKNOWN_EVENT_RETURNS {
-                    return self.state.deliveries.give_back_after(&key, RETURN_EVENT.wait(returns));
-                }
-                self.forget_unknown(&event);
-            }
-            None => self.forget_unknown(&event),
+        if let Some(published) = self.state.correlation.published(&event.user_message_id) {
+            event.sent_by = published.sent_by;
+            self.tell_router(published.service, event).await;
+            return self.state.deliveries.settle(&key).await;
         }
-        self.state.deliveries.settle(&key).await;
+        if kind == QueueKind::Event {
+            return self.park(&key).await;
+        }
+        let returns = self.state.deliveries.count_return(&key);
+        if returns <= UNKNOWN_EVENT_RETURNS {
+            return self.state.deliveries.give_back_after(&key, RETURN_EVENT.wait(returns));
+        }
+        self.state.deliveries.forget_returns(&key);
+        self.bury_held(&key, UNKNOWN_EVENT, None).await;
     }
 
-    fn forget_unknown(&self, event: &Event) {
-        vumi_kit::warn_limited!(
-            &self.queue,
-            queue = self.queue,
-            message = event.user_message_id,
-            "an event is dropped: no running process published its message, or long ago"
-        );
+    /// Puts an event that is unknown here where it waits for others, so that it holds no place of those that follow.
+    async fn park(&self, key: &DeliveryKey) {
+        let ackers = self.state.deliveries.take(key);
+        let queue = self.connector.queues.parked.clone();
+        let parked = Publication { exchange: "", queue, body: self.data.clone(), properties: json_properties() };
+        match self.state.publisher.publish(parked).await {
+            Ok(()) => self.state.deliveries.acknowledge_all(ackers).await,
+            Err(error) => {
+                tracing::debug!(queue = self.queue, %error, "an event can't be parked now: it is delivered again");
+                ackers.into_iter().for_each(|acker| self.state.deliveries.return_later(acker));
+            }
+        }
     }
 
     async fn tell_router(&self, service: String, event: Event) {

@@ -28,7 +28,7 @@ pub(super) struct ConsumedQueue {
 pub(super) async fn consume(state: Rc<AmqpState>, queue: ConsumedQueue) -> String {
     let ConsumedQueue { connector, kind, channel: _held, mut consumer } = queue;
     let generation = state.publisher.generation();
-    let deliveries = OrderedDeliveries::new(state.clone());
+    let deliveries = OrderedDeliveries::new(state.clone(), kind);
     while let Some(delivery) = consumer.next().await {
         match delivery {
             Ok(delivery) if state.shutdown.is_begun() => state.deliveries.return_later(delivery.acker),
@@ -48,9 +48,9 @@ struct OrderedDeliveries {
 }
 
 impl OrderedDeliveries {
-    fn new(state: Rc<AmqpState>) -> Rc<Self> {
-        // The broker sends no more than `prefetch` before something is acknowledged.
-        let capacity = usize::from(state.settings.prefetch);
+    fn new(state: Rc<AmqpState>, kind: QueueKind) -> Rc<Self> {
+        // The broker sends no more before something is acknowledged.
+        let capacity = usize::from(kind.prefetch(&state.settings));
         let queue = RefCell::new(KeyedQueue::new(capacity, capacity));
         Rc::new(Self { state, queue, waiting: Rc::default() })
     }
@@ -81,13 +81,13 @@ impl OrderedDeliveries {
 
 fn read(connector: Rc<Connector>, kind: QueueKind, generation: u64, delivery: Delivery) -> IncomingDelivery {
     let body = match kind {
-        QueueKind::Event => {
+        QueueKind::Event | QueueKind::ParkedEvent => {
             read_event(&delivery.data, connector.sole_transport()).map(|event| DeliveryBody::Event(Box::new(event)))
         }
         QueueKind::Inbound => read_message(&delivery.data).map(|message| DeliveryBody::Inbound(Box::new(message))),
         QueueKind::Outbound => read_message(&delivery.data).map(|message| DeliveryBody::Outbound(Box::new(message))),
     };
-    IncomingDelivery { queue: connector.queues.name(kind).to_owned(), connector, kind, generation, delivery, body }
+    IncomingDelivery { queue: connector.queues.origin(kind).to_owned(), connector, kind, generation, delivery, body }
 }
 
 /// Deliveries with the same key are handled in their order.

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `settings`, `topology`, `queues` | the `[amqp]` table; the connectors of a process; exchange and queues |
 //! | `connection`, `connection_loop` | opens a connection; keeps it |
-//! | `message_codec`, `python_json`, `publication`, `publisher` | the family's JSON; what only Python writes; a message for the broker; publishing with confirms |
+//! | `message_codec`, `publication`, `publisher` | the family's JSON; a message for the broker; publishing with confirms |
 //! | `intake`, `delivery_handler`, `offer` | consumes; handles a delivery; offers it to the router |
 //! | `in_flight`, `deliveries` | deliveries that are not acknowledged; acknowledging and returning them |
 //! | `outbound_sms`, `sms_follower`, `event_publisher` | accepts SMS of campaigns elsewhere, follows them, publishes their events |
@@ -31,6 +31,8 @@ mod endpoints;
 mod event_publisher;
 mod event_queue;
 mod explain;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod in_flight;
 mod intake;
 mod message_codec;
@@ -38,7 +40,6 @@ mod offer;
 mod outbound_sms;
 mod publication;
 mod publisher;
-mod python_json;
 mod queues;
 mod received_sms;
 mod recent;

@@ -4,11 +4,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use vumi_kit::{
+    json,
     message::{Event, MESSAGE_VERSION, UserMessage},
     name::Name,
 };
-
-use super::python_json;
 
 const MSISDN: &str = "msisdn";
 
@@ -39,8 +38,7 @@ pub(super) enum Undecodable {
 
 /// Reads a user message.
 pub(super) fn read_message(body: &[u8]) -> Result<UserMessage, Undecodable> {
-    let mut message: UserMessage =
-        python_json::read(body).map_err(|error| Undecodable::Json("a user message", error))?;
+    let mut message: UserMessage = json::read(body).map_err(|error| Undecodable::Json("a user message", error))?;
     if message.message_version != MESSAGE_VERSION {
         return Err(Undecodable::Version);
     }
@@ -58,7 +56,7 @@ pub(super) fn read_message(body: &[u8]) -> Result<UserMessage, Undecodable> {
 
 /// Reads an event. One that names no transport, as those of vumi2, is about a message that went by `transport`.
 pub(super) fn read_event(body: &[u8], transport: &Name) -> Result<Event, Undecodable> {
-    let event: Event = python_json::read(body)
+    let event: Event = json::read(body)
         .or_else(|_| with_transport(body, transport))
         .map_err(|error| Undecodable::Json("an event", error))?;
     for (key, value) in [("event_id", &event.event_id), ("user_message_id", &event.user_message_id)] {
@@ -71,7 +69,7 @@ pub(super) fn read_event(body: &[u8], transport: &Name) -> Result<Event, Undecod
 }
 
 fn with_transport(body: &[u8], transport: &Name) -> serde_json::Result<Event> {
-    let mut keys: Map<String, Value> = python_json::read(body)?;
+    let mut keys: Map<String, Value> = json::read(body)?;
     if keys.get("transport_name").and_then(Value::as_str).is_none_or(|name| Name::parse(name).is_err()) {
         keys.insert("transport_name".to_owned(), transport.as_str().into());
     }
@@ -106,7 +104,7 @@ pub(super) fn read_unreadable(body: &[u8]) -> Option<UnreadMessage> {
         #[serde(default)]
         from_addr: TextOrOther,
     }
-    let Keys { message_id, transport_name, from_addr } = python_json::read(body).ok()?;
+    let Keys { message_id, transport_name, from_addr } = json::read(body).ok()?;
     let transport = transport_name.text().and_then(|name| Name::parse(&name).ok());
     (!message_id.is_empty()).then(|| UnreadMessage { message_id, transport, from: from_addr.text() })
 }

@@ -1,4 +1,5 @@
-//! The objects on the broker: one exchange, three queues for each connector, one queue for dead letters.
+//! The objects on the broker: one exchange, three queues for each connector and one for its parked events, one queue for
+//! dead letters.
 //!
 //! None has arguments: RabbitMQ refuses a peer that declares the same object without them (docs/broker.md).
 
@@ -8,6 +9,8 @@ use lapin::{
     types::FieldTable,
 };
 use vumi_kit::name::Name;
+
+use super::settings::AmqpSettings;
 
 /// The exchange of the Vumi family.
 pub(super) const EXCHANGE: &str = "vumi";
@@ -21,7 +24,23 @@ pub(super) enum QueueKind {
     Outbound,
     /// Acks, nacks and delivery reports of messages to people.
     Event,
+    /// Events about messages that nobody who had them so far knows. They wait here for the process that does, so that they
+    /// delay no others.
+    ParkedEvent,
 }
+
+impl QueueKind {
+    /// Deliveries of a queue that may be in work at once.
+    pub(super) const fn prefetch(self, settings: &AmqpSettings) -> u16 {
+        match self {
+            Self::ParkedEvent => PARKED_PREFETCH,
+            _ => settings.prefetch,
+        }
+    }
+}
+
+/// Parked events do nothing but wait.
+const PARKED_PREFETCH: u16 = 2_000;
 
 /// The names of a connector's queues; each is also the routing key that binds the queue to the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +48,19 @@ pub(super) struct ConnectorQueues {
     pub(super) inbound: String,
     pub(super) outbound: String,
     pub(super) event: String,
+    /// Bound to no exchange: only those who consume events know it.
+    pub(super) parked: String,
 }
 
 impl ConnectorQueues {
     pub(super) fn of(connector: &Name) -> Self {
         let queue = |kind: &str| format!("{connector}.{kind}");
-        Self { inbound: queue("inbound"), outbound: queue("outbound"), event: queue("event") }
+        Self {
+            inbound: queue("inbound"),
+            outbound: queue("outbound"),
+            event: queue("event"),
+            parked: queue("event.parked"),
+        }
     }
 
     pub(super) fn name(&self, kind: QueueKind) -> &str {
@@ -42,6 +68,15 @@ impl ConnectorQueues {
             QueueKind::Inbound => &self.inbound,
             QueueKind::Outbound => &self.outbound,
             QueueKind::Event => &self.event,
+            QueueKind::ParkedEvent => &self.parked,
+        }
+    }
+
+    /// The queue that the other side published into.
+    pub(super) fn origin(&self, kind: QueueKind) -> &str {
+        match kind {
+            QueueKind::ParkedEvent => &self.event,
+            _ => self.name(kind),
         }
     }
 }
@@ -63,7 +98,8 @@ pub(super) async fn declare_connector(channel: &Channel, queues: &ConnectorQueue
     Ok(())
 }
 
-async fn declare_queue(channel: &Channel, queue: &str) -> lapin::Result<()> {
+/// Declares a queue that only this side of a connector knows.
+pub(super) async fn declare_queue(channel: &Channel, queue: &str) -> lapin::Result<()> {
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.into(), durable, FieldTable::default()).await.map(drop)
 }

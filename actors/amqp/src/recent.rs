@@ -39,6 +39,14 @@ impl<K: Clone + Eq + Hash, V> RecentMap<K, V> {
     {
         self.entries.get(key).map(|(_, value)| value)
     }
+
+    /// Its place in the order stays until its turn comes.
+    pub(super) fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.remove(key);
+    }
 }
 
 #[cfg(test)]

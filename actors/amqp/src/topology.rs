@@ -82,7 +82,9 @@ impl ConnectorRole {
     /// The queues that this process consumes.
     pub(super) const fn consumes(self) -> &'static [QueueKind] {
         match self {
-            Self::FamilyTransport | Self::OwnCampaign => &[QueueKind::Inbound, QueueKind::Event],
+            Self::FamilyTransport | Self::OwnCampaign => {
+                &[QueueKind::Inbound, QueueKind::Event, QueueKind::ParkedEvent]
+            }
             Self::FamilyCampaign | Self::OwnTransport => &[QueueKind::Outbound],
             Self::PeerTransport | Self::PeerCampaign => &[],
         }

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod component;
 pub mod health;
 pub mod ids;
+pub mod json;
 pub mod keyed_queue;
 pub mod kind;
 pub mod ledger;

@@ -263,7 +263,7 @@ impl AmqpFixture {
     async fn clean(&self) {
         let options = QueueDeleteOptions::default();
         for short in ["ussd", "quiz"] {
-            for end in ["inbound", "outbound", "event"] {
+            for end in ["inbound", "outbound", "event", "event.parked"] {
                 let queue = format!("{}.{end}", self.name(short));
                 self.peer.queue_delete(queue.into(), options).await.unwrap();
             }

@@ -11,6 +11,7 @@ mod proxy;
 mod sms;
 mod stop;
 mod two_processes;
+mod unknown_events;
 
 use vumi_kit::{message::UserMessage, testing::moment};
 
