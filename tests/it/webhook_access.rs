@@ -1,5 +1,7 @@
 //! Who may call the webhooks: a provider by its token, and no client; whose the SMS are that it brings.
 
+use std::{io::Write, net::TcpStream};
+
 use reqwest::blocking::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
@@ -147,6 +149,41 @@ fn a_signature_over_the_body_and_an_address_are_credentials_too() {
     assert_eq!([signed(sign("s3cret")), signed(sign("other"))], [200, 403]);
     let elsewhere = harness.post_body("/api/v1/sms/opera/receipt.json", "text/xml", "<receipts/>").send().unwrap();
     assert_eq!(elsewhere.status(), 403);
+}
+
+/// Begins a call whose body is not finished; the answer is read only where there is one.
+fn begin_call(harness: &Harness, path: &str, from: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", harness.http)).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {from}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // The router may have refused it already.
+    let _refused = stream.write_all(&vec![b'x'; length - 1]);
+    stream
+}
+
+#[test]
+fn slow_strangers_of_one_network_leave_the_memory_of_bodies_to_others() {
+    let harness = Harness::quiet();
+    harness.add_to("http", "trusted_proxies = [\"127.0.0.0/8\"]");
+    harness.add_to("transports.clickatell", "webhooks = { hmac = { header = \"X-Signature\", secret = \"s3cret\" } }");
+    harness.add_to("transports.opera", &format!("webhooks = {{ token = \"{TOKEN}\" }}"));
+    let _router = harness.run();
+    let (signed, with_token) =
+        ("/api/v1/sms/clickatell/receive.json", format!("/api/v1/hooks/opera/{TOKEN}/receipt.json"));
+    let call = |path: &str, from: &str| {
+        let request = harness.client().post(harness.url(path)).header("x-forwarded-for", from);
+        request.body("x".repeat(200_000)).header("content-type", "text/plain").send().unwrap().status().as_u16()
+    };
+    // Each takes the largest body that a stranger may send, and does not finish it.
+    let strangers: Vec<TcpStream> =
+        (1..=12).map(|n| begin_call(&harness, signed, &format!("198.51.100.{n}"), 1024 * 1024)).collect();
+    eventually("the network of the strangers has its share", || (call(signed, "198.51.100.99") == 503).then_some(()));
+    // Read, and then refused for what they say.
+    assert_eq!(call(signed, "203.0.113.5"), 403, "its signature is looked at");
+    assert_eq!(call(&with_token, "198.51.100.99"), 400, "a known provider has memory of its own");
+    drop(strangers);
 }
 
 const TWILIO: &str = include_str!("../../actors/transports/src/http_provider/twilio.toml");

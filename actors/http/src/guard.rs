@@ -18,7 +18,10 @@ use vumi_kit::{
 use crate::{
     connection::track::connection_of,
     limits::call_rates::{RateClass, RateLeft},
-    request::{body::BufferedBody, cross_site::is_cross_site},
+    request::{
+        body::{BufferedBody, content_type_charset},
+        cross_site::is_cross_site,
+    },
     response::error::ApiError,
     state::ApiState,
     webhooks::protected::ProtectedWebhooks,
@@ -50,9 +53,10 @@ impl ApiCall<'_> {
         transport(self.state, self.request).map(|(name, _)| name)
     }
 
-    /// Reads the body, within the limits on its size and time.
+    /// Reads the body, within the limits on its size and time. JSON is in UTF-8 then, whatever it came in.
     pub(crate) async fn body(&self, payload: web::Payload) -> Result<BufferedBody, ApiError> {
-        self.state.body_reader.read(self.request, payload).await
+        let body = self.state.body_reader.read(self.request, payload).await?;
+        body.json_in_utf8(content_type_charset(self.request))
     }
 }
 

@@ -20,6 +20,8 @@ mod api;
 mod auth;
 mod connection;
 mod context;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guard;
 mod health;
 mod landing;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema, Type,
-        path::{HttpMethod, Operation, PathItem},
+        ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+        path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         request_body::{RequestBody, RequestBodyBuilder},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
@@ -27,6 +27,9 @@ use crate::{
 
 /// The tag of the calls that need no log-in.
 const PUBLIC: &str = "description";
+
+/// The tag of the webhooks.
+const PROVIDERS: &str = "providers";
 
 /// The path of the description.
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
@@ -78,10 +81,11 @@ impl Modify for CommonParts {
         let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
         components.add_security_scheme("basic", basic);
         api.security = Some(vec![SecurityRequirement::new("basic", [""; 0])]);
+        add_hooks(api);
         for item in api.paths.paths.values_mut() {
             for (method, operation) in operations(item) {
                 add_errors(operation);
-                if method == HttpMethod::Post && has_tag(operation, "providers") {
+                if method == HttpMethod::Post && has_tag(operation, PROVIDERS) {
                     operation.request_body = Some(provider_body().into());
                 }
                 set_id(&method, operation);
@@ -91,6 +95,56 @@ impl Modify for CommonParts {
             }
         }
     }
+}
+
+/// The path of a webhook for an account of role carrier, and for a provider with a token: the same calls.
+const BY_ACCOUNT: &str = "/api/v1/sms/{transport}/";
+const BY_TOKEN: &str = "/api/v1/hooks/{transport}/{token}/";
+
+/// What tells the callers of a webhook.
+const ACCOUNT_TELLS: &str = "By HTTP Basic, with an account of role carrier. Where `[transports.NAME.webhooks]` has a signature \
+                             or networks, and no token, a call is let in by these, without a log-in.";
+const TOKEN_TELLS: &str = "The token in the path lets in, with the signature and from the networks that \
+                           `[transports.NAME.webhooks]` has beside it. There is no log-in.";
+
+/// Adds the webhooks' other paths.
+fn add_hooks(api: &mut utoipa::openapi::OpenApi) {
+    let mut hooks = Vec::new();
+    for (path, item) in &mut api.paths.paths {
+        let Some(webhook) = path.strip_prefix(BY_ACCOUNT) else { continue };
+        let is_webhook = operations(item).iter().any(|(_, operation)| has_tag(operation, PROVIDERS));
+        if !is_webhook {
+            continue;
+        }
+        let mut hook = item.clone();
+        for (_, operation) in operations(item) {
+            describe(operation, ACCOUNT_TELLS);
+        }
+        for (_, operation) in operations(&mut hook) {
+            describe(operation, TOKEN_TELLS);
+            operation.parameters.get_or_insert_default().push(token().into());
+            operation.operation_id = operation.operation_id.take().map(|id| format!("{id}_by_token"));
+            operation.security = Some(vec![SecurityRequirement::default()]);
+        }
+        hooks.push((format!("{BY_TOKEN}{webhook}"), hook));
+    }
+    api.paths.paths.extend(hooks);
+}
+
+fn describe(operation: &mut Operation, who: &str) {
+    let summary = operation.summary.clone().unwrap_or_default();
+    operation.description = Some(format!("{summary}\n\n{who}"));
+}
+
+/// The provider's token, as a part of the path.
+fn token() -> Parameter {
+    ParameterBuilder::new()
+        .name("token")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("`token` in `[transports.NAME.webhooks]`"))
+        .schema(Some(Schema::from(ObjectBuilder::new().schema_type(Type::String))))
+        .build()
 }
 
 fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
@@ -129,13 +183,14 @@ fn provider_body() -> RequestBody {
 fn set_id(method: &HttpMethod, operation: &mut Operation) {
     let group = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
     let handler = operation.operation_id.take().unwrap_or_default();
-    let suffix = if group == "providers" && *method == HttpMethod::Get { "_get" } else { "" };
+    let suffix = if group == PROVIDERS && *method == HttpMethod::Get { "_get" } else { "" };
     operation.operation_id = Some(format!("{group}_{handler}{suffix}"));
 }
 
 /// Adds the errors that a call can be answered with; a public one has fewer.
 fn add_errors(operation: &mut Operation) {
     let public = has_tag(operation, PUBLIC);
+    let logs_in = operation.security.is_none();
     for (status, when, header) in [
         (400, "Something is wrong: `errors` names every field and value; nothing was done", None),
         (401, "No credentials, or wrong ones", Some("WWW-Authenticate")),
@@ -152,6 +207,7 @@ fn add_errors(operation: &mut Operation) {
     ]
     .into_iter()
     .filter(|(status, ..)| !public || [405, 429].contains(status))
+    .filter(|(status, ..)| logs_in || *status != 401)
     {
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let mut response = ResponseBuilder::new().description(when).content("application/problem+json", problem);
@@ -227,7 +283,7 @@ mod tests {
         assert_eq!(api["openapi"], "3.1.0");
         let operations: Vec<&Value> =
             api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
-        assert_eq!(operations.len(), 18);
+        assert_eq!(operations.len(), 24);
         let ids: HashSet<&str> = operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), operations.len(), "{ids:?}");
         for operation in operations.iter().filter(|operation| operation["security"].is_null()) {
@@ -236,13 +292,23 @@ mod tests {
     }
 
     #[test]
-    fn only_the_description_needs_no_log_in() {
+    fn only_the_description_and_webhooks_with_a_token_need_no_log_in() {
         let api: Value = serde_json::from_str(&ApiDescription::openapi().to_json().unwrap()).unwrap();
         assert_eq!(api["security"], json!([{"basic": []}]));
         let paths = api["paths"].as_object().unwrap().iter();
         let open = paths.flat_map(|(path, item)| item.as_object().unwrap().values().map(move |of| (path.as_str(), of)));
         let open: Vec<_> = open.filter(|(_, operation)| !operation["security"].is_null()).collect();
+        let (hooks, open): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|(path, _)| path.starts_with("/api/v1/hooks/"));
         assert_eq!(open.iter().map(|(path, _)| *path).collect::<Vec<_>>(), ["/api/v1/openapi.json"]);
+        assert_eq!(hooks.len(), 6, "three webhooks, by GET and POST");
+        for (path, hook) in hooks {
+            assert_eq!(hook["security"], json!([{}]), "{path}");
+            let names: Vec<_> = hook["parameters"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+            assert_eq!(names, [&json!("transport"), &json!("token")], "{path}");
+            assert!(hook["responses"]["403"].is_object() && hook["responses"]["401"].is_null(), "{path}");
+            assert!(hook["description"].as_str().unwrap().contains("token in the path"), "{path}");
+        }
         let (security, responses) = (&open[0].1["security"], open[0].1["responses"].as_object().unwrap());
         assert_eq!(security, &json!([{}]));
         assert_eq!(responses.keys().collect::<Vec<_>>(), ["200", "405", "429"]);
@@ -265,6 +331,8 @@ mod tests {
         let api: Value = serde_json::from_str(&ApiDescription::openapi().to_json().unwrap()).unwrap();
         for path in ["receipt.json", "receive.json", "receive.xml"] {
             let item = &api["paths"][format!("/api/v1/sms/{{transport}}/{path}")];
+            let hook = &api["paths"][format!("/api/v1/hooks/{{transport}}/{{token}}/{path}")];
+            assert_eq!(item["post"]["requestBody"], hook["post"]["requestBody"], "{path}");
             let content = item["post"]["requestBody"]["content"].as_object().unwrap();
             for taken in [
                 "application/x-www-form-urlencoded",

@@ -30,9 +30,14 @@ const LARGE_BODY: usize = 32 * 1024;
 /// Large bodies that are parsed at once: each takes up to a core, and some ten times its size in memory.
 const MAX_LARGE_READS: usize = 2;
 
-/// The bytes of a body whose sender is not known yet, and of all such bodies: anybody may send one.
+/// The bytes of a body whose sender is not known yet, of all such bodies, and of those from one network: anybody may send
+/// one.
 const MAX_UNVERIFIED_BODY: usize = 1024 * 1024;
 const MAX_UNVERIFIED_BODIES: usize = 8 * 1024 * 1024;
+const MAX_UNVERIFIED_OF_NETWORK: usize = 1024 * 1024;
+
+/// The bytes of the bodies that known providers post: neither clients nor strangers take of them.
+const MAX_PROVIDERS_BODIES: usize = 16 * 1024 * 1024;
 
 /// What all requests share.
 pub(crate) struct ApiState {
@@ -53,6 +58,8 @@ pub(crate) struct ApiState {
     /// Large bodies that are read at once.
     pub(crate) large_reads: Arc<Semaphore>,
     pub(crate) body_reader: BodyReader,
+    /// Reads bodies of providers that are known by a token, a network or a log-in.
+    pub(crate) providers_reader: BodyReader,
     /// Reads bodies whose sender is known only once their signature is verified.
     pub(crate) unverified_reader: BodyReader,
     pub(crate) answer_within: Duration,
@@ -76,11 +83,17 @@ impl ApiState {
             large_reads: Arc::new(Semaphore::new(MAX_LARGE_READS)),
             limits: SendLimits { max_segments: settings.max_segments, max_batch: settings.max_batch },
             body_reader: BodyReader::new(settings.max_body, settings.max_bodies, settings.body_within),
+            providers_reader: BodyReader::new(
+                settings.max_body,
+                settings.max_body.max(MAX_PROVIDERS_BODIES),
+                settings.body_within,
+            ),
             unverified_reader: BodyReader::new(
                 settings.max_body.min(MAX_UNVERIFIED_BODY),
                 MAX_UNVERIFIED_BODIES,
                 settings.body_within,
-            ),
+            )
+            .shared(MAX_UNVERIFIED_OF_NETWORK),
             answer_within: settings.answer_within,
             idempotency_keep: settings.idempotency_keep,
             tally: Arc::default(),

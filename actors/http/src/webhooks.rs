@@ -128,10 +128,13 @@ async fn read_body(
     payload: web::Payload,
     caller: &Admitted<'_>,
 ) -> Result<BufferedBody, ApiError> {
-    let Some(access) = caller.signed else {
-        return state.body_reader.read(request, payload).await;
+    let body = if caller.is_known {
+        state.providers_reader.read(request, payload).await?
+    } else {
+        let network = state.trusted_proxies.client_network_of(request);
+        state.unverified_reader.read_from(network, request, payload).await?
     };
-    let body = state.unverified_reader.read(request, payload).await?;
+    let Some(access) = caller.signed else { return Ok(body) };
     if signature::is_right(access, request, &body.raw) {
         Ok(body)
     } else {

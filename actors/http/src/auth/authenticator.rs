@@ -23,7 +23,7 @@ use vumi_kit::{
 
 use super::{
     basic::credentials,
-    login_limiter::LoginLimiter,
+    login_limiter::{LoginLimiter, LoginWay},
     password::{HashError, hash_password, verify_password},
 };
 use crate::{response::error::ApiError, settings::HttpSettings};
@@ -83,7 +83,7 @@ pub(crate) struct Authenticator {
     // Read and counted a moment ago: a program that repeats its wrong password is counted once a minute.
     counted_names: moka::sync::Cache<String, ()>,
     // Counted when its account was read: the check that follows is not counted again.
-    prepaid: moka::sync::Cache<String, ()>,
+    prepaid: moka::sync::Cache<String, LoginWay>,
     right: Cache<CredentialsDigest, ()>,
     // Right before: they may be wrong by now, but they are no guess.
     proven: moka::sync::Cache<CredentialsDigest, ()>,
@@ -93,6 +93,9 @@ pub(crate) struct Authenticator {
     unproven_queue: Semaphore,
     unproven_checks: Arc<Semaphore>,
     proven_checks: Arc<Semaphore>,
+    // Of names that many addresses guess at: waiting, and running.
+    contested_queue: Semaphore,
+    contested_checks: Arc<Semaphore>,
     pepper: [u8; 32],
     // Checked in place of the hash of an unknown user, so that both take the same time.
     decoy_hash: String,
@@ -107,7 +110,7 @@ impl Authenticator {
             rows: Cache::builder().max_capacity(MAX_CACHED).time_to_live(settings.account_ttl).build(),
             known_names: names().time_to_idle(PROVEN_FOR).build(),
             counted_names: names().time_to_live(COUNTED_FOR).build(),
-            prepaid: names().time_to_live(COUNTED_FOR).build(),
+            prepaid: moka::sync::Cache::builder().max_capacity(MAX_CACHED).time_to_live(COUNTED_FOR).build(),
             right: Cache::builder().max_capacity(MAX_CACHED).time_to_live(settings.password_ttl).build(),
             proven: digests().time_to_idle(PROVEN_FOR).build(),
             wrong: digests().time_to_live(WRONG_FOR).build(),
@@ -115,6 +118,8 @@ impl Authenticator {
             unproven_queue: Semaphore::new(MAX_WAITING + settings.password_checks),
             unproven_checks: Arc::new(Semaphore::new(settings.password_checks)),
             proven_checks: Arc::new(Semaphore::new(1)),
+            contested_queue: Semaphore::new(MAX_WAITING),
+            contested_checks: Arc::new(Semaphore::new(1)),
             pepper: rand::random(),
             decoy_hash: hash_password("nobody's password")?,
         })
@@ -162,9 +167,9 @@ impl Authenticator {
         if self.known_names.get(user).is_some() || self.counted_names.contains_key(user) {
             return Ok(());
         }
-        self.login_limiter.count(user, client).map_err(LoginError::TooMany)?;
+        let way = self.login_limiter.count(user, client).map_err(LoginError::TooMany)?;
         self.counted_names.insert(user.to_owned(), ());
-        self.prepaid.insert(user.to_owned(), ());
+        self.prepaid.insert(user.to_owned(), way);
         Ok(())
     }
 
@@ -186,15 +191,21 @@ impl Authenticator {
         if self.wrong.get(&attempt.digest).is_some() {
             return Err(LoginError::Wrong);
         }
-        if self.prepaid.remove(attempt.user).is_none() {
-            self.login_limiter.count(attempt.user, client).map_err(LoginError::TooMany)?;
-        }
-        let _place_in_queue = self.unproven_queue.try_acquire().map_err(|_| LoginError::NotChecked)?;
-        let checked = check(&self.unproven_checks, &attempt).await;
+        let way = match self.prepaid.remove(attempt.user) {
+            Some(way) => way,
+            None => self.login_limiter.count(attempt.user, client).map_err(LoginError::TooMany)?,
+        };
+        let (queue, checks) = match way {
+            LoginWay::Usual => (&self.unproven_queue, &self.unproven_checks),
+            LoginWay::Contested => (&self.contested_queue, &self.contested_checks),
+        };
+        let _place_in_queue = queue.try_acquire().map_err(|_| LoginError::NotChecked)?;
+        let checked = check(checks, &attempt).await;
         match checked {
             Ok(()) => {
                 self.proven.insert(attempt.digest, ());
                 self.known_names.insert(attempt.user.to_owned(), ());
+                self.login_limiter.logged_in(attempt.user, client);
             }
             // An unknown user's too: otherwise the time would tell that there is none. Once the account is added, its
             // credentials have another digest.

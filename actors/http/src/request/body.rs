@@ -1,6 +1,6 @@
 //! Reading request bodies, within limits on size, time and the memory of all of them.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{net::IpAddr, ops::Deref, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest,
@@ -10,25 +10,26 @@ use actix_web::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use vumi_kit::charset::Charset;
+use vumi_kit::{charset::Charset, json};
 
-use super::multipart;
+use super::{
+    body_budget::{BodyBudget, Reservation},
+    multipart,
+};
 use crate::{connection::track::connection_of, response::error::ApiError};
 
 /// The media type of forms.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The bytes of each body that need no memory budget, so that small bodies are read whatever the large ones take. The
-/// limit on connections bounds these.
-const UNCOUNTED: usize = 16 * 1024;
+/// Unicode's byte order mark in UTF-8.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads the bodies of all requests.
 pub(crate) struct BodyReader {
     max_body: usize,
     within: Duration,
-    /// The memory of all bodies: a permit for each byte.
-    budget: Arc<Semaphore>,
+    /// The memory of all bodies.
+    budget: BodyBudget,
 }
 
 /// A body that was read whole; dropping it frees its part of the memory budget.
@@ -38,7 +39,34 @@ pub(crate) struct BufferedBody {
     pub(crate) raw: Bytes,
     /// The media type of these bytes, lower case, without parameters.
     pub(crate) media_type: String,
-    _reservation: Reservation,
+    reservation: Reservation,
+}
+
+impl BufferedBody {
+    /// The same body, in UTF-8 if it is JSON: UTF-16 and UTF-32 show themselves, other character sets are named.
+    pub(crate) fn json_in_utf8(mut self, charset: Option<Charset>) -> Result<Self, ApiError> {
+        if self.media_type != "application/json" {
+            return Ok(self);
+        }
+        let text = match charset {
+            None if self.bytes.starts_with(UTF8_MARK) => {
+                self.bytes = self.bytes.slice(UTF8_MARK.len()..);
+                None
+            }
+            None => json::wide_text(&self.bytes),
+            Some(charset) => {
+                let unread = || ApiError::UnsupportedMediaType(format!("charset={}", charset.name()));
+                let text = json::text(&self.bytes, &charset).ok_or_else(unread)?;
+                // Nearly every body is in UTF-8 already.
+                (text.as_bytes() != &*self.bytes).then(|| text.into_owned())
+            }
+        };
+        if let Some(text) = text {
+            self.bytes = text.into();
+            self.reservation.grow(self.raw.len() + self.bytes.len())?;
+        }
+        Ok(self)
+    }
 }
 
 impl Deref for BufferedBody {
@@ -48,37 +76,29 @@ impl Deref for BufferedBody {
     }
 }
 
-/// A body's part of the memory budget.
-#[derive(Default)]
-struct Reservation(Option<OwnedSemaphorePermit>);
-
-impl Reservation {
-    /// Grows to a body of `length` bytes.
-    fn grow(&mut self, budget: &Arc<Semaphore>, length: usize) -> Result<(), ApiError> {
-        let counted = length.saturating_sub(UNCOUNTED);
-        let more = counted - self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits).min(counted);
-        if more == 0 {
-            return Ok(());
-        }
-        let full = || ApiError::Unavailable(1, "too many large bodies are under way, nothing was kept");
-        let more = u32::try_from(more).map_err(|_| full())?;
-        let permit = Arc::clone(budget).try_acquire_many_owned(more).map_err(|_| full())?;
-        match &mut self.0 {
-            Some(reserved) => reserved.merge(permit),
-            none => *none = Some(permit),
-        }
-        Ok(())
-    }
-}
-
 impl BodyReader {
     /// At most `max_body` bytes for one body and `max_bodies` for all, each read within a time.
     pub(crate) fn new(max_body: usize, max_bodies: usize, within: Duration) -> Self {
-        Self { max_body, within, budget: Arc::new(Semaphore::new(max_bodies.min(Semaphore::MAX_PERMITS))) }
+        Self { max_body, within, budget: BodyBudget::new(max_bodies) }
+    }
+
+    /// For bodies of anybody: those of one network take at most so many bytes.
+    pub(crate) fn shared(self, most_of_network: usize) -> Self {
+        Self { budget: self.budget.shared(most_of_network), ..self }
     }
 
     /// Reads the body of a request.
     pub(crate) async fn read(&self, request: &HttpRequest, payload: web::Payload) -> Result<BufferedBody, ApiError> {
+        self.read_from(None, request, payload).await
+    }
+
+    /// Reads the body of a request that came from this network.
+    pub(crate) async fn read_from(
+        &self,
+        network: Option<IpAddr>,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<BufferedBody, ApiError> {
         let headers = request.headers();
         if let Some(coding) =
             headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -90,7 +110,7 @@ impl BodyReader {
         if announced.is_some_and(|length| length > self.max_body) {
             return Err(ApiError::BodyTooLarge(self.max_body));
         }
-        let collected = tokio::time::timeout(self.within, self.collect(payload)).await;
+        let collected = tokio::time::timeout(self.within, self.collect(network, payload)).await;
         let (mut bytes, mut reservation) = collected.unwrap_or(Err(ApiError::BodyTimeout))?;
         if let Some(connection) = connection_of(request) {
             connection.read_body();
@@ -99,23 +119,27 @@ impl BodyReader {
         let raw = bytes.clone();
         if media_type == "multipart/form-data" {
             bytes = multipart::to_form(headers, &bytes).await?;
-            reservation.grow(&self.budget, raw.len() + bytes.len())?;
+            reservation.grow(raw.len() + bytes.len())?;
             FORM.clone_into(&mut media_type);
         }
-        Ok(BufferedBody { bytes, raw, media_type, _reservation: reservation })
+        Ok(BufferedBody { bytes, raw, media_type, reservation })
     }
 
-    async fn collect(&self, mut payload: web::Payload) -> Result<(Bytes, Reservation), ApiError> {
+    async fn collect(
+        &self,
+        network: Option<IpAddr>,
+        mut payload: web::Payload,
+    ) -> Result<(Bytes, Reservation), ApiError> {
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
-        let mut reservation = Reservation::default();
+        let mut reservation = self.budget.reservation(network);
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(unreadable)?;
             let length = first.len() + rest.len() + chunk.len();
             if length > self.max_body {
                 return Err(ApiError::BodyTooLarge(self.max_body));
             }
-            reservation.grow(&self.budget, length)?;
+            reservation.grow(length)?;
             // Nearly every body is one chunk, which is not copied.
             if first.is_empty() {
                 first = chunk;
@@ -147,7 +171,7 @@ pub(crate) fn content_type_charset(request: &HttpRequest) -> Option<Charset> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{net::IpAddr, time::Duration};
 
     use actix_web::{FromRequest, test::TestRequest, web};
 
@@ -155,9 +179,13 @@ mod tests {
     use crate::response::error::ApiError;
 
     async fn read(reader: &BodyReader, length: usize) -> Result<BufferedBody, ApiError> {
+        read_from(reader, None, length).await
+    }
+
+    async fn read_from(reader: &BodyReader, network: Option<IpAddr>, length: usize) -> Result<BufferedBody, ApiError> {
         let (request, mut payload) = TestRequest::post().set_payload(vec![b'x'; length]).to_http_parts();
         let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
-        reader.read(&request, payload).await
+        reader.read_from(network, &request, payload).await
     }
 
     #[actix_web::test]
@@ -173,5 +201,21 @@ mod tests {
         let again = read(&reader, 100_000).await;
         assert_eq!(again.map(|body| body.len()), Ok(100_000));
         assert_eq!(read(&reader, 100_001).await.err(), Some(ApiError::BodyTooLarge(100_000)));
+    }
+    #[actix_web::test]
+    async fn the_bodies_of_one_network_take_a_share_and_leave_the_rest_to_others() {
+        let reader = BodyReader::new(100_000, 300_000, Duration::from_secs(30)).shared(100_000);
+        let network = |last: u8| Some(IpAddr::from([192, 0, last, 0]));
+        let first = read_from(&reader, network(1), 90_000).await.unwrap();
+        let refused = read_from(&reader, network(1), 60_000).await.err().unwrap();
+        assert!(matches!(refused, ApiError::Unavailable(1, _)), "{refused:?}");
+        let other = read_from(&reader, network(2), 90_000).await.unwrap();
+        drop(first);
+        let again = read_from(&reader, network(1), 100_000).await.unwrap();
+        let third = read_from(&reader, network(3), 100_000).await.unwrap();
+        let all_is_taken = read_from(&reader, network(4), 100_000).await.err();
+        assert!(matches!(all_is_taken, Some(ApiError::Unavailable(1, _))), "{all_is_taken:?}");
+        drop((other, again, third));
+        assert!(read_from(&reader, network(4), 100_000).await.is_ok());
     }
 }

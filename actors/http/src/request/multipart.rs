@@ -13,7 +13,7 @@ const CHUNK: usize = 16 * 1024;
 const PARTS_A_TURN: usize = 256;
 
 /// The same fields as `application/x-www-form-urlencoded`. A file is a field with the file's content.
-pub(super) async fn to_form(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, ApiError> {
+pub(crate) async fn to_form(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, ApiError> {
     let chunks: Vec<_> =
         (0..body.len()).step_by(CHUNK).map(|start| Ok(body.slice(start..body.len().min(start + CHUNK)))).collect();
     let mut parts = Multipart::new(headers, stream::iter(chunks));

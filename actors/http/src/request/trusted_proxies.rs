@@ -4,7 +4,7 @@
 //! A header is believed only as far as trusted proxies wrote it: it is read from its end, past the trusted proxies, to
 //! the first address that is not one of them. Anybody may have written what precedes that address.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use actix_web::{
     HttpRequest,
@@ -52,6 +52,11 @@ impl TrustedProxies {
     /// The prefix of the client's address.
     pub(crate) fn client_prefix_of(&self, request: &HttpRequest) -> Option<IpAddr> {
         self.client_of(request).map(client_prefix)
+    }
+
+    /// The network of the client's address.
+    pub(crate) fn client_network_of(&self, request: &HttpRequest) -> Option<IpAddr> {
+        self.client_of(request).map(network_prefix)
     }
 
     /// Scheme and host under which the client reached this request, for links: a trusted proxy's word, or else the
@@ -130,6 +135,14 @@ pub(crate) fn client_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// The network that an address most likely shares with others of one owner: a /24 of IPv4, a /64 of IPv6.
+fn network_prefix(address: IpAddr) -> IpAddr {
+    match client_prefix(address) {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & !0xff).into(),
+        v6 @ IpAddr::V6(_) => v6,
     }
 }
 

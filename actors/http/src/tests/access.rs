@@ -89,6 +89,24 @@ async fn a_client_that_logged_in_before_is_not_locked_out_by_wrong_passwords_of_
 }
 
 #[actix_web::test]
+async fn however_many_addresses_guess_at_a_name_its_client_gets_in_the_first_time() {
+    let proxies = serde_json::from_value(json!(["127.0.0.0/8"])).unwrap();
+    let settings = HttpSettings { wrong_passwords: 2, trusted_proxies: proxies, ..HttpSettings::default() };
+    let harness = HttpHarness::start(settings).await;
+    let guess = async |n: u8| try_in(&harness, "other", &format!("guess{n}"), &format!("198.51.100.{n}")).await;
+    for n in 0..60 {
+        assert_eq!(guess(n).await, 401, "{n}");
+    }
+    // Those that have tried are told to wait; the client has not.
+    assert_eq!(guess(7).await, 401, "that was wrong before and is not checked again");
+    assert_eq!(try_in(&harness, "other", "another guess", "198.51.100.7").await, 429);
+    assert_eq!(try_in(&harness, "other", "secret", "203.0.113.5").await, 404);
+    // From then on it has tries of its own.
+    assert_eq!(try_in(&harness, "other", "mistyped", "203.0.113.5").await, 401);
+    assert_eq!(try_in(&harness, "other", "secret", "203.0.113.5").await, 404);
+}
+
+#[actix_web::test]
 async fn a_program_that_keeps_sending_one_wrong_password_uses_up_one_try() {
     let harness = HttpHarness::start(HttpSettings { wrong_passwords: 2, ..HttpSettings::default() }).await;
     for _ in 0..5 {

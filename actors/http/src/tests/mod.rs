@@ -2,6 +2,7 @@
 
 mod access;
 mod harness;
+mod json_charsets;
 mod multipart;
 mod public_pages;
 mod stored;

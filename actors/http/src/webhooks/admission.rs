@@ -17,6 +17,8 @@ pub(super) struct Admitted<'a> {
     pub(super) protected: &'a ProtectedWebhooks,
     /// The client that posts SMS from people itself: they are its own.
     pub(super) client: Option<AccountId>,
+    /// By a token, its network or a log-in: not by a signature alone.
+    pub(super) is_known: bool,
     /// Its signature is still to be verified, over this body.
     pub(super) signed: Option<&'a WebhookAccess>,
 }
@@ -35,7 +37,7 @@ pub(super) async fn admit<'a>(state: &'a ApiState, request: &HttpRequest) -> Res
                 && protected.access.token.is_none()
                 && request.headers().get(AUTHORIZATION).is_none() =>
         {
-            by_own_credentials(state, request, transport, protected)
+            by_own_credentials(state, request, transport, protected, false)
         }
         (None, _) => by_account(state, request).await,
     }
@@ -53,7 +55,7 @@ fn by_token<'a>(
     if !protected.token_is_right(token) {
         return Err(protected.refuse(transport, Refusal::Token));
     }
-    by_own_credentials(state, request, transport, protected)
+    by_own_credentials(state, request, transport, protected, true)
 }
 
 fn by_own_credentials<'a>(
@@ -61,10 +63,12 @@ fn by_own_credentials<'a>(
     request: &HttpRequest,
     transport: &'a Name,
     protected: &'a ProtectedWebhooks,
+    has_token: bool,
 ) -> Result<Admitted<'a>, ApiError> {
     check_network(state, request, transport, protected)?;
     let signed = Some(&protected.access).filter(|access| access.is_signed());
-    Ok(Admitted { transport, protected, client: None, signed })
+    let is_known = has_token || !protected.access.networks.is_empty();
+    Ok(Admitted { transport, protected, client: None, is_known, signed })
 }
 
 async fn by_account<'a>(state: &'a ApiState, request: &HttpRequest) -> Result<Admitted<'a>, ApiError> {
@@ -80,7 +84,7 @@ async fn by_account<'a>(state: &'a ApiState, request: &HttpRequest) -> Result<Ad
     }
     check_network(state, request, transport, protected)?;
     let client = account.roles.has(AccountRole::Client).then_some(account.id);
-    Ok(Admitted { transport, protected, client, signed: None })
+    Ok(Admitted { transport, protected, client, is_known: true, signed: None })
 }
 
 fn check_network(

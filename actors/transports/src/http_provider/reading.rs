@@ -132,7 +132,7 @@ impl AnswerReader {
 
     /// Reads an answer.
     pub(super) fn read(&self, answer: &str) -> Decision {
-        let json: Option<Value> = serde_json::from_str(answer).ok();
+        let json: Option<Value> = vumi_kit::json::read(answer.as_bytes()).ok();
         let find = |finder: &Option<Finder>| finder.as_ref().and_then(|finder| finder.find(answer, json.as_ref()));
         let provider_id = find(&self.id).filter(|id| !id.is_empty());
         let provider_response =

@@ -166,7 +166,7 @@ struct SentMessage {
 }
 
 fn read_sent(answer: &str) -> Decision {
-    let Ok(sent) = serde_json::from_str::<SentMessages>(answer) else { return unreadable(answer) };
+    let Ok(sent) = vumi_kit::json::read::<SentMessages>(answer.as_bytes()) else { return unreadable(answer) };
     match sent.messages.into_iter().next() {
         Some(SentMessage { accepted: true, api_message_id: Some(id), .. }) => Decision::Accepted {
             provider_response: format!("apiMessageId: {id}"),
