@@ -7,6 +7,8 @@
 //! A new kind of address belongs in `table.rs`; a new message between components in the kit and `actor.rs`.
 
 mod actor;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod keyword;
 mod received_queues;
 mod table;
