@@ -1,6 +1,9 @@
 //! The wall clock jumps under load, as when a machine without its time is corrected. Needs libfaketime.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -19,25 +22,34 @@ const BACK: Duration = Duration::from_secs(20);
 /// libfaketime for programs with threads, if it is installed.
 fn library() -> Option<PathBuf> {
     let folders = std::fs::read_dir(LIBRARIES).into_iter().flatten().flatten();
-    folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
+    let found =
+        folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.exists());
+    if found.is_none() {
+        left_out("the clock's jumps (apt-get install libfaketime)");
+    }
+    found
 }
 
 #[test]
 fn nothing_is_lost_by_a_clock_that_jumps_on_sqlite() {
-    jumps(FaultFixture::sqlite, "SQLite");
+    let Some(library) = library() else { return };
+    jumps(&FaultFixture::sqlite(), &library, "SQLite");
 }
 
-fn jumps(fixture: impl FnOnce() -> FaultFixture, database: &str) {
-    let Some(library) = library() else {
-        left_out("the clock's jumps (apt-get install libfaketime)");
-        return;
-    };
-    let fixture = fixture();
+/// The router's machine has another clock than the database's, whose time counts.
+#[test]
+fn nothing_is_lost_by_a_clock_that_jumps_on_postgresql() {
+    let Some(library) = library() else { return };
+    let Some((fixture, _database)) = FaultFixture::postgres() else { return };
+    jumps(&fixture, &library, "PostgreSQL");
+}
+
+fn jumps(fixture: &FaultFixture, library: &Path, database: &str) {
     let time = fixture.harness.folder.path().join("time");
     std::fs::write(&time, "+0").unwrap();
     let mut command = fixture.command();
     command
-        .env("LD_PRELOAD", &library)
+        .env("LD_PRELOAD", library)
         .env("FAKETIME_TIMESTAMP_FILE", &time)
         .env("FAKETIME_CACHE_DURATION", "1")
         // The machine's own count of time does not jump.

@@ -52,13 +52,18 @@ pub(crate) struct FaultFixture {
 impl FaultFixture {
     /// The router's database is at `url`.
     pub(crate) fn new(url: &str) -> Self {
+        Self::with(url, |text| text)
+    }
+
+    /// As [`Self::new`], with settings that a run changes.
+    pub(crate) fn with(url: &str, change: impl FnOnce(String) -> String) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let harness = Harness::new();
         let bounds = format!("window = {WINDOW}, queue = 100, max_resubmissions = 20");
         let outbox = format!("outbox = {{ {bounds}, retry = {{ first = \"50ms\", most = \"500ms\" }} }}");
         harness.add_to("transports.e-scape", &outbox);
         harness.edit(|text| {
-            text.replace("sqlite://vumi.db", url).replace("[sandbox]\n", "[sandbox]\nseen_ids = 10000000\n")
+            change(text.replace("sqlite://vumi.db", url).replace("[sandbox]\n", "[sandbox]\nseen_ids = 10000000\n"))
         });
         let provider = harness.start(&["sandbox"]);
         harness.misbehave(TRANSPORT, &json!({ "receipts": "none" }));
@@ -83,6 +88,11 @@ impl FaultFixture {
     /// `vumi run`, not started yet.
     pub(crate) fn command(&self) -> Command {
         self.harness.command(&["--settings", self.settings.to_str().unwrap(), "run"])
+    }
+
+    /// Another process, which sends what this one does not.
+    pub(crate) fn transport_alone(&self) -> Command {
+        self.harness.command(&["--settings", self.settings.to_str().unwrap(), "run", "--only", TRANSPORT])
     }
 
     pub(crate) fn run(&self) -> Process {

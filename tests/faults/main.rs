@@ -1,5 +1,5 @@
-//! Bad days, each against the built binary: killed under load, with a clock that jumps, a disk that is full, more
-//! calls than it can take. Afterwards three books are compared: what clients were answered, the ledger, and what the
+//! Bad days, each against the built binary: killed under load, stopped beyond its lease, with a clock that jumps, a disk that
+//! is full, more calls than it can take. Afterwards three books are compared: what clients were answered, the ledger, and what the
 //! provider took.
 //!
 //! Short by default, so that every change runs it. By hand, for hours if need be:
@@ -22,3 +22,4 @@ mod fixture;
 mod kills;
 mod load;
 mod overload;
+mod stopped;
