@@ -23,6 +23,7 @@ use vumi_kit::{
     router::{Endpoints, Inbound, Refused, RouterAddress},
     session::{After, SaveSession, SessionRecord},
     sms::NewSms,
+    sms_options::SmsOptions,
     store::{Ask, StoreError},
 };
 use vumi_router::{Router, RouterSettings, RoutingTable};
@@ -234,6 +235,8 @@ async fn a_transport_is_shown_with_the_sms_that_are_due_for_it() {
         to: msisdn("27831234567"),
         from: msisdn("38080").into(),
         message: "hi".to_owned(),
+        route: None,
+        options: SmsOptions::none(),
     };
     harness.store.store.ledger.ask(AcceptSms { batch: vec![sms; 3], idempotency: None }).await.unwrap();
     assert_eq!(harness.part().await.backlog.map(|backlog| backlog.due), Some(3));

@@ -11,6 +11,7 @@ use vumi_kit::{
     message::UserMessage,
     name::Name,
     sms::{NewSms, Sms},
+    sms_options::SmsOptions,
     store::{Ask, Store, StoreError},
     transport_settings::TransportSettings,
 };
@@ -88,7 +89,8 @@ impl OutboundSms {
         let to = transport.recipient(&message.to_addr).map_err(|wrong| never(format!("`to_addr`: {wrong}")))?;
         let from = transport.sender(&message.from_addr).map_err(|wrong| never(format!("`from_addr`: {wrong}")))?;
         let account = self.account(username).await?;
-        let sms = NewSms { account, transport: message.transport_name.clone(), to, from, message: text };
+        let (transport, options) = (message.transport_name.clone(), SmsOptions::none());
+        let sms = NewSms { account, transport, to, from, message: text, route: None, options };
         let accept = AcceptSms { batch: vec![sms], idempotency: Some(answer_key(connector, message)) };
         match in_time(self.store.ledger.ask_waiting(accept)).await? {
             Accepted::Now(accepted) | Accepted::Before(accepted) => {

@@ -75,6 +75,7 @@ mod tests {
         message::{DeliveryStatus, EventKind},
         name::Name,
         sms::{Sms, TransportStatus},
+        sms_options::{Content, Priority},
         testing::moment,
     };
 
@@ -96,6 +97,14 @@ mod tests {
             delivered_at: None,
             created_at: moment(),
             updated_at: moment(),
+            segments: 1,
+            priority: Priority::Normal,
+            content: Content::Text,
+            scheduled_at: None,
+            expires_at: moment(),
+            reference: None,
+            callback_url: None,
+            route: None,
         }
     }
 

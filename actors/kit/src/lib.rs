@@ -29,6 +29,7 @@ pub mod router;
 pub mod session;
 pub mod settings_schema;
 pub mod sms;
+pub mod sms_options;
 pub mod start_token;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -1,6 +1,6 @@
 //! An SMS: its status scale, what a client hands in, what the ledger keeps, what a transport gets to send.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,8 @@ use crate::{
     clock::Timestamp,
     name::Name,
     provider_text::{bounded_id, bounded_name},
-    text::keepable,
+    sms_options::{Content, Priority, SmsOptions},
+    text::{keepable, measure},
 };
 
 /// The number of a sent SMS in the ledger; clients see it as `id`, Clickatell as `climsgid`.
@@ -182,8 +183,23 @@ pub struct NewSms {
     pub to: Msisdn,
     /// The sender shown to the recipient.
     pub from: Address,
-    /// The text.
+    /// The text; octets in hex where the options say that it is binary.
     pub message: String,
+    /// The outbound route that chose the transport; none: the client named it.
+    pub route: Option<Name>,
+    /// What is asked beside.
+    pub options: Arc<SmsOptions>,
+}
+
+impl NewSms {
+    /// How many parts it takes.
+    #[must_use]
+    pub fn segments(&self) -> u32 {
+        match &self.options.content {
+            Content::Text | Content::Flash => measure(&self.message).segments.max(1),
+            Content::Binary { .. } => 1,
+        }
+    }
 }
 
 /// An SMS as the ledger keeps it.
@@ -215,6 +231,53 @@ pub struct Sms {
     pub created_at: Timestamp,
     /// When anything about it last changed.
     pub updated_at: Timestamp,
+    /// How many parts it takes.
+    pub segments: u32,
+    /// Which go first.
+    pub priority: Priority,
+    /// What its text is.
+    pub content: Content,
+    /// Not to be sent before; none: at once.
+    pub scheduled_at: Option<Timestamp>,
+    /// After this moment it is not tried again.
+    pub expires_at: Timestamp,
+    /// The client's own name for it.
+    pub reference: Option<String>,
+    /// Where its events are posted, beside the account's callbacks.
+    pub callback_url: Option<String>,
+    /// The outbound route that chose the transport; none: the client named it.
+    pub route: Option<Name>,
+}
+
+impl Sms {
+    /// What has just been accepted.
+    #[must_use]
+    pub fn accepted(id: SmsId, new: NewSms, segments: u32, at: Timestamp, expires_at: Timestamp) -> Self {
+        let NewSms { account, transport, to, from, message, route, options } = new;
+        Self {
+            id,
+            account,
+            transport,
+            to,
+            from,
+            message,
+            status: TransportStatus::Pending,
+            provider_response: None,
+            provider_id: None,
+            attempts: 0,
+            delivered_at: None,
+            created_at: at,
+            updated_at: at,
+            segments,
+            priority: options.priority,
+            content: options.content.clone(),
+            scheduled_at: options.send_at,
+            expires_at,
+            reference: options.reference.clone(),
+            callback_url: options.callback_url.clone(),
+            route,
+        }
+    }
 }
 
 /// An SMS on its way to a transport: claimed, committed, to be submitted once. It may go out only while it is begun.
@@ -226,8 +289,16 @@ pub struct Submission {
     pub to: Msisdn,
     /// The sender shown to the recipient.
     pub from: Address,
-    /// The text.
+    /// The text; octets in hex where it is binary.
     pub message: String,
+    /// What its text is.
+    pub content: Content,
+    /// How many parts it takes.
+    pub segments: u32,
+    /// Which go first.
+    pub priority: Priority,
+    /// The client's own name for it.
+    pub reference: Option<String>,
     /// Attempts made before.
     pub attempts: i32,
     /// Attempts that may have been made and whose result nobody knows (a lost answer, a crash): above 0, ask the

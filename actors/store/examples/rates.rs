@@ -11,6 +11,7 @@ use vumi_kit::{
     name::Name,
     session::{After, FindSession, SaveSession, SessionRecord, Sessions},
     sms::{NewSms, Submission, TransportStatus},
+    sms_options::SmsOptions,
     store::Ask,
 };
 use vumi_store::{StoreSettings, open};
@@ -36,6 +37,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         to: Msisdn::parse("27831234567")?,
         from: Msisdn::parse("38080")?.into(),
         message: "Hello, and thank you for all the fish; see you at the end of the universe.".to_owned(),
+        route: None,
+        options: SmsOptions::none(),
     };
 
     for clients in [1, 16, 64, 256] {

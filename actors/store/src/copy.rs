@@ -138,6 +138,7 @@ impl Copying<'_> {
             accounts,
             sms,
             sms_attempts,
+            sms_events,
             idempotency_keys,
             sms_parts,
             receipts,
@@ -215,7 +216,16 @@ fn rendered(target: &mut postgres::Conn, table: &str) -> QueryResult<String> {
 
 /// Numbers go on after the highest; what the old router had in its hands is due again.
 fn go_on(target: &mut postgres::Conn) -> QueryResult<()> {
-    for table in ["accounts", "sms", "receipts", "received_sms", "received_parts", "callbacks", "callback_deliveries"] {
+    for table in [
+        "accounts",
+        "sms",
+        "sms_events",
+        "receipts",
+        "received_sms",
+        "received_parts",
+        "callbacks",
+        "callback_deliveries",
+    ] {
         target.batch_execute(&format!(
             "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table} HAVING max(id) IS NOT NULL"
         ))?;

@@ -30,6 +30,27 @@ diesel::table! {
         claimed_by -> Nullable<Text>,
         unsure -> Integer,
         begun -> Integer,
+        priority -> Integer,
+        scheduled_at -> Nullable<BigInt>,
+        held_at -> Nullable<BigInt>,
+        held_because -> Nullable<Text>,
+        segments -> Integer,
+        batch -> Nullable<BigInt>,
+        reference -> Nullable<Text>,
+        callback_url -> Nullable<Text>,
+        content -> Text,
+        udh -> Nullable<Text>,
+        route -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    sms_events (id) {
+        id -> BigInt,
+        sms -> BigInt,
+        at -> BigInt,
+        what -> Text,
+        detail -> Text,
     }
 }
 

@@ -5,7 +5,7 @@ mod commit_cutter;
 mod postgres;
 mod sqlite;
 
-use vumi_kit::{address::Msisdn, name::Name, sms::NewSms};
+use vumi_kit::{address::Msisdn, name::Name, sms::NewSms, sms_options::SmsOptions};
 
 /// An SMS of the account 1 through `opera`.
 pub(crate) fn one_sms(message: &str) -> NewSms {
@@ -15,5 +15,7 @@ pub(crate) fn one_sms(message: &str) -> NewSms {
         to: Msisdn::parse("27831234567").unwrap(),
         from: Msisdn::parse("38080").unwrap().into(),
         message: message.to_owned(),
+        route: None,
+        options: SmsOptions::none(),
     }
 }

@@ -72,21 +72,8 @@ impl AcceptedSms {
             let same = *digest == idempotency.request_digest;
             return if same { Accepted::Before(vec![sms.clone()].into()) } else { Accepted::KeyReused };
         }
-        let sms = Sms {
-            id: SmsId::try_from(self.sms.len()).unwrap() + 1,
-            account: new.account,
-            transport: new.transport,
-            to: new.to,
-            from: new.from,
-            message: new.message,
-            status: TransportStatus::Pending,
-            provider_response: None,
-            provider_id: None,
-            attempts: 0,
-            delivered_at: None,
-            created_at: moment(),
-            updated_at: moment(),
-        };
+        let (id, segments) = (SmsId::try_from(self.sms.len()).unwrap() + 1, new.segments());
+        let sms = Sms::accepted(id, new, segments, moment(), moment());
         self.sms.push(sms.clone());
         self.by_key.insert(idempotency.key, (idempotency.request_digest, sms.clone()));
         Accepted::Now(vec![sms].into())

@@ -160,6 +160,7 @@ mod tests {
         clock::Timestamp,
         name::Name,
         sms::{Sms, TransportStatus},
+        sms_options::{Content, Priority},
     };
 
     use super::{SmsView, UtcTime};
@@ -179,6 +180,14 @@ mod tests {
             delivered_at: Timestamp::parse("2010-05-13 11:35:00"),
             created_at: Timestamp::parse("2010-05-13 11:34:34").unwrap(),
             updated_at: Timestamp::parse("2010-05-13 11:35:00").unwrap(),
+            segments: 1,
+            priority: Priority::Normal,
+            content: Content::Text,
+            scheduled_at: None,
+            expires_at: Timestamp::parse("2010-05-14 11:34:34").unwrap(),
+            reference: None,
+            callback_url: None,
+            route: None,
         }
     }
 

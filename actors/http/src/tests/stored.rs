@@ -17,7 +17,7 @@ use vumi_kit::{
         RecordReceipts, SmsOwner, SmsTimeline, StatusCursor, TimelineEvent, Which,
     },
     name::Name,
-    sms::{InboundSms, NewSms, Receipt, Received, Sms, TransportStatus},
+    sms::{InboundSms, Receipt, Received, Sms},
     store::{Operation, Request, Store, StoreError},
     testing::FakeStore,
 };
@@ -208,31 +208,14 @@ impl StoredData {
         }
         let first = self.sms.len();
         for (id, new) in (1..).skip(first).zip(ask.batch) {
-            self.sms.push(accepted_sms(id, new));
+            let segments = new.segments();
+            self.sms.push(Sms::accepted(id, new, segments, test_time(), test_time()));
         }
         let kept = &self.sms[first..];
         if let Some(key) = ask.idempotency {
             self.keys.insert(key.key, (key.request_digest, kept.iter().map(|sms| sms.id).collect()));
         }
         Accepted::Now(kept.into())
-    }
-}
-
-fn accepted_sms(id: i64, NewSms { account, transport, to, from, message }: NewSms) -> Sms {
-    Sms {
-        id,
-        account,
-        transport,
-        to,
-        from,
-        message,
-        status: TransportStatus::Pending,
-        provider_response: None,
-        provider_id: None,
-        attempts: 0,
-        delivered_at: None,
-        created_at: test_time(),
-        updated_at: test_time(),
     }
 }
 

@@ -18,6 +18,7 @@ use vumi_kit::{
     name::Name,
     router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, Submit},
     sms::{InboundSms, Received, Submission},
+    sms_options::{Content, Priority},
     start_token::StartToken,
     testing::FakeStore,
 };
@@ -229,6 +230,10 @@ fn submission(id: i64) -> Submission {
         to: msisdn(),
         from: msisdn().into(),
         message: "hello".to_owned(),
+        content: Content::Text,
+        segments: 1,
+        priority: Priority::Normal,
+        reference: None,
         attempts: 0,
         unknown_outcomes: 0,
         due_at: at,

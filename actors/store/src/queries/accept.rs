@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use vumi_kit::{
+    clock::Timestamp,
     ledger::{AcceptSms, Accepted},
+    name::Name,
     sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
 };
 
-use super::{Conn, Evidence, Failed, Tx, Write, bulk, idempotency};
+use super::{
+    Conn, Evidence, Failed, Tx, Write, bulk, idempotency,
+    rows::{content_columns, priority_number},
+};
 use crate::{schema::sms, writer::queue::Lane};
 
 impl Write for AcceptSms {
@@ -53,6 +58,7 @@ impl Write for AcceptSms {
 /// An SMS on its way into the ledger.
 pub(crate) struct Incoming {
     pub(crate) new: NewSms,
+    pub(crate) segments: u32,
     /// When it is due; where it is born claimed, the end of its lease.
     pub(crate) due: i64,
     /// Who claims it.
@@ -63,31 +69,66 @@ pub(crate) struct Incoming {
     pub(crate) give_up_at: i64,
 }
 
+impl Incoming {
+    pub(crate) fn priority(&self) -> i32 {
+        priority_number(self.new.options.priority)
+    }
+
+    pub(crate) fn scheduled_at(&self) -> Option<i64> {
+        self.new.options.send_at.map(Timestamp::micros)
+    }
+
+    pub(crate) fn segments(&self) -> i32 {
+        i32::try_from(self.segments).unwrap_or(i32::MAX)
+    }
+
+    /// What its text is, and the header of a binary one.
+    pub(crate) fn content(&self) -> (&'static str, Option<&str>) {
+        content_columns(&self.new.options.content)
+    }
+
+    pub(crate) fn route(&self) -> Option<&str> {
+        self.new.route.as_ref().map(Name::as_str)
+    }
+}
+
 /// Keeps SMS: claimed and to be handed over where their transport has room for them, else waiting.
 pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms>> {
-    let (now, lease_until, give_up_at) = (tx.now, tx.lease_until(), tx.now.plus(tx.rules.give_up_after));
+    let (now, lease_until) = (tx.now, tx.lease_until());
     let mut incoming = Vec::with_capacity(batch.len());
     for new in batch {
-        let claim = tx.state.outboxes.claim_new(&new.transport);
+        let send_at = new.options.send_at.map_or(now, |send_at| send_at.max(now));
+        let claim = if send_at > now { None } else { tx.state.outboxes.claim_new(&new.transport) };
         let due = if claim.is_some() {
             lease_until
         } else {
-            tx.state.outboxes.set_waiting(&new.transport, true);
-            now
+            // What is scheduled is found when its time has come.
+            if send_at <= now {
+                tx.state.outboxes.set_waiting(&new.transport, true);
+            }
+            send_at
         };
+        let validity = new.options.validity.map_or(tx.rules.give_up_after, |asked| asked.min(tx.rules.give_up_after));
+        let give_up_at = send_at.plus(validity);
         let (claimed_by, begun) = claim.map_or((None, false), |(claim_token, begun)| (Some(claim_token), begun));
         let (due, created_at, give_up_at) = (due.micros(), now.micros(), give_up_at.micros());
-        incoming.push(Incoming { new, due, claimed_by, begun, created_at, give_up_at });
+        let segments = new.segments();
+        incoming.push(Incoming { new, segments, due, claimed_by, begun, created_at, give_up_at });
     }
     let ids = bulk::insert_sms(tx.conn, &incoming)?;
     let mut kept = Vec::with_capacity(ids.len());
-    for (id, Incoming { new, claimed_by, begun, .. }) in ids.into_iter().zip(incoming) {
+    for (id, Incoming { new, segments, claimed_by, begun, give_up_at, .. }) in ids.into_iter().zip(incoming) {
+        let give_up_at = Timestamp::from_micros(give_up_at);
         if claimed_by.is_some() {
             let submission = Submission {
                 id,
                 to: new.to.clone(),
                 from: new.from.clone(),
                 message: new.message.clone(),
+                content: new.options.content.clone(),
+                segments,
+                priority: new.options.priority,
+                reference: new.options.reference.clone(),
                 attempts: 0,
                 unknown_outcomes: 0,
                 due_at: now,
@@ -98,28 +139,15 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
             };
             tx.state.submissions.push((new.transport.clone(), submission));
         }
-        kept.push(Sms {
-            id,
-            account: new.account,
-            transport: new.transport,
-            to: new.to,
-            from: new.from,
-            message: new.message,
-            status: TransportStatus::Pending,
-            provider_response: None,
-            provider_id: None,
-            attempts: 0,
-            delivered_at: None,
-            created_at: now,
-            updated_at: now,
-        });
+        kept.push(Sms::accepted(id, new, segments, now, give_up_at));
     }
     Ok(kept)
 }
 
-/// The statement for one, prepared once.
-pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming) -> QueryResult<SmsId> {
-    let Incoming { new, due, claimed_by, begun, created_at, give_up_at } = incoming;
+/// The statement for one, prepared once. `batch` is the first SMS that came with it.
+pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming, batch: Option<SmsId>) -> QueryResult<SmsId> {
+    let Incoming { new, due, claimed_by, begun, created_at, give_up_at, .. } = incoming;
+    let (content, udh) = incoming.content();
     diesel::insert_into(sms::table)
         .values((
             sms::account.eq(new.account),
@@ -136,6 +164,15 @@ pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming) -> QueryResult<Sm
             sms::claimed_by.eq(claimed_by.as_deref()),
             sms::unsure.eq(0),
             sms::begun.eq(i32::from(*begun)),
+            sms::priority.eq(incoming.priority()),
+            sms::scheduled_at.eq(incoming.scheduled_at()),
+            sms::segments.eq(incoming.segments()),
+            sms::batch.eq(batch),
+            sms::reference.eq(new.options.reference.as_deref()),
+            sms::callback_url.eq(new.options.callback_url.as_deref()),
+            sms::content.eq(content),
+            sms::udh.eq(udh),
+            sms::route.eq(incoming.route()),
         ))
         .returning(sms::id)
         .get_result(conn)

@@ -13,7 +13,7 @@ use vumi_kit::{
 use super::{
     Failed, Fixed, Tx, Write, bulk,
     permission::may_go_out,
-    rows::{address, as_limit, msisdn},
+    rows::{address, as_limit, content, msisdn, priority, segments},
 };
 use crate::schema::sms;
 
@@ -79,6 +79,11 @@ pub(super) struct DueSms {
     give_up_at: i64,
     #[diesel(column_name = provider_said)]
     provider_response: Option<String>,
+    content: String,
+    udh: Option<String>,
+    segments: i32,
+    priority: i32,
+    reference: Option<String>,
 }
 
 /// The longest due first; each with whether it may go out.
@@ -172,6 +177,10 @@ fn claim(
         to: msisdn(&row.recipient)?,
         from: address(&row.sender)?,
         message: row.message,
+        content: content(&row.content, row.udh)?,
+        segments: segments(row.segments)?,
+        priority: priority(row.priority)?,
+        reference: row.reference,
         attempts: row.attempts,
         unknown_outcomes: row.unknown_outcomes.saturating_add(i32::from(lost)),
         due_at: row.next_attempt_at.map_or(tx.now, Timestamp::from_micros),

@@ -14,6 +14,7 @@ use vumi_kit::{
     },
     name::Name,
     sms::{InboundSms, NewSms, Received, Sms, SmsId},
+    sms_options::SmsOptions,
     text::keepable,
 };
 
@@ -309,7 +310,8 @@ fn answer(tx: &mut Tx<'_>, row: &Answerable, text: String, outcome: &mut String)
         return Ok(None);
     };
     let (transport, message) = (name(&row.transport)?, keepable(text));
-    let new = NewSms { account: row.account, transport, to, from, message };
+    let options = SmsOptions::none();
+    let new = NewSms { account: row.account, transport, to, from, message, route: None, options };
     Ok(accept::insert(tx, vec![new])?.pop())
 }
 

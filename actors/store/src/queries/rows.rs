@@ -6,6 +6,7 @@ use vumi_kit::{
     clock::Timestamp,
     name::Name,
     sms::{InboundSms, Received, Sms, TransportStatus},
+    sms_options::{Content, Priority},
 };
 
 use super::Conn;
@@ -28,6 +29,15 @@ pub(super) struct SmsRow {
     delivered_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    segments: i32,
+    priority: i32,
+    content: String,
+    udh: Option<String>,
+    scheduled_at: Option<i64>,
+    give_up_at: i64,
+    reference: Option<String>,
+    callback_url: Option<String>,
+    route: Option<String>,
 }
 
 impl SmsRow {
@@ -53,6 +63,14 @@ impl TryFrom<SmsRow> for Sms {
             delivered_at: row.delivered_at.map(Timestamp::from_micros),
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
+            segments: segments(row.segments)?,
+            priority: priority(row.priority)?,
+            content: content(&row.content, row.udh)?,
+            scheduled_at: row.scheduled_at.map(Timestamp::from_micros),
+            expires_at: Timestamp::from_micros(row.give_up_at),
+            reference: row.reference,
+            callback_url: row.callback_url,
+            route: row.route.as_deref().map(name).transpose()?,
         })
     }
 }
@@ -120,6 +138,42 @@ pub(super) fn address(text: &str) -> Result<Address, Error> {
 
 pub(super) fn status(number: i32) -> Result<TransportStatus, Error> {
     i16::try_from(number).map(TransportStatus::from).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
+}
+
+pub(super) fn segments(number: i32) -> Result<u32, Error> {
+    u32::try_from(number).map_err(|wrong| Error::DeserializationError(Box::new(wrong)))
+}
+
+/// A priority as its column has it.
+pub(super) const fn priority_number(priority: Priority) -> i32 {
+    match priority {
+        Priority::Low => 0,
+        Priority::Normal => 1,
+        Priority::High => 2,
+    }
+}
+
+pub(super) fn priority(number: i32) -> Result<Priority, Error> {
+    let known = Priority::ALL.into_iter().find(|priority| priority_number(*priority) == number);
+    known.ok_or_else(|| Error::DeserializationError(format!("no priority has the number {number}").into()))
+}
+
+/// A content as its columns have it, the second with the header.
+pub(super) fn content_columns(content: &Content) -> (&'static str, Option<&str>) {
+    match content {
+        Content::Text => ("text", None),
+        Content::Flash => ("flash", None),
+        Content::Binary { udh } => ("binary", udh.as_deref()),
+    }
+}
+
+pub(super) fn content(word: &str, udh: Option<String>) -> Result<Content, Error> {
+    match word {
+        "text" => Ok(Content::Text),
+        "flash" => Ok(Content::Flash),
+        "binary" => Ok(Content::Binary { udh }),
+        other => Err(Error::DeserializationError(format!("no content is called {other}").into())),
+    }
 }
 
 /// A count or offset as the database takes it.

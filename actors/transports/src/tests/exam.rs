@@ -7,6 +7,7 @@ use vumi_kit::{
     address::{Address, Msisdn},
     clock::{Clock, Timestamp},
     sms::{Decision, Submission, TransportStatus},
+    sms_options::{Content, Priority},
     webhook::WebhookForm,
 };
 
@@ -25,6 +26,10 @@ pub(crate) fn submission(message: &str) -> Submission {
         to: Msisdn::parse("27123456789").unwrap(),
         from: Address::sender("27123456780").unwrap(),
         message: message.to_owned(),
+        content: Content::Text,
+        segments: 1,
+        priority: Priority::Normal,
+        reference: None,
         attempts: 0,
         unknown_outcomes: 0,
         due_at: Timestamp::from_seconds(0),

@@ -8,6 +8,7 @@ use vumi_kit::{
     ledger::ReceiptMatch,
     name::Name,
     sms::{InboundSms, Receipt, Received, Sms, TransportStatus},
+    sms_options::{Content, Priority},
     webhook::{Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest},
 };
 
@@ -109,6 +110,14 @@ fn sms(status: TransportStatus, at: Timestamp) -> Sms {
         delivered_at: None,
         created_at: at,
         updated_at: at,
+        segments: 1,
+        priority: Priority::Normal,
+        content: Content::Text,
+        scheduled_at: None,
+        expires_at: at,
+        reference: None,
+        callback_url: None,
+        route: None,
     }
 }
 

@@ -5,6 +5,7 @@ use vumi_kit::{
     address::{Address, Msisdn},
     name::Name,
     sms::NewSms,
+    sms_options::SmsOptions,
     transport_settings::TransportSettings,
 };
 
@@ -89,6 +90,8 @@ impl BatchReader {
             to,
             from: from.clone(),
             message,
+            route: None,
+            options: SmsOptions::none(),
         };
         to.into_iter().zip(messages).map(sms).collect()
     }

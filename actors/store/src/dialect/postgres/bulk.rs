@@ -23,7 +23,7 @@ struct Drawn {
 
 pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<Vec<SmsId>> {
     if let [one] = incoming {
-        return insert_one(conn, one).map(|id| vec![id]);
+        return insert_one(conn, one, None).map(|id| vec![id]);
     }
     // Numbers first: the order in which an insert returns its rows is nobody's promise.
     let count = i64::try_from(incoming.len()).unwrap_or(i64::MAX);
@@ -32,15 +32,20 @@ pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<
     let mut ids: Vec<SmsId> = drawn.into_iter().map(|drawn| drawn.id).collect();
     ids.sort_unstable();
     let texts = |value: fn(&Incoming) -> &str| incoming.iter().map(value).collect::<Vec<_>>();
+    let may_be = |value: fn(&Incoming) -> Option<&str>| incoming.iter().map(value).collect::<Vec<_>>();
+    let small = |value: fn(&Incoming) -> i32| incoming.iter().map(value).collect::<Vec<_>>();
     let numbers = |value: fn(&Incoming) -> i64| incoming.iter().map(value).collect::<Vec<_>>();
     diesel::sql_query(
         "INSERT INTO sms (id, account, transport, recipient, sender, message, status, attempts, created_at, \
-         updated_at, give_up_at, next_attempt_at, claimed_by, unsure, begun) \
+         updated_at, give_up_at, next_attempt_at, claimed_by, unsure, begun, priority, scheduled_at, segments, batch, \
+         reference, callback_url, content, udh, route) \
          SELECT id, account, transport, recipient, sender, message, $10, 0, created_at, created_at, give_up_at, due, \
-         claimed_by, 0, begun \
+         claimed_by, 0, begun, priority, scheduled_at, segments, nullif($13, id), reference, callback_url, content, udh, route \
          FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
-         $8::bigint[], $9::bigint[], $11::text[], $12::integer[]) \
-         AS new (id, account, transport, recipient, sender, message, created_at, give_up_at, due, claimed_by, begun)",
+         $8::bigint[], $9::bigint[], $11::text[], $12::integer[], $14::integer[], $15::bigint[], $16::integer[], \
+         $17::text[], $18::text[], $19::text[], $20::text[], $21::text[]) \
+         AS new (id, account, transport, recipient, sender, message, created_at, give_up_at, due, claimed_by, begun, \
+         priority, scheduled_at, segments, reference, callback_url, content, udh, route)",
     )
     .bind::<Array<BigInt>, _>(&ids)
     .bind::<Array<BigInt>, _>(numbers(|one| one.new.account))
@@ -52,8 +57,17 @@ pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<
     .bind::<Array<BigInt>, _>(numbers(|one| one.give_up_at))
     .bind::<Array<BigInt>, _>(numbers(|one| one.due))
     .bind::<Integer, _>(i32::from(TransportStatus::Pending))
-    .bind::<Array<Nullable<Text>>, _>(incoming.iter().map(|one| one.claimed_by.as_deref()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(incoming.iter().map(|one| i32::from(one.begun)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(may_be(|one| one.claimed_by.as_deref()))
+    .bind::<Array<Integer>, _>(small(|one| i32::from(one.begun)))
+    .bind::<Nullable<BigInt>, _>(ids.first())
+    .bind::<Array<Integer>, _>(small(Incoming::priority))
+    .bind::<Array<Nullable<BigInt>>, _>(incoming.iter().map(Incoming::scheduled_at).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(small(Incoming::segments))
+    .bind::<Array<Nullable<Text>>, _>(may_be(|one| one.new.options.reference.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(may_be(|one| one.new.options.callback_url.as_deref()))
+    .bind::<Array<Text>, _>(texts(|one| one.content().0))
+    .bind::<Array<Nullable<Text>>, _>(may_be(|one| one.content().1))
+    .bind::<Array<Nullable<Text>>, _>(may_be(Incoming::route))
     .execute(conn)?;
     Ok(ids)
 }

@@ -13,7 +13,12 @@ use super::{
 use crate::schema::{sms, sms_attempts};
 
 pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<Vec<SmsId>> {
-    incoming.iter().map(|one| insert_one(conn, one)).collect()
+    let mut ids: Vec<SmsId> = Vec::with_capacity(incoming.len());
+    for one in incoming {
+        let batch = ids.first().copied();
+        ids.push(insert_one(conn, one, batch)?);
+    }
+    Ok(ids)
 }
 
 pub(super) fn add_attempts(conn: &mut Conn, attempts: Vec<Attempt>) -> QueryResult<()> {

@@ -1,0 +1,14 @@
+DROP TABLE sms_events;
+DROP INDEX sms_routed;
+DROP INDEX sms_reference;
+ALTER TABLE sms DROP COLUMN route;
+ALTER TABLE sms DROP COLUMN udh;
+ALTER TABLE sms DROP COLUMN content;
+ALTER TABLE sms DROP COLUMN callback_url;
+ALTER TABLE sms DROP COLUMN reference;
+ALTER TABLE sms DROP COLUMN batch;
+ALTER TABLE sms DROP COLUMN segments;
+ALTER TABLE sms DROP COLUMN held_because;
+ALTER TABLE sms DROP COLUMN held_at;
+ALTER TABLE sms DROP COLUMN scheduled_at;
+ALTER TABLE sms DROP COLUMN priority;
