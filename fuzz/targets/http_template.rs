@@ -2,7 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vumi_kit::{clock::Timestamp, sms::Submission};
+use vumi_kit::{
+    clock::Timestamp,
+    sms::Submission,
+    sms_options::{Content, Priority},
+};
 use vumi_transports::fuzzing::fill_in;
 
 fuzz_target!(|data: &str| {
@@ -12,11 +16,16 @@ fuzz_target!(|data: &str| {
         to: "27831234567".to_owned().try_into().expect("an MSISDN"),
         from: "38080".to_owned().try_into().expect("a short code"),
         message: text.to_owned(),
+        content: Content::Text,
+        segments: 1,
+        priority: Priority::Normal,
+        reference: None,
         attempts: 0,
         unknown_outcomes: 0,
         due_at: Timestamp::from_seconds(0),
         lease_until: Timestamp::from_seconds(0),
         give_up_at: Timestamp::from_seconds(0),
+        limited: false,
         begun: true,
         renewed: false,
     };

@@ -44,8 +44,57 @@ pub(super) struct SendArgs {
     /// How long --wait waits, in seconds
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     limit: u64,
-    /// The text
-    message: String,
+    #[command(flatten)]
+    asked: AskedArgs,
+    /// The text; --data may stand in its place
+    #[arg(required_unless_present = "data", conflicts_with = "data")]
+    message: Option<String>,
+}
+
+/// What may be asked of an SMS beside its text.
+#[derive(Debug, Args)]
+struct AskedArgs {
+    /// How long it may wait before it fails: in seconds, or as 10m
+    #[arg(long, value_name = "TIME")]
+    validity: Option<String>,
+    /// When it is sent: RFC 3339, or YYYY-MM-DD HH:MM:SS in UTC
+    #[arg(long, value_name = "TIME")]
+    send_at: Option<String>,
+    /// What goes first: low, normal or high
+    #[arg(long)]
+    priority: Option<String>,
+    /// Where its receipts are posted, beside the account's callbacks
+    #[arg(long, value_name = "URL")]
+    callback_url: Option<String>,
+    /// A name of your own for it, by which its status is found
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// The phone shows it at once and does not keep it
+    #[arg(long)]
+    flash: bool,
+    /// A binary SMS: its octets in hex
+    #[arg(long, value_name = "HEX")]
+    data: Option<String>,
+    /// The user data header of --data in hex
+    #[arg(long, value_name = "HEX", requires = "data")]
+    udh: Option<String>,
+}
+
+impl AskedArgs {
+    /// The fields of the call. The router says what is wrong with them.
+    fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let texts = [
+            ("validity", &self.validity),
+            ("send_at", &self.send_at),
+            ("priority", &self.priority),
+            ("callback_url", &self.callback_url),
+            ("reference", &self.reference),
+            ("data", &self.data),
+            ("udh", &self.udh),
+        ];
+        let given = texts.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        given.chain(self.flash.then_some(("flash", "true")))
+    }
 }
 
 pub(super) fn send(args: &SendArgs, settings: &Settings) -> anyhow::Result<ExitCode> {
@@ -70,7 +119,8 @@ pub(super) fn send(args: &SendArgs, settings: &Settings) -> anyhow::Result<ExitC
 async fn accept(client: &reqwest::Client, base: &str, args: &SendArgs) -> anyhow::Result<Vec<Value>> {
     let mut form: Vec<(&str, &str)> = args.to.iter().map(|to| ("to_msisdn", to.as_str())).collect();
     form.push(("from_msisdn", &args.from));
-    form.push(("message", &args.message));
+    form.extend(args.message.as_deref().map(|message| ("message", message)));
+    form.extend(args.asked.fields());
     let request = client.post(format!("{base}/send.json")).form(&form);
     let answer = authorised(request, &args.user)
         .send()

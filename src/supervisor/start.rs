@@ -8,7 +8,7 @@ use std::{
 
 use actix::{Actor, Addr, Arbiter, Recipient};
 use tokio::sync::{mpsc, oneshot};
-use vumi_amqp::{AmqpContext, AmqpSettings, AmqpTopology};
+use vumi_amqp::{AmqpContext, AmqpSettings, AmqpTopology, SmsTransport};
 use vumi_callbacks::CallbackContext;
 use vumi_http::{HealthSettings, HttpContext, WebhookMount};
 use vumi_kit::{
@@ -18,8 +18,8 @@ use vumi_kit::{
     ledger::SmsOwners,
     name::Name,
     router::Register,
+    sms_fields::SmsTimes,
     store::StoreError,
-    transport_settings::TransportSettings,
 };
 use vumi_router::{Router, RoutingTable};
 use vumi_store::StoreSettings;
@@ -94,10 +94,14 @@ async fn start_components(
         start_component(supervisor, campaign.name.clone(), Role::Campaign, of_kind(campaign.clone())).await?;
     }
     if let (Some(amqp), Some(topology)) = (&settings.amqp, &deployment.amqp) {
-        let elsewhere = topology.transports_elsewhere().map(|name| (name.clone(), TransportSettings::default()));
-        let named = settings.transports.iter().map(|transport| (transport.name.clone(), transport.of_any_kind.clone()));
+        let elsewhere = topology.transports_elsewhere().map(|name| (name.clone(), SmsTransport::default()));
+        let named = settings.transports.iter().map(|transport| {
+            let carries = (transport.kind.carries)(&transport.settings);
+            (transport.name.clone(), SmsTransport { addresses: transport.of_any_kind.clone(), carries })
+        });
         let transports = elsewhere.chain(named).collect();
-        let amqp = amqp_component(register, amqp.clone(), topology.clone(), transports);
+        let sms_times = settings.store.sms_times();
+        let amqp = amqp_component(register, amqp.clone(), topology.clone(), transports, sms_times);
         start_component(supervisor, own_name("amqp"), Role::Broker, amqp).await?;
     }
     for transport in settings.transports.iter().filter(|component| deployment.transports.contains(&component.name)) {
@@ -140,7 +144,8 @@ fn amqp_component(
     register: Recipient<Register>,
     settings: AmqpSettings,
     topology: AmqpTopology,
-    transports: BTreeMap<Name, TransportSettings>,
+    transports: BTreeMap<Name, SmsTransport>,
+    sms_times: SmsTimes,
 ) -> StartFn {
     Arc::new(move |context: ComponentContext| {
         let token = context.store.ledger.token().clone();
@@ -149,6 +154,7 @@ fn amqp_component(
             store: context.store,
             clock: context.clock,
             transports: transports.clone(),
+            sms_times,
             topology: topology.clone(),
         };
         let component = vumi_amqp::start(context, settings.clone())?;
@@ -160,16 +166,22 @@ fn amqp_component(
     })
 }
 
-fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<OnceLock<SocketAddr>>) -> StartFn {
+fn http_component(
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+    bound: Arc<OnceLock<SocketAddr>>,
+) -> StartFn {
+    let chains = chains.clone();
     let mount = |transport: &ComponentConfig| WebhookMount {
         transport: transport.name.clone(),
         webhooks: (transport.kind.webhooks)(&transport.settings),
         access: (transport.kind.webhook_access)(&transport.settings),
         settings: transport.of_any_kind.clone(),
+        carries: (transport.kind.carries)(&transport.settings),
     };
     let transports: Vec<WebhookMount> = settings.transports.iter().map(mount).collect();
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
-    let sandbox_account = settings.sandbox.is_some();
+    let (sandbox_account, sms_times) = (settings.sandbox.is_some(), settings.store.sms_times());
     // Of port 0, nobody knows which port it became.
     let sandbox = settings.sandbox.as_ref().map(|sandbox| sandbox.http_bind).filter(|bind| bind.port() != 0);
     Arc::new(move |context: ComponentContext| {
@@ -183,6 +195,7 @@ fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc
             clock: context.clock,
             owners: context.owners,
             transports: transports.clone(),
+            sms_times,
             parts: parts.clone(),
             sandbox,
             sandbox_account,

@@ -168,6 +168,46 @@ fn a_receipt_is_posted_as_the_provider_sent_it_with_what_it_means() {
 }
 
 #[test]
+fn an_sms_may_name_a_url_of_its_own_for_its_receipts() {
+    let harness = quick_site();
+    let _router = harness.run();
+    let (own, gone, everybodys) =
+        (CallbackListener::answering(&[200]), CallbackListener::answering(&[410]), CallbackListener::answering(&[200]));
+    create(&harness, "sms_receipt", &everybodys.url("/all"));
+    let made = harness.post("/api/v1/account/callbacks.json", &[("name", "sms_callback_url")]).send().unwrap();
+    let made: Value = made.json().unwrap();
+    let secret = made["secret"].as_str().unwrap();
+    let send = |url: &str| {
+        let form =
+            [("to_msisdn", "27123456789"), ("from_msisdn", "38080"), ("message", "hello"), ("callback_url", url)];
+        let sent: Value = harness.post("/api/v1/sms/clickatell/send.json", &form).send().unwrap().json().unwrap();
+        sent[0]["id"].to_string()
+    };
+    let of = |post: &HeardCall| post.form().into_iter().find(|(name, _)| name == "id").unwrap().1;
+    // One that wants no more posts is not the others' fault.
+    let refused = send(&gone.url("/"));
+    assert_eq!(of(&heard(&gone, 1)[0]), refused);
+    let first = send(&own.url("/one?of=1"));
+    let post = heard(&own, 1).remove(0);
+    assert_eq!((post.line.as_str(), of(&post)), ("POST /one?of=1 HTTP/1.1", first));
+    assert_signed(&post, secret);
+    let second = send(&own.url("/two"));
+    assert_eq!(of(&heard(&own, 2)[1]), second);
+    assert_eq!(heard(&everybodys, 3).len(), 3, "the account's own callback hears of all");
+    let listed: Value = harness.get("/api/v1/account/callbacks.json").send().unwrap().json().unwrap();
+    let stands_for_all = listed.as_array().unwrap().iter().find(|callback| callback["id"] == made["id"]).unwrap();
+    assert_eq!((&stands_for_all["url"], &stands_for_all["disabled_at"]), (&json!(""), &Value::Null));
+    let path = format!("/api/v1/account/callbacks/{}.json", made["id"]);
+    let change = |form: &[(&str, &str)]| {
+        harness.client().put(harness.url(&path)).basic_auth("username", Some("password")).form(form).send().unwrap()
+    };
+    assert_eq!(change(&[("url", "http://client.example/")]).status(), 409);
+    assert_eq!(change(&[("format", "json")]).status(), 200);
+    send(&own.url("/three"));
+    assert_eq!(heard(&own, 3)[2].header("content-type"), "application/json");
+}
+
+#[test]
 fn a_post_that_fails_is_tried_again_until_it_arrives_under_the_same_id() {
     let harness = quick_site();
     let _router = harness.run();

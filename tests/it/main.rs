@@ -12,6 +12,7 @@ mod amqp;
 mod amqp_answers;
 mod amqp_broker;
 mod amqp_family;
+mod asked_options;
 mod bad_days;
 mod bad_settings;
 mod begun;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use vumi_kit::{clock::Clock, name::Name, router::RouterAddress, store::Store, transport_settings::TransportSettings};
+use vumi_kit::{
+    carries::Carries, clock::Clock, name::Name, router::RouterAddress, sms_fields::SmsTimes, store::Store,
+    transport_settings::TransportSettings,
+};
 
 use super::topology::AmqpTopology;
 
@@ -16,7 +19,18 @@ pub struct AmqpContext {
     /// The time.
     pub clock: Clock,
     /// All transports of the settings, here and elsewhere: a campaign elsewhere may send SMS by each of them.
-    pub transports: BTreeMap<Name, TransportSettings>,
+    pub transports: BTreeMap<Name, SmsTransport>,
+    /// How long SMS may wait.
+    pub sms_times: SmsTimes,
     /// The connectors of this process.
     pub topology: AmqpTopology,
+}
+
+/// What SMS a transport takes.
+#[derive(Clone, Debug, Default)]
+pub struct SmsTransport {
+    /// As what it takes addresses.
+    pub addresses: TransportSettings,
+    /// What it carries beside texts.
+    pub carries: Carries,
 }

@@ -23,6 +23,7 @@ use vumi_kit::{
 };
 
 use super::{
+    asked_options::asked_of,
     counter::Counter,
     dead_letters::dead_letter,
     endpoints::SENT_BY,
@@ -397,6 +398,9 @@ fn fingerprint(message: &UserMessage) -> Fingerprint {
     let UserMessage { to_addr, from_addr, content, in_reply_to, session_event, .. } = message;
     (to_addr, from_addr, content, in_reply_to).hash(&mut hasher);
     session_event.as_ref().map(std::mem::discriminant).hash(&mut hasher);
+    if let Some(asked) = asked_of(message) {
+        asked.to_string().hash(&mut hasher);
+    }
     hasher.finish()
 }
 

@@ -9,6 +9,7 @@ use vumi_kit::{
     message::{TransportType, UserMessage},
     name::Name,
     router::{Endpoints, Happened, Inbound, Outbound, Refused},
+    sms_options::SmsOptions,
 };
 
 use super::{
@@ -162,7 +163,7 @@ impl Handler<Outbound> for TransportElsewhere {
 async fn answer_in_shared_ledger(state: &AmqpState, message: UserMessage) -> Result<(), Refused> {
     let transport = message.transport_name;
     let Some(answered) = message.in_reply_to else { return Err(Refused::NoTransport(transport)) };
-    match settle_with_answer(&state.store, answered, message.content, None).await {
+    match settle_with_answer(&state.store, answered, message.content, None, SmsOptions::none()).await {
         Ok(_) => Ok(()),
         Err(error) => {
             vumi_kit::warn_limited!(error.sort(), %error, "the answer to a received SMS could not be kept: the SMS comes again");

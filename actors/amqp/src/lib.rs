@@ -12,13 +12,14 @@
 //! | `message_codec`, `publication`, `publisher` | the family's JSON; a message for the broker; publishing with confirms |
 //! | `intake`, `delivery_handler`, `offer` | consumes; handles a delivery; offers it to the router |
 //! | `in_flight`, `deliveries` | deliveries that are not acknowledged; acknowledging and returning them |
-//! | `outbound_sms`, `sms_follower`, `event_publisher` | accepts SMS of campaigns elsewhere, follows them, publishes their events |
+//! | `outbound_sms`, `asked_options`, `sms_follower`, `event_publisher` | accepts SMS of campaigns elsewhere, with what they ask for; follows them, publishes their events |
 //! | `dead_letters` | the queue for what can't be used |
 //!
 //! A new kind of message between the two sides: its JSON in the kit, its queue in `queues`, its handler in
 //! `delivery_handler`.
 
 mod actor;
+mod asked_options;
 mod connection;
 mod connection_loop;
 mod context;
@@ -55,6 +56,6 @@ mod topology;
 
 pub use actor::{AmqpComponent, AmqpFrontEnd, start};
 pub use connection::{CannotConnect, try_connect};
-pub use context::AmqpContext;
+pub use context::{AmqpContext, SmsTransport};
 pub use settings::{AmqpSettings, ConnectorSettings, ConnectorSide};
 pub use topology::{AmqpTopology, PeerComponents};

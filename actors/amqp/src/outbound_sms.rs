@@ -1,22 +1,28 @@
 //! Accepts SMS of a campaign elsewhere: the ledger has them and sends them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use vumi_kit::{
     account::{AccountId, FindAccount},
+    carries::Carries,
+    clock::Clock,
     component::CALL_LIMIT,
     ledger::{AcceptSms, Accepted, IdempotencyKey},
     message::UserMessage,
     name::Name,
     sms::{NewSms, Sms},
-    sms_options::SmsOptions,
+    sms_fields::{AskedOptions, SmsTimes},
     store::{Ask, Store, StoreError},
-    transport_settings::TransportSettings,
 };
 
-use super::{received_sms::settle_with_answer, topology::Connector};
+use super::{
+    asked_options::{asked_of, asked_options},
+    context::SmsTransport,
+    received_sms::settle_with_answer,
+    topology::Connector,
+};
 
 /// How long the ledger recognises a message id.
 const KNOWN_FOR_S: u64 = 24 * 3600;
@@ -41,13 +47,15 @@ pub(super) enum SmsNotAccepted {
 /// Accepts SMS.
 pub(super) struct OutboundSms {
     store: Store,
+    clock: Clock,
     /// All transports of the settings.
-    transports: BTreeMap<Name, TransportSettings>,
+    transports: BTreeMap<Name, SmsTransport>,
+    times: SmsTimes,
 }
 
 impl OutboundSms {
-    pub(super) fn new(store: Store, transports: BTreeMap<Name, TransportSettings>) -> Self {
-        Self { store, transports }
+    pub(super) fn new(store: Store, clock: Clock, transports: BTreeMap<Name, SmsTransport>, times: SmsTimes) -> Self {
+        Self { store, clock, transports, times: times.however_late() }
     }
 
     /// Accepts an SMS, once for each message id.
@@ -66,18 +74,21 @@ impl OutboundSms {
         message: &UserMessage,
     ) -> Result<Sms, SmsNotAccepted> {
         // Without a text the received SMS is settled, too, and not handed over again.
-        let (text, key) = (text_of(message), answer_key(connector, message));
-        let settle = settle_with_answer(&self.store, received.to_owned(), text.map(str::to_owned), Some(key));
+        let (AskedOptions { options, data }, key) = (self.asked(message)?, answer_key(connector, message));
+        let text = data.or_else(|| text_of(message).map(str::to_owned));
+        let has_text = text.is_some();
+        let settle = settle_with_answer(&self.store, received.to_owned(), text, Some(key), Arc::new(options));
         match in_time(settle).await? {
             Some(settled) if settled.key_reused => Err(never(KEY_REUSED)),
-            Some(settled) => settled.reply.ok_or_else(|| never(if text.is_none() { EMPTY } else { NO_NUMBER })),
+            Some(settled) => settled.reply.ok_or_else(|| never(if has_text { NO_NUMBER } else { EMPTY })),
             None => self.accept_unprompted(connector, message).await,
         }
     }
 
     /// Accepts an SMS that answers none. The ledger takes it once for each message id, in whichever process.
     async fn accept_unprompted(&self, connector: &Connector, message: &UserMessage) -> Result<Sms, SmsNotAccepted> {
-        let text = text_of(message).ok_or_else(|| never(EMPTY))?.to_owned();
+        let AskedOptions { options, data } = self.asked(message)?;
+        let text = data.or_else(|| text_of(message).map(str::to_owned)).ok_or_else(|| never(EMPTY))?;
         let Some(username) = &connector.account else {
             return Err(never(
                 "it answers no message that is known here, and the connector has no `account` for such SMS",
@@ -86,10 +97,12 @@ impl OutboundSms {
         let Some(transport) = self.transports.get(&message.transport_name) else {
             return Err(never(format!("there is no transport `{}`", message.transport_name)));
         };
-        let to = transport.recipient(&message.to_addr).map_err(|wrong| never(format!("`to_addr`: {wrong}")))?;
-        let from = transport.sender(&message.from_addr).map_err(|wrong| never(format!("`from_addr`: {wrong}")))?;
+        let to =
+            transport.addresses.recipient(&message.to_addr).map_err(|wrong| never(format!("`to_addr`: {wrong}")))?;
+        let from =
+            transport.addresses.sender(&message.from_addr).map_err(|wrong| never(format!("`from_addr`: {wrong}")))?;
         let account = self.account(username).await?;
-        let (transport, options) = (message.transport_name.clone(), SmsOptions::none());
+        let (transport, options) = (message.transport_name.clone(), Arc::new(options));
         let sms = NewSms { account, transport, to, from, message: text, route: None, options };
         let accept = AcceptSms { batch: vec![sms], idempotency: Some(answer_key(connector, message)) };
         match in_time(self.store.ledger.ask_waiting(accept)).await? {
@@ -97,6 +110,18 @@ impl OutboundSms {
                 accepted.first().cloned().ok_or_else(|| never("the ledger does not have it any more"))
             }
             Accepted::KeyReused => Err(never(KEY_REUSED)),
+        }
+    }
+
+    /// What is asked of an SMS, where its transport can carry that.
+    fn asked(&self, message: &UserMessage) -> Result<AskedOptions, SmsNotAccepted> {
+        let has_text = text_of(message).is_some();
+        let asked = asked_options(message, has_text, &self.times, self.clock.now()).map_err(never)?;
+        let name = &message.transport_name;
+        let carries = self.transports.get(name).map_or(Carries::TEXTS, |transport| transport.carries);
+        match carries.refusal(name, &asked.options.content) {
+            Some(refused) => Err(never(refused.detail)),
+            None => Ok(asked),
         }
     }
 
@@ -142,6 +167,9 @@ fn digest(message: &UserMessage) -> Vec<u8> {
     for part in [message.to_addr.as_str(), &message.from_addr, text] {
         digest.update(part.len().to_le_bytes());
         digest.update(part);
+    }
+    if let Some(asked) = asked_of(message) {
+        digest.update(asked.to_string());
     }
     digest.finalize().to_vec()
 }

@@ -1,8 +1,11 @@
 //! Settles received SMS in the ledger: with the campaign's answer, or without one.
 
+use std::sync::Arc;
+
 use vumi_kit::{
     ledger::{IdempotencyKey, SettleReceived, Settled},
     name::Name,
+    sms_options::SmsOptions,
     store::{Ask, Store, StoreError},
 };
 
@@ -13,12 +16,15 @@ pub(super) async fn settle_with_answer(
     message_id: String,
     text: Option<String>,
     answer_key: Option<IdempotencyKey>,
+    options: Arc<SmsOptions>,
 ) -> Result<Option<Settled>, StoreError> {
-    store.ledger.ask_waiting(SettleReceived::by_campaign(message_id, text, answer_key)).await
+    let settle = SettleReceived { options, ..SettleReceived::by_campaign(message_id, text, answer_key) };
+    store.ledger.ask_waiting(settle).await
 }
 
 /// Settles a received SMS that was handed to a campaign which did not answer.
 pub(super) async fn settle_unanswered(store: &Store, message_id: String, campaign: &Name) -> Result<(), StoreError> {
     let outcome = format!("handed to {campaign}, which did not answer");
-    store.ledger.ask_waiting(SettleReceived { message_id, outcome, reply: None, answer_key: None }).await.map(drop)
+    let settle = SettleReceived { outcome, ..SettleReceived::by_campaign(message_id, None, None) };
+    store.ledger.ask_waiting(settle).await.map(drop)
 }

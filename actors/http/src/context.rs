@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use actix::Recipient;
 use vumi_kit::{
-    clock::Clock, health::AskParts, ledger::SmsOwners, name::Name, store::Store, transport_settings::TransportSettings,
-    webhook::Webhook, webhook_access::WebhookAccess,
+    carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, name::Name, sms_fields::SmsTimes,
+    store::Store, transport_settings::TransportSettings, webhook::Webhook, webhook_access::WebhookAccess,
 };
 
 /// A transport that the API serves, and the webhooks that its provider calls.
@@ -19,6 +19,8 @@ pub struct WebhookMount {
     pub access: WebhookAccess,
     /// What it takes as addresses, and in which character set its provider posts.
     pub settings: TransportSettings,
+    /// What it carries beside texts.
+    pub carries: Carries,
 }
 
 /// What the front-end is given at its start.
@@ -32,6 +34,8 @@ pub struct HttpContext {
     pub owners: SmsOwners,
     /// The transports that the API serves.
     pub transports: Vec<WebhookMount>,
+    /// How long SMS may wait.
+    pub sms_times: SmsTimes,
     /// The supervisor, for `/health/ready`.
     pub parts: Recipient<AskParts>,
     /// Where the sandbox's pages are, for the page at `/`; none without a sandbox.

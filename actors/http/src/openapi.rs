@@ -21,7 +21,7 @@ use vumi_kit::name::Name;
 
 use crate::{
     api::{callbacks, preview, send, status},
-    response::{error, field_errors, views},
+    response::{error, views},
     webhooks,
 };
 
@@ -67,7 +67,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         webhooks::receive_xml,
         document,
     ),
-    components(schemas(error::ProblemDocument, field_errors::FieldError, views::SmsView, send::MsisdnField)),
+    components(schemas(error::ProblemDocument, error::FieldErrorView, views::SmsView, send::MsisdnField)),
     modifiers(&CommonParts),
 )]
 struct ApiDescription;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use vumi_kit::{clock::Clock, ledger::SmsOwners, name::Name, store::Store};
+use vumi_kit::{clock::Clock, ledger::SmsOwners, name::Name, sms_fields::SmsTimes, store::Store};
 
 use crate::{
     auth::{authenticator::Authenticator, password::HashError},
@@ -55,6 +55,7 @@ pub(crate) struct ApiState {
     pub(crate) public_rate: TokenBuckets<Option<IpAddr>>,
     pub(crate) keys_in_progress: KeysInProgress,
     pub(crate) limits: SendLimits,
+    pub(crate) sms_times: SmsTimes,
     /// Large bodies that are read at once.
     pub(crate) large_reads: Arc<Semaphore>,
     pub(crate) body_reader: BodyReader,
@@ -75,6 +76,7 @@ impl ApiState {
             transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
             clock: context.clock,
             owners: context.owners,
+            sms_times: context.sms_times,
             sandbox_account: context.sandbox_account,
             trusted_proxies: TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header),
             rates: CallRates::new(&settings.rates),

@@ -1,5 +1,6 @@
 //! Addresses: numbers, names and USSD codes of people and services; and where a server listens.
 
+mod country;
 mod country_code;
 mod listen;
 mod msisdn;

@@ -2,7 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::{
     account::AccountId,
@@ -24,11 +26,13 @@ pub enum CallbackName {
     SmsReceived,
     /// A receipt for a sent SMS came in.
     SmsReceipt,
+    /// Receipts of the SMS that name a `callback_url` of their own: they are posted there, as this callback says how.
+    SmsCallbackUrl,
 }
 
 impl CallbackName {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::SmsReceived, Self::SmsReceipt];
+    pub const ALL: [Self; 3] = [Self::SmsReceived, Self::SmsReceipt, Self::SmsCallbackUrl];
 
     /// As clients write it.
     #[must_use]
@@ -36,6 +40,7 @@ impl CallbackName {
         match self {
             Self::SmsReceived => "sms_received",
             Self::SmsReceipt => "sms_receipt",
+            Self::SmsCallbackUrl => "sms_callback_url",
         }
     }
 
@@ -44,6 +49,28 @@ impl CallbackName {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.as_str() == text)
     }
+}
+
+/// The longest URL of a callback, in bytes.
+pub const MAX_CALLBACK_URL: usize = 2000;
+
+/// Whether a text can be the URL of a callback: http or https, with a host. Where it leads is checked at each post. The error
+/// says what is expected.
+pub fn check_callback_url(text: &str) -> Result<(), String> {
+    let good = text.len() <= MAX_CALLBACK_URL
+        && !text.contains(char::is_control)
+        && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if good {
+        Ok(())
+    } else {
+        Err(format!("must be an http:// or https:// URL of {MAX_CALLBACK_URL} bytes at the most"))
+    }
+}
+
+/// A new signing secret, as the Standard Webhooks specification has it: 32 random bytes.
+#[must_use]
+pub fn new_secret() -> String {
+    format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()))
 }
 
 /// The most callbacks of one account that are told of the same: each event is written and posted once for each.
@@ -107,7 +134,7 @@ pub struct Callback {
     pub account: AccountId,
     /// What it is told of.
     pub name: CallbackName,
-    /// Where to post.
+    /// Where to post; empty where each SMS names a URL of its own.
     pub url: String,
     /// The signing secret of the Standard Webhooks specification, `whsec_` and base64: shown once, at creation.
     pub secret: String,
@@ -211,6 +238,8 @@ pub enum ChangedCallback {
     Taken(CallbackId),
     /// The account has [`MAX_PER_NAME`] of the new name.
     Full,
+    /// It stands for the URLs that SMS name themselves: only its format can change.
+    FormatOnly,
 }
 
 /// Callbacks that are disabled, the latest first: for the operator.
@@ -460,5 +489,17 @@ store_address! {
         record: RecordDeliveryAttempts,
         parked: ListParked,
         replay: ReplayParked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::new_secret;
+
+    #[test]
+    fn a_secret_is_long_and_new() {
+        let secret = new_secret();
+        assert!(secret.starts_with("whsec_") && secret.len() == 6 + 44, "{secret}");
+        assert_ne!(secret, new_secret());
     }
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
+    carries::Carries,
     component::{Component, ComponentContext, StartError},
     webhook::Webhook,
     webhook_access::WebhookAccess,
@@ -84,6 +85,12 @@ pub trait Kind: 'static {
         None
     }
 
+    /// What it carries beside texts.
+    fn carries(settings: &Self::Settings) -> Carries {
+        let _texts_only = settings;
+        Carries::TEXTS
+    }
+
     /// Starts the component on the present arbiter: called at start-up, and again for each restart.
     fn start(context: ComponentContext, settings: Self::Settings) -> Result<Component, StartError>;
 }
@@ -111,6 +118,8 @@ pub struct KindEntry {
     pub least_lease: fn(&Value) -> Duration,
     /// [`Kind::provider_url`]; none where the settings do not parse.
     pub provider_url: fn(&Value) -> Option<String>,
+    /// [`Kind::carries`]; texts only where the settings do not parse.
+    pub carries: fn(&Value) -> Carries,
     /// Reads settings and starts the component.
     pub start: fn(ComponentContext, &Value) -> Result<Component, StartError>,
 }
@@ -136,6 +145,7 @@ impl KindEntry {
             account: |settings| read::<K>(settings).ok().and_then(|settings| K::account(&settings)),
             least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
             provider_url: |settings| read::<K>(settings).ok().and_then(|settings| K::provider_url(&settings)),
+            carries: |settings| read::<K>(settings).map(|settings| K::carries(&settings)).unwrap_or_default(),
             start: |context, settings| {
                 let settings =
                     read::<K>(settings).map_err(|problem| StartError(format!("{}: {}", problem.key, problem.what)))?;

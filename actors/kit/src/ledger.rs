@@ -17,6 +17,7 @@ use crate::{
     provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes, store_address},
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
+    sms_options::SmsOptions,
 };
 
 /// Keeps SMS to be sent, all of a batch in one transaction. Answers them in the order given, committed.
@@ -419,6 +420,8 @@ pub struct SettleReceived {
     /// Which message the answer is. An answer to an SMS that was settled before is kept and sent as an SMS of its own;
     /// with a key the same message is known when it comes again, without one by its text.
     pub answer_key: Option<IdempotencyKey>,
+    /// What is asked of the answer beside its text.
+    pub options: Arc<SmsOptions>,
 }
 impl SettleReceived {
     /// A campaign has dealt with a received SMS, and has this answer or none. Everybody who settles for a campaign does
@@ -426,7 +429,7 @@ impl SettleReceived {
     #[must_use]
     pub fn by_campaign(message_id: String, reply: Option<String>, answer_key: Option<IdempotencyKey>) -> Self {
         let outcome = if reply.is_some() { "answered" } else { "no answer" }.to_owned();
-        Self { message_id, outcome, reply, answer_key }
+        Self { message_id, outcome, reply, answer_key, options: SmsOptions::none() }
     }
 }
 impl Operation for SettleReceived {

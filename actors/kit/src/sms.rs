@@ -1,6 +1,6 @@
 //! An SMS: its status scale, what a client hands in, what the ledger keeps, what a transport gets to send.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -310,11 +310,28 @@ pub struct Submission {
     pub lease_until: Timestamp,
     /// After this moment it is not tried again.
     pub give_up_at: Timestamp,
+    /// Whether its client limited how long it may wait: the provider is told.
+    pub limited: bool,
     /// Marked as begun in the ledger: after a crash it counts as one that may have been sent. One that is only held has
     /// to be marked first, by [`RecordOutcomes::begin`](crate::ledger::RecordOutcomes::begin).
     pub begun: bool,
     /// This outbox had claimed it before, and the lease ended: it may still have it in hand.
     pub renewed: bool,
+}
+
+impl Submission {
+    /// For how long it may still be delivered, where its client limited that.
+    #[must_use]
+    pub fn remaining_validity(&self, now: Timestamp) -> Option<Duration> {
+        self.limited.then(|| self.give_up_at.since(now))
+    }
+
+    /// The same in whole minutes, as most providers take it: never more than remain, but one at the least.
+    #[must_use]
+    pub fn validity_minutes(&self, now: Timestamp) -> Option<u32> {
+        let minutes = self.remaining_validity(now)?.as_secs() / 60;
+        Some(u32::try_from(minutes).unwrap_or(u32::MAX).max(1))
+    }
 }
 
 /// What came of submitting an SMS: the provider's answer as a decision, never an HTTP library's error.

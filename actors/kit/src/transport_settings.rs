@@ -1,5 +1,7 @@
 //! What the table of any transport may say beside the keys of its kind.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -13,8 +15,10 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TransportSettings {
-    /// The country code by which numbers are read that begin with a single 0 (`0831234567`); `00` before a number is then
-    /// left out. None: such recipients are refused.
+    /// The country whose numbers are written without their country code: its code (`country_code = "27"`), or its name
+    /// (`country = "ZA"`). `0831234567`, `0027831234567` and `+27 (0)83 123-4567` are mended by it. None: such recipients
+    /// are refused.
+    #[serde(alias = "country")]
     #[schemars(example = &"27")]
     pub country_code: Option<CountryCode>,
     /// Whether senders may be names, such as `MYCLINIC`; with `false` an SMS from a name is refused. Default true.
@@ -33,11 +37,21 @@ impl Default for TransportSettings {
 
 impl TransportSettings {
     /// The names of these keys.
-    pub const KEYS: [&'static str; 3] = ["country_code", "sender_names", "charset"];
+    pub const KEYS: [&'static str; 4] = ["country_code", "country", "sender_names", "charset"];
 
     /// Reads a recipient. The error is what is wrong with it.
     pub fn recipient(&self, text: &str) -> Result<Msisdn, &'static str> {
-        let number = Msisdn::parse(text).map_err(|_| "an MSISDN is 3 to 15 digits, with or without a leading +")?;
+        let punctuated = text.trim().contains(is_punctuation);
+        if punctuated && self.country_code.is_none() {
+            return Err(
+                "has spaces or punctuation: write digits only, such as 27831234567, or set `country_code` of the transport",
+            );
+        }
+        let text = if punctuated { Cow::Owned(without_punctuation(text)) } else { Cow::Borrowed(text) };
+        let number = Msisdn::parse(&text).map_err(|_| "an MSISDN is 3 to 15 digits, with or without a leading +")?;
+        if self.country_code.is_some() && !number.begins_with_zero() {
+            return Ok(self.number(number));
+        }
         if !number.begins_with_zero() {
             return Ok(number);
         }
@@ -74,6 +88,19 @@ impl TransportSettings {
     }
 }
 
+/// What people write between digits.
+fn is_punctuation(c: char) -> bool {
+    matches!(c, ' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')')
+}
+
+/// A number as people write it, without what stands between its digits. A zero in brackets is for callers within the country.
+fn without_punctuation(text: &str) -> String {
+    let trimmed = text.trim();
+    let international = trimmed.starts_with('+') || trimmed.starts_with("00");
+    let text = if international { trimmed.replacen("(0)", "", 1) } else { trimmed.to_owned() };
+    text.chars().filter(|c| !is_punctuation(*c)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{CountryCode, TransportSettings};
@@ -88,10 +115,19 @@ mod tests {
             ("0831234567", Some("27831234567")),
             ("0027831234567", Some("27831234567")),
             ("27831234567", Some("27831234567")),
+            ("+27 (0)83 123-4567", Some("27831234567")),
+            ("0027 (0) 83 123 4567", Some("27831234567")),
+            ("(083) 123.4567", Some("27831234567")),
+            ("+44 20 7946 0958", Some("442079460958")),
+            ("270831234567", Some("27831234567")),
             ("000831234567", None),
+            ("(0)", None),
+            ("+27 83 12x", None),
         ] {
             assert_eq!(of_south_africa().recipient(text).ok().as_ref().map(|to| to.as_str()), mended, "{text}");
         }
+        let refused = TransportSettings::default().recipient("+27 83 123 4567").unwrap_err();
+        assert!(refused.starts_with("has spaces or punctuation"), "{refused}");
         for text in ["0831234567", "0027831234567", "+0831234567"] {
             let refused = TransportSettings::default().recipient(text).unwrap_err();
             assert!(refused.starts_with("begins with 0"), "{text}: {refused}");

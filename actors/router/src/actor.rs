@@ -234,12 +234,8 @@ impl Router {
     }
 
     fn settle_unroutable(&self, received: &Received) {
-        let settle = SettleReceived {
-            message_id: received.message_id.clone(),
-            outcome: format!("no campaign serves {}", received.sms.to),
-            reply: None,
-            answer_key: None,
-        };
+        let outcome = format!("no campaign serves {}", received.sms.to);
+        let settle = SettleReceived { outcome, ..SettleReceived::by_campaign(received.message_id.clone(), None, None) };
         let store = self.store.clone();
         actix::spawn(async move {
             if let Err(error) = store.ledger.ask_waiting(settle).await {

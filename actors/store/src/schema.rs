@@ -172,6 +172,7 @@ diesel::table! {
         claimed_by -> Nullable<Text>,
         parked_at -> Nullable<BigInt>,
         format -> Text,
+        url -> Nullable<Text>,
     }
 }
 

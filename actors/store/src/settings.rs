@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vumi_kit::{kind::Problem, name::Name, settings_schema::HumanDuration};
+use vumi_kit::{kind::Problem, name::Name, settings_schema::HumanDuration, sms_fields::SmsTimes};
 
 /// Where everything is kept, and how: `[store]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -41,6 +41,10 @@ pub struct StoreSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub give_up_after: Duration,
+    /// How far ahead the `send_at` of an SMS may lie. Default 30d.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub schedule_within: Duration,
     /// How long a receipt that matches no SMS is kept. Default 7d.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
@@ -89,6 +93,7 @@ impl Default for StoreSettings {
             min_free_space: 64 << 20,
             lease: Duration::from_secs(120),
             give_up_after: Duration::from_secs(24 * 60 * 60),
+            schedule_within: Duration::from_secs(30 * 24 * 60 * 60),
             keep_unmatched_receipts: Duration::from_secs(7 * 24 * 60 * 60),
             join_parts_within: Duration::from_secs(10 * 60),
             waiting_per_callback: 10_000,
@@ -121,6 +126,12 @@ pub(crate) enum Database<'a> {
 }
 
 impl StoreSettings {
+    /// How long SMS may wait.
+    #[must_use]
+    pub const fn sms_times(&self) -> SmsTimes {
+        SmsTimes::new(self.give_up_after, self.schedule_within)
+    }
+
     /// What is wrong with them, without touching the database; keys as below `[store]`.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
@@ -148,6 +159,9 @@ impl StoreSettings {
             "expected 1 to 1000000 deliveries",
         );
         expect(!self.give_up_after.is_zero(), "give_up_after", "expected a time above zero, such as `24h`");
+        let most = Duration::from_secs(366 * 24 * 3600);
+        let ahead = (Duration::from_secs(1)..=most).contains(&self.schedule_within);
+        expect(ahead, "schedule_within", "expected 1s to 366d, such as `30d`");
         let kept = self.keep_unmatched_receipts;
         // A receipt may come before the provider's answer to the submission does.
         expect(kept >= Duration::from_secs(60), "keep_unmatched_receipts", "expected a minute or more, such as `7d`");
@@ -211,11 +225,18 @@ mod tests {
     fn nonsense_is_named_by_its_key() {
         let nonsense = r#"{"url": "mysql://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
             "max_wait": "1ms", "read_limit": "1ms", "lease": "0s", "waiting_per_callback": 0, "give_up_after": "0s",
-            "keep_unmatched_receipts": "0s", "join_parts_within": "0s"}"#;
+            "schedule_within": "0s", "keep_unmatched_receipts": "0s", "join_parts_within": "0s"}"#;
         let settings: StoreSettings = serde_json::from_str(nonsense).unwrap();
         let keys: Vec<_> = settings.check().into_iter().map(|problem| problem.key).collect();
         let numbers = ["url", "queue", "mailbox", "max_wait", "most_per_commit", "readers", "read_limit"];
-        let times = ["lease", "waiting_per_callback", "give_up_after", "keep_unmatched_receipts", "join_parts_within"];
+        let times = [
+            "lease",
+            "waiting_per_callback",
+            "give_up_after",
+            "schedule_within",
+            "keep_unmatched_receipts",
+            "join_parts_within",
+        ];
         assert_eq!(keys, [&numbers[..], &times].concat());
     }
 

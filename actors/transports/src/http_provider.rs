@@ -5,6 +5,7 @@
 pub(crate) mod fuzzing;
 mod reading;
 mod reports;
+mod request_templates;
 mod template;
 mod webhooks;
 
@@ -12,13 +13,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use reqwest::{
     Method, RequestBuilder, Url,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{CONTENT_TYPE, HeaderName},
 };
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vumi_kit::{
+    carries::Carries,
     clock::Clock,
     component::StartError,
     kind::Problem,
@@ -35,12 +37,15 @@ use crate::{
 };
 
 use reading::{AnswerReader, AnswerSettings};
+use request_templates::{BodyTemplate, carries, headers, named, ready, templates};
 use template::{SmsTemplate, as_it_is};
 use webhooks::{FieldFormat, InboundSettings, ReceiptSettings};
 
 /// A provider with an HTTP API. In a template `{{to}}`, `{{to_plus}}`, `{{from}}`, `{{from_plus}}`,
 /// `{{text}}`, `{{text_hex_utf16}}`, `{{id}}`, `{{segments}}`, `{{ucs2}}` (`1` or `0`) and `{{secret.<name>}}` are
-/// filled in.
+/// filled in; `{{validity}}` and `{{validity_minutes}}` for which it may still be delivered, `{{send_at}}` (now, RFC 3339),
+/// `{{priority}}`, `{{reference}}`. A transport carries flash SMS if it names `{{flash}}` (`1` or `0`), binary ones if it
+/// names `{{data}}`, with a header if it names `{{udh}}`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -148,22 +153,6 @@ impl TextEscape {
     }
 }
 
-/// The body with its templates parsed.
-enum BodyTemplate {
-    Empty,
-    Form(Vec<(String, SmsTemplate)>),
-    Json(JsonTemplate),
-    Text(HeaderValue, SmsTemplate, TextEscape),
-}
-
-/// JSON with a template for each text.
-enum JsonTemplate {
-    Plain(Value),
-    Text(SmsTemplate),
-    List(Vec<JsonTemplate>),
-    Object(Vec<(String, JsonTemplate)>),
-}
-
 pub(crate) struct HttpProvider {
     client: ProviderClient,
     url: Url,
@@ -172,6 +161,7 @@ pub(crate) struct HttpProvider {
     body: BodyTemplate,
     answer: AnswerReader,
     settings: Settings,
+    clock: Clock,
 }
 
 impl Provider for HttpProvider {
@@ -234,7 +224,11 @@ impl Provider for HttpProvider {
         settings.account.as_deref()
     }
 
-    fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {
+    fn carries(settings: &Settings) -> Carries {
+        templates(settings).map(|templates| carries(&templates)).unwrap_or_default()
+    }
+
+    fn new(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let refuse = |problem: Problem| StartError(format!("{}: {}", problem.key, problem.what));
         let answer = AnswerReader::new(&settings.answer);
         Ok(Self {
@@ -245,6 +239,7 @@ impl Provider for HttpProvider {
             body: ready(&settings).map_err(refuse)?,
             answer: answer.map_err(|(key, what)| refuse(in_answer(key, what)))?,
             settings,
+            clock,
         })
     }
 
@@ -278,73 +273,11 @@ fn in_answer(key: &str, what: String) -> Problem {
     Problem::new(format!("answer.{key}"), what)
 }
 
-fn parse(template: &str, secrets: &BTreeMap<String, SecretString>, key: &str) -> Result<SmsTemplate, Problem> {
-    SmsTemplate::parse(template, secrets).map_err(|what| Problem::new(key, what))
-}
-
-fn named(
-    templates: &BTreeMap<String, String>,
-    secrets: &BTreeMap<String, SecretString>,
-    key: &str,
-) -> Result<Vec<(String, SmsTemplate)>, Problem> {
-    let each = templates.iter();
-    each.map(|(name, text)| Ok((name.clone(), parse(text, secrets, &format!("{key}.{name}"))?))).collect()
-}
-
-fn headers(settings: &Settings) -> Result<Vec<(HeaderName, SmsTemplate)>, Problem> {
-    let templates = named(&settings.headers, &settings.secrets, "headers")?;
-    let header = |(name, template): (String, SmsTemplate)| match HeaderName::from_bytes(name.as_bytes()) {
-        Ok(header) => Ok((header, template)),
-        Err(_) => Err(Problem::new(format!("headers.{name}"), "is not a header's name")),
-    };
-    templates.into_iter().map(header).collect()
-}
-
-fn ready(settings: &Settings) -> Result<BodyTemplate, Problem> {
-    let secrets = &settings.secrets;
-    Ok(match &settings.body {
-        None => BodyTemplate::Empty,
-        Some(BodySettings::Form(form)) => BodyTemplate::Form(named(form, secrets, "body.form")?),
-        Some(BodySettings::Json(json)) => BodyTemplate::Json(json_template(json, secrets)?),
-        Some(BodySettings::Text(text)) => {
-            let content_type = HeaderValue::from_str(&text.content_type)
-                .map_err(|_| Problem::new("body.text.content_type", "is not a content type"))?;
-            BodyTemplate::Text(content_type, parse(&text.template, secrets, "body.text.template")?, text.escape)
-        }
-    })
-}
-
-fn json_template(json: &Value, secrets: &BTreeMap<String, SecretString>) -> Result<JsonTemplate, Problem> {
-    Ok(match json {
-        Value::String(text) => JsonTemplate::Text(parse(text, secrets, "body.json")?),
-        Value::Array(list) => {
-            JsonTemplate::List(list.iter().map(|item| json_template(item, secrets)).collect::<Result<_, _>>()?)
-        }
-        Value::Object(object) => JsonTemplate::Object(
-            object
-                .iter()
-                .map(|(key, value)| Ok((key.clone(), json_template(value, secrets)?)))
-                .collect::<Result<_, _>>()?,
-        ),
-        Value::Null | Value::Bool(_) | Value::Number(_) => JsonTemplate::Plain(json.clone()),
-    })
-}
-
-impl JsonTemplate {
-    fn render(&self, fill: &impl Fn(&SmsTemplate) -> String) -> Value {
-        match self {
-            Self::Plain(value) => value.clone(),
-            Self::Text(template) => Value::String(fill(template)),
-            Self::List(list) => list.iter().map(|item| item.render(fill)).collect(),
-            Self::Object(object) => object.iter().map(|(key, value)| (key.clone(), value.render(fill))).collect(),
-        }
-    }
-}
-
 impl HttpProvider {
     fn request(&self, submission: &Submission) -> RequestBuilder {
         let secrets = &self.settings.secrets;
-        let fill = |template: &SmsTemplate| template.render(submission, secrets, as_it_is);
+        let now = self.clock.now();
+        let fill = |template: &SmsTemplate| template.render(submission, now, secrets, as_it_is);
         let mut url = self.url.clone();
         if !self.query.is_empty() {
             let pairs = self.query.iter().map(|(name, template)| (name, fill(template)));
@@ -374,7 +307,7 @@ impl HttpProvider {
             }
             BodyTemplate::Text(content_type, template, escape) => request
                 .header(CONTENT_TYPE, content_type.clone())
-                .body(template.render(submission, secrets, escape.function())),
+                .body(template.render(submission, now, secrets, escape.function())),
         }
     }
 }

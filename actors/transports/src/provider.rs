@@ -5,6 +5,7 @@ use std::{future, marker::PhantomData, time::Duration};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use vumi_kit::{
+    carries::Carries,
     clock::Clock,
     component::{Component, ComponentContext, StartError},
     kind::{Kind, Problem, Registry},
@@ -58,6 +59,12 @@ pub(crate) trait Provider: Sized + 'static {
     fn account(settings: &Self::Settings) -> Option<&str> {
         let _none = settings;
         None
+    }
+
+    /// What it carries beside texts. Default: nothing.
+    fn carries(settings: &Self::Settings) -> Carries {
+        let _texts_only = settings;
+        Carries::TEXTS
     }
 
     /// Makes the client that submits.
@@ -155,6 +162,10 @@ impl<P: Provider> Kind for ProviderKind<P> {
 
     fn provider_url(settings: &P::Settings) -> Option<String> {
         Some(P::url(settings).to_owned())
+    }
+
+    fn carries(settings: &P::Settings) -> Carries {
+        P::carries(settings)
     }
 
     fn start(context: ComponentContext, settings: P::Settings) -> Result<Component, StartError> {

@@ -37,6 +37,7 @@ pub(crate) use settings::Settings;
 use std::time::Duration;
 
 use vumi_kit::{
+    carries::Carries,
     component::{Component, ComponentContext, StartError},
     kind::{Kind, Problem},
 };
@@ -79,6 +80,11 @@ texts = { unavailable = "Service unavailable, please try again later.", more = "
 
     fn provider_url(settings: &Settings) -> Option<String> {
         Some(format!("tcp://{}", settings.address()))
+    }
+
+    /// Octets, too; where a header goes the protocol does not say.
+    fn carries(_: &Settings) -> Carries {
+        Carries { binary: true, ..Carries::TEXTS }
     }
 
     fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {

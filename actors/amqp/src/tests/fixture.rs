@@ -29,11 +29,12 @@ use vumi_kit::{
     clock::Clock,
     health::{AskHealth, Health},
     message::UserMessage,
+   
     name::Name,
     router::Endpoints,
     sms::Sms,
+    sms_fields::SmsTimes,
     testing::moment,
-    transport_settings::TransportSettings,
 };
 
 use super::{
@@ -41,7 +42,7 @@ use super::{
     fake_router::{AmqpTestRouter, RouterAnswers, RouterInput, address_of},
     proxy::BrokerProxy,
 };
-use crate::{AmqpComponent, AmqpContext, AmqpSettings, AmqpTopology, start};
+use crate::{AmqpComponent, AmqpContext, AmqpSettings, AmqpTopology, SmsTransport, start};
 
 /// How long anything may take before a test fails.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -145,8 +146,9 @@ impl AmqpFixture {
             store: self.ledger.store(),
             clock: Clock::held(moment()),
             transports: [Name::parse("clickatell").unwrap(), self.name("ussd")]
-                .map(|name| (name, TransportSettings::default()))
+                .map(|name| (name, SmsTransport::default()))
                 .into(),
+            sms_times: SmsTimes::default(),
             topology,
         };
         let front_end = RunningFrontEnd(start(context, settings).unwrap());

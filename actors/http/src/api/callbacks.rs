@@ -1,13 +1,11 @@
 //! An account's callbacks: the URLs to which received SMS and receipts are posted.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
-use url::Url;
 use vumi_kit::{
     callback::{
         Callback, CallbackFormat, CallbackName, ChangeCallback, ChangedCallback, CreateCallback, CreatedCallback,
-        DeleteCallback, FindCallback, ListCallbacks, MAX_PER_NAME,
+        DeleteCallback, FindCallback, ListCallbacks, MAX_PER_NAME, check_callback_url, new_secret,
     },
     store::Ask,
 };
@@ -23,11 +21,14 @@ use crate::{
     },
 };
 
-/// The longest URL, in bytes.
-const MAX_URL: usize = 2000;
-
-const KNOWN_FIELDS: KnownFields =
-    KnownFields { single: &["name", "url", "format"], lists: &[], numbers: &[], variables: None, max_values: 0 };
+const KNOWN_FIELDS: KnownFields = KnownFields {
+    single: &[&["name", "url", "format"]],
+    lists: &[],
+    numbers: &[],
+    flags: &[],
+    variables: None,
+    max_values: 0,
+};
 
 /// A callback.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -72,16 +73,18 @@ impl<'a> CallbackView<'a> {
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct CallbackBody {
-    /// `sms_received` or `sms_receipt`.
-    #[schema(pattern = "^(sms_received|sms_receipt)$", example = "sms_received")]
+    /// `sms_received` or `sms_receipt`; or `sms_callback_url`, without a URL: how the posts to the `callback_url` of SMS
+    /// are written and signed.
+    #[schema(pattern = "^(sms_received|sms_receipt|sms_callback_url)$", example = "sms_received")]
     name: String,
     /// Where to post: http or https.
     #[schema(
         pattern = "^[Hh][Tt][Tt][Pp][Ss]?:",
         max_length = 2000,
+        nullable = false,
         example = "http://localhost/sms/clickatell/received/callback"
     )]
-    url: String,
+    url: Option<String>,
     /// How to post: `form`, which is the default, or `json`, an object of the same fields.
     #[schema(pattern = "^(form|json)$", nullable = false, example = "form")]
     format: Option<String>,
@@ -204,6 +207,9 @@ pub(crate) async fn change(request: HttpRequest, payload: web::Payload) -> HttpR
             ChangedCallback::Taken(other) => {
                 Err(ApiError::Conflict(format!("callback {other} has this name and URL already: delete one of them")))
             }
+            ChangedCallback::FormatOnly => Err(ApiError::Conflict(format!(
+                "callback {id} stands for the URLs that SMS name themselves: only its `format` can be changed"
+            ))),
             ChangedCallback::Full => Err(full(name.unwrap_or(CallbackName::SmsReceived))),
         }
     })
@@ -231,11 +237,6 @@ fn no_such(call: &ApiCall<'_>) -> ApiError {
     ApiError::NotFound(format!("this account has no callback {}", call.segment("id")))
 }
 
-/// A new signing secret, as the Standard Webhooks specification has it: 32 random bytes.
-fn new_secret() -> String {
-    format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()))
-}
-
 /// What a new callback is to be.
 #[derive(Debug, PartialEq, Eq)]
 struct CallbackFields {
@@ -247,7 +248,10 @@ struct CallbackFields {
 fn created(fields: &RequestFields<'_>) -> Result<CallbackFields, ApiError> {
     let mut errors = FieldErrors::default();
     let name = fields.required("name", &mut errors).and_then(|text| name(text, &mut errors));
-    let url = fields.required("url", &mut errors).and_then(|text| url(text, &mut errors));
+    let url = match name {
+        Some(CallbackName::SmsCallbackUrl) => no_url(fields, &mut errors).map(|()| String::new()),
+        _ => fields.required("url", &mut errors).and_then(|text| url(text, &mut errors)),
+    };
     let format = fields.one("format", &mut errors).and_then(|text| format_of(text, &mut errors));
     match (name, url) {
         (Some(name), Some(url)) if errors.is_empty() => Ok(CallbackFields { name, url, format }),
@@ -262,7 +266,17 @@ fn changed(fields: &RequestFields<'_>) -> Result<ChangedFields, ApiError> {
     let name = fields.one("name", &mut errors).and_then(|text| name(text, &mut errors));
     let url = fields.one("url", &mut errors).and_then(|text| url(text, &mut errors));
     let format = fields.one("format", &mut errors).and_then(|text| format_of(text, &mut errors));
+    if name == Some(CallbackName::SmsCallbackUrl) {
+        errors.push(FieldError::new("name", "sms_callback_url", "can't become another's: create it, without a `url`"));
+    }
     if errors.is_empty() { Ok((name, url, format)) } else { Err(ApiError::InvalidFields(errors)) }
+}
+
+/// Each SMS names its own.
+fn no_url(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<()> {
+    let Some(given) = fields.one("url", errors) else { return Some(()) };
+    errors.push(FieldError::new("url", given, "leave it out: each SMS names its own as `callback_url`"));
+    None
 }
 
 fn format_of(text: &str, errors: &mut FieldErrors) -> Option<CallbackFormat> {
@@ -285,14 +299,8 @@ fn name(text: &str, errors: &mut FieldErrors) -> Option<CallbackName> {
 
 // The URL is kept as the client wrote it; its address is checked at each post.
 fn url(text: &str, errors: &mut FieldErrors) -> Option<String> {
-    let good = text.len() <= MAX_URL
-        && !text.contains(char::is_control)
-        && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if !good {
-        let detail = format!("must be an http:// or https:// URL of {MAX_URL} bytes at the most");
-        errors.push(FieldError::new("url", text, detail));
-    }
-    good.then(|| text.to_owned())
+    let checked = check_callback_url(text).map(|()| text.to_owned());
+    checked.map_err(|detail| errors.push(FieldError::new("url", text, detail))).ok()
 }
 
 #[cfg(test)]
@@ -300,7 +308,7 @@ mod tests {
     use proptest::prelude::*;
     use vumi_kit::callback::{CallbackFormat, CallbackName};
 
-    use super::{CallbackFields, KNOWN_FIELDS, changed, created, new_secret};
+    use super::{CallbackFields, KNOWN_FIELDS, changed, created};
     use crate::{request::fields::RequestFields, response::error::ApiError};
 
     fn form(body: &str) -> RequestFields<'_> {
@@ -329,6 +337,7 @@ mod tests {
             ("name=sms_receipt&url=http://", vec!["url"]),
             ("name=sms_receipt&url=javascript:alert(1)", vec!["url"]),
             ("name=sms_receipt&url=http://a/%0a", vec!["url"]),
+            ("name=sms_callback_url&url=http://a/", vec!["url"]),
             ("name=sms_receipt&url=http://a/&format=JSON", vec!["format"]),
             ("name=sms_receipt&url=http://a/&format=", vec!["format"]),
         ] {
@@ -343,14 +352,8 @@ mod tests {
         assert_eq!(changed(&form("url=https://b/")).unwrap(), (None, Some("https://b/".to_owned()), None));
         assert_eq!(changed(&form("format=json")).unwrap(), (None, None, Some(CallbackFormat::Json)));
         assert!(changed(&form("name=x")).is_err());
+        assert!(changed(&form("name=sms_callback_url")).is_err());
         assert!(changed(&form("format=x")).is_err());
-    }
-
-    #[test]
-    fn a_secret_is_long_and_new() {
-        let secret = new_secret();
-        assert!(secret.starts_with("whsec_") && secret.len() == 6 + 44, "{secret}");
-        assert_ne!(secret, new_secret());
     }
 
     proptest! {

@@ -59,7 +59,7 @@ pub(crate) struct PreviewBody {
 }
 
 const KNOWN_FIELDS: KnownFields =
-    KnownFields { single: &["message"], lists: &[], numbers: &[], variables: None, max_values: 0 };
+    KnownFields { single: &[&["message"]], lists: &[], numbers: &[], flags: &[], variables: None, max_values: 0 };
 
 /// Tells the encoding and parts of a text, without sending it.
 #[utoipa::path(

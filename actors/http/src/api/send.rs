@@ -71,38 +71,84 @@ fn sender() -> RefOr<Schema> {
     either.description(Some(meaning)).examples([serde_json::json!("27123456789")]).into()
 }
 
-/// What `send.json` takes; `to_msisdn` is one MSISDN or a list (in a form: repeated).
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
-pub(crate) struct SendBody {
-    /// The recipients: 3 to 15 digits each, with or without a leading `+`.
-    #[schema(schema_with = recipients)]
-    to_msisdn: Vec<MsisdnField>,
-    /// The sender shown to them.
-    #[schema(schema_with = sender)]
-    from_msisdn: String,
-    /// The text.
-    #[schema(min_length = 1, example = "hello world")]
-    message: String,
+/// How long an SMS may wait: seconds, or a time.
+fn validity() -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]+ ?[a-z]*"));
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+    let either = OneOfBuilder::new().item(text).item(number);
+    let meaning =
+        "how long it may wait, from now or from `send_at`: seconds, or a time such as `10m`; a stale one fails";
+    either.description(Some(meaning)).examples([serde_json::json!("10m")]).into()
 }
 
-/// What `template_send.json` takes: beside these, a list of values for each `template_<name>` that the template
-/// names; the i-th recipient gets the i-th values.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
-pub(crate) struct TemplateBody {
-    /// The recipients: 3 to 15 digits each, with or without a leading `+`.
-    #[schema(schema_with = recipients)]
-    to_msisdn: Vec<MsisdnField>,
-    /// The sender shown to them.
-    #[schema(schema_with = sender)]
-    from_msisdn: String,
-    /// A Mustache template.
-    #[schema(example = "Hello {{name}}")]
-    template: String,
-    /// An example of a variable: the values of `{{name}}`.
-    #[schema(example = json!(["Simon", "Jack"]))]
-    template_name: Option<Vec<String>>,
+/// A flag: in a form a text.
+fn flag() -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^(true|false|1|0)$"));
+    let either = OneOfBuilder::new().item(text).item(ObjectBuilder::new().schema_type(Type::Boolean));
+    either.description(Some("whether the phone shows the text at once and does not keep it")).into()
+}
+
+/// A body of a call that sends, with what may be asked of its SMS.
+macro_rules! sending_body {
+    ($(#[$of_body:meta])* $Body:ident { $($(#[$of_field:meta])* $field:ident: $Field:ty,)+ }) => {
+        $(#[$of_body])*
+        #[derive(utoipa::ToSchema)]
+        #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
+        pub(crate) struct $Body {
+            /// The recipients: 3 to 15 digits each, with or without a leading `+`.
+            #[schema(schema_with = recipients)]
+            to_msisdn: Vec<MsisdnField>,
+            /// The sender shown to them.
+            #[schema(schema_with = sender)]
+            from_msisdn: String,
+            $($(#[$of_field])* $field: $Field,)+
+            #[schema(schema_with = validity, required = false)]
+            validity: Option<String>,
+            /// Not to be sent before: RFC 3339, or `YYYY-MM-DD HH:MM:SS` in UTC; 30 days ahead at the most
+            /// (`store.schedule_within`).
+            #[schema(nullable = false, example = "2030-01-31T09:00:00+02:00")]
+            send_at: Option<String>,
+            /// What goes first: `low`, `normal` or `high`.
+            #[schema(pattern = "^(low|normal|high)$", nullable = false)]
+            priority: Option<String>,
+            /// Where receipts of these SMS are posted, beside the account's callbacks.
+            #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?:", max_length = 2000, nullable = false)]
+            callback_url: Option<String>,
+            /// The client's own name for these SMS, by which their status is found.
+            #[schema(min_length = 1, max_length = 128, nullable = false)]
+            reference: Option<String>,
+            #[schema(schema_with = flag, required = false)]
+            flash: Option<bool>,
+            /// The octets of a binary SMS in hex, in place of a text; 140 with `udh` at the most.
+            #[schema(pattern = "^([0-9A-Fa-f]{2}){1,140}$", nullable = false)]
+            data: Option<String>,
+            /// The user data header of `data`, in hex.
+            #[schema(pattern = "^([0-9A-Fa-f]{2}){2,140}$", nullable = false)]
+            udh: Option<String>,
+        }
+    };
+}
+
+sending_body! {
+    /// What `send.json` takes; `to_msisdn` is one MSISDN or a list (in a form: repeated).
+    SendBody {
+        /// The text. It is required unless `data` stands in its place.
+        #[schema(min_length = 1, nullable = false, example = "hello world")]
+        message: Option<String>,
+    }
+}
+
+sending_body! {
+    /// What `template_send.json` takes: beside these, a list of values for each `template_<name>` that the template
+    /// names; the i-th recipient gets the i-th values.
+    TemplateBody {
+        /// A Mustache template.
+        #[schema(example = "Hello {{name}}")]
+        template: String,
+        /// An example of a variable: the values of `{{name}}`.
+        #[schema(example = json!(["Simon", "Jack"]))]
+        template_name: Option<Vec<String>>,
+    }
 }
 
 /// Sends a text to one recipient or many.
@@ -141,19 +187,29 @@ pub(crate) async fn template_send(request: HttpRequest, payload: web::Payload) -
 
 async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource) -> Result<HttpResponse, ApiError> {
     let (transport, protected) = transport(call.state, call.request)?;
-    let (transport, addresses) = (transport.clone(), protected.settings.clone());
+    let (transport, addresses, carries) = (transport.clone(), protected.settings.clone(), protected.carries);
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
-    let reader = BatchReader { account: call.account, transport, addresses, source, limits: call.state.limits };
-    let batch = call.state.parse(&body, move |media_type, bytes| reader.read(media_type, bytes)).await?;
+    let reader = BatchReader {
+        account: call.account,
+        transport,
+        addresses,
+        carries,
+        times: call.state.sms_times,
+        now: call.state.clock.now(),
+        source,
+        limits: call.state.limits,
+    };
     let keys = &call.state.keys_in_progress;
     let _in_progress = idempotency.as_ref().map(|key| keys.begin(call.account, &key.key)).transpose()?;
     let ledger = &call.state.store.ledger;
+    // Before it is read: its `send_at` may have passed since the first time.
     if let Some(key) = idempotency.clone()
         && let Some(earlier) = ledger.ask(FindAccepted { account: call.account, key }).await?
     {
         return answer(&earlier);
     }
+    let batch = call.state.parse(&body, move |media_type, bytes| reader.read(media_type, bytes)).await?;
     answer(&ledger.ask(AcceptSms { batch, idempotency }).await?)
 }
 

@@ -35,9 +35,10 @@ const MAX_IDS: usize = 1000;
 const MAX_START: usize = 10_000;
 
 const KNOWN_FIELDS: KnownFields = KnownFields {
-    single: &["since", "order", "cursor", "start"],
+    single: &[&["since", "order", "cursor", "start"]],
     lists: &["id"],
     numbers: &[],
+    flags: &[],
     variables: None,
     max_values: MAX_IDS,
 };

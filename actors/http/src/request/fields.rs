@@ -25,12 +25,14 @@ const MAX_SINGLE: usize = 2;
 /// The fields that a call knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KnownFields {
-    /// Fields that may be given once.
-    pub(crate) single: &'static [&'static str],
+    /// Fields that may be given once, in groups.
+    pub(crate) single: &'static [&'static [&'static str]],
     /// Fields that may be repeated.
     pub(crate) lists: &'static [&'static str],
     /// Fields that may be whole numbers in JSON, as may all variables; a text may not.
     pub(crate) numbers: &'static [&'static str],
+    /// Fields that may be `true` or `false` in JSON.
+    pub(crate) flags: &'static [&'static str],
     /// The prefix of fields that clients name, which may be repeated.
     pub(crate) variables: Option<&'static str>,
     /// The most values of a list or variable that are kept; the others are counted.
@@ -160,12 +162,19 @@ impl<'a> FieldCollector<'a> {
 
     /// Whether the call knows a field.
     pub(super) fn knows(&self, name: &str) -> bool {
-        self.known.single.contains(&name) || self.known.lists.contains(&name) || self.is_variable(name)
+        self.known.single.iter().any(|group| group.contains(&name))
+            || self.known.lists.contains(&name)
+            || self.is_variable(name)
     }
 
     /// Whether a field may be a whole number in JSON.
     pub(super) fn takes_numbers(&self, name: &str) -> bool {
         self.known.numbers.contains(&name) || self.is_variable(name)
+    }
+
+    /// Whether a field may be `true` or `false` in JSON.
+    pub(super) fn takes_flags(&self, name: &str) -> bool {
+        self.known.flags.contains(&name)
     }
 
     /// Whether a field may be a list in JSON.
@@ -233,9 +242,10 @@ mod tests {
     use crate::response::{error::ApiError, field_errors::FieldErrors};
 
     const KNOWN: KnownFields = KnownFields {
-        single: &["message", "from_msisdn", "flag"],
+        single: &[&["message", "from_msisdn", "flag"]],
         lists: &["to_msisdn"],
         numbers: &["to_msisdn", "from_msisdn"],
+        flags: &["flag"],
         variables: Some("template_"),
         max_values: 6,
     };
@@ -296,6 +306,16 @@ mod tests {
             let ApiError::InvalidFields(errors) = refused else { panic!("{refused:?}") };
             assert_eq!((errors.len(), errors[0].field.as_str()), (1, field), "{json}");
         }
+    }
+
+    #[test]
+    fn a_flag_may_be_true_or_false_in_json_and_no_other_field_may() {
+        let fields = of_json(br#"{"flag": true, "from_msisdn": "27123"}"#).unwrap();
+        assert_eq!(fields.all("flag").collect::<Vec<_>>(), ["true"]);
+        let refused = of_json(br#"{"flag": 1, "message": false}"#).unwrap_err();
+        let ApiError::InvalidFields(errors) = refused else { panic!("{refused:?}") };
+        let named: Vec<_> = errors.iter().map(|w| (w.field.as_str(), w.detail.as_str())).collect();
+        assert_eq!(named, [("flag", "must be true or false"), ("message", "must be a text")]);
     }
 
     #[test]

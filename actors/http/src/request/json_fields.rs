@@ -119,6 +119,7 @@ impl<'a> ValueReader<'_, '_, 'a> {
         let (numbers, lists) =
             (self.object.collector.takes_numbers(&self.name), self.object.collector.takes_lists(&self.name));
         let wanted = match (numbers, lists) {
+            _ if self.object.collector.takes_flags(&self.name) => "must be true or false",
             (true, true) => "must be a text, a whole number, or a list of them",
             (true, false) => "must be a text or a whole number",
             (false, true) => "must be a text or a list of texts",
@@ -165,7 +166,11 @@ impl<'a> Visitor<'a> for &mut ValueReader<'_, '_, 'a> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.error(if value { "true" } else { "false" });
+        let text = if value { "true" } else { "false" };
+        if self.object.collector.takes_flags(&self.name) {
+            return self.take(|| Cow::Borrowed(text));
+        }
+        self.error(text);
         Ok(())
     }
 

@@ -60,8 +60,21 @@ pub(crate) struct ProblemDocument<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     /// Every field that is wrong, with its value.
-    #[schema(value_type = Option<Vec<FieldError>>)]
+    #[schema(value_type = Option<Vec<FieldErrorView>>)]
     errors: &'a [FieldError],
+}
+
+/// What is wrong with one field.
+#[derive(utoipa::ToSchema)]
+#[schema(as = FieldError)]
+#[expect(dead_code, reason = "describes the kit's type to clients")]
+pub(crate) struct FieldErrorView {
+    /// The field, as the client named it, shortened.
+    field: String,
+    /// Its value, shortened; empty where it was not given.
+    value: String,
+    /// What is wrong, and what was expected.
+    detail: String,
 }
 
 impl ApiError {

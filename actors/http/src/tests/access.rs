@@ -12,6 +12,8 @@ use vumi_kit::{
     component::Drain,
     health::{AskHealth, State},
     ledger::SmsOwners,
+   
+    sms_fields::SmsTimes,
     store::StoreError,
 };
 
@@ -339,6 +341,7 @@ async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
         clock: Clock::system(),
         owners: SmsOwners::default(),
         sandbox_account: false,
+        sms_times: SmsTimes::default(),
         transports: vec![],
         parts: harness.supervisor.clone(),
         sandbox: None,

@@ -11,11 +11,14 @@ use reqwest::{Method, RequestBuilder};
 use vumi_kit::{
     account::{Account, AccountRole, AccountRoles},
     address::Address,
+    carries::Carries,
     clock::{Clock, Timestamp},
     health::{AskParts, Part, State},
     ledger::{ReceiptMatch, SmsOwners},
+   
     name::Name,
     sms::{InboundSms, Receipt, TransportStatus},
+    sms_fields::SmsTimes,
     store::Store,
     transport_settings::TransportSettings,
     webhook::{Unreadable, Webhook, WebhookAnswer, WebhookForm, WebhookKept, WebhookNews, WebhookRequest, each_read},
@@ -99,6 +102,7 @@ impl HttpHarness {
             clock: Clock::held(Timestamp::from_seconds(1_790_000_000)),
             owners: SmsOwners::default(),
             sandbox_account: false,
+            sms_times: SmsTimes::default(),
             transports: transports(),
             parts: supervisor.clone(),
             sandbox: Some("127.0.0.1:8010".parse().unwrap()),
@@ -188,6 +192,7 @@ fn transports() -> Vec<WebhookMount> {
         webhooks,
         access: WebhookAccess::default(),
         settings: TransportSettings::default(),
+        carries: Carries { flash: true, ..Carries::TEXTS },
     };
     vec![
         mount("clickatell", vec![webhook("receipt.json", &["GET", "POST"]), webhook("receive.json", &["GET", "POST"])]),

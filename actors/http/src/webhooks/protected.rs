@@ -6,8 +6,8 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use vumi_kit::{
-    account::Account, log_limiter::LogLimiter, name::Name, transport_settings::TransportSettings, webhook::Webhook,
-    webhook_access::WebhookAccess,
+    account::Account, carries::Carries, log_limiter::LogLimiter, name::Name, transport_settings::TransportSettings,
+    webhook::Webhook, webhook_access::WebhookAccess,
 };
 
 use crate::{context::WebhookMount, response::error::ApiError};
@@ -23,14 +23,15 @@ static REFUSED: LogLimiter = LogLimiter::every(Duration::from_secs(60));
 pub(crate) struct ProtectedWebhooks {
     pub(crate) webhooks: Vec<Webhook>,
     pub(crate) settings: TransportSettings,
+    pub(crate) carries: Carries,
     pub(super) access: WebhookAccess,
     pub(super) calls: Semaphore,
 }
 
 impl From<WebhookMount> for ProtectedWebhooks {
     fn from(mount: WebhookMount) -> Self {
-        let WebhookMount { webhooks, access, settings, .. } = mount;
-        Self { webhooks, settings, access, calls: Semaphore::new(CALLS_AT_ONCE) }
+        let WebhookMount { webhooks, access, settings, carries, .. } = mount;
+        Self { webhooks, settings, carries, access, calls: Semaphore::new(CALLS_AT_ONCE) }
     }
 }
 

@@ -3,7 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Msisdn;
+use super::{Msisdn, country::code_of_country};
+
+/// Countries whose own numbers begin with 0, also after the country code: Benin, Congo, Ivory Coast, Gabon, Italy (its fixed
+/// lines), San Marino.
+const ZERO_IS_OF_THE_NUMBER: [&str; 6] = ["229", "242", "225", "241", "39", "378"];
+
+/// The longest short code, in digits.
+const SHORT_CODE: usize = 6;
 
 /// A country code: 1 to 3 digits, without `+`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,29 +19,38 @@ pub struct CountryCode(String);
 
 /// Why a text is not a [`CountryCode`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a country code: 1 to 3 digits, such as 27")]
+#[error("`{0}` is neither a country code, such as 27, nor the name of a country, such as ZA")]
 pub struct NotACountryCode(String);
 
 impl CountryCode {
-    /// Reads a code, with or without a leading `+`.
+    /// Reads a code of 1 to 3 digits, with or without a leading `+`; or the name of a country, as ISO 3166 has it (`ZA`).
     pub fn parse(text: &str) -> Result<Self, NotACountryCode> {
         let trimmed = text.trim();
+        if let Some(code) = code_of_country(trimmed) {
+            return Ok(code);
+        }
         let digits = trimmed.strip_prefix('+').unwrap_or(trimmed);
         let good =
             (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
         if good { Ok(Self(digits.to_owned())) } else { Err(NotACountryCode(text.chars().take(40).collect())) }
     }
 
-    /// A number in international form: `00` before it is left out, a single `0` stands for this country. `None` where it
-    /// is no MSISDN then.
+    /// A number in international form: `00` before it is left out, a single `0` stands for this country. One of this country
+    /// with a 0 after the code loses that. `None` where it is no MSISDN then.
     #[must_use]
     pub fn international(&self, number: &Msisdn) -> Option<Msisdn> {
         let written = number.as_str();
+        let keeps_zero = ZERO_IS_OF_THE_NUMBER.contains(&self.0.as_str());
         let international = match (written.strip_prefix("00"), written.strip_prefix('0')) {
             (Some(rest), _) => rest.to_owned(),
+            (None, Some(_)) if keeps_zero => format!("{}{written}", self.0),
             (None, Some(rest)) => format!("{}{rest}", self.0),
-            (None, None) => return Some(number.clone()),
+            (None, None) => written.to_owned(),
         };
+        let national =
+            international.strip_prefix(&self.0).filter(|national| !keeps_zero && national.len() > SHORT_CODE);
+        let without_zero = national.and_then(|national| national.strip_prefix('0'));
+        let international = without_zero.map_or(international.clone(), |national| format!("{}{national}", self.0));
         Msisdn::parse(&international).ok().filter(|number| !number.begins_with_zero())
     }
 }
@@ -65,6 +81,9 @@ mod tests {
             ("00447700900123", Some("447700900123")),
             ("27831234567", Some("27831234567")),
             ("38080", Some("38080")),
+            ("270831234567", Some("27831234567")),
+            ("00270831234567", Some("27831234567")),
+            ("27012", Some("27012")),
             ("000831234567", None),
             ("0000", None),
             ("012345678901234", None),
@@ -75,9 +94,20 @@ mod tests {
     }
 
     #[test]
-    fn a_country_code_is_one_to_three_digits() {
-        assert_eq!(String::from(CountryCode::parse("27").unwrap()), "27");
-        for bad in ["", "0", "027", "2720", "ZA", "+"] {
+    fn where_numbers_begin_with_0_themselves_it_stays() {
+        let code = CountryCode::parse("CI").unwrap();
+        for (written, international) in [("0707070707", "2250707070707"), ("002250707070707", "2250707070707")] {
+            let number = code.international(&Msisdn::parse(written).unwrap()).unwrap();
+            assert_eq!(number.as_str(), international, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_country_code_is_one_to_three_digits_or_the_name_of_a_country() {
+        for text in ["27", "+27", "ZA"] {
+            assert_eq!(String::from(CountryCode::parse(text).unwrap()), "27", "{text}");
+        }
+        for bad in ["", "0", "027", "2720", "ZZ", "za", "+"] {
             assert!(CountryCode::parse(bad).is_err(), "{bad}");
         }
     }

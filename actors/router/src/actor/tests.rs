@@ -239,6 +239,7 @@ fn submission(id: i64) -> Submission {
         due_at: at,
         lease_until: at,
         give_up_at: at,
+        limited: false,
         begun: true,
         renewed: false,
     }

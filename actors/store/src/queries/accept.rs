@@ -134,6 +134,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
                 due_at: now,
                 lease_until,
                 give_up_at,
+                limited: new.options.validity.is_some(),
                 begun,
                 renewed: false,
             };

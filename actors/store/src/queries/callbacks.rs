@@ -6,6 +6,7 @@ use vumi_kit::{
     callback::{
         Callback, CallbackDisabled, CallbackFormat, CallbackId, CallbackName, ChangeCallback, ChangedCallback,
         CreateCallback, CreatedCallback, DeleteCallback, FindCallback, ListCallbacks, ListDisabled, MAX_PER_NAME,
+        new_secret,
     },
     clock::Timestamp,
 };
@@ -72,6 +73,17 @@ fn of_name(conn: &mut Conn, account: AccountId, name: CallbackName) -> QueryResu
     rows.into_iter().map(Callback::try_from).collect()
 }
 
+/// The callback that stands for the URLs which an account's SMS name themselves. The first such event creates it.
+pub(super) fn of_sms_urls(tx: &mut Tx<'_>, account: AccountId) -> QueryResult<(CallbackId, CallbackFormat)> {
+    let name = CallbackName::SmsCallbackUrl;
+    if let Some(existing) = of_name(tx.conn, account, name)?.into_iter().next() {
+        return Ok((existing.id, existing.format));
+    }
+    let (url, format, secret) = (String::new(), CallbackFormat::default(), new_secret());
+    let new = insert(tx, CreateCallback { account, name, url, format, secret })?;
+    Ok((new.id, new.format))
+}
+
 impl Write for CreateCallback {
     fn lock_keys(&self) -> Vec<String> {
         vec![lock_of(self.account)]
@@ -86,23 +98,26 @@ impl Write for CreateCallback {
         if is_full {
             return Ok(CreatedCallback::Full);
         }
-        let id = diesel::insert_into(callbacks::table)
-            .values((
-                callbacks::account.eq(self.account),
-                callbacks::name.eq(self.name.as_str()),
-                callbacks::url.eq(&self.url),
-                callbacks::secret.eq(&self.secret),
-                callbacks::format.eq(self.format.as_str()),
-                callbacks::created_at.eq(tx.now.micros()),
-                callbacks::updated_at.eq(tx.now.micros()),
-            ))
-            .returning(callbacks::id)
-            .get_result::<i64>(tx.conn)?;
-        let Self { account, name, url, format, secret } = self;
-        let (created_at, updated_at) = (tx.now, tx.now);
-        let new = Callback { id, account, name, url, secret, format, disabled: None, created_at, updated_at };
-        Ok(CreatedCallback::New(new))
+        Ok(CreatedCallback::New(insert(tx, self)?))
     }
+}
+
+fn insert(tx: &mut Tx<'_>, new: CreateCallback) -> QueryResult<Callback> {
+    let CreateCallback { account, name, url, format, secret } = new;
+    let id = diesel::insert_into(callbacks::table)
+        .values((
+            callbacks::account.eq(account),
+            callbacks::name.eq(name.as_str()),
+            callbacks::url.eq(&url),
+            callbacks::secret.eq(&secret),
+            callbacks::format.eq(format.as_str()),
+            callbacks::created_at.eq(tx.now.micros()),
+            callbacks::updated_at.eq(tx.now.micros()),
+        ))
+        .returning(callbacks::id)
+        .get_result::<i64>(tx.conn)?;
+    let (created_at, updated_at) = (tx.now, tx.now);
+    Ok(Callback { id, account, name, url, secret, format, disabled: None, created_at, updated_at })
 }
 
 impl Read for ListCallbacks {
@@ -146,6 +161,9 @@ impl Write for ChangeCallback {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<ChangedCallback, Failed> {
         let Some(mut callback) = find(tx.conn, self.account, self.id)? else { return Ok(ChangedCallback::NotFound) };
+        if callback.name == CallbackName::SmsCallbackUrl && (self.name.is_some() || self.url.is_some()) {
+            return Ok(ChangedCallback::FormatOnly);
+        }
         let joins = self.name.is_some_and(|name| name != callback.name);
         callback.name = self.name.unwrap_or(callback.name);
         callback.url = self.url.unwrap_or(callback.url);
@@ -205,6 +223,8 @@ pub(super) fn disable(tx: &mut Tx<'_>, id: CallbackId, posted_at: Timestamp, rea
     let unchanged = callbacks::table
         .find(id)
         .filter(callbacks::disabled_at.is_null())
+        // One SMS's URL is not that of the others.
+        .filter(callbacks::name.ne(CallbackName::SmsCallbackUrl.as_str()))
         .filter(callbacks::updated_at.le(posted_at.micros()));
     let disabled = Fixed(
         diesel::update(unchanged)

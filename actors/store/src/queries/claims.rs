@@ -84,6 +84,16 @@ pub(super) struct DueSms {
     segments: i32,
     priority: i32,
     reference: Option<String>,
+    created_at: i64,
+    scheduled_at: Option<i64>,
+}
+
+impl DueSms {
+    /// Whether it is to be given up earlier than one whose client asked for nothing.
+    fn is_limited(&self, give_up_after: Duration) -> bool {
+        let since = Timestamp::from_micros(self.scheduled_at.unwrap_or(self.created_at));
+        Timestamp::from_micros(self.give_up_at) < since.plus(give_up_after)
+    }
 }
 
 /// The longest due first; each with whether it may go out.
@@ -172,6 +182,7 @@ fn claim(
     // Its holder is gone: it may have sent what it had begun, and nobody heard.
     let lost = was_begun && !renewed;
     let begun = if renewed { was_begun } else { tx.state.outboxes.claim_due(transport) };
+    let limited = row.is_limited(tx.rules.give_up_after);
     Ok(Some(Submission {
         id: row.id,
         to: msisdn(&row.recipient)?,
@@ -186,6 +197,7 @@ fn claim(
         due_at: row.next_attempt_at.map_or(tx.now, Timestamp::from_micros),
         lease_until: tx.lease_until(),
         give_up_at: Timestamp::from_micros(row.give_up_at),
+        limited,
         begun,
         renewed,
     }))

@@ -27,8 +27,7 @@ use crate::{
     schema::{callback_attempts, callback_deliveries, callbacks},
 };
 
-/// Writes one for each callback of the account that is told of such events and is not disabled. Where as many wait as may,
-/// it is parked at once: those that wait keep their turns.
+/// Writes one for each callback of the account that is told of such events and is not disabled.
 pub(super) fn enqueue(
     tx: &mut Tx<'_>,
     account: AccountId,
@@ -47,28 +46,58 @@ pub(super) fn enqueue(
     for (callback, format) in told {
         let format = callback_format(&format)?;
         let body = bodies.entry(format).or_insert_with(|| event_body(format, fields));
-        let (next, parked, error) = if is_full(tx, callback)? {
-            let why = format!("{} were waiting for this callback", tx.rules.waiting_per_callback);
-            (None, Some(tx.now.micros()), Some(why))
-        } else {
-            (Some(tx.now.micros()), None, None)
-        };
-        diesel::insert_into(callback_deliveries::table)
-            .values((
-                callback_deliveries::callback.eq(callback),
-                callback_deliveries::name.eq(name.as_str()),
-                callback_deliveries::sms.eq(sms),
-                callback_deliveries::format.eq(format.as_str()),
-                callback_deliveries::body.eq(&*body),
-                callback_deliveries::attempts.eq(0),
-                callback_deliveries::last_error.eq(error),
-                callback_deliveries::created_at.eq(tx.now.micros()),
-                callback_deliveries::next_attempt_at.eq(next),
-                callback_deliveries::parked_at.eq(parked),
-            ))
-            .execute(tx.conn)?;
+        write(tx, callback, &EventPost { name, sms, format, body, url: None })?;
     }
     Ok(())
+}
+
+/// Writes one for the URL that an SMS names itself. Those of an account are posted one behind another as those of a single
+/// callback are, with that one's bounds, format and secret.
+pub(super) fn enqueue_to(
+    tx: &mut Tx<'_>,
+    url: &str,
+    account: AccountId,
+    sms: SmsId,
+    fields: &[(String, String)],
+) -> QueryResult<()> {
+    let (callback, format) = callback_rows::of_sms_urls(tx, account)?;
+    let body = event_body(format, fields);
+    write(tx, callback, &EventPost { name: CallbackName::SmsReceipt, sms: Some(sms), format, body: &body, url: Some(url) })
+}
+
+/// What is to be posted of an event.
+struct EventPost<'a> {
+    name: CallbackName,
+    sms: Option<SmsId>,
+    format: CallbackFormat,
+    body: &'a str,
+    url: Option<&'a str>,
+}
+
+/// Writes one. Where as many wait as may, it is parked at once: those that wait keep their turns.
+fn write(tx: &mut Tx<'_>, callback: CallbackId, event: &EventPost<'_>) -> QueryResult<()> {
+    let (next, parked, error) = if is_full(tx, callback)? {
+        let why = format!("{} were waiting for this callback", tx.rules.waiting_per_callback);
+        (None, Some(tx.now.micros()), Some(why))
+    } else {
+        (Some(tx.now.micros()), None, None)
+    };
+    diesel::insert_into(callback_deliveries::table)
+        .values((
+            callback_deliveries::callback.eq(callback),
+            callback_deliveries::name.eq(event.name.as_str()),
+            callback_deliveries::sms.eq(event.sms),
+            callback_deliveries::format.eq(event.format.as_str()),
+            callback_deliveries::body.eq(event.body),
+            callback_deliveries::attempts.eq(0),
+            callback_deliveries::last_error.eq(error),
+            callback_deliveries::created_at.eq(tx.now.micros()),
+            callback_deliveries::next_attempt_at.eq(next),
+            callback_deliveries::parked_at.eq(parked),
+            callback_deliveries::url.eq(event.url),
+        ))
+        .execute(tx.conn)
+        .map(drop)
 }
 
 /// What is known of the callbacks' backlogs.
@@ -123,6 +152,7 @@ struct DueDelivery {
     attempts: i32,
     created_at: i64,
     next_attempt_at: Option<i64>,
+    url: Option<String>,
 }
 
 /// How many callbacks one claim looks at. Each takes a few statements, and everybody's transaction waits for them.
@@ -171,7 +201,7 @@ impl Write for ClaimDeliveries {
                     id: row.id,
                     callback,
                     name: callback_name(&row.name)?,
-                    url,
+                    url: row.url.unwrap_or(url),
                     secret,
                     format: callback_format(&row.format)?,
                     body: row.body,

@@ -148,23 +148,25 @@ impl Read for ListParked {
             .inner_join(callbacks::table)
             .filter(callback_deliveries::parked_at.is_not_null());
         let total: i64 = all.count().get_result(conn)?;
-        let parked: Vec<(i64, String, String, i32, Option<String>, i64)> = all
+        type Parked = (i64, String, Option<String>, String, i32, Option<String>, i64);
+        let parked: Vec<Parked> = all
             .order((callback_deliveries::parked_at.desc(), callback_deliveries::id.desc()))
             .limit(as_limit(self.limit))
             .select((
                 callback_deliveries::id,
                 callback_deliveries::name,
+                callback_deliveries::url,
                 callbacks::url,
                 callback_deliveries::attempts,
                 callback_deliveries::last_error,
                 callback_deliveries::created_at,
             ))
             .load(conn)?;
-        let listed = parked.into_iter().map(|(id, name, url, attempts, error, created_at)| {
+        let listed = parked.into_iter().map(|(id, name, own_url, url, attempts, error, created_at)| {
             Ok(ParkedDelivery {
                 id,
                 name: callback_name(&name)?,
-                url,
+                url: own_url.unwrap_or(url),
                 attempts,
                 error: error.unwrap_or_default(),
                 created_at: Timestamp::from_micros(created_at),

@@ -241,7 +241,11 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
 
 /// Tells the account of the SMS, whoever brought the receipt.
 fn tell(tx: &mut Tx<'_>, sms: &Sms, fields: &[(String, String)]) -> QueryResult<()> {
-    deliveries::enqueue(tx, sms.account, CallbackName::SmsReceipt, Some(sms.id), &callback_fields(sms, fields))
+    let fields = callback_fields(sms, fields);
+    if let Some(url) = &sms.callback_url {
+        deliveries::enqueue_to(tx, url, sms.account, sms.id, &fields)?;
+    }
+    deliveries::enqueue(tx, sms.account, CallbackName::SmsReceipt, Some(sms.id), &fields)
 }
 
 /// The receipt's fields as the provider sent them, then the SMS's.

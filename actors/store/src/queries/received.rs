@@ -1,6 +1,6 @@
 //! SMS from people: kept once, posted to callbacks, routed until somebody has dealt with them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use diesel::prelude::*;
 use vumi_kit::{
@@ -272,7 +272,7 @@ impl Write for SettleReceived {
         let mut outcome = self.outcome;
         let reply = match self.reply {
             None => None,
-            Some(text) => answer(tx, &row, text, &mut outcome)?,
+            Some(text) => answer(tx, &row, text, self.options, &mut outcome)?,
         };
         if let (Some(key), Some(reply)) = (&self.answer_key, &reply) {
             idempotency::keep(tx, row.account, key, std::slice::from_ref(reply))?;
@@ -304,13 +304,18 @@ fn repeated(received: i64, earlier: &Accepted) -> Settled {
 }
 
 /// Keeps an answer: an SMS from the number that the person wrote to. What has a name and no number can't be answered.
-fn answer(tx: &mut Tx<'_>, row: &Answerable, text: String, outcome: &mut String) -> QueryResult<Option<Sms>> {
+fn answer(
+    tx: &mut Tx<'_>,
+    row: &Answerable,
+    text: String,
+    options: Arc<SmsOptions>,
+    outcome: &mut String,
+) -> QueryResult<Option<Sms>> {
     let (from, Some(to)) = (address(&row.recipient)?, address(&row.sender)?.msisdn()) else {
         outcome.push_str("; not answered: its sender has no number");
         return Ok(None);
     };
     let (transport, message) = (name(&row.transport)?, keepable(text));
-    let options = SmsOptions::none();
     let new = NewSms { account: row.account, transport, to, from, message, route: None, options };
     Ok(accept::insert(tx, vec![new])?.pop())
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use vumi_kit::sms::{Decision, Submission};
+use vumi_kit::{
+    clock::Timestamp,
+    sms::{Decision, Submission},
+};
 
 use super::{
     reading::AnswerReader,
@@ -22,5 +25,5 @@ pub fn read_answer(settings: &Value, answer: &str) -> Option<Decision> {
 pub fn fill_in(template: &str, submission: &Submission) -> Option<[String; 3]> {
     let none = BTreeMap::new();
     let template = SmsTemplate::parse(template, &none).ok()?;
-    Some([as_it_is, json, xml].map(|escape| template.render(submission, &none, escape)))
+    Some([as_it_is, json, xml].map(|escape| template.render(submission, Timestamp::from_seconds(0), &none, escape)))
 }

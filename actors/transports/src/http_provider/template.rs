@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use vumi_kit::{
+    carries::Carries,
+    clock::Timestamp,
     sms::Submission,
+    sms_options::Content,
     text::{Encoding, measure},
 };
 
@@ -23,10 +26,18 @@ enum Placeholder {
     Id,
     Segments,
     Ucs2,
+    Flash,
+    Data,
+    Udh,
+    Validity,
+    ValidityMinutes,
+    SendAt,
+    Priority,
+    Reference,
 }
 
 /// The names, as an operator writes them.
-const NAMES: [(&str, Placeholder); 9] = [
+const NAMES: [(&str, Placeholder); 17] = [
     ("to", Placeholder::To),
     ("to_plus", Placeholder::ToPlus),
     ("from", Placeholder::From),
@@ -36,6 +47,14 @@ const NAMES: [(&str, Placeholder); 9] = [
     ("id", Placeholder::Id),
     ("segments", Placeholder::Segments),
     ("ucs2", Placeholder::Ucs2),
+    ("flash", Placeholder::Flash),
+    ("data", Placeholder::Data),
+    ("udh", Placeholder::Udh),
+    ("validity", Placeholder::Validity),
+    ("validity_minutes", Placeholder::ValidityMinutes),
+    ("send_at", Placeholder::SendAt),
+    ("priority", Placeholder::Priority),
+    ("reference", Placeholder::Reference),
 ];
 
 #[derive(Clone, Debug)]
@@ -66,10 +85,17 @@ impl SmsTemplate {
         Ok(Self(pieces))
     }
 
+    /// What it has places for, beside texts.
+    pub(super) fn carries(&self) -> Carries {
+        let has = |placeholder| self.0.iter().any(|piece| matches!(piece, TemplatePiece::Of(of) if *of == placeholder));
+        Carries { flash: has(Placeholder::Flash), binary: has(Placeholder::Data), udh: has(Placeholder::Udh) }
+    }
+
     /// Fills it in; `escape` is applied to what is put in, not to the template's own text.
     pub(super) fn render(
         &self,
         submission: &Submission,
+        now: Timestamp,
         secrets: &BTreeMap<String, SecretString>,
         escape: fn(&str) -> String,
     ) -> String {
@@ -77,7 +103,7 @@ impl SmsTemplate {
         for piece in &self.0 {
             match piece {
                 TemplatePiece::Literal(text) => rendered.push_str(text),
-                TemplatePiece::Of(placeholder) => rendered.push_str(&escape(&value(*placeholder, submission))),
+                TemplatePiece::Of(placeholder) => rendered.push_str(&escape(&value(*placeholder, submission, now))),
                 TemplatePiece::Secret(name) => {
                     rendered.push_str(&escape(secrets.get(name).map_or("", |secret| secret.expose_secret())));
                 }
@@ -101,17 +127,30 @@ fn piece(name: &str, secrets: &BTreeMap<String, SecretString>) -> Result<Templat
     })
 }
 
-fn value(placeholder: Placeholder, submission: &Submission) -> String {
+fn value(placeholder: Placeholder, submission: &Submission, now: Timestamp) -> String {
+    let (text, data, udh) = match &submission.content {
+        Content::Text | Content::Flash => (submission.message.as_str(), "", ""),
+        Content::Binary { udh } => ("", submission.message.as_str(), udh.as_deref().unwrap_or_default()),
+    };
+    let validity = || submission.give_up_at.since(now).as_secs();
     match placeholder {
         Placeholder::To => submission.to.as_str().to_owned(),
         Placeholder::ToPlus => submission.to.with_plus(),
         Placeholder::From => submission.from.as_str().to_owned(),
         Placeholder::FromPlus => submission.from.with_plus(),
-        Placeholder::Text => submission.message.clone(),
-        Placeholder::TextHexUtf16 => hex_utf16(&submission.message),
+        Placeholder::Text => text.to_owned(),
+        Placeholder::TextHexUtf16 => hex_utf16(text),
         Placeholder::Id => submission.id.to_string(),
-        Placeholder::Segments => measure(&submission.message).segments.to_string(),
-        Placeholder::Ucs2 => u8::from(measure(&submission.message).encoding == Encoding::Ucs2).to_string(),
+        Placeholder::Segments => measure(text).segments.max(1).to_string(),
+        Placeholder::Ucs2 => u8::from(measure(text).encoding == Encoding::Ucs2).to_string(),
+        Placeholder::Flash => u8::from(submission.content == Content::Flash).to_string(),
+        Placeholder::Data => data.to_owned(),
+        Placeholder::Udh => udh.to_owned(),
+        Placeholder::Validity => validity().max(1).to_string(),
+        Placeholder::ValidityMinutes => (validity() / 60).max(1).to_string(),
+        Placeholder::SendAt => now.format("%Y-%m-%dT%H:%M:%SZ"),
+        Placeholder::Priority => submission.priority.as_str().to_owned(),
+        Placeholder::Reference => submission.reference.clone().unwrap_or_default(),
     }
 }
 
@@ -136,10 +175,51 @@ pub(super) fn xml(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use vumi_kit::address::Address;
+    use vumi_kit::{
+        address::Address,
+        carries::Carries,
+        clock::Timestamp,
+        sms::Submission,
+        sms_options::{Content, Priority},
+    };
 
     use super::{SmsTemplate, as_it_is, json, xml};
     use crate::tests::exam::submission;
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-11-28 12:00:00").unwrap()
+    }
+
+    fn filled_in(template: &str, submission: &Submission) -> String {
+        SmsTemplate::parse(template, &BTreeMap::new()).unwrap().render(submission, now(), &BTreeMap::new(), as_it_is)
+    }
+
+    #[test]
+    fn what_an_sms_asks_for_is_filled_in() {
+        let asked = Submission {
+            content: Content::Flash,
+            priority: Priority::High,
+            reference: Some("order 7".to_owned()),
+            give_up_at: Timestamp::parse("2026-11-28 12:02:59").unwrap(),
+            ..submission("hi")
+        };
+        let all =
+            "{{text}}/{{flash}}/{{validity}}/{{validity_minutes}}/{{send_at}}/{{priority}}/{{reference}}/{{data}}";
+        assert_eq!(filled_in(all, &asked), "hi/1/179/2/2026-11-28T12:00:00Z/high/order 7/");
+        let octets = Submission { content: Content::Binary { udh: Some("0500".to_owned()) }, ..submission("48ff") };
+        assert_eq!(
+            filled_in("{{text}}{{data}}/{{udh}}/{{flash}}/{{segments}}/{{reference}}", &octets),
+            "48ff/0500/0/1/"
+        );
+    }
+
+    #[test]
+    fn a_template_carries_what_it_has_places_for() {
+        let carries = |text| SmsTemplate::parse(text, &BTreeMap::new()).unwrap().carries();
+        assert_eq!(carries("{{text}}"), Carries::TEXTS);
+        assert_eq!(carries("{{flash}}{{data}}{{udh}}"), Carries::ALL);
+        assert_eq!(carries("{{data}}"), Carries { binary: true, ..Carries::TEXTS });
+    }
 
     #[test]
     fn names_are_filled_in_and_escaped_for_their_place() {
@@ -147,9 +227,9 @@ mod tests {
         let template =
             SmsTemplate::parse("{{to_plus}} & {{ text }}, {{secret.key}}{{segments}}{{ucs2}}", &secrets).unwrap();
         let sms = submission("<\"é\"> {{to}}");
-        assert_eq!(template.render(&sms, &secrets, as_it_is), "+27123456789 & <\"é\"> {{to}}, k\"110");
-        assert_eq!(template.render(&sms, &secrets, json), "+27123456789 & <\\\"é\\\"> {{to}}, k\\\"110");
-        let in_xml = template.render(&sms, &secrets, xml);
+        assert_eq!(template.render(&sms, now(), &secrets, as_it_is), "+27123456789 & <\"é\"> {{to}}, k\"110");
+        assert_eq!(template.render(&sms, now(), &secrets, json), "+27123456789 & <\\\"é\\\"> {{to}}, k\\\"110");
+        let in_xml = template.render(&sms, now(), &secrets, xml);
         assert_eq!(in_xml, "+27123456789 & &lt;&quot;é&quot;&gt; {{to}}, k&quot;110");
     }
 
@@ -159,7 +239,7 @@ mod tests {
         let mut sms = submission("a");
         for from in ["38080", "42", "INFO SMS"] {
             sms.from = Address::sender(from).unwrap();
-            assert_eq!(template.render(&sms, &BTreeMap::new(), as_it_is), from);
+            assert_eq!(template.render(&sms, now(), &BTreeMap::new(), as_it_is), from);
         }
     }
 

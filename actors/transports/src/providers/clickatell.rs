@@ -11,11 +11,13 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use vumi_kit::{
+    carries::Carries,
     clock::Clock,
     component::StartError,
     kind::Problem,
     settings_schema::Secret,
     sms::{Decision, Submission, TransportStatus},
+    sms_options::{Content, Priority},
     text::{Encoding, measure},
     webhook::Webhook,
     webhook_access::WebhookAccess,
@@ -32,6 +34,12 @@ use crate::{
 const NAME_AS_SENDER: u32 = 16;
 const NUMBER_AS_SENDER: u32 = 32;
 const RECEIPTS: u32 = 8192;
+/// What else it must be capable of: octets, a user data header, flash.
+const OCTETS: u32 = 2;
+const USER_DATA_HEADER: u32 = 4;
+const FLASH: u32 = 512;
+/// The first of Clickatell's three queues (`queue`); the default is the last.
+const FIRST_QUEUE: &str = "1";
 
 /// An account with Clickatell's HTTP API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -80,6 +88,7 @@ pub(crate) struct Clickatell {
     /// `user`, `password` and `api_id`, form-encoded.
     credentials: SecretString,
     max_parts: u32,
+    clock: Clock,
 }
 
 impl Provider for Clickatell {
@@ -128,7 +137,11 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
         settings.account.as_deref()
     }
 
-    fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {
+    fn carries(_: &Settings) -> Carries {
+        Carries::ALL
+    }
+
+    fn new(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let base = settings.url.trim_end_matches('/');
         let credentials = form_urlencoded::Serializer::new(String::new())
             .append_pair("user", &settings.user)
@@ -144,6 +157,7 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
             api_id: settings.api_id,
             credentials: credentials.into(),
             max_parts: settings.max_parts,
+            clock,
         })
     }
 
@@ -172,8 +186,13 @@ outbox = { window = 64, rate = 100.0, retry = { first = "1s", most = "5m" } }
 
 impl Clickatell {
     fn send_form(&self, submission: &Submission) -> String {
-        let measure = measure(&submission.message);
         let sender = if submission.from.is_number() { NUMBER_AS_SENDER } else { NAME_AS_SENDER };
+        let (needed, msg_type) = match &submission.content {
+            Content::Text => (0, Some("SMS_TEXT")),
+            Content::Flash => (FLASH, Some("SMS_FLASH")),
+            Content::Binary { udh: None } => (OCTETS, None),
+            Content::Binary { udh: Some(_) } => (OCTETS + USER_DATA_HEADER, None),
+        };
         let start = self.credentials.expose_secret();
         let mut form = form_urlencoded::Serializer::for_suffix(format!("{start}&"), start.len() + 1);
         form.append_pair("to", submission.to.as_str())
@@ -181,16 +200,37 @@ impl Clickatell {
             .append_pair("climsgid", &submission.id.to_string())
             .append_pair("callback", "7")
             .append_pair("deliv_ack", "1")
-            .append_pair("req_feat", &(sender + RECEIPTS).to_string())
-            .append_pair("msg_type", "SMS_TEXT");
+            .append_pair("req_feat", &(sender + RECEIPTS + needed).to_string());
+        if let Some(msg_type) = msg_type {
+            form.append_pair("msg_type", msg_type);
+        }
+        if let Some(minutes) = submission.validity_minutes(self.clock.now()) {
+            form.append_pair("validity", &minutes.to_string());
+        }
+        if submission.priority == Priority::High {
+            form.append_pair("queue", FIRST_QUEUE);
+        }
+        match &submission.content {
+            Content::Text | Content::Flash => self.add_text(&mut form, &submission.message),
+            Content::Binary { udh } => {
+                if let Some(udh) = udh {
+                    form.append_pair("udh", udh);
+                }
+                form.append_pair("data", &submission.message);
+            }
+        }
+        form.finish()
+    }
+
+    fn add_text(&self, form: &mut form_urlencoded::Serializer<'_, String>, text: &str) {
+        let measure = measure(text);
         if measure.segments > 1 {
             form.append_pair("concat", &measure.segments.min(self.max_parts).to_string());
         }
         match measure.encoding {
-            Encoding::Gsm7 => form.append_pair("text", &submission.message),
-            Encoding::Ucs2 => form.append_pair("unicode", "1").append_pair("text", &hex_utf16(&submission.message)),
+            Encoding::Gsm7 => form.append_pair("text", text),
+            Encoding::Ucs2 => form.append_pair("unicode", "1").append_pair("text", &hex_utf16(text)),
         };
-        form.finish()
     }
 }
 

@@ -10,11 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vumi_kit::{
+    carries::Carries,
     clock::Clock,
     component::StartError,
     kind::Problem,
     settings_schema::Secret,
     sms::{Decision, Submission, TransportStatus},
+    sms_options::Content,
     webhook::Webhook,
     webhook_access::WebhookAccess,
 };
@@ -63,6 +65,7 @@ pub(crate) struct ClickatellPlatform {
     send_url: String,
     authorization: HeaderValue,
     settings: Settings,
+    clock: Clock,
 }
 
 impl Provider for ClickatellPlatform {
@@ -107,7 +110,11 @@ name_sender = true
         settings.account.as_deref()
     }
 
-    fn new(settings: Settings, _: Clock) -> Result<Self, StartError> {
+    fn carries(_: &Settings) -> Carries {
+        Carries { flash: false, ..Carries::ALL }
+    }
+
+    fn new(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let mut authorization = HeaderValue::from_str(settings.api_key.expose_secret())
             .map_err(|_| StartError("api_key: has characters that no header can carry".to_owned()))?;
         authorization.set_sensitive(true);
@@ -116,23 +123,14 @@ name_sender = true
             send_url: format!("{}/messages", settings.url.trim_end_matches('/')),
             authorization,
             settings,
+            clock,
         })
     }
 
     async fn submit(&self, submission: &Submission) -> Decision {
-        let mut message = json!({
-            "content": submission.message,
-            "to": [submission.to],
-            "clientMessageId": submission.id.to_string(),
-        });
-        if self.settings.name_sender
-            && let Some(members) = message.as_object_mut()
-        {
-            members.insert("from".to_owned(), submission.from.as_str().into());
-        }
         let request = self
             .client
-            .post(&self.send_url, "application/json", message.to_string())
+            .post(&self.send_url, "application/json", self.message(submission).to_string())
             .header(header::AUTHORIZATION, self.authorization.clone())
             .header(header::ACCEPT, "application/json");
         match call(request).await {
@@ -143,6 +141,28 @@ name_sender = true
 
     fn credentials(&self) -> Vec<&str> {
         vec![self.settings.api_key.expose_secret()]
+    }
+}
+
+impl ClickatellPlatform {
+    fn message(&self, submission: &Submission) -> Value {
+        let id = submission.id.to_string();
+        let mut message = vec![
+            ("content", json!(submission.message)),
+            ("to", json!([submission.to])),
+            ("clientMessageId", json!(id)),
+        ];
+        if self.settings.name_sender {
+            message.push(("from", json!(submission.from)));
+        }
+        if let Some(minutes) = submission.validity_minutes(self.clock.now()) {
+            message.push(("validityPeriod", json!(minutes)));
+        }
+        if let Content::Binary { udh } = &submission.content {
+            message.push(("binary", json!(true)));
+            message.extend(udh.as_ref().map(|udh| ("userDataHeader", json!(udh))));
+        }
+        message.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

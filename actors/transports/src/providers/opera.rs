@@ -15,6 +15,7 @@ use vumi_kit::{
     kind::Problem,
     settings_schema::Secret,
     sms::{Decision, Submission, TransportStatus},
+    sms_options::Priority,
     webhook::Webhook,
     webhook_access::WebhookAccess,
 };
@@ -25,7 +26,7 @@ use crate::{
     provider_client::{ProviderClient, call, unreadable},
 };
 
-/// Opera stops trying to deliver a day after it got an SMS.
+/// Opera stops trying to deliver a day after it got an SMS, or at the end of its validity.
 const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An account with Opera.
@@ -172,6 +173,8 @@ impl Opera {
     fn send_call(&self, submission: &Submission) -> Result<String, dxr::Error> {
         let settings = &self.settings;
         let now = self.clock.wall();
+        let expiry = submission.remaining_validity(self.clock.now()).map_or(EXPIRY, |validity| validity.min(EXPIRY));
+        let priority = if submission.priority == Priority::High { OperaPriority::High } else { settings.priority };
         let text = |text: &str| Value::String(text.to_owned());
         let members = [
             ("Service", text(&settings.service)),
@@ -180,8 +183,8 @@ impl Opera {
             ("Numbers", text(submission.to.as_str())),
             ("SMSText", sms_text(&submission.message)),
             ("Delivery", date_time(now)?),
-            ("Expiry", date_time(now.plus(EXPIRY))?),
-            ("Priority", text(settings.priority.as_str())),
+            ("Expiry", date_time(now.plus(expiry))?),
+            ("Priority", text(priority.as_str())),
             ("Receipt", text(if settings.receipts { "Y" } else { "N" })),
             ("MaxSegments", Value::Integer(settings.max_segments)),
         ];

@@ -1,8 +1,11 @@
 //! SMS from the outbox: the server answers each with its number (SEQ).
 
 use tokio::sync::oneshot;
-use vumi_kit::sms::{Decision, Submission, TransportStatus};
-use vumi_ssmi_codec::ClientCommand;
+use vumi_kit::{
+    sms::{Decision, Submission, TransportStatus},
+    sms_options::Content,
+};
+use vumi_ssmi_codec::{ClientCommand, Coding, Pid};
 
 use super::{
     sms_numbers::SmsNumber,
@@ -42,11 +45,7 @@ fn send(state: &mut SsmiState, submission: &Submission) -> Result<(oneshot::Rece
     if state.link.frames.is_full() {
         return Err(retry("the server does not read", false));
     }
-    let frame = ClientCommand::SendSms {
-        validity: state.settings.sms_validity_min,
-        msisdn: submission.to.as_str().to_owned(),
-        message: submission.message.clone(),
-    };
+    let frame = frame(state, submission);
     let replaced = state.link.frames.add(&frame).map_err(|bad| Decision::Rejected {
         status: TransportStatus::MessageError,
         provider_response: bad.to_string(),
@@ -54,6 +53,24 @@ fn send(state: &mut SsmiState, submission: &Submission) -> Result<(oneshot::Rece
     state.link.signals.writable.notify_one();
     let frame_end = state.link.frames.added();
     Ok((state.numbers.expect(&submission.to, submission.id, frame_end), replaced))
+}
+
+fn frame(state: &SsmiState, submission: &Submission) -> ClientCommand {
+    let (msisdn, text) = (submission.to.as_str().to_owned(), submission.message.clone());
+    let usual = state.settings.sms_validity_min;
+    let validity = match submission.validity_minutes(state.clock.now()) {
+        // 0 is the server's default.
+        Some(asked) if usual == 0 => asked,
+        Some(asked) => asked.min(usual),
+        None => usual,
+    };
+    match submission.content {
+        Content::Text | Content::Flash => ClientCommand::SendSms { validity, msisdn, message: text },
+        Content::Binary { .. } => {
+            let (pid, coding) = (Pid::Standard, Coding::EightBit);
+            ClientCommand::SendBinarySms { validity, msisdn, pid, coding, hex: text }
+        }
+    }
 }
 
 fn retry(why: &str, unknown_outcome: bool) -> Decision {

@@ -35,6 +35,7 @@ pub(crate) fn submission(message: &str) -> Submission {
         due_at: Timestamp::from_seconds(0),
         lease_until: Timestamp::from_seconds(2_000_000_000),
         give_up_at: Timestamp::from_seconds(2_000_000_000),
+        limited: false,
         begun: true,
         renewed: false,
     }

@@ -1,10 +1,15 @@
 //! Reads the batch of a request: all of its SMS, or every error in it.
 
+use std::{borrow::Cow, sync::Arc};
+
 use vumi_kit::{
     account::AccountId,
     address::{Address, Msisdn},
+    carries::Carries,
+    clock::Timestamp,
     name::Name,
     sms::NewSms,
+    sms_fields::{AskedOptions, SmsFields, SmsTimes},
     sms_options::SmsOptions,
     transport_settings::TransportSettings,
 };
@@ -38,6 +43,10 @@ pub(super) struct BatchReader {
     pub(super) transport: Name,
     /// What the transport takes as addresses.
     pub(super) addresses: TransportSettings,
+    /// What it takes beside texts.
+    pub(super) carries: Carries,
+    pub(super) times: SmsTimes,
+    pub(super) now: Timestamp,
     pub(super) source: MessageSource,
     pub(super) limits: SendLimits,
 }
@@ -50,24 +59,41 @@ impl BatchReader {
         let to = self.recipients(&fields, &mut errors);
         let from = fields.required("from_msisdn", &mut errors);
         let from = from.and_then(|text| named("from_msisdn", text, self.addresses.sender(text), &mut errors));
+        let AskedOptions { options, data } = self.options(&fields, &mut errors);
         let given = fields.count("to_msisdn");
-        let messages = match self.source {
-            MessageSource::Text => same_text(&fields, given, self.limits, &mut errors),
-            MessageSource::Template => personalised_texts(&fields, given, self.limits, &mut errors),
+        let messages = match (self.source, data) {
+            (MessageSource::Text, Some(data)) => vec![data; given.min(to.len())],
+            (MessageSource::Text, None) => same_text(&fields, given, self.limits, &mut errors),
+            (MessageSource::Template, _) => personalised_texts(&fields, given, self.limits, &mut errors),
         };
         match from {
-            Some(from) if errors.is_empty() => Ok(self.batch(to, &from, messages)),
+            Some(from) if errors.is_empty() => Ok(self.batch(to, &from, messages, options)),
             _ => Err(ApiError::InvalidFields(errors)),
         }
     }
 
     const fn known_fields(&self) -> KnownFields {
-        let (single, variables): (&[&str], _) = match self.source {
-            MessageSource::Text => (&["from_msisdn", "message"], None),
-            MessageSource::Template => (&["from_msisdn", "template"], Some(VARIABLE_PREFIX)),
+        let (single, variables): (&[&[&str]], _) = match self.source {
+            MessageSource::Text => (&[&["from_msisdn", "message"], &SmsFields::NAMES], None),
+            MessageSource::Template => (&[&["from_msisdn", "template"], &SmsFields::NAMES], Some(VARIABLE_PREFIX)),
         };
-        let numbers = &["to_msisdn", "from_msisdn"];
-        KnownFields { single, lists: &["to_msisdn"], numbers, variables, max_values: self.limits.max_batch }
+        let (numbers, flags) = (&["to_msisdn", "from_msisdn", "validity"], &["flash"]);
+        KnownFields { single, lists: &["to_msisdn"], numbers, flags, variables, max_values: self.limits.max_batch }
+    }
+
+    /// What is asked of all SMS beside their texts and addresses.
+    fn options(&self, fields: &RequestFields<'_>, errors: &mut FieldErrors) -> AskedOptions {
+        let text_field = match self.source {
+            MessageSource::Text => "message",
+            MessageSource::Template => "template",
+        };
+        let given = SmsFields::collect(|name| fields.one(name, errors).map(Cow::Borrowed));
+        let text_field = Some(text_field).filter(|field| fields.count(field) > 0);
+        let asked = given.read(text_field, &self.times, self.now, errors);
+        if let Some(refused) = self.carries.refusal(&self.transport, &asked.options.content) {
+            errors.push(refused);
+        }
+        asked
     }
 
     fn recipients(&self, fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Vec<Msisdn> {
@@ -83,7 +109,8 @@ impl BatchReader {
         fields.all("to_msisdn").filter_map(read).collect()
     }
 
-    fn batch(&self, to: Vec<Msisdn>, from: &Address, messages: Vec<String>) -> Vec<NewSms> {
+    fn batch(&self, to: Vec<Msisdn>, from: &Address, messages: Vec<String>, options: SmsOptions) -> Vec<NewSms> {
+        let options = if options == SmsOptions::default() { SmsOptions::none() } else { Arc::new(options) };
         let sms = |(to, message)| NewSms {
             account: self.account,
             transport: self.transport.clone(),
@@ -91,7 +118,7 @@ impl BatchReader {
             from: from.clone(),
             message,
             route: None,
-            options: SmsOptions::none(),
+            options: options.clone(),
         };
         to.into_iter().zip(messages).map(sms).collect()
     }
@@ -115,7 +142,15 @@ fn same_text(fields: &RequestFields<'_>, count: usize, limits: SendLimits, error
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use vumi_kit::{name::Name, sms::NewSms, transport_settings::TransportSettings};
+    use vumi_kit::{
+        carries::Carries,
+        clock::Timestamp,
+        name::Name,
+        sms::NewSms,
+        sms_fields::SmsTimes,
+        sms_options::{Content, Priority},
+        transport_settings::TransportSettings,
+    };
 
     use super::{BatchReader, MessageSource};
     use crate::{limits::send_limits::SendLimits, response::error::ApiError};
@@ -126,7 +161,10 @@ mod tests {
 
     fn reader(source: MessageSource) -> BatchReader {
         let transport = Name::parse("clickatell").unwrap();
-        BatchReader { account: 1, transport, addresses: TransportSettings::default(), source, limits: LIMITS }
+        let carries = Carries { flash: true, ..Carries::TEXTS };
+        let (times, now) = (SmsTimes::default(), Timestamp::parse("2026-11-28 12:00:00").unwrap());
+        let addresses = TransportSettings::default();
+        BatchReader { account: 1, transport, addresses, carries, times, now, source, limits: LIMITS }
     }
 
     fn read(source: MessageSource, media_type: &str, body: &str) -> Result<Vec<NewSms>, ApiError> {
@@ -203,6 +241,36 @@ mod tests {
         ] {
             assert_wrong(MessageSource::Template, &format!("{to}&{rest}"), &[expected]);
         }
+    }
+
+    #[test]
+    fn what_is_asked_is_asked_of_every_sms_of_the_call() {
+        let form = "to_msisdn=271&to_msisdn=272&from_msisdn=273&message=x&priority=high&reference=r1&flash=true";
+        let json = r#"{"to_msisdn": ["271", "272"], "from_msisdn": "273", "message": "x", "priority": "high",
+            "reference": "r1", "flash": true}"#;
+        for (media_type, body) in [(FORM, form), (JSON, json)] {
+            let batch = read(MessageSource::Text, media_type, body).unwrap();
+            assert_eq!(batch.len(), 2);
+            for sms in batch {
+                let options = &sms.options;
+                assert_eq!((options.priority, options.reference.as_deref()), (Priority::High, Some("r1")));
+                assert_eq!(options.content, Content::Flash);
+            }
+        }
+        let personal = "to_msisdn=271&from_msisdn=273&template_a=x&template={{a}}&validity=5m";
+        let batch = read(MessageSource::Template, FORM, personal).unwrap();
+        assert_eq!(batch[0].options.validity, Some(std::time::Duration::from_secs(300)));
+    }
+
+    #[test]
+    fn octets_stand_in_place_of_a_text_where_the_transport_carries_them() {
+        let reader = BatchReader { carries: Carries::ALL, ..reader(MessageSource::Text) };
+        let batch = reader.read(FORM, b"to_msisdn=271&to_msisdn=272&from_msisdn=273&data=48FF").unwrap();
+        assert_eq!(texts(&batch), [("271", "273", "48ff"), ("272", "273", "48ff")]);
+        let to = "to_msisdn=271&from_msisdn=273";
+        assert_wrong(MessageSource::Text, &format!("{to}&data=48ff"), &[("data", "")]);
+        assert_wrong(MessageSource::Text, &format!("{to}&data=48ff&message=x"), &[("data", "48ff"), ("data", "")]);
+        assert_wrong(MessageSource::Text, &format!("{to}&message=x&validity=1&validity=2"), &[("validity", "2")]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use vumi_kit::{
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundPart, InboundSms, Receipt, TransportStatus},
+    sms_options::SmsOptions,
 };
 
 use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, dialect, msisdn, opera, plan, sms, uses};
@@ -178,7 +179,13 @@ fn received_sms_and_callbacks_are_found_by_index() {
     write!(watched, ReleaseReceived { ids: vec![1] });
     write!(
         watched,
-        SettleReceived { message_id: "x".to_owned(), outcome: String::new(), reply: None, answer_key: None }
+        SettleReceived {
+            message_id: "x".to_owned(),
+            outcome: String::new(),
+            reply: None,
+            answer_key: None,
+            options: SmsOptions::none()
+        }
     );
 }
 

@@ -8,6 +8,7 @@ use vumi_kit::{
         ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived, SmsOwner,
     },
     sms::{InboundPart, InboundSms, Received},
+    sms_options::SmsOptions,
 };
 
 use super::{ALICE, BOB, StoreHarness, msisdn, opera};
@@ -38,7 +39,7 @@ async fn keep(harness: &StoreHarness, provider_id: Option<&str>) -> Received {
 
 fn settle(received: &Received, reply: Option<&str>) -> SettleReceived {
     let (message_id, reply) = (received.message_id.clone(), reply.map(str::to_owned));
-    SettleReceived { message_id, outcome: "quiz".to_owned(), reply, answer_key: None }
+    SettleReceived { message_id, outcome: "quiz".to_owned(), reply, answer_key: None, options: SmsOptions::none() }
 }
 
 #[actix_rt::test]
@@ -318,8 +319,13 @@ async fn it_may_be_settled_without_an_answer() {
     let kept = keep(&harness, None).await;
     assert_eq!(harness.ledger(settle(&kept, None)).await.unwrap().reply, None);
     assert!(harness.claim(10).await.is_empty());
-    let unknown =
-        SettleReceived { message_id: "unknown".to_owned(), outcome: String::new(), reply: None, answer_key: None };
+    let unknown = SettleReceived {
+        message_id: "unknown".to_owned(),
+        outcome: String::new(),
+        reply: None,
+        answer_key: None,
+        options: SmsOptions::none(),
+    };
     assert_eq!(harness.ledger(unknown).await, None);
 }
 

@@ -245,6 +245,7 @@ pub(super) fn sms(id: i64, message: &str) -> Submission {
         due_at: START,
         lease_until: START.plus(LEASE),
         give_up_at: START.plus(Duration::from_secs(3600)),
+        limited: false,
         begun: true,
         renewed: false,
     }

@@ -1,4 +1,5 @@
-//! The errors in a request's fields: every one up to a bound, and the number of those beyond it.
+//! What is wrong with the fields of a request, over HTTP or the broker: every error up to a bound, and the number of those
+//! beyond it.
 
 use std::ops::Deref;
 
@@ -12,18 +13,20 @@ const MAX_VALUE_SHOWN: usize = 100;
 const MAX_NAME_SHOWN: usize = 64;
 
 /// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub(crate) struct FieldError {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
     /// The field, as the client named it, shortened.
-    pub(crate) field: String,
+    pub field: String,
     /// Its value, shortened; empty where it was not given.
-    pub(crate) value: String,
+    pub value: String,
     /// What is wrong, and what was expected.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 impl FieldError {
-    pub(crate) fn new(field: &str, value: &str, detail: impl Into<String>) -> Self {
+    /// An error of a field with this value, both shortened.
+    #[must_use]
+    pub fn new(field: &str, value: &str, detail: impl Into<String>) -> Self {
         Self { field: shorten(field, MAX_NAME_SHOWN), value: shorten(value, MAX_VALUE_SHOWN), detail: detail.into() }
     }
 }
@@ -37,13 +40,14 @@ fn shorten(text: &str, max_chars: usize) -> String {
 
 /// The errors of a request. As a slice: those that are named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FieldErrors {
+pub struct FieldErrors {
     named: Vec<FieldError>,
     more: usize,
 }
 
 impl FieldErrors {
-    pub(crate) fn push(&mut self, error: FieldError) {
+    /// Adds one.
+    pub fn push(&mut self, error: FieldError) {
         if self.named.len() < MAX_NAMED {
             self.named.push(error);
         } else {
@@ -52,7 +56,8 @@ impl FieldErrors {
     }
 
     /// The errors that are not named.
-    pub(crate) const fn more(&self) -> usize {
+    #[must_use]
+    pub const fn more(&self) -> usize {
         self.more
     }
 }
