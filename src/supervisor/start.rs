@@ -166,12 +166,7 @@ fn amqp_component(
     })
 }
 
-fn http_component(
-    supervisor: &Addr<Supervisor>,
-    settings: &Settings,
-    bound: Arc<OnceLock<SocketAddr>>,
-) -> StartFn {
-    let chains = chains.clone();
+fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<OnceLock<SocketAddr>>) -> StartFn {
     let mount = |transport: &ComponentConfig| WebhookMount {
         transport: transport.name.clone(),
         webhooks: (transport.kind.webhooks)(&transport.settings),

@@ -29,7 +29,6 @@ use vumi_kit::{
     clock::Clock,
     health::{AskHealth, Health},
     message::UserMessage,
-   
     name::Name,
     router::Endpoints,
     sms::Sms,

@@ -12,7 +12,6 @@ use vumi_kit::{
     component::Drain,
     health::{AskHealth, State},
     ledger::SmsOwners,
-   
     sms_fields::SmsTimes,
     store::StoreError,
 };

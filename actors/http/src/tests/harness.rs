@@ -15,7 +15,6 @@ use vumi_kit::{
     clock::{Clock, Timestamp},
     health::{AskParts, Part, State},
     ledger::{ReceiptMatch, SmsOwners},
-   
     name::Name,
     sms::{InboundSms, Receipt, TransportStatus},
     sms_fields::SmsTimes,

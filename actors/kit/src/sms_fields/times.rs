@@ -26,8 +26,9 @@ pub(super) fn validity(text: &str, longest: Duration) -> Result<Duration, String
 /// A moment from now on; one that is hardly past is now.
 pub(super) fn send_at(text: &str, now: Timestamp, times: &SmsTimes) -> Result<Timestamp, String> {
     let within = times.schedule_within;
-    let at = moment(text)
-        .ok_or_else(|| "is a time in RFC 3339 (`2026-12-24T18:00:00+02:00`), or `YYYY-MM-DD HH:MM:SS` in UTC".to_owned())?;
+    let at = moment(text).ok_or_else(|| {
+        "is a time in RFC 3339 (`2026-12-24T18:00:00+02:00`), or `YYYY-MM-DD HH:MM:SS` in UTC".to_owned()
+    })?;
     if at < now.minus(times.late_by) {
         Err(format!("is past: now it is {} UTC; leave it out to send at once", now.to_seconds_text()))
     } else if at > now.plus(within) {

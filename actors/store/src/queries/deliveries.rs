@@ -62,7 +62,11 @@ pub(super) fn enqueue_to(
 ) -> QueryResult<()> {
     let (callback, format) = callback_rows::of_sms_urls(tx, account)?;
     let body = event_body(format, fields);
-    write(tx, callback, &EventPost { name: CallbackName::SmsReceipt, sms: Some(sms), format, body: &body, url: Some(url) })
+    write(
+        tx,
+        callback,
+        &EventPost { name: CallbackName::SmsReceipt, sms: Some(sms), format, body: &body, url: Some(url) },
+    )
 }
 
 /// What is to be posted of an event.

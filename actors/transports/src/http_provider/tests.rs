@@ -362,7 +362,7 @@ proptest! {
         let none = std::collections::BTreeMap::new();
         let _parsed_or_refused = SmsTemplate::parse(&any_template, &none);
         let ours = SmsTemplate::parse("{{text}}", &none).unwrap();
-        let filled = |escape| ours.render(&submission(&text), &none, escape);
+        let filled = |escape| ours.render(&submission(&text), Timestamp::from_seconds(0), &none, escape);
         prop_assert_eq!(&filled(template::as_it_is), &text);
         prop_assert_eq!(serde_json::from_str::<String>(&format!("\"{}\"", filled(template::json))).unwrap(), text.clone());
         prop_assert!(!filled(template::xml).contains(['<', '>', '"']));
