@@ -21,6 +21,7 @@ use vumi_http::{HealthSettings, HttpSettings};
 use vumi_kit::{
     kind::{KindEntry, Registry},
     name::Name,
+    price::PriceTable,
     transport_settings::TransportSettings,
 };
 use vumi_router::{RouterSettings, RoutingTable};
@@ -90,6 +91,8 @@ pub struct Settings {
     pub deployment: Deployment,
     /// `[[routes]]`.
     pub table: RoutingTable,
+    /// `[[price]]`.
+    pub prices: PriceTable,
     /// `[sandbox]`: providers to run beside the router; absent in production.
     pub sandbox: Option<SandboxSettings>,
     /// The files that passwords, tokens and the like were read from.
@@ -120,6 +123,8 @@ struct Sections {
     campaigns: BTreeMap<String, Value>,
     #[serde(default)]
     routes: Vec<Value>,
+    #[serde(default)]
+    price: Vec<Value>,
     #[serde(default)]
     sandbox: Option<Value>,
 }
@@ -175,8 +180,9 @@ impl Settings {
             Some((transport.name.clone(), (transport.kind.account)(&transport.settings)?))
         });
         let table = table.map(|table| table.with_accounts(accounts));
+        let prices = cross_checks::prices(&mut reader, sections.price);
 
-        match (store, http, health, amqp, callbacks, router, supervisor, sandbox, table) {
+        match (store, http, health, amqp, callbacks, router, supervisor, sandbox, table, prices) {
             (
                 Some(store),
                 Some(http),
@@ -187,6 +193,7 @@ impl Settings {
                 Some(supervisor),
                 Some(sandbox),
                 Some(table),
+                Some(prices),
             ) if reader.problems.is_empty() => Ok(Self {
                 store,
                 http,
@@ -199,6 +206,7 @@ impl Settings {
                 campaigns,
                 deployment,
                 table,
+                prices,
                 sandbox,
                 secret_files: layers.secret_files(),
             }),

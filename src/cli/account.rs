@@ -1,42 +1,92 @@
 //! `vumi account`.
 
-use std::{io::BufRead, process::ExitCode};
+mod access;
+mod password;
+mod quota;
+mod rights;
+mod token;
+mod values;
 
-use anyhow::{Context, bail};
+use std::process::ExitCode;
+
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use vumi_http::password::hash_password;
 use vumi_kit::{
-    account::{AccountRole, AccountRoles, CreateAccount, ListAccounts, RemoveAccount, SetPassword, SetRoles},
+    account::{
+        Account, AccountChange, AccountRole, AccountRoles, ChangeAccount, CreateAccount, FindAccount, ListAccounts,
+        RemoveAccount,
+    },
+    audit::AuditActor,
     clock::Clock,
-    ids,
     store::{Ask, Store, StoreError},
 };
 
+use self::{
+    password::{NameAndPassword, RotateArgs},
+    quota::{BudgetArgs, QuotaArgs},
+    rights::AllowArgs,
+    token::TokenCommand,
+    values::ExpiryTime,
+};
 use super::block_on;
 use crate::config::Settings;
 
-/// What to do with accounts. Works beside a running router, which notices within a few seconds.
+/// What to do with accounts. Works beside a running router, which notices within a second.
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountCommand {
     /// Makes an account, and shows its password once unless it was given
     Add(AddArgs),
     /// Lists the accounts and their roles
     List,
+    /// Shows everything about an account but its secrets
+    Show(AccountName),
     /// Gives an account these roles and no others
     Role {
         /// The account's name
         name: String,
-        /// client: sends SMS and reads their status. carrier: calls the webhooks of transports
+        /// client: sends SMS and reads their status. read-only: reads, and changes nothing. carrier: calls the webhooks of
+        /// transports
         #[arg(required = true, value_delimiter = ',')]
         roles: Vec<AccountRole>,
     },
-    /// Removes an account; its SMS stay in the ledger
-    Remove {
+    /// Removes an account and its tokens; its SMS stay in the ledger
+    Remove(AccountName),
+    /// Gives an account another password; the one before is wrong at once
+    Password(NameAndPassword),
+    /// Gives an account another password, and lets the one before be right for a while
+    Rotate(RotateArgs),
+    /// Tokens, by which programs log in: as the password of HTTP Basic, or as a bearer token
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Says until when an account may call
+    Expire {
         /// The account's name
         name: String,
+        /// A date (2027-01-31), a moment in UTC (2027-01-31T18:00:00Z), a time from now (90d), or `never`
+        when: ExpiryTime,
     },
-    /// Gives an account another password
-    Password(NameAndPassword),
+    /// Refuses an account's calls; what it has sent goes out
+    Lock(AccountName),
+    /// Takes an account's calls again
+    Unlock(AccountName),
+    /// Says where an account may call from, and as whom, over what and to whom it may send
+    Allow(AllowArgs),
+    /// Says how many recipients a minute and how many waiting SMS an account may have
+    Quota(QuotaArgs),
+    /// Says what an account may spend, in segments or money
+    Budget(BudgetArgs),
+    /// Sends nothing more for an account; its calls that read go on
+    Stop(AccountName),
+    /// Sends for an account again
+    Start(AccountName),
+}
+
+/// Names an account.
+#[derive(Debug, Args)]
+pub(super) struct AccountName {
+    /// The account's name
+    name: String,
 }
 
 /// A new account.
@@ -44,31 +94,64 @@ pub(super) enum AccountCommand {
 pub(super) struct AddArgs {
     #[command(flatten)]
     who: NameAndPassword,
-    /// client: sends SMS and reads their status. carrier: calls the webhooks of transports, for a provider that knows
-    /// HTTP Basic only. May be repeated
+    /// client: sends SMS and reads their status. read-only: reads, and changes nothing. carrier: calls the webhooks of
+    /// transports, for a provider that knows HTTP Basic only. May be repeated
     #[arg(long = "role", value_name = "ROLE", default_value = "client", value_delimiter = ',')]
     roles: Vec<AccountRole>,
 }
 
-/// An account's name, and where its password comes from.
-#[derive(Debug, Args)]
-pub(super) struct NameAndPassword {
-    /// The account's name
-    name: String,
-    /// Reads the password from standard input (its first line) instead of making one up
-    #[arg(long)]
-    password_stdin: bool,
-}
-
 pub(super) fn run(command: &AccountCommand, settings: Settings) -> anyhow::Result<ExitCode> {
+    let transports: Vec<String> = settings.transports.iter().map(|transport| transport.name.to_string()).collect();
     with_store(settings, async |store| match command {
         AccountCommand::Add(args) => add(store, &args.who, args.roles.iter().copied().collect()).await,
         AccountCommand::List => list(store).await,
-        AccountCommand::Role { name, roles } => set_roles(store, name, roles.iter().copied().collect()).await,
-        AccountCommand::Remove { name } => remove(store, name).await,
-        AccountCommand::Password(who) => password(store, who).await,
+        AccountCommand::Show(AccountName { name }) => access::show(store, name).await,
+        AccountCommand::Role { name, roles } => {
+            change(store, name, AccountChange::Roles(roles.iter().copied().collect())).await
+        }
+        AccountCommand::Remove(AccountName { name }) => remove(store, name).await,
+        AccountCommand::Password(who) => password::replace(store, who).await,
+        AccountCommand::Rotate(args) => password::rotate(store, args).await,
+        AccountCommand::Token(command) => token::run(store, command).await,
+        AccountCommand::Expire { name, when } => change(store, name, AccountChange::Expiry(when.0)).await,
+        AccountCommand::Lock(AccountName { name }) => change(store, name, AccountChange::Lock).await,
+        AccountCommand::Unlock(AccountName { name }) => change(store, name, AccountChange::Unlock).await,
+        AccountCommand::Allow(args) => rights::allow(store, args, &transports).await,
+        AccountCommand::Quota(args) => quota::set(store, args).await,
+        AccountCommand::Budget(args) => quota::budget(store, args).await,
+        AccountCommand::Stop(AccountName { name }) => change(store, name, AccountChange::Stop).await,
+        AccountCommand::Start(AccountName { name }) => change(store, name, AccountChange::Start).await,
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who works at this command line, for the audit trail.
+pub(super) fn operator() -> AuditActor {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|variable| std::env::var(variable).ok());
+    AuditActor::operator(named.filter(|name| !name.is_empty()).as_deref())
+}
+
+/// Changes an account, and says what of it changed.
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn change(store: &Store, name: &str, change: AccountChange) -> anyhow::Result<()> {
+    let said = change.to_string();
+    changed(store, name, change).await?;
+    println!("account `{name}`: {said}");
+    Ok(())
+}
+
+async fn changed(store: &Store, name: &str, change: AccountChange) -> anyhow::Result<Account> {
+    let change = ChangeAccount { username: name.to_owned(), change, by: operator() };
+    store.accounts.ask(change).await?.ok_or_else(|| no_account(name))
+}
+
+async fn find(store: &Store, name: &str) -> anyhow::Result<Account> {
+    let found = store.accounts.ask(FindAccount { username: name.to_owned() }).await?;
+    found.ok_or_else(|| no_account(name))
+}
+
+fn no_account(name: &str) -> anyhow::Error {
+    anyhow::anyhow!("there is no account `{name}`; `vumi account list`")
 }
 
 /// Opens the store as a tool does, beside a router that may be running, and closes it again.
@@ -89,9 +172,9 @@ async fn add(store: &Store, who: &NameAndPassword, roles: AccountRoles) -> anyho
     if who.name.is_empty() || who.name.contains(':') || who.name.chars().any(char::is_control) {
         bail!("`{}` can't be a name: HTTP Basic allows no `:` and no control characters in it", who.name);
     }
-    let (password, made_up) = chosen(who)?;
+    let (password, made_up) = password::chosen(who)?;
     let (username, password_hash) = (who.name.clone(), hash_password(&password)?);
-    match store.accounts.ask(CreateAccount { username, password_hash, sandbox: false, roles }).await {
+    match store.accounts.ask(CreateAccount { username, password_hash, sandbox: false, roles, by: operator() }).await {
         Ok(_) => {}
         Err(StoreError::Exists(_)) => bail!("there is an account `{0}` already; `vumi account password {0}`", who.name),
         Err(error) => return Err(error.into()),
@@ -109,59 +192,21 @@ async fn list(store: &Store) -> anyhow::Result<()> {
     if accounts.is_empty() {
         println!("no accounts; `vumi account add NAME` makes one");
     }
+    let now = Clock::system().wall();
     for account in accounts {
-        println!(
-            "{}  {}{}",
-            account.username,
-            account.roles,
-            if account.sandbox { "  (the sandbox's: its password is known to all)" } else { "" }
-        );
+        let sandbox = account.sandbox.then_some("the sandbox's: its password is known to all");
+        let notes: Vec<&str> = sandbox.into_iter().chain(access::notes(&account, now)).collect();
+        let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
+        println!("{}  {}{notes}", account.username, account.roles);
     }
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "what the command is for")]
-async fn set_roles(store: &Store, name: &str, roles: AccountRoles) -> anyhow::Result<()> {
-    if !store.accounts.ask(SetRoles { username: name.to_owned(), roles }).await? {
-        bail!("there is no account `{name}`; `vumi account list`");
-    }
-    println!("account `{name}`: {roles}");
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 async fn remove(store: &Store, name: &str) -> anyhow::Result<()> {
-    if !store.accounts.ask(RemoveAccount { username: name.to_owned() }).await? {
-        bail!("there is no account `{name}`; `vumi account list`");
+    if !store.accounts.ask(RemoveAccount { username: name.to_owned(), by: operator() }).await? {
+        return Err(no_account(name));
     }
     println!("account `{name}` removed");
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "what the command is for")]
-async fn password(store: &Store, who: &NameAndPassword) -> anyhow::Result<()> {
-    let (password, made_up) = chosen(who)?;
-    let set = SetPassword { username: who.name.clone(), password_hash: hash_password(&password)? };
-    if !store.accounts.ask(set).await? {
-        bail!("there is no account `{}`; `vumi account list`", who.name);
-    }
-    println!("account `{}` has another password", who.name);
-    if made_up {
-        println!("shown once: {password}");
-    }
-    Ok(())
-}
-
-/// The password given, or one made up.
-fn chosen(who: &NameAndPassword) -> anyhow::Result<(String, bool)> {
-    if !who.password_stdin {
-        return Ok((ids::secret(), true));
-    }
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("the password can't be read from standard input")?;
-    let password = line.trim_end_matches(['\r', '\n']).to_owned();
-    if password.is_empty() {
-        bail!("the password is empty: its first line on standard input is taken");
-    }
-    Ok((password, false))
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 use vumi_amqp::{AmqpSettings, AmqpTopology};
 use vumi_http::HttpSettings;
-use vumi_kit::name::Name;
+use vumi_kit::{
+    name::Name,
+    price::{PriceSettings, PriceTable},
+};
 use vumi_router::{Route, RoutingTable};
 
 use super::{ComponentConfig, Deployment, RESERVED, reader::SettingsReader};
@@ -94,6 +97,21 @@ pub(super) fn routes(
         .map_err(|unclear| {
             for one in unclear {
                 reader.add(&format!("routes[{}]", one.route), one.what);
+            }
+        })
+        .ok()
+}
+
+/// `[[price]]`.
+pub(super) fn prices(reader: &mut SettingsReader<'_>, lines: Vec<Value>) -> Option<PriceTable> {
+    let mut read: Vec<PriceSettings> = Vec::new();
+    for (index, line) in lines.into_iter().enumerate() {
+        read.push(reader.read(&format!("price[{index}]"), line)?);
+    }
+    PriceTable::new(&read)
+        .map_err(|wrong| {
+            for one in wrong {
+                reader.add(&format!("price[{}].{}", one.line, one.key), one.what);
             }
         })
         .ok()

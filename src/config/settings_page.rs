@@ -10,6 +10,7 @@ use vumi_callbacks::CallbackSettings;
 use vumi_http::{HealthSettings, HttpSettings};
 use vumi_kit::{
     kind::{KindEntry, Registry, settings_schema},
+    price::PriceSettings,
     transport_settings::TransportSettings,
 };
 use vumi_router::{Route, RouterSettings};
@@ -60,7 +61,8 @@ pub fn settings_page(kinds: &Kinds) -> String {
     page.section::<CallbackSettings>("callbacks");
     page.section::<RouterSettings>("router");
     page.section::<SupervisorSettings>("supervisor");
-    page.routes();
+    page.lines::<Route>("routes");
+    page.lines::<PriceSettings>("price");
     page.kinds("transports", &kinds.transports);
     page.kinds("campaigns", &kinds.campaigns);
     page.section::<SandboxSettings>("sandbox");
@@ -80,11 +82,11 @@ impl Page {
         self.table(&format!("## [{name}]"), &schema, &examples);
     }
 
-    fn routes(&mut self) {
-        let schema = settings_schema::<Route>().to_value();
-        let of_files = self.shipped.iter().filter_map(|file| file.get("routes")?.as_array());
+    fn lines<T: JsonSchema>(&mut self, name: &str) {
+        let schema = settings_schema::<T>().to_value();
+        let of_files = self.shipped.iter().filter_map(|file| file.get(name)?.as_array());
         let examples: Vec<Value> = of_files.flatten().cloned().collect();
-        self.table("## [[routes]]", &schema, &examples);
+        self.table(&format!("## [[{name}]]"), &schema, &examples);
     }
 
     fn kinds(&mut self, section: &str, registry: &Registry) {

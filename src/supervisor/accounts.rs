@@ -4,7 +4,10 @@ use secrecy::ExposeSecret;
 use tracing::warn;
 use vumi_http::password::{hash_password, verify_password};
 use vumi_kit::{
-    account::{Account, AccountRoles, CreateAccount, FindAccount, ListAccounts, SetPassword},
+    account::{
+        Account, AccountChange, AccountRole, AccountRoles, ChangeAccount, CreateAccount, FindAccount, ListAccounts,
+    },
+    audit::AuditActor,
     store::{Ask, Store, StoreError},
 };
 
@@ -50,7 +53,9 @@ fn warn_of(accounts: &[Account], settings: &Settings) {
             warn!(%username, "the sandbox's account is not let in through `http.trusted_proxies`: everybody knows its password");
         }
     }
-    let both = accounts.iter().filter(|account| !account.sandbox && account.roles == AccountRoles::ALL);
+    let has_both =
+        |account: &&Account| [AccountRole::Client, AccountRole::Carrier].iter().all(|role| account.roles.has(*role));
+    let both = accounts.iter().filter(|account| !account.sandbox).filter(has_both);
     let both: Vec<&str> = both.map(|account| account.username.as_str()).take(MOST_NAMED).collect();
     if !both.is_empty() {
         warn!(
@@ -69,16 +74,14 @@ async fn make(store: &Store, username: &str, password: &str) -> Result<(), Start
         Some(account) if !account.sandbox => Ok(()),
         Some(account) if verify_password(password, &account.password_hash) => Ok(()),
         Some(_) => {
-            let password_hash = hash_password(password)?;
-            store.accounts.ask_waiting(SetPassword { username, password_hash }).await?;
+            let change = AccountChange::Password(hash_password(password)?);
+            store.accounts.ask_waiting(ChangeAccount { username, change, by: AuditActor::router() }).await?;
             Ok(())
         }
         None => {
             let password_hash = hash_password(password)?;
-            match store
-                .accounts
-                .ask_waiting(CreateAccount { username, password_hash, sandbox: true, roles: AccountRoles::ALL })
-                .await
+            let (roles, by) = (AccountRoles::CLIENT_AND_CARRIER, AuditActor::router());
+            match store.accounts.ask_waiting(CreateAccount { username, password_hash, sandbox: true, roles, by }).await
             {
                 // Another process that starts at this moment was faster.
                 Ok(_) | Err(StoreError::Exists(_)) => Ok(()),

@@ -177,6 +177,7 @@ fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc
     let transports: Vec<WebhookMount> = settings.transports.iter().map(mount).collect();
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
     let (sandbox_account, sms_times) = (settings.sandbox.is_some(), settings.store.sms_times());
+    let prices = settings.prices.clone();
     // Of port 0, nobody knows which port it became.
     let sandbox = settings.sandbox.as_ref().map(|sandbox| sandbox.http_bind).filter(|bind| bind.port() != 0);
     Arc::new(move |context: ComponentContext| {
@@ -191,6 +192,7 @@ fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc
             owners: context.owners,
             transports: transports.clone(),
             sms_times,
+            prices: prices.clone(),
             parts: parts.clone(),
             sandbox,
             sandbox_account,

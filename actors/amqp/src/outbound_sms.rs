@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use vumi_kit::{
-    account::{AccountId, FindAccount},
+    account::{Account, FindAccount},
     carries::Carries,
     clock::Clock,
     component::CALL_LIMIT,
@@ -102,6 +102,13 @@ impl OutboundSms {
         let from =
             transport.addresses.sender(&message.from_addr).map_err(|wrong| never(format!("`from_addr`: {wrong}")))?;
         let account = self.account(username).await?;
+        let refused = account.sending_error(&message.transport_name);
+        let refused =
+            refused.or_else(|| account.rights.sender_error(&from)).or_else(|| account.rights.recipient_error(&to));
+        if let Some(refused) = refused {
+            return Err(never(refused));
+        }
+        let account = account.id;
         let (transport, options) = (message.transport_name.clone(), Arc::new(options));
         let sms = NewSms { account, transport, to, from, message: text, route: None, options };
         let accept = AcceptSms { batch: vec![sms], idempotency: Some(answer_key(connector, message)) };
@@ -125,10 +132,10 @@ impl OutboundSms {
         }
     }
 
-    async fn account(&self, username: &str) -> Result<AccountId, SmsNotAccepted> {
+    async fn account(&self, username: &str) -> Result<Account, SmsNotAccepted> {
         let find = FindAccount { username: username.to_owned() };
         match in_time(self.store.accounts.ask_waiting(find)).await? {
-            Some(account) => Ok(account.id),
+            Some(account) => Ok(account),
             None => Err(never(format!("there is no account `{username}`: vumi account add {username}"))),
         }
     }

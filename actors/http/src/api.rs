@@ -1,5 +1,6 @@
 //! The handlers of the API, a file for each group of calls.
 
+pub(crate) mod account;
 pub(crate) mod callbacks;
 pub(crate) mod preview;
 pub(crate) mod send;

@@ -1,6 +1,8 @@
-//! Who is calling: HTTP Basic authentication.
+//! Who is calling: a password or a token, by HTTP Basic or as a bearer token; and whether the account may call now, from there.
 
+pub(crate) mod access;
+mod account_cache;
 pub(crate) mod authenticator;
-mod basic;
+mod credentials;
 mod login_limiter;
 pub mod password;

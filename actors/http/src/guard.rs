@@ -21,6 +21,7 @@ use crate::{
     request::{
         body::{BufferedBody, content_type_charset},
         cross_site::is_cross_site,
+        trusted_proxies::client_prefix,
     },
     response::error::ApiError,
     state::ApiState,
@@ -32,6 +33,8 @@ pub(crate) struct ApiCall<'a> {
     pub(crate) state: &'a ApiState,
     pub(crate) request: &'a HttpRequest,
     pub(crate) account: AccountId,
+    /// The account as a whole.
+    pub(crate) caller: Arc<Account>,
 }
 
 impl ApiCall<'_> {
@@ -101,12 +104,17 @@ where
 /// The account whose credentials a request has. The sandbox's is let in only while the settings have a sandbox, and never
 /// through a trusted proxy: everybody knows its password.
 pub(crate) async fn log_in(state: &ApiState, request: &HttpRequest) -> Result<Arc<Account>, ApiError> {
-    let client = state.trusted_proxies.client_prefix_of(request);
+    let client = state.trusted_proxies.client_of(request);
+    let prefix = client.map(client_prefix);
     let proxied = request.peer_addr().is_some_and(|peer| state.trusted_proxies.trusts(peer.ip()));
     let sandbox = state.sandbox_account && !proxied;
-    let account = state.authenticator.authenticate(request.headers().get(AUTHORIZATION), client, sandbox).await?;
+    let log_in = state.authenticator.authenticate(request.headers().get(AUTHORIZATION), prefix, sandbox).await?;
+    // Whoever has shown the right credentials learns why they are not enough.
+    if let Some(refused) = log_in.no_access(client, state.clock.wall()) {
+        return Err(ApiError::Forbidden(refused.sentence(&log_in, client)));
+    }
     admit_connection(request);
-    Ok(account)
+    Ok(log_in.account)
 }
 
 /// Somebody who may call has called: the connection may go on.
@@ -144,16 +152,23 @@ where
         return Err(ApiError::CrossSite);
     }
     let account = log_in(state, request).await?;
-    if !account.roles.has(AccountRole::Client) {
-        return Err(ApiError::Forbidden(format!(
-            "`{0}` may call webhooks only; a client's account has the role client: `vumi account role {0} client`",
-            account.username
-        )));
+    if let Some(why) = role_error(&account, request) {
+        return Err(ApiError::Forbidden(why));
     }
     let (now_left, allowed) = state.rates.count(class, account.id);
     *left = now_left;
     allowed?;
-    work(ApiCall { state, request, account: account.id }).await
+    work(ApiCall { state, request, account: account.id, caller: account }).await
+}
+
+/// Why the account has not the role for a call of the API, if it has not.
+fn role_error(account: &Account, request: &HttpRequest) -> Option<String> {
+    let (name, reads) = (&account.username, account.roles.has(AccountRole::ReadOnly));
+    if account.roles.has(AccountRole::Client) || (reads && request.method().is_safe()) {
+        return None;
+    }
+    let may = if reads { "read only (GET)" } else { "call webhooks only" };
+    Some(format!("`{name}` may {may}; a client's account has the role client: `vumi account role {name} client`"))
 }
 
 /// Middleware of what needs no log-in: bounds the requests a minute from one address.

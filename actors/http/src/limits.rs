@@ -1,5 +1,7 @@
 //! What one client, one address, one request may take.
 
 pub(crate) mod call_rates;
+pub(crate) mod quotas;
+pub(crate) mod recipient_rates;
 pub(crate) mod send_limits;
 pub(crate) mod token_buckets;

@@ -20,7 +20,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use vumi_kit::name::Name;
 
 use crate::{
-    api::{callbacks, preview, send, status},
+    api::{account, callbacks, preview, send, status},
     response::{error, views},
     webhooks,
 };
@@ -46,6 +46,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
     tags(
         (name = "sending", description = "SMS to people"),
         (name = "status", description = "What became of them"),
+        (name = "account", description = "The account that is logged in"),
         (name = "callbacks", description = "URLs to which the router posts what happens"),
         (name = "providers", description = "What providers post to the router"),
         (name = "description", description = "This document"),
@@ -57,6 +58,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         status::one,
         status::events,
         status::list,
+        account::show,
         callbacks::create,
         callbacks::list,
         callbacks::read,
@@ -80,7 +82,8 @@ impl Modify for CommonParts {
         let components = api.components.get_or_insert_default();
         let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
         components.add_security_scheme("basic", basic);
-        api.security = Some(vec![SecurityRequirement::new("basic", [""; 0])]);
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        api.security = Some(["basic", "bearer"].map(|scheme| SecurityRequirement::new(scheme, [""; 0])).into());
         add_hooks(api);
         for item in api.paths.paths.values_mut() {
             for (method, operation) in operations(item) {
@@ -194,7 +197,13 @@ fn add_errors(operation: &mut Operation) {
     for (status, when, header) in [
         (400, "Something is wrong: `errors` names every field and value; nothing was done", None),
         (401, "No credentials, or wrong ones", Some("WWW-Authenticate")),
-        (403, "The account has no role for this, or a page of another site makes a browser call", None),
+        (402, "The account's budget has not enough; nothing was kept", None),
+        (
+            403,
+            "The account has no role for this, is locked, stopped or has expired, or may not call from this address or \
+             over this transport; or a page of another site makes a browser call",
+            None,
+        ),
         (404, "There is no such thing, or it is another account's", None),
         (405, "Not with this method, or not with this transport", Some("Allow")),
         (408, "The body did not arrive in time", None),
@@ -202,7 +211,7 @@ fn add_errors(operation: &mut Operation) {
         (413, "The body is too large", None),
         (415, "A body of a type that is not understood", None),
         (422, "The Idempotency-Key was used for another request", None),
-        (429, "Too many calls", Some("Retry-After")),
+        (429, "Too many calls, recipients or waiting SMS of the account", Some("Retry-After")),
         (503, "Not now; nothing was done", Some("Retry-After")),
     ]
     .into_iter()
@@ -283,7 +292,7 @@ mod tests {
         assert_eq!(api["openapi"], "3.1.0");
         let operations: Vec<&Value> =
             api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
-        assert_eq!(operations.len(), 24);
+        assert_eq!(operations.len(), 25);
         let ids: HashSet<&str> = operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), operations.len(), "{ids:?}");
         for operation in operations.iter().filter(|operation| operation["security"].is_null()) {
@@ -294,7 +303,7 @@ mod tests {
     #[test]
     fn only_the_description_and_webhooks_with_a_token_need_no_log_in() {
         let api: Value = serde_json::from_str(&ApiDescription::openapi().to_json().unwrap()).unwrap();
-        assert_eq!(api["security"], json!([{"basic": []}]));
+        assert_eq!(api["security"], json!([{"basic": []}, {"bearer": []}]));
         let paths = api["paths"].as_object().unwrap().iter();
         let open = paths.flat_map(|(path, item)| item.as_object().unwrap().values().map(move |of| (path.as_str(), of)));
         let open: Vec<_> = open.filter(|(_, operation)| !operation["security"].is_null()).collect();

@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    api::{callbacks, preview, send, status},
+    api::{account, callbacks, preview, send, status},
     guard::{guarded, limit_public},
     health, landing,
     limits::call_rates::RateClass,
@@ -39,6 +39,7 @@ fn mount_api(api: &mut ServiceConfig) {
         .service(resource("/sms/{transport}/status/{id}.json", "GET", vec![web::get().to(status::one)]))
         .service(resource("/sms/{transport}/status/{id}/events.json", "GET", vec![web::get().to(status::events)]))
         .service(resource("/sms/preview.json", "POST", vec![web::post().to(preview::preview)]))
+        .service(resource("/account.json", "GET", vec![web::get().to(account::show)]))
         .service(resource(
             "/account/callbacks.json",
             "GET, POST",

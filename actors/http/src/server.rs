@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture, WrapFuture};
 use actix_server::{Server, ServerHandle};
 use actix_web::{http::KeepAlive, web};
 use vumi_kit::{
@@ -61,9 +61,9 @@ pub fn start(context: HttpContext, settings: HttpSettings) -> Result<HttpCompone
         return Err(StartError(format!("http.{}: {}", problem.key, problem.what)));
     }
     let data = AppData::new(context, &settings)?;
-    let tally = Arc::clone(&data.state.tally);
+    let (tally, state) = (Arc::clone(&data.state.tally), data.state.clone());
     let server = serve(data, &settings).map_err(|error| cannot_listen("http", settings.bind, &error))?;
-    Ok(component(server, tally, "serving HTTP"))
+    Ok(component(server, tally, Some(state), "serving HTTP"))
 }
 
 /// Connections that `[health]` holds at once; more wait to be accepted.
@@ -86,15 +86,20 @@ pub fn start_health(parts: Recipient<AskParts>, settings: &HealthSettings) -> Re
     let tally = Arc::new(Tally::default());
     let server = serve_health(web::Data::new(ReadinessCache::new(parts)), settings.bind, Arc::clone(&tally));
     let server = server.map_err(|error| cannot_listen("health", settings.bind, &error))?;
-    Ok(component(server, tally, "serving /health/"))
+    Ok(component(server, tally, None, "serving /health/"))
 }
 
-fn component((server, address): (Server, SocketAddr), tally: Arc<Tally>, serving: &'static str) -> HttpComponent {
+fn component(
+    (server, address): (Server, SocketAddr),
+    tally: Arc<Tally>,
+    api: Option<web::Data<ApiState>>,
+    serving: &'static str,
+) -> HttpComponent {
     let (lifeline, ended) = lifeline();
     let handle = server.handle();
     let actor = HttpFrontEnd::create(|ctx| {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
-        HttpFrontEnd { server: Some(server), handle, address, tally, draining: false, _lifeline: lifeline }
+        HttpFrontEnd { server: Some(server), handle, address, tally, api, draining: false, _lifeline: lifeline }
     });
     tracing::info!(%address, "{serving}");
     HttpComponent { address, health: actor.clone().recipient(), drain: actor.recipient(), ended }
@@ -169,6 +174,8 @@ pub struct HttpFrontEnd {
     handle: ServerHandle,
     address: SocketAddr,
     tally: Arc<Tally>,
+    /// None: `[health]` alone.
+    api: Option<web::Data<ApiState>>,
     draining: bool,
     _lifeline: Lifeline,
 }
@@ -181,11 +188,24 @@ struct ServerEnded(io::Result<()>);
 /// The capacity of the mailbox: health, drain and the server's end.
 const MAILBOX_CAPACITY: usize = 16;
 
+/// Time between looks whether accounts were changed: whoever is locked out is out within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+async fn look_for_changes(api: web::Data<ApiState>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        api.authenticator.look_for_changes().await;
+    }
+}
+
 impl Actor for HttpFrontEnd {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(tally::INTERVAL, |me, _| me.tally.flush());
+        if let Some(api) = self.api.clone() {
+            ctx.spawn(look_for_changes(api).into_actor(self));
+        }
         if let Some(server) = self.server.take() {
             let me = ctx.address().downgrade();
             actix_rt::spawn(async move {

@@ -68,8 +68,8 @@ pub struct HttpSettings {
     pub drain_within: Duration,
     /// Calls an account may make.
     pub rates: RateSettings,
-    /// How long an account is remembered before the store is asked again. A removed account, or a changed password,
-    /// takes effect within this time.
+    /// How long an account is remembered before the store is asked again. What this version's commands change takes effect
+    /// within a second all the same.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub account_ttl: Duration,

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use vumi_kit::{clock::Clock, ledger::SmsOwners, name::Name, sms_fields::SmsTimes, store::Store};
+use vumi_kit::{clock::Clock, ledger::SmsOwners, name::Name, price::PriceTable, sms_fields::SmsTimes, store::Store};
 
 use crate::{
     auth::{authenticator::Authenticator, password::HashError},
     context::HttpContext,
-    limits::{call_rates::CallRates, send_limits::SendLimits, token_buckets::TokenBuckets},
+    limits::{
+        call_rates::CallRates, recipient_rates::RecipientRates, send_limits::SendLimits, token_buckets::TokenBuckets,
+    },
     request::{
         body::{BodyReader, BufferedBody},
         idempotency::KeysInProgress,
@@ -51,6 +53,8 @@ pub(crate) struct ApiState {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) authenticator: Authenticator,
     pub(crate) rates: CallRates,
+    pub(crate) recipient_rates: RecipientRates,
+    pub(crate) prices: PriceTable,
     /// Requests without a log-in, by client prefix.
     pub(crate) public_rate: TokenBuckets<Option<IpAddr>>,
     pub(crate) keys_in_progress: KeysInProgress,
@@ -71,7 +75,7 @@ pub(crate) struct ApiState {
 impl ApiState {
     pub(crate) fn new(context: HttpContext, settings: &HttpSettings) -> Result<Self, HashError> {
         Ok(Self {
-            authenticator: Authenticator::new(context.store.accounts.clone(), settings)?,
+            authenticator: Authenticator::new(context.store.accounts.clone(), context.clock.clone(), settings)?,
             store: context.store,
             transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
             clock: context.clock,
@@ -80,6 +84,8 @@ impl ApiState {
             sandbox_account: context.sandbox_account,
             trusted_proxies: TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header),
             rates: CallRates::new(&settings.rates),
+            recipient_rates: RecipientRates::default(),
+            prices: context.prices,
             public_rate: TokenBuckets::new(PUBLIC_PER_MINUTE),
             keys_in_progress: KeysInProgress::default(),
             large_reads: Arc::new(Semaphore::new(MAX_LARGE_READS)),

@@ -1,92 +1,32 @@
-//! Accounts: who may use the HTTP API.
+//! Accounts: who may use the HTTP API, what each may do, and how much of it.
 
-use std::{fmt, str::FromStr};
+mod change;
+mod quota;
+mod role;
+mod sending_rights;
+mod token;
 
-use crate::request::{Operation, Reads, Writes, store_address};
+use std::fmt;
+
+pub use self::{
+    change::{AccountChange, ChangeAccount},
+    quota::{AccountQuotas, Budget, BudgetUnit, Micros, OverQuota, QuotaCharge},
+    role::{AccountRole, AccountRoles},
+    sending_rights::SendingRights,
+    token::{
+        AccountToken, AddToken, AddedToken, FindToken, ListTokens, RemoveToken, TokenDigest, TokenLogIn, new_token,
+    },
+};
+use crate::{
+    audit::{AuditActor, ListAudit, RecordAudit},
+    clock::Timestamp,
+    name::Name,
+    network::Network,
+    request::{Operation, Reads, Writes, store_address},
+};
 
 /// The number of an account.
 pub type AccountId = i64;
-
-/// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountRole {
-    /// Sends SMS, reads their status, sets callbacks.
-    Client,
-    /// Calls the webhooks of transports: brings receipts and SMS from people.
-    Carrier,
-}
-
-impl AccountRole {
-    /// Every role, in the order in which they are shown.
-    pub const ALL: [Self; 2] = [Self::Client, Self::Carrier];
-
-    /// Its name, as operators write it and the store keeps it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Carrier => "carrier",
-        }
-    }
-}
-
-impl FromStr for AccountRole {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let named = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        named.ok_or_else(|| format!("there is no role `{text}`: {}", Self::ALL.map(Self::as_str).join(" or ")))
-    }
-}
-
-/// The roles of an account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AccountRoles {
-    client: bool,
-    carrier: bool,
-}
-
-impl AccountRoles {
-    /// The role of most accounts.
-    pub const CLIENT: Self = Self { client: true, carrier: false };
-    /// Every role.
-    pub const ALL: Self = Self { client: true, carrier: true };
-
-    /// Whether a role is among them.
-    #[must_use]
-    pub const fn has(self, role: AccountRole) -> bool {
-        match role {
-            AccountRole::Client => self.client,
-            AccountRole::Carrier => self.carrier,
-        }
-    }
-
-    /// Reads what `Display` writes. A role that this version does not know allows nothing.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        text.split(',').filter_map(|role| role.trim().parse().ok()).collect()
-    }
-}
-
-impl FromIterator<AccountRole> for AccountRoles {
-    fn from_iter<I: IntoIterator<Item = AccountRole>>(roles: I) -> Self {
-        let mut all = Self::default();
-        for role in roles {
-            match role {
-                AccountRole::Client => all.client = true,
-                AccountRole::Carrier => all.carrier = true,
-            }
-        }
-        all
-    }
-}
-
-impl fmt::Display for AccountRoles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held = AccountRole::ALL.into_iter().filter(|role| self.has(*role)).map(AccountRole::as_str);
-        f.write_str(&held.collect::<Vec<_>>().join(","))
-    }
-}
 
 /// An account as the store keeps it.
 #[derive(Clone, PartialEq, Eq)]
@@ -97,10 +37,73 @@ pub struct Account {
     pub username: String,
     /// Argon2id, in PHC form.
     pub password_hash: String,
+    /// The password before the last rotation, which is right for a while longer.
+    pub former_password: Option<FormerPassword>,
     /// Made by the sandbox's settings: the router does not start with one on an address others can reach.
     pub sandbox: bool,
     /// What it may do.
     pub roles: AccountRoles,
+    /// From then on it may not call.
+    pub expires_at: Option<Timestamp>,
+    /// Since when it may not call.
+    pub locked_at: Option<Timestamp>,
+    /// Since when nothing is sent for it.
+    pub stopped_at: Option<Timestamp>,
+    /// Where it may call from; empty: from anywhere.
+    pub networks: Vec<Network>,
+    /// As whom, over what and to whom it may send.
+    pub rights: SendingRights,
+    /// How much it may send.
+    pub quotas: AccountQuotas,
+}
+
+/// A password that was replaced and is right for a while longer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FormerPassword {
+    /// Argon2id, in PHC form.
+    pub hash: String,
+    /// From then on it is wrong.
+    pub until: Timestamp,
+}
+
+impl fmt::Debug for FormerPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FormerPassword(until {:?})", self.until)
+    }
+}
+
+impl Account {
+    /// An account without any limit.
+    #[must_use]
+    pub fn unlimited(id: AccountId, username: String, password_hash: String, roles: AccountRoles) -> Self {
+        Self {
+            id,
+            username,
+            password_hash,
+            former_password: None,
+            sandbox: false,
+            roles,
+            expires_at: None,
+            locked_at: None,
+            stopped_at: None,
+            networks: Vec::new(),
+            rights: SendingRights::default(),
+            quotas: AccountQuotas::default(),
+        }
+    }
+
+    /// Why nothing is sent for it over a transport, if nothing is.
+    #[must_use]
+    pub fn sending_error(&self, transport: &Name) -> Option<String> {
+        let name = &self.username;
+        let stopped = || {
+            format!(
+                "the account `{name}` is stopped, nothing is sent for it; the operator starts it again: `vumi account start \
+                 {name}`"
+            )
+        };
+        self.stopped_at.map(|_| stopped()).or_else(|| self.rights.transport_error(transport))
+    }
 }
 
 impl fmt::Debug for Account {
@@ -131,6 +134,8 @@ pub struct CreateAccount {
     pub sandbox: bool,
     /// What it may do.
     pub roles: AccountRoles,
+    /// Who makes it.
+    pub by: AuditActor,
 }
 impl Operation for CreateAccount {
     type Access = Writes;
@@ -145,41 +150,26 @@ impl Operation for ListAccounts {
     type Answer = Vec<Account>;
 }
 
-/// Removes an account; its SMS stay in the ledger. Answers whether there was one.
+/// Removes an account with its tokens; its SMS stay in the ledger. Answers whether there was one.
 #[derive(Clone, Debug)]
 pub struct RemoveAccount {
     /// The name.
     pub username: String,
+    /// Who removes it.
+    pub by: AuditActor,
 }
 impl Operation for RemoveAccount {
     type Access = Writes;
     type Answer = bool;
 }
 
-/// Changes an account's password. Answers whether there is such an account.
-#[derive(Clone)]
-pub struct SetPassword {
-    /// The name.
-    pub username: String,
-    /// Argon2id, in PHC form.
-    pub password_hash: String,
-}
-impl Operation for SetPassword {
-    type Access = Writes;
-    type Answer = bool;
-}
-
-/// Gives an account these roles and no others. Answers whether there is such an account.
+/// Counts the changes of accounts and tokens so far, whoever made them: another number says that what is remembered of
+/// accounts may be wrong.
 #[derive(Clone, Debug)]
-pub struct SetRoles {
-    /// The name.
-    pub username: String,
-    /// What it may do from now on.
-    pub roles: AccountRoles,
-}
-impl Operation for SetRoles {
-    type Access = Writes;
-    type Answer = bool;
+pub struct CountAccountChanges;
+impl Operation for CountAccountChanges {
+    type Access = Reads;
+    type Answer = i64;
 }
 
 store_address! {
@@ -189,22 +179,13 @@ store_address! {
         create: CreateAccount,
         list: ListAccounts,
         remove: RemoveAccount,
-        set_password: SetPassword,
-        set_roles: SetRoles,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{AccountRole, AccountRoles};
-
-    #[test]
-    fn roles_are_read_as_they_are_written_and_an_unknown_one_allows_nothing() {
-        for roles in [AccountRoles::default(), AccountRoles::CLIENT, AccountRoles::ALL] {
-            assert_eq!(AccountRoles::parse(&roles.to_string()), roles);
-        }
-        assert_eq!(AccountRoles::ALL.to_string(), "client,carrier");
-        assert_eq!(AccountRoles::parse("admin, carrier").to_string(), "carrier");
-        assert!("Client".parse::<AccountRole>().unwrap_err().contains("client or carrier"));
+        change: ChangeAccount,
+        count_changes: CountAccountChanges,
+        add_token: AddToken,
+        find_token: FindToken,
+        list_tokens: ListTokens,
+        remove_token: RemoveToken,
+        record_audit: RecordAudit,
+        list_audit: ListAudit,
     }
 }

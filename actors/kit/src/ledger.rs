@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    account::AccountId,
+    account::{AccountId, OverQuota, QuotaCharge},
     clock::Timestamp,
     name::Name,
     provider_text::{bounded_id, bounded_words},
@@ -30,6 +30,30 @@ pub struct AcceptSms {
 impl Operation for AcceptSms {
     type Access = Writes;
     type Answer = Accepted;
+}
+
+/// Does [`AcceptSms`] for an account whose quotas count what it sends (`AccountQuotas::is_counted`): all of the batch is
+/// kept and taken from the quotas, or nothing.
+#[derive(Clone, Debug)]
+pub struct AcceptWithinQuota {
+    pub accept: AcceptSms,
+    /// Whose SMS these are, all of them.
+    pub account: AccountId,
+    /// What they take.
+    pub charge: QuotaCharge,
+}
+impl Operation for AcceptWithinQuota {
+    type Access = Writes;
+    type Answer = AcceptedWithinQuota;
+}
+
+/// The result of [`AcceptWithinQuota`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AcceptedWithinQuota {
+    /// As without quotas.
+    Accepted(Accepted),
+    /// Nothing was kept.
+    Over(OverQuota),
 }
 
 /// The `Idempotency-Key` of a request: a repeated request with the same key is done once.
@@ -496,6 +520,7 @@ store_address! {
     /// The address of the ledger's actor.
     Ledger {
         accept: AcceptSms,
+        accept_within_quota: AcceptWithinQuota,
         find_accepted: FindAccepted,
         find: FindSms,
         list: ListSms,

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod address;
+pub mod audit;
 pub mod backoff;
 pub mod callback;
 pub mod carries;
@@ -24,6 +25,7 @@ pub mod log_limiter;
 pub mod message;
 pub mod name;
 pub mod network;
+pub mod price;
 pub mod provider_text;
 pub mod receipt;
 mod request;

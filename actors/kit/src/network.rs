@@ -1,6 +1,6 @@
 //! Networks, as operators write them: who may call, and who may not be called.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -18,12 +18,24 @@ impl Network {
     }
 }
 
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        net.map(Self).map_err(|_| format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        let wanted = |_| D::Error::custom(format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"));
-        net.map(Self).map_err(wanted)
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -39,6 +51,7 @@ mod tests {
         for (address, within) in [("10.1.2.3", true), ("::ffff:10.1.2.3", true), ("11.0.0.1", false), ("::1", false)] {
             assert_eq!(network.contains(address.parse().unwrap()), within, "{address}");
         }
+        assert_eq!(network.to_string().parse(), Ok(network));
         let error = serde_json::from_value::<Network>(json!("10.0.0.0/33")).unwrap_err().to_string();
         assert!(error.contains("`10.0.0.0/33` is neither an address nor a network"), "{error}");
     }

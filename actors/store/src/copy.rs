@@ -136,6 +136,9 @@ impl Copying<'_> {
             self,
             target,
             accounts,
+            account_tokens,
+            account_quotas,
+            audit,
             sms,
             sms_attempts,
             sms_events,
@@ -218,6 +221,8 @@ fn rendered(target: &mut postgres::Conn, table: &str) -> QueryResult<String> {
 fn go_on(target: &mut postgres::Conn) -> QueryResult<()> {
     for table in [
         "accounts",
+        "account_tokens",
+        "audit",
         "sms",
         "sms_events",
         "receipts",

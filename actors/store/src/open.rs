@@ -267,6 +267,7 @@ impl Opening {
             lease: settings.lease,
             give_up_after: settings.give_up_after,
             keep_unmatched_receipts: settings.keep_unmatched_receipts,
+            keep_audit: settings.keep_audit,
             join_parts_within: settings.join_parts_within,
             waiting_per_callback: settings.waiting_per_callback,
         };

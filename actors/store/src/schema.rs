@@ -7,6 +7,58 @@ diesel::table! {
         password_hash -> Text,
         sandbox -> Integer,
         roles -> Text,
+        former_hash -> Nullable<Text>,
+        former_until -> Nullable<BigInt>,
+        expires_at -> Nullable<BigInt>,
+        locked_at -> Nullable<BigInt>,
+        stopped_at -> Nullable<BigInt>,
+        networks -> Text,
+        senders -> Text,
+        transports -> Text,
+        countries -> Text,
+        country_code -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    account_tokens (id) {
+        id -> BigInt,
+        account -> BigInt,
+        label -> Text,
+        digest -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    account_changes (id) {
+        id -> BigInt,
+        changes -> BigInt,
+    }
+}
+
+diesel::table! {
+    account_quotas (account) {
+        account -> BigInt,
+        recipients_per_minute -> Nullable<BigInt>,
+        most_waiting -> Nullable<BigInt>,
+        waiting -> BigInt,
+        budget_unit -> Nullable<Text>,
+        balance -> BigInt,
+        spent -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        actor -> Text,
+        address -> Nullable<Text>,
+        account -> Nullable<Text>,
+        event -> Text,
+        detail -> Text,
     }
 }
 
@@ -41,6 +93,7 @@ diesel::table! {
         content -> Text,
         udh -> Nullable<Text>,
         route -> Nullable<Text>,
+        charged -> Nullable<BigInt>,
     }
 }
 
@@ -227,4 +280,5 @@ diesel::table! {
 
 diesel::joinable!(callback_deliveries -> callbacks (callback));
 diesel::joinable!(callback_attempts -> callback_deliveries (delivery));
+diesel::allow_tables_to_appear_in_same_query!(accounts, account_quotas);
 diesel::allow_tables_to_appear_in_same_query!(callbacks, callback_deliveries, callback_attempts);

@@ -54,6 +54,10 @@ pub struct StoreSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub join_parts_within: Duration,
+    /// How long an entry of the audit trail is kept (`vumi audit list`). Default 365d.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub keep_audit: Duration,
     /// How many deliveries may wait for one callback, and how many may be parked. What happens while so many wait is parked
     /// at once: `vumi callbacks list` shows it, `vumi callbacks replay` posts it. Once more are parked, the oldest of them
     /// are deleted, and counted in the list. Default 10000.
@@ -96,6 +100,7 @@ impl Default for StoreSettings {
             schedule_within: Duration::from_secs(30 * 24 * 60 * 60),
             keep_unmatched_receipts: Duration::from_secs(7 * 24 * 60 * 60),
             join_parts_within: Duration::from_secs(10 * 60),
+            keep_audit: Duration::from_secs(365 * 24 * 60 * 60),
             waiting_per_callback: 10_000,
             readers: 2,
             read_limit: Duration::from_secs(5),
@@ -158,6 +163,8 @@ impl StoreSettings {
             "waiting_per_callback",
             "expected 1 to 1000000 deliveries",
         );
+        let day = Duration::from_secs(24 * 60 * 60);
+        expect(self.keep_audit >= day, "keep_audit", "expected a day or more, such as `365d`");
         expect(!self.give_up_after.is_zero(), "give_up_after", "expected a time above zero, such as `24h`");
         let most = Duration::from_secs(366 * 24 * 3600);
         let ahead = (Duration::from_secs(1)..=most).contains(&self.schedule_within);
@@ -225,13 +232,14 @@ mod tests {
     fn nonsense_is_named_by_its_key() {
         let nonsense = r#"{"url": "mysql://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
             "max_wait": "1ms", "read_limit": "1ms", "lease": "0s", "waiting_per_callback": 0, "give_up_after": "0s",
-            "schedule_within": "0s", "keep_unmatched_receipts": "0s", "join_parts_within": "0s"}"#;
+            "schedule_within": "0s", "keep_unmatched_receipts": "0s", "join_parts_within": "0s", "keep_audit": "0s"}"#;
         let settings: StoreSettings = serde_json::from_str(nonsense).unwrap();
         let keys: Vec<_> = settings.check().into_iter().map(|problem| problem.key).collect();
         let numbers = ["url", "queue", "mailbox", "max_wait", "most_per_commit", "readers", "read_limit"];
         let times = [
             "lease",
             "waiting_per_callback",
+            "keep_audit",
             "give_up_after",
             "schedule_within",
             "keep_unmatched_receipts",

@@ -87,11 +87,5 @@ impl AcceptedSms {
 }
 
 fn account() -> Account {
-    Account {
-        id: 1,
-        username: USERNAME.to_owned(),
-        password_hash: String::new(),
-        sandbox: false,
-        roles: AccountRoles::CLIENT,
-    }
+    Account::unlimited(1, USERNAME.to_owned(), String::new(), AccountRoles::CLIENT)
 }

@@ -25,7 +25,7 @@ use vumi_kit::{
 use self::batch::{BatchReader, MessageSource};
 use crate::{
     guard::{ApiCall, guarded, transport},
-    limits::call_rates::RateClass,
+    limits::{call_rates::RateClass, quotas},
     request::idempotency::key_of,
     response::{
         error::ApiError,
@@ -187,11 +187,18 @@ pub(crate) async fn template_send(request: HttpRequest, payload: web::Payload) -
 
 async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource) -> Result<HttpResponse, ApiError> {
     let (transport, protected) = transport(call.state, call.request)?;
-    let (transport, addresses, carries) = (transport.clone(), protected.settings.clone(), protected.carries);
+    if let Some(refused) = call.caller.sending_error(transport) {
+        return Err(ApiError::Forbidden(refused));
+    }
+    let (rights, carries) = (call.caller.rights.clone(), protected.carries);
+    let mut addresses = protected.settings.clone();
+    addresses.country_code = rights.country_code.clone().or(addresses.country_code);
+    let transport = transport.clone();
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
     let reader = BatchReader {
         account: call.account,
+        rights,
         transport,
         addresses,
         carries,
@@ -210,7 +217,7 @@ async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource
         return answer(&earlier);
     }
     let batch = call.state.parse(&body, move |media_type, bytes| reader.read(media_type, bytes)).await?;
-    answer(&ledger.ask(AcceptSms { batch, idempotency }).await?)
+    answer(&quotas::accept(call.state, &call.caller, AcceptSms { batch, idempotency }).await?)
 }
 
 fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {

@@ -1,7 +1,7 @@
-//! Checks credentials against Argon2id hashes, without an Argon2 check for every request.
+//! Checks credentials against Argon2id hashes, without an Argon2 check for every request; and tokens, by their digests.
 //!
-//! An account's row is cached for seconds, and a password that was right for minutes, under a SHA-256 keyed with a
-//! pepper of this process and the stored hash: a changed password is another key. With both cached, a request asks
+//! An account's row is cached for seconds (`account_cache`), and a password that was right for minutes, under a SHA-256 keyed with a
+//! pepper of this process and the stored hashes: a changed password is another key. With both cached, a request asks
 //! neither the store nor Argon2. That a name has no account is cached as long as an account's row is, and an unknown user
 //! costs the same read and the same check as a known one. Concurrent requests with the same credentials share one check.
 //!
@@ -17,19 +17,20 @@ use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use vumi_kit::{
-    account::{Account, Accounts, FindAccount},
-    store::Ask,
+    account::{Account, AccountToken, Accounts, TokenDigest},
+    clock::{Clock, Timestamp},
 };
 
 use super::{
-    basic::credentials,
+    account_cache::AccountCache,
+    credentials::Credentials,
     login_limiter::{LoginLimiter, LoginWay},
     password::{HashError, hash_password, verify_password},
 };
 use crate::{response::error::ApiError, settings::HttpSettings};
 
 /// The most names and the most passwords in each cache; the least used are evicted.
-const MAX_CACHED: u64 = 10_000;
+pub(super) const MAX_CACHED: u64 = 10_000;
 /// How long credentials that were right are known as proven after their last use.
 const PROVEN_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How long wrong credentials are remembered, so that a program that repeats them costs no further checks.
@@ -63,23 +64,51 @@ impl From<&LoginError> for ApiError {
 /// The cache key of credentials: see [`Authenticator::digest`].
 type CredentialsDigest = [u8; 32];
 
-/// Credentials to be checked, and what to check them against.
+/// A password to be checked, and what to check it against.
 struct LoginAttempt<'a> {
     user: &'a str,
     password: &'a str,
-    /// The account's hash, or the decoy's where no account has this name.
-    hash: &'a str,
+    hashes: PasswordHashes<'a>,
     account_exists: bool,
     digest: CredentialsDigest,
 }
 
-/// Authenticates requests by HTTP Basic.
+/// The hashes of the passwords that are right now.
+#[derive(Clone, Copy)]
+struct PasswordHashes<'a> {
+    /// The account's, or the decoy's where no account has the name.
+    current: &'a str,
+    /// Of the password before, while it is right, too.
+    former: Option<&'a str>,
+}
+
+impl<'a> PasswordHashes<'a> {
+    fn of(account: &'a Account, now: Timestamp) -> Self {
+        let former = account.former_password.as_ref().filter(|former| now < former.until);
+        Self { current: &account.password_hash, former: former.map(|former| former.hash.as_str()) }
+    }
+
+    fn iter(self) -> impl Iterator<Item = &'a str> {
+        [self.current].into_iter().chain(self.former)
+    }
+}
+
+/// An account whose credentials a request has shown.
+#[derive(Clone, Debug)]
+pub(crate) struct LogIn {
+    pub(crate) account: Arc<Account>,
+    /// The token that it has shown; none: a password.
+    pub(crate) token: Option<AccountToken>,
+}
+
+/// Authenticates requests.
 pub(crate) struct Authenticator {
-    accounts: Accounts,
-    // `None`: no account has the name.
-    rows: Cache<String, Option<Arc<Account>>>,
+    accounts: AccountCache,
+    clock: Clock,
     // Somebody has logged in with the name: its account is read without being counted as a try.
     known_names: moka::sync::Cache<String, ()>,
+    // Somebody has logged in with the token.
+    known_tokens: moka::sync::Cache<TokenDigest, ()>,
     // Read and counted a moment ago: a program that repeats its wrong password is counted once a minute.
     counted_names: moka::sync::Cache<String, ()>,
     // Counted when its account was read: the check that follows is not counted again.
@@ -102,13 +131,14 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    pub(crate) fn new(accounts: Accounts, settings: &HttpSettings) -> Result<Self, HashError> {
+    pub(crate) fn new(accounts: Accounts, clock: Clock, settings: &HttpSettings) -> Result<Self, HashError> {
         let names = || moka::sync::Cache::<String, ()>::builder().max_capacity(MAX_CACHED);
         let digests = || moka::sync::Cache::<CredentialsDigest, ()>::builder().max_capacity(MAX_CACHED);
         Ok(Self {
-            accounts,
-            rows: Cache::builder().max_capacity(MAX_CACHED).time_to_live(settings.account_ttl).build(),
+            accounts: AccountCache::new(accounts, settings.account_ttl),
+            clock,
             known_names: names().time_to_idle(PROVEN_FOR).build(),
+            known_tokens: moka::sync::Cache::builder().max_capacity(MAX_CACHED).time_to_idle(PROVEN_FOR).build(),
             counted_names: names().time_to_live(COUNTED_FOR).build(),
             prepaid: moka::sync::Cache::builder().max_capacity(MAX_CACHED).time_to_live(COUNTED_FOR).build(),
             right: Cache::builder().max_capacity(MAX_CACHED).time_to_live(settings.password_ttl).build(),
@@ -125,6 +155,11 @@ impl Authenticator {
         })
     }
 
+    /// Looks whether accounts were changed, so that what is remembered of them no longer counts.
+    pub(crate) async fn look_for_changes(&self) {
+        self.accounts.look_for_changes().await;
+    }
+
     /// Authenticates by the `Authorization` header; `client` is the address that tries are counted for. Unless `sandbox`,
     /// an account that a sandbox made is as one that is not there.
     pub(crate) async fn authenticate(
@@ -132,34 +167,60 @@ impl Authenticator {
         header: Option<&HeaderValue>,
         client: Option<IpAddr>,
         sandbox: bool,
+    ) -> Result<LogIn, ApiError> {
+        let let_in = |account: &Account| sandbox || !account.sandbox;
+        let log_in = match header.and_then(Credentials::of).ok_or(ApiError::Unauthenticated)? {
+            Credentials::Token { user, digest } => self.by_token(user, &digest, client).await?,
+            Credentials::Password { user, password } => {
+                let account = self.by_password(&user, &password, client, let_in).await?;
+                LogIn { account, token: None }
+            }
+        };
+        if let_in(&log_in.account) { Ok(log_in) } else { Err(ApiError::Unauthenticated) }
+    }
+
+    async fn by_token(
+        &self,
+        user: Option<String>,
+        digest: &TokenDigest,
+        client: Option<IpAddr>,
+    ) -> Result<LogIn, ApiError> {
+        let count = || match self.known_tokens.get(digest) {
+            Some(()) => Ok(()),
+            None => {
+                self.login_limiter.count_token(client).map_err(|wait_s| ApiError::from(&LoginError::TooMany(wait_s)))
+            }
+        };
+        let found = self.accounts.of_token(digest, count).await?.ok_or(ApiError::Unauthenticated)?;
+        if user.is_some_and(|user| user != found.account.username) {
+            return Err(ApiError::Unauthenticated);
+        }
+        self.known_tokens.insert(digest.clone(), ());
+        Ok(LogIn { account: Arc::clone(&found.account), token: Some(found.token.clone()) })
+    }
+
+    async fn by_password(
+        &self,
+        user: &str,
+        password: &str,
+        client: Option<IpAddr>,
+        let_in: impl Fn(&Account) -> bool,
     ) -> Result<Arc<Account>, ApiError> {
-        let credentials = header.and_then(credentials).ok_or(ApiError::Unauthenticated)?;
-        let (user, password) = credentials.split_once(':').ok_or(ApiError::Unauthenticated)?;
         // No account's name holds a NUL, and PostgreSQL cannot be asked for one.
         if user.len() > MAX_USER_NAME || user.contains('\0') {
             return Err(ApiError::Unauthenticated);
         }
-        let account = self.account(user, client).await?.filter(|account| sandbox || !account.sandbox);
-        let hash = account.as_ref().map_or(self.decoy_hash.as_str(), |account| &account.password_hash);
-        let digest = self.digest(user, password, hash);
+        let count = || self.count_read(user, client).map_err(|error| ApiError::from(&error));
+        let account = self.accounts.named(user, count).await?.filter(|account| let_in(account));
+        let decoy = PasswordHashes { current: &self.decoy_hash, former: None };
+        let hashes = account.as_ref().map_or(decoy, |account| PasswordHashes::of(account, self.clock.wall()));
+        let digest = self.digest(user, password, hashes);
         if self.right.get(&digest).await.is_none() {
-            let attempt = LoginAttempt { user, password, hash, account_exists: account.is_some(), digest };
+            let attempt = LoginAttempt { user, password, hashes, account_exists: account.is_some(), digest };
             let checked = self.right.try_get_with(digest, self.log_in(attempt, client)).await;
             checked.map_err(|error| ApiError::from(&*error))?;
         }
         account.ok_or(ApiError::Unauthenticated)
-    }
-
-    async fn account(&self, user: &str, client: Option<IpAddr>) -> Result<Option<Arc<Account>>, ApiError> {
-        if let Some(cached) = self.rows.get(user).await {
-            return Ok(cached);
-        }
-        let find = async {
-            self.count_read(user, client).map_err(|error| ApiError::from(&error))?;
-            let found = self.accounts.ask(FindAccount { username: user.to_owned() }).await?;
-            Ok(found.map(Arc::new))
-        };
-        self.rows.try_get_with(user.to_owned(), find).await.map_err(|error: Arc<ApiError>| (*error).clone())
     }
 
     /// Counts the read of an account as a try, unless somebody is known to have its name.
@@ -173,10 +234,10 @@ impl Authenticator {
         Ok(())
     }
 
-    fn digest(&self, user: &str, password: &str, hash: &str) -> CredentialsDigest {
+    fn digest(&self, user: &str, password: &str, hashes: PasswordHashes<'_>) -> CredentialsDigest {
         let mut digest = Sha256::new();
         digest.update(self.pepper);
-        for part in [user, password, hash] {
+        for part in [user, password].into_iter().chain(hashes.iter()) {
             digest.update(part.len().to_le_bytes());
             digest.update(part);
         }
@@ -219,11 +280,12 @@ impl Authenticator {
 /// Verifies a password on a blocking thread, as many at once as there are permits.
 async fn check(permits: &Arc<Semaphore>, attempt: &LoginAttempt<'_>) -> Result<(), LoginError> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(|_| LoginError::NotChecked)?;
-    let (password, hash) = (attempt.password.to_owned(), attempt.hash.to_owned());
+    let password = attempt.password.to_owned();
+    let hashes: Vec<String> = attempt.hashes.iter().map(str::to_owned).collect();
     let right = tokio::task::spawn_blocking(move || {
         // Held by the thread that works: a client that hangs up must not allow another check beside it.
         let _permit = permit;
-        verify_password(&password, &hash)
+        hashes.iter().any(|hash| verify_password(&password, hash))
     })
     .await
     .map_err(|_| LoginError::NotChecked)?;

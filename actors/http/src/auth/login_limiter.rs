@@ -83,6 +83,11 @@ impl LoginLimiter {
     pub(crate) fn logged_in(&self, user: &str, client: Option<IpAddr>) {
         self.logged_in.insert((user.to_owned(), client), ());
     }
+
+    /// Counts a try of a token, whose account is not known yet: nobody's name is made to wait by it.
+    pub(crate) fn count_token(&self, client: Option<IpAddr>) -> Result<(), u64> {
+        self.by_address.take(client)
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(crate) enum ApiError {
     Unreadable(String),
     /// 401.
     Unauthenticated,
+    /// 402: what is to be paid for.
+    PaymentRequired(String),
     /// 403: who may do this, and how.
     Forbidden(String),
     /// 403: a page of another site made a browser call.
@@ -43,6 +45,8 @@ pub(crate) enum ApiError {
     UnsupportedMediaType(String),
     /// 429: seconds until the client may try again, and what was too many.
     TooManyRequests(u64, &'static str),
+    /// 429: seconds until the client may try again, and which of its account's quotas it would go beyond.
+    OverQuota(u64, String),
     /// 503: seconds until the client may try again, and why.
     Unavailable(u64, &'static str),
 }
@@ -87,6 +91,7 @@ impl ApiError {
         match self {
             Self::InvalidFields(_) | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::PaymentRequired(_) => StatusCode::PAYMENT_REQUIRED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -96,7 +101,7 @@ impl ApiError {
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooManyRequests(..) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests(..) | Self::OverQuota(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -110,10 +115,15 @@ impl ApiError {
                 let more = if errors.more() > 0 { format!(" and {} more", errors.more()) } else { String::new() };
                 format!("wrong: {}{more}; see `errors`; nothing was done", names.join(", "))
             }
-            Self::Unreadable(what) | Self::Forbidden(what) | Self::NotFound(what) | Self::Conflict(what) => {
-                what.clone()
-            }
-            Self::Unauthenticated => "send a user name and its password by HTTP Basic authentication".to_owned(),
+            Self::Unreadable(what)
+            | Self::PaymentRequired(what)
+            | Self::Forbidden(what)
+            | Self::NotFound(what)
+            | Self::Conflict(what)
+            | Self::OverQuota(_, what) => what.clone(),
+            Self::Unauthenticated => "send a user name with its password or a token by HTTP Basic authentication, or a token as `Authorization: \
+                 Bearer`; this request had none, or wrong ones"
+                .to_owned(),
             Self::CrossSite => "a page of another site may not call from its visitors' browsers".to_owned(),
             Self::MethodNotAllowed(allow) if allow.is_empty() => "the transport has no such function".to_owned(),
             Self::MethodNotAllowed(allow) => format!("use {allow}"),
@@ -165,7 +175,7 @@ impl ApiError {
             Self::KeyInProgress => {
                 response.insert_header((RETRY_AFTER, 1));
             }
-            Self::TooManyRequests(wait_s, _) | Self::Unavailable(wait_s, _) => {
+            Self::TooManyRequests(wait_s, _) | Self::OverQuota(wait_s, _) | Self::Unavailable(wait_s, _) => {
                 response.insert_header((RETRY_AFTER, *wait_s));
             }
             _ => {}
@@ -240,6 +250,8 @@ mod tests {
             (ApiError::MethodNotAllowed("GET, POST".into()), 405, Some((ALLOW, "GET, POST"))),
             (ApiError::MethodNotAllowed(String::new()), 405, Some((ALLOW, ""))),
             (ApiError::TooManyRequests(7, "calls"), 429, Some((RETRY_AFTER, "7"))),
+            (ApiError::OverQuota(9, "recipients".into()), 429, Some((RETRY_AFTER, "9"))),
+            (ApiError::PaymentRequired("budget".into()), 402, None),
             (ApiError::KeyInProgress, 409, Some((RETRY_AFTER, "1"))),
             (ApiError::KeyReused, 422, None),
             (StoreError::Busy.into(), 503, Some((RETRY_AFTER, "1"))),

@@ -12,6 +12,7 @@ use vumi_kit::{
     component::Drain,
     health::{AskHealth, State},
     ledger::SmsOwners,
+    price::PriceTable,
     sms_fields::SmsTimes,
     store::StoreError,
 };
@@ -342,6 +343,7 @@ async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
         sandbox_account: false,
         sms_times: SmsTimes::default(),
         transports: vec![],
+        prices: PriceTable::default(),
         parts: harness.supervisor.clone(),
         sandbox: None,
     };

@@ -16,6 +16,7 @@ use vumi_kit::{
     health::{AskParts, Part, State},
     ledger::{ReceiptMatch, SmsOwners},
     name::Name,
+    price::PriceTable,
     sms::{InboundSms, Receipt, TransportStatus},
     sms_fields::SmsTimes,
     store::Store,
@@ -88,7 +89,7 @@ impl HttpHarness {
     pub(super) async fn start_with(settings: HttpSettings, change: impl FnOnce(&mut HttpContext)) -> Self {
         let stored = Stored::default();
         stored.lock().accounts = vec![
-            account(1, "username", "password", AccountRoles::ALL),
+            account(1, "username", "password", AccountRoles::CLIENT_AND_CARRIER),
             account(2, "other", "secret", AccountRoles::CLIENT),
             account(3, "hooks", "secret", AccountRoles::from_iter([AccountRole::Carrier])),
         ];
@@ -103,6 +104,7 @@ impl HttpHarness {
             sandbox_account: false,
             sms_times: SmsTimes::default(),
             transports: transports(),
+            prices: PriceTable::default(),
             parts: supervisor.clone(),
             sandbox: Some("127.0.0.1:8010".parse().unwrap()),
         };
@@ -181,7 +183,7 @@ impl Handler<AskParts> for FakeSupervisor {
 }
 
 fn account(id: i64, name: &str, password: &str, roles: AccountRoles) -> Account {
-    Account { id, username: name.to_owned(), password_hash: hash_password(password).unwrap(), sandbox: false, roles }
+    Account::unlimited(id, name.to_owned(), hash_password(password).unwrap(), roles)
 }
 
 fn transports() -> Vec<WebhookMount> {

@@ -1,10 +1,12 @@
 //! The API as a client meets it: over a socket, with a fake store behind it.
 
 mod access;
+mod account_access;
 mod harness;
 mod json_charsets;
 mod multipart;
 mod public_pages;
+mod quotas;
 mod stored;
 mod webhook_access;
 

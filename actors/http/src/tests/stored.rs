@@ -6,15 +6,19 @@ use std::{
 };
 
 use vumi_kit::{
-    account::{Account, FindAccount},
+    account::{
+        Account, AccountToken, CountAccountChanges, FindAccount, FindToken, OverQuota, QuotaCharge, TokenDigest,
+        TokenLogIn,
+    },
     callback::{
         Callback, ChangeCallback, ChangedCallback, CreateCallback, CreatedCallback, DeleteCallback, FindCallback,
         ListCallbacks,
     },
     clock::Timestamp,
     ledger::{
-        AcceptSms, Accepted, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms, Order, ReceiptMatch,
-        RecordReceipts, SmsOwner, SmsTimeline, StatusCursor, TimelineEvent, Which,
+        AcceptSms, AcceptWithinQuota, Accepted, AcceptedWithinQuota, FindAccepted, FindSms, IdempotencyKey,
+        KeepReceived, ListSms, Order, ReceiptMatch, RecordReceipts, SmsOwner, SmsTimeline, StatusCursor, TimelineEvent,
+        Which,
     },
     name::Name,
     sms::{InboundSms, Receipt, Received, Sms},
@@ -39,10 +43,18 @@ pub(super) struct StoredData {
     pub(super) inbound: Vec<InboundSms>,
     /// Whose these are, for each command.
     pub(super) owners: Vec<SmsOwner>,
-    /// How often an account was looked up.
+    /// Tokens, and the names of the accounts that they log in.
+    pub(super) tokens: Vec<(TokenDigest, AccountToken, String)>,
+    /// How often an account or token was looked up.
     pub(super) lookups: usize,
+    /// How often accounts were changed.
+    pub(super) account_changes: i64,
     /// What every request fails with.
     pub(super) failure: Option<StoreError>,
+    /// What batches of accounts with quotas were to take.
+    pub(super) charges: Vec<QuotaCharge>,
+    /// What they are refused with.
+    pub(super) over_quota: Option<OverQuota>,
     /// While there is a list, requests to accept wait in it.
     pub(super) waiting: Option<Vec<Request<AcceptSms>>>,
     keys: HashMap<String, (Vec<u8>, Vec<i64>)>,
@@ -72,6 +84,13 @@ impl Stored {
             data.lookups += 1;
             data.accounts.iter().find(|account| account.username == ask.username).cloned()
         });
+        let store = self.answer(store, |data, ask: FindToken| {
+            data.lookups += 1;
+            let (_, token, username) = data.tokens.iter().find(|(digest, ..)| *digest == ask.digest)?;
+            let account = data.accounts.iter().find(|account| account.username == *username)?;
+            Some(TokenLogIn { account: Arc::new(account.clone()), token: token.clone() })
+        });
+        let store = self.answer(store, |data, _: CountAccountChanges| data.account_changes);
         self.with_callbacks(self.with_ledger(store)).start_store()
     }
 
@@ -93,6 +112,12 @@ impl Stored {
     fn with_ledger(&self, store: FakeStore) -> FakeStore {
         let store = self.answer(store, |data, FindSms { account, transport, id }| data.sms(account, &transport, id));
         let store = self.answer(store, |data, ask: FindAccepted| data.earlier(&ask.key));
+        let store = self.answer(store, |data, AcceptWithinQuota { accept, account, charge }| {
+            assert!(accept.batch.iter().all(|sms| sms.account == account));
+            data.charges.push(charge);
+            let accepted = data.over_quota.clone().map_or_else(|| Ok(data.accepted(accept)), Err);
+            accepted.map_or_else(AcceptedWithinQuota::Over, AcceptedWithinQuota::Accepted)
+        });
         let store = self.answer(store, |data, ask: ListSms| data.list(&ask));
         let store = self.answer(store, |data, SmsTimeline { account, transport, id }| {
             let sms = data.sms(account, &transport, id)?;

@@ -35,6 +35,12 @@ impl CountryCode {
         if good { Ok(Self(digits.to_owned())) } else { Err(NotACountryCode(text.chars().take(40).collect())) }
     }
 
+    /// The digits, without `+`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// A number in international form: `00` before it is left out, a single `0` stands for this country. One of this country
     /// with a 0 after the code loses that. `None` where it is no MSISDN then.
     #[must_use]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use vumi_kit::{
+    account::Micros,
     clock::Timestamp,
     ledger::{AcceptSms, Accepted},
     name::Name,
@@ -34,17 +35,10 @@ impl Write for AcceptSms {
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Accepted, Failed> {
-        let key = self.idempotency.and_then(|key| self.batch.first().map(|sms| (sms.account, key)));
-        if let Some((account, key)) = &key
-            && let Some(earlier) = idempotency::earlier(tx.conn, tx.now, *account, key)?
-        {
-            return Ok(earlier);
+        match earlier(tx, &self)? {
+            Some(earlier) => Ok(earlier),
+            None => keep(tx, self, None),
         }
-        let kept = insert(tx, self.batch)?;
-        if let Some((account, key)) = &key {
-            idempotency::keep(tx, *account, key, &kept)?;
-        }
-        Ok(Accepted::Now(kept.into()))
     }
 
     fn evidence(answer: &Accepted) -> Option<Evidence> {
@@ -53,6 +47,22 @@ impl Write for AcceptSms {
             Accepted::Before(_) | Accepted::KeyReused => None,
         }
     }
+}
+
+/// What came of an earlier request with the same key.
+pub(super) fn earlier(tx: &mut Tx<'_>, accept: &AcceptSms) -> QueryResult<Option<Accepted>> {
+    let Some((key, sms)) = accept.idempotency.as_ref().zip(accept.batch.first()) else { return Ok(None) };
+    idempotency::earlier(tx.conn, tx.now, sms.account, key)
+}
+
+/// Keeps a batch, and its key. `charged`: what each SMS took from the quotas of its account, which count it.
+pub(super) fn keep(tx: &mut Tx<'_>, accept: AcceptSms, charged: Option<&[Micros]>) -> Result<Accepted, Failed> {
+    let key = accept.idempotency.and_then(|key| accept.batch.first().map(|sms| (sms.account, key)));
+    let kept = insert(tx, accept.batch, charged)?;
+    if let Some((account, key)) = &key {
+        idempotency::keep(tx, *account, key, &kept)?;
+    }
+    Ok(Accepted::Now(kept.into()))
 }
 
 /// An SMS on its way into the ledger.
@@ -67,6 +77,8 @@ pub(crate) struct Incoming {
     pub(crate) begun: bool,
     pub(crate) created_at: i64,
     pub(crate) give_up_at: i64,
+    /// What it took from its account's budget; none: the account's quotas do not count it.
+    pub(crate) charged: Option<i64>,
 }
 
 impl Incoming {
@@ -93,10 +105,10 @@ impl Incoming {
 }
 
 /// Keeps SMS: claimed and to be handed over where their transport has room for them, else waiting.
-pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms>> {
+pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micros]>) -> QueryResult<Vec<Sms>> {
     let (now, lease_until) = (tx.now, tx.lease_until());
     let mut incoming = Vec::with_capacity(batch.len());
-    for new in batch {
+    for (at, new) in batch.into_iter().enumerate() {
         let send_at = new.options.send_at.map_or(now, |send_at| send_at.max(now));
         let claim = if send_at > now { None } else { tx.state.outboxes.claim_new(&new.transport) };
         let due = if claim.is_some() {
@@ -113,7 +125,8 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>) -> QueryResult<Vec<Sms
         let (claimed_by, begun) = claim.map_or((None, false), |(claim_token, begun)| (Some(claim_token), begun));
         let (due, created_at, give_up_at) = (due.micros(), now.micros(), give_up_at.micros());
         let segments = new.segments();
-        incoming.push(Incoming { new, segments, due, claimed_by, begun, created_at, give_up_at });
+        let charged = charged.map(|of_each| of_each.get(at).copied().unwrap_or_default().get());
+        incoming.push(Incoming { new, segments, due, claimed_by, begun, created_at, give_up_at, charged });
     }
     let ids = bulk::insert_sms(tx.conn, &incoming)?;
     let mut kept = Vec::with_capacity(ids.len());
@@ -174,6 +187,7 @@ pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming, batch: Option<Sms
             sms::content.eq(content),
             sms::udh.eq(udh),
             sms::route.eq(incoming.route()),
+            sms::charged.eq(incoming.charged),
         ))
         .returning(sms::id)
         .get_result(conn)

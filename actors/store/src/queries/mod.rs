@@ -10,6 +10,7 @@
 
 mod accept;
 mod accounts;
+mod audit;
 mod backlog;
 mod callbacks;
 mod claims;
@@ -22,6 +23,7 @@ mod outcomes;
 mod parked;
 mod parts;
 mod permission;
+mod quota;
 mod readers;
 mod receipts;
 mod received;
@@ -178,6 +180,7 @@ pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> 
         give_up_after,
         keep_unmatched_receipts: give_up_after,
         join_parts_within: lease,
+        keep_audit: give_up_after,
         waiting_per_callback: 10,
     };
     ask.write(&mut Tx { conn, now, wall: now, rules: &rules, state: &mut WriterState::default() })

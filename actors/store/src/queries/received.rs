@@ -317,7 +317,7 @@ fn answer(
     };
     let (transport, message) = (name(&row.transport)?, keepable(text));
     let new = NewSms { account: row.account, transport, to, from, message, route: None, options };
-    Ok(accept::insert(tx, vec![new])?.pop())
+    Ok(accept::insert(tx, vec![new], None)?.pop())
 }
 
 fn settle(tx: &mut Tx<'_>, id: i64, outcome: String, reply: Option<SmsId>) -> QueryResult<()> {

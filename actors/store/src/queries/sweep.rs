@@ -5,7 +5,7 @@
 use diesel::prelude::*;
 use vumi_kit::clock::Timestamp;
 
-use super::{Failed, Fixed, Tx, Write, backlog, claims, ledger_clock, parked, receipts, received_parts, rows};
+use super::{Failed, Fixed, Tx, Write, audit, backlog, claims, ledger_clock, parked, receipts, received_parts, rows};
 use crate::{
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
     writer::queue::{Sweep, TakeOver},
@@ -28,7 +28,8 @@ impl Write for Sweep {
             + receipts::sweep_unmatched(tx, PIECE)?
             + received_parts::hand_on_incomplete(tx)?
             + received_parts::sweep_joined(tx, PIECE)?
-            + parked::sweep(tx)?;
+            + parked::sweep(tx)?
+            + audit::sweep(tx, PIECE)?;
         Ok(swept >= PIECE / 2)
     }
 }

@@ -18,8 +18,8 @@ use vumi_kit::{
     health::{AskHealth, State},
     ids::message_id,
     ledger::{
-        AcceptSms, ClaimReceived, FindSms, IdempotencyKey, KeepReceived, OpenOutbox, Outcome, RecordOutcomes,
-        RecordReceipts, ReleaseReceived, ReleaseSms, SmsOwner, Then,
+        AcceptSms, AcceptedWithinQuota, ClaimReceived, FindSms, IdempotencyKey, KeepReceived, OpenOutbox, Outcome,
+        RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SmsOwner, Then,
     },
     name::Name,
     session::{After, SaveSession, SessionRecord},
@@ -28,7 +28,7 @@ use vumi_kit::{
 };
 
 use super::commit_cutter::{CommitCutter, Cut};
-use suite::{ALICE, StoreHarness, opera, sms};
+use suite::{ALICE, StoreHarness, opera, quotas, sms};
 
 use crate::dialect::postgres as dialect;
 use crate::{CopyError, OpenError, StoreSettings, copy, open};
@@ -565,4 +565,22 @@ async fn a_key_that_two_processes_are_given_at_once_is_kept_once() {
         there.into_iter().chain(back).for_each(|answer| drop(answer.unwrap()));
     }
     assert_eq!(first.sms_rows("true"), 600, "each key once");
+}
+
+#[actix_rt::test]
+async fn two_processes_never_take_more_of_a_budget_than_there_is() {
+    let Some(first) = quotas::harness(vec![quotas::budget(20)]).await else { return };
+    let second = beside(&first);
+    first.open_outbox(0).await;
+    let calls = |harness: &StoreHarness| {
+        let ledger = harness.store.store.ledger.clone();
+        join_all((0..20).map(move |_| {
+            let ledger = ledger.clone();
+            async move { ledger.ask_waiting(quotas::batch(1, None, quotas::segments(1))).await.unwrap() }
+        }))
+    };
+    let (ours, theirs) = tokio::join!(calls(&first), calls(&second));
+    let kept = ours.iter().chain(&theirs).filter(|answer| matches!(answer, AcceptedWithinQuota::Accepted(_))).count();
+    assert_eq!((kept, first.sms_rows("true")), (10, 10));
+    assert_eq!(quotas::state(&first).await, (10, 0, 20));
 }

@@ -27,6 +27,8 @@ pub(crate) struct Rules {
     pub(crate) keep_unmatched_receipts: Duration,
     /// How long the parts of an SMS from a person wait for each other.
     pub(crate) join_parts_within: Duration,
+    /// How long an entry of the audit trail is kept.
+    pub(crate) keep_audit: Duration,
     /// How many deliveries may wait for one callback, and how many may be parked.
     pub(crate) waiting_per_callback: usize,
 }

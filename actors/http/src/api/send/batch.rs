@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use vumi_kit::{
-    account::AccountId,
+    account::{AccountId, SendingRights},
     address::{Address, Msisdn},
     carries::Carries,
     clock::Timestamp,
@@ -40,6 +40,8 @@ pub(super) enum MessageSource {
 #[derive(Clone, Debug)]
 pub(super) struct BatchReader {
     pub(super) account: AccountId,
+    /// As whom and to whom the account may send.
+    pub(super) rights: SendingRights,
     pub(super) transport: Name,
     /// What the transport takes as addresses.
     pub(super) addresses: TransportSettings,
@@ -58,7 +60,7 @@ impl BatchReader {
         let mut errors = FieldErrors::default();
         let to = self.recipients(&fields, &mut errors);
         let from = fields.required("from_msisdn", &mut errors);
-        let from = from.and_then(|text| named("from_msisdn", text, self.addresses.sender(text), &mut errors));
+        let from = from.and_then(|text| named("from_msisdn", text, self.sender(text), &mut errors));
         let AskedOptions { options, data } = self.options(&fields, &mut errors);
         let given = fields.count("to_msisdn");
         let messages = match (self.source, data) {
@@ -96,6 +98,16 @@ impl BatchReader {
         asked
     }
 
+    fn sender(&self, text: &str) -> Result<Address, String> {
+        let sender = self.addresses.sender(text)?;
+        self.rights.sender_error(&sender).map_or(Ok(sender), Err)
+    }
+
+    fn recipient(&self, text: &str) -> Result<Msisdn, String> {
+        let to = self.addresses.recipient(text)?;
+        self.rights.recipient_error(&to).map_or(Ok(to), Err)
+    }
+
     fn recipients(&self, fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Vec<Msisdn> {
         let (given, max_batch) = (fields.count("to_msisdn"), self.limits.max_batch);
         if given == 0 {
@@ -105,7 +117,7 @@ impl BatchReader {
             errors.push(FieldError::new("to_msisdn", &given.to_string(), detail));
             return Vec::new();
         }
-        let read = |text| named("to_msisdn", text, self.addresses.recipient(text), errors);
+        let read = |text| named("to_msisdn", text, self.recipient(text), errors);
         fields.all("to_msisdn").filter_map(read).collect()
     }
 
@@ -125,7 +137,7 @@ impl BatchReader {
 }
 
 /// The address, or its error named.
-fn named<A>(field: &str, text: &str, read: Result<A, &'static str>, errors: &mut FieldErrors) -> Option<A> {
+fn named<A>(field: &str, text: &str, read: Result<A, String>, errors: &mut FieldErrors) -> Option<A> {
     read.map_err(|detail| errors.push(FieldError::new(field, text, detail))).ok()
 }
 
@@ -143,6 +155,7 @@ fn same_text(fields: &RequestFields<'_>, count: usize, limits: SendLimits, error
 mod tests {
     use proptest::prelude::*;
     use vumi_kit::{
+        account::SendingRights,
         carries::Carries,
         clock::Timestamp,
         name::Name,
@@ -163,8 +176,8 @@ mod tests {
         let transport = Name::parse("clickatell").unwrap();
         let carries = Carries { flash: true, ..Carries::TEXTS };
         let (times, now) = (SmsTimes::default(), Timestamp::parse("2026-11-28 12:00:00").unwrap());
-        let addresses = TransportSettings::default();
-        BatchReader { account: 1, transport, addresses, carries, times, now, source, limits: LIMITS }
+        let (rights, addresses) = (SendingRights::default(), TransportSettings::default());
+        BatchReader { account: 1, rights, transport, addresses, carries, times, now, source, limits: LIMITS }
     }
 
     fn read(source: MessageSource, media_type: &str, body: &str) -> Result<Vec<NewSms>, ApiError> {

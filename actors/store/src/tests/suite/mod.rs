@@ -9,6 +9,7 @@ mod opening;
 mod outbox;
 mod overload;
 mod plans;
+pub(super) mod quotas;
 mod receipts;
 mod received;
 mod schema;

@@ -4,6 +4,7 @@ use diesel::connection::SimpleConnection;
 use tokio::sync::mpsc;
 use vumi_kit::{
     account::{AccountRoles, CreateAccount, FindAccount},
+    audit::AuditActor,
     clock::Clock,
     health::{AskHealth, State},
     store::Ask,
@@ -20,7 +21,13 @@ async fn a_command_writes_beside_a_running_router() {
     beside
         .store
         .accounts
-        .ask(CreateAccount { username, password_hash, sandbox: false, roles: AccountRoles::CLIENT })
+        .ask(CreateAccount {
+            username,
+            password_hash,
+            sandbox: false,
+            roles: AccountRoles::CLIENT,
+            by: AuditActor::router(),
+        })
         .await
         .unwrap();
     beside.close().await;
@@ -76,7 +83,7 @@ async fn accounts_of_a_database_without_roles_keep_both() {
     drop(conn);
     let beside = open_beside(fixture.settings(), Clock::held(START)).unwrap();
     let old = beside.store.accounts.ask(FindAccount { username: "old".to_owned() }).await.unwrap().unwrap();
-    assert_eq!(old.roles, AccountRoles::ALL);
+    assert_eq!(old.roles, AccountRoles::CLIENT_AND_CARRIER);
     beside.close().await;
 }
 

@@ -10,15 +10,17 @@ use diesel::{
     connection::{InstrumentationEvent, SimpleConnection},
 };
 use vumi_kit::{
-    account::FindAccount,
+    account::{BudgetUnit, CountAccountChanges, FindAccount, FindToken, Micros, QuotaCharge, TokenDigest, new_token},
+    audit::ListAudit,
     callback::{
         CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback, DeliveryAttempt, DeliveryThen, ListDisabled,
         RecordDeliveryAttempts,
     },
     ledger::{
-        AcceptSms, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey, KeepReceived, ListSms,
-        ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order, Outcome, OwnReceived, RecordOutcomes, RecordReceipts,
-        ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner, SmsTimeline, StatusCursor, Then, Which,
+        AcceptSms, AcceptWithinQuota, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey,
+        KeepReceived, ListSms, ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order, Outcome, OwnReceived,
+        RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner, SmsTimeline,
+        StatusCursor, Then, Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundPart, InboundSms, Receipt, TransportStatus},
@@ -96,6 +98,11 @@ fn the_status_of_sms_is_read_by_index() {
     let (account, transport) = (ALICE, opera());
     let one = read!(watched, FindSms { account, transport: transport.clone(), id: 1 });
     assert!(one.contains(BY_ID), "{one}");
+    let accept = AcceptSms { batch: vec![sms("x")], idempotency: None };
+    for unit in [None, Some(BudgetUnit::Segments)] {
+        let charge = QuotaCharge { unit, of_each: vec![Micros::whole(1)] };
+        write!(watched, AcceptWithinQuota { accept: accept.clone(), account, charge });
+    }
     let list = |which| ListSms { account, transport: opera(), which, start: 0, limit: 100 };
     let some = read!(watched, list(Which::Ids(vec![3, 4])));
     assert!(some.contains(BY_ID), "{some}");
@@ -244,6 +251,12 @@ fn sessions_answers_and_accounts_are_found_by_index() {
     }
     read!(watched, FindAnswers { campaign: campaign.clone(), person });
     read!(watched, FindAccount { username: "alice".to_owned() });
+    read!(watched, FindToken { digest: TokenDigest::of(&new_token()).unwrap() });
+    read!(watched, CountAccountChanges);
+    let after = Some((START, 1));
+    for account in [None, Some("alice".to_owned())] {
+        read!(watched, ListAudit { since: Some(START), account, after, limit: 10 });
+    }
     // Sorting is of the few different answers to one question.
     CountAnswers { campaign, question: "q".to_owned() }.read(&mut watched.conn, START).unwrap();
     let (counted, _) = watched.plans();

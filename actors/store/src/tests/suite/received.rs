@@ -3,6 +3,7 @@
 use vumi_kit::{
     account::{AccountRoles, CreateAccount},
     address::Address,
+    audit::AuditActor,
     callback::{CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback},
     ledger::{
         ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived, SmsOwner,
@@ -77,7 +78,13 @@ async fn a_repeated_one_is_neither_kept_nor_routed_again() {
 
 async fn create_account(harness: &StoreHarness, username: &str) -> i64 {
     let (username, password_hash) = (username.to_owned(), String::new());
-    let create = CreateAccount { username, password_hash, sandbox: false, roles: AccountRoles::CLIENT };
+    let create = CreateAccount {
+        username,
+        password_hash,
+        sandbox: false,
+        roles: AccountRoles::CLIENT,
+        by: AuditActor::router(),
+    };
     harness.accounts(create).await.unwrap().id
 }
 

@@ -6,6 +6,7 @@ use diesel::connection::SimpleConnection;
 use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     account::{AccountRoles, CreateAccount},
+    audit::AuditActor,
     health::{AskHealth, State},
     ledger::{AcceptSms, Accepted, HandOver, IdempotencyKey},
     name::Name,
@@ -72,6 +73,7 @@ async fn a_name_taken_twice_in_one_transaction_is_refused_once() {
         password_hash: String::new(),
         sandbox: false,
         roles: AccountRoles::CLIENT,
+        by: AuditActor::router(),
     };
     let accounts = &harness.store.store.accounts;
     let (first, second) = tokio::join!(accounts.ask(create()), accounts.ask(create()));

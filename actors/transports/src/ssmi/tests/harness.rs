@@ -85,13 +85,7 @@ fn fake_store(
             Ok(Vec::new())
         })
         .on(move |ask: FindAccount| {
-            let account = Account {
-                id: 7,
-                username: ask.username,
-                password_hash: String::new(),
-                sandbox: false,
-                roles: AccountRoles::CLIENT,
-            };
+            let account = Account::unlimited(7, ask.username, String::new(), AccountRoles::CLIENT);
             Ok(has_account.load(Ordering::Relaxed).then_some(account))
         })
         .start_store()

@@ -1,0 +1,16 @@
+DROP TABLE audit;
+DROP TRIGGER sms_quota;
+ALTER TABLE sms DROP COLUMN charged;
+DROP TABLE account_quotas;
+DROP TABLE account_changes;
+DROP TABLE account_tokens;
+ALTER TABLE accounts DROP COLUMN country_code;
+ALTER TABLE accounts DROP COLUMN countries;
+ALTER TABLE accounts DROP COLUMN transports;
+ALTER TABLE accounts DROP COLUMN senders;
+ALTER TABLE accounts DROP COLUMN networks;
+ALTER TABLE accounts DROP COLUMN stopped_at;
+ALTER TABLE accounts DROP COLUMN locked_at;
+ALTER TABLE accounts DROP COLUMN expires_at;
+ALTER TABLE accounts DROP COLUMN former_until;
+ALTER TABLE accounts DROP COLUMN former_hash;
