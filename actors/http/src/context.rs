@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use actix::Recipient;
 use vumi_kit::{
-    carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, name::Name, price::PriceTable, sms_fields::SmsTimes,
-    store::Store, transport_settings::TransportSettings, webhook::Webhook, webhook_access::WebhookAccess,
+    carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, name::Name, price::PriceTable,
+    sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings, webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 /// A transport that the API serves, and the webhooks that its provider calls.
