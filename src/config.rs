@@ -8,6 +8,7 @@ mod cross_checks;
 mod deployment;
 mod error;
 mod files;
+mod middleware;
 mod reader;
 mod settings_page;
 
@@ -24,6 +25,7 @@ use vumi_kit::{
     price::PriceTable,
     transport_settings::TransportSettings,
 };
+use vumi_middleware::MiddlewareSettings;
 use vumi_router::{RouterSettings, RoutingTable};
 use vumi_sandbox::SandboxSettings;
 use vumi_store::StoreSettings;
@@ -93,6 +95,8 @@ pub struct Settings {
     pub table: RoutingTable,
     /// `[[price]]`.
     pub prices: PriceTable,
+    /// `[[middleware]]`.
+    pub middleware: Vec<MiddlewareSettings>,
     /// `[sandbox]`: providers to run beside the router; absent in production.
     pub sandbox: Option<SandboxSettings>,
     /// The files that passwords, tokens and the like were read from.
@@ -125,6 +129,8 @@ struct Sections {
     routes: Vec<Value>,
     #[serde(default)]
     price: Vec<Value>,
+    #[serde(default)]
+    middleware: Vec<Value>,
     #[serde(default)]
     sandbox: Option<Value>,
 }
@@ -176,6 +182,7 @@ impl Settings {
             cross_checks::drain(&mut reader, http.drain_within, supervisor.drain);
         }
         let table = cross_checks::routes(&mut reader, sections.routes, &campaigns, elsewhere);
+        let middleware = middleware::middleware(&mut reader, sections.middleware, &transports, &campaigns, elsewhere);
         let accounts = transports.iter().filter_map(|transport: &ComponentConfig| {
             Some((transport.name.clone(), (transport.kind.account)(&transport.settings)?))
         });
@@ -207,6 +214,7 @@ impl Settings {
                 deployment,
                 table,
                 prices,
+                middleware,
                 sandbox,
                 secret_files: layers.secret_files(),
             }),

@@ -24,6 +24,13 @@ pub(super) fn list(args: &KindsArgs, kinds: &Kinds) -> anyhow::Result<ExitCode> 
             shown += 1;
         }
     }
+    for kind in vumi_middleware::kinds() {
+        if args.kind.as_deref().is_none_or(|wanted| wanted == kind.name) {
+            let (name, text) = (kind.name, kind.example.trim());
+            println!("[[middleware]]\nname = \"my-{name}\"\nkind = \"{name}\"\n{text}\n");
+            shown += 1;
+        }
+    }
     anyhow::ensure!(
         shown > 0,
         "there is no kind `{}`; `vumi kinds` lists them all",

@@ -13,6 +13,7 @@ use vumi_kit::{
     price::PriceSettings,
     transport_settings::TransportSettings,
 };
+use vumi_middleware::MiddlewareSettings;
 use vumi_router::{Route, RouterSettings};
 use vumi_sandbox::SandboxSettings;
 use vumi_store::StoreSettings;
@@ -63,6 +64,7 @@ pub fn settings_page(kinds: &Kinds) -> String {
     page.section::<SupervisorSettings>("supervisor");
     page.lines::<Route>("routes");
     page.lines::<PriceSettings>("price");
+    page.middleware();
     page.kinds("transports", &kinds.transports);
     page.kinds("campaigns", &kinds.campaigns);
     page.section::<SandboxSettings>("sandbox");
@@ -89,6 +91,14 @@ impl Page {
         self.table(&format!("## [[{name}]]"), &schema, &examples);
     }
 
+    fn middleware(&mut self) {
+        self.table("## [[middleware]]", &settings_schema::<MiddlewareSettings>().to_value(), &[]);
+        for kind in vumi_middleware::kinds() {
+            let heading = format!("### middleware of kind = \"{}\"", kind.name);
+            self.kind_table(&heading, kind.name, kind.example, &(kind.schema)().to_value());
+        }
+    }
+
     fn kinds(&mut self, section: &str, registry: &Registry) {
         self.text.push_str(&format!(
             "\n## [{section}.NAME]\n\n`kind` says which of the kinds below it is. NAME is yours: the API, the routes and \
@@ -107,9 +117,13 @@ impl Page {
     }
 
     fn kind(&mut self, kind: &KindEntry, schema: &Value) {
-        let examples: Vec<Value> = example(kind.example).into_iter().collect();
-        self.table(&format!("### kind = \"{}\"", kind.name), schema, &examples);
-        self.text.push_str(&format!("\n```toml\nkind = \"{}\"\n{}\n```\n", kind.name, kind.example.trim()));
+        self.kind_table(&format!("### kind = \"{}\"", kind.name), kind.name, kind.example, schema);
+    }
+
+    fn kind_table(&mut self, heading: &str, name: &str, text: &str, schema: &Value) {
+        let examples: Vec<Value> = example(text).into_iter().collect();
+        self.table(heading, schema, &examples);
+        self.text.push_str(&format!("\n```toml\nkind = \"{name}\"\n{}\n```\n", text.trim()));
     }
 
     /// A table that several schemas have below this name, or one of them somewhere within.

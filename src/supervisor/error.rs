@@ -25,6 +25,9 @@ pub enum StartFailed {
          password is known: bind to 127.0.0.1, or `vumi account remove {1}`"
     )]
     SandboxAccount(SocketAddr, String),
+    /// A middleware could not be made: its key below `middleware`, and why.
+    #[error("middleware[{0}]: {1}")]
+    Middleware(String, String),
     /// Something that start-up relies on ended at once.
     #[error("{0} ended while starting: see the log above")]
     Terminated(&'static str),

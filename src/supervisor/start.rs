@@ -16,11 +16,13 @@ use vumi_kit::{
     component::{Component, ComponentContext, StartError, Terminated},
     health::AskParts,
     ledger::SmsOwners,
+    middleware::MiddlewareChains,
     name::Name,
     router::Register,
     sms_fields::SmsTimes,
     store::StoreError,
 };
+use vumi_middleware::MiddlewareContext;
 use vumi_router::{Router, RoutingTable};
 use vumi_store::StoreSettings;
 
@@ -48,7 +50,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
 
     let router_arbiter = Arbiter::new();
     let (router_settings, table, router_store) = (settings.router.clone(), settings.table.clone(), store.store.clone());
-    let start_router = move || Router::start(router_settings, table, router_store, handed_over);
+    let chains = chains(&settings, &clock)?;
+    let router_chains = chains.clone();
+    let start_router = move || Router::start(router_settings, table, router_chains, router_store, handed_over);
     let (router, ended) = on(&router_arbiter, start_router).await.ok_or(StartFailed::Terminated("router"))?;
     watch(ended, "router", tell_fatal.clone());
 
@@ -70,7 +74,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     for fixture in fixtures {
         supervisor.try_send(WatchFixture(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
     }
-    let bound = start_components(&supervisor, router.recipient(), &settings).await?;
+    let bound = start_components(&supervisor, router.recipient(), &settings, &chains).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
 }
 
@@ -88,6 +92,7 @@ async fn start_components(
     supervisor: &Addr<Supervisor>,
     register: Recipient<Register>,
     settings: &Settings,
+    chains: &MiddlewareChains,
 ) -> Result<Option<SocketAddr>, StartFailed> {
     let deployment = &settings.deployment;
     for campaign in settings.campaigns.iter().filter(|component| deployment.campaigns.contains(&component.name)) {
@@ -101,7 +106,7 @@ async fn start_components(
         });
         let transports = elsewhere.chain(named).collect();
         let sms_times = settings.store.sms_times();
-        let amqp = amqp_component(register, amqp.clone(), topology.clone(), transports, sms_times);
+        let amqp = amqp_component(register, amqp.clone(), topology.clone(), transports, sms_times, chains.clone());
         start_component(supervisor, own_name("amqp"), Role::Broker, amqp).await?;
     }
     for transport in settings.transports.iter().filter(|component| deployment.transports.contains(&component.name)) {
@@ -119,7 +124,7 @@ async fn start_components(
 
     let bound = Arc::new(OnceLock::new());
     if deployment.http {
-        let http = http_component(supervisor, settings, bound.clone());
+        let http = http_component(supervisor, settings, chains, bound.clone());
         start_component(supervisor, own_name("http"), Role::FrontEnd, http).await?;
     }
     // Last: it must not say that all is well before the others have started.
@@ -128,6 +133,16 @@ async fn start_components(
             .await?;
     }
     Ok(bound.get().copied())
+}
+
+/// The chains of middleware: what they count, the whole process counts.
+fn chains(settings: &Settings, clock: &Clock) -> Result<MiddlewareChains, StartFailed> {
+    let made = vumi_middleware::chains(&settings.middleware, &MiddlewareContext { clock: clock.clone() });
+    made.map_err(|problems| {
+        let first = problems.into_iter().next();
+        let (key, what) = first.map_or_else(Default::default, |problem| (problem.key, problem.what));
+        StartFailed::Middleware(key, what)
+    })
 }
 
 /// Whose SMS from people are, as routes and transports say.
@@ -146,6 +161,7 @@ fn amqp_component(
     topology: AmqpTopology,
     transports: BTreeMap<Name, SmsTransport>,
     sms_times: SmsTimes,
+    chains: MiddlewareChains,
 ) -> StartFn {
     Arc::new(move |context: ComponentContext| {
         let token = context.store.ledger.token().clone();
@@ -155,6 +171,7 @@ fn amqp_component(
             clock: context.clock,
             transports: transports.clone(),
             sms_times,
+            chains: chains.clone(),
             topology: topology.clone(),
         };
         let component = vumi_amqp::start(context, settings.clone())?;
@@ -166,7 +183,13 @@ fn amqp_component(
     })
 }
 
-fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc<OnceLock<SocketAddr>>) -> StartFn {
+fn http_component(
+    supervisor: &Addr<Supervisor>,
+    settings: &Settings,
+    chains: &MiddlewareChains,
+    bound: Arc<OnceLock<SocketAddr>>,
+) -> StartFn {
+    let chains = chains.clone();
     let mount = |transport: &ComponentConfig| WebhookMount {
         transport: transport.name.clone(),
         webhooks: (transport.kind.webhooks)(&transport.settings),
@@ -193,6 +216,7 @@ fn http_component(supervisor: &Addr<Supervisor>, settings: &Settings, bound: Arc
             transports: transports.clone(),
             sms_times,
             prices: prices.clone(),
+            chains: chains.clone(),
             parts: parts.clone(),
             sandbox,
             sandbox_account,

@@ -77,7 +77,7 @@ fn a_provider_is_told_what_an_sms_asks_for() {
 #[test]
 fn an_sms_waits_for_its_time_and_fails_when_its_validity_is_over() {
     let provider = CallbackListener::new(|heard| match heard.body.contains("never") {
-        true => (500, String::new()),
+        true => (503, String::new()),
         false => (200, "ID: api1".to_owned()),
     });
     let harness = with_provider(&provider);

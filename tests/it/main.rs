@@ -30,6 +30,7 @@ mod large_bodies;
 mod limits;
 mod listener;
 mod opera_webhooks;
+mod middleware;
 mod order;
 mod reports;
 mod roles;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vumi_kit::{
-    carries::Carries, clock::Clock, name::Name, router::RouterAddress, sms_fields::SmsTimes, store::Store,
+    carries::Carries, clock::Clock, middleware::MiddlewareChains, name::Name, router::RouterAddress, sms_fields::SmsTimes, store::Store,
     transport_settings::TransportSettings,
 };
 
@@ -22,6 +22,8 @@ pub struct AmqpContext {
     pub transports: BTreeMap<Name, SmsTransport>,
     /// How long SMS may wait.
     pub sms_times: SmsTimes,
+    /// What SMS pass before they are accepted.
+    pub chains: MiddlewareChains,
     /// The connectors of this process.
     pub topology: AmqpTopology,
 }

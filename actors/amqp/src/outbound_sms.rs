@@ -9,11 +9,14 @@ use vumi_kit::{
     carries::Carries,
     clock::Clock,
     component::CALL_LIMIT,
-    ledger::{AcceptSms, Accepted, IdempotencyKey},
+    address::Address,
+    ledger::{AcceptSms, Accepted, FindAccepted, IdempotencyKey},
     message::UserMessage,
+    middleware::{ChainOutcome, MiddlewareChains, PassingSms, SmsDirection},
     name::Name,
     sms::{NewSms, Sms},
     sms_fields::{AskedOptions, SmsTimes},
+    sms_options::{Content, SmsOptions},
     store::{Ask, Store, StoreError},
 };
 
@@ -21,7 +24,7 @@ use super::{
     asked_options::{asked_of, asked_options},
     context::SmsTransport,
     received_sms::settle_with_answer,
-    topology::Connector,
+    topology::{Connector, ConnectorRole},
 };
 
 /// How long the ledger recognises a message id.
@@ -51,11 +54,18 @@ pub(super) struct OutboundSms {
     /// All transports of the settings.
     transports: BTreeMap<Name, SmsTransport>,
     times: SmsTimes,
+    chains: MiddlewareChains,
 }
 
 impl OutboundSms {
-    pub(super) fn new(store: Store, clock: Clock, transports: BTreeMap<Name, SmsTransport>, times: SmsTimes) -> Self {
-        Self { store, clock, transports, times: times.however_late() }
+    pub(super) fn new(
+        store: Store,
+        clock: Clock,
+        transports: BTreeMap<Name, SmsTransport>,
+        times: SmsTimes,
+        chains: MiddlewareChains,
+    ) -> Self {
+        Self { store, clock, transports, times: times.however_late(), chains }
     }
 
     /// Accepts an SMS, once for each message id.
@@ -74,8 +84,13 @@ impl OutboundSms {
         message: &UserMessage,
     ) -> Result<Sms, SmsNotAccepted> {
         // Without a text the received SMS is settled, too, and not handed over again.
-        let (AskedOptions { options, data }, key) = (self.asked(message)?, answer_key(connector, message));
-        let text = data.or_else(|| text_of(message).map(str::to_owned));
+        let (AskedOptions { mut options, data }, key) = (self.asked(message)?, answer_key(connector, message));
+        let mut text = data.or_else(|| text_of(message).map(str::to_owned));
+        let ends = (Address::inbound(&message.from_addr), Address::inbound(&message.to_addr));
+        if let (Some(text), (Ok(from), Ok(to))) = (&mut text, ends) {
+            // The ledger knows whose answer it is, and keeps the addresses of what it answers.
+            self.pass(connector, message, AskedSms { from, to, text, options: &mut options }).await?;
+        }
         let has_text = text.is_some();
         let settle = settle_with_answer(&self.store, received.to_owned(), text, Some(key), Arc::new(options));
         match in_time(settle).await? {
@@ -87,8 +102,8 @@ impl OutboundSms {
 
     /// Accepts an SMS that answers none. The ledger takes it once for each message id, in whichever process.
     async fn accept_unprompted(&self, connector: &Connector, message: &UserMessage) -> Result<Sms, SmsNotAccepted> {
-        let AskedOptions { options, data } = self.asked(message)?;
-        let text = data.or_else(|| text_of(message).map(str::to_owned)).ok_or_else(|| never(EMPTY))?;
+        let AskedOptions { mut options, data } = self.asked(message)?;
+        let mut text = data.or_else(|| text_of(message).map(str::to_owned)).ok_or_else(|| never(EMPTY))?;
         let Some(username) = &connector.account else {
             return Err(never(
                 "it answers no message that is known here, and the connector has no `account` for such SMS",
@@ -97,27 +112,74 @@ impl OutboundSms {
         let Some(transport) = self.transports.get(&message.transport_name) else {
             return Err(never(format!("there is no transport `{}`", message.transport_name)));
         };
-        let to =
-            transport.addresses.recipient(&message.to_addr).map_err(|wrong| never(format!("`to_addr`: {wrong}")))?;
-        let from =
-            transport.addresses.sender(&message.from_addr).map_err(|wrong| never(format!("`from_addr`: {wrong}")))?;
         let account = self.account(username).await?;
+        let mut addresses = transport.addresses.clone();
+        addresses.country_code = account.rights.country_code.clone().or(addresses.country_code);
+        let to = addresses.recipient(&message.to_addr).map_err(|wrong| never(format!("`to_addr`: {wrong}")))?;
+        let from = addresses.sender(&message.from_addr).map_err(|wrong| never(format!("`from_addr`: {wrong}")))?;
+        let key = answer_key(connector, message);
+        if self.chains.see(SmsDirection::Outbound)
+            && let Some(earlier) = self.find_accepted(account.id, key.clone()).await?
+        {
+            return Ok(earlier);
+        }
         let refused = account.sending_error(&message.transport_name);
         let refused =
             refused.or_else(|| account.rights.sender_error(&from)).or_else(|| account.rights.recipient_error(&to));
         if let Some(refused) = refused {
             return Err(never(refused));
         }
+        let asked = AskedSms { from, to: to.into(), text: &mut text, options: &mut options };
+        let (from, to) = self.pass(connector, message, asked).await?;
+        let to = to.msisdn().ok_or_else(|| never("`to_addr`: as a middleware changed it, it is no MSISDN"))?;
         let account = account.id;
         let (transport, options) = (message.transport_name.clone(), Arc::new(options));
         let sms = NewSms { account, transport, to, from, message: text, route: None, options };
-        let accept = AcceptSms { batch: vec![sms], idempotency: Some(answer_key(connector, message)) };
+        let accept = AcceptSms { batch: vec![sms], idempotency: Some(key) };
         match in_time(self.store.ledger.ask_waiting(accept)).await? {
             Accepted::Now(accepted) | Accepted::Before(accepted) => {
                 accepted.first().cloned().ok_or_else(|| never("the ledger does not have it any more"))
             }
             Accepted::KeyReused => Err(never(KEY_REUSED)),
         }
+    }
+
+    /// A message that comes again must not go through its chain again.
+    async fn find_accepted(&self, account: AccountId, key: IdempotencyKey) -> Result<Option<Sms>, SmsNotAccepted> {
+        match in_time(self.store.ledger.ask_waiting(FindAccepted { account, key })).await? {
+            Some(Accepted::Before(earlier) | Accepted::Now(earlier)) => Ok(earlier.first().cloned()),
+            Some(Accepted::KeyReused) => Err(never(KEY_REUSED)),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes an SMS through its chain of middleware. Answers its addresses as they are then.
+    async fn pass(
+        &self,
+        connector: &Connector,
+        message: &UserMessage,
+        asked: AskedSms<'_>,
+    ) -> Result<(Address, Address), SmsNotAccepted> {
+        let is_text = !matches!(asked.options.content, Content::Binary { .. });
+        let mut passing = PassingSms {
+            direction: SmsDirection::Outbound,
+            account: connector.account.clone(),
+            transport: message.transport_name.clone(),
+            campaign: (connector.role == ConnectorRole::FamilyCampaign).then(|| connector.name.clone()),
+            from: asked.from,
+            to: asked.to,
+            message: std::mem::take(asked.text),
+            is_text,
+            tags: Vec::new(),
+        };
+        match self.chains.run(&mut passing).await {
+            ChainOutcome::Passed => {}
+            ChainOutcome::Held(why) => asked.options.held = Some(why),
+            ChainOutcome::Refused(why) => return Err(never(why)),
+            ChainOutcome::Later(why) => return Err(SmsNotAccepted::Later(why)),
+        }
+        *asked.text = passing.message;
+        Ok((passing.from, passing.to))
     }
 
     /// What is asked of an SMS, where its transport can carry that.
@@ -139,6 +201,14 @@ impl OutboundSms {
             None => Err(never(format!("there is no account `{username}`: vumi account add {username}"))),
         }
     }
+}
+
+/// An SMS before its chain.
+struct AskedSms<'a> {
+    from: Address,
+    to: Address,
+    text: &'a mut String,
+    options: &'a mut SmsOptions,
 }
 
 /// By what the ledger knows a message when it comes again.

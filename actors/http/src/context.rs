@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use actix::Recipient;
 use vumi_kit::{
-    carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, name::Name, price::PriceTable,
+    carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, price::PriceTable,
     sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings, webhook::Webhook,
     webhook_access::WebhookAccess,
 };
@@ -39,6 +39,8 @@ pub struct HttpContext {
     pub sms_times: SmsTimes,
     /// What segments cost, for budgets in money.
     pub prices: PriceTable,
+    /// What SMS pass before they are accepted.
+    pub chains: MiddlewareChains,
     /// The supervisor, for `/health/ready`.
     pub parts: Recipient<AskParts>,
     /// Where the sandbox's pages are, for the page at `/`; none without a sandbox.

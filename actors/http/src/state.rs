@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use vumi_kit::{clock::Clock, ledger::SmsOwners, name::Name, price::PriceTable, sms_fields::SmsTimes, store::Store};
+use vumi_kit::{clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, price::PriceTable, sms_fields::SmsTimes, store::Store};
 
 use crate::{
     auth::{authenticator::Authenticator, password::HashError},
@@ -60,6 +60,7 @@ pub(crate) struct ApiState {
     pub(crate) keys_in_progress: KeysInProgress,
     pub(crate) limits: SendLimits,
     pub(crate) sms_times: SmsTimes,
+    pub(crate) chains: MiddlewareChains,
     /// Large bodies that are read at once.
     pub(crate) large_reads: Arc<Semaphore>,
     pub(crate) body_reader: BodyReader,
@@ -81,6 +82,7 @@ impl ApiState {
             clock: context.clock,
             owners: context.owners,
             sms_times: context.sms_times,
+            chains: context.chains,
             sandbox_account: context.sandbox_account,
             trusted_proxies: TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header),
             rates: CallRates::new(&settings.rates),

@@ -171,6 +171,11 @@ pub fn settings_schema<T: JsonSchema>() -> Schema {
 }
 
 fn read<K: Kind>(settings: &Value) -> Result<K::Settings, Problem> {
+    read_settings(settings)
+}
+
+/// Reads a table of settings. The problem names its key.
+pub fn read_settings<T: DeserializeOwned>(settings: &Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(settings).map_err(|wrong| {
         let path = wrong.path().to_string();
         Problem::new(if path == "." { String::new() } else { path }, wrong.into_inner().to_string())

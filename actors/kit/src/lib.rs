@@ -23,6 +23,7 @@ pub mod kind;
 pub mod ledger;
 pub mod log_limiter;
 pub mod message;
+pub mod middleware;
 pub mod name;
 pub mod network;
 pub mod price;

@@ -52,6 +52,9 @@ pub enum Refused {
     /// The component that sends it was replaced by a fresh one.
     #[error("its sender was replaced by a fresh one")]
     Replaced,
+    /// A middleware refuses it, and why.
+    #[error("{0}")]
+    Middleware(String),
     /// The transport holds no sessions: it takes SMS only.
     #[error("the transport {0} takes no messages but SMS")]
     NoSessions(Name),

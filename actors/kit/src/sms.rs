@@ -461,6 +461,8 @@ pub struct Received {
     pub sms: InboundSms,
     /// The provider sent it before; nothing was stored, posted or routed a second time.
     pub repeated: bool,
+    /// What middleware noted of it, for its campaign; not kept.
+    pub tags: Vec<String>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When anything about it last changed.

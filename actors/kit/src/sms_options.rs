@@ -24,9 +24,17 @@ pub struct SmsOptions {
     pub callback_url: Option<String>,
     /// What its text is.
     pub content: Content,
+    /// Why it is kept and not sent until an operator releases it.
+    pub held: Option<String>,
 }
 
 impl SmsOptions {
+    /// Those of an SMS that asks for nothing and is held, and why.
+    #[must_use]
+    pub fn held(why: String) -> Arc<Self> {
+        Arc::new(Self { held: Some(why), ..Self::default() })
+    }
+
     /// None: what an SMS has that asks for nothing.
     #[must_use]
     pub fn none() -> Arc<Self> {

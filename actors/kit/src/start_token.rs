@@ -19,6 +19,12 @@ impl StartToken {
         self.0.store(true, Ordering::SeqCst);
     }
 
+    /// Whether both are of the same start.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the component was replaced. It does nothing more where others would see it.
     #[must_use]
     pub fn is_replaced(&self) -> bool {

@@ -1,5 +1,7 @@
 //! The router's actor.
 
+mod passing;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{
@@ -18,17 +20,22 @@ use vumi_kit::{
     ledger::{ClaimReceived, HandOver, ReleaseReceived, ReleaseSms, SettleReceived},
     log_limiter::LogLimiter,
     message::{TransportType, UserMessage},
+    middleware::{MiddlewareChains, SmsDirection},
     name::Name,
     router::{
         Deregister, Endpoints, FromComponent, Happened, Inbound, Outbound, Refused, Register, RouterAddress, Submit,
     },
     settings_schema::HumanDuration,
     sms::{Received, ReceivedId, SmsId, Submission},
+    sms_options::SmsOptions,
     start_token::StartToken,
     store::{Ask, Store, StoreError},
 };
 
+use passing::{PassedInbound, settle_refused};
+
 use crate::{
+    passage::{ChainQueue, Passage, add_tags},
     received_queues::{Arrived, Due, QueueKey, ReceivedQueues},
     table::RoutingTable,
     unowned::UnownedRound,
@@ -111,6 +118,15 @@ impl Components {
         self.0.get(name).filter(|(_, token)| !token.is_replaced()).map(|(endpoints, _)| endpoints)
     }
 
+    /// The campaign that was started with a token, if it is one alone.
+    fn campaign_of(&self, token: &StartToken) -> Option<&Name> {
+        let started = |(_, (endpoints, of)): &(&Name, &(Endpoints, StartToken))| {
+            of.is(token) && matches!(endpoints, Endpoints::Campaign { .. })
+        };
+        let mut campaigns = self.0.iter().filter(started).map(|(name, _)| name);
+        campaigns.next().filter(|_| campaigns.next().is_none())
+    }
+
     fn any_campaign(&self) -> bool {
         self.0
             .values()
@@ -125,6 +141,8 @@ pub struct Router {
     table: Arc<RoutingTable>,
     components: Components,
     store: Store,
+    passage: Passage,
+    in_chains: ChainQueue,
     queues: ReceivedQueues,
     claiming: Claiming,
     unowned: UnownedRound,
@@ -137,15 +155,19 @@ impl Router {
     pub fn start(
         settings: RouterSettings,
         table: RoutingTable,
+        chains: MiddlewareChains,
         store: Store,
         handed_over: mpsc::Receiver<HandOver>,
     ) -> (actix::Addr<Self>, Terminated) {
         let (lifeline, ended) = lifeline();
+        let table = Arc::new(table);
         let router = Self {
             settings,
-            table: Arc::new(table),
+            table: table.clone(),
             components: Components::default(),
             store,
+            passage: Passage { chains, table },
+            in_chains: ChainQueue::default(),
             queues: ReceivedQueues::default(),
             claiming: Claiming::No,
             unowned: UnownedRound::default(),
@@ -191,13 +213,19 @@ impl Router {
         });
     }
 
-    /// Queues received SMS for their campaigns. `claimed`: the ledger handed them out by a claim. Answers whether any
-    /// found a place.
+    /// Takes received SMS through their chains, if there are any, and queues them for their campaigns. `claimed`: the ledger
+    /// handed them out by a claim. Answers whether any found a place.
     fn route_all_received(&mut self, received: Vec<Received>, claimed: bool, ctx: &mut Context<Self>) -> bool {
         let (count, mut returned) = (received.len(), Vec::new());
+        let chained = self.passage.chains.see(SmsDirection::Inbound);
         for sms in received {
             let id = sms.id;
-            if self.route_received(sms, claimed, ctx) == Arrived::Returned {
+            let taken = if chained {
+                self.enter_chain(sms, claimed, ctx)
+            } else {
+                self.route_received(sms, claimed, ctx) != Arrived::Returned
+            };
+            if !taken {
                 returned.push(id);
             }
         }
@@ -209,7 +237,7 @@ impl Router {
     fn route_received(&mut self, received: Received, claimed: bool, ctx: &mut Context<Self>) -> Arrived {
         let (to, from) = (received.sms.to.as_str(), received.sms.from.as_str());
         let Some(campaign) = self.table.sms(to, &received.sms.message) else {
-            self.settle_unroutable(&received);
+            self.settle_unroutable(&received, format!("no campaign serves {}", received.sms.to));
             return Arrived::Waits;
         };
         let key = (campaign.clone(), from.to_owned());
@@ -233,8 +261,7 @@ impl Router {
         });
     }
 
-    fn settle_unroutable(&self, received: &Received) {
-        let outcome = format!("no campaign serves {}", received.sms.to);
+    fn settle_unroutable(&self, received: &Received, outcome: String) {
         let settle = SettleReceived { outcome, ..SettleReceived::by_campaign(received.message_id.clone(), None, None) };
         let store = self.store.clone();
         actix::spawn(async move {
@@ -246,7 +273,7 @@ impl Router {
 
     /// Offers a person's first SMS to the campaign; the answer comes as [`OfferAnswered`].
     fn offer(&self, key: QueueKey, ctx: &mut Context<Self>) {
-        let Some(Received { transport, message_id, sms, created_at, .. }) = self.queues.first(&key) else { return };
+        let Some(Received { transport, message_id, sms, created_at, tags, .. }) = self.queues.first(&key) else { return };
         let mut message =
             UserMessage::from_person(transport, TransportType::Sms, sms.from.as_str(), sms.to.as_str(), *created_at);
         if !sms.from.is_number() {
@@ -254,6 +281,7 @@ impl Router {
         }
         message.message_id.clone_from(message_id);
         message.content = Some(sms.message.clone());
+        add_tags(&mut message, tags.clone());
         let campaign = self.components.get(&key.0).and_then(Endpoints::inbound);
         let (answer, router) = (hand_over(campaign, Inbound(message), key.0.clone(), self.limit()), ctx.address());
         // A task of its own, not a future of the actor's context: that polls all of them for each that wakes.
@@ -279,14 +307,21 @@ impl Router {
     }
 
     /// Takes an SMS from a campaign: the answer to a received one, which the ledger keeps and sends.
-    fn settle(&self, message: UserMessage) -> ResponseFuture<Result<(), Refused>> {
-        let Some(message_id) = message.in_reply_to else {
+    fn settle(&self, message: UserMessage, campaign: Option<Name>) -> ResponseFuture<Result<(), Refused>> {
+        let Some(message_id) = message.in_reply_to.clone() else {
             let transport = message.transport_name;
             return Box::pin(async move { Err(Refused::NoTransport(transport)) });
         };
-        let settle = SettleReceived::by_campaign(message_id, message.content, None);
-        let (store, name) = (self.store.clone(), message.transport_name);
+        let (store, name, passage) = (self.store.clone(), message.transport_name.clone(), self.passage.clone());
         Box::pin(async move {
+            let (message, held) = match passage.answered(message, campaign).await {
+                Ok(passed) => passed,
+                // The campaign has answered: the SMS is settled, and the answer is not sent.
+                Err(Refused::Middleware(why)) => return settle_refused(&store, message_id, why).await,
+                Err(other) => return Err(other),
+            };
+            let options = held.map_or_else(SmsOptions::none, SmsOptions::held);
+            let settle = SettleReceived { options, ..SettleReceived::by_campaign(message_id, message.content, None) };
             match store.ledger.ask_waiting(settle).await {
                 Ok(Some(_)) => Ok(()),
                 Ok(None) => {
@@ -419,11 +454,12 @@ impl Handler<FromComponent<Inbound>> for Router {
 impl Handler<FromComponent<Outbound>> for Router {
     type Result = ResponseFuture<Result<(), Refused>>;
 
-    fn handle(&mut self, from: FromComponent<Outbound>, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, from: FromComponent<Outbound>, _: &mut Self::Context) -> Self::Result {
         if from.token.is_replaced() {
             return Box::pin(async { Err(Refused::Replaced) });
         }
-        Handler::<Outbound>::handle(self, from.message, ctx)
+        let campaign = self.components.campaign_of(&from.token).cloned();
+        self.send_to_person(from.message.0, campaign)
     }
 }
 
@@ -440,7 +476,22 @@ impl Handler<FromComponent<Happened>> for Router {
 impl Handler<Inbound> for Router {
     type Result = ResponseFuture<Result<(), Refused>>;
 
-    fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Inbound(message): Inbound, ctx: &mut Self::Context) -> Self::Result {
+        if message.transport_type == TransportType::Sms && self.passage.chains.see(SmsDirection::Inbound) {
+            let (passage, router) = (self.passage.clone(), ctx.address());
+            return Box::pin(async move {
+                let message = passage.brought(message).await?;
+                // An error: the router is gone.
+                let gone = Refused::Away(message.transport_name.clone());
+                router.send(PassedInbound(message)).await.map_err(|_| gone)?
+            });
+        }
+        self.hand_to_campaign(message)
+    }
+}
+
+impl Router {
+    fn hand_to_campaign(&self, message: UserMessage) -> ResponseFuture<Result<(), Refused>> {
         let campaign = match message.transport_type {
             TransportType::Sms => self.table.sms(&message.to_addr, message.content.as_deref().unwrap_or_default()),
             _ => self.table.ussd(&message.to_addr),
@@ -458,12 +509,31 @@ impl Handler<Outbound> for Router {
     type Result = ResponseFuture<Result<(), Refused>>;
 
     fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
+        self.send_to_person(message, None)
+    }
+}
+
+impl Router {
+    /// Hands on a message to a person, of this campaign where it is known.
+    fn send_to_person(&self, message: UserMessage, campaign: Option<Name>) -> ResponseFuture<Result<(), Refused>> {
         let transport = message.transport_name.clone();
         let endpoints = self.components.get(&transport);
         // The ledger sends SMS, except those of a transport behind the broker, which has an outbox of its own.
         let remote = matches!(endpoints, Some(Endpoints::Remote { .. }));
         if message.transport_type == TransportType::Sms && !remote {
-            return self.settle(message);
+            return self.settle(message, campaign);
+        }
+        if remote && message.transport_type == TransportType::Sms && self.passage.chains.see(SmsDirection::Outbound) {
+            let (outbound, passage) = (endpoints.and_then(Endpoints::outbound).cloned(), self.passage.clone());
+            let limit = self.limit();
+            return Box::pin(async move {
+                let (message, held) = passage.answered(message, campaign).await?;
+                // What a peer sends can't be held here.
+                match held {
+                    Some(why) => Err(Refused::Middleware(why)),
+                    None => hand_over(outbound.as_ref(), Outbound(message), transport, limit).await,
+                }
+            });
         }
         if let Some(outbound) = endpoints.and_then(Endpoints::outbound) {
             return hand_over(Some(outbound), Outbound(message), transport, self.limit());

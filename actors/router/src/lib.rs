@@ -10,6 +10,7 @@ mod actor;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod keyword;
+mod passage;
 mod received_queues;
 mod table;
 mod unowned;

@@ -276,6 +276,7 @@ mod tests {
                 part: None,
             },
             repeated: false,
+            tags: Vec::new(),
             created_at: Timestamp::from_micros(0),
             updated_at: Timestamp::from_micros(0),
         }

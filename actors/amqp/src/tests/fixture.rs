@@ -29,6 +29,7 @@ use vumi_kit::{
     clock::Clock,
     health::{AskHealth, Health},
     message::UserMessage,
+    middleware::MiddlewareChains,
     name::Name,
     router::Endpoints,
     sms::Sms,
@@ -148,6 +149,7 @@ impl AmqpFixture {
                 .map(|name| (name, SmsTransport::default()))
                 .into(),
             sms_times: SmsTimes::default(),
+            chains: MiddlewareChains::default(),
             topology,
         };
         let front_end = RunningFrontEnd(start(context, settings).unwrap());

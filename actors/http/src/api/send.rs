@@ -1,6 +1,7 @@
 //! Sending: `send.json` and `template_send.json`.
 
 mod batch;
+mod chain;
 mod personalised;
 mod template;
 pub(crate) mod text;
@@ -22,7 +23,10 @@ use vumi_kit::{
     store::Ask,
 };
 
-use self::batch::{BatchReader, MessageSource};
+use self::{
+    batch::{BatchReader, MessageSource},
+    chain::SendingChain,
+};
 use crate::{
     guard::{ApiCall, guarded, transport},
     limits::{call_rates::RateClass, quotas},
@@ -217,6 +221,9 @@ async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource
         return answer(&earlier);
     }
     let batch = call.state.parse(&body, move |media_type, bytes| reader.read(media_type, bytes)).await?;
+    let max_segments = call.state.limits.max_segments;
+    let chain = SendingChain { chains: &call.state.chains, account: &call.caller.username, max_segments };
+    let batch = chain.pass(batch).await?;
     answer(&quotas::accept(call.state, &call.caller, AcceptSms { batch, idempotency }).await?)
 }
 

@@ -13,6 +13,7 @@ use vumi_kit::{
     health::{AskHealth, State},
     ledger::SmsOwners,
     price::PriceTable,
+    middleware::MiddlewareChains,
     sms_fields::SmsTimes,
     store::StoreError,
 };
@@ -342,6 +343,7 @@ async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
         owners: SmsOwners::default(),
         sandbox_account: false,
         sms_times: SmsTimes::default(),
+        chains: MiddlewareChains::default(),
         transports: vec![],
         prices: PriceTable::default(),
         parts: harness.supervisor.clone(),

@@ -252,6 +252,7 @@ fn received(account: Option<i64>, transport: &Name, sms: InboundSms) -> Received
         message_id: "m7".to_owned(),
         sms,
         repeated: false,
+        tags: Vec::new(),
         created_at: test_time(),
         updated_at: test_time(),
     }

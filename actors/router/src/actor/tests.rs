@@ -1,5 +1,7 @@
 //! The router with campaigns and transports that do as the test says, and a store that answers as the test says.
 
+mod middleware;
+
 use std::{
     cell::RefCell,
     collections::VecDeque,
@@ -15,6 +17,7 @@ use vumi_kit::{
     clock::Timestamp,
     ledger::{ClaimReceived, HandOver, ReleaseReceived, ReleaseSms, SettleReceived},
     message::{Event, TransportType, UserMessage},
+    middleware::MiddlewareChains,
     name::Name,
     router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, Submit},
     sms::{InboundSms, Received, Submission},
@@ -117,6 +120,10 @@ struct RouterHarness {
 
 impl RouterHarness {
     fn new() -> Self {
+        Self::with(MiddlewareChains::default())
+    }
+
+    fn with(chains: MiddlewareChains) -> Self {
         // Time stands still until nothing else is left to do.
         tokio::time::pause();
         let ledger = LedgerRequests::default();
@@ -147,7 +154,7 @@ impl RouterHarness {
             .start_store();
         let (handed_over, receiver) = mpsc::channel(8);
         let settings = RouterSettings { retry_received: Duration::from_secs(3_600), ..RouterSettings::default() };
-        let (router, _terminated) = Router::start(settings, table(), store, receiver);
+        let (router, _terminated) = Router::start(settings, table(), chains, store, receiver);
         Self { router, handed_over, ledger, asked }
     }
 
@@ -217,6 +224,7 @@ fn received(id: i64, from: &str, to: &str) -> Received {
         message_id: id.to_string(),
         sms,
         repeated: false,
+        tags: Vec::new(),
         created_at: at,
         updated_at: at,
     }

@@ -85,6 +85,7 @@ const EMPTY_MESSAGE: ErrorLine = "107, Empty message";
 const BAD_API_ID: ErrorLine = "108, Invalid or missing API ID";
 const NO_MESSAGE_ID: ErrorLine = "109, Missing message ID";
 const BAD_MESSAGE_TYPE: ErrorLine = "112, Invalid message type";
+const BAD_HEADER: ErrorLine = "102, Invalid user data header";
 const TOO_MANY_PARTS: ErrorLine = "113, Maximum message parts exceeded";
 const CANNOT_ROUTE: ErrorLine = "114, Cannot route message";
 const BAD_UNICODE: ErrorLine = "116, Invalid Unicode data";
@@ -237,13 +238,27 @@ fn read_api_message_id(id: &str) -> Option<Taken> {
     Some(Taken { at: i64::from_str_radix(at, 16).ok()?, number: u64::from_str_radix(number, 16).ok()? })
 }
 
+/// Checks that Clickatell takes octets and their header: hex, 140 octets at the most.
+fn check_data(data: &str, udh: &str) -> Result<(), ErrorLine> {
+    let hex = |text: &str| text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match (hex(data) && !data.is_empty(), hex(udh)) {
+        (true, true) if data.len() + udh.len() > 2 * 140 => Err(TOO_MANY_PARTS),
+        (true, true) => Ok(()),
+        (true, false) => Err(BAD_HEADER),
+        (false, _) => Err(EMPTY_MESSAGE),
+    }
+}
+
 /// Checks that Clickatell takes the text: not empty, of a known type, in no more parts than `concat` allows.
 fn check_text(form: &FormFields<'_>) -> Result<(), ErrorLine> {
+    if let Some(data) = form.get("data") {
+        return check_data(data, form.text("udh"));
+    }
     let text = form.text("text");
     if text.is_empty() {
         return Err(EMPTY_MESSAGE);
     }
-    if !matches!(form.get("msg_type"), None | Some("SMS_TEXT")) {
+    if !matches!(form.get("msg_type"), None | Some("SMS_TEXT" | "SMS_FLASH")) {
         return Err(BAD_MESSAGE_TYPE);
     }
     let parts = if form.text("unicode") == "1" {

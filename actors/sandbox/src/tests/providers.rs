@@ -78,7 +78,9 @@ async fn clickatell_refuses_with_its_own_codes_and_status_200() {
         (("api_id", "43"), "ERR: 108, Invalid or missing API ID"),
         (("to", "+27831234567"), "ERR: 105, Invalid destination address"),
         (("text", ""), "ERR: 107, Empty message"),
-        (("msg_type", "SMS_FLASH"), "ERR: 112, Invalid message type"),
+        (("msg_type", "SMS_PICTURE"), "ERR: 112, Invalid message type"),
+        (("data", ""), "ERR: 107, Empty message"),
+        (("data", long.as_str()), "ERR: 107, Empty message"),
         (("text", long.as_str()), "ERR: 113, Maximum message parts exceeded"),
         (("unicode", "1"), "ERR: 116, Invalid Unicode data"),
     ] {
@@ -87,9 +89,14 @@ async fn clickatell_refuses_with_its_own_codes_and_status_200() {
     }
     assert_eq!(
         (harness.count("clickatell", "refused").await, harness.count("clickatell", "submissions").await),
-        (8, 0)
+        (10, 0)
     );
-    for good in [changed(&[("text", &long), ("concat", "2")]), changed(&[("text", "0439"), ("unicode", "1")])] {
+    for good in [
+        changed(&[("text", &long), ("concat", "2")]),
+        changed(&[("text", "0439"), ("unicode", "1")]),
+        changed(&[("msg_type", "SMS_FLASH")]),
+        changed(&[("data", "48ff"), ("udh", "0500")]),
+    ] {
         let (_, body) = harness.form("clickatell/http/sendmsg", &good).await;
         assert!(body.starts_with("ID: "), "{body}");
     }

@@ -12,10 +12,13 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Evidence, Failed, Tx, Write, bulk, idempotency,
+    Conn, Evidence, Failed, Fixed, Tx, Write, bulk, idempotency,
     rows::{content_columns, priority_number},
 };
-use crate::{schema::sms, writer::queue::Lane};
+use crate::{
+    schema::{sms, sms_events},
+    writer::queue::Lane,
+};
 
 impl Write for AcceptSms {
     const GROWS: bool = true;
@@ -110,12 +113,13 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
     let mut incoming = Vec::with_capacity(batch.len());
     for (at, new) in batch.into_iter().enumerate() {
         let send_at = new.options.send_at.map_or(now, |send_at| send_at.max(now));
-        let claim = if send_at > now { None } else { tx.state.outboxes.claim_new(&new.transport) };
+        let held = new.options.held.is_some();
+        let claim = if send_at > now || held { None } else { tx.state.outboxes.claim_new(&new.transport) };
         let due = if claim.is_some() {
             lease_until
         } else {
             // What is scheduled is found when its time has come.
-            if send_at <= now {
+            if send_at <= now && !held {
                 tx.state.outboxes.set_waiting(&new.transport, true);
             }
             send_at
@@ -132,6 +136,9 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
     let mut kept = Vec::with_capacity(ids.len());
     for (id, Incoming { new, segments, claimed_by, begun, give_up_at, .. }) in ids.into_iter().zip(incoming) {
         let give_up_at = Timestamp::from_micros(give_up_at);
+        if let Some(why) = &new.options.held {
+            hold(tx, id, why)?;
+        }
         if claimed_by.is_some() {
             let submission = Submission {
                 id,
@@ -156,6 +163,25 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
         kept.push(Sms::accepted(id, new, segments, now, give_up_at));
     }
     Ok(kept)
+}
+
+/// Holds an SMS that has just been kept, and was claimed by nobody.
+fn hold(tx: &mut Tx<'_>, id: SmsId, why: &str) -> QueryResult<()> {
+    Fixed(diesel::update(sms::table.find(id)).set((
+        sms::next_attempt_at.eq(None::<i64>),
+        sms::held_at.eq(Some(tx.now.micros())),
+        sms::held_because.eq(Some(why)),
+    )))
+    .execute(tx.conn)?;
+    diesel::insert_into(sms_events::table)
+        .values((
+            sms_events::sms.eq(id),
+            sms_events::at.eq(tx.now.micros()),
+            sms_events::what.eq("held"),
+            sms_events::detail.eq(why),
+        ))
+        .execute(tx.conn)
+        .map(drop)
 }
 
 /// The statement for one, prepared once. `batch` is the first SMS that came with it.

@@ -130,6 +130,7 @@ pub(super) fn keep(
         message_id,
         sms,
         repeated: false,
+        tags: Vec::new(),
         created_at: now,
         updated_at: now,
     };

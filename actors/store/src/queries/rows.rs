@@ -118,6 +118,7 @@ impl ReceivedRow {
                 part: None,
             },
             repeated,
+            tags: Vec::new(),
             created_at: Timestamp::from_micros(self.created_at),
             updated_at: Timestamp::from_micros(self.updated_at),
         })

@@ -86,6 +86,7 @@ pub(crate) fn answer(form: &dyn WebhookForm, request: &WebhookRequest, known: bo
                     message_id: "m1".to_owned(),
                     sms,
                     repeated: false,
+                    tags: Vec::new(),
                     created_at: at,
                     updated_at: at,
                 })

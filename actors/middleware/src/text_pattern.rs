@@ -1,0 +1,13 @@
+//! Regular expressions of the settings: bounded, compiled once.
+
+use regex::{Regex, RegexBuilder};
+use vumi_kit::kind::Problem;
+
+/// The most bytes of a compiled expression.
+const MAX_COMPILED: usize = 1 << 20;
+
+/// Compiles one.
+pub(crate) fn compiled(key: &str, pattern: &str) -> Result<Regex, Problem> {
+    let built = RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build();
+    built.map_err(|wrong| Problem::new(key, format!("is no regular expression: {wrong}")))
+}
