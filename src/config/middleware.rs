@@ -25,7 +25,8 @@ pub(super) fn middleware(
     known_transports.extend(elsewhere.into_iter().flat_map(AmqpTopology::transports_elsewhere).cloned());
     known_campaigns.extend(elsewhere.into_iter().flat_map(AmqpTopology::campaigns_elsewhere).cloned());
     for (index, entry) in read.iter().enumerate() {
-        let of = [("transports", &entry.transports, &*known_transports), ("campaigns", &entry.campaigns, &*known_campaigns)];
+        let of =
+            [("transports", &entry.transports, &*known_transports), ("campaigns", &entry.campaigns, &*known_campaigns)];
         for (key, names, known) in of {
             for name in names.iter().filter(|name| !known.contains(name)) {
                 let known: Vec<&str> = known.iter().map(Name::as_str).collect();
@@ -37,7 +38,8 @@ pub(super) fn middleware(
     if let Err(problems) = chains(&read, &MiddlewareContext { clock: Clock::system() }) {
         for problem in problems {
             let (index, key) = problem.key.split_once('.').unwrap_or((&problem.key, ""));
-            let key = if key.is_empty() { format!("middleware[{index}]") } else { format!("middleware[{index}].{key}") };
+            let key =
+                if key.is_empty() { format!("middleware[{index}]") } else { format!("middleware[{index}].{key}") };
             reader.add(&key, problem.what);
         }
     }

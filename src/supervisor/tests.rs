@@ -19,10 +19,10 @@ use vumi_kit::{
     health::{AskHealth, AskParts, Health, Part, State},
     ledger::AcceptSms,
     message::{TransportType, UserMessage},
+    middleware::MiddlewareChains,
     name::Name,
     router::{Endpoints, Inbound, Refused, RouterAddress},
     session::{After, SaveSession, SessionRecord},
-    middleware::MiddlewareChains,
     sms::NewSms,
     sms_options::SmsOptions,
     store::{Ask, StoreError},
@@ -110,7 +110,13 @@ impl SupervisorHarness {
             vumi_store::open(StoreSettings { url, ..StoreSettings::default() }, clock.clone(), handover).unwrap();
         let route = serde_json::json!({ "default": true, "campaign": "fragile" });
         let table = RoutingTable::new(&[serde_json::from_value(route).unwrap()]).unwrap();
-        let (router, _ended) = Router::start(RouterSettings::default(), table, MiddlewareChains::default(), store.store.clone(), handed_over);
+        let (router, _ended) = Router::start(
+            RouterSettings::default(),
+            table,
+            MiddlewareChains::default(),
+            store.store.clone(),
+            handed_over,
+        );
         let settings = SupervisorSettings {
             restart: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
             restarts,

@@ -142,7 +142,9 @@ people = ["27830000666"]
 
 #[test]
 fn wrong_entries_are_said_by_check() {
-    let harness = with_middleware("[[middleware]]\nname = \"a\"\nkind = \"replace\"\ntransports = [\"nowhere\"]\nrules = [{ pattern = \"(\", with = \"\" }]\n");
+    let harness = with_middleware(
+        "[[middleware]]\nname = \"a\"\nkind = \"replace\"\ntransports = [\"nowhere\"]\nrules = [{ pattern = \"(\", with = \"\" }]\n",
+    );
     let checked = harness.vumi(&["check"]);
     let said = words(&checked);
     assert!(!checked.status.success(), "{said}");

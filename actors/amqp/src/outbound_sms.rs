@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use vumi_kit::{
-    account::{Account, FindAccount},
+    account::{Account, AccountId, FindAccount},
+    address::Address,
     carries::Carries,
     clock::Clock,
     component::CALL_LIMIT,
-    address::Address,
     ledger::{AcceptSms, Accepted, FindAccepted, IdempotencyKey},
     message::UserMessage,
     middleware::{ChainOutcome, MiddlewareChains, PassingSms, SmsDirection},

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use actix::Recipient;
 use vumi_kit::{
-    carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, price::PriceTable,
-    sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings, webhook::Webhook,
+    carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, middleware::MiddlewareChains, name::Name,
+    price::PriceTable, sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings, webhook::Webhook,
     webhook_access::WebhookAccess,
 };
 

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use vumi_kit::{clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, price::PriceTable, sms_fields::SmsTimes, store::Store};
+use vumi_kit::{
+    clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, price::PriceTable, sms_fields::SmsTimes,
+    store::Store,
+};
 
 use crate::{
     auth::{authenticator::Authenticator, password::HashError},

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{address::Address, name::Name};
 
 /// Which way an SMS goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SmsDirection {
     /// To a person.

@@ -121,7 +121,10 @@ impl<'a> SmsFields<'a> {
             (None, true) => Content::Flash,
             (None, false) => Content::Text,
         };
-        AskedOptions { options: SmsOptions { priority, send_at, validity, reference, callback_url, content, held: None }, data }
+        AskedOptions {
+            options: SmsOptions { priority, send_at, validity, reference, callback_url, content, held: None },
+            data,
+        }
     }
 
     fn check_together(&self, text_field: Option<&str>, flash: bool, errors: &mut FieldErrors) {

@@ -39,11 +39,6 @@ impl<K: Eq + Hash> WindowCount<K> {
         *count = count.saturating_add(1);
         *count
     }
-
-    /// Forgets a key.
-    pub(crate) fn forget(&self, key: &K) {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
 }
 
 #[cfg(test)]

@@ -273,7 +273,9 @@ impl Router {
 
     /// Offers a person's first SMS to the campaign; the answer comes as [`OfferAnswered`].
     fn offer(&self, key: QueueKey, ctx: &mut Context<Self>) {
-        let Some(Received { transport, message_id, sms, created_at, tags, .. }) = self.queues.first(&key) else { return };
+        let Some(Received { transport, message_id, sms, created_at, tags, .. }) = self.queues.first(&key) else {
+            return;
+        };
         let mut message =
             UserMessage::from_person(transport, TransportType::Sms, sms.from.as_str(), sms.to.as_str(), *created_at);
         if !sms.from.is_number() {

@@ -12,8 +12,8 @@ use vumi_kit::{
     component::Drain,
     health::{AskHealth, State},
     ledger::SmsOwners,
-    price::PriceTable,
     middleware::MiddlewareChains,
+    price::PriceTable,
     sms_fields::SmsTimes,
     store::StoreError,
 };
