@@ -127,7 +127,7 @@ mod tests {
     fn an_address_that_has_logged_in_is_not_counted_with_those_that_guess() {
         let limiter = LoginLimiter::new(2);
         limiter.logged_in("anna", at(251));
-        (0..250).for_each(|n| drop(limiter.count("anna", at(n))));
+        assert!((0..250).all(|n| limiter.count("anna", at(n)).is_ok()));
         assert_eq!([limiter.count("anna", at(251)), limiter.count("anna", at(251))], [USUAL, USUAL]);
         assert_eq!(limiter.count("anna", at(251)), Err(30), "with another password it guesses, too");
     }

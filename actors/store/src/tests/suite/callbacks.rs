@@ -6,8 +6,8 @@ use vumi_kit::{
     callback::{
         Callback, CallbackDisabled, CallbackFormat, CallbackName, ChangeCallback, ChangedCallback, ClaimDeliveries,
         ClaimedDeliveries, CreateCallback, CreatedCallback, DeleteCallback, Delivery, DeliveryAttempt, DeliveryThen,
-        DroppedDeliveries, FindCallback, ListCallbacks, ListDisabled, ListParked, MAX_PER_NAME, ParkedSelection,
-        RecordDeliveryAttempts, ReplayParked, ReplayedDeliveries,
+        FindCallback, ListCallbacks, ListDisabled, ListParked, MAX_PER_NAME, ParkedSelection, RecordDeliveryAttempts,
+        ReplayParked, ReplayedDeliveries,
     },
     ledger::{KeepReceived, SmsOwner},
     sms::InboundSms,
