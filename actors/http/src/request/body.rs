@@ -5,7 +5,7 @@ use std::{net::IpAddr, ops::Deref, time::Duration};
 use actix_web::{
     HttpMessage, HttpRequest,
     error::PayloadError,
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     web,
 };
 use bytes::{Bytes, BytesMut};
@@ -164,7 +164,9 @@ fn media_type(request: &HttpRequest) -> String {
 
 /// The `charset` of a request's content type.
 pub(crate) fn content_type_charset(request: &HttpRequest) -> Option<Charset> {
-    let mut parameters = request.content_type().split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    // The server's own reader leaves the parameters out.
+    let content_type = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
     let (_, label) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
     Some(Charset::of_label(label.trim().trim_matches(['"', '\''])))
 }
@@ -175,7 +177,9 @@ mod tests {
 
     use actix_web::{FromRequest, test::TestRequest, web};
 
-    use super::{BodyReader, BufferedBody};
+    use vumi_kit::charset::Charset;
+
+    use super::{BodyReader, BufferedBody, content_type_charset};
     use crate::response::error::ApiError;
 
     async fn read(reader: &BodyReader, length: usize) -> Result<BufferedBody, ApiError> {
@@ -186,6 +190,18 @@ mod tests {
         let (request, mut payload) = TestRequest::post().set_payload(vec![b'x'; length]).to_http_parts();
         let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
         reader.read_from(network, &request, payload).await
+    }
+
+    #[test]
+    fn the_character_set_of_a_content_type_is_read() {
+        for (content_type, charset) in [
+            ("application/x-www-form-urlencoded; charset=iso-8859-7", Some("iso-8859-7")),
+            ("application/json;boundary=x; Charset=\"UTF-16\"", Some("utf-16")),
+            ("text/xml", None),
+        ] {
+            let request = TestRequest::post().insert_header(("content-type", content_type)).to_http_request();
+            assert_eq!(content_type_charset(&request), charset.map(Charset::of_label), "{content_type}");
+        }
     }
 
     #[actix_web::test]

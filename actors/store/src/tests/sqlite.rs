@@ -3,7 +3,10 @@
 #[path = "suite/mod.rs"]
 mod suite;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
@@ -12,6 +15,8 @@ use vumi_kit::{
     clock::Clock,
     health::{AskHealth, State},
     ledger::AcceptSms,
+    sms::NewSms,
+    sms_options::SmsOptions,
     store::Ask,
 };
 
@@ -182,6 +187,22 @@ async fn a_command_beside_a_router_whose_clock_was_set_keeps_the_routers_time() 
         assert_eq!(clock.now(), harness.now(), "set by {set_by} s");
         beside.close().await;
     }
+}
+
+#[actix_rt::test]
+async fn what_a_client_has_scheduled_keeps_its_moment_over_a_start_with_another_clock() {
+    let harness = suite::StoreHarness::new().unwrap();
+    let send_at = Some(suite::START.plus(Duration::from_secs(2 * 3600)));
+    let options = Arc::new(SmsOptions { send_at, ..SmsOptions::default() });
+    let scheduled = NewSms { options, ..suite::sms("later") };
+    harness.ledger(AcceptSms { batch: vec![scheduled], idempotency: None }).await;
+    harness.clock.jump(-3600);
+    let harness = harness.restarted().await;
+    harness.open_outbox(10).await;
+    harness.advance(3 * 3600 - 1);
+    assert!(harness.claimed_ids(10).await.is_empty(), "by the clock that is right now it is not time yet");
+    harness.advance(1);
+    assert_eq!(harness.claimed_ids(10).await.len(), 1);
 }
 
 #[actix_rt::test]

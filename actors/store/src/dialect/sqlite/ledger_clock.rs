@@ -76,14 +76,15 @@ fn jump(before: &TimeLine, now: &TimeLine) -> Option<ClockJump> {
 }
 
 /// What waits goes on waiting for as long as it would have; a receipt that comes before an answer is younger than its SMS;
-/// what a person wrote is known again for as long as its provider may repeat it. `seen_at` is the last time before the jump.
+/// what a client has scheduled keeps the moment that the client named; what a person wrote is known again for as long as its provider may repeat it. `seen_at` is the last time before the jump.
 fn move_times(conn: &mut Conn, jump: ClockJump, seen_at: i64) -> QueryResult<()> {
     let by = jump.micros();
     let repeated_since = Timestamp::from_micros(seen_at).minus(REPEATED_WITHIN).micros();
     conn.batch_execute(&format!(
         "UPDATE sms SET next_attempt_at = next_attempt_at + {by}, give_up_at = give_up_at + {by}, \
          created_at = created_at + {by} \
-         WHERE next_attempt_at IS NOT NULL; \
+         WHERE next_attempt_at IS NOT NULL AND (scheduled_at IS NULL OR scheduled_at <> next_attempt_at); \
+         UPDATE sms SET give_up_at = give_up_at + {by} WHERE held_at IS NOT NULL AND next_attempt_at IS NULL; \
          UPDATE received_sms SET route_at = route_at + {by} WHERE route_at IS NOT NULL; \
          UPDATE callback_deliveries SET next_attempt_at = next_attempt_at + {by}, created_at = created_at + {by} \
          WHERE next_attempt_at IS NOT NULL; \

@@ -63,7 +63,7 @@ impl StoreHarness {
     }
 
     /// The process ends and starts again on the same database.
-    async fn restarted(self) -> Self {
+    pub(super) async fn restarted(self) -> Self {
         let Self { fixture, clock, store, .. } = self;
         store.close().await;
         Self::at(fixture, clock, |_| {})
@@ -75,7 +75,7 @@ impl StoreHarness {
         self.store.writer_is_idle()
     }
 
-    fn advance(&self, seconds: u64) {
+    pub(super) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
