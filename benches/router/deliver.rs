@@ -103,5 +103,5 @@ fn recorded(client: &reqwest::blocking::Client, http: u16, last: i64) -> bool {
     let ids: String = (last - 99..=last).map(|id| format!("&id={id}")).collect();
     let url = format!("http://127.0.0.1:{http}/api/v1/sms/clickatell/status.json?{}", &ids[1..]);
     let list: Value = client.get(url).basic_auth("username", Some("password")).send().unwrap().json().unwrap();
-    list.as_array().unwrap().iter().all(|sms| sms["transport_status"] != 0)
+    list.as_array().unwrap().iter().all(|sms| sms["transport_status"] != 0 && sms["attempts"] != 0)
 }

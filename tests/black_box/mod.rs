@@ -344,6 +344,11 @@ impl Drop for Process {
     }
 }
 
+/// Whether an SMS, as the API shows it, is neither at its provider nor at an end.
+pub(crate) fn waits(sms: &Value) -> bool {
+    ["accepted", "scheduled", "held", "claimed"].iter().any(|state| sms["state"] == *state)
+}
+
 /// Standard output and error as text.
 pub(crate) fn words(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{black_box::Harness, fixture::TRANSPORT, load::ClientsBook};
+use crate::{black_box::{Harness, waits}, fixture::TRANSPORT, load::ClientsBook};
 
 /// How long the router may take to send all that it accepted, once the load is over.
 const DRAIN: Duration = Duration::from_secs(300);
@@ -17,6 +17,7 @@ pub(crate) struct LedgerRow {
     pub(crate) id: i64,
     text: String,
     status: i64,
+    waits: bool,
     detail: String,
 }
 
@@ -33,6 +34,7 @@ pub(crate) fn ledger(harness: &Harness) -> Vec<LedgerRow> {
             id: sms["id"].as_i64().unwrap(),
             text: sms["message"].as_str().unwrap().to_owned(),
             status: sms["transport_status"].as_i64().unwrap(),
+            waits: waits(sms),
             detail: sms["provider_status"].as_str().unwrap_or_default().to_owned(),
         }));
     }
@@ -109,7 +111,7 @@ fn drained(harness: &Harness) -> Vec<LedgerRow> {
     let started = Instant::now();
     loop {
         let rows = ledger(harness);
-        let waiting = rows.iter().filter(|row| row.status == 0).count();
+        let waiting = rows.iter().filter(|row| row.waits).count();
         if waiting == 0 {
             return rows;
         }

@@ -95,7 +95,7 @@ fn an_sms_waits_for_its_time_and_fails_when_its_validity_is_over() {
     told(&provider, later);
     let status = eventually("it is sent", || {
         let status = harness.status("clickatell", later);
-        (status["transport_status"] == 2).then_some(status)
+        (status["transport_status"] == 3).then_some(status)
     });
     assert!(status["updated_at"].as_str().unwrap() >= soon.as_str(), "{status}, not before {soon}");
 }

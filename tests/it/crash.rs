@@ -13,7 +13,7 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
-use crate::black_box::{Harness, Process, eventually};
+use crate::black_box::{Harness, Process, eventually, waits};
 
 const KILLS: usize = 10;
 const CLIENTS: usize = 8;
@@ -108,7 +108,7 @@ fn kill_under_load(harness: &Harness, transport: &str) -> Survived {
     });
     let answered = answered.into_inner().unwrap();
     eventually("the outbox is empty", || {
-        answered.keys().all(|id| harness.status(transport, *id)["transport_status"] != 0).then_some(())
+        answered.keys().all(|id| !waits(&harness.status(transport, *id))).then_some(())
     });
     assert!(answered.len() > KILLS, "no load: {}", answered.len());
     Survived { answered, _providers: providers, _router: router }

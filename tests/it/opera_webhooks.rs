@@ -41,7 +41,7 @@ fn a_receipt_before_operas_identifier_is_known_is_kept_and_matched() {
     assert_eq!(answer.status(), 201);
     let reply: Value = answer.json().unwrap();
     assert_eq!((reply["success"].as_array().unwrap().len(), reply["fail"].as_array().unwrap().len()), (0, 1));
-    assert_eq!(harness.status("opera", id)["transport_status"], 0);
+    assert_eq!(harness.status("opera", id)["transport_status"], 2, "about to be submitted");
     release.send(()).unwrap();
     let sms = harness.wait_for_status("opera", id, 4);
     assert_eq!(sms["delivered_at"], "2010-07-22 21:47:24");
@@ -95,11 +95,11 @@ fn opera_receipts_come_as_xml_or_in_a_form_and_are_answered_with_success_and_fai
     let sms = harness.status("opera", first);
     assert_eq!((&sms["transport_status"], &sms["provider_status"]), (&json!(4), &json!("D")));
     assert_eq!(sms["delivered_at"], "2008-08-31 15:59:24");
-    assert_eq!(harness.status("opera", second)["transport_status"], 2);
+    assert_eq!(harness.status("opera", second)["transport_status"], 3);
 
     // In a form; and every letter.
     for (n, (letter, status)) in
-        [("d", 4), ("R", 4), ("P", 2), ("B", 2), ("a", 2), ("u", 2), ("F", 7), ("X", 7)].into_iter().enumerate()
+        [("d", 4), ("R", 4), ("P", 3), ("B", 3), ("a", 3), ("u", 3), ("F", 7), ("X", 7)].into_iter().enumerate()
     {
         let id = send();
         let body = format!("<receipts>{}</receipts>", receipt(&format!("op{}", n + 3), letter));

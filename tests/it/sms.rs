@@ -29,7 +29,7 @@ fn all_four_providers_send_in_their_own_form() {
     let harness = Harness::new();
     let _router = harness.run();
     for (transport, provider, status) in
-        [("clickatell", "clickatell", 4), ("opera", "opera", 4), ("e-scape", "e-scape", 2), ("techsys", "techsys", 2)]
+        [("clickatell", "clickatell", 4), ("opera", "opera", 4), ("e-scape", "e-scape", 3), ("techsys", "techsys", 3)]
     {
         let id = harness.send(transport, "27123456789", "crème brûlée [now]");
         harness.wait_for_status(transport, id, status);

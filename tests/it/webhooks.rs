@@ -6,7 +6,7 @@ use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
 use crate::{
-    black_box::{Harness, eventually},
+    black_box::{Harness, waits, eventually},
     clinic::Clinic,
     listener::CallbackListener,
 };
@@ -33,7 +33,7 @@ pub(crate) fn harness_with(transport: &str, provider: &CallbackListener) -> Harn
 
 pub(crate) fn wait_until_submitted(harness: &Harness, transport: &str, id: i64) {
     eventually("the provider's answer is recorded", || {
-        (harness.status(transport, id)["transport_status"] != 0).then_some(())
+        (!waits(&harness.status(transport, id))).then_some(())
     });
 }
 

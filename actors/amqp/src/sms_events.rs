@@ -72,6 +72,7 @@ fn event_id(queue: &str, message_id: &str, what: &EventKind) -> String {
 mod tests {
     use vumi_kit::{
         address::Msisdn,
+        life::SmsState,
         message::{DeliveryStatus, EventKind},
         name::Name,
         sms::{Sms, TransportStatus},
@@ -90,6 +91,7 @@ mod tests {
             to: number.clone(),
             from: number.into(),
             message: "hello".to_owned(),
+            state: SmsState::at_rest(status.into(), false),
             status: status.into(),
             provider_response: Some("ERR: 114".to_owned()),
             provider_id: provider_id.map(str::to_owned),

@@ -6,13 +6,14 @@
 
 #![expect(missing_docs, reason = "fields whose name and type say it all")]
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     account::{AccountId, OverQuota, QuotaCharge},
     clock::Timestamp,
+    levers::{CancelSms, PullLever, SearchSms},
     name::Name,
     provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes, store_address},
@@ -174,9 +175,9 @@ impl Operation for SmsTimeline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineEvent {
     pub at: Timestamp,
-    /// `accepted`, `attempt`, `receipt` or `callback`.
-    pub what: &'static str,
-    /// The provider's response, the receipt's status, or the callback's HTTP status.
+    /// `accepted`, `attempt`, `receipt`, `callback`, or what was done with it: `held`, `released`, `cancelled`, `resent`, ...
+    pub what: Cow<'static, str>,
+    /// The provider's response, the receipt's status, the callback's HTTP status, or why it was done.
     pub detail: String,
     /// The provider's id for what it is about.
     pub provider_id: Option<String>,
@@ -525,6 +526,9 @@ store_address! {
         find: FindSms,
         list: ListSms,
         timeline: SmsTimeline,
+        search: SearchSms,
+        cancel: CancelSms,
+        pull_lever: PullLever,
         open_outbox: OpenOutbox,
         close_outbox: CloseOutbox,
         claim: ClaimSms,

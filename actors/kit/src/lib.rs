@@ -21,6 +21,8 @@ pub mod json;
 pub mod keyed_queue;
 pub mod kind;
 pub mod ledger;
+pub mod levers;
+pub mod life;
 pub mod log_limiter;
 pub mod message;
 pub mod middleware;

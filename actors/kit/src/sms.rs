@@ -8,6 +8,7 @@ use crate::{
     account::AccountId,
     address::{Address, Msisdn},
     clock::Timestamp,
+    life::SmsState,
     name::Name,
     provider_text::{bounded_id, bounded_name},
     sms_options::{Content, Priority, SmsOptions},
@@ -217,7 +218,9 @@ pub struct Sms {
     pub from: Address,
     /// The text.
     pub message: String,
-    /// Where it is.
+    /// Where it is in its life.
+    pub state: SmsState,
+    /// The last status that was reported of it; what clients see is [`Self::shown_status`].
     pub status: TransportStatus,
     /// What the provider last said of it, as it said it.
     pub provider_response: Option<String>,
@@ -254,6 +257,8 @@ impl Sms {
     #[must_use]
     pub fn accepted(id: SmsId, new: NewSms, segments: u32, at: Timestamp, expires_at: Timestamp) -> Self {
         let NewSms { account, transport, to, from, message, route, options } = new;
+        let waits = options.send_at.is_some_and(|send_at| send_at > at);
+        let state = if waits { SmsState::Scheduled } else { SmsState::Accepted };
         Self {
             id,
             account,
@@ -261,6 +266,7 @@ impl Sms {
             to,
             from,
             message,
+            state,
             status: TransportStatus::Pending,
             provider_response: None,
             provider_id: None,
@@ -277,6 +283,12 @@ impl Sms {
             callback_url: options.callback_url.clone(),
             route,
         }
+    }
+
+    /// Its status as clients see it.
+    #[must_use]
+    pub const fn shown_status(&self) -> TransportStatus {
+        self.state.shown(self.status)
     }
 }
 

@@ -7,6 +7,8 @@ use actix_web::{
 use serde::{Serialize, Serializer};
 use vumi_kit::{
     clock::Timestamp,
+    life::SmsState,
+    name::Name,
     sms::{Sms, TransportStatus},
     text::{Encoding, measure},
 };
@@ -45,7 +47,8 @@ pub(crate) struct SmsView<'a> {
     to_msisdn: &'a str,
     from_msisdn: &'a str,
     message: &'a str,
-    /// 0 pending, 2 queued, 3 at the gateway, 4 received by the recipient; 5, 7, 9, 10, 12: failed.
+    /// 0 waiting here, 2 about to be submitted, 3 at the provider, 4 received by the recipient, 6 cancelled, 10 expired; 5, 7, 9,
+    /// 12: failed.
     transport_status: i16,
     /// The status in words; empty while pending.
     transport_status_display: &'static str,
@@ -64,6 +67,24 @@ pub(crate) struct SmsView<'a> {
     provider_status: Option<&'a str>,
     /// The provider's id for it.
     provider_id: Option<&'a str>,
+    /// The client's own name for it.
+    reference: Option<&'a str>,
+    /// Where it is in its life: `accepted`, `scheduled`, `held`, `claimed`, `submitted`, `delivered`, `failed`, `expired`,
+    /// `cancelled` or `unknown`.
+    #[schema(value_type = String)]
+    state: SmsState,
+    /// The parts it is sent in, as `segments`.
+    parts: u32,
+    /// How often it was submitted, or tried to be.
+    attempts: i32,
+    /// Not to be sent before; null: at once.
+    #[schema(value_type = Option<String>)]
+    scheduled_at: Option<UtcTime>,
+    /// After this time it is not tried again.
+    #[schema(value_type = String, example = "2010-05-14 11:34:34")]
+    expires_at: UtcTime,
+    /// The outbound route that chose its transport; null: the call named the transport.
+    route: Option<&'a str>,
 }
 
 impl<'a> SmsView<'a> {
@@ -75,15 +96,22 @@ impl<'a> SmsView<'a> {
             to_msisdn: sms.to.as_str(),
             from_msisdn: sms.from.as_str(),
             message: &sms.message,
-            transport_status: sms.status.into(),
-            transport_status_display: sms.status.display(),
+            transport_status: sms.shown_status().into(),
+            transport_status_display: sms.shown_status().display(),
             delivered_at: sms.delivered_at.map(UtcTime),
             created_at: UtcTime(sms.created_at),
             updated_at: UtcTime(sms.updated_at),
             encoding: measured.encoding,
-            segments: measured.segments,
+            segments: sms.segments,
             provider_status: sms.provider_response.as_deref(),
             provider_id: sms.provider_id.as_deref(),
+            reference: sms.reference.as_deref(),
+            state: sms.state,
+            parts: sms.segments,
+            attempts: sms.attempts,
+            scheduled_at: sms.scheduled_at.map(UtcTime),
+            expires_at: UtcTime(sms.expires_at),
+            route: sms.route.as_ref().map(Name::as_str),
         }
     }
 
@@ -96,6 +124,8 @@ impl<'a> SmsView<'a> {
             updated_at: UtcTime(sms.created_at),
             provider_status: None,
             provider_id: None,
+            state: if sms.scheduled_at.is_some_and(|at| at > sms.created_at) { SmsState::Scheduled } else { SmsState::Accepted },
+            attempts: 0,
             ..Self::now(sms)
         }
     }
@@ -158,6 +188,7 @@ mod tests {
     use vumi_kit::{
         address::Msisdn,
         clock::Timestamp,
+        life::SmsState,
         name::Name,
         sms::{Sms, TransportStatus},
         sms_options::{Content, Priority},
@@ -173,6 +204,7 @@ mod tests {
             to: Msisdn::parse("27123456789").unwrap(),
             from: Msisdn::parse("27123456780").unwrap().into(),
             message: "hello \"world\"".to_owned(),
+            state: SmsState::Delivered,
             status: TransportStatus::Delivered,
             provider_response: Some("004".to_owned()),
             provider_id: Some("api1".to_owned()),
@@ -185,7 +217,7 @@ mod tests {
             content: Content::Text,
             scheduled_at: None,
             expires_at: Timestamp::parse("2010-05-14 11:34:34").unwrap(),
-            reference: None,
+            reference: Some("order 7".to_owned()),
             callback_url: None,
             route: None,
         }
@@ -200,7 +232,8 @@ mod tests {
                 "transport_status": 4, "transport_status_display": "Received by recipient",
                 "delivered_at": "2010-05-13 11:35:00", "created_at": "2010-05-13 11:34:34",
                 "updated_at": "2010-05-13 11:35:00", "encoding": "GSM 03.38", "segments": 1, "provider_status": "004",
-                "provider_id": "api1",
+                "provider_id": "api1", "reference": "order 7", "state": "delivered", "parts": 1, "attempts": 1,
+                "scheduled_at": null, "expires_at": "2010-05-14 11:34:34", "route": null,
             })
         );
     }
@@ -214,6 +247,7 @@ mod tests {
         assert_eq!(first["delivered_at"], json!(null));
         assert_eq!(first["provider_status"], json!(null));
         assert_eq!(first["provider_id"], json!(null));
+        assert_eq!((&first["state"], &first["attempts"]), (&json!("accepted"), &json!(0)));
         assert_eq!(first["updated_at"], "2010-05-13 11:34:34");
     }
 

@@ -20,8 +20,10 @@ use vumi_kit::{
         KeepReceived, ListSms, Order, ReceiptMatch, RecordReceipts, SmsOwner, SmsTimeline, StatusCursor, TimelineEvent,
         Which,
     },
+    levers::{CancelResult, CancelSms},
+    life::SmsState,
     name::Name,
-    sms::{InboundSms, Receipt, Received, Sms},
+    sms::{InboundSms, Receipt, Received, Sms, TransportStatus},
     store::{Operation, Request, Store, StoreError},
     testing::FakeStore,
 };
@@ -111,6 +113,7 @@ impl Stored {
 
     fn with_ledger(&self, store: FakeStore) -> FakeStore {
         let store = self.answer(store, |data, FindSms { account, transport, id }| data.sms(account, &transport, id));
+        let store = self.answer(store, StoredData::cancel);
         let store = self.answer(store, |data, ask: FindAccepted| data.earlier(&ask.key));
         let store = self.answer(store, |data, AcceptWithinQuota { accept, account, charge }| {
             assert!(accept.batch.iter().all(|sms| sms.account == account));
@@ -123,7 +126,7 @@ impl Stored {
             let sms = data.sms(account, &transport, id)?;
             Some(vec![TimelineEvent {
                 at: sms.created_at,
-                what: "accepted",
+                what: "accepted".into(),
                 detail: "kept".to_owned(),
                 provider_id: None,
             }])
@@ -180,6 +183,19 @@ impl Stored {
 impl StoredData {
     fn sms(&self, account: i64, transport: &Name, id: i64) -> Option<Sms> {
         self.sms.iter().find(|sms| (sms.account, &sms.transport, sms.id) == (account, transport, id)).cloned()
+    }
+
+    fn cancel(&mut self, ask: CancelSms) -> Option<CancelResult> {
+        let its = |sms: &&mut Sms| sms.account == ask.account && Some(&sms.transport) == ask.transport.as_ref();
+        let sms = self.sms.iter_mut().filter(its).find(|sms| sms.id == ask.id)?;
+        match sms.state {
+            SmsState::Accepted | SmsState::Cancelled => {
+                (sms.state, sms.status) = (SmsState::Cancelled, TransportStatus::Cancelled);
+                Some(CancelResult::Cancelled(Box::new(sms.clone())))
+            }
+            SmsState::Claimed => Some(CancelResult::Begun),
+            state => Some(CancelResult::TooLate(state)),
+        }
     }
 
     fn list(&self, ask: &ListSms) -> Vec<Sms> {

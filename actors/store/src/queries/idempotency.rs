@@ -31,7 +31,7 @@ pub(super) fn earlier(
         return Ok(Some(Accepted::KeyReused));
     }
     let ids: Vec<i64> = ids.split(',').filter_map(|id| id.parse().ok()).collect();
-    let mut found: HashMap<i64, Sms> = rows::find_sms(conn, &ids)?.into_iter().map(|sms| (sms.id, sms)).collect();
+    let mut found: HashMap<i64, Sms> = rows::find_sms(conn, &ids, now)?.into_iter().map(|sms| (sms.id, sms)).collect();
     let before: Option<Vec<Sms>> = ids.into_iter().map(|id| found.remove(&id)).collect();
     before.map(|before| Some(Accepted::Before(before.into()))).ok_or(Error::NotFound)
 }

@@ -18,6 +18,7 @@ mod deliveries;
 mod fixed;
 mod idempotency;
 mod ledger_clock;
+mod life;
 mod lookups;
 mod outcomes;
 mod parked;

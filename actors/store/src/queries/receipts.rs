@@ -6,6 +6,7 @@ use vumi_kit::{
     callback::CallbackName,
     clock::Timestamp,
     ledger::{ListUnmatchedReceipts, ReceiptMatch, RecordReceipts},
+    life::SmsState,
     name::Name,
     provider_text::bounded_id,
     receipt::fields_beside,
@@ -119,7 +120,7 @@ fn find(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> QueryResult<Opt
         Some(id) => find_named(tx, transport, id, receipt)?,
         None => find_by_provider_id(tx, transport, receipt)?,
     };
-    row.map(Sms::try_from).transpose()
+    row.map(|row| row.at(tx.now)).transpose()
 }
 
 fn find_named(tx: &mut Tx<'_>, transport: &Name, id: SmsId, receipt: &Receipt) -> QueryResult<Option<SmsRow>> {
@@ -211,6 +212,7 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
     let learns_id = sms.provider_id.is_none() && news.provider_id.is_some();
     if supersedes {
         sms.status = status;
+        sms.state = SmsState::at_rest(status, false);
         let delivered = status == TransportStatus::Delivered;
         sms.delivered_at = delivered.then(|| news.at.unwrap_or(tx.now));
         if let Some(words) = news.provider_status {
@@ -234,13 +236,14 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
     // Who sends a receipt has the SMS: it is not submitted again. "Message unknown" says the contrary.
     if news.status.supersedes(TransportStatus::UnknownMessage) {
         let left = sms::table.find(sms.id).filter(sms::next_attempt_at.is_not_null());
-        Fixed(diesel::update(left).set(sms::next_attempt_at.eq(None::<i64>))).execute(tx.conn)?;
+        // What it says is known: no answer to it is missing any more.
+        Fixed(diesel::update(left).set((sms::next_attempt_at.eq(None::<i64>), sms::unsure.eq(0)))).execute(tx.conn)?;
     }
     Ok((sms, supersedes || learns_id))
 }
 
-/// Tells the account of the SMS, whoever brought the receipt.
-fn tell(tx: &mut Tx<'_>, sms: &Sms, fields: &[(String, String)]) -> QueryResult<()> {
+/// Tells the account of the SMS, whoever brought the receipt; one that ended without a receipt has no fields but its own.
+pub(super) fn tell(tx: &mut Tx<'_>, sms: &Sms, fields: &[(String, String)]) -> QueryResult<()> {
     let fields = callback_fields(sms, fields);
     if let Some(url) = &sms.callback_url {
         deliveries::enqueue_to(tx, url, sms.account, sms.id, &fields)?;
@@ -250,11 +253,12 @@ fn tell(tx: &mut Tx<'_>, sms: &Sms, fields: &[(String, String)]) -> QueryResult<
 
 /// The receipt's fields as the provider sent them, then the SMS's.
 fn callback_fields(sms: &Sms, fields: &[(String, String)]) -> Vec<(String, String)> {
+    let status = sms.shown_status();
     let ours = [
         ("id", sms.id.to_string()),
         ("transport_name", sms.transport.to_string()),
-        ("transport_status", i16::from(sms.status).to_string()),
-        ("transport_status_display", sms.status.display().to_owned()),
+        ("transport_status", i16::from(status).to_string()),
+        ("transport_status_display", status.display().to_owned()),
     ];
     let names = ours.each_ref().map(|(name, _)| *name);
     let ours = ours.map(|(name, value)| (name.to_owned(), value));
@@ -309,7 +313,7 @@ pub(super) fn match_early_receipts(tx: &mut Tx<'_>, transport: &Name, known: &[K
     for receipt in early {
         for known in known.iter().filter(|known| receipt.is_of(known)) {
             let row: SmsRow = sms::table.find(known.id).select(SmsRow::as_select()).first(tx.conn)?;
-            let sent = Sms::try_from(row)?;
+            let sent = row.at(tx.now)?;
             // A provider may use an id again: a receipt from before the SMS was accepted speaks of another one.
             if receipt.received_at < sent.created_at.micros() {
                 continue;

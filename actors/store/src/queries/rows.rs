@@ -9,7 +9,7 @@ use vumi_kit::{
     sms_options::{Content, Priority},
 };
 
-use super::Conn;
+use super::{Conn, life::LifeColumns};
 use crate::schema::{received_sms, sms};
 
 #[derive(Queryable, Selectable)]
@@ -21,7 +21,6 @@ pub(super) struct SmsRow {
     recipient: String,
     sender: String,
     message: String,
-    status: i32,
     #[diesel(column_name = provider_said)]
     provider_response: Option<String>,
     provider_id: Option<String>,
@@ -33,30 +32,31 @@ pub(super) struct SmsRow {
     priority: i32,
     content: String,
     udh: Option<String>,
-    scheduled_at: Option<i64>,
     give_up_at: i64,
     reference: Option<String>,
     callback_url: Option<String>,
     route: Option<String>,
+    #[diesel(embed)]
+    life: LifeColumns,
 }
 
 impl SmsRow {
     pub(super) fn provider_id(&self) -> Option<&String> {
         self.provider_id.as_ref()
     }
-}
 
-impl TryFrom<SmsRow> for Sms {
-    type Error = Error;
-    fn try_from(row: SmsRow) -> Result<Self, Error> {
-        Ok(Self {
+    /// The SMS as it is at this moment.
+    pub(super) fn at(self, now: Timestamp) -> Result<Sms, Error> {
+        let row = self;
+        Ok(Sms {
             id: row.id,
             account: row.account,
             transport: name(&row.transport)?,
             to: msisdn(&row.recipient)?,
             from: address(&row.sender)?,
             message: row.message,
-            status: status(row.status)?,
+            state: row.life.state(now)?,
+            status: row.life.status()?,
             provider_response: row.provider_response,
             provider_id: row.provider_id,
             attempts: row.attempts,
@@ -66,7 +66,7 @@ impl TryFrom<SmsRow> for Sms {
             segments: segments(row.segments)?,
             priority: priority(row.priority)?,
             content: content(&row.content, row.udh)?,
-            scheduled_at: row.scheduled_at.map(Timestamp::from_micros),
+            scheduled_at: row.life.scheduled_at(),
             expires_at: Timestamp::from_micros(row.give_up_at),
             reference: row.reference,
             callback_url: row.callback_url,
@@ -76,9 +76,9 @@ impl TryFrom<SmsRow> for Sms {
 }
 
 /// The SMS with these numbers, in one statement and in no order.
-pub(super) fn find_sms(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<Sms>> {
+pub(super) fn find_sms(conn: &mut Conn, ids: &[i64], now: Timestamp) -> QueryResult<Vec<Sms>> {
     let found = sms::table.filter(among!(sms::id, "sms.id", ids)).select(SmsRow::as_select());
-    found.load::<SmsRow>(conn)?.into_iter().map(Sms::try_from).collect()
+    found.load::<SmsRow>(conn)?.into_iter().map(|row| row.at(now)).collect()
 }
 
 #[derive(Queryable, Selectable)]

@@ -16,7 +16,7 @@ use super::{
 use crate::schema::sms;
 
 impl Read for FindSms {
-    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Option<Sms>, Failed> {
+    fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Option<Sms>, Failed> {
         let row: Option<SmsRow> = sms::table
             .find(self.id)
             .filter(sms::account.eq(self.account))
@@ -24,12 +24,12 @@ impl Read for FindSms {
             .select(SmsRow::as_select())
             .first(conn)
             .optional()?;
-        Ok(row.map(Sms::try_from).transpose()?)
+        Ok(row.map(|row| row.at(now)).transpose()?)
     }
 }
 
 impl Read for ListSms {
-    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<Sms>, Failed> {
+    fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Vec<Sms>, Failed> {
         let transport = self.transport.as_str();
         match self.which {
             Which::Since { at, order: Order::NewestFirst, after } => {
@@ -46,7 +46,7 @@ impl Read for ListSms {
                     .offset(as_limit(self.start))
                     .select(SmsRow::as_select())
                     .load(conn)?;
-                Ok(rows.into_iter().map(Sms::try_from).collect::<Result<_, _>>()?)
+                Ok(rows.into_iter().map(|row| row.at(now)).collect::<Result<_, _>>()?)
             }
             Which::Since { at, order: Order::OldestFirst, after } => {
                 let begin = StatusCursor { updated_at: at, id: i64::MIN };
@@ -61,10 +61,10 @@ impl Read for ListSms {
                     .offset(as_limit(self.start))
                     .select(SmsRow::as_select())
                     .load(conn)?;
-                Ok(rows.into_iter().map(Sms::try_from).collect::<Result<_, _>>()?)
+                Ok(rows.into_iter().map(|row| row.at(now)).collect::<Result<_, _>>()?)
             }
             Which::Ids(ids) => {
-                let mut found = rows::find_sms(conn, &ids)?;
+                let mut found = rows::find_sms(conn, &ids, now)?;
                 found.retain(|sms| sms.account == self.account && sms.transport == self.transport);
                 // Numbers grow with time.
                 found.sort_unstable_by_key(|sms| Reverse(sms.id));

@@ -1,5 +1,7 @@
 //! What happened to one SMS.
 
+use std::borrow::Cow;
+
 use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
@@ -8,7 +10,7 @@ use vumi_kit::{
 };
 
 use super::{Conn, Failed, Read, rows};
-use crate::schema::{callback_attempts, callback_deliveries, receipts, sms, sms_attempts};
+use crate::schema::{callback_attempts, callback_deliveries, receipts, sms, sms_attempts, sms_events};
 
 impl Read for SmsTimeline {
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Option<Vec<TimelineEvent>>, Failed> {
@@ -27,6 +29,7 @@ impl Read for SmsTimeline {
             last.provider_id = provider_id;
         }
         events.append(&mut attempts);
+        events.extend(done_with(conn, self.id)?);
         events.extend(receipts_of(conn, self.id)?);
         events.extend(callbacks(conn, self.id)?);
         // Stable: what happened at one moment stays in the order above.
@@ -35,8 +38,8 @@ impl Read for SmsTimeline {
     }
 }
 
-fn event(at: i64, what: &'static str, detail: String) -> TimelineEvent {
-    TimelineEvent { at: Timestamp::from_micros(at), what, detail, provider_id: None }
+fn event(at: i64, what: impl Into<Cow<'static, str>>, detail: String) -> TimelineEvent {
+    TimelineEvent { at: Timestamp::from_micros(at), what: what.into(), detail, provider_id: None }
 }
 
 fn attempts(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
@@ -46,6 +49,16 @@ fn attempts(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
         .select((sms_attempts::at, sms_attempts::said))
         .load(conn)?;
     Ok(attempts.into_iter().map(|(at, detail)| event(at, "attempt", detail)).collect())
+}
+
+/// What was done with it from outside.
+fn done_with(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {
+    let done: Vec<(i64, String, String)> = sms_events::table
+        .filter(sms_events::sms.eq(id))
+        .order(sms_events::id)
+        .select((sms_events::at, sms_events::what, sms_events::detail))
+        .load(conn)?;
+    Ok(done.into_iter().map(|(at, what, detail)| event(at, what, detail)).collect())
 }
 
 fn receipts_of(conn: &mut Conn, id: SmsId) -> QueryResult<Vec<TimelineEvent>> {

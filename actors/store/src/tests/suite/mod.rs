@@ -4,6 +4,7 @@ mod accept;
 mod accounts;
 mod callbacks;
 mod clock;
+mod levers;
 mod long_queues;
 mod opening;
 mod outbox;

@@ -147,7 +147,7 @@ async fn the_timeline_tells_all_in_order_of_time() {
 
     let events = harness.ledger(SmsTimeline { account: ALICE, transport: opera(), id }).await.unwrap();
     let told: Vec<_> =
-        events.iter().map(|event| (event.at.since(START).as_secs(), event.what, event.detail.as_str())).collect();
+        events.iter().map(|event| (event.at.since(START).as_secs(), &*event.what, event.detail.as_str())).collect();
     assert_eq!(
         told,
         [
