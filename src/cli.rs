@@ -13,6 +13,7 @@ mod run;
 mod sandbox;
 mod send;
 mod settings;
+mod sms;
 mod status;
 mod store;
 
@@ -65,6 +66,9 @@ enum CliCommand {
     Account(account::AccountCommand),
     /// Sends an SMS through the running router, and follows it with --wait
     Send(send::SendArgs),
+    /// SMS in the ledger: lists, shows, holds, releases, cancels them, sends them again
+    #[command(subcommand)]
+    Sms(sms::SmsCommand),
     /// A phone in the terminal: holds a USSD session through the sandbox's network
     Dial(dial::DialArgs),
     /// Shows how every part of the running router is
@@ -117,6 +121,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Store(command) => store::run(command),
         CliCommand::Account(command) => account::run(command, load()?),
         CliCommand::Send(options) => send::send(options, &load()?),
+        CliCommand::Sms(command) => sms::run(command, load()?),
         CliCommand::Dial(options) => dial::dial(options, &load()?),
         CliCommand::Status(options) => status::status(options, &load()?),
         CliCommand::Callbacks(command) => callbacks::run(command, load()?),

@@ -27,6 +27,7 @@ mod health;
 mod http_api;
 mod http_provider;
 mod large_bodies;
+mod levers;
 mod limits;
 mod listener;
 mod middleware;

@@ -56,6 +56,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         send::template_send,
         preview::preview,
         status::one,
+        status::cancel,
         status::events,
         status::list,
         account::show,

@@ -36,7 +36,11 @@ fn mount_api(api: &mut ServiceConfig) {
     api.service(resource("/sms/{transport}/send.json", "POST", vec![web::post().to(send::send)]))
         .service(resource("/sms/{transport}/template_send.json", "POST", vec![web::post().to(send::template_send)]))
         .service(resource("/sms/{transport}/status.json", "GET", vec![web::get().to(status::list)]))
-        .service(resource("/sms/{transport}/status/{id}.json", "GET", vec![web::get().to(status::one)]))
+        .service(resource(
+            "/sms/{transport}/status/{id}.json",
+            "GET, DELETE",
+            vec![web::get().to(status::one), web::delete().to(status::cancel)],
+        ))
         .service(resource("/sms/{transport}/status/{id}/events.json", "GET", vec![web::get().to(status::events)]))
         .service(resource("/sms/preview.json", "POST", vec![web::post().to(preview::preview)]))
         .service(resource("/account.json", "GET", vec![web::get().to(account::show)]))

@@ -12,6 +12,7 @@ use serde::Serialize;
 use vumi_kit::{
     clock::Timestamp,
     ledger::{FindSms, ListSms, Order, SmsTimeline, StatusCursor, TimelineEvent, Which},
+    levers::{CancelResult, CancelSms},
     sms::Sms,
     store::Ask,
 };
@@ -64,6 +65,39 @@ pub(crate) async fn one(request: HttpRequest) -> HttpResponse {
     .await
 }
 
+/// Cancels an SMS that has not begun to go out.
+///
+/// It is cancelled before its transport begins to submit it, or not at all. To cancel it again changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sms/{transport}/status/{id}.json",
+    tag = "status",
+    params(
+        ("transport" = String, Path, description = "The transport's name"),
+        ("id" = u64, Path, description = "The SMS's id"),
+    ),
+    responses(
+        (status = 200, description = "It is cancelled", body = SmsView),
+        (status = 409, description = "It has begun to go out, or has ended otherwise"),
+    ),
+)]
+pub(crate) async fn cancel(request: HttpRequest) -> HttpResponse {
+    guarded(&request, RateClass::Sending, async |call| {
+        let (transport, id) = (Some(call.transport()?.clone()), call.id()?);
+        let ask = CancelSms { account: call.account, transport, id };
+        match call.state.store.ledger.ask(ask).await?.ok_or_else(|| no_such(&call))? {
+            CancelResult::Cancelled(sms) => Ok(json(&SmsView::now(&sms), 512)),
+            CancelResult::Begun => Err(ApiError::Conflict(format!(
+                "SMS {id} has begun: its transport is submitting it, so it can't be cancelled any more"
+            ))),
+            CancelResult::TooLate(state) => Err(ApiError::Conflict(format!(
+                "SMS {id} is {state}: only what has not begun to go out can be cancelled"
+            ))),
+        }
+    })
+    .await
+}
+
 /// An event in the life of an SMS.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Event)]
@@ -71,8 +105,8 @@ pub(crate) struct SmsEvent<'a> {
     /// Its time, UTC.
     #[schema(value_type = String, example = "2010-05-13 11:34:34")]
     at: UtcTime,
-    /// `accepted`, `attempt`, `receipt` or `callback`.
-    event: &'static str,
+    /// `accepted`, `attempt`, `receipt`, `callback`, `held`, `released`, `cancelled` or `resent`; others may be added.
+    event: &'a str,
     /// In words.
     detail: &'a str,
     /// The provider's id, of the attempt that it took and of receipts.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use vumi_kit::sms::TransportStatus;
+use vumi_kit::{life::SmsState, sms::TransportStatus};
 
 use self::{harness::HttpHarness, stored::test_time};
 use crate::HttpSettings;
@@ -42,7 +42,8 @@ async fn an_sms_is_kept_and_shown_as_the_readme_shows_it() {
     let shown = json!({
         "id": 1, "to_msisdn": "27123456780", "from_msisdn": "27123456789", "message": "hello world",
         "transport_status": 0, "transport_status_display": "", "delivered_at": null, "provider_status": null,
-        "provider_id": null,
+        "provider_id": null, "reference": null, "state": "accepted", "parts": 1, "attempts": 0, "scheduled_at": null,
+        "expires_at": "2010-05-13 11:34:34", "route": null,
         "created_at": "2010-05-13 11:34:34", "updated_at": "2010-05-13 11:34:34", "encoding": "GSM 03.38", "segments": 1,
     });
     assert_eq!(response.json::<Value>().await.unwrap(), json!([shown]));
@@ -108,6 +109,37 @@ async fn nothing_of_a_batch_with_a_wrong_recipient_is_kept_and_every_fault_is_na
         [(&json!("to_msisdn"), &json!("27x")), (&json!("from_msisdn"), &json!("")), (&json!("message"), &json!(""))];
     assert_eq!(errors, expected);
     assert_eq!(harness.stored().sms.len(), 0);
+}
+
+#[actix_web::test]
+async fn an_sms_is_cancelled_before_it_begins_or_the_answer_says_why_not() {
+    let harness = harness().await;
+    for _ in 0..3 {
+        harness.send().send().await.unwrap();
+    }
+    let delete = |path: &str| harness.call(Method::DELETE, path).send();
+    for _ in 0..2 {
+        let answer = delete("sms/clickatell/status/1.json").await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let sms: Value = answer.json().await.unwrap();
+        assert_eq!((&sms["transport_status"], &sms["state"]), (&json!(6), &json!("cancelled")));
+        assert_eq!(sms["transport_status_display"], "User cancelled message delivery");
+    }
+    harness.stored().sms[1].state = SmsState::Claimed;
+    harness.stored().sms[2].state = SmsState::Submitted;
+    for (id, why) in [(2, "SMS 2 has begun"), (3, "SMS 3 is submitted")] {
+        let answer = delete(&format!("sms/clickatell/status/{id}.json")).await.unwrap();
+        assert_problem(&answer, 409);
+        let problem: Value = answer.json().await.unwrap();
+        assert!(problem["detail"].as_str().unwrap().starts_with(why), "{problem}");
+    }
+    assert_problem(&delete("sms/clickatell/status/4.json").await.unwrap(), 404);
+    assert_problem(&delete("sms/opera/status/1.json").await.unwrap(), 404);
+    let url = harness.url("/api/v1/sms/clickatell/status/1.json");
+    let other = harness.client.delete(url).basic_auth("other", Some("secret")).send().await.unwrap();
+    assert_problem(&other, 404);
+    let put = harness.call(Method::PUT, "sms/clickatell/status/1.json").send().await.unwrap();
+    assert_eq!((put.status(), header(&put, "allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, DELETE"));
 }
 
 #[actix_web::test]
