@@ -113,7 +113,11 @@ async fn show(store: &Store, id: SmsId) -> anyhow::Result<()> {
     let Some(sms) = found else { bail!("there is no SMS {id}; `vumi sms list`") };
     println!("{}", line(&sms, &names(store).await?));
     println!("from {}, {} parts, priority {}", sms.from, sms.segments, sms.priority.as_str());
-    let times = [("scheduled for", sms.scheduled_at), ("not tried after", Some(sms.expires_at)), ("delivered", sms.delivered_at)];
+    let times = [
+        ("scheduled for", sms.scheduled_at),
+        ("not tried after", Some(sms.expires_at)),
+        ("delivered", sms.delivered_at),
+    ];
     for (what, at) in times {
         if let Some(at) = at {
             println!("{what} {}", at.to_seconds_text());

@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{black_box::{Harness, waits}, fixture::TRANSPORT, load::ClientsBook};
+use crate::{
+    black_box::{Harness, waits},
+    fixture::TRANSPORT,
+    load::ClientsBook,
+};
 
 /// How long the router may take to send all that it accepted, once the load is over.
 const DRAIN: Duration = Duration::from_secs(300);

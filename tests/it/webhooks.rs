@@ -6,7 +6,7 @@ use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
 use crate::{
-    black_box::{Harness, waits, eventually},
+    black_box::{Harness, eventually, waits},
     clinic::Clinic,
     listener::CallbackListener,
 };
@@ -32,9 +32,7 @@ pub(crate) fn harness_with(transport: &str, provider: &CallbackListener) -> Harn
 }
 
 pub(crate) fn wait_until_submitted(harness: &Harness, transport: &str, id: i64) {
-    eventually("the provider's answer is recorded", || {
-        (!waits(&harness.status(transport, id))).then_some(())
-    });
+    eventually("the provider's answer is recorded", || (!waits(&harness.status(transport, id))).then_some(()));
 }
 
 fn clickatell_receipt(harness: &Harness, api: &str, cli: &str, status: &str) -> Response {

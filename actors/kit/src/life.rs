@@ -83,7 +83,9 @@ impl SmsState {
             Self::Failed => "the provider refused it, or a receipt says that it failed",
             Self::Expired => "its time ran out before it was submitted, or at the provider",
             Self::Cancelled => "somebody cancelled it before it was submitted, or the provider says so",
-            Self::Unknown => "it was submitted, every answer was lost, and it is not submitted again: it may have arrived",
+            Self::Unknown => {
+                "it was submitted, every answer was lost, and it is not submitted again: it may have arrived"
+            }
         }
     }
 
@@ -421,7 +423,9 @@ mod tests {
         assert!(is_step(SmsState::Held, LifeEvent::Release, SmsState::Accepted));
         assert!(!is_step(SmsState::Delivered, LifeEvent::Receipt, SmsState::Failed));
         assert!(allows(SmsState::Held, LifeEvent::Cancel) && !allows(SmsState::Submitted, LifeEvent::Cancel));
-        assert!("sent".parse::<SmsState>().unwrap_err().to_string().contains("the states are accepted, scheduled, held"));
+        assert!(
+            "sent".parse::<SmsState>().unwrap_err().to_string().contains("the states are accepted, scheduled, held")
+        );
     }
 
     #[test]

@@ -124,7 +124,11 @@ impl<'a> SmsView<'a> {
             updated_at: UtcTime(sms.created_at),
             provider_status: None,
             provider_id: None,
-            state: if sms.scheduled_at.is_some_and(|at| at > sms.created_at) { SmsState::Scheduled } else { SmsState::Accepted },
+            state: if sms.scheduled_at.is_some_and(|at| at > sms.created_at) {
+                SmsState::Scheduled
+            } else {
+                SmsState::Accepted
+            },
             attempts: 0,
             ..Self::now(sms)
         }

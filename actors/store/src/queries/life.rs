@@ -51,8 +51,9 @@ impl LifeColumns {
 /// Writes into the timelines of SMS what was done with them.
 pub(super) fn note(tx: &mut Tx<'_>, ids: &[SmsId], what: &str, detail: &str) -> QueryResult<()> {
     let at = tx.now.micros();
-    let event =
-        |id: &SmsId| (sms_events::sms.eq(*id), sms_events::at.eq(at), sms_events::what.eq(what), sms_events::detail.eq(detail));
+    let event = |id: &SmsId| {
+        (sms_events::sms.eq(*id), sms_events::at.eq(at), sms_events::what.eq(what), sms_events::detail.eq(detail))
+    };
     let events: Vec<_> = ids.iter().map(event).collect();
     if events.is_empty() {
         return Ok(());

@@ -49,8 +49,12 @@ impl Write for PullLever {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<PulledLever, Failed> {
         let ids = self.ids.get(..Self::MOST).unwrap_or(&self.ids);
-        let found: Vec<LeverRow> =
-            find_all!(sms::table.select(LeverRow::as_select()), sms::id, ids.iter().copied().collect::<Vec<_>>(), tx.conn);
+        let found: Vec<LeverRow> = find_all!(
+            sms::table.select(LeverRow::as_select()),
+            sms::id,
+            ids.iter().copied().collect::<Vec<_>>(),
+            tx.conn
+        );
         let (mut pulled, mut done) = (PulledLever::default(), Vec::new());
         for row in found {
             match pull(tx, self.lever, &row, &self.reason)? {
@@ -180,7 +184,9 @@ fn resend(tx: &mut Tx<'_>, row: &LeverRow) -> QueryResult<()> {
 /// Its outbox has a place more, if this process has it.
 fn taken_back(tx: &mut Tx<'_>, row: &LeverRow) -> QueryResult<()> {
     let transport = rows::name(&row.transport)?;
-    if row.life.claimed_by.is_some() && row.life.claimed_by.as_deref() == tx.state.outboxes.present(&transport).as_deref() {
+    if row.life.claimed_by.is_some()
+        && row.life.claimed_by.as_deref() == tx.state.outboxes.present(&transport).as_deref()
+    {
         tx.state.outboxes.freed(&transport, false);
     }
     Ok(())
