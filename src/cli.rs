@@ -6,6 +6,7 @@ mod check;
 mod dead;
 mod dial;
 mod kinds;
+mod ledger;
 mod log;
 mod migrate;
 mod receipts;
@@ -58,9 +59,12 @@ enum CliCommand {
     Check(check::CheckArgs),
     /// Brings the database to this version's tables; `run` does it by itself
     Migrate,
-    /// Moves to another database
+    /// Backups of the database; a move to another one
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Exports of the ledger
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Accounts of the HTTP API
     #[command(subcommand)]
     Account(account::AccountCommand),
@@ -118,7 +122,8 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Run(part) => run::run(load_part(&part.only)?),
         CliCommand::Check(options) => check::check(options, &arguments.settings, load_part(&options.part.only)),
         CliCommand::Migrate => migrate::migrate(&load()?),
-        CliCommand::Store(command) => store::run(command),
+        CliCommand::Store(command) => store::run(command, load),
+        CliCommand::Ledger(command) => ledger::run(command, load()?),
         CliCommand::Account(command) => account::run(command, load()?),
         CliCommand::Send(options) => send::send(options, &load()?),
         CliCommand::Sms(command) => sms::run(command, load()?),

@@ -13,6 +13,7 @@ mod amqp_answers;
 mod amqp_broker;
 mod amqp_family;
 mod asked_options;
+mod backup;
 mod bad_days;
 mod bad_settings;
 mod begun;

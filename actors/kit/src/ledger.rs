@@ -14,9 +14,11 @@ use crate::{
     account::{AccountId, OverQuota, QuotaCharge},
     clock::Timestamp,
     levers::{CancelSms, PullLever, SearchSms},
+    export::{ExportReceived, ExportSms, FindLedgerEnd},
     name::Name,
     provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes, store_address},
+    subscriber::{ErasePerson, FindMentions, FindPerson},
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
     sms_options::SmsOptions,
 };
@@ -543,6 +545,12 @@ store_address! {
         settle_received: SettleReceived,
         count_backlog: CountBacklog,
         unmatched_receipts: ListUnmatchedReceipts,
+        find_end: FindLedgerEnd,
+        export: ExportSms,
+        export_received: ExportReceived,
+        find_person: FindPerson,
+        find_mentions: FindMentions,
+        erase_person: ErasePerson,
     }
 }
 

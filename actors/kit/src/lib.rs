@@ -14,6 +14,7 @@ pub mod carries;
 pub mod charset;
 pub mod clock;
 pub mod component;
+pub mod export;
 pub mod field_errors;
 pub mod health;
 pub mod ids;
@@ -40,6 +41,7 @@ pub mod sms_fields;
 pub mod sms_options;
 pub mod start_token;
 pub mod store;
+pub mod subscriber;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;

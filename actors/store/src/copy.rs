@@ -153,6 +153,7 @@ impl Copying<'_> {
             sessions,
             answers,
             answer_counts,
+            retention_progress,
         );
         go_on(target)?;
         Ok(rows)

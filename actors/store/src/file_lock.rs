@@ -1,12 +1,15 @@
 //! Where the database's file lies: is there a folder, may we write, is it ours alone.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
-use crate::error::OpenError;
+use crate::{
+    error::OpenError,
+    new_file::{folder, private},
+};
 
 /// How every SQLite database begins.
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -43,25 +46,6 @@ pub(crate) fn lock(path: &Path) -> Result<Lock, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(refused(&beside, error)),
     }
-}
-
-fn folder(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Texts and numbers of people are in it: others on the machine have no business there.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options
 }
 
 fn refused(path: &Path, error: std::io::Error) -> OpenError {

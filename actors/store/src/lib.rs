@@ -12,6 +12,7 @@
 #![expect(clippy::duplicate_mod, reason = "queries/ is compiled for the connection of each database")]
 
 mod actors;
+mod backup;
 mod copy;
 mod dialect;
 mod error;
@@ -20,6 +21,7 @@ mod file_lock;
 mod file_system;
 mod maintenance;
 mod migrations;
+mod new_file;
 mod open;
 mod outboxes;
 mod readers;
@@ -30,8 +32,10 @@ mod storage;
 mod tests;
 mod writer;
 
+pub use backup::{BackupError, BackupProgress, Restored, VerifiedBackup, backup, restore, verify};
 pub use copy::{CopyError, Progress, copy};
 pub use error::OpenError;
 pub use file_system::check_file_system;
+pub use new_file::{NewFile, NewFileError};
 pub use open::{OpenStore, held_by_another, migrate, open, open_beside, pending};
-pub use settings::{StoreSettings, Synchronous};
+pub use settings::{OldTexts, StoreSettings, Synchronous};

@@ -1,11 +1,15 @@
 //! The store's maintenance actor: sweeps what has expired at intervals, refuses what waits for too long, finds out when a
-//! database that refused keeps what it is given again, and answers how the store is.
+//! database that refused keeps what it is given again, and answers how the store is. Where the settings say so, it removes
+//! what is not kept any longer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, WrapFuture};
 use tokio::sync::oneshot;
-use tracing::debug;
+use tracing::{debug, info};
 use vumi_kit::{
     health::{AskHealth, Health, State},
     store::Request,
@@ -15,12 +19,18 @@ use crate::{
     storage::{Storage, Watch},
     writer::{
         health::WriterHealth,
-        queue::{Probe, Sweep, WeakQueue, WriteQueue},
+        queue::{Probe, RetainStep, Sweep, WeakQueue, WriteQueue},
     },
 };
 
 /// Time between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Time between runs of retention.
+const RETAIN_EVERY: Duration = Duration::from_secs(600);
+
+/// After each step of retention the writer is left alone for so many times as long as the step took.
+const RETAIN_REST: u32 = 4;
 
 /// Time between looks at what waits.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -36,8 +46,17 @@ pub(crate) struct Maintenance {
     pub(crate) queue: WeakQueue,
     pub(crate) health: Arc<WriterHealth>,
     pub(crate) sweeps: bool,
+    /// What retention did; none: everything is kept.
+    pub(crate) retention: Option<Arc<Mutex<RetentionRun>>>,
     /// SQLite's file, and who watches it.
     pub(crate) storage: Option<(Arc<Storage>, Watch)>,
+}
+
+/// What the last run of retention that found anything did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RetentionRun {
+    texts: usize,
+    rows: usize,
 }
 
 impl Actor for Maintenance {
@@ -46,6 +65,9 @@ impl Actor for Maintenance {
     fn started(&mut self, ctx: &mut Self::Context) {
         if self.sweeps {
             ctx.spawn(sweep(self.queue.clone()).into_actor(self));
+        }
+        if let Some(last) = &self.retention {
+            ctx.spawn(retain(self.queue.clone(), Arc::clone(last)).into_actor(self));
         }
         ctx.run_interval(LOOK_EVERY, |actor, _| match actor.queue.upgrade() {
             Some(queue) => queue.refuse_overdue(),
@@ -72,7 +94,12 @@ impl Maintenance {
         let (state, commits) = (queue.state(), self.health.commits());
         let storage = self.storage.as_ref().map(|(storage, _)| format!("; {}", storage.sizes()));
         let oldest = state.oldest.as_millis();
-        format!("{} requests wait, {oldest} ms; {commits} commits{}", state.waiting, storage.unwrap_or_default())
+        let retention = self.retention.as_ref().map(|last| {
+            let RetentionRun { texts, rows } = *last.lock().unwrap_or_else(PoisonError::into_inner);
+            format!("; retention last removed {texts} texts and {rows} SMS")
+        });
+        let (storage, retention) = (storage.unwrap_or_default(), retention.unwrap_or_default());
+        format!("{} requests wait, {oldest} ms; {commits} commits{storage}{retention}", state.waiting)
     }
 }
 
@@ -97,6 +124,44 @@ async fn sweep(queue: WeakQueue) {
                 Err(_) => return,
             };
         }
+    }
+}
+
+/// Removes what is not kept any longer, run by run.
+async fn retain(queue: WeakQueue, last: Arc<Mutex<RetentionRun>>) {
+    loop {
+        let mut run = RetentionRun::default();
+        loop {
+            let Some(jobs) = queue.upgrade() else { return };
+            let (reply, answer) = oneshot::channel();
+            let began = Instant::now();
+            if jobs.send(Request::new(RetainStep, reply).into()).await.is_err() {
+                return;
+            }
+            drop(jobs);
+            match answer.await {
+                Ok(Ok(step)) => {
+                    run.texts += step.texts;
+                    run.rows += step.rows;
+                    if step.whole {
+                        break;
+                    }
+                }
+                Ok(Err(error)) => {
+                    // The writer logs its failures.
+                    debug!(%error, "what is old could not be removed; tried again with the next run");
+                    break;
+                }
+                Err(_) => return,
+            }
+            tokio::time::sleep(began.elapsed() * RETAIN_REST).await;
+        }
+        if run.texts + run.rows > 0 {
+            let RetentionRun { texts, rows } = run;
+            info!(texts, rows, "retention: removed what store.keep_texts and store.keep_rows do not keep");
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = run;
+        }
+        tokio::time::sleep(RETAIN_EVERY).await;
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     settings::{Database, StoreSettings},
     storage::{Storage, Watch},
     writer::{
-        config::{Rules, WriterParts},
+        config::{RetentionRules, Rules, WriterParts},
         health::{Lifelines, Watchers, WriterHealth},
         queue::{QueueLimits, TakeOver, WriteQueue},
     },
@@ -270,7 +270,9 @@ impl Opening {
             keep_audit: settings.keep_audit,
             join_parts_within: settings.join_parts_within,
             waiting_per_callback: settings.waiting_per_callback,
+            retention: RetentionRules::of(settings),
         };
+        let retains = rules.retention.is_set() && self.role == ProcessRole::Router;
         let work = writer(WriterParts {
             queue: receiver,
             clock: self.clock.clone(),
@@ -291,7 +293,8 @@ impl Opening {
         #[cfg(test)]
         let (test_readers, test_health) = (readers.clone(), health.clone());
         let sweeps = self.role == ProcessRole::Router;
-        let maintenance = Maintenance { queue: queue.downgrade(), health, sweeps, storage }.start();
+        let retention = retains.then(Arc::default);
+        let maintenance = Maintenance { queue: queue.downgrade(), health, sweeps, retention, storage }.start();
         let store = StoreActor { queue: queue.clone(), readers, mailbox: settings.mailbox }.start_all();
         Ok(OpenStore {
             store,

@@ -94,6 +94,7 @@ diesel::table! {
         udh -> Nullable<Text>,
         route -> Nullable<Text>,
         charged -> Nullable<BigInt>,
+        text_removed_at -> Nullable<BigInt>,
     }
 }
 
@@ -172,6 +173,7 @@ diesel::table! {
         claimed_by -> Nullable<Text>,
         created_at -> BigInt,
         updated_at -> BigInt,
+        text_removed_at -> Nullable<BigInt>,
     }
 }
 
@@ -275,6 +277,22 @@ diesel::table! {
         began_at -> BigInt,
         seen_at -> BigInt,
         seen_wall -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    retention_progress (what, account, transport) {
+        what -> Text,
+        account -> BigInt,
+        transport -> Text,
+        updated_at -> BigInt,
+        id -> BigInt,
+    }
+}
+
+diesel::table! {
+    expanding_migrations (version) {
+        version -> Text,
     }
 }
 

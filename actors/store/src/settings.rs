@@ -58,6 +58,18 @@ pub struct StoreSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub keep_audit: Duration,
+    /// For how long after its last state the text of an SMS is kept, of one to a person as of one from a person; also what its
+    /// receipts and callbacks said of it. A day or more. If left out, as long as the row.
+    #[serde(with = "humantime_serde::option")]
+    #[schemars(with = "Option<HumanDuration>", example = &"30d")]
+    pub keep_texts: Option<Duration>,
+    /// For how long after its last state an SMS is kept at all, with its attempts, receipts, events and callbacks. A day or
+    /// more, and no less than `keep_texts`. If left out, for ever. Its number is never given to another one.
+    #[serde(with = "humantime_serde::option")]
+    #[schemars(with = "Option<HumanDuration>", example = &"400d")]
+    pub keep_rows: Option<Duration>,
+    /// What becomes of a text that is not kept any longer. Default `remove`.
+    pub old_texts: OldTexts,
     /// How many deliveries may wait for one callback, and how many may be parked. What happens while so many wait is parked
     /// at once: `vumi callbacks list` shows it, `vumi callbacks replay` posts it. Once more are parked, the oldest of them
     /// are deleted, and counted in the list. Default 10000.
@@ -85,6 +97,17 @@ pub enum Synchronous {
     Normal,
 }
 
+/// What becomes of a text that is not kept any longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OldTexts {
+    /// It is empty from then on.
+    #[default]
+    Remove,
+    /// Each letter becomes an `x` and each digit a `0`: its length can still be seen.
+    Mask,
+}
+
 impl Default for StoreSettings {
     fn default() -> Self {
         Self {
@@ -101,6 +124,9 @@ impl Default for StoreSettings {
             keep_unmatched_receipts: Duration::from_secs(7 * 24 * 60 * 60),
             join_parts_within: Duration::from_secs(10 * 60),
             keep_audit: Duration::from_secs(365 * 24 * 60 * 60),
+            keep_texts: None,
+            keep_rows: None,
+            old_texts: OldTexts::Remove,
             waiting_per_callback: 10_000,
             readers: 2,
             read_limit: Duration::from_secs(5),
@@ -173,6 +199,13 @@ impl StoreSettings {
         // A receipt may come before the provider's answer to the submission does.
         expect(kept >= Duration::from_secs(60), "keep_unmatched_receipts", "expected a minute or more, such as `7d`");
         expect(!self.join_parts_within.is_zero(), "join_parts_within", "expected a time above zero, such as `10m`");
+        // A repeated call and a repeated SMS are known by their texts for so long.
+        let day = Duration::from_secs(24 * 60 * 60);
+        let (texts, rows) = (self.keep_texts, self.keep_rows);
+        expect(texts.is_none_or(|kept| kept >= day), "keep_texts", "expected a day or more, such as `30d`");
+        expect(rows.is_none_or(|kept| kept >= day), "keep_rows", "expected a day or more, such as `400d`");
+        let in_order = texts.zip(rows).is_none_or(|(texts, rows)| texts <= rows);
+        expect(in_order, "keep_rows", "expected no less than `keep_texts`: a text goes with its row");
         problems
     }
 
@@ -232,7 +265,8 @@ mod tests {
     fn nonsense_is_named_by_its_key() {
         let nonsense = r#"{"url": "mysql://x", "queue": 0, "mailbox": 0, "most_per_commit": 0, "readers": 0,
             "max_wait": "1ms", "read_limit": "1ms", "lease": "0s", "waiting_per_callback": 0, "give_up_after": "0s",
-            "schedule_within": "0s", "keep_unmatched_receipts": "0s", "join_parts_within": "0s", "keep_audit": "0s"}"#;
+            "schedule_within": "0s", "keep_unmatched_receipts": "0s", "join_parts_within": "0s", "keep_audit": "0s",
+            "keep_texts": "23h", "keep_rows": "1h"}"#;
         let settings: StoreSettings = serde_json::from_str(nonsense).unwrap();
         let keys: Vec<_> = settings.check().into_iter().map(|problem| problem.key).collect();
         let numbers = ["url", "queue", "mailbox", "max_wait", "most_per_commit", "readers", "read_limit"];
@@ -245,7 +279,8 @@ mod tests {
             "keep_unmatched_receipts",
             "join_parts_within",
         ];
-        assert_eq!(keys, [&numbers[..], &times].concat());
+        let kept = ["keep_texts", "keep_rows", "keep_rows"];
+        assert_eq!(keys, [&numbers[..], &times, &kept].concat());
     }
 
     #[test]

@@ -61,11 +61,9 @@ impl Storage {
     /// Of a database that this process has just opened.
     pub(crate) fn of(path: &Path, min_free: u64) -> Result<Self, OpenError> {
         let found = metadata(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
         let storage = Self {
             database: path.to_owned(),
-            log: log.into(),
+            log: log_of(path),
             opened: file_id(&found),
             opened_log: Mutex::default(),
             largest: AtomicU64::new(found.len()),
@@ -182,11 +180,18 @@ impl Storage {
     }
 }
 
+/// Where the log of changes of a database is.
+pub(crate) fn log_of(database: &Path) -> PathBuf {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }
 
@@ -203,12 +208,12 @@ fn file_id(_: &Metadata) -> FileId {
 
 /// Bytes that this process may still write there; none where nobody can tell.
 #[cfg(unix)]
-fn free_space(path: &Path) -> Option<u64> {
+pub(crate) fn free_space(path: &Path) -> Option<u64> {
     rustix::fs::statvfs(path).ok().map(|found| found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 #[cfg(not(unix))]
-fn free_space(_: &Path) -> Option<u64> {
+pub(crate) fn free_space(_: &Path) -> Option<u64> {
     None
 }
 

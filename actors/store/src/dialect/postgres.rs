@@ -56,9 +56,12 @@ macro_rules! within_limit {
 }
 
 mod bulk;
+mod ledger_end;
 
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
+
+use ledger_end::ledger_end;
 
 /// The connection that `queries/` is compiled for.
 pub(crate) type Conn = PgConnection;

@@ -60,12 +60,17 @@ macro_rules! within_limit {
 
 mod bulk;
 mod ledger_clock;
+mod ledger_end;
 pub(crate) mod time_limit;
+mod whole_file;
 
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 
 pub(crate) use ledger_clock::{follow, take_up};
+pub(crate) use whole_file::{
+    Holder, check_integrity, count, has_tables, hold_all, holder, open_copy, open_read_only, vacuum_into,
+};
 
 /// The connection that `queries/` is compiled for.
 pub(crate) type Conn = SqliteConnection;
@@ -119,6 +124,7 @@ pub(crate) fn connect(path: &str, synchronous: Synchronous) -> Result<Conn, Stri
     Ok(conn)
 }
 
+use ledger_end::ledger_end;
 use time_limit::within;
 
 /// What the writer leaves behind: without the log of changes, which would stay as large as it once was.

@@ -15,6 +15,7 @@ mod backlog;
 mod callbacks;
 mod claims;
 mod deliveries;
+mod export;
 mod fixed;
 mod idempotency;
 mod ledger_clock;
@@ -29,9 +30,11 @@ mod readers;
 mod receipts;
 mod received;
 mod received_parts;
+mod retention;
 mod rows;
 mod sessions;
 mod status;
+mod subscriber;
 mod sweep;
 mod timeline;
 mod writer;
@@ -45,7 +48,7 @@ use vumi_kit::{
     store::{Command, Existing, Query},
 };
 
-use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, into_work, is_lost, within};
+use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, into_work, is_lost, ledger_end, within};
 use crate::{
     outboxes::Outboxes,
     writer::{config::Rules, queue::Lane},
@@ -146,6 +149,8 @@ struct WriterState {
     swept_to: (String, String),
     /// The callback behind which the sweep of deliveries continues: a hint, not rolled back.
     swept_callback: CallbackId,
+    /// What retention looks at next: a hint, not rolled back.
+    retention: retention::RetentionPlace,
     /// Which callbacks have as much waiting as they may: a hint, not rolled back.
     backlogs: deliveries::CallbackBacklogs,
 }
@@ -183,6 +188,11 @@ pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> 
         join_parts_within: lease,
         keep_audit: give_up_after,
         waiting_per_callback: 10,
+        retention: crate::writer::config::RetentionRules {
+            texts: Some(give_up_after),
+            rows: Some(give_up_after),
+            old_texts: crate::settings::OldTexts::Remove,
+        },
     };
     ask.write(&mut Tx { conn, now, wall: now, rules: &rules, state: &mut WriterState::default() })
 }

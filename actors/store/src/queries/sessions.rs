@@ -13,7 +13,7 @@ use crate::schema::{answer_counts, answers, sessions};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
-struct Row {
+pub(super) struct SessionRow {
     owner: String,
     person: String,
     address: String,
@@ -22,9 +22,9 @@ struct Row {
     expires_at: i64,
 }
 
-impl TryFrom<Row> for SessionRecord {
+impl TryFrom<SessionRow> for SessionRecord {
     type Error = diesel::result::Error;
-    fn try_from(row: Row) -> Result<Self, Self::Error> {
+    fn try_from(row: SessionRow) -> Result<Self, Self::Error> {
         Ok(Self {
             owner: rows::name(&row.owner)?,
             person: row.person,
@@ -43,10 +43,10 @@ impl Read for FindSession {
     const LOOKUP: bool = true;
 
     fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Option<SessionRecord>, Failed> {
-        let row: Option<Row> = sessions::table
+        let row: Option<SessionRow> = sessions::table
             .find((self.owner.as_str(), &self.person))
             .filter(sessions::expires_at.ge(now.micros()))
-            .select(Row::as_select())
+            .select(SessionRow::as_select())
             .first(conn)
             .optional()?;
         Ok(row.map(SessionRecord::try_from).transpose()?)
@@ -55,11 +55,11 @@ impl Read for FindSession {
 
 impl Read for OpenSessions {
     fn read(self, conn: &mut Conn, now: Timestamp) -> Result<Vec<SessionRecord>, Failed> {
-        let rows: Vec<Row> = sessions::table
+        let rows: Vec<SessionRow> = sessions::table
             .filter(sessions::owner.eq(self.owner.as_str()))
             .filter(sessions::expires_at.ge(now.micros()))
             .order(sessions::person)
-            .select(Row::as_select())
+            .select(SessionRow::as_select())
             .load(conn)?;
         Ok(rows.into_iter().map(SessionRecord::try_from).collect::<Result<_, _>>()?)
     }
@@ -158,7 +158,7 @@ fn keep_answers(tx: &mut Tx<'_>, given: &[Answer]) -> QueryResult<()> {
         let before: Option<String> = for_update!(before).first(tx.conn).optional()?;
         match before {
             Some(before) if before == answer.answer => continue,
-            Some(before) => recount(tx, answer, &before, -1)?,
+            Some(before) => recount(tx, answer.campaign.as_str(), &answer.question, &before, -1)?,
             None => {}
         }
         Fixed(
@@ -174,17 +174,18 @@ fn keep_answers(tx: &mut Tx<'_>, given: &[Answer]) -> QueryResult<()> {
                 .set(answers::answer.eq(excluded(answers::answer))),
         )
         .execute(tx.conn)?;
-        recount(tx, answer, &answer.answer, 1)?;
+        recount(tx, answer.campaign.as_str(), &answer.question, &answer.answer, 1)?;
     }
     Ok(())
 }
 
-fn recount(tx: &mut Tx<'_>, of: &Answer, answer: &str, by: i64) -> QueryResult<()> {
+/// Counts an answer to a question of a campaign once more, or once less.
+pub(super) fn recount(tx: &mut Tx<'_>, campaign: &str, question: &str, answer: &str, by: i64) -> QueryResult<()> {
     Fixed(
         diesel::insert_into(answer_counts::table)
             .values((
-                answer_counts::campaign.eq(of.campaign.as_str()),
-                answer_counts::question.eq(&of.question),
+                answer_counts::campaign.eq(campaign),
+                answer_counts::question.eq(question),
                 answer_counts::answer.eq(answer),
                 answer_counts::count.eq(by),
             ))
@@ -194,6 +195,12 @@ fn recount(tx: &mut Tx<'_>, of: &Answer, answer: &str, by: i64) -> QueryResult<(
     )
     .execute(tx.conn)
     .map(drop)
+}
+
+/// How often an answer was given.
+pub(super) fn count(conn: &mut Conn, campaign: &str, question: &str, answer: &str) -> QueryResult<i64> {
+    let its = answer_counts::table.find((campaign, question, answer)).select(answer_counts::count);
+    Ok(its.first(conn).optional()?.unwrap_or(0))
 }
 
 impl Read for CountAnswers {

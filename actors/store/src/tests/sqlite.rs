@@ -1,5 +1,6 @@
 //! The suite on SQLite, a file for each test; and what only a file can be.
 
+mod backup;
 #[path = "suite/mod.rs"]
 mod suite;
 

@@ -9,7 +9,10 @@ use super::{
     health::{Lifelines, WriterHealth},
     queue::QueueReceiver,
 };
-use crate::storage::Storage;
+use crate::{
+    settings::{OldTexts, StoreSettings},
+    storage::Storage,
+};
 
 /// How long a provider may repeat an SMS from a person: its ids may begin again, and people write the same words again.
 pub(crate) const REPEATED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,6 +34,30 @@ pub(crate) struct Rules {
     pub(crate) keep_audit: Duration,
     /// How many deliveries may wait for one callback, and how many may be parked.
     pub(crate) waiting_per_callback: usize,
+    /// What is kept, and for how long.
+    pub(crate) retention: RetentionRules,
+}
+
+/// How long SMS are kept after their last state; none: for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetentionRules {
+    /// Their texts.
+    pub(crate) texts: Option<Duration>,
+    /// Their rows.
+    pub(crate) rows: Option<Duration>,
+    /// What becomes of an old text.
+    pub(crate) old_texts: OldTexts,
+}
+
+impl RetentionRules {
+    pub(crate) const fn of(settings: &StoreSettings) -> Self {
+        Self { texts: settings.keep_texts, rows: settings.keep_rows, old_texts: settings.old_texts }
+    }
+
+    /// Whether anything ever goes.
+    pub(crate) const fn is_set(&self) -> bool {
+        self.texts.is_some() || self.rows.is_some()
+    }
 }
 
 /// What the writer is given beside its connection.

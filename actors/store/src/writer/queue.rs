@@ -30,6 +30,25 @@ impl Operation for Sweep {
     type Answer = bool;
 }
 
+/// Takes a step of retention: removes a bounded number of old texts and rows. See `queries/retention.rs`.
+#[derive(Clone, Debug)]
+pub(crate) struct RetainStep;
+impl Operation for RetainStep {
+    type Access = Writes;
+    type Answer = RetainedStep;
+}
+
+/// What a step of retention did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RetainedStep {
+    /// Texts that were removed or masked.
+    pub(crate) texts: usize,
+    /// SMS and callback deliveries that were removed.
+    pub(crate) rows: usize,
+    /// Whether everything has been looked at once since the run began.
+    pub(crate) whole: bool,
+}
+
 /// Writes what needs room, to find out whether a database that refused keeps it again.
 #[derive(Clone, Debug)]
 pub(crate) struct Probe;

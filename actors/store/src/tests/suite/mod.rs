@@ -5,6 +5,7 @@ mod accounts;
 mod callbacks;
 mod clock;
 mod levers;
+mod export;
 mod long_queues;
 mod opening;
 mod outbox;
@@ -13,9 +14,11 @@ mod plans;
 pub(super) mod quotas;
 mod receipts;
 mod received;
+mod retention;
 mod schema;
 mod sessions;
 mod status;
+mod subscriber;
 mod writer;
 
 use std::{rc::Rc, time::Duration};
@@ -139,7 +142,7 @@ impl StoreHarness {
         self.claim(limit).await.into_iter().map(|submission| submission.id).collect()
     }
 
-    async fn outcome(&self, id: SmsId, said: &str, then: Then) -> vumi_kit::ledger::OutboxState {
+    pub(super) async fn outcome(&self, id: SmsId, said: &str, then: Then) -> vumi_kit::ledger::OutboxState {
         let outcome = Outcome { id, at: self.now(), detail: said.to_owned(), then };
         self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin: Vec::new() }).await.state
     }

@@ -16,6 +16,7 @@ use vumi_kit::{
         CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback, DeliveryAttempt, DeliveryThen, ListDisabled,
         RecordDeliveryAttempts,
     },
+    export::{ExportFilter, ExportReceived, ExportSms, NumberRange},
     ledger::{
         AcceptSms, AcceptWithinQuota, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey,
         KeepReceived, ListSms, ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order, Outcome, OwnReceived,
@@ -25,10 +26,14 @@ use vumi_kit::{
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundPart, InboundSms, Receipt, TransportStatus},
     sms_options::SmsOptions,
+    subscriber::{FindMentions, FindPerson, MentionTable, PersonKey, PersonTable, Subscriber},
 };
 
 use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, dialect, msisdn, opera, plan, sms, uses};
-use crate::{migrate, writer::queue::Sweep};
+use crate::{
+    migrate,
+    writer::queue::{RetainStep, RetainedStep, Sweep},
+};
 use dialect::queries::{Read, write_alone};
 
 /// A connection, and the statements that went over it.
@@ -262,4 +267,46 @@ fn sessions_answers_and_accounts_are_found_by_index() {
     let (counted, _) = watched.plans();
     assert!(uses(&counted, COUNTS, "campaign=? AND question=?"), "{counted}");
     ListUnmatchedReceipts { limit: 10 }.read(&mut watched.conn, START).unwrap();
+}
+
+#[test]
+fn exports_and_retention_go_along_an_index() {
+    let Some(mut watched) = Watched::new() else { return };
+    let (range, filter) = (NumberRange { after: 0, up_to: 100 }, ExportFilter { account: Some(ALICE), ..ExportFilter::default() });
+    let page = read!(watched, ExportSms { range, filter: filter.clone() });
+    assert!(page.contains(BY_ID), "{page}");
+    read!(watched, ExportReceived { range, filter });
+    write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
+    let inbound = vec![InboundSms {
+        from: msisdn("27831234567").into(),
+        to: msisdn("38080").into(),
+        message: String::new(),
+        charset: None,
+        provider_id: None,
+        at: None,
+        part: None,
+    }];
+    write!(watched, KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound });
+    // Nothing is left to do with them: so one step looks at everything.
+    let at_rest = "UPDATE sms SET next_attempt_at = NULL, status = 2, updated_at = 1, text_removed_at = 1; \
+         UPDATE received_sms SET route_at = NULL, outcome = 'x', updated_at = 1, text_removed_at = 1";
+    watched.conn.batch_execute(at_rest).unwrap();
+    watched.seen.lock().unwrap().clear();
+    let step = write_alone(RetainStep, &mut watched.conn, START).unwrap();
+    assert_eq!(step, RetainedStep { texts: 0, rows: 0, whole: true });
+    let plans = watched.all_by_index();
+    for index in ["sms_changed", "received_sms_changed"] {
+        let bounds = "account=? AND transport=? AND updated_at>? AND updated_at<?";
+        assert!(uses(&plans, &format!(" {index}"), bounds), "{index}: {plans}");
+    }
+    watched.seen.lock().unwrap().clear();
+    let subscriber = Subscriber::parse("27831234567").unwrap();
+    for table in [PersonTable::Sessions, PersonTable::Answers] {
+        read!(watched, FindPerson { subscriber: subscriber.clone(), table, after: PersonKey::default() });
+    }
+    for table in MentionTable::ALL {
+        let range = NumberRange { after: 0, up_to: 100 };
+        let page = read!(watched, FindMentions { subscriber: subscriber.clone(), table, range });
+        assert!(page.contains(BY_ID), "{page}");
+    }
 }
