@@ -134,7 +134,13 @@ async fn export(store: &Store, args: &ExportArgs, out: &mut dyn Write) -> anyhow
         Some(named) => Some(account_named(store, named).await?),
         None => None,
     };
-    let filter = ExportFilter { account, transport: args.transport.clone(), from: args.from, to: args.to, ..ExportFilter::default() };
+    let filter = ExportFilter {
+        account,
+        transport: args.transport.clone(),
+        from: args.from,
+        to: args.to,
+        ..ExportFilter::default()
+    };
     // Taken first: what comes while the export runs is the next one's.
     let end = store.ledger.ask_waiting(FindLedgerEnd).await?;
     let (up_to, header) = match args.which {

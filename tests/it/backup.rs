@@ -28,8 +28,12 @@ fn a_backup_of_the_running_router_is_verified_and_restored_and_what_waited_is_he
 
     let exported = harness.vumi(&["ledger", "export", "--format", "jsonl"]);
     assert!(exported.status.success(), "{}", words(&exported));
-    let lines: Vec<serde_json::Value> =
-        exported.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = exported
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
     assert_eq!((lines.len(), &lines[0]["id"], &lines[0]["message"]), (1, &first.into(), &"before the backup".into()));
     let _router = harness.run();
 }
@@ -40,7 +44,8 @@ fn an_export_is_a_file_that_no_spreadsheet_runs_and_wrong_options_are_named() {
     let router = harness.run();
     harness.send("opera", "27831234567", "=HYPERLINK(\"http://x\")");
     harness.send("opera", "27831234568", "two, \"quoted\"\nlines");
-    let exported = harness.vumi(&["ledger", "export", "--account", "username", "--transport", "opera", "--out", "out.csv"]);
+    let exported =
+        harness.vumi(&["ledger", "export", "--account", "username", "--transport", "opera", "--out", "out.csv"]);
     assert!(exported.status.success() && words(&exported).contains("2 SMS; for what comes after them: --after"));
     let csv = fs::read_to_string(harness.folder.path().join("out.csv")).unwrap();
     assert!(csv.starts_with("id,account,transport,to,from,message,"), "{csv}");

@@ -18,9 +18,9 @@ use crate::{
     name::Name,
     provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes, store_address},
-    subscriber::{ErasePerson, FindMentions, FindPerson},
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
     sms_options::SmsOptions,
+    subscriber::{ErasePerson, FindMentions, FindPerson},
 };
 
 /// Keeps SMS to be sent, all of a batch in one transaction. Answers them in the order given, committed.

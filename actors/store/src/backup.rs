@@ -164,9 +164,7 @@ impl Room {
 fn has_room(folder: &Path, what: &'static str, takes: u64, kept: u64) -> Result<(), BackupError> {
     let needed = takes.saturating_add(kept);
     match free_space(folder) {
-        Some(free) if free < needed => {
-            Err(BackupError::NoRoom { folder: folder.to_owned(), what, free, needed, kept })
-        }
+        Some(free) if free < needed => Err(BackupError::NoRoom { folder: folder.to_owned(), what, free, needed, kept }),
         _ => Ok(()),
     }
 }

@@ -66,8 +66,19 @@ pub(crate) fn sent(sms: &Sms, accounts: &HashMap<AccountId, String>) -> Record {
 }
 
 /// The names of [`received`].
-pub(super) const RECEIVED: &[&str] =
-    &["id", "account", "transport", "from", "to", "message", "charset", "provider_id", "at", "created_at", "updated_at"];
+pub(super) const RECEIVED: &[&str] = &[
+    "id",
+    "account",
+    "transport",
+    "from",
+    "to",
+    "message",
+    "charset",
+    "provider_id",
+    "at",
+    "created_at",
+    "updated_at",
+];
 
 /// An SMS from a person.
 pub(crate) fn received(received: &Received, accounts: &HashMap<AccountId, String>) -> Record {

@@ -12,8 +12,7 @@ use super::{BackupError, has_room, is_of_database, size, sqlite_file, verify};
 use crate::{
     dialect::sqlite::{self, Holder},
     error::OpenError,
-    file_lock,
-    migrations,
+    file_lock, migrations,
     new_file::{NewFile, sync_folder},
     settings::StoreSettings,
     storage::log_of,

@@ -10,8 +10,8 @@ use vumi_kit::clock::Timestamp;
 use super::{Conn, Failed, Fixed, Tx, Write, rows::as_limit};
 use crate::{
     schema::{
-        callback_attempts, callback_deliveries, received_sms, receipts, retention_progress, sms, sms_attempts, sms_events,
-        sms_parts,
+        callback_attempts, callback_deliveries, receipts, received_sms, retention_progress, sms, sms_attempts,
+        sms_events, sms_parts,
     },
     settings::OldTexts,
     writer::queue::{RetainStep, RetainedStep},

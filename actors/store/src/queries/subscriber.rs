@@ -18,8 +18,8 @@ use super::{
     sessions::{SessionRow, recount},
 };
 use crate::schema::{
-    answers, callback_attempts, callback_deliveries, received_parts, received_sms, receipts, sessions, sms, sms_attempts,
-    sms_events,
+    answers, callback_attempts, callback_deliveries, receipts, received_parts, received_sms, sessions, sms,
+    sms_attempts, sms_events,
 };
 
 define_sql_function! {
@@ -54,8 +54,12 @@ impl Read for FindPerson {
         let Self { subscriber, table, after } = self;
         let mut page = PersonPage::default();
         let keys: Vec<PersonKey> = match table {
-            PersonTable::Sessions => behind!(conn, sessions, owner, after, (sessions::owner, sessions::person), PersonKey),
-            PersonTable::Answers => behind!(conn, answers, campaign, after, (answers::campaign, answers::person), PersonKey),
+            PersonTable::Sessions => {
+                behind!(conn, sessions, owner, after, (sessions::owner, sessions::person), PersonKey)
+            }
+            PersonTable::Answers => {
+                behind!(conn, answers, campaign, after, (answers::campaign, answers::person), PersonKey)
+            }
         };
         let mut theirs: Vec<&PersonKey> = keys.iter().filter(|(_, person)| subscriber.has_key(person)).collect();
         // A row of `answers` is one answer of several.
@@ -305,7 +309,8 @@ fn erase_answers(tx: &mut Tx<'_>, subscriber: &Subscriber, key: &PersonKey) -> Q
     let pseudonym = subscriber.pseudonym.as_str();
     let pseudonym = transport.map_or_else(|| pseudonym.to_owned(), |transport| format!("{transport}/{pseudonym}"));
     for kept in &given {
-        let stays = kept.answer == ERASED || super::sessions::count(tx.conn, campaign, &kept.question, &kept.answer)? > 1;
+        let stays =
+            kept.answer == ERASED || super::sessions::count(tx.conn, campaign, &kept.question, &kept.answer)? > 1;
         let answer = if stays { &kept.answer } else { ERASED };
         let row = answers::table.find((campaign, person, &kept.question));
         let set = (answers::person.eq(&pseudonym), answers::answer.eq(answer));

@@ -125,7 +125,13 @@ async fn a_restored_database_holds_what_waited_and_the_replaced_one_is_kept() {
     let harness = StoreHarness::new().unwrap();
     harness.open_outbox(1).await;
     let before = harness.accept(3).await;
-    harness.outcome(before[0].id, "OK", vumi_kit::ledger::Then::Done { status: TransportStatus::Queued, provider_id: None }).await;
+    harness
+        .outcome(
+            before[0].id,
+            "OK",
+            vumi_kit::ledger::Then::Done { status: TransportStatus::Queued, provider_id: None },
+        )
+        .await;
     let to = beside(&harness.fixture, "backup.db");
     make(&harness.fixture, &to).unwrap();
     harness.accept(2).await;

@@ -16,8 +16,7 @@ impl StoreHarness {
         let up_to = self.ledger(FindLedgerEnd).await.sms;
         let (mut ids, mut next) = (Vec::new(), Some(after));
         while let Some(after) = next {
-            let page =
-                self.ledger(ExportSms { range: NumberRange { after, up_to }, filter: filter.clone() }).await;
+            let page = self.ledger(ExportSms { range: NumberRange { after, up_to }, filter: filter.clone() }).await;
             assert!(page.rows.len() <= EXPORT_PAGE && page.next.is_none_or(|next| next > after));
             ids.extend(page.rows.iter().map(|sms| sms.id));
             next = page.next;

@@ -272,7 +272,8 @@ fn sessions_answers_and_accounts_are_found_by_index() {
 #[test]
 fn exports_and_retention_go_along_an_index() {
     let Some(mut watched) = Watched::new() else { return };
-    let (range, filter) = (NumberRange { after: 0, up_to: 100 }, ExportFilter { account: Some(ALICE), ..ExportFilter::default() });
+    let (range, filter) =
+        (NumberRange { after: 0, up_to: 100 }, ExportFilter { account: Some(ALICE), ..ExportFilter::default() });
     let page = read!(watched, ExportSms { range, filter: filter.clone() });
     assert!(page.contains(BY_ID), "{page}");
     read!(watched, ExportReceived { range, filter });

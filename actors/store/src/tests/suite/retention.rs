@@ -49,7 +49,8 @@ impl StoreHarness {
     }
 
     async fn ended(&self, id: SmsId) {
-        self.outcome(id, "OK", Then::Done { status: TransportStatus::Queued, provider_id: Some(format!("p{id}")) }).await;
+        self.outcome(id, "OK", Then::Done { status: TransportStatus::Queued, provider_id: Some(format!("p{id}")) })
+            .await;
     }
 
     /// So many SMS that have been submitted.

@@ -56,8 +56,7 @@ impl StoreHarness {
             state: "{}".to_owned(),
             expires_at: self.now().plus(std::time::Duration::from_secs(60)),
         };
-        let answers =
-            vec![Answer { campaign: quiz(), person, question: "who".to_owned(), answer: answer.to_owned() }];
+        let answers = vec![Answer { campaign: quiz(), person, question: "who".to_owned(), answer: answer.to_owned() }];
         self.sessions(SaveSession { session, after: After::Anything, answers }).await;
     }
 
@@ -138,7 +137,11 @@ async fn a_person_is_found_in_every_table_and_taken_out_of_all_and_counts_stay()
 
     let done = harness.erase(&subscriber, PersonRows::Sms(ids)).await;
     assert_eq!(done, ErasedRows { erased: 1, under_way: 1 }, "what waits is left until it is cancelled");
-    harness.fixture.connect().batch_execute("UPDATE sms SET next_attempt_at = NULL, status = 6 WHERE message = 'waits'").unwrap();
+    harness
+        .fixture
+        .connect()
+        .batch_execute("UPDATE sms SET next_attempt_at = NULL, status = 6 WHERE message = 'waits'")
+        .unwrap();
     let waited = NumberRange { after: others, up_to: i64::MAX };
     let waited = harness.ledger(ExportSms { range: waited, filter: ExportFilter::default() }).await.rows[0].id;
     harness.erase(&subscriber, PersonRows::Sms(vec![waited])).await;
