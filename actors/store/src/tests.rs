@@ -2,6 +2,7 @@
 
 mod checksums;
 mod commit_cutter;
+mod migration_rules;
 mod postgres;
 mod sqlite;
 

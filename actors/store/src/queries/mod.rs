@@ -15,6 +15,7 @@ mod backlog;
 mod callbacks;
 mod claims;
 mod deliveries;
+mod expanding;
 mod export;
 mod fixed;
 mod idempotency;

@@ -63,6 +63,28 @@ fn a_database_newer_than_this_binary_is_refused() {
     assert!(matches!(&refused, OpenError::Newer { versions } if versions == "29990101000000"), "{refused}");
 }
 
+#[actix_rt::test]
+async fn a_newer_database_whose_migrations_only_add_is_used_as_before() {
+    let Some(fixture) = Fixture::new() else { return };
+    let fixture = std::rc::Rc::new(fixture);
+    migrate(&fixture.settings()).unwrap();
+    // As a newer vumi leaves it.
+    let newer = "ALTER TABLE sms ADD COLUMN from_the_future TEXT; CREATE TABLE things_to_come (id BIGINT); \
+         INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000'); \
+         INSERT INTO expanding_migrations (version) VALUES ('29990101000000')";
+    fixture.connect().batch_execute(newer).unwrap();
+    assert!(pending(&fixture.settings()).unwrap().is_empty());
+    let harness = StoreHarness::at(fixture.clone(), Clock::held(START), |_| {});
+    let id = harness.accept(1).await[0].id;
+    assert_eq!(harness.find(id).await.message, "message 0");
+    harness.store.close().await;
+    // Another one, which takes something away.
+    let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990202000000')";
+    fixture.connect().batch_execute(newer).unwrap();
+    let refused = pending(&fixture.settings()).unwrap_err();
+    assert!(matches!(&refused, OpenError::Newer { versions } if versions == "29990202000000"), "{refused}");
+}
+
 #[test]
 fn a_migration_can_be_taken_back() {
     use diesel_migrations::MigrationHarness;
