@@ -1,5 +1,5 @@
 # The everyday commands. `.ci/run` uses the same targets.
-.PHONY: help build run test faults check lint format edges names links licences advisories dockerfile fuzz-check docs doc bench schemathesis openapi ci
+.PHONY: help build run test faults check lint format edges names links guarantees licences advisories dockerfile fuzz-check docs doc bench schemathesis openapi ci
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -17,7 +17,7 @@ faults: ## Runs the bad days at length: VUMI_FAULTS_ROUNDS, VUMI_FAULTS_SECONDS
 	VUMI_FAULTS_ROUNDS=$${VUMI_FAULTS_ROUNDS:-100} VUMI_FAULTS_SECONDS=$${VUMI_FAULTS_SECONDS:-60} \
 	  cargo test --release --locked --test faults -- --nocapture
 
-check: format edges names links lint doc ## Checks everything but the tests
+check: format edges names links guarantees lint doc ## Checks everything but the tests
 
 format: ## Checks the format
 	cargo fmt --all --check
@@ -30,6 +30,9 @@ names: ## Checks the names: none of the old words, one meaning for each type
 
 links: ## Checks the links between the documents
 	.ci/links
+
+guarantees: ## Checks that the tests are there that docs/guarantees.md names
+	.ci/guarantees
 
 licences: ## Checks the licences of the dependencies (cargo-deny)
 	cargo deny --all-features check licenses bans sources

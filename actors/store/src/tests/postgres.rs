@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use vumi_kit::{
     clock::Clock,
+    export::{ExportFilter, ExportSms, FindLedgerEnd, NumberRange},
     health::{AskHealth, State},
     ids::message_id,
     ledger::{
@@ -583,4 +584,22 @@ async fn two_processes_never_take_more_of_a_budget_than_there_is() {
     let kept = ours.iter().chain(&theirs).filter(|answer| matches!(answer, AcceptedWithinQuota::Accepted(_))).count();
     assert_eq!((kept, first.sms_rows("true")), (10, 10));
     assert_eq!(quotas::state(&first).await, (10, 0, 20));
+async fn an_end_of_the_ledger_has_nothing_behind_it_that_comes_later() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.accept(1).await;
+    // Has taken its number, and is committed after one with a higher number.
+    let mut slow = harness.fixture.connect();
+    slow.batch_execute(
+        "BEGIN; INSERT INTO sms (account, transport, recipient, sender, message, status, attempts, created_at, updated_at, \
+         give_up_at, unsure) VALUES (1, 'opera', '27831234567', '38080', 'late', 0, 0, 0, 0, 0, 0)",
+    )
+    .unwrap();
+    harness.accept(1).await;
+    let mut end = Box::pin(harness.ledger(FindLedgerEnd));
+    assert!(tokio::time::timeout(Duration::from_millis(500), &mut end).await.is_err(), "it does not wait");
+    slow.batch_execute("COMMIT").unwrap();
+    let range = NumberRange { after: 0, up_to: end.await.sms };
+    let page = harness.ledger(ExportSms { range, filter: ExportFilter::default() }).await;
+    let texts: Vec<&str> = page.rows.iter().map(|sms| sms.message.as_str()).collect();
+    assert_eq!(texts, ["message 0", "late", "message 0"]);
 }
