@@ -22,6 +22,8 @@ use vumi_kit::name::Name;
 use crate::{
     api::{account, callbacks, preview, send, status},
     response::{error, views},
+    api::{callbacks, preview, received, send, status},
+    response::{error, field_errors, views},
     webhooks,
 };
 
@@ -60,6 +62,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         status::events,
         status::list,
         account::show,
+        received::list,
         callbacks::create,
         callbacks::list,
         callbacks::read,

@@ -9,6 +9,7 @@ use actix_web::{
 
 use crate::{
     api::{account, callbacks, preview, send, status},
+    api::{callbacks, preview, received, send, status},
     guard::{guarded, limit_public},
     health, landing,
     limits::call_rates::RateClass,
@@ -42,6 +43,7 @@ fn mount_api(api: &mut ServiceConfig) {
             vec![web::get().to(status::one), web::delete().to(status::cancel)],
         ))
         .service(resource("/sms/{transport}/status/{id}/events.json", "GET", vec![web::get().to(status::events)]))
+        .service(resource("/sms/{transport}/received.json", "GET", vec![web::get().to(received::list)]))
         .service(resource("/sms/preview.json", "POST", vec![web::post().to(preview::preview)]))
         .service(resource("/account.json", "GET", vec![web::get().to(account::show)]))
         .service(resource(

@@ -403,6 +403,22 @@ impl Operation for ListUnowned {
     type Answer = Vec<Received>;
 }
 
+/// Lists received SMS of an account and transport, in the order in which they became the account's.
+#[derive(Clone, Debug)]
+pub struct ListReceived {
+    pub account: AccountId,
+    pub transport: Name,
+    /// Those that did at this moment or later.
+    pub since: Timestamp,
+    /// Only those that come after this cursor.
+    pub after: Option<StatusCursor>,
+    pub limit: usize,
+}
+impl Operation for ListReceived {
+    type Access = Reads;
+    type Answer = Vec<Received>;
+}
+
 /// Gives received SMS that belong to no account to the one of this name: then they are posted and routed. Answers whether
 /// there is such an account.
 #[derive(Clone, Debug)]
@@ -539,6 +555,7 @@ store_address! {
         record_receipts: RecordReceipts,
         keep_received: KeepReceived,
         list_unowned: ListUnowned,
+        list_received: ListReceived,
         own_received: OwnReceived,
         claim_received: ClaimReceived,
         release_received: ReleaseReceived,

@@ -477,7 +477,7 @@ pub struct Received {
     pub tags: Vec<String>,
     /// When it was stored.
     pub created_at: Timestamp,
-    /// When anything about it last changed.
+    /// When it became its account's.
     pub updated_at: Timestamp,
 }
 

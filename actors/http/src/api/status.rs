@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The SMS of a page.
-const PAGE_SIZE: usize = 100;
+pub(super) const PAGE_SIZE: usize = 100;
 /// The most ids that a call may ask for.
 const MAX_IDS: usize = 1000;
 /// The most SMS that may be skipped: the database reads past each of them.
@@ -202,7 +202,7 @@ fn next(fields: &RequestFields<'_>, start: usize, last: &Sms) -> (&'static str, 
     }
 }
 
-fn cursor_of(place: StatusCursor) -> String {
+pub(super) fn cursor_of(place: StatusCursor) -> String {
     let mut bytes = [0; 16];
     let (at, id) = bytes.split_at_mut(8);
     at.copy_from_slice(&place.updated_at.micros().to_be_bytes());
@@ -210,7 +210,7 @@ fn cursor_of(place: StatusCursor) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn position_of(cursor: &str) -> Option<StatusCursor> {
+pub(super) fn position_of(cursor: &str) -> Option<StatusCursor> {
     let bytes: [u8; 16] = URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok()?;
     let (at, id) = bytes.split_first_chunk::<8>()?;
     let updated_at = Timestamp::from_micros(i64::from_be_bytes(*at));
@@ -309,7 +309,7 @@ fn after(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<StatusC
 }
 
 /// The `Link` to the next page: the same query from another position.
-fn next_link(call: &ApiCall<'_>, next: &(&str, String)) -> HeaderValue {
+pub(super) fn next_link(call: &ApiCall<'_>, next: &(&str, String)) -> HeaderValue {
     let base = call.state.trusted_proxies.base_url_of(call.request).unwrap_or_default();
     link(&base, call.request, next)
 }

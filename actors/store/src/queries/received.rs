@@ -9,8 +9,8 @@ use vumi_kit::{
     clock::Timestamp,
     ids::message_id,
     ledger::{
-        Accepted, ClaimReceived, KeepReceived, ListUnowned, OwnReceived, ReleaseReceived, SettleReceived, Settled,
-        SmsOwner,
+        Accepted, ClaimReceived, KeepReceived, ListReceived, ListUnowned, OwnReceived, ReleaseReceived, SettleReceived,
+        Settled, SmsOwner, StatusCursor,
     },
     name::Name,
     sms::{InboundSms, NewSms, Received, Sms, SmsId},
@@ -154,6 +154,23 @@ impl Read for ListUnowned {
         let unowned = received_sms::table.filter(nobodys).filter(received_sms::id.gt(self.after));
         let unowned = unowned.order(received_sms::id).limit(as_limit(self.limit)).select(ReceivedRow::as_select());
         let rows: Vec<ReceivedRow> = unowned.load(conn)?;
+        Ok(rows.into_iter().map(|row| row.into_received(false)).collect::<QueryResult<_>>()?)
+    }
+}
+
+impl Read for ListReceived {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<Received>, Failed> {
+        let begin = StatusCursor { updated_at: self.since, id: i64::MIN };
+        let StatusCursor { updated_at, id } = self.after.map_or(begin, |place| place.max(begin));
+        let rows: Vec<ReceivedRow> = within_limit!(received_sms::table)
+            .filter(received_sms::account.eq(self.account))
+            .filter(received_sms::transport.eq(self.transport.as_str()))
+            .filter(received_sms::updated_at.ge(updated_at.micros()))
+            .filter(received_sms::updated_at.gt(updated_at.micros()).or(received_sms::id.gt(id)))
+            .order((received_sms::updated_at, received_sms::id))
+            .limit(as_limit(self.limit))
+            .select(ReceivedRow::as_select())
+            .load(conn)?;
         Ok(rows.into_iter().map(|row| row.into_received(false)).collect::<QueryResult<_>>()?)
     }
 }
@@ -321,13 +338,13 @@ fn answer(
     Ok(accept::insert(tx, vec![new], None)?.pop())
 }
 
+/// Its time of change stays: that is when it became its account's, and the order in which its client reads it.
 fn settle(tx: &mut Tx<'_>, id: i64, outcome: String, reply: Option<SmsId>) -> QueryResult<()> {
     Fixed(diesel::update(received_sms::table.find(id)).set((
         received_sms::outcome.eq(Some(keepable(outcome))),
         received_sms::reply.eq(reply),
         received_sms::route_at.eq(None::<i64>),
         received_sms::claimed_by.eq(None::<String>),
-        received_sms::updated_at.eq(tx.now.micros()),
     )))
     .execute(tx.conn)
     .map(drop)

@@ -170,16 +170,14 @@ fn step(tx: &mut Tx<'_>, task: Task, walk: &Walk, until: Timestamp, rows_from: C
         }
         Task::ReceivedTexts => {
             let seen = seen_received(tx, walk, from, until)?;
-            let old: Vec<i64> =
-                seen.iter().filter(|row| row.is_at_rest() && row.text_removed_at.is_none()).map(|row| row.id).collect();
+            let old: Vec<i64> = seen.iter().filter(|row| row.text_removed_at.is_none()).map(|row| row.id).collect();
             remove_received_texts(tx, &old)?;
             seen_step(&old, seen.last().map(SeenReceived::cursor), seen.len())
         }
         Task::ReceivedRows => {
             let seen = seen_received(tx, walk, from, until)?;
             let last: Option<i64> = received_sms::table.select(diesel::dsl::max(received_sms::id)).first(tx.conn)?;
-            let at_rest = seen.iter().filter(|row| row.is_at_rest()).map(|row| row.id);
-            let old: Vec<i64> = at_rest.filter(|id| Some(*id) != last).collect();
+            let old: Vec<i64> = seen.iter().map(|row| row.id).filter(|id| Some(*id) != last).collect();
             diesel::delete(received_sms::table.filter(among!(received_sms::id, "received_sms.id", &old)))
                 .execute(tx.conn)?;
             seen_step(&old, seen.last().map(SeenReceived::cursor), seen.len())
@@ -280,8 +278,12 @@ fn seen_sms(tx: &mut Tx<'_>, walk: &Walk, from: ChangeCursor, until: Timestamp) 
     seen!(tx, sms, SeenSms, walk, from, until)
 }
 
+/// Up to the first one that nobody has dealt with: dealing with it changes no time.
 fn seen_received(tx: &mut Tx<'_>, walk: &Walk, from: ChangeCursor, until: Timestamp) -> QueryResult<Vec<SeenReceived>> {
-    seen!(tx, received_sms, SeenReceived, walk, from, until)
+    let mut seen: Vec<SeenReceived> = seen!(tx, received_sms, SeenReceived, walk, from, until)?;
+    let at_rest = seen.iter().take_while(|row| row.is_at_rest()).count();
+    seen.truncate(at_rest);
+    Ok(seen)
 }
 
 fn at_rest(seen: &[SeenSms]) -> impl Iterator<Item = &SeenSms> {
