@@ -1,5 +1,5 @@
 # The everyday commands. `.ci/run` uses the same targets.
-.PHONY: help build run test faults check lint format edges names links guarantees licences advisories dockerfile fuzz-check docs doc bench schemathesis openapi ci
+.PHONY: help build run test faults upgrade-test check lint format edges names links guarantees licences advisories dockerfile fuzz-check docs doc bench schemathesis openapi ci
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -16,6 +16,9 @@ test: ## Runs every test
 faults: ## Runs the bad days at length: VUMI_FAULTS_ROUNDS, VUMI_FAULTS_SECONDS
 	VUMI_FAULTS_ROUNDS=$${VUMI_FAULTS_ROUNDS:-100} VUMI_FAULTS_SECONDS=$${VUMI_FAULTS_SECONDS:-60} \
 	  cargo test --release --locked --test faults -- --nocapture
+
+upgrade-test: ## Runs the version before on this one's tables, beside it and after it; builds it once
+	.ci/upgrade
 
 check: format edges names links guarantees lint doc ## Checks everything but the tests
 

@@ -4,6 +4,7 @@ use diesel::{define_sql_function, prelude::*, sql_types::Text};
 use vumi_kit::{
     clock::Timestamp,
     export::{EXPORT_PAGE, ExportPage, NumberRange},
+    session::SessionRecord,
     subscriber::{
         ErasePerson, ErasedRows, FindMentions, FindPerson, KeptAnswer, MentionTable, PersonKey, PersonPage, PersonRows,
         PersonTable, Subscriber,
@@ -70,7 +71,7 @@ impl Read for FindPerson {
                     let (owner, person) = key;
                     let session = sessions::table.find((owner, person)).select(SessionRow::as_select());
                     let session = session.first::<SessionRow>(conn).optional()?;
-                    page.sessions.extend(session.map(TryFrom::try_from).transpose()?);
+                    page.sessions.extend(session.map(SessionRecord::try_from).transpose()?);
                 }
                 PersonTable::Answers => page.answers.extend(answers_of(conn, key)?),
             }

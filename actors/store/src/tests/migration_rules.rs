@@ -21,7 +21,8 @@ const TAKES_AWAY: [(&[&str], &str); 8] = [
 
 /// The statements of a migration, in lower case, with single spaces and without comments.
 fn statements(sql: &str) -> Vec<String> {
-    let code: String = sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let code: String =
+        sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
     code.split(';').map(|statement| statement.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()).collect()
 }
 
@@ -64,7 +65,9 @@ fn a_migration_only_adds_or_says_since_which_version_nobody_needs_what_it_takes_
                 continue;
             }
             match not_before(&sql) {
-                None => assert_eq!(taken_away(&sql), Vec::<String>::new(), "{database}/{name}: see migrations/README.md"),
+                None => {
+                    assert_eq!(taken_away(&sql), Vec::<String>::new(), "{database}/{name}: see migrations/README.md")
+                }
                 Some(version) => assert!(
                     parts(version) <= parts(env!("CARGO_PKG_VERSION")),
                     "{database}/{name} is not to be run before version {version}"
