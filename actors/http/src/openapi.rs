@@ -20,10 +20,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use vumi_kit::name::Name;
 
 use crate::{
-    api::{account, callbacks, preview, send, status},
+    api::{account, callbacks, preview, received, send, status},
     response::{error, views},
-    api::{callbacks, preview, received, send, status},
-    response::{error, field_errors, views},
     webhooks,
 };
 

@@ -8,8 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    api::{account, callbacks, preview, send, status},
-    api::{callbacks, preview, received, send, status},
+    api::{account, callbacks, preview, received, send, status},
     guard::{guarded, limit_public},
     health, landing,
     limits::call_rates::RateClass,

@@ -21,8 +21,14 @@ use crate::{
     },
 };
 
-const KNOWN_FIELDS: KnownFields =
-    KnownFields { single: &["since", "cursor"], lists: &[], numbers: &[], variables: None, max_values: 1 };
+const KNOWN_FIELDS: KnownFields = KnownFields {
+    single: &[&["since", "cursor"]],
+    lists: &[],
+    numbers: &[],
+    flags: &[],
+    variables: None,
+    max_values: 1,
+};
 
 /// About the bytes that an SMS takes as JSON.
 const SMS_SIZE: usize = 512;

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
 
 /// The last one from before the rule.
-const BEFORE_THE_RULE: &str = "20261127130000";
+const BEFORE_THE_RULE: &str = "20261128150000";
 
 /// What takes something from a process that does not know the migration, and why.
 const TAKES_AWAY: [(&[&str], &str); 8] = [

@@ -584,6 +584,9 @@ async fn two_processes_never_take_more_of_a_budget_than_there_is() {
     let kept = ours.iter().chain(&theirs).filter(|answer| matches!(answer, AcceptedWithinQuota::Accepted(_))).count();
     assert_eq!((kept, first.sms_rows("true")), (10, 10));
     assert_eq!(quotas::state(&first).await, (10, 0, 20));
+}
+
+#[actix_rt::test]
 async fn an_end_of_the_ledger_has_nothing_behind_it_that_comes_later() {
     let Some(harness) = StoreHarness::new() else { return };
     harness.accept(1).await;
