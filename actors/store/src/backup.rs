@@ -116,8 +116,8 @@ pub fn backup(
     }
     let log = log_of(&database);
     let (of, log_before) = (size(&database) + size(&log), size(&log));
-    let room = Room { database: folder(&database), backup: folder(to), kept: settings.min_free_space };
-    room.expect(of)?;
+    let space = SpaceToKeep { database: folder(&database), backup: folder(to), kept: settings.min_free_space };
+    space.expect(of)?;
     let file = NewFile::begin(to, replaces)?;
 
     let started = Instant::now();
@@ -138,7 +138,7 @@ pub fn backup(
             Ok(Err(why)) => return Err(BackupError::Database(why)),
             Err(RecvTimeoutError::Disconnected) => return Err(BackupError::Database("the backup panicked".to_owned())),
             // The statement can't be interrupted: it ends with the process, as does the file's room.
-            Err(RecvTimeoutError::Timeout) => room.expect(0)?,
+            Err(RecvTimeoutError::Timeout) => space.expect(0)?,
         }
         tell(progress);
     }
@@ -148,13 +148,13 @@ pub fn backup(
 }
 
 /// The room that stays free: where the database is, whose log of changes grows, and where the backup goes.
-struct Room {
+struct SpaceToKeep {
     database: PathBuf,
     backup: PathBuf,
     kept: u64,
 }
 
-impl Room {
+impl SpaceToKeep {
     fn expect(&self, backup: u64) -> Result<(), BackupError> {
         has_room(&self.database, "what SMS are under way", 0, self.kept)?;
         has_room(&self.backup, "the backup", backup, self.kept)
