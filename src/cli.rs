@@ -17,6 +17,7 @@ mod settings;
 mod sms;
 mod status;
 mod store;
+mod subscriber;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -62,6 +63,9 @@ enum CliCommand {
     /// Backups of the database; a move to another one
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// What is kept of one person: handed out, or forgotten
+    #[command(subcommand)]
+    Subscriber(subscriber::SubscriberCommand),
     /// Exports of the ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -123,6 +127,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Check(options) => check::check(options, &arguments.settings, load_part(&options.part.only)),
         CliCommand::Migrate => migrate::migrate(&load()?),
         CliCommand::Store(command) => store::run(command, load),
+        CliCommand::Subscriber(command) => subscriber::run(command, load()?),
         CliCommand::Ledger(command) => ledger::run(command, load()?),
         CliCommand::Account(command) => account::run(command, load()?),
         CliCommand::Send(options) => send::send(options, &load()?),

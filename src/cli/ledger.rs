@@ -1,6 +1,7 @@
 //! `vumi ledger`.
 
 mod format;
+mod pages;
 mod records;
 
 use std::{
@@ -21,7 +22,11 @@ use vumi_kit::{
 };
 use vumi_store::NewFile;
 
-use self::format::{ExportFormat, Record, RecordWriter};
+pub(super) use self::{
+    format::{ExportFormat, Record, RecordWriter},
+    pages::{LedgerPages, LedgerRow},
+    records::{received, sent, time},
+};
 use super::account::with_store;
 use crate::config::Settings;
 
@@ -96,7 +101,7 @@ pub(super) fn run(command: &LedgerCommand, settings: Settings) -> anyhow::Result
 }
 
 /// Opens the store and has something written to a new file, or to standard output.
-fn write_to(
+pub(super) fn write_to(
     settings: Settings,
     path: Option<&Path>,
     force: bool,
@@ -123,7 +128,7 @@ fn write_to(
 const NOT_WRITTEN: &str = "the export can't be written";
 
 /// The names of the accounts.
-async fn account_names(store: &Store) -> anyhow::Result<HashMap<AccountId, String>> {
+pub(super) async fn account_names(store: &Store) -> anyhow::Result<HashMap<AccountId, String>> {
     let accounts = store.accounts.ask_waiting(ListAccounts).await?;
     Ok(accounts.into_iter().map(|one| (one.id, one.username)).collect())
 }

@@ -40,6 +40,7 @@ mod roles;
 mod seed_readme;
 mod sms;
 mod strangers;
+mod subscriber;
 mod supervision;
 mod timeline;
 mod unknown_outcome;

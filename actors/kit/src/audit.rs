@@ -77,6 +77,8 @@ pub enum AuditEvent {
     Resent,
     /// Callbacks or messages that were given up are tried again.
     Replayed,
+    /// A person was taken out of everything that is kept.
+    SubscriberErased,
 }
 
 impl AuditEvent {
@@ -96,6 +98,7 @@ impl AuditEvent {
             Self::Released => "SMS released",
             Self::Resent => "SMS resent",
             Self::Replayed => "replayed",
+            Self::SubscriberErased => "subscriber erased",
         }
     }
 }

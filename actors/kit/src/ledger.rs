@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::{AccountId, OverQuota, QuotaCharge},
     clock::Timestamp,
-    levers::{CancelSms, PullLever, SearchSms},
     export::{ExportReceived, ExportSms, FindLedgerEnd},
+    levers::{CancelSms, PullLever, SearchSms},
     name::Name,
     provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes, store_address},

@@ -23,6 +23,7 @@ pub(super) const SENT: &[&str] = &[
     "content",
     "segments",
     "priority",
+    "state",
     "status",
     "status_display",
     "provider_status",
@@ -39,7 +40,7 @@ pub(super) const SENT: &[&str] = &[
 
 /// An SMS to a person.
 pub(crate) fn sent(sms: &Sms, accounts: &HashMap<AccountId, String>) -> Record {
-    let values: [ExportValue; 21] = [
+    let values: [ExportValue; 22] = [
         sms.id.into(),
         account(sms.account, accounts),
         sms.transport.as_str().into(),
@@ -49,6 +50,7 @@ pub(crate) fn sent(sms: &Sms, accounts: &HashMap<AccountId, String>) -> Record {
         content(&sms.content).into(),
         i64::from(sms.segments).into(),
         sms.priority.as_str().into(),
+        sms.state.as_str().into(),
         i64::from(i16::from(sms.status)).into(),
         sms.status.display().into(),
         sms.provider_response.as_ref().into(),

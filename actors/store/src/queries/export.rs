@@ -59,11 +59,11 @@ macro_rules! page_rows {
 }
 
 impl Read for ExportSms {
-    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<ExportPage<Sms>, Failed> {
+    fn read(self, conn: &mut Conn, now: Timestamp) -> Result<ExportPage<Sms>, Failed> {
         let range = self.range;
         let (last, next) = page_end!(conn, sms, range);
         let rows = page_rows!(conn, sms, SmsRow, range, last, self.filter);
-        Ok(ExportPage { rows: rows.into_iter().map(Sms::try_from).collect::<QueryResult<_>>()?, next })
+        Ok(ExportPage { rows: rows.into_iter().map(|row| row.at(now)).collect::<QueryResult<_>>()?, next })
     }
 }
 

@@ -7,7 +7,7 @@
 use diesel::{prelude::*, upsert::excluded};
 use vumi_kit::clock::Timestamp;
 
-use super::{Conn, Failed, Fixed, Tx, Write, rows::as_limit};
+use super::{Conn, Failed, Fixed, Tx, Write, life::LifeColumns, rows::as_limit};
 use crate::{
     schema::{
         callback_attempts, callback_deliveries, receipts, received_sms, retention_progress, sms, sms_attempts,
@@ -156,7 +156,8 @@ fn step(tx: &mut Tx<'_>, task: Task, walk: &Walk, until: Timestamp, rows_from: C
     let stepped = match task {
         Task::SmsTexts => {
             let seen = seen_sms(tx, walk, from, until)?;
-            let old = at_rest(&seen).filter(|row| row.text_removed_at.is_none()).map(|row| row.id).collect::<Vec<_>>();
+            let at_rest = at_rest(tx, &seen)?.into_iter();
+            let old: Vec<i64> = at_rest.filter(|row| row.text_removed_at.is_none()).map(|row| row.id).collect();
             remove_texts(tx, &old)?;
             seen_step(&old, seen.last().map(SeenSms::cursor), seen.len())
         }
@@ -164,7 +165,8 @@ fn step(tx: &mut Tx<'_>, task: Task, walk: &Walk, until: Timestamp, rows_from: C
             let seen = seen_sms(tx, walk, from, until)?;
             let last: Option<i64> = sms::table.select(diesel::dsl::max(sms::id)).first(tx.conn)?;
             // The last number is that which the next one is counted from.
-            let old: Vec<i64> = at_rest(&seen).map(|row| row.id).filter(|id| Some(*id) != last).collect();
+            let at_rest = at_rest(tx, &seen)?.into_iter();
+            let old: Vec<i64> = at_rest.map(|row| row.id).filter(|id| Some(*id) != last).collect();
             remove_sms(tx, &old)?;
             seen_step(&old, seen.last().map(SeenSms::cursor), seen.len())
         }
@@ -210,24 +212,7 @@ struct SeenSms {
     updated_at: i64,
     text_removed_at: Option<i64>,
     #[diesel(embed)]
-    rest: RestColumns,
-}
-
-/// What of an SMS to a person tells whether it has come to rest.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = sms)]
-pub(super) struct RestColumns {
-    status: i32,
-    next_attempt_at: Option<i64>,
-    held_at: Option<i64>,
-}
-
-impl RestColumns {
-    /// Only a receipt moves it on, or somebody who sends it again.
-    pub(super) const fn is_at_rest(&self) -> bool {
-        let undecided = self.status < 2;
-        self.next_attempt_at.is_none() && !(self.held_at.is_some() && undecided)
-    }
+    life: LifeColumns,
 }
 
 impl SeenSms {
@@ -286,8 +271,10 @@ fn seen_received(tx: &mut Tx<'_>, walk: &Walk, from: ChangeCursor, until: Timest
     Ok(seen)
 }
 
-fn at_rest(seen: &[SeenSms]) -> impl Iterator<Item = &SeenSms> {
-    seen.iter().filter(|row| row.rest.is_at_rest())
+/// Those that only a receipt moves on, or somebody who sends them again.
+fn at_rest<'a>(tx: &Tx<'_>, seen: &'a [SeenSms]) -> QueryResult<Vec<&'a SeenSms>> {
+    let states = seen.iter().map(|row| row.life.state(tx.now)).collect::<QueryResult<Vec<_>>>()?;
+    Ok(seen.iter().zip(states).filter(|(_, state)| state.is_at_rest()).map(|(row, _)| row).collect())
 }
 
 /// The walk behind another one; found by two looks into the index of changes.

@@ -14,7 +14,8 @@ use vumi_kit::{
 use super::{
     Conn, Failed, Fixed, Read, Tx, Write,
     export::page_end,
-    retention::{RestColumns, forget_receipts},
+    life::LifeColumns,
+    retention::forget_receipts,
     rows::{NOBODY, as_limit},
     sessions::{SessionRow, recount},
 };
@@ -198,7 +199,7 @@ struct SubscriberSms {
     sender: String,
     provider_said: Option<String>,
     #[diesel(embed)]
-    rest: RestColumns,
+    life: LifeColumns,
 }
 
 /// The address, or the pseudonym in its place.
@@ -217,7 +218,7 @@ fn erase_sms(tx: &mut Tx<'_>, subscriber: &Subscriber, ids: &[i64]) -> QueryResu
     let found: Vec<SubscriberSms> = find_all!(sms::table.select(SubscriberSms::as_select()), sms::id, ids, tx.conn);
     let (mut done, mut under_way) = (Vec::new(), 0);
     for row in &found {
-        if !row.rest.is_at_rest() {
+        if !row.life.state(tx.now)?.is_at_rest() {
             under_way += 1;
             continue;
         }

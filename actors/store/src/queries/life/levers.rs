@@ -29,6 +29,7 @@ struct LeverRow {
     created_at: i64,
     give_up_at: i64,
     route: Option<String>,
+    text_removed_at: Option<i64>,
     #[diesel(embed)]
     life: LifeColumns,
 }
@@ -97,6 +98,10 @@ fn cancelled(tx: &mut Tx<'_>, id: SmsId) -> QueryResult<CancelResult> {
 fn pull(tx: &mut Tx<'_>, lever: Lever, row: &LeverRow, reason: &str) -> QueryResult<Pulled> {
     let state = row.life.state(tx.now)?;
     if !life::allows(state, lever.event()) {
+        return Ok(Pulled::NotAllowed(state));
+    }
+    // What nobody keeps any more can't be sent again.
+    if lever == Lever::Resend && row.text_removed_at.is_some() {
         return Ok(Pulled::NotAllowed(state));
     }
     if state == SmsState::Claimed && row.begun != 0 {
