@@ -27,7 +27,10 @@ pub(super) use self::{
     pages::{LedgerPages, LedgerRow},
     records::{received, sent, time},
 };
-use super::account::with_store;
+use super::{
+    account::with_store,
+    sms::{moment, transport},
+};
 use crate::config::Settings;
 
 /// What to do with the ledger.
@@ -53,7 +56,7 @@ pub(super) struct ExportArgs {
     which: Direction,
     #[arg(long, value_enum, default_value = "csv")]
     format: ExportFormat,
-    /// Those that came at this time or later: YYYY-MM-DD, or YYYY-MM-DD HH:MM:SS
+    /// Those that came at this time or later: a date (YYYY-MM-DD, or with HH:MM:SS, UTC), or so long ago (2h, 3d)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     from: Option<Timestamp>,
     /// Those that came before this time
@@ -63,7 +66,7 @@ pub(super) struct ExportArgs {
     #[arg(long)]
     account: Option<String>,
     /// Those over a transport
-    #[arg(long)]
+    #[arg(long, value_name = "NAME", value_parser = transport)]
     transport: Option<Name>,
     /// Those above this number: where an earlier export ended, as it said
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
@@ -83,10 +86,6 @@ enum Direction {
     Sent,
     /// From people
     Received,
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).ok_or_else(|| "expected YYYY-MM-DD, or YYYY-MM-DD HH:MM:SS, in UTC".to_owned())
 }
 
 pub(super) fn run(command: &LedgerCommand, settings: Settings) -> anyhow::Result<ExitCode> {

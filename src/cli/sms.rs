@@ -18,6 +18,7 @@ use vumi_kit::{
 use super::account::with_store;
 use crate::config::Settings;
 use filter::FilterArgs;
+pub(super) use filter::{moment, transport};
 use pull::PullArgs;
 
 /// What to do with SMS.

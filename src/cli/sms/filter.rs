@@ -87,7 +87,7 @@ async fn account(store: &Store, name: &str) -> anyhow::Result<AccountId> {
     }
 }
 
-fn transport(text: &str) -> Result<Name, String> {
+pub(crate) fn transport(text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(|wrong| wrong.to_string())
 }
 
@@ -96,7 +96,7 @@ fn person(text: &str) -> Result<Msisdn, String> {
 }
 
 /// A time ago, or a date.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     let ago = || parse_duration(text).ok().map(|ago| Clock::system().now().minus(ago));
     Timestamp::parse(text)
         .or_else(ago)
