@@ -9,8 +9,8 @@ CREATE TABLE retention_progress (
     PRIMARY KEY (what, account, transport)
 );
 
--- As `sms_changed` is for SMS to people.
-CREATE INDEX received_sms_changed ON received_sms (account, transport, updated_at DESC, id DESC);
+-- As `sms_changed` is for SMS to people. Not by account first: SQLite would take it for `received_sms_unowned`.
+CREATE INDEX received_sms_changed ON received_sms (transport, account, updated_at DESC, id DESC);
 
 -- Migrations that a vumi which does not know them can live with: it goes on with this database. See migrations/README.md.
 CREATE TABLE expanding_migrations (

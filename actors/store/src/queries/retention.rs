@@ -279,24 +279,26 @@ fn at_rest<'a>(tx: &Tx<'_>, seen: &'a [SeenSms]) -> QueryResult<Vec<&'a SeenSms>
 
 /// The walk behind another one; found by two looks into the index of changes.
 fn next_walk(conn: &mut Conn, task: Task, after: &Walk) -> QueryResult<Option<Walk>> {
+    // By the first two columns of the table's index.
     macro_rules! next {
-        ($table:ident) => {{
+        ($table:ident, $first:ident > $after_first:expr, $second:ident > $after_second:expr) => {{
             let columns = ($table::account, $table::transport);
-            let same = $table::table.filter($table::account.eq(after.account));
-            let same = same.filter($table::transport.gt(&after.transport)).order($table::transport);
+            let same = $table::table.filter($table::$first.eq($after_first));
+            let same = same.filter($table::$second.gt($after_second)).order($table::$second);
             let found: Option<(i64, String)> = same.select(columns).first(conn).optional()?;
             match found {
                 Some(found) => Some(found),
                 None => {
-                    let next = $table::table.filter($table::account.gt(after.account)).order(columns);
-                    next.select(columns).first(conn).optional()?
+                    let next = $table::table.filter($table::$first.gt($after_first));
+                    next.order(($table::$first, $table::$second)).select(columns).first(conn).optional()?
                 }
             }
         }};
     }
+    let Walk { account, transport } = after;
     let found = match task {
-        Task::SmsTexts | Task::SmsRows => next!(sms),
-        Task::ReceivedTexts | Task::ReceivedRows => next!(received_sms),
+        Task::SmsTexts | Task::SmsRows => next!(sms, account > *account, transport > transport),
+        Task::ReceivedTexts | Task::ReceivedRows => next!(received_sms, transport > transport, account > *account),
         // Walked through as one.
         Task::DeliveryTexts | Task::DeliveryRows => (*after == Walk::first()).then(|| (0, String::new())),
     };

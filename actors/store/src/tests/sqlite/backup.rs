@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use diesel::{Connection, connection::SimpleConnection};
@@ -26,6 +27,18 @@ fn make(fixture: &Fixture, to: &Path) -> Result<(), BackupError> {
 fn sms_in(backup: &Path) -> u64 {
     let rows = verify(backup).unwrap().rows;
     rows.into_iter().find(|(table, _)| *table == "SMS").unwrap().1
+}
+
+/// The readers of a store that was closed in this process let go when its actors have ended.
+async fn nobody_has(fixture: &Fixture) {
+    let database = beside(fixture, "vumi.db");
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if dialect::holder(&database) == dialect::Holder::Nobody {
+            return;
+        }
+    }
+    panic!("somebody has it still");
 }
 
 /// How many waiting and how many held SMS a database has.
@@ -140,6 +153,7 @@ async fn a_restored_database_holds_what_waited_and_the_replaced_one_is_kept() {
     let refused = restore(&settings, &to, START, false).unwrap_err();
     assert!(matches!(refused, BackupError::Open(OpenError::Locked(_))), "{refused}");
     harness.store.close().await;
+    nobody_has(&fixture).await;
 
     let other = fixture.connect();
     let refused = restore(&settings, &to, START, false).unwrap_err();
@@ -157,6 +171,7 @@ async fn a_restored_database_holds_what_waited_and_the_replaced_one_is_kept() {
     assert_eq!(harness.find(before[0].id).await.status, TransportStatus::Queued);
     assert_eq!(harness.accept(1).await[0].id, before[2].id + 1);
     harness.store.close().await;
+    nobody_has(&fixture).await;
 
     let restored = restore(&settings, &to, Clock::system().wall(), true).unwrap();
     assert_eq!(restored.held, 0);
