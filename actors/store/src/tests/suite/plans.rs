@@ -19,9 +19,9 @@ use vumi_kit::{
     export::{ExportFilter, ExportReceived, ExportSms, NumberRange},
     ledger::{
         AcceptSms, AcceptWithinQuota, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey,
-        KeepReceived, ListSms, ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order, Outcome, OwnReceived,
-        RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner, SmsTimeline,
-        StatusCursor, Then, Which,
+        KeepReceived, ListReceived, ListSms, ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order, Outcome,
+        OwnReceived, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner,
+        SmsTimeline, StatusCursor, Then, Which,
     },
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundPart, InboundSms, Receipt, TransportStatus},
