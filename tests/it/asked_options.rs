@@ -61,6 +61,12 @@ fn a_provider_is_told_what_an_sms_asks_for() {
     // What remains of ten minutes, in whole ones.
     assert_eq!((urgent["validity"].as_str(), urgent["queue"].as_str()), ("9", "1"));
 
+    sent(&harness, &[text, ("reference", "order 8")]);
+    let mine = sent(&harness, &[text, ("reference", "order 7")]);
+    let found = harness.get("/api/v1/sms/clickatell/status.json?reference=order+7").send().unwrap();
+    let found: Value = found.json().unwrap();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["id"]), (1, &json!(mine)));
+
     let octets = told(&provider, sent(&harness, &[("data", "48656C6C6F"), ("udh", "06050415811581")]));
     assert_eq!((octets["data"].as_str(), octets["udh"].as_str()), ("48656c6c6f", "06050415811581"));
     assert_eq!(octets["req_feat"], "8230");
@@ -156,5 +162,5 @@ fn the_command_asks_for_the_same() {
     let refused = harness.vumi(&[&to[..], &["--validity", "soon", "hello"]].concat());
     assert!(!refused.status.success() && words(&refused).contains("validity"), "{}", words(&refused));
     let neither = harness.vumi(&to);
-    assert!(!neither.status.success() && words(&neither).contains("--data"), "{}", words(&neither));
+    assert!(!neither.status.success() && words(&neither).contains("<MESSAGE>"), "{}", words(&neither));
 }

@@ -133,6 +133,8 @@ pub enum Which {
     },
     /// Those with these numbers, newest first.
     Ids(Vec<SmsId>),
+    /// Those of this reference of their client's, newest first.
+    Reference(String),
 }
 
 /// From which end a list is read.

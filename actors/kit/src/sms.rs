@@ -258,7 +258,11 @@ impl Sms {
     pub fn accepted(id: SmsId, new: NewSms, segments: u32, at: Timestamp, expires_at: Timestamp) -> Self {
         let NewSms { account, transport, to, from, message, route, options } = new;
         let waits = options.send_at.is_some_and(|send_at| send_at > at);
-        let state = if waits { SmsState::Scheduled } else { SmsState::Accepted };
+        let state = match (&options.held, waits) {
+            (Some(_), _) => SmsState::Held,
+            (None, true) => SmsState::Scheduled,
+            (None, false) => SmsState::Accepted,
+        };
         Self {
             id,
             account,

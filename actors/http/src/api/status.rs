@@ -14,6 +14,7 @@ use vumi_kit::{
     ledger::{FindSms, ListSms, Order, SmsTimeline, StatusCursor, TimelineEvent, Which},
     levers::{CancelResult, CancelSms},
     sms::Sms,
+    sms_fields::MAX_REFERENCE,
     store::Ask,
 };
 
@@ -36,7 +37,7 @@ const MAX_IDS: usize = 1000;
 const MAX_START: usize = 10_000;
 
 const KNOWN_FIELDS: KnownFields = KnownFields {
-    single: &[&["since", "order", "cursor", "start"]],
+    single: &[&["since", "order", "cursor", "start", "reference"]],
     lists: &["id"],
     numbers: &[],
     flags: &[],
@@ -149,7 +150,7 @@ fn no_such(call: &ApiCall<'_>) -> ApiError {
 
 /// Several SMS: those that changed since a date, or those with the given ids.
 ///
-/// Give `since` or `id`. A page holds 100; while there is more, a `Link` header leads to the next: follow it as it is.
+/// Give `since`, `id` or `reference`. A page holds 100; while there is more, a `Link` header leads to the next: follow it as it is.
 /// Newest first, no SMS is shown twice, but one that changes while you read the pages may be missed: ask again `since` the
 /// time at which you began. With `order=oldest`, an SMS that changes is shown again at the end, and none is missed: use
 /// this order to follow all changes.
@@ -163,6 +164,7 @@ fn no_such(call: &ApiCall<'_>) -> ApiError {
         ("order" = Option<String>, Query, description = "With `since`, by time of change: `newest` first (the default) or `oldest` first"),
         ("cursor" = Option<String>, Query, description = "With `since`: where the page begins, from the `Link` of the page before"),
         ("id" = Option<Vec<u64>>, Query, description = "Ids of SMS"),
+        ("reference" = Option<String>, Query, description = "The client's own name for SMS, as it was given when they were sent"),
         ("start" = Option<u64>, Query, description = "How many to skip, 10000 at the most: with `since`, better follow the `Link`"),
     ),
     responses((
@@ -193,7 +195,7 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
 /// The parameter of the next page: a cursor, or `start` for a client that gave ids or `start`.
 fn next(fields: &RequestFields<'_>, start: usize, last: &Sms) -> (&'static str, String) {
     let counted = fields.all("start").next().is_some();
-    let by_ids = fields.all("id").next().is_some();
+    let by_ids = fields.all("id").chain(fields.all("reference")).next().is_some();
     // Where `start` may go no further the cursor takes over.
     if by_ids || (counted && start + PAGE_SIZE <= MAX_START) {
         ("start", (start + PAGE_SIZE).to_string())
@@ -251,7 +253,16 @@ fn read_start(text: &str) -> Result<usize, &'static str> {
 fn which(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<Which> {
     let ids: Vec<&str> = fields.all("id").collect();
     let given = fields.count("id");
-    let since = fields.one("since", errors);
+    let (since, reference) = (fields.one("since", errors), fields.one("reference", errors));
+    if let Some(reference) = reference {
+        if since.is_some() || given > 0 {
+            errors.push(FieldError::new("reference", reference, "give `since`, `id` or `reference`, not several"));
+        } else if reference.len() > MAX_REFERENCE || reference.contains(char::is_control) {
+            let detail = format!("has {MAX_REFERENCE} bytes at the most, and no control character");
+            errors.push(FieldError::new("reference", reference, detail));
+        }
+        return Some(Which::Reference(reference.to_owned()));
+    }
     match since {
         Some(since) if !ids.is_empty() => {
             errors.push(FieldError::new("since", since, "give `since` or `id`, not both"));
@@ -266,7 +277,7 @@ fn which(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<Which> 
             at.map(|at| Which::Since { at, order, after })
         }
         None if ids.is_empty() => {
-            errors.push(FieldError::new("since", "", "give `since`, or one `id` or more"));
+            errors.push(FieldError::new("since", "", "give `since`, `reference`, or one `id` or more"));
             None
         }
         None if given > MAX_IDS => {
@@ -352,6 +363,8 @@ mod tests {
         let place = StatusCursor { updated_at: at, id: 7 };
         let query = format!("since=2009-01-01&order=oldest&cursor={}", cursor_of(place));
         assert_eq!(read(&query), since(Order::OldestFirst, Some(place), 0));
+        let of_reference = StatusQuery { which: Which::Reference("order 7".to_owned()), start: 0 };
+        assert_eq!(read("reference=order+7"), Ok(of_reference));
         assert_eq!(read("id=3&id=4"), Ok(StatusQuery { which: Which::Ids(vec![3, 4]), start: 0 }));
     }
 
@@ -368,6 +381,8 @@ mod tests {
             ("id=3&start=5000000", ("start", "5000000")),
             ("since=2009-01-01&start=99999999999999999999999", ("start", "99999999999999999999999")),
             ("since=2009-01-01&id=3", ("since", "2009-01-01")),
+            ("since=2009-01-01&reference=r1", ("reference", "r1")),
+            ("reference=a%00b", ("reference", "a\0b")),
             ("since=2009-01-01&order=up", ("order", "up")),
             ("since=2009-01-01&cursor=100", ("cursor", "100")),
             ("since=2009-01-01&cursor=AAAAAAAAAAAAAAAAAAAAAA&start=1", ("start", "1")),

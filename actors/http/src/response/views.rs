@@ -10,7 +10,8 @@ use vumi_kit::{
     life::SmsState,
     name::Name,
     sms::{Sms, TransportStatus},
-    text::{Encoding, measure},
+    sms_options::Content,
+    text::measure,
 };
 
 /// A 200 with a JSON body; `capacity` is its expected size in bytes.
@@ -58,9 +59,8 @@ pub(crate) struct SmsView<'a> {
     created_at: UtcTime,
     #[schema(value_type = String, example = "2010-05-13 11:34:34")]
     updated_at: UtcTime,
-    /// `GSM 03.38` or `UCS-2`.
-    #[schema(value_type = String)]
-    encoding: Encoding,
+    /// `GSM 03.38` or `UCS-2`; `8-bit` of a binary SMS, whose `message` is hex.
+    encoding: &'static str,
     /// The parts it is sent in.
     segments: u32,
     /// The provider's last word on it, verbatim; with its code, where a receipt has one.
@@ -90,7 +90,10 @@ pub(crate) struct SmsView<'a> {
 impl<'a> SmsView<'a> {
     /// The SMS as it is now.
     pub(crate) fn now(sms: &'a Sms) -> Self {
-        let measured = measure(&sms.message);
+        let encoding = match sms.content {
+            Content::Binary { .. } => "8-bit",
+            Content::Text | Content::Flash => measure(&sms.message).encoding.as_str(),
+        };
         Self {
             id: sms.id,
             to_msisdn: sms.to.as_str(),
@@ -101,7 +104,7 @@ impl<'a> SmsView<'a> {
             delivered_at: sms.delivered_at.map(UtcTime),
             created_at: UtcTime(sms.created_at),
             updated_at: UtcTime(sms.updated_at),
-            encoding: measured.encoding,
+            encoding,
             segments: sms.segments,
             provider_status: sms.provider_response.as_deref(),
             provider_id: sms.provider_id.as_deref(),

@@ -207,6 +207,7 @@ impl StoredData {
                 sms.updated_at >= *at && after.is_none_or(beyond)
             }
             Which::Ids(ids) => ids.contains(&sms.id),
+            Which::Reference(reference) => sms.reference.as_ref() == Some(reference),
         };
         let own = self.sms.iter().filter(|sms| (sms.account, &sms.transport) == (ask.account, &ask.transport));
         let mut found: Vec<Sms> = own.filter(wanted).cloned().collect();

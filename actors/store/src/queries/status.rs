@@ -63,6 +63,18 @@ impl Read for ListSms {
                     .load(conn)?;
                 Ok(rows.into_iter().map(|row| row.at(now)).collect::<Result<_, _>>()?)
             }
+            Which::Reference(reference) => {
+                let rows: Vec<SmsRow> = within_limit!(sms::table)
+                    .filter(sms::account.eq(self.account))
+                    .filter(sms::transport.eq(transport))
+                    .filter(sms::reference.eq(reference))
+                    .order(sms::id.desc())
+                    .limit(as_limit(self.limit))
+                    .offset(as_limit(self.start))
+                    .select(SmsRow::as_select())
+                    .load(conn)?;
+                Ok(rows.into_iter().map(|row| row.at(now)).collect::<Result<_, _>>()?)
+            }
             Which::Ids(ids) => {
                 let mut found = rows::find_sms(conn, &ids, now)?;
                 found.retain(|sms| sms.account == self.account && sms.transport == self.transport);

@@ -16,6 +16,7 @@ use vumi_kit::{
     session::SessionRecord,
     sms::Submission,
     sms::TransportStatus,
+    sms_options::Content,
 };
 use vumi_ssmi_codec::{ClientCommand, Coding, Genfields, Phase, Pid, ReturnCode, ServerCommand, UssdType};
 
@@ -399,6 +400,22 @@ async fn an_sms_whose_connection_is_lost_may_have_arrived() {
         panic!("no outcome was recorded")
     };
     assert!(matches!(outcomes[0].then, Then::Again { unknown_outcome: true, .. }));
+}
+
+#[actix_rt::test]
+async fn octets_are_a_command_of_their_own_and_what_remains_of_a_validity_is_told() {
+    let mut harness = SsmiHarness::start().await;
+    let mut server = harness.logged_in().await;
+    harness.wait_for(State::Up).await;
+    let submit = harness.component.endpoints.as_ref().and_then(|to| to.submit().cloned()).unwrap();
+    let give_up_at = harness.clock.now().plus(Duration::from_secs(600));
+    let octets =
+        Submission { limited: true, give_up_at, content: Content::Binary { udh: None }, ..submission("48ff") };
+    submit.send(Submit(vec![octets])).await.unwrap();
+    let msisdn = "27123456789".to_owned();
+    let (pid, coding, hex) = (Pid::Standard, Coding::EightBit, "48ff".to_owned());
+    let expected = ClientCommand::SendBinarySms { validity: 10, msisdn, pid, coding, hex };
+    assert_eq!(server.next_command().await, Some(expected));
 }
 
 #[actix_rt::test]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use vumi_kit::{
+    carries::Carries,
     kind::KindEntry,
     webhook::{Webhook, WebhookRequest},
 };
@@ -39,6 +40,20 @@ fn a_key_by_its_old_name_is_refused_with_the_new_one() {
         let [problem] = &(kind.check)(&table)[..] else { panic!("one problem of {}", kind.name) };
         assert_eq!(problem.key, "outbox.unsure_attempts");
         assert_eq!(problem.what, "`unsure_attempts` is now called `max_resubmissions`");
+    }
+}
+
+#[test]
+fn it_says_what_it_carries_beside_texts() {
+    for kind in crate::kinds().iter() {
+        let carries = match kind.name {
+            "clickatell" => Carries::ALL,
+            "clickatell-platform" => Carries { flash: false, ..Carries::ALL },
+            "ssmi" => Carries { binary: true, ..Carries::TEXTS },
+            // Its template says it: Africa's Talking has no place for either.
+            _ => Carries::TEXTS,
+        };
+        assert_eq!((kind.carries)(&example(kind)), carries, "{}", kind.name);
     }
 }
 

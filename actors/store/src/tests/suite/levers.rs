@@ -76,6 +76,18 @@ async fn what_is_held_is_not_claimed_until_it_is_released() {
 }
 
 #[actix_rt::test]
+async fn what_is_held_from_the_beginning_waits_for_its_release() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    harness.open_outbox(10).await;
+    let held = NewSms { options: SmsOptions::held("middleware links: a link".to_owned()), ..sms("see http://x") };
+    let id = accept_one(&harness, held).await;
+    assert_eq!((harness.handed_ids(), harness.claimed_ids(10).await), (vec![], vec![]));
+    assert_eq!((state(&harness, id).await, events(&harness, id).await), (SmsState::Held, vec!["accepted".into(), "held".into()]));
+    assert_eq!(pull(&harness, Lever::Release, &[id]).await, done(1));
+    assert_eq!(harness.claimed_ids(10).await, [id]);
+}
+
+#[actix_rt::test]
 async fn what_is_claimed_and_not_begun_is_taken_back_and_what_is_begun_stays() {
     let Some(mut harness) = StoreHarness::new() else { return };
     harness.open_window(10, 1).await;

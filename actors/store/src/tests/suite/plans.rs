@@ -116,6 +116,8 @@ fn the_status_of_sms_is_read_by_index() {
     assert!(uses(&newest, "sms_changed", "account=? AND transport=? AND updated_at>? AND updated_at<?"), "{newest}");
     let oldest = read!(watched, list(since(Order::OldestFirst)));
     assert!(uses(&oldest, "sms_changed", "account=? AND transport=? AND updated_at>?"), "{oldest}");
+    let named = read!(watched, list(Which::Reference("order 7".to_owned())));
+    assert!(uses(&named, "sms_reference", "account=? AND reference=?"), "{named}");
     let key = IdempotencyKey { key: "k".to_owned(), request_digest: Vec::new(), keep_s: 60 };
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: Some(key.clone()) });
     let replayed = read!(watched, FindAccepted { account, key });

@@ -1,15 +1,36 @@
 use serde_json::json;
-use vumi_kit::sms::TransportStatus;
+use vumi_kit::{
+    clock::Timestamp,
+    sms::{Submission, TransportStatus},
+    sms_options::Content,
+};
 
 use super::ClickatellPlatform;
 use crate::{
     provider::Provider,
     tests::{
-        exam::{Exam, Expect, example_webhook},
-        fake_provider::answers,
+        exam::{Exam, Expect, example_webhook, provider, submission},
+        fake_provider::{FakeProvider, answers},
         webhooks::{answer, inbound, json, post, receipts},
     },
 };
+
+#[tokio::test]
+async fn octets_their_header_and_what_remains_of_a_validity_are_told() {
+    let mut server = FakeProvider::start(answers(200, "")).await;
+    // The clock of the exam stands at 15:51:25.
+    let give_up_at = Timestamp::parse("2010-06-04 15:54:24").unwrap();
+    let content = Content::Binary { udh: Some("06050415811581".to_owned()) };
+    let asked = Submission { limited: true, give_up_at, content, ..submission("48ff") };
+    provider::<ClickatellPlatform>(ClickatellPlatform::EXAMPLE, &server.url).submit(&asked).await;
+    let call = server.call().await;
+    let body: serde_json::Value = serde_json::from_str(call.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(
+        body,
+        json!({"content": "48ff", "to": ["27123456789"], "from": "27123456780", "clientMessageId": "42",
+            "validityPeriod": 2, "binary": true, "userDataHeader": "06050415811581"})
+    );
+}
 
 #[tokio::test]
 async fn it_passes_the_exam() {

@@ -1,13 +1,18 @@
 use proptest::prelude::*;
 use serde_json::json;
-use vumi_kit::{sms::TransportStatus, webhook::Webhook};
+use vumi_kit::{
+    clock::Timestamp,
+    sms::{Submission, TransportStatus},
+    sms_options::Priority,
+    webhook::Webhook,
+};
 
 use super::Opera;
 use crate::{
     provider::Provider,
     tests::{
-        exam::{Exam, Expect, changed, example_webhook},
-        fake_provider::answers,
+        exam::{Exam, Expect, changed, example_webhook, provider, submission},
+        fake_provider::{FakeProvider, answers},
         webhooks::{answer, inbound, json, post, post_form, receipts},
     },
 };
@@ -84,6 +89,19 @@ async fn it_passes_the_exam() {
     }
     .sit::<Opera>()
     .await;
+}
+
+#[tokio::test]
+async fn what_remains_of_a_validity_is_its_expiry_and_a_high_priority_is_told() {
+    let mut server = FakeProvider::start(answers(200, "")).await;
+    // The clock of the exam stands at 15:51:25.
+    let give_up_at = Timestamp::parse("2010-06-04 16:01:25").unwrap();
+    let asked = Submission { limited: true, give_up_at, priority: Priority::High, ..submission("1234") };
+    provider::<Opera>(Opera::EXAMPLE, &server.url).submit(&asked).await;
+    let call = server.call().await;
+    for piece in ["<name>Expiry</name><value><dateTime.iso8601>20100604T16:01:25<", "<string>high</string>"] {
+        assert!(call.contains(piece), "no {piece} in {call}");
+    }
 }
 
 #[test]
