@@ -409,8 +409,7 @@ async fn octets_are_a_command_of_their_own_and_what_remains_of_a_validity_is_tol
     harness.wait_for(State::Up).await;
     let submit = harness.component.endpoints.as_ref().and_then(|to| to.submit().cloned()).unwrap();
     let give_up_at = harness.clock.now().plus(Duration::from_secs(600));
-    let octets =
-        Submission { limited: true, give_up_at, content: Content::Binary { udh: None }, ..submission("48ff") };
+    let octets = Submission { limited: true, give_up_at, content: Content::Binary { udh: None }, ..submission("48ff") };
     submit.send(Submit(vec![octets])).await.unwrap();
     let msisdn = "27123456789".to_owned();
     let (pid, coding, hex) = (Pid::Standard, Coding::EightBit, "48ff".to_owned());

@@ -82,7 +82,10 @@ async fn what_is_held_from_the_beginning_waits_for_its_release() {
     let held = NewSms { options: SmsOptions::held("middleware links: a link".to_owned()), ..sms("see http://x") };
     let id = accept_one(&harness, held).await;
     assert_eq!((harness.handed_ids(), harness.claimed_ids(10).await), (vec![], vec![]));
-    assert_eq!((state(&harness, id).await, events(&harness, id).await), (SmsState::Held, vec!["accepted".into(), "held".into()]));
+    assert_eq!(
+        (state(&harness, id).await, events(&harness, id).await),
+        (SmsState::Held, vec!["accepted".into(), "held".into()])
+    );
     assert_eq!(pull(&harness, Lever::Release, &[id]).await, done(1));
     assert_eq!(harness.claimed_ids(10).await, [id]);
 }
