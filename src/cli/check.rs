@@ -3,9 +3,10 @@
 mod connect;
 mod warnings;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Args;
+use vumi_http::TlsSettings;
 use vumi_kit::name::Name;
 
 use super::run::RunPart;
@@ -41,6 +42,9 @@ pub(super) fn check(
     let deployment = &settings.deployment;
     println!("{what}: good");
     println!("  http        {}", if deployment.http { settings.http.bind.to_string() } else { "elsewhere".to_owned() });
+    if let Some(tls) = settings.http.tls.as_ref().filter(|_| deployment.http) {
+        println!("  tls         {}", tls_line(tls, settings.http.bind)?);
+    }
     println!("  health      {}", health(&settings));
     println!("  store       {}", settings.store.shown_url());
     println!("  transports  {}", names(&settings.transports, &deployment.transports));
@@ -54,6 +58,13 @@ pub(super) fn check(
     }
     let all_there = super::block_on(connect::connect(&settings))?;
     Ok(if all_there { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where TLS is spoken, and until when the certificate is good.
+fn tls_line(tls: &TlsSettings, http: SocketAddr) -> anyhow::Result<String> {
+    let facts = vumi_http::read_facts(tls)?;
+    let until = facts.expires_at.map_or_else(String::new, |at| format!(", its certificate is good until {} UTC", at.to_seconds_text()));
+    Ok(format!("{}{until}", tls.bind.unwrap_or(http)))
 }
 
 /// Where the process will say how it is.

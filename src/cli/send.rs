@@ -98,7 +98,7 @@ impl AskedArgs {
 }
 
 pub(super) fn send(args: &SendArgs, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let base = format!("{}/api/v1/sms/{}", base_url(args.url.as_ref(), settings.http.bind), args.transport);
+    let base = format!("{}/api/v1/sms/{}", base_url(args.url.as_ref(), settings.http.url()), args.transport);
     block_on(async {
         let client = client()?;
         let sent = accept(&client, &base, args).await?;

@@ -1,6 +1,6 @@
 //! `vumi status`.
 
-use std::{io::IsTerminal, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -41,8 +41,8 @@ struct Readiness {
 }
 
 /// The base of the running router's URLs.
-pub(super) fn base_url(given: Option<&String>, bind: SocketAddr) -> String {
-    given.map_or_else(|| format!("http://{bind}"), |url| url.trim_end_matches('/').to_owned())
+pub(super) fn base_url(given: Option<&String>, own: String) -> String {
+    given.map_or(own, |url| url.trim_end_matches('/').to_owned())
 }
 
 /// An HTTP client for one short command.
@@ -51,8 +51,8 @@ pub(super) fn client() -> anyhow::Result<reqwest::Client> {
 }
 
 pub(super) fn status(args: &StatusArgs, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let bind = settings.health.as_ref().map_or(settings.http.bind, |health| health.bind);
-    let url = format!("{}/health/ready", base_url(args.url.as_ref(), bind));
+    let own = settings.health_server().map_or_else(|| settings.http.url(), |health| format!("http://{}", health.bind));
+    let url = format!("{}/health/ready", base_url(args.url.as_ref(), own));
     let named = |sandbox: &SandboxSettings| format!("{}:{}", sandbox.username, sandbox.password.expose_secret());
     let sandbox = settings.sandbox.as_ref().map(named);
     let (ready, body) = block_on(async {

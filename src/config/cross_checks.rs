@@ -15,13 +15,13 @@ use super::{ComponentConfig, Deployment, RESERVED, reader::SettingsReader};
 
 /// Everybody knows the password of the sandbox's account.
 pub(super) fn sandbox_stays_inside(reader: &mut SettingsReader<'_>, http: &HttpSettings) {
-    if !http.bind.ip().is_loopback() {
+    let tls = http.tls.as_ref().and_then(|tls| tls.bind).map(|bind| ("http.tls.bind", bind));
+    for (key, bind) in [("http.bind", http.bind)].into_iter().chain(tls).filter(|(_, bind)| !bind.ip().is_loopback()) {
         let what = format!(
-            "{} can be reached from outside, and [sandbox] makes an account whose password everybody knows: bind to \
-             127.0.0.1, or remove [sandbox]",
-            http.bind
+            "{bind} can be reached from outside, and [sandbox] makes an account whose password everybody knows: bind to \
+             127.0.0.1, or remove [sandbox]"
         );
-        reader.add("http.bind", what);
+        reader.add(key, what);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The sandbox's account: made at start-up where the settings ask for one, never open to others.
 
+use std::net::SocketAddr;
+
 use secrecy::ExposeSecret;
 use tracing::warn;
 use vumi_http::password::{hash_password, verify_password};
@@ -23,7 +25,7 @@ pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), St
         return Ok(());
     }
     if let Some(sandbox) = &settings.sandbox
-        && settings.http.bind.ip().is_loopback()
+        && outside(settings).is_none()
     {
         make(store, &sandbox.username, sandbox.password.expose_secret()).await?;
     }
@@ -31,12 +33,15 @@ pub(super) async fn prepare(store: &Store, settings: &Settings) -> Result<(), St
     warn_of(&accounts, settings);
     let known = accounts.into_iter().find(|account| account.sandbox).map(|account| account.username);
     let known = known.or_else(|| settings.sandbox.as_ref().map(|sandbox| sandbox.username.clone()));
-    match known {
-        Some(username) if !settings.http.bind.ip().is_loopback() => {
-            Err(StartFailed::SandboxAccount(settings.http.bind, username))
-        }
-        _ => Ok(()),
+    match known.zip(outside(settings)) {
+        Some((username, bind)) => Err(StartFailed::SandboxAccount(bind, username)),
+        None => Ok(()),
     }
+}
+
+/// An address of the API that other machines can reach.
+fn outside(settings: &Settings) -> Option<SocketAddr> {
+    settings.http.binds().find(|bind| !bind.ip().is_loopback())
 }
 
 /// Says who is not let in, and who may do more than most need.

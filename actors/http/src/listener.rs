@@ -1,6 +1,6 @@
 //! A listening socket with its workers: what `actix_web::HttpServer` does, with a stream of our own under it.
 
-use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::{HttpService, error::DispatchError};
 use actix_server::{GracefulShutdownSignal, Server};
@@ -25,14 +25,35 @@ use crate::{
         unread::UnreadAnswers,
     },
     tally::{ClientFault, Tally},
+    tls::{ClientSocket, TlsHandshakes},
 };
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// A socket that is to be listened on.
-pub(crate) struct Listener {
+/// An address to listen on.
+pub(crate) struct ListenAddress {
     pub(crate) bind: SocketAddr,
+    /// None: without TLS.
+    pub(crate) tls: Option<TlsHandshakes>,
+}
+
+/// An address that is listened on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BoundAddress {
+    /// With the port that it was given for port 0.
+    pub(crate) address: SocketAddr,
+    pub(crate) is_tls: bool,
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.is_tls { "https" } else { "http" }, self.address)
+    }
+}
+
+/// Workers that serve the connections to some addresses.
+pub(crate) struct Listener {
     pub(crate) workers: usize,
     /// Of each worker.
     pub(crate) max_connections: usize,
@@ -47,6 +68,7 @@ pub(crate) struct Listener {
 /// What a worker does with an accepted socket before HTTP begins.
 #[derive(Clone)]
 struct Acceptor {
+    tls: Option<TlsHandshakes>,
     limits: ConnectionLimits,
     open: Arc<OpenConnections>,
     per_address: Option<Arc<ConnectionLimiter>>,
@@ -55,14 +77,13 @@ struct Acceptor {
 }
 
 impl Listener {
-    /// Listens, and serves what `configure` mounts.
+    /// Listens, and serves what `configure` mounts. Answers where, in the order given; an error is of one address.
     pub(crate) fn run(
         self,
+        addresses: Vec<ListenAddress>,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
-    ) -> io::Result<(Server, SocketAddr)> {
-        let socket = listening_socket(self.bind)?;
-        let address = socket.local_addr()?;
-        let builder = Server::build()
+    ) -> Result<(Server, Vec<BoundAddress>), (SocketAddr, io::Error)> {
+        let mut builder = Server::build()
             .workers(self.workers)
             .max_concurrent_connections(self.max_connections)
             .shutdown_timeout(self.drain_within.as_secs().max(1))
@@ -70,17 +91,27 @@ impl Listener {
             .disable_signals();
         let stopping = builder.graceful_shutdown_signal();
         let listener = Arc::new(self);
-        let builder = builder.listen("http", socket, move || listener.worker(&stopping, configure.clone()))?;
-        Ok((builder.run(), address))
+        let mut bound = Vec::with_capacity(addresses.len());
+        for ListenAddress { bind, tls } in addresses {
+            let of_bind = |error| (bind, error);
+            let socket = listening_socket(bind).map_err(of_bind)?;
+            let address = socket.local_addr().map_err(of_bind)?;
+            bound.push(BoundAddress { address, is_tls: tls.is_some() });
+            let (listener, stopping, configure) = (Arc::clone(&listener), stopping.clone(), configure.clone());
+            let worker = move || listener.worker(tls.clone(), &stopping, configure.clone());
+            builder = builder.listen("http", socket, worker).map_err(of_bind)?;
+        }
+        Ok((builder.run(), bound))
     }
 
     /// Serves the connections of one worker.
     fn worker<F: Fn(&mut ServiceConfig) + Clone + 'static>(
         &self,
+        tls: Option<TlsHandshakes>,
         stopping: &GracefulShutdownSignal,
         configure: F,
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> + use<F> {
-        let (acceptor, tally, stopping) = (self.acceptor(), Arc::clone(&self.tally), stopping.clone());
+        let (acceptor, tally, stopping) = (self.acceptor(tls), Arc::clone(&self.tally), stopping.clone());
         let app = App::new().wrap(from_fn(track)).configure(configure);
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let http = HttpService::<ClientStream, _, _>::build()
@@ -95,13 +126,14 @@ impl Listener {
                 data.insert(Arc::clone(stream.connection()));
             })
             .h1(map_config(app, |()| AppConfig::default()));
-        fn_service(move |socket: TcpStream| ready(acceptor.accept(socket)))
+        fn_service(move |socket: TcpStream| acceptor.clone().accept(socket))
             .and_then(http)
             .map_err(move |error| log_end(&tally, &error))
     }
 
-    fn acceptor(&self) -> Acceptor {
+    fn acceptor(&self, tls: Option<TlsHandshakes>) -> Acceptor {
         Acceptor {
+            tls,
             limits: self.limits,
             open: OpenConnections::new(self.max_connections, Arc::clone(&self.tally)),
             per_address: self.per_address.clone(),
@@ -112,15 +144,23 @@ impl Listener {
 }
 
 impl Acceptor {
-    fn accept(&self, socket: TcpStream) -> Result<(ClientStream, Option<SocketAddr>), DispatchError> {
+    async fn accept(self, socket: TcpStream) -> Result<(ClientStream, Option<SocketAddr>), DispatchError> {
         let address = socket.peer_addr().ok();
         let counted = self.per_address.as_ref().map(|limiter| limiter.admit(&socket)).transpose();
         let counted = counted.map_err(|TooManyConnections| {
             self.tally.count(ClientFault::TooManyConnections);
             DispatchError::Io(io::ErrorKind::ConnectionRefused.into())
         })?;
-        let connection = Arc::new(ClientConnection::new(self.limits));
+        let connection = Arc::new(ClientConnection::new(self.limits, self.tls.is_some()));
+        // Held and counted during the handshake, too.
         let place = self.open.open(&connection);
+        let socket = match &self.tls {
+            None => ClientSocket::Plain(socket),
+            Some(tls) => tls.shake_hands(socket).await.ok_or_else(|| {
+                self.tally.count(ClientFault::NoTls);
+                DispatchError::Io(io::ErrorKind::ConnectionAborted.into())
+            })?,
+        };
         let (answers, tally) = (Arc::clone(&self.unread_answers), Arc::clone(&self.tally));
         Ok((ClientStream::new(socket, connection, answers, tally, place, counted.flatten()), address))
     }

@@ -15,12 +15,13 @@ use crate::{
     context::HttpContext,
     health::{HealthSettings, ReadinessCache},
     landing::LandingPage,
-    listener::Listener,
+    listener::{BoundAddress, ListenAddress, Listener},
     openapi::ApiDocument,
     routes,
     settings::HttpSettings,
     state::ApiState,
     tally::{self, Tally},
+    tls::{CurrentPair, TlsHandshakes, keep_fresh},
 };
 
 /// A started front-end.
@@ -62,8 +63,22 @@ pub fn start(context: HttpContext, settings: HttpSettings) -> Result<HttpCompone
     }
     let data = AppData::new(context, &settings)?;
     let (tally, state) = (Arc::clone(&data.state.tally), data.state.clone());
-    let server = serve(data, &settings).map_err(|error| cannot_listen("http", settings.bind, &error))?;
-    Ok(component(server, tally, Some(state), "serving HTTP"))
+    let pair = settings.tls.as_ref().map(CurrentPair::read).transpose().map_err(|error| StartError(error.to_string()))?;
+    let addresses = addresses(&settings, pair.as_ref())?;
+    let server = serve(data, &settings, addresses).map_err(|(bind, error)| cannot_listen("http", bind, &error))?;
+    Ok(component(server, HttpFrontEndParts { tally, api: Some(state), pair }, "serving HTTP"))
+}
+
+/// Where to listen, and with what.
+fn addresses(settings: &HttpSettings, pair: Option<&Arc<CurrentPair>>) -> Result<Vec<ListenAddress>, StartError> {
+    let plain = |bind| ListenAddress { bind, tls: None };
+    let (Some(tls), Some(pair)) = (&settings.tls, pair) else { return Ok(vec![plain(settings.bind)]) };
+    let handshakes = TlsHandshakes::new(Arc::clone(pair), tls).map_err(|error| StartError(error.to_string()))?;
+    let secured = |bind| ListenAddress { bind, tls: Some(handshakes) };
+    Ok(match tls.bind {
+        Some(bind) => vec![plain(settings.bind), secured(bind)],
+        None => vec![secured(settings.bind)],
+    })
 }
 
 /// Connections that `[health]` holds at once; more wait to be accepted.
@@ -85,31 +100,48 @@ pub fn start_health(parts: Recipient<AskParts>, settings: &HealthSettings) -> Re
     }
     let tally = Arc::new(Tally::default());
     let server = serve_health(web::Data::new(ReadinessCache::new(parts)), settings.bind, Arc::clone(&tally));
-    let server = server.map_err(|error| cannot_listen("health", settings.bind, &error))?;
-    Ok(component(server, tally, None, "serving /health/"))
+    let server = server.map_err(|(bind, error)| cannot_listen("health", bind, &error))?;
+    Ok(component(server, HttpFrontEndParts { tally, api: None, pair: None }, "serving /health/"))
 }
 
-fn component(
-    (server, address): (Server, SocketAddr),
+/// What the actor has beside its server.
+struct HttpFrontEndParts {
     tally: Arc<Tally>,
+    /// None: `[health]` alone.
     api: Option<web::Data<ApiState>>,
-    serving: &'static str,
-) -> HttpComponent {
+    /// The certificate, where TLS is spoken.
+    pair: Option<Arc<CurrentPair>>,
+}
+
+fn component((server, bound): BoundServer, parts: HttpFrontEndParts, serving: &'static str) -> HttpComponent {
     let (lifeline, ended) = lifeline();
-    let handle = server.handle();
+    let (handle, address) = (server.handle(), first(&bound));
+    let urls = bound.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let actor = HttpFrontEnd::create(|ctx| {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
-        HttpFrontEnd { server: Some(server), handle, address, tally, api, draining: false, _lifeline: lifeline }
+        HttpFrontEnd { server: Some(server), handle, urls, parts, draining: false, _lifeline: lifeline }
     });
-    tracing::info!(%address, "{serving}");
+    for BoundAddress { address, is_tls } in bound {
+        tracing::info!(%address, tls = is_tls, "{serving}");
+    }
     HttpComponent { address, health: actor.clone().recipient(), drain: actor.recipient(), ended }
 }
 
-fn serve(data: AppData, settings: &HttpSettings) -> io::Result<(Server, SocketAddr)> {
+/// A server, and the addresses that it has.
+type BoundServer = (Server, Vec<BoundAddress>);
+
+/// An address that could not be listened on, and why.
+type NotBound = (SocketAddr, io::Error);
+
+/// The address of the API; with TLS beside it the one without.
+fn first(bound: &[BoundAddress]) -> SocketAddr {
+    bound.first().map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |bound| bound.address)
+}
+
+fn serve(data: AppData, settings: &HttpSettings, addresses: Vec<ListenAddress>) -> Result<BoundServer, NotBound> {
     let tally = Arc::clone(&data.state.tally);
     let limiter = ConnectionLimiter::new(settings.connections_per_address, data.state.trusted_proxies.clone());
     let listener = Listener {
-        bind: settings.bind,
         workers: settings.workers,
         max_connections: settings.max_connections,
         keep_alive: KeepAlive::Timeout(settings.keep_alive),
@@ -125,7 +157,7 @@ fn serve(data: AppData, settings: &HttpSettings) -> io::Result<(Server, SocketAd
         drain_within: settings.drain_within,
         tally,
     };
-    listener.run(move |app| {
+    listener.run(addresses, move |app| {
         let AppData { state, readiness, document, landing } = data.clone();
         app.app_data(state).app_data(readiness).app_data(document).app_data(landing).configure(routes::mount);
     })
@@ -135,9 +167,8 @@ fn serve_health(
     readiness: web::Data<ReadinessCache>,
     bind: SocketAddr,
     tally: Arc<Tally>,
-) -> io::Result<(Server, SocketAddr)> {
+) -> Result<BoundServer, NotBound> {
     let listener = Listener {
-        bind,
         workers: 1,
         max_connections: HEALTH_CONNECTIONS,
         // Each client asks once: a connection that is kept open would take the place of another.
@@ -153,7 +184,7 @@ fn serve_health(
         drain_within: Duration::from_secs(1),
         tally,
     };
-    listener.run(move |app| {
+    listener.run(vec![ListenAddress { bind, tls: None }], move |app| {
         app.app_data(readiness.clone()).configure(routes::mount_health);
     })
 }
@@ -172,10 +203,8 @@ fn cannot_listen(table: &str, bind: SocketAddr, error: &io::Error) -> StartError
 pub struct HttpFrontEnd {
     server: Option<Server>,
     handle: ServerHandle,
-    address: SocketAddr,
-    tally: Arc<Tally>,
-    /// None: `[health]` alone.
-    api: Option<web::Data<ApiState>>,
+    urls: String,
+    parts: HttpFrontEndParts,
     draining: bool,
     _lifeline: Lifeline,
 }
@@ -202,9 +231,12 @@ impl Actor for HttpFrontEnd {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(tally::INTERVAL, |me, _| me.tally.flush());
-        if let Some(api) = self.api.clone() {
+        ctx.run_interval(tally::INTERVAL, |me, _| me.parts.tally.flush());
+        if let Some(api) = self.parts.api.clone() {
             ctx.spawn(look_for_changes(api).into_actor(self));
+        }
+        if let Some(pair) = self.parts.pair.clone() {
+            ctx.spawn(keep_fresh(pair).into_actor(self));
         }
         if let Some(server) = self.server.take() {
             let me = ctx.address().downgrade();
@@ -245,7 +277,7 @@ impl Handler<AskHealth> for HttpFrontEnd {
         if self.draining {
             return Health { state: State::Stopping, detail: "finishing the requests under way".to_owned() };
         }
-        Health { state: State::Up, detail: format!("serving http://{}", self.address) }
+        Health { state: State::Up, detail: format!("serving {}", self.urls) }
     }
 }
 

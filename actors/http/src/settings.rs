@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{address::listen_address, kind::Problem, network::Network, settings_schema::HumanDuration};
 
-use crate::request::trusted_proxies::ForwardedHeader;
+use crate::{request::trusted_proxies::ForwardedHeader, tls::TlsSettings};
 
 /// The settings of the HTTP front-end. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -18,6 +18,8 @@ pub struct HttpSettings {
     /// The address to listen on; port 0 takes a free one.
     #[serde(deserialize_with = "listen_address")]
     pub bind: SocketAddr,
+    /// A listener with TLS, beside the one at `bind` or in its place. Default none: put a proxy that speaks TLS in front.
+    pub tls: Option<TlsSettings>,
     /// Threads that serve requests.
     pub workers: usize,
     /// Connections a worker holds at once; more wait to be accepted. When only one in 16 is left, those that have been
@@ -127,6 +129,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            tls: None,
             workers: 2,
             max_connections: 4096,
             connections_per_address: 1024,
@@ -154,6 +157,18 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
+    /// The addresses that are listened on.
+    pub fn binds(&self) -> impl Iterator<Item = SocketAddr> {
+        [self.bind].into_iter().chain(self.tls.as_ref().and_then(|tls| tls.bind))
+    }
+
+    /// The URL of the API on this machine.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let tls_alone = self.tls.as_ref().is_some_and(|tls| tls.bind.is_none());
+        format!("{}://{}", if tls_alone { "https" } else { "http" }, self.bind)
+    }
+
     /// What is wrong with settings that parse; touches nothing outside.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
@@ -185,6 +200,7 @@ impl HttpSettings {
             .chain(too_small)
             .chain(unread)
             .map(|(key, what)| Problem::new(key, what))
+            .chain(self.tls.iter().flat_map(|tls| tls.check(self.bind)))
             .collect()
     }
 }

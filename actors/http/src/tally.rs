@@ -17,6 +17,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) enum ClientFault {
     /// The request is not HTTP, or has an illegal header.
     NotHttp,
+    /// TLS is spoken there, and the client did not, or not in time.
+    NoTls,
     /// A request's head did not come in time.
     SlowRequest,
     /// A body went on though its request was answered.
@@ -34,8 +36,9 @@ pub(crate) enum ClientFault {
 }
 
 impl ClientFault {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::NotHttp, "requests that are not HTTP"),
+        (Self::NoTls, "connections without a TLS handshake in time"),
         (Self::SlowRequest, "requests that did not come in time"),
         (Self::UnreadBody, "bodies that went on after the answer"),
         (Self::NoLogIn, "connections on which nobody logged in"),

@@ -26,6 +26,7 @@ mod sms_inbox;
 mod sms_numbers;
 mod sms_sender;
 mod state;
+mod tls;
 mod ussd_handler;
 mod ussd_sessions;
 

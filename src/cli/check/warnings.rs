@@ -1,22 +1,36 @@
 //! What works, and should not stay as it is.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use reqwest::Url;
+use vumi_http::TlsSettings;
+use vumi_kit::clock::{Clock, Timestamp};
 
 use crate::config::Settings;
 
 /// A line for each.
 pub(super) fn warnings(settings: &Settings) -> anyhow::Result<Vec<String>> {
-    let mut found: Vec<String> = settings.secret_files.iter().filter_map(|file| readable(file)).collect();
+    let keys = settings.http.tls.iter().map(|tls| &tls.key);
+    let mut found: Vec<String> = settings.secret_files.iter().chain(keys).filter_map(|file| readable(file)).collect();
     found.extend(vumi_store::check_file_system(&settings.store)?);
     found.extend(unverified_database(&settings.store.url));
     found.extend(settings.transports.iter().filter_map(|transport| unowned(settings, transport)));
+    found.extend(settings.http.tls.as_ref().and_then(|tls| expiring(tls, Clock::system().wall())));
     let rates = &settings.http.rates;
     if [rates.receipts, rates.inbound].into_iter().flatten().any(|rate| rate > 0) {
         found.push("http.rates: `receipts` and `inbound` are no longer used, providers' calls have no rate".to_owned());
     }
     Ok(found)
+}
+
+/// How long before its end a certificate is warned of.
+const RENEW_BEFORE: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// A certificate that has expired, or will soon.
+fn expiring(tls: &TlsSettings, now: Timestamp) -> Option<String> {
+    let at = vumi_http::read_facts(tls).ok()?.expires_at.filter(|at| *at < now.plus(RENEW_BEFORE))?;
+    let what = if at <= now { "has expired" } else { "expires soon" };
+    Some(format!("http.tls.certificate: {} {what}, {} UTC: renew it", tls.certificate.display(), at.to_seconds_text()))
 }
 
 /// A file with secrets that more than its owner and its group can read.

@@ -85,7 +85,7 @@ mod tests {
         let mut places = Vec::new();
         let mut all = Vec::new();
         for n in 0..5 {
-            let connection = Arc::new(ClientConnection::new(limits));
+            let connection = Arc::new(ClientConnection::new(limits, false));
             places.push(open.open(&connection));
             if n == 0 {
                 connection.begin_request();

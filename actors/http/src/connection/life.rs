@@ -56,13 +56,14 @@ struct Life {
 /// A connection, as its stream, its requests and the bounds over all connections see it.
 #[derive(Debug)]
 pub(crate) struct ClientConnection {
+    tls: bool,
     limits: ConnectionLimits,
     life: Mutex<Life>,
     task: AtomicWaker,
 }
 
 impl ClientConnection {
-    pub(crate) fn new(limits: ConnectionLimits) -> Self {
+    pub(crate) fn new(limits: ConnectionLimits, tls: bool) -> Self {
         let now = Instant::now();
         let life = Life {
             phase: Phase::Idle,
@@ -74,11 +75,16 @@ impl ClientConnection {
             give_up_place: false,
             aborted: false,
         };
-        Self { limits, life: Mutex::new(life), task: AtomicWaker::new() }
+        Self { tls, limits, life: Mutex::new(life), task: AtomicWaker::new() }
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is by TLS.
+    pub(crate) const fn is_tls(&self) -> bool {
+        self.tls
     }
 
     pub(crate) const fn limits(&self) -> &ConnectionLimits {
@@ -188,7 +194,7 @@ mod tests {
 
     fn connection() -> ClientConnection {
         let limits = ConnectionLimits { idle: S * 75, head: S * 10, without_log_in: S * 115, unread_answer: S * 60 };
-        ClientConnection::new(limits)
+        ClientConnection::new(limits, false)
     }
 
     fn ends_in(connection: &ClientConnection) -> (Duration, Option<ClientFault>) {

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use actix_web::rt::net::TcpStream;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -23,11 +22,14 @@ use super::{
     per_address::CountedConnection,
     unread::{UnreadAnswer, UnreadAnswers},
 };
-use crate::tally::{ClientFault, Tally};
+use crate::{
+    tally::{ClientFault, Tally},
+    tls::{ClientSocket, TLS_BUFFER},
+};
 
 /// A client's socket.
 pub(crate) struct ClientStream {
-    socket: TcpStream,
+    socket: ClientSocket,
     connection: Arc<ClientConnection>,
     /// The client's address, for the bound on its unread answers.
     address: Option<IpAddr>,
@@ -42,7 +44,7 @@ pub(crate) struct ClientStream {
 
 impl ClientStream {
     pub(crate) fn new(
-        socket: TcpStream,
+        socket: ClientSocket,
         connection: Arc<ClientConnection>,
         unread_answers: Arc<UnreadAnswers>,
         tally: Arc<Tally>,
@@ -110,7 +112,7 @@ impl ClientStream {
     /// Has the system forget, too, what it still holds for the client.
     fn reset(&mut self) -> io::Error {
         self.unread = None;
-        let _closed_already = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        let _closed_already = SockRef::from(self.socket.tcp()).set_linger(Some(Duration::ZERO));
         io::ErrorKind::TimedOut.into()
     }
 }
@@ -147,11 +149,16 @@ impl AsyncWrite for ClientStream {
         }
     }
 
-    /// actix calls this once the socket has taken everything.
+    /// actix calls this once the socket has taken everything; with TLS some of it may still be there.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        (this.unread, this.write_timer) = (None, None);
-        Pin::new(&mut this.socket).poll_flush(cx)
+        match Pin::new(&mut this.socket).poll_flush(cx) {
+            Poll::Pending => this.poll_unread(cx, TLS_BUFFER).map(|written| written.map(drop)),
+            flushed => {
+                (this.unread, this.write_timer) = (None, None);
+                flushed
+            }
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

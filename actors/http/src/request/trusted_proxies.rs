@@ -14,6 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vumi_kit::network::Network;
 
+use crate::connection::track::connection_of;
+
 /// The header in which the trusted proxies name the client. Only one is read: a proxy that writes one of them passes the
 /// other on as the client sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,7 +67,9 @@ impl TrustedProxies {
         let headers = request.headers();
         let proxied = request.peer_addr().is_some_and(|peer| self.trusts(peer.ip()));
         let named = |what| if proxied { self.named_by_proxy(headers, what) } else { None };
-        let scheme = named("proto").filter(|scheme| scheme == "https").map_or("http", |_| "https");
+        let own = || connection_of(request).is_some_and(|connection| connection.is_tls());
+        let https = named("proto").map_or_else(own, |scheme| scheme == "https");
+        let scheme = if https { "https" } else { "http" };
         let host = named("host").or_else(|| Some(headers.get(HOST)?.to_str().ok()?.to_owned()))?;
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
         (!host.is_empty() && host.bytes().all(legal)).then(|| format!("{scheme}://{host}"))

@@ -8,13 +8,8 @@ use tokio::{
     net::TcpStream,
 };
 use vumi_kit::{
-    clock::Clock,
     component::Drain,
     health::{AskHealth, State},
-    ledger::SmsOwners,
-    middleware::MiddlewareChains,
-    price::PriceTable,
-    sms_fields::SmsTimes,
     store::StoreError,
 };
 
@@ -23,7 +18,7 @@ use super::{
     harness::{HttpHarness, part},
     header,
 };
-use crate::{HttpContext, HttpSettings, RateSettings};
+use crate::{HttpSettings, RateSettings};
 
 /// Longer than any step takes.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);
@@ -337,20 +332,8 @@ async fn a_page_of_another_site_can_call_nothing_that_changes_anything() {
 #[actix_web::test]
 async fn a_port_in_use_is_a_start_error_that_says_what_to_do() {
     let harness = harness().await;
-    let context = HttpContext {
-        store: harness.store.clone(),
-        clock: Clock::system(),
-        owners: SmsOwners::default(),
-        sandbox_account: false,
-        sms_times: SmsTimes::default(),
-        chains: MiddlewareChains::default(),
-        transports: vec![],
-        prices: PriceTable::default(),
-        parts: harness.supervisor.clone(),
-        sandbox: None,
-    };
     let settings = HttpSettings { bind: harness.component.address, ..HttpSettings::default() };
-    let error = crate::start(context, settings).unwrap_err().to_string();
+    let error = crate::start(harness.context(), settings).unwrap_err().to_string();
     assert!(error.contains("another program listens there") && error.contains("`bind`"), "{error}");
 }
 

@@ -98,23 +98,17 @@ impl HttpHarness {
         let store = stored.start_store();
         let asked = Arc::<AtomicUsize>::default();
         let supervisor = FakeSupervisor(parts.clone(), asked.clone()).start().recipient();
-        let mut context = HttpContext {
-            store: store.clone(),
-            clock: Clock::held(Timestamp::from_seconds(1_790_000_000)),
-            owners: SmsOwners::default(),
-            sandbox_account: false,
-            sms_times: SmsTimes::default(),
-            chains: MiddlewareChains::default(),
-            transports: transports(),
-            prices: PriceTable::default(),
-            parts: supervisor.clone(),
-            sandbox: Some("127.0.0.1:8010".parse().unwrap()),
-        };
+        let mut context = context(&store, &supervisor);
         change(&mut context);
         let settings = HttpSettings { bind: "127.0.0.1:0".parse().unwrap(), ..settings };
         let component = start(context, settings).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { component, store, client, supervisor, parts, asked, stored }
+    }
+
+    /// What another front-end over the same store is given.
+    pub(super) fn context(&self) -> HttpContext {
+        context(&self.store, &self.supervisor)
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -165,6 +159,21 @@ impl HttpHarness {
     /// The parts that the supervisor names.
     pub(super) fn parts(&self) -> MutexGuard<'_, Vec<Part>> {
         self.parts.lock().unwrap()
+    }
+}
+
+fn context(store: &Store, supervisor: &Recipient<AskParts>) -> HttpContext {
+    HttpContext {
+        store: store.clone(),
+        clock: Clock::held(Timestamp::from_seconds(1_790_000_000)),
+        owners: SmsOwners::default(),
+        sandbox_account: false,
+        transports: transports(),
+        sms_times: SmsTimes::default(),
+        chains: MiddlewareChains::default(),
+        prices: PriceTable::default(),
+        parts: supervisor.clone(),
+        sandbox: Some("127.0.0.1:8010".parse().unwrap()),
     }
 }
 

@@ -8,6 +8,7 @@ mod multipart;
 mod public_pages;
 mod quotas;
 mod stored;
+mod tls;
 mod webhook_access;
 
 use std::time::Duration;

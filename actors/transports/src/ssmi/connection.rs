@@ -5,11 +5,8 @@ use std::{io, rc::Rc, time::Duration};
 use bytes::{Buf, BytesMut};
 use secrecy::ExposeSecret;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    net::TcpStream,
     time::{Instant, sleep, timeout},
 };
 use vumi_kit::backoff::Backoff;
@@ -19,7 +16,12 @@ use super::{
     Settings,
     server_link::{LinkState, Signals},
     state::SharedState,
+    tls::{ServerSocket, secured},
 };
+
+/// The two directions of a connection.
+type Reading = ReadHalf<Box<dyn ServerSocket>>;
+type Writing = WriteHalf<Box<dyn ServerSocket>>;
 
 /// Why a connection ends that belongs to a transport which went on after it was blocked.
 const REPLACED: &str = "this transport was replaced by a fresh one";
@@ -115,7 +117,16 @@ async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &
     if let Err(error) = stream.set_nodelay(true) {
         return LinkEnd::never_up(format!("can't connect: {error}"));
     }
-    let (read, write) = stream.into_split();
+    let secured = tokio::select! {
+        secured = timeout(settings.connect_limit, secured(settings, stream)) => secured,
+        () = signals.stop.notified() => return LinkEnd::Stopped,
+    };
+    let stream = match secured {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(why)) => return LinkEnd::never_up(format!("can't connect: {why}")),
+        Err(_) => return LinkEnd::never_up(format!("can't connect: no TLS within {:?}", settings.connect_limit)),
+    };
+    let (read, write) = split(stream);
     let mut reader = FrameReader { read, codec: Codec::default(), buffer: BytesMut::with_capacity(CHUNK) };
     let mut write = write;
     let logged_in = tokio::select! {
@@ -143,11 +154,15 @@ async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &
 }
 
 /// Logs in; an error says why not. The first answer decides.
-async fn log_in(settings: &Settings, reader: &mut FrameReader, write: &mut OwnedWriteHalf) -> Result<(), String> {
+async fn log_in(settings: &Settings, reader: &mut FrameReader, write: &mut Writing) -> Result<(), String> {
     let password = Password(settings.password.expose_secret().to_owned());
     let login = ClientCommand::Login { username: settings.username.clone(), password };
     let frame = login.encode().map_err(|bad| bad.to_string())?.bytes;
-    write.write_all(&frame).await.map_err(|error| format!("can't log in: {error}"))?;
+    let written = async {
+        write.write_all(&frame).await?;
+        write.flush().await
+    };
+    written.await.map_err(|error: io::Error| format!("can't log in: {error}"))?;
     match reader.next().await.map_err(|error| format!("can't log in: {error}"))? {
         Ok(ServerCommand::Ack { kind: AckKind::Login }) => Ok(()),
         Ok(ServerCommand::Nack { kind }) => {
@@ -159,7 +174,7 @@ async fn log_in(settings: &Settings, reader: &mut FrameReader, write: &mut Owned
 }
 
 struct FrameReader {
-    read: OwnedReadHalf,
+    read: Reading,
     codec: Codec<ServerCommand>,
     buffer: BytesMut,
 }
@@ -209,7 +224,7 @@ impl FrameReader {
 }
 
 /// Writes frames, all that wait at once, until that fails.
-async fn write_frames(mut write: OwnedWriteHalf, shared: &SharedState, signals: &Signals) -> io::Error {
+async fn write_frames(mut write: Writing, shared: &SharedState, signals: &Signals) -> io::Error {
     loop {
         let mut frames = shared.borrow_mut().link.frames.take();
         if frames.is_empty() {
@@ -229,6 +244,10 @@ async fn write_frames(mut write: OwnedWriteHalf, shared: &SharedState, signals: 
                 }
                 Err(error) => return error,
             }
+        }
+        // TLS may hold the end of it still.
+        if let Err(error) = write.flush().await {
+            return error;
         }
     }
 }

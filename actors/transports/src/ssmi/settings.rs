@@ -1,10 +1,11 @@
 //! The settings of a transport over SSMI, and the texts that people read of it.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use tokio_rustls::rustls::pki_types::ServerName;
 use vumi_kit::{
     address::Address,
     backoff::Backoff,
@@ -25,6 +26,18 @@ pub(crate) struct Settings {
     /// Its port. Default 50008
     #[serde(default = "default_port")]
     pub(super) port: u16,
+    /// Whether the connection is by TLS. Default false
+    #[serde(default)]
+    pub(super) tls: bool,
+    /// A PEM file with the authorities whose certificates are trusted, or with the server's own. None: the machine's
+    /// authorities.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"/etc/vumi/truteq-ca.pem")]
+    pub(super) ca: Option<PathBuf>,
+    /// The name in the server's certificate. None: `host`
+    #[serde(default)]
+    #[schemars(example = &"sms.truteq.com")]
+    pub(super) server_name: Option<String>,
     /// The user name of the login.
     pub(super) username: String,
     /// The password.
@@ -195,6 +208,7 @@ impl Settings {
         if self.port == 0 {
             problems.push(Problem::new("port", "expected 1 to 65535"));
         }
+        problems.extend(self.check_tls());
         let what = "expected text of ISO-8859-1 without commas and line breaks: the protocol can't carry those";
         if !field(&self.username) {
             problems.push(Problem::new("username", what));
@@ -211,6 +225,21 @@ impl Settings {
     /// Host and port.
     pub(super) fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    fn check_tls(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let unused = "means nothing without `tls = true`: set it, or leave this out";
+        let given = [("ca", self.ca.is_some()), ("server_name", self.server_name.is_some())];
+        problems.extend(given.iter().filter(|(_, given)| *given && !self.tls).map(|(key, _)| Problem::new(*key, unused)));
+        if self.ca.as_ref().is_some_and(|ca| ca.as_os_str().is_empty()) {
+            problems.push(Problem::new("ca", "is empty; expected the path of a PEM file"));
+        }
+        let name = |name: &String| ServerName::try_from(name.as_str()).is_ok();
+        if !self.server_name.as_ref().is_none_or(name) {
+            problems.push(Problem::new("server_name", "is no host name and no IP address"));
+        }
+        problems
     }
 
     fn check_limits(&self) -> Vec<Problem> {

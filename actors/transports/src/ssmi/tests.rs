@@ -9,6 +9,7 @@ use vumi_kit::{
     clock::Timestamp,
     component::Drain,
     health::State,
+    kind::Kind,
     ledger::Then,
     message::{EventKind, SessionEvent, TransportType},
     name::Name,
@@ -21,6 +22,7 @@ use vumi_kit::{
 use vumi_ssmi_codec::{ClientCommand, Coding, Genfields, Phase, Pid, ReturnCode, ServerCommand, UssdType};
 
 use crate::tests::exam::submission;
+use super::Ssmi;
 use harness::{CODE, PERSON, SsmiHarness, StoreRequest};
 
 const OTHER: &str = "27837654321";
@@ -572,4 +574,51 @@ fn the_example_parses_and_passes_and_nonsense_is_named() {
     .unwrap();
     let keys: Vec<_> = super::Ssmi::check(&nonsense).into_iter().map(|problem| problem.key).collect();
     assert_eq!(keys, ["port", "username", "link_check", "reconnect", "texts.gone", "texts.more"]);
+}
+
+/// Settings for a server whose certificate is trusted.
+fn trusted() -> serde_json::Value {
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ssmi/tests/localhost.crt");
+    json!({ "tls": true, "ca": ca, "server_name": "localhost" })
+}
+
+#[actix_rt::test]
+async fn over_tls_a_person_dials_and_a_long_reply_arrives_whole() {
+    let mut harness = SsmiHarness::start_with(trusted(), Vec::new()).await;
+    let mut server = harness.tls_connection().await.expect("the certificate is trusted");
+    server.log_in().await;
+    for n in 0..50 {
+        let person = format!("2783{n:07}");
+        let begun = harness.dial(&mut server, &person).await;
+        let text = "x".repeat(150);
+        harness.reply(&begun, &text, SessionEvent::Resume).await;
+        assert_eq!(server.next_screen().await, (person, UssdType::Response, text));
+    }
+}
+
+#[actix_rt::test]
+async fn a_server_of_another_name_or_without_tls_gets_no_password() {
+    let mut other = trusted();
+    other["server_name"] = json!("other.example");
+    let mut harness = SsmiHarness::start_with(other, Vec::new()).await;
+    assert!(harness.tls_connection().await.is_none(), "the certificate is another server's");
+    assert!(harness.wait_for(State::Degraded).await.detail.contains("`server_name`"));
+
+    let mut harness = SsmiHarness::start_with(trusted(), Vec::new()).await;
+    let mut plain = harness.connection().await;
+    let hello = plain.next_raw().await;
+    assert_eq!(hello.first(), Some(&0x16), "a TLS handshake and no login: {hello:?}");
+}
+
+#[test]
+fn what_tls_needs_is_checked_without_reading_files() {
+    let checked = |further: serde_json::Value| {
+        let mut settings = json!({ "username": "me", "password": "secret" });
+        settings.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
+        let settings = serde_json::from_value(settings).unwrap();
+        Ssmi::check(&settings).into_iter().map(|problem| problem.key).collect::<Vec<_>>()
+    };
+    assert_eq!(checked(json!({ "ca": "a.pem", "server_name": "localhost" })), ["ca", "server_name"]);
+    assert_eq!(checked(json!({ "tls": true, "ca": "", "server_name": "not a name" })), ["ca", "server_name"]);
+    assert_eq!(checked(json!({ "tls": true })), Vec::<String>::new());
 }

@@ -13,9 +13,16 @@ use bytes::BytesMut;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::mpsc,
     time::timeout,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
 };
 use vumi_kit::{
     account::{Account, AccountRoles, FindAccount},
@@ -38,10 +45,14 @@ use vumi_kit::{
 };
 use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Phase, ServerCommand, SsmiCommand, UssdType};
 
-use crate::ssmi::Ssmi;
+use crate::ssmi::{Ssmi, tls::ServerSocket};
 
 /// Nothing in these tests takes this long unless it never comes.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// A self-signed certificate for `localhost` and 127.0.0.1, and its key.
+const CERTIFICATE: &[u8] = include_bytes!("localhost.crt");
+const KEY: &[u8] = include_bytes!("localhost.key");
 
 pub(super) const PERSON: &str = "27831234567";
 pub(super) const CODE: &str = "*120*663*79#";
@@ -129,7 +140,7 @@ impl Handler<Happened> for RecordingRouter {
 
 /// The server's end of a connection.
 pub(super) struct ServerConnection {
-    stream: TcpStream,
+    stream: Box<dyn ServerSocket>,
     codec: Codec<ClientCommand>,
     buffer: BytesMut,
 }
@@ -149,6 +160,14 @@ impl ServerConnection {
         })
         .await
         .expect("the router sent nothing")
+    }
+
+    /// What comes next, whatever it is.
+    pub(super) async fn next_raw(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 1024];
+        let read = timeout(LIMIT, self.stream.read(&mut bytes)).await.expect("nothing comes").unwrap();
+        bytes.truncate(read);
+        bytes
     }
 
     pub(super) async fn send_raw(&mut self, bytes: &[u8]) {
@@ -238,7 +257,22 @@ impl SsmiHarness {
     /// The router connects.
     pub(super) async fn connection(&mut self) -> ServerConnection {
         let (stream, _) = timeout(LIMIT, self.listener.accept()).await.expect("nobody connects").unwrap();
-        ServerConnection { stream, codec: Codec::default(), buffer: BytesMut::new() }
+        ServerConnection { stream: Box::new(stream), codec: Codec::default(), buffer: BytesMut::new() }
+    }
+
+    /// The router connects and shakes hands; none: it does not trust the certificate.
+    pub(super) async fn tls_connection(&mut self) -> Option<ServerConnection> {
+        let (stream, _) = timeout(LIMIT, self.listener.accept()).await.expect("nobody connects").unwrap();
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let accepted = timeout(LIMIT, TlsAcceptor::from(Arc::new(config)).accept(stream)).await.expect("no handshake");
+        // TLS 1.3: whether the client trusts us shows with what it sends next.
+        let mut stream = accepted.ok()?;
+        let mut buffer = BytesMut::new();
+        let read = timeout(LIMIT, stream.read_buf(&mut buffer)).await.expect("nothing is sent");
+        read.is_ok_and(|read| read > 0)
+            .then(|| ServerConnection { stream: Box::new(stream), codec: Codec::default(), buffer })
     }
 
     pub(super) async fn logged_in(&mut self) -> ServerConnection {
