@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod audit;
 mod callbacks;
 mod check;
 mod dead;
@@ -72,6 +73,9 @@ enum CliCommand {
     /// Accounts of the HTTP API
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Who logged in, and who changed, cancelled or repeated what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Sends an SMS through the running router, and follows it with --wait
     Send(send::SendArgs),
     /// SMS in the ledger: lists, shows, holds, releases, cancels them, sends them again
@@ -130,12 +134,13 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Subscriber(command) => subscriber::run(command, load()?),
         CliCommand::Ledger(command) => ledger::run(command, load()?),
         CliCommand::Account(command) => account::run(command, load()?),
+        CliCommand::Audit(command) => audit::run(command, load()?),
         CliCommand::Send(options) => send::send(options, &load()?),
         CliCommand::Sms(command) => sms::run(command, load()?),
         CliCommand::Dial(options) => dial::dial(options, &load()?),
         CliCommand::Status(options) => status::status(options, &load()?),
         CliCommand::Callbacks(command) => callbacks::run(command, load()?),
-        CliCommand::Dead(command) => dead::run(command, &load()?),
+        CliCommand::Dead(command) => dead::run(command, load()?),
         CliCommand::Receipts(options) => receipts::list(options, load()?),
         CliCommand::Sandbox => sandbox::run(load()?),
         CliCommand::Settings(command) => settings::run(command, kinds),

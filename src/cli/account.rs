@@ -29,6 +29,7 @@ use self::{
     token::TokenCommand,
     values::ExpiryTime,
 };
+pub(super) use self::values::duration;
 use super::block_on;
 use crate::config::Settings;
 

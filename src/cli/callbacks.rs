@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use vumi_kit::{
+    audit::AuditEvent,
     callback::{
         DeliveryId, DroppedDeliveries, ListDisabled, ListParked, ParkedSelection, ReplayParked, ReplayedDeliveries,
     },
     store::{Ask, Store},
 };
 
-use super::account::with_store;
+use super::{account::with_store, audit::note};
 use crate::config::Settings;
 
 /// What to do with posts that were given up.
@@ -44,6 +45,7 @@ pub(super) fn run(command: &CallbacksCommand, settings: Settings) -> anyhow::Res
             CallbacksCommand::Replay { ids, all } => {
                 let replayed = if *all { replay_all(store).await? } else { replay(store, ids).await? };
                 println!("{} will be posted again by the running router", replayed.due);
+                note(store, AuditEvent::Replayed, format!("{} posts to callbacks", replayed.due)).await?;
                 if replayed.of_disabled > 0 {
                     let count = replayed.of_disabled;
                     println!("{count} stay: their callbacks are disabled until their clients change them");

@@ -37,15 +37,20 @@ pub(super) enum DeadCommand {
     },
 }
 
-pub(super) fn run(command: &DeadCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: &DeadCommand, settings: Settings) -> anyhow::Result<ExitCode> {
     let amqp = settings.amqp.as_ref().context("these settings have no [amqp], so there is no broker to ask")?;
+    let mut replayed = 0;
     block_on(async {
         match command {
             DeadCommand::List { limit } => list(amqp, *limit).await,
             DeadCommand::Show { id } => show(amqp, id).await,
-            DeadCommand::Replay { id, .. } => replay(amqp, id.as_ref()).await,
+            DeadCommand::Replay { id, .. } => replay(amqp, id.as_ref()).await.map(|count| replayed = count),
         }
     })?;
+    if replayed > 0 {
+        let detail = format!("{replayed} dead letters");
+        with_store(settings, async |store| note(store, AuditEvent::Replayed, detail).await)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -77,12 +82,12 @@ async fn show(amqp: &AmqpSettings, id: &str) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "what the command is for")]
-async fn replay(amqp: &AmqpSettings, id: Option<&String>) -> anyhow::Result<()> {
+async fn replay(amqp: &AmqpSettings, id: Option<&String>) -> anyhow::Result<usize> {
     let which = id.map_or(Replay::All, |id| Replay::One(id.clone()));
     let replayed = dead_letters::replay(amqp, &which).await?;
     if let (0, Some(id)) = (replayed, id) {
         bail!("there is no dead letter `{id}`; `vumi dead list`");
     }
     println!("{replayed} put back");
-    Ok(())
+    Ok(replayed)
 }

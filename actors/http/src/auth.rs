@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod account_cache;
+pub(crate) mod audit_log;
 pub(crate) mod authenticator;
 mod credentials;
 mod login_limiter;

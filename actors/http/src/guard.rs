@@ -108,11 +108,18 @@ pub(crate) async fn log_in(state: &ApiState, request: &HttpRequest) -> Result<Ar
     let prefix = client.map(client_prefix);
     let proxied = request.peer_addr().is_some_and(|peer| state.trusted_proxies.trusts(peer.ip()));
     let sandbox = state.sandbox_account && !proxied;
-    let log_in = state.authenticator.authenticate(request.headers().get(AUTHORIZATION), prefix, sandbox).await?;
+    let header = request.headers().get(AUTHORIZATION);
+    let log_in = state.authenticator.authenticate(header, prefix, sandbox).await.inspect_err(|error| {
+        if *error == ApiError::Unauthenticated {
+            state.audit.wrong_credentials(header, client);
+        }
+    })?;
     // Whoever has shown the right credentials learns why they are not enough.
     if let Some(refused) = log_in.no_access(client, state.clock.wall()) {
+        state.audit.no_access(&log_in, refused, client);
         return Err(ApiError::Forbidden(refused.sentence(&log_in, client)));
     }
+    state.audit.logged_in(&log_in, client);
     admit_connection(request);
     Ok(log_in.account)
 }

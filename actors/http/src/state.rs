@@ -10,7 +10,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    auth::{authenticator::Authenticator, password::HashError},
+    auth::{audit_log::AuditLog, authenticator::Authenticator, password::HashError},
     context::HttpContext,
     limits::{
         call_rates::CallRates, recipient_rates::RecipientRates, send_limits::SendLimits, token_buckets::TokenBuckets,
@@ -55,6 +55,7 @@ pub(crate) struct ApiState {
     pub(crate) sandbox_account: bool,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) authenticator: Authenticator,
+    pub(crate) audit: AuditLog,
     pub(crate) rates: CallRates,
     pub(crate) recipient_rates: RecipientRates,
     pub(crate) prices: PriceTable,
@@ -80,6 +81,7 @@ impl ApiState {
     pub(crate) fn new(context: HttpContext, settings: &HttpSettings) -> Result<Self, HashError> {
         Ok(Self {
             authenticator: Authenticator::new(context.store.accounts.clone(), context.clock.clone(), settings)?,
+            audit: AuditLog::new(context.store.accounts.clone()),
             store: context.store,
             transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
             clock: context.clock,

@@ -9,6 +9,7 @@ use vumi_kit::{
         Account, AccountRole, AccountRoles, AccountToken, FormerPassword, SendingRights, TokenDigest, new_token,
     },
     address::{Address, CountryCode},
+    audit::RecordAudit,
     clock::Timestamp,
     name::Name,
 };
@@ -229,4 +230,65 @@ async fn nothing_is_sent_for_a_stopped_account_which_may_still_read() {
     let read = status_call(&harness).basic_auth("other", Some("secret")).send().await.unwrap();
     assert_eq!(read.status(), StatusCode::NOT_FOUND);
     assert_eq!(harness.send().send().await.unwrap().status(), StatusCode::OK, "another account");
+}
+
+/// The audit trail as `event of whom: detail from where`, once it has so many entries.
+async fn audit_of(harness: &HttpHarness, entries: usize) -> Vec<String> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while harness.stored().audit.len() < entries {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", harness.stored().audit);
+        tokio::task::yield_now().await;
+    }
+    let stored = harness.stored();
+    let line = |entry: &RecordAudit| {
+        let (account, address) = (entry.account.as_deref().unwrap(), entry.address.unwrap());
+        assert_eq!(entry.by.as_str(), format!("account {account}"));
+        format!("{} of {account}: {} from {address}", entry.event.as_str(), entry.detail)
+    };
+    stored.audit.iter().map(line).collect()
+}
+
+#[actix_web::test]
+async fn the_first_log_in_of_each_credential_and_address_is_noted_and_not_every_call() {
+    let proxies = serde_json::from_value(json!(["127.0.0.0/8"])).unwrap();
+    let harness = HttpHarness::start(HttpSettings { trusted_proxies: proxies, ..HttpSettings::default() }).await;
+    let token = add_token(&harness, None);
+    for _ in 0..3 {
+        for address in ["203.0.113.9", "198.51.100.1"] {
+            let by_token = status_call(&harness).bearer_auth(&token).header("x-forwarded-for", address);
+            assert_eq!(by_token.send().await.unwrap().status(), StatusCode::NOT_FOUND);
+        }
+        let by_password = status_call(&harness).basic_auth("other", Some("secret"));
+        assert_eq!(by_password.header("x-forwarded-for", "203.0.113.9").send().await.unwrap().status(), 404);
+        let wrong = status_call(&harness).basic_auth("other", Some("wrong")).header("x-forwarded-for", "203.0.113.9");
+        assert_eq!(wrong.send().await.unwrap().status(), 401);
+        assert_eq!(status_call(&harness).send().await.unwrap().status(), 401, "no log-in at all");
+    }
+    let mut noted = audit_of(&harness, 4).await;
+    noted.sort();
+    assert_eq!(
+        noted,
+        [
+            "log-in of other: by password from 203.0.113.9",
+            "log-in of other: by token till from 198.51.100.1",
+            "log-in of other: by token till from 203.0.113.9",
+            "refused log-in of other: wrong credentials from 203.0.113.9",
+        ]
+    );
+}
+
+#[actix_web::test]
+async fn refused_log_ins_are_noted_with_their_reason_and_bounded() {
+    let settings = HttpSettings { account_ttl: Duration::from_nanos(1), wrong_passwords: 100, ..HttpSettings::default() };
+    let harness = HttpHarness::start(settings).await;
+    change(&harness, |account| account.locked_at = Some(NOW));
+    refused(status_call(&harness).basic_auth("other", Some("secret")), 403).await;
+    assert_eq!(audit_of(&harness, 1).await, ["refused log-in of other: the account is locked from 127.0.0.1"]);
+    for _ in 0..80 {
+        refused(status_call(&harness).bearer_auth(new_token()), 401).await;
+        let name = new_token().split_off(50);
+        refused(status_call(&harness).basic_auth(name, Some(new_token())), 401).await;
+    }
+    let noted = audit_of(&harness, 50).await.len();
+    assert!(noted < 70, "{noted}");
 }

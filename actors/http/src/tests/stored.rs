@@ -10,6 +10,7 @@ use vumi_kit::{
         Account, AccountToken, CountAccountChanges, FindAccount, FindToken, OverQuota, QuotaCharge, TokenDigest,
         TokenLogIn,
     },
+    audit::RecordAudit,
     callback::{
         Callback, ChangeCallback, ChangedCallback, CreateCallback, CreatedCallback, DeleteCallback, FindCallback,
         ListCallbacks,
@@ -49,6 +50,8 @@ pub(super) struct StoredData {
     pub(super) tokens: Vec<(TokenDigest, AccountToken, String)>,
     /// How often an account or token was looked up.
     pub(super) lookups: usize,
+    /// What was noted in the audit trail.
+    pub(super) audit: Vec<RecordAudit>,
     /// How often accounts were changed.
     pub(super) account_changes: i64,
     /// What every request fails with.
@@ -93,6 +96,7 @@ impl Stored {
             Some(TokenLogIn { account: Arc::new(account.clone()), token: token.clone() })
         });
         let store = self.answer(store, |data, _: CountAccountChanges| data.account_changes);
+        let store = self.answer(store, |data, entry: RecordAudit| data.audit.push(entry));
         self.with_callbacks(self.with_ledger(store)).start_store()
     }
 
