@@ -8,8 +8,9 @@ use vumi_amqp::{
     AmqpSettings,
     dead_letters::{self, Replay},
 };
+use vumi_kit::audit::AuditEvent;
 
-use super::block_on;
+use super::{account::with_store, audit::note, block_on};
 use crate::config::Settings;
 
 /// What to do with messages from the broker that could not be used.
