@@ -147,6 +147,34 @@ fn what_an_account_may_send_is_said_and_wrong_limits_change_nothing() {
 }
 
 #[test]
+fn the_audit_trail_tells_who_logged_in_and_who_changed_what() {
+    let harness = Harness::new();
+    let _router = harness.run();
+    let token = {
+        said(&harness, &["account", "add", "clinic"]);
+        shown_once(&said(&harness, &["account", "token", "add", "clinic", "--label", "till"]))
+    };
+    let call = |token: &str| harness.client().get(harness.url("/api/v1/account/callbacks.json")).bearer_auth(token).send();
+    for _ in 0..3 {
+        assert_eq!(call(&token).unwrap().status(), 200);
+    }
+    said(&harness, &["account", "lock", "clinic"]);
+    eventually("it is locked", || (call(&token).unwrap().status() == 403).then_some(()));
+    let trail = eventually("the refusal is noted", || {
+        let trail = said(&harness, &["audit", "list", "--account", "clinic", "--since", "1h"]);
+        trail.contains("refused log-in").then_some(trail)
+    });
+    let events = ["account added `clinic`: roles: client", "token added `clinic`: token till", "log-in `clinic` from 127.0.0.1: by token till", "account changed `clinic`: locked", "refused log-in `clinic` from 127.0.0.1: the account is locked"];
+    let found: Vec<&str> = trail.lines().filter_map(|line| line.splitn(3, "  ").nth(2)).collect();
+    assert_eq!(found, events, "{trail}");
+    assert!(!trail.contains(&token));
+    let json = said(&harness, &["audit", "list", "--account", "clinic", "--json"]);
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(first["event"], "account added", "{json}");
+    assert!(refusal(&harness, &["audit", "list", "--since", "soon"]).contains("is no time"));
+}
+
+#[test]
 fn the_sandbox_account_is_not_opened_to_others() {
     let mut harness = Harness::new();
     harness.set("VUMI__HTTP__BIND", "0.0.0.0:0");

@@ -43,6 +43,7 @@ mod strangers;
 mod subscriber;
 mod supervision;
 mod timeline;
+mod tls;
 mod unknown_outcome;
 mod upgrade;
 mod ussd;

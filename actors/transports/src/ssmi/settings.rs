@@ -1,6 +1,6 @@
 //! The settings of a transport over SSMI, and the texts that people read of it.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
@@ -14,6 +14,7 @@ use vumi_kit::{
 };
 use vumi_ssmi_codec::{SCREEN_UNITS, screen_units, to_latin1};
 
+use super::tls::{NO_AUTHORITIES, authorities};
 use crate::outbox::OutboxSettings;
 
 /// A connection to a server that speaks SSMI.
@@ -29,11 +30,11 @@ pub(crate) struct Settings {
     /// Whether the connection is by TLS. Default false
     #[serde(default)]
     pub(super) tls: bool,
-    /// A PEM file with the authorities whose certificates are trusted, or with the server's own. None: the machine's
-    /// authorities.
+    /// The authorities whose certificates are trusted, or the server's own certificate, in PEM form; `ca_file` names a
+    /// file with them. None: the machine's authorities.
     #[serde(default)]
-    #[schemars(with = "Option<String>", example = &"/etc/vumi/truteq-ca.pem")]
-    pub(super) ca: Option<PathBuf>,
+    #[schemars(example = &"-----BEGIN CERTIFICATE-----...")]
+    pub(super) ca: Option<String>,
     /// The name in the server's certificate. None: `host`
     #[serde(default)]
     #[schemars(example = &"sms.truteq.com")]
@@ -232,8 +233,8 @@ impl Settings {
         let unused = "means nothing without `tls = true`: set it, or leave this out";
         let given = [("ca", self.ca.is_some()), ("server_name", self.server_name.is_some())];
         problems.extend(given.iter().filter(|(_, given)| *given && !self.tls).map(|(key, _)| Problem::new(*key, unused)));
-        if self.ca.as_ref().is_some_and(|ca| ca.as_os_str().is_empty()) {
-            problems.push(Problem::new("ca", "is empty; expected the path of a PEM file"));
+        if self.ca.as_ref().is_some_and(|ca| authorities(ca).is_none()) {
+            problems.push(Problem::new("ca", NO_AUTHORITIES));
         }
         let name = |name: &String| ServerName::try_from(name.as_str()).is_ok();
         if !self.server_name.as_ref().is_none_or(name) {
