@@ -34,6 +34,7 @@ mod listener;
 mod middleware;
 mod opera_webhooks;
 mod order;
+mod quotas;
 mod received_list;
 mod reports;
 mod roles;
