@@ -13,12 +13,12 @@ fn said(harness: &Harness, arguments: &[&str]) -> String {
 }
 
 /// A client with a token.
-struct Clinic<'h> {
+struct ClientWithToken<'h> {
     harness: &'h Harness,
     token: String,
 }
 
-impl<'h> Clinic<'h> {
+impl<'h> ClientWithToken<'h> {
     fn new(harness: &'h Harness) -> Self {
         said(harness, &["account", "add", "clinic"]);
         let added = said(harness, &["account", "token", "add", "clinic"]);
@@ -50,7 +50,7 @@ fn a_budget_in_money_is_spent_refilled_and_seen_over_the_api() {
     let harness = Harness::quiet();
     harness.edit(|text| format!("{text}\n[[price]]\nprefix = \"27\"\nper_segment = \"0.25\"\n"));
     let _router = harness.run();
-    let clinic = Clinic::new(&harness);
+    let clinic = ClientWithToken::new(&harness);
     assert_eq!(clinic.account()["budget"], Value::Null);
     let set = said(&harness, &["account", "budget", "clinic", "--set", "1", "--unit", "money"]);
     assert!(set.contains("1 (money) left"), "{set}");
@@ -78,7 +78,7 @@ fn a_budget_in_money_is_spent_refilled_and_seen_over_the_api() {
 fn recipients_a_minute_and_waiting_sms_are_bounded_and_each_refusal_says_which() {
     let harness = Harness::quiet();
     let _router = harness.run();
-    let clinic = Clinic::new(&harness);
+    let clinic = ClientWithToken::new(&harness);
     said(&harness, &["account", "quota", "clinic", "--waiting", "4"]);
     let detail = eventually("the quota counts", || {
         let response = clinic.send(5);
@@ -95,7 +95,7 @@ fn recipients_a_minute_and_waiting_sms_are_bounded_and_each_refusal_says_which()
     assert!(!wrong.status.success() && words(&wrong).contains("--waiting"), "{}", words(&wrong));
 }
 
-impl Clinic<'_> {
+impl ClientWithToken<'_> {
     /// Whether a batch is refused because it has more recipients than a minute may have.
     fn refused_or_sent(&self, recipients: usize) -> Option<()> {
         let response = self.send(recipients);
