@@ -31,7 +31,7 @@ const MAX_NOTED: u64 = 20_000;
 /// Entries that are being written; what would be one more is left out.
 const AT_ONCE: usize = 32;
 /// The most refusals a minute that get an entry of their own: anybody can cause them.
-const REFUSALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+const REFUSALS_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 /// The most characters of a name that nobody may have.
 const NAME_SHOWN: usize = 64;
 

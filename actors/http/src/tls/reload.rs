@@ -95,8 +95,10 @@ pub(crate) async fn keep_fresh(pair: Arc<CurrentPair>) {
 
 /// Waits for the next signal; for ever where there are none to be had.
 async fn next(signals: &mut io::Result<Signal>) {
-    match signals {
-        Ok(signals) if signals.recv().await.is_some() => {}
-        _ => std::future::pending().await,
+    if let Ok(signals) = signals
+        && signals.recv().await.is_some()
+    {
+        return;
     }
+    std::future::pending::<()>().await;
 }
