@@ -20,6 +20,7 @@ pub(super) const USERNAME: &str = "client";
 /// A ledger of SMS in memory, behind a [`FakeStore`]. It knows no received SMS.
 pub(super) struct SmsLedger {
     sms: Arc<Mutex<AcceptedSms>>,
+    account: Arc<Mutex<Account>>,
     store: Addr<FakeStore>,
 }
 
@@ -34,20 +35,28 @@ impl SmsLedger {
     pub(super) fn start() -> Self {
         let sms: Arc<Mutex<AcceptedSms>> = Arc::default();
         let (accepting, listed) = (sms.clone(), sms.clone());
+        let account = Account::unlimited(1, USERNAME.to_owned(), String::new(), AccountRoles::CLIENT);
+        let account = Arc::new(Mutex::new(account));
+        let known = account.clone();
         let store = FakeStore::default()
-            .on(|FindAccount { username }| Ok((username == USERNAME).then(account)))
+            .on(move |FindAccount { username }| Ok((username == USERNAME).then(|| known.lock().unwrap().clone())))
             .on(move |AcceptSms { batch, idempotency }| {
                 Ok(accepting.lock().unwrap().accept(batch, idempotency.expect("a message id")))
             })
             .on(move |list: ListSms| Ok(listed.lock().unwrap().list(&list)))
             .on(|_: SettleReceived| Ok(None))
             .start();
-        Self { sms, store }
+        Self { sms, account, store }
     }
 
     /// As the front-end knows it.
     pub(super) fn store(&self) -> Store {
         store_of(&self.store)
+    }
+
+    /// Changes the account.
+    pub(super) fn change_account(&self, change: impl FnOnce(&mut Account)) {
+        change(&mut self.account.lock().unwrap());
     }
 
     /// All SMS that it accepted.
@@ -84,8 +93,4 @@ impl AcceptedSms {
         let of_account = self.sms.iter().filter(|sms| sms.account == list.account && sms.transport == list.transport);
         of_account.filter(|sms| ids.contains(&sms.id)).take(list.limit).cloned().collect()
     }
-}
-
-fn account() -> Account {
-    Account::unlimited(1, USERNAME.to_owned(), String::new(), AccountRoles::CLIENT)
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vumi_kit::{
+    address::Address,
     message::Event,
     router::{Outbound, Refused},
     sms::TransportStatus,
@@ -59,6 +60,25 @@ async fn an_sms_without_a_text_is_refused_and_not_acknowledged_as_sent() {
             fixture.publish(&queue, &with(unprompted_sms(&fixture, id), more)).await;
             is_refused(&fixture, &front_end, id, "`content` is empty").await;
         }
+        assert!(fixture.ledger.accepted().is_empty());
+    })
+    .await;
+}
+
+#[actix::test]
+async fn what_the_account_may_not_send_is_refused_with_the_reason() {
+    with_broker(async |fixture| {
+        let front_end = fixture.start().await;
+        let queue = format!("{}.outbound", fixture.name("quiz"));
+        fixture.ledger.change_account(|account| account.rights.senders = vec![Address::sender("MYCLINIC").unwrap()]);
+        fixture.publish(&queue, &unprompted_sms(&fixture, "m1")).await;
+        is_refused(&fixture, &front_end, "m1", "it may send as: MYCLINIC").await;
+        fixture.ledger.change_account(|account| {
+            account.rights.senders.clear();
+            account.stopped_at = Some(moment());
+        });
+        fixture.publish(&queue, &unprompted_sms(&fixture, "m2")).await;
+        is_refused(&fixture, &front_end, "m2", "the account `client` is stopped").await;
         assert!(fixture.ledger.accepted().is_empty());
     })
     .await;
