@@ -147,7 +147,7 @@ mod tests {
     ) -> (Arc<ClientConnection>, UnreadAnswer) {
         let s = Duration::from_secs(1);
         let limits = ConnectionLimits { idle: s, head: s, without_log_in: s, unread_answer: s };
-        let connection = Arc::new(ClientConnection::new(limits));
+        let connection = Arc::new(ClientConnection::new(limits, false));
         let unread = answers.begin(&connection, address, bytes);
         advance(s).await;
         (connection, unread)
