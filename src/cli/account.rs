@@ -4,6 +4,7 @@ mod access;
 mod password;
 mod quota;
 mod rights;
+mod stop;
 mod token;
 mod values;
 
@@ -26,6 +27,7 @@ use self::{
     password::{NameAndPassword, RotateArgs},
     quota::{BudgetArgs, QuotaArgs},
     rights::AllowArgs,
+    stop::StopArgs,
     token::TokenCommand,
     values::ExpiryTime,
 };
@@ -77,8 +79,8 @@ pub(super) enum AccountCommand {
     Quota(QuotaArgs),
     /// Says what an account may spend, in segments or money
     Budget(BudgetArgs),
-    /// Sends nothing more for an account; its calls that read go on
-    Stop(AccountName),
+    /// Sends nothing more for an account, and cancels what waits; its calls that read go on
+    Stop(StopArgs),
     /// Sends for an account again
     Start(AccountName),
 }
@@ -120,7 +122,7 @@ pub(super) fn run(command: &AccountCommand, settings: Settings) -> anyhow::Resul
         AccountCommand::Allow(args) => rights::allow(store, args, &transports).await,
         AccountCommand::Quota(args) => quota::set(store, args).await,
         AccountCommand::Budget(args) => quota::budget(store, args).await,
-        AccountCommand::Stop(AccountName { name }) => change(store, name, AccountChange::Stop).await,
+        AccountCommand::Stop(args) => stop::stop(store, args).await,
         AccountCommand::Start(AccountName { name }) => change(store, name, AccountChange::Start).await,
     })?;
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,7 @@
 //! `vumi sms`: what operators do with SMS in the ledger, beside a router that may be running.
 
 mod filter;
-mod pull;
+pub(super) mod pull;
 
 use std::{collections::HashMap, process::ExitCode};
 

@@ -139,11 +139,46 @@ fn what_an_account_may_send_is_said_and_wrong_limits_change_nothing() {
         (&"to_msisdn".into(), &"from_msisdn".into())
     );
 
-    said(&harness, &["account", "stop", "clinic"]);
+    said(&harness, &["account", "stop", "clinic", "--yes"]);
     eventually("it is stopped", || (send("0831234567", "38080").status() == 403).then_some(()));
     assert!(said(&harness, &["account", "list"]).contains("clinic  client  (stopped)"));
     said(&harness, &["account", "start", "clinic"]);
     eventually("it is started", || (send("0831234567", "38080").status() == 200).then_some(()));
+}
+
+#[test]
+fn what_waits_of_a_stopped_account_is_cancelled_and_gives_back_its_segments() {
+    let harness = Harness::quiet();
+    // A transport that sends nothing for now: what is accepted waits.
+    let _router = harness.start(&["run", "--only", "http,campaigns,transport:truteq"]);
+    let added = with_input(&harness, &["account", "add", "clinic", "--password-stdin"], "s3cret\n");
+    assert!(added.status.success(), "{}", words(&added));
+    said(&harness, &["account", "budget", "clinic", "--set", "10"]);
+    let call = |path: &str| harness.client().get(harness.url(path)).basic_auth("clinic", Some("s3cret"));
+    eventually("the budget counts", || {
+        let account: serde_json::Value = call("/api/v1/account.json").send().unwrap().json().unwrap();
+        (account["budget"]["balance"] == "10").then_some(())
+    });
+    let form = [("to_msisdn", "27831234567"), ("to_msisdn", "27831234568"), ("from_msisdn", "38080"), ("message", "hi")];
+    let url = harness.url("/api/v1/sms/clickatell/send.json");
+    let send = || harness.client().post(&url).basic_auth("clinic", Some("s3cret")).form(&form).send().unwrap();
+    let sent: serde_json::Value = send().json().unwrap();
+    let id = sent[0]["id"].as_i64().unwrap();
+    let other = harness.send("clickatell", "27831234567", "another account's");
+
+    let asked = refusal(&harness, &["account", "stop", "clinic"]);
+    assert!(asked.contains("2 SMS would be cancelled") && asked.contains("--yes"), "{asked}");
+    let stopped = said(&harness, &["account", "stop", "clinic", "--yes"]);
+    assert!(stopped.contains("2 SMS cancelled"), "{stopped}");
+    let path = format!("/api/v1/sms/clickatell/status/{id}.json");
+    let one: serde_json::Value = call(&path).send().unwrap().json().unwrap();
+    assert_eq!(one["transport_status"], 6, "{one}");
+    let account: serde_json::Value = call("/api/v1/account.json").send().unwrap().json().unwrap();
+    assert_eq!((&account["stopped"], &account["budget"]["balance"], &account["waiting"]["now"]), (&true.into(), &"10".into(), &0.into()));
+    assert_eq!(send().status(), 403);
+    assert_ne!(harness.status("clickatell", other)["transport_status"], 6);
+    let trail = said(&harness, &["audit", "list", "--account", "clinic"]);
+    assert!(trail.contains("SMS cancelled `clinic`: 2 SMS: its account is stopped"), "{trail}");
 }
 
 #[test]

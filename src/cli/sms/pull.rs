@@ -8,13 +8,14 @@ use std::{
 use anyhow::bail;
 use clap::Args;
 use vumi_kit::{
+    audit::AuditEvent,
     levers::{Lever, PullLever, PulledLever, SearchSms, SmsFilter},
     life::{SmsState, allows},
     sms::SmsId,
     store::{Ask, Store},
 };
 
-use super::filter::FilterArgs;
+use super::{super::audit::note, filter::FilterArgs};
 
 /// How often long work says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(2);
@@ -51,8 +52,11 @@ pub(super) async fn pull(store: &Store, lever: Lever, args: &PullArgs) -> anyhow
         println!("nothing was done");
         return Ok(());
     }
-    let PulledLever { done, begun, not_allowed } = pull_all(store, lever, &filter, args, count).await?;
+    let PulledLever { done, begun, not_allowed } = pull_all(store, lever, &filter, &args.reason, count).await?;
     println!("{done} SMS {}", lever.done());
+    if done > 0 {
+        note(store, audit_event(lever), format!("{done} SMS: {}", args.reason)).await?;
+    }
     if begun > 0 {
         println!("{begun} stay: they have begun to go out");
     }
@@ -63,7 +67,7 @@ pub(super) async fn pull(store: &Store, lever: Lever, args: &PullArgs) -> anyhow
 }
 
 /// The states that are meant: of those named, or of all, those that allow it.
-fn meant(lever: Lever, named: &[SmsState]) -> anyhow::Result<Vec<SmsState>> {
+pub(in crate::cli) fn meant(lever: Lever, named: &[SmsState]) -> anyhow::Result<Vec<SmsState>> {
     let allowing: Vec<SmsState> = SmsState::ALL.into_iter().filter(|state| allows(*state, lever.event())).collect();
     match named.iter().find(|state| !allowing.contains(state)) {
         Some(other) => bail!("an SMS that is {other} can't be {}; one that is {} can", lever.done(), words(&allowing)),
@@ -72,11 +76,22 @@ fn meant(lever: Lever, named: &[SmsState]) -> anyhow::Result<Vec<SmsState>> {
     }
 }
 
+/// What the audit trail calls it.
+const fn audit_event(lever: Lever) -> AuditEvent {
+    match lever {
+        Lever::Hold => AuditEvent::Held,
+        Lever::Release => AuditEvent::Released,
+        Lever::Cancel => AuditEvent::Cancelled,
+        Lever::Resend => AuditEvent::Resent,
+    }
+}
+
 fn words(states: &[SmsState]) -> String {
     states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(" or ")
 }
 
-async fn count(store: &Store, filter: &SmsFilter) -> anyhow::Result<usize> {
+/// How many SMS there are of a filter.
+pub(in crate::cli) async fn count(store: &Store, filter: &SmsFilter) -> anyhow::Result<usize> {
     let (mut counted, mut progress) = (0, Progress::default());
     let mut after = Some(0);
     while let Some(from) = after {
@@ -94,11 +109,12 @@ async fn search(store: &Store, filter: &SmsFilter, after: SmsId) -> anyhow::Resu
     Ok((page.found.into_iter().map(|sms| sms.id).collect(), page.next))
 }
 
-async fn pull_all(
+/// Pulls the lever in steps, so that the router goes on meanwhile.
+pub(in crate::cli) async fn pull_all(
     store: &Store,
     lever: Lever,
     filter: &SmsFilter,
-    args: &PullArgs,
+    reason: &str,
     count: usize,
 ) -> anyhow::Result<PulledLever> {
     let (mut all, mut progress) = (PulledLever::default(), Progress::default());
@@ -106,7 +122,7 @@ async fn pull_all(
     while let Some(from) = after {
         let (ids, next) = search(store, filter, from).await?;
         for ids in ids.chunks(PullLever::MOST) {
-            let pull = PullLever { lever, ids: ids.to_vec(), reason: args.reason.as_str().into() };
+            let pull = PullLever { lever, ids: ids.to_vec(), reason: reason.into() };
             let pulled = store.ledger.ask_waiting(pull).await?;
             all.done += pulled.done;
             all.begun += pulled.begun;
@@ -141,7 +157,7 @@ impl Progress {
 
 /// Asks, where somebody can answer.
 #[expect(clippy::print_stdout, reason = "a question")]
-fn confirmed(lever: Lever, count: usize) -> anyhow::Result<bool> {
+pub(in crate::cli) fn confirmed(lever: Lever, count: usize) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("{count} SMS would be {}; with --yes it is done", lever.done());
     }

@@ -3,13 +3,14 @@
 
 use diesel::prelude::*;
 use vumi_kit::{
+    account::AccountId,
     audit::{AuditActor, AuditEntry, AuditEvent, ListAudit, RecordAudit},
     clock::Timestamp,
     text::keepable,
 };
 
 use super::{Conn, Failed, Read, Tx, Write, rows};
-use crate::schema::audit;
+use crate::schema::{accounts, audit};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit)]
@@ -41,6 +42,13 @@ pub(super) fn note(
 ) -> QueryResult<()> {
     let (by, account, detail) = (by.clone(), Some(account.to_owned()), detail.to_owned());
     add(tx, RecordAudit { by, address: None, account, event, detail })
+}
+
+/// Adds an entry about what an account did with what is its own.
+pub(super) fn note_of_account(tx: &mut Tx<'_>, account: AccountId, event: AuditEvent, detail: &str) -> QueryResult<()> {
+    let name = accounts::table.find(account).select(accounts::username).first::<String>(tx.conn).optional()?;
+    let name = name.unwrap_or_else(|| format!("number {account}"));
+    note(tx, &AuditActor::account(&name), &name, event, detail)
 }
 
 fn add(tx: &mut Tx<'_>, entry: RecordAudit) -> QueryResult<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use vumi_kit::{
+    audit::AuditEvent,
     clock::Timestamp,
     levers::{CancelResult, CancelSms, Lever, PullLever, PulledLever},
     life::{self, SmsState},
@@ -12,7 +13,7 @@ use vumi_kit::{
 };
 
 use super::{
-    super::{Failed, Fixed, Tx, Write, receipts, rows},
+    super::{Failed, Fixed, Tx, Write, audit, receipts, rows},
     LifeColumns, note,
 };
 use crate::schema::{sms, sms_parts};
@@ -81,6 +82,7 @@ impl Write for CancelSms {
         Ok(Some(match pull(tx, Lever::Cancel, &row, BY_ITS_CLIENT)? {
             Pulled::Done => {
                 note(tx, &[row.id], Lever::Cancel.done(), BY_ITS_CLIENT)?;
+                audit::note_of_account(tx, self.account, AuditEvent::Cancelled, &format!("SMS {}", row.id))?;
                 cancelled(tx, row.id)?
             }
             Pulled::NotAllowed(SmsState::Cancelled) => cancelled(tx, row.id)?,
