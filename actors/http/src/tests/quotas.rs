@@ -120,7 +120,8 @@ async fn an_account_sees_its_quotas_and_what_is_left_of_them() {
         "budget": { "unit": "money", "balance": "12.5", "used": "0.36" },
     });
     assert_eq!(shown, expected);
-    let other = harness.get("account.json").basic_auth("other", Some("secret")).send().await.unwrap();
+    let other = harness.client.get(harness.url("/api/v1/account.json")).basic_auth("other", Some("secret"));
+    let other = other.send().await.unwrap();
     let shown: Value = other.json().await.unwrap();
     assert_eq!((&shown["budget"], &shown["waiting"]["now"]), (&Value::Null, &Value::Null));
     let refused = harness.call(reqwest::Method::POST, "account.json").send().await.unwrap();
