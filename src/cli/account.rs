@@ -23,6 +23,7 @@ use vumi_kit::{
     store::{Ask, Store, StoreError},
 };
 
+pub(super) use self::values::duration;
 use self::{
     password::{NameAndPassword, RotateArgs},
     quota::{BudgetArgs, QuotaArgs},
@@ -31,7 +32,6 @@ use self::{
     token::TokenCommand,
     values::ExpiryTime,
 };
-pub(super) use self::values::duration;
 use super::block_on;
 use crate::config::Settings;
 

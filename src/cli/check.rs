@@ -63,7 +63,9 @@ pub(super) fn check(
 /// Where TLS is spoken, and until when the certificate is good.
 fn tls_line(tls: &TlsSettings, http: SocketAddr) -> anyhow::Result<String> {
     let facts = vumi_http::read_facts(tls)?;
-    let until = facts.expires_at.map_or_else(String::new, |at| format!(", its certificate is good until {} UTC", at.to_seconds_text()));
+    let until = facts
+        .expires_at
+        .map_or_else(String::new, |at| format!(", its certificate is good until {} UTC", at.to_seconds_text()));
     Ok(format!("{}{until}", tls.bind.unwrap_or(http)))
 }
 

@@ -159,7 +159,8 @@ fn what_waits_of_a_stopped_account_is_cancelled_and_gives_back_its_segments() {
         let account: serde_json::Value = call("/api/v1/account.json").send().unwrap().json().unwrap();
         (account["budget"]["balance"] == "10").then_some(())
     });
-    let form = [("to_msisdn", "27831234567"), ("to_msisdn", "27831234568"), ("from_msisdn", "38080"), ("message", "hi")];
+    let form =
+        [("to_msisdn", "27831234567"), ("to_msisdn", "27831234568"), ("from_msisdn", "38080"), ("message", "hi")];
     let url = harness.url("/api/v1/sms/clickatell/send.json");
     let send = || harness.client().post(&url).basic_auth("clinic", Some("s3cret")).form(&form).send().unwrap();
     let sent: serde_json::Value = send().json().unwrap();
@@ -174,7 +175,10 @@ fn what_waits_of_a_stopped_account_is_cancelled_and_gives_back_its_segments() {
     let one: serde_json::Value = call(&path).send().unwrap().json().unwrap();
     assert_eq!(one["transport_status"], 6, "{one}");
     let account: serde_json::Value = call("/api/v1/account.json").send().unwrap().json().unwrap();
-    assert_eq!((&account["stopped"], &account["budget"]["balance"], &account["waiting"]["now"]), (&true.into(), &"10".into(), &0.into()));
+    assert_eq!(
+        (&account["stopped"], &account["budget"]["balance"], &account["waiting"]["now"]),
+        (&true.into(), &"10".into(), &0.into())
+    );
     assert_eq!(send().status(), 403);
     assert_ne!(harness.status("clickatell", other)["transport_status"], 6);
     let trail = said(&harness, &["audit", "list", "--account", "clinic"]);
@@ -189,7 +193,8 @@ fn the_audit_trail_tells_who_logged_in_and_who_changed_what() {
         said(&harness, &["account", "add", "clinic"]);
         shown_once(&said(&harness, &["account", "token", "add", "clinic", "--label", "till"]))
     };
-    let call = |token: &str| harness.client().get(harness.url("/api/v1/account/callbacks.json")).bearer_auth(token).send();
+    let call =
+        |token: &str| harness.client().get(harness.url("/api/v1/account/callbacks.json")).bearer_auth(token).send();
     for _ in 0..3 {
         assert_eq!(call(&token).unwrap().status(), 200);
     }
@@ -199,7 +204,13 @@ fn the_audit_trail_tells_who_logged_in_and_who_changed_what() {
         let trail = said(&harness, &["audit", "list", "--account", "clinic", "--since", "1h"]);
         trail.contains("refused log-in").then_some(trail)
     });
-    let events = ["account added `clinic`: roles: client", "token added `clinic`: token till", "log-in `clinic` from 127.0.0.1: by token till", "account changed `clinic`: locked", "refused log-in `clinic` from 127.0.0.1: the account is locked"];
+    let events = [
+        "account added `clinic`: roles: client",
+        "token added `clinic`: token till",
+        "log-in `clinic` from 127.0.0.1: by token till",
+        "account changed `clinic`: locked",
+        "refused log-in `clinic` from 127.0.0.1: the account is locked",
+    ];
     let found: Vec<&str> = trail.lines().filter_map(|line| line.splitn(3, "  ").nth(2)).collect();
     assert_eq!(found, events, "{trail}");
     assert!(!trail.contains(&token));

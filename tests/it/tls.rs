@@ -31,9 +31,7 @@ fn the_api_is_served_by_tls_beside_plain_http_and_a_renewed_certificate_needs_no
     let harness = Harness::new();
     let port = free_port();
     write(&harness, FIRST);
-    let tls = format!(
-        "tls = {{ bind = \"127.0.0.1:{port}\", certificate = \"crt.pem\", key = \"key.pem\" }}"
-    );
+    let tls = format!("tls = {{ bind = \"127.0.0.1:{port}\", certificate = \"crt.pem\", key = \"key.pem\" }}");
     harness.add_to("http", &tls);
     let checked = harness.vumi(&["check"]);
     assert!(checked.status.success(), "{}", words(&checked));

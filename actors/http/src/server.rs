@@ -63,7 +63,8 @@ pub fn start(context: HttpContext, settings: HttpSettings) -> Result<HttpCompone
     }
     let data = AppData::new(context, &settings)?;
     let (tally, state) = (Arc::clone(&data.state.tally), data.state.clone());
-    let pair = settings.tls.as_ref().map(CurrentPair::read).transpose().map_err(|error| StartError(error.to_string()))?;
+    let pair =
+        settings.tls.as_ref().map(CurrentPair::read).transpose().map_err(|error| StartError(error.to_string()))?;
     let addresses = addresses(&settings, pair.as_ref())?;
     let server = serve(data, &settings, addresses).map_err(|(bind, error)| cannot_listen("http", bind, &error))?;
     Ok(component(server, HttpFrontEndParts { tally, api: Some(state), pair }, "serving HTTP"))

@@ -104,7 +104,8 @@ impl AuditLog {
         }
         self.noted.insert(noted, ());
         let left_out = self.left_out.swap(0, Ordering::Relaxed);
-        let more = if left_out > 0 { format!("; {left_out} more refusals before this have no entry") } else { String::new() };
+        let more =
+            if left_out > 0 { format!("; {left_out} more refusals before this have no entry") } else { String::new() };
         self.record(&name, AuditEvent::RefusedLogIn, format!("{why}{more}"), client);
     }
 

@@ -279,7 +279,8 @@ async fn the_first_log_in_of_each_credential_and_address_is_noted_and_not_every_
 
 #[actix_web::test]
 async fn refused_log_ins_are_noted_with_their_reason_and_bounded() {
-    let settings = HttpSettings { account_ttl: Duration::from_nanos(1), wrong_passwords: 100, ..HttpSettings::default() };
+    let settings =
+        HttpSettings { account_ttl: Duration::from_nanos(1), wrong_passwords: 100, ..HttpSettings::default() };
     let harness = HttpHarness::start(settings).await;
     change(&harness, |account| account.locked_at = Some(NOW));
     refused(status_call(&harness).basic_auth("other", Some("secret")), 403).await;

@@ -165,7 +165,8 @@ async fn a_handshake_that_does_not_end_is_ended_and_leaves_its_turn_to_others() 
 async fn a_pair_that_can_not_be_used_is_a_start_error_that_names_the_file() {
     let (_folder, mut tls) = files(FIRST);
     write(&tls.key, SECOND[1]);
-    let settings = |tls| HttpSettings { bind: "127.0.0.1:0".parse().unwrap(), tls: Some(tls), ..HttpSettings::default() };
+    let settings =
+        |tls| HttpSettings { bind: "127.0.0.1:0".parse().unwrap(), tls: Some(tls), ..HttpSettings::default() };
     let harness = super::harness().await;
     let refused = |tls| crate::start(harness.context(), settings(tls)).unwrap_err().to_string();
     let error = refused(tls.clone());

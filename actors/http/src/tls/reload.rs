@@ -54,7 +54,9 @@ impl CurrentPair {
                 *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
                 tell("another certificate of [http.tls] is used from now on", facts);
             }
-            Err(error) => tracing::error!(%error, "the new files of [http.tls] are not used, the certificate before goes on"),
+            Err(error) => {
+                tracing::error!(%error, "the new files of [http.tls] are not used, the certificate before goes on")
+            }
         }
     }
 }

@@ -53,7 +53,8 @@ impl TlsSettings {
             }
         }
         if self.bind.is_some_and(|bind| bind == http_bind && bind.port() != 0) {
-            problems.push(Problem::new("tls.bind", "is http.bind: leave it out to have TLS there, or choose another port"));
+            problems
+                .push(Problem::new("tls.bind", "is http.bind: leave it out to have TLS there, or choose another port"));
         }
         if self.handshake_within.is_zero() {
             problems.push(Problem::new("tls.handshake_within", "must be longer than 0s"));

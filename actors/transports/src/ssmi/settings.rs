@@ -232,7 +232,8 @@ impl Settings {
         let mut problems = Vec::new();
         let unused = "means nothing without `tls = true`: set it, or leave this out";
         let given = [("ca", self.ca.is_some()), ("server_name", self.server_name.is_some())];
-        problems.extend(given.iter().filter(|(_, given)| *given && !self.tls).map(|(key, _)| Problem::new(*key, unused)));
+        problems
+            .extend(given.iter().filter(|(_, given)| *given && !self.tls).map(|(key, _)| Problem::new(*key, unused)));
         if self.ca.as_ref().is_some_and(|ca| authorities(ca).is_none()) {
             problems.push(Problem::new("ca", NO_AUTHORITIES));
         }

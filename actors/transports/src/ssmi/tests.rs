@@ -21,8 +21,8 @@ use vumi_kit::{
 };
 use vumi_ssmi_codec::{ClientCommand, Coding, Genfields, Phase, Pid, ReturnCode, ServerCommand, UssdType};
 
-use crate::tests::exam::submission;
 use super::Ssmi;
+use crate::tests::exam::submission;
 use harness::{CODE, PERSON, SsmiHarness, StoreRequest};
 
 const OTHER: &str = "27837654321";
@@ -623,7 +623,10 @@ fn what_tls_needs_is_checked_without_reading_files() {
         let settings = serde_json::from_value(settings).unwrap();
         Ssmi::check(&settings).into_iter().map(|problem| problem.key).collect::<Vec<_>>()
     };
-    assert_eq!(checked(json!({ "ca": include_str!("tests/localhost.crt"), "server_name": "localhost" })), ["ca", "server_name"]);
+    assert_eq!(
+        checked(json!({ "ca": include_str!("tests/localhost.crt"), "server_name": "localhost" })),
+        ["ca", "server_name"]
+    );
     assert_eq!(checked(json!({ "tls": true, "ca": "no.pem", "server_name": "not a name" })), ["ca", "server_name"]);
     assert_eq!(checked(json!({ "tls": true })), Vec::<String>::new());
 }

@@ -33,7 +33,8 @@ pub(super) async fn secured(settings: &Settings, stream: TcpStream) -> Result<Bo
     let config = tokio::task::spawn_blocking(move || client_config(ca.as_deref()));
     let config = config.await.map_err(|error| error.to_string())??;
     let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    let stream = connected.map_err(|error| format!("TLS: {error}; check `ca` and `server_name`, or that the server speaks TLS"))?;
+    let stream = connected
+        .map_err(|error| format!("TLS: {error}; check `ca` and `server_name`, or that the server speaks TLS"))?;
     Ok(Box::new(stream))
 }
 

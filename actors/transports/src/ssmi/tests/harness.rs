@@ -271,8 +271,11 @@ impl SsmiHarness {
         let mut stream = accepted.ok()?;
         let mut buffer = BytesMut::new();
         let read = timeout(LIMIT, stream.read_buf(&mut buffer)).await.expect("nothing is sent");
-        read.is_ok_and(|read| read > 0)
-            .then(|| ServerConnection { stream: Box::new(stream), codec: Codec::default(), buffer })
+        read.is_ok_and(|read| read > 0).then(|| ServerConnection {
+            stream: Box::new(stream),
+            codec: Codec::default(),
+            buffer,
+        })
     }
 
     pub(super) async fn logged_in(&mut self) -> ServerConnection {
