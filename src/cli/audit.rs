@@ -16,12 +16,12 @@ use crate::config::Settings;
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
     /// Lists who logged in, and who changed, cancelled or repeated what; the oldest first
-    List(ListArgs),
+    List(AuditListArgs),
 }
 
 /// Which entries, and how they are shown.
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
+pub(super) struct AuditListArgs {
     /// From when on: a date (2026-11-28), a moment in UTC, or a time before now (7d)
     #[arg(long, value_name = "WHEN", value_parser = since, default_value = "7d")]
     since: Timestamp,
