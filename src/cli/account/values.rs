@@ -39,7 +39,7 @@ impl ExpiryTime {
 }
 
 /// Reads a time such as `7d` or `12h`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
     humantime_serde::re::humantime::parse_duration(text)
         .map_err(|wrong| format!("{wrong}: write a time such as 7d or 12h"))
 }
