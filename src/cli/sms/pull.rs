@@ -22,7 +22,7 @@ const SAY_EVERY: Duration = Duration::from_secs(2);
 
 /// Which SMS, and whether it is asked before.
 #[derive(Debug, Args)]
-pub(super) struct PullArgs {
+pub(in crate::cli) struct PullArgs {
     #[command(flatten)]
     which: FilterArgs,
     /// All there are

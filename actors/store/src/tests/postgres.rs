@@ -205,7 +205,10 @@ const FILL: &str = "INSERT INTO sms (account, transport, recipient, sender, mess
      updated_at, give_up_at, unsure) SELECT n % 5, 'opera', '27831234567', '38080', 'x', 4, 1, n, n, n, 0 \
      FROM generate_series(1, 10000) AS n; \
      INSERT INTO receipts (transport, provider_id, status, fields, received_at, digest) \
-     SELECT 'opera', 'p' || n, 4, '', n, 'd' || n FROM generate_series(1, 10000) AS n; ANALYZE sms, receipts";
+     SELECT 'opera', 'p' || n, 4, '', n, 'd' || n FROM generate_series(1, 10000) AS n; \
+     INSERT INTO received_sms (account, transport, message_id, sender, recipient, message, provider_id, outcome, created_at, \
+     updated_at) SELECT 1 + n % 5, 'opera', 'm' || n, '27831234567', '38080', 'x', 'r' || n, 'x', n, n \
+     FROM generate_series(1, 10000) AS n; ANALYZE sms, receipts, received_sms";
 
 /// Whether rows are found by an index with these bounds.
 fn uses(plan: &str, index: &str, bounds: &str) -> bool {

@@ -155,7 +155,8 @@ async fn a_restored_database_holds_what_waited_and_the_replaced_one_is_kept() {
     harness.store.close().await;
     nobody_has(&fixture).await;
 
-    let other = fixture.connect();
+    let mut other = fixture.connect();
+    other.batch_execute("SELECT count(*) FROM sms").unwrap();
     let refused = restore(&settings, &to, START, false).unwrap_err();
     assert!(matches!(refused, BackupError::Open(OpenError::Busy(_))), "{refused}");
     drop(other);
