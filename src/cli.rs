@@ -11,6 +11,7 @@ mod ledger;
 mod log;
 mod migrate;
 mod receipts;
+mod route;
 mod run;
 mod sandbox;
 mod send;
@@ -91,6 +92,9 @@ enum CliCommand {
     /// Messages from the broker that could not be used
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// Routes outwards: which transport sends an SMS that names none
+    #[command(subcommand)]
+    Route(route::RouteCommand),
     /// Lists receipts that match no SMS: from another system's SMS, say
     Receipts(receipts::ReceiptsArgs),
     /// Runs the sandbox's providers alone, for a router in another process
@@ -141,6 +145,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Status(options) => status::status(options, &load()?),
         CliCommand::Callbacks(command) => callbacks::run(command, load()?),
         CliCommand::Dead(command) => dead::run(command, load()?),
+        CliCommand::Route(command) => route::run(command, &load()?),
         CliCommand::Receipts(options) => receipts::list(options, load()?),
         CliCommand::Sandbox => sandbox::run(load()?),
         CliCommand::Settings(command) => settings::run(command, kinds),

@@ -9,6 +9,7 @@ mod deployment;
 mod error;
 mod files;
 mod middleware;
+mod outbound;
 mod reader;
 mod settings_page;
 
@@ -26,7 +27,7 @@ use vumi_kit::{
     transport_settings::TransportSettings,
 };
 use vumi_middleware::MiddlewareSettings;
-use vumi_router::{RouterSettings, RoutingTable};
+use vumi_router::{OutboundTable, RouterSettings, RoutingTable};
 use vumi_sandbox::SandboxSettings;
 use vumi_store::StoreSettings;
 
@@ -97,6 +98,8 @@ pub struct Settings {
     pub prices: PriceTable,
     /// `[[middleware]]`.
     pub middleware: Vec<MiddlewareSettings>,
+    /// `[[outbound]]`.
+    pub outbound: OutboundTable,
     /// `[sandbox]`: providers to run beside the router; absent in production.
     pub sandbox: Option<SandboxSettings>,
     /// The files that passwords, tokens and the like were read from.
@@ -131,6 +134,8 @@ struct Sections {
     price: Vec<Value>,
     #[serde(default)]
     middleware: Vec<Value>,
+    #[serde(default)]
+    outbound: Vec<Value>,
     #[serde(default)]
     sandbox: Option<Value>,
 }
@@ -183,13 +188,15 @@ impl Settings {
         }
         let table = cross_checks::routes(&mut reader, sections.routes, &campaigns, elsewhere);
         let middleware = middleware::middleware(&mut reader, sections.middleware, &transports, &campaigns, elsewhere);
+        let outbound =
+            outbound::routes(&mut reader, sections.outbound, &transports, http.as_ref().map(|http| http.bind));
         let accounts = transports.iter().filter_map(|transport: &ComponentConfig| {
             Some((transport.name.clone(), (transport.kind.account)(&transport.settings)?))
         });
         let table = table.map(|table| table.with_accounts(accounts));
         let prices = cross_checks::prices(&mut reader, sections.price);
 
-        match (store, http, health, amqp, callbacks, router, supervisor, sandbox, table, prices) {
+        match (store, http, health, amqp, callbacks, router, supervisor, sandbox, table, prices, outbound) {
             (
                 Some(store),
                 Some(http),
@@ -201,6 +208,7 @@ impl Settings {
                 Some(sandbox),
                 Some(table),
                 Some(prices),
+                Some(outbound),
             ) if reader.problems.is_empty() => Ok(Self {
                 store,
                 http,
@@ -215,6 +223,7 @@ impl Settings {
                 table,
                 prices,
                 middleware,
+                outbound,
                 sandbox,
                 secret_files: layers.secret_files(),
             }),

@@ -133,7 +133,7 @@ async fn show(store: &Store, id: SmsId) -> anyhow::Result<()> {
             println!("{what}: {word}");
         }
     }
-    let timeline = SmsTimeline { account: sms.account, transport: sms.transport.clone(), id };
+    let timeline = SmsTimeline { account: sms.account, transport: Some(sms.transport.clone()), id };
     for event in store.ledger.ask(timeline).await?.unwrap_or_default() {
         println!("{}  {:9}  {}", event.at.to_seconds_text(), event.what, event.detail);
     }

@@ -14,7 +14,7 @@ use vumi_kit::{
     transport_settings::TransportSettings,
 };
 use vumi_middleware::MiddlewareSettings;
-use vumi_router::{Route, RouterSettings};
+use vumi_router::{OutboundRoute, Route, RouterSettings};
 use vumi_sandbox::SandboxSettings;
 use vumi_store::StoreSettings;
 
@@ -64,6 +64,7 @@ pub fn settings_page(kinds: &Kinds) -> String {
     page.section::<SupervisorSettings>("supervisor");
     page.lines::<Route>("routes");
     page.lines::<PriceSettings>("price");
+    page.lines::<OutboundRoute>("outbound");
     page.middleware();
     page.kinds("transports", &kinds.transports);
     page.kinds("campaigns", &kinds.campaigns);
@@ -84,6 +85,7 @@ impl Page {
         self.table(&format!("## [{name}]"), &schema, &examples);
     }
 
+    /// A list of tables.
     fn lines<T: JsonSchema>(&mut self, name: &str) {
         let schema = settings_schema::<T>().to_value();
         let of_files = self.shipped.iter().filter_map(|file| file.get(name)?.as_array());

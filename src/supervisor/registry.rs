@@ -22,6 +22,7 @@ use vumi_kit::{
     router::{Deregister, Register, RouterAddress},
     start_token::StartToken,
     store::{Ask, Store},
+    transport_board::TransportBoard,
 };
 
 use super::{SupervisorSettings, hung::HealthQuestion};
@@ -109,6 +110,7 @@ pub(super) struct Supervisor {
     store: Store,
     clock: Clock,
     owners: SmsOwners,
+    board: TransportBoard,
     pub(super) components: BTreeMap<Name, Supervised>,
     fixtures: Vec<Fixture>,
     /// Components that were replaced and whose threads have not ended.
@@ -126,13 +128,20 @@ impl Supervisor {
         clock: Clock,
         fatal: mpsc::Sender<&'static str>,
     ) -> Self {
-        let (owners, components, fixtures) = (SmsOwners::default(), BTreeMap::new(), Vec::new());
-        Self { settings, router, table, store, clock, owners, components, fixtures, lingering: 0, fatal }
+        let (owners, board) = (SmsOwners::default(), TransportBoard::default());
+        let (components, fixtures) = (BTreeMap::new(), Vec::new());
+        Self { settings, router, table, store, clock, owners, board, components, fixtures, lingering: 0, fatal }
     }
 
     /// The same, for components that ask whose SMS from people are.
     pub(super) fn with_owners(mut self, owners: SmsOwners) -> Self {
         self.owners = owners;
+        self
+    }
+
+    /// The same, for transports that tell this board how they are.
+    pub(super) fn with_board(mut self, board: TransportBoard) -> Self {
+        self.board = board;
         self
     }
 
@@ -142,6 +151,7 @@ impl Supervisor {
             name: name.clone(),
             router: self.router.with_token(token),
             store: self.store.with_token(token),
+            board: self.board.clone(),
             clock: self.clock.clone(),
         }
     }

@@ -18,12 +18,14 @@ use vumi_kit::{
     ledger::SmsOwners,
     middleware::MiddlewareChains,
     name::Name,
+    outbound::OutboundRoutes,
     router::Register,
     sms_fields::SmsTimes,
     store::StoreError,
+    transport_board::TransportBoard,
 };
 use vumi_middleware::MiddlewareContext;
-use vumi_router::{Router, RoutingTable};
+use vumi_router::{OutboundRouter, Router, RoutingTable, TransportWatch, WatchedTransport};
 use vumi_store::StoreSettings;
 
 use super::{
@@ -48,11 +50,15 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     watch(store.ended(), "store", tell_fatal.clone());
     accounts::prepare(&store.store, &settings).await.map_err(|failed| explained(failed, &settings.store))?;
 
+    let board = TransportBoard::default();
+    let routes = outbound_routes(&settings, &board);
+    let transport_watch = watch_of(&settings, &board, routes.clone());
     let router_arbiter = Arbiter::new();
     let (router_settings, table, router_store) = (settings.router.clone(), settings.table.clone(), store.store.clone());
     let chains = chains(&settings, &clock)?;
     let router_chains = chains.clone();
-    let start_router = move || Router::start(router_settings, table, router_chains, router_store, handed_over);
+    let start_router =
+        move || Router::start(router_settings, table, router_chains, transport_watch, router_store, handed_over);
     let (router, ended) = on(&router_arbiter, start_router).await.ok_or(StartFailed::Terminated("router"))?;
     watch(ended, "router", tell_fatal.clone());
 
@@ -66,6 +72,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         tell_fatal,
     )
     .with_owners(owners(settings.table.clone()))
+    .with_board(board.clone())
     .start();
     let fixtures = [
         Fixture { name: own_name("store"), role: Role::Store, health: store.health() },
@@ -74,7 +81,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     for fixture in fixtures {
         supervisor.try_send(WatchFixture(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
     }
-    let bound = start_components(&supervisor, router.recipient(), &settings, &chains).await?;
+    let outbound = (routes.map(|routes| routes as OutboundRoutes), board);
+    let bound = start_components(&supervisor, router.recipient(), &settings, &chains, outbound).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
 }
 
@@ -93,6 +101,7 @@ async fn start_components(
     register: Recipient<Register>,
     settings: &Settings,
     chains: &MiddlewareChains,
+    outbound: (Option<OutboundRoutes>, TransportBoard),
 ) -> Result<Option<SocketAddr>, StartFailed> {
     let deployment = &settings.deployment;
     for campaign in settings.campaigns.iter().filter(|component| deployment.campaigns.contains(&component.name)) {
@@ -124,7 +133,7 @@ async fn start_components(
 
     let bound = Arc::new(OnceLock::new());
     if deployment.http {
-        let http = http_component(supervisor, settings, chains, bound.clone());
+        let http = http_component(supervisor, settings, chains, outbound, bound.clone());
         start_component(supervisor, own_name("http"), Role::FrontEnd, http).await?;
     }
     // Last: it must not say that all is well before the others have started.
@@ -143,6 +152,20 @@ fn chains(settings: &Settings, clock: &Clock) -> Result<MiddlewareChains, StartF
         let (key, what) = first.map_or_else(Default::default, |problem| (problem.key, problem.what));
         StartFailed::Middleware(key, what)
     })
+}
+
+/// Chooses the transports of SMS that name none; none: the settings have no `[[outbound]]`.
+fn outbound_routes(settings: &Settings, board: &TransportBoard) -> Option<Arc<OutboundRouter>> {
+    let routes = (!settings.outbound.is_empty()).then(|| settings.outbound.clone())?;
+    Some(Arc::new(OutboundRouter::new(routes, board.clone(), settings.router.failover)))
+}
+
+fn watch_of(settings: &Settings, board: &TransportBoard, routes: Option<Arc<OutboundRouter>>) -> TransportWatch {
+    let watched = settings.transports.iter().map(|transport| WatchedTransport {
+        name: transport.name.clone(),
+        receipts_within: transport.of_any_kind.receipts_within,
+    });
+    TransportWatch::new(board.clone(), watched.collect(), routes, settings.store.is_shared())
 }
 
 /// Whose SMS from people are, as routes and transports say.
@@ -187,6 +210,7 @@ fn http_component(
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
     chains: &MiddlewareChains,
+    (routes, board): (Option<OutboundRoutes>, TransportBoard),
     bound: Arc<OnceLock<SocketAddr>>,
 ) -> StartFn {
     let chains = chains.clone();
@@ -217,6 +241,8 @@ fn http_component(
             sms_times,
             prices: prices.clone(),
             chains: chains.clone(),
+            routes: routes.clone(),
+            board: board.clone(),
             parts: parts.clone(),
             sandbox,
             sandbox_account,

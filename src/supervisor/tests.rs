@@ -27,7 +27,7 @@ use vumi_kit::{
     sms_options::SmsOptions,
     store::{Ask, StoreError},
 };
-use vumi_router::{Router, RouterSettings, RoutingTable};
+use vumi_router::{Router, RouterSettings, RoutingTable, TransportWatch};
 use vumi_store::StoreSettings;
 
 use super::{
@@ -114,6 +114,7 @@ impl SupervisorHarness {
             RouterSettings::default(),
             table,
             MiddlewareChains::default(),
+            TransportWatch::default(),
             store.store.clone(),
             handed_over,
         );

@@ -38,6 +38,7 @@ mod quotas;
 mod received_list;
 mod reports;
 mod roles;
+mod routes_outwards;
 mod seed_readme;
 mod sms;
 mod strangers;

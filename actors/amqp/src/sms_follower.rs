@@ -130,7 +130,8 @@ impl SmsFollower {
     }
 
     async fn look_up(&self, account: AccountId, transport: Name, ids: Vec<SmsId>) {
-        let list = ListSms { account, transport, which: Which::Ids(ids.clone()), start: 0, limit: ids.len() };
+        let list =
+            ListSms { account, transport: Some(transport), which: Which::Ids(ids.clone()), start: 0, limit: ids.len() };
         let found = match timeout(CALL_LIMIT, self.store.ledger.ask_waiting(list)).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => return tracing::debug!(%error, "SMS can't be looked up now: they are later"),

@@ -4,5 +4,6 @@ pub(crate) mod account;
 pub(crate) mod callbacks;
 pub(crate) mod preview;
 pub(crate) mod received;
+pub(crate) mod routed;
 pub(crate) mod send;
 pub(crate) mod status;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use actix::Recipient;
 use vumi_kit::{
     carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, middleware::MiddlewareChains, name::Name,
-    price::PriceTable, sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings, webhook::Webhook,
-    webhook_access::WebhookAccess,
+    outbound::OutboundRoutes, price::PriceTable, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
+    transport_settings::TransportSettings, webhook::Webhook, webhook_access::WebhookAccess,
 };
 
 /// A transport that the API serves, and the webhooks that its provider calls.
@@ -41,6 +41,10 @@ pub struct HttpContext {
     pub prices: PriceTable,
     /// What SMS pass before they are accepted.
     pub chains: MiddlewareChains,
+    /// Chooses the transports of SMS that name none; none: there are no routes.
+    pub routes: Option<OutboundRoutes>,
+    /// Where receipts are counted.
+    pub board: TransportBoard,
     /// The supervisor, for `/health/ready`.
     pub parts: Recipient<AskParts>,
     /// Where the sandbox's pages are, for the page at `/`; none without a sandbox.

@@ -51,6 +51,16 @@ impl ApiCall<'_> {
         number.ok_or_else(|| ApiError::field("id", text, "an id is a number"))
     }
 
+    /// Whether the path names a transport: the calls of SMS that routes send do not.
+    pub(crate) fn names_transport(&self) -> bool {
+        self.request.match_info().get("transport").is_some()
+    }
+
+    /// The transport that the path names; none in a call of SMS that routes send, whichever transport carries them.
+    pub(crate) fn transport_or_routed(&self) -> Result<Option<Name>, ApiError> {
+        if self.names_transport() { self.transport().cloned().map(Some) } else { Ok(None) }
+    }
+
     /// The transport that the path names.
     pub(crate) fn transport(&self) -> Result<&Name, ApiError> {
         transport(self.state, self.request).map(|(name, _)| name)

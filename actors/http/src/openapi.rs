@@ -20,7 +20,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use vumi_kit::name::Name;
 
 use crate::{
-    api::{account, callbacks, preview, received, send, status},
+    api::{account, callbacks, preview, received, routed, send, status},
     response::{error, views},
     webhooks,
 };
@@ -45,6 +45,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
     servers((url = "/", description = "This router")),
     tags(
         (name = "sending", description = "SMS to people"),
+        (name = "routed", description = "SMS whose transport the routes of the settings choose"),
         (name = "status", description = "What became of them"),
         (name = "account", description = "The account that is logged in"),
         (name = "callbacks", description = "URLs to which the router posts what happens"),
@@ -54,6 +55,13 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
     paths(
         send::send,
         send::template_send,
+        routed::send,
+        routed::template_send,
+        routed::explain,
+        routed::one,
+        routed::cancel,
+        routed::events,
+        routed::list,
         preview::preview,
         status::one,
         status::cancel,
@@ -294,7 +302,7 @@ mod tests {
         assert_eq!(api["openapi"], "3.1.0");
         let operations: Vec<&Value> =
             api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
-        assert_eq!(operations.len(), 25);
+        assert_eq!(operations.len(), 34);
         let ids: HashSet<&str> = operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), operations.len(), "{ids:?}");
         for operation in operations.iter().filter(|operation| operation["security"].is_null()) {

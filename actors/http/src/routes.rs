@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    api::{account, callbacks, preview, received, send, status},
+    api::{account, callbacks, preview, received, routed, send, status},
     guard::{guarded, limit_public},
     health, landing,
     limits::call_rates::RateClass,
@@ -43,6 +43,16 @@ fn mount_api(api: &mut ServiceConfig) {
         ))
         .service(resource("/sms/{transport}/status/{id}/events.json", "GET", vec![web::get().to(status::events)]))
         .service(resource("/sms/{transport}/received.json", "GET", vec![web::get().to(received::list)]))
+        .service(resource("/sms/send.json", "POST", vec![web::post().to(routed::send)]))
+        .service(resource("/sms/template_send.json", "POST", vec![web::post().to(routed::template_send)]))
+        .service(resource("/sms/explain.json", "POST", vec![web::post().to(routed::explain)]))
+        .service(resource("/sms/status.json", "GET", vec![web::get().to(routed::list)]))
+        .service(resource(
+            "/sms/status/{id}.json",
+            "GET, DELETE",
+            vec![web::get().to(routed::one), web::delete().to(routed::cancel)],
+        ))
+        .service(resource("/sms/status/{id}/events.json", "GET", vec![web::get().to(routed::events)]))
         .service(resource("/sms/preview.json", "POST", vec![web::post().to(preview::preview)]))
         .service(resource("/account.json", "GET", vec![web::get().to(account::show)]))
         .service(resource(

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use vumi_kit::{
-    clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, price::PriceTable, sms_fields::SmsTimes,
-    store::Store,
+    clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes,
+    price::PriceTable, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
 };
 
 use crate::{
@@ -49,6 +49,9 @@ pub(crate) struct ApiState {
     pub(crate) store: Store,
     /// The transports that the API serves, each with its webhooks.
     pub(crate) transports: BTreeMap<Name, ProtectedWebhooks>,
+    /// Chooses the transports of SMS that name none.
+    pub(crate) routes: Option<OutboundRoutes>,
+    pub(crate) board: TransportBoard,
     pub(crate) clock: Clock,
     pub(crate) owners: SmsOwners,
     /// Whether the account that a sandbox made is let in.
@@ -84,6 +87,8 @@ impl ApiState {
             audit: AuditLog::new(context.store.accounts.clone()),
             store: context.store,
             transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
+            routes: context.routes,
+            board: context.board,
             clock: context.clock,
             owners: context.owners,
             sms_times: context.sms_times,

@@ -21,7 +21,7 @@ use actix_web::{
 use bytes::Bytes;
 use vumi_kit::{
     charset::Charset,
-    ledger::{KeepReceived, RecordReceipts, SmsOwner},
+    ledger::{KeepReceived, ReceiptMatch, RecordReceipts, SmsOwner},
     sms::{InboundSms, Receipt},
     store::Ask,
     transport_settings::TransportSettings,
@@ -186,6 +186,7 @@ async fn keep(state: &ApiState, caller: &Admitted<'_>, news: WebhookNews) -> Res
                 let record = RecordReceipts { transport: caller.transport.clone(), receipts: piece.to_vec() };
                 matches.append(&mut ledger.ask(record).await?);
             }
+            state.board.of(caller.transport).count_receipts(ReceiptMatch::new_reports(&matches));
             Ok(WebhookKept::Receipts(receipts.into_iter().zip(matches).collect()))
         }
         WebhookNews::Inbound(inbound) => {

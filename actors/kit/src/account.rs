@@ -95,6 +95,12 @@ impl Account {
     /// Why nothing is sent for it over a transport, if nothing is.
     #[must_use]
     pub fn sending_error(&self, transport: &Name) -> Option<String> {
+        self.stopped_error().or_else(|| self.rights.transport_error(transport))
+    }
+
+    /// Why nothing is sent for it over any transport, if nothing is.
+    #[must_use]
+    pub fn stopped_error(&self) -> Option<String> {
         let name = &self.username;
         let stopped = || {
             format!(
@@ -102,7 +108,7 @@ impl Account {
                  {name}`"
             )
         };
-        self.stopped_at.map(|_| stopped()).or_else(|| self.rights.transport_error(transport))
+        self.stopped_at.map(|_| stopped())
     }
 }
 

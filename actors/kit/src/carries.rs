@@ -19,6 +19,16 @@ impl Carries {
     /// All there is.
     pub const ALL: Self = Self { flash: true, binary: true, udh: true };
 
+    /// Whether the transport can carry an SMS of this content.
+    #[must_use]
+    pub const fn takes(self, content: &Content) -> bool {
+        match content {
+            Content::Text => true,
+            Content::Flash => self.flash,
+            Content::Binary { udh } => self.binary && (self.udh || udh.is_none()),
+        }
+    }
+
     /// What is wrong with an SMS that the transport can't carry.
     #[must_use]
     pub fn refusal(self, transport: &Name, content: &Content) -> Option<FieldError> {

@@ -12,6 +12,7 @@ use crate::{
     name::Name,
     router::{Endpoints, RouterAddress},
     store::Store,
+    transport_board::TransportBoard,
 };
 
 /// What a component gets at its start.
@@ -25,6 +26,8 @@ pub struct ComponentContext {
     pub store: Store,
     /// Tells whose SMS from people are.
     pub owners: SmsOwners,
+    /// Where transports tell how they are.
+    pub board: TransportBoard,
     /// Timestamps come from it; deadlines within the process do not.
     pub clock: Clock,
 }

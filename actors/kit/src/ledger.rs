@@ -18,6 +18,7 @@ use crate::{
     name::Name,
     provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes, store_address},
+    rerouting::{BeatTransports, RerouteSms},
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
     sms_options::SmsOptions,
     subscriber::{ErasePerson, FindMentions, FindPerson},
@@ -97,7 +98,8 @@ impl Operation for FindAccepted {
 #[derive(Clone, Debug)]
 pub struct FindSms {
     pub account: AccountId,
-    pub transport: Name,
+    /// None: it is one whose transport a route chose, whichever carries it.
+    pub transport: Option<Name>,
     pub id: SmsId,
 }
 impl Operation for FindSms {
@@ -109,7 +111,8 @@ impl Operation for FindSms {
 #[derive(Clone, Debug)]
 pub struct ListSms {
     pub account: AccountId,
-    pub transport: Name,
+    /// None: those whose transport a route chose, whichever carries them.
+    pub transport: Option<Name>,
     pub which: Which,
     /// SMS to skip.
     pub start: usize,
@@ -167,7 +170,8 @@ impl StatusCursor {
 #[derive(Clone, Debug)]
 pub struct SmsTimeline {
     pub account: AccountId,
-    pub transport: Name,
+    /// None: it is one whose transport a route chose, whichever carries it.
+    pub transport: Option<Name>,
     pub id: SmsId,
 }
 impl Operation for SmsTimeline {
@@ -337,6 +341,15 @@ pub enum ReceiptMatch {
     Repeated(Box<Sms>),
     /// It matches no SMS of the transport yet: kept, and matched when an SMS gets its id.
     Unmatched,
+}
+
+impl ReceiptMatch {
+    /// How many of these say what became of an SMS in the end.
+    #[must_use]
+    pub fn new_reports(matches: &[Self]) -> u64 {
+        let is_new = |one: &&Self| matches!(one, Self::Matched(sms) if sms.status.is_final());
+        u64::try_from(matches.iter().filter(is_new).count()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Keeps SMS from people, in the order given, to be posted to the callbacks and routed to a campaign. A part of a longer
@@ -551,6 +564,8 @@ store_address! {
         pull_lever: PullLever,
         open_outbox: OpenOutbox,
         close_outbox: CloseOutbox,
+        reroute: RerouteSms,
+        beat_transports: BeatTransports,
         claim: ClaimSms,
         record_outcomes: RecordOutcomes,
         release: ReleaseSms,

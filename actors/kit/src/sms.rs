@@ -10,6 +10,7 @@ use crate::{
     clock::Timestamp,
     life::SmsState,
     name::Name,
+    outbound::RouteChoice,
     provider_text::{bounded_id, bounded_name},
     sms_options::{Content, Priority, SmsOptions},
     text::{keepable, measure},
@@ -186,8 +187,8 @@ pub struct NewSms {
     pub from: Address,
     /// The text; octets in hex where the options say that it is binary.
     pub message: String,
-    /// The outbound route that chose the transport; none: the client named it.
-    pub route: Option<Name>,
+    /// The choice of the outbound route that chose the transport; none: the client named it.
+    pub route: Option<Box<RouteChoice>>,
     /// What is asked beside.
     pub options: Arc<SmsOptions>,
 }
@@ -285,7 +286,7 @@ impl Sms {
             expires_at,
             reference: options.reference.clone(),
             callback_url: options.callback_url.clone(),
-            route,
+            route: route.map(|choice| choice.route),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the table of any transport may say beside the keys of its kind.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::{
     address::{Address, CountryCode, Msisdn},
     charset::Charset,
+    settings_schema::HumanDuration,
     sms::InboundSms,
 };
 
@@ -27,17 +28,22 @@ pub struct TransportSettings {
     /// that is known. None: UTF-8, and what is not UTF-8 is read as Windows-1252.
     #[schemars(example = &"windows-1252")]
     pub charset: Option<Charset>,
+    /// Within what time the provider's receipts come. Where they come for fewer than half of the SMS, that is an alarm, and
+    /// routes pass the transport over. None: nobody waits for receipts.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "Option<HumanDuration>", example = "10m")]
+    pub receipts_within: Option<Duration>,
 }
 
 impl Default for TransportSettings {
     fn default() -> Self {
-        Self { country_code: None, sender_names: true, charset: None }
+        Self { country_code: None, sender_names: true, charset: None, receipts_within: None }
     }
 }
 
 impl TransportSettings {
     /// The names of these keys.
-    pub const KEYS: [&'static str; 4] = ["country_code", "country", "sender_names", "charset"];
+    pub const KEYS: [&'static str; 5] = ["country_code", "country", "sender_names", "charset", "receipts_within"];
 
     /// Reads a recipient. The error is what is wrong with it.
     pub fn recipient(&self, text: &str) -> Result<Msisdn, &'static str> {

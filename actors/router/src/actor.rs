@@ -35,6 +35,7 @@ use vumi_kit::{
 use passing::{PassedInbound, settle_refused};
 
 use crate::{
+    outbound::{FailoverSettings, TransportWatch},
     passage::{ChainQueue, Passage, add_tags},
     received_queues::{Arrived, Due, QueueKey, ReceivedQueues},
     table::RoutingTable,
@@ -55,11 +56,18 @@ pub struct RouterSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub retry_received: Duration,
+    /// How SMS that go by `[[outbound]]` come back to a transport that had failed.
+    pub failover: FailoverSettings,
 }
 
 impl Default for RouterSettings {
     fn default() -> Self {
-        Self { mailbox: 10_000, hand_over_limit: Duration::from_secs(2), retry_received: Duration::from_secs(5) }
+        Self {
+            mailbox: 10_000,
+            hand_over_limit: Duration::from_secs(2),
+            retry_received: Duration::from_secs(5),
+            failover: FailoverSettings::default(),
+        }
     }
 }
 
@@ -82,6 +90,7 @@ impl RouterSettings {
         expect((least..=most).contains(&self.hand_over_limit), "hand_over_limit", "expected 1ms to 60s, such as `2s`");
         let (least, most) = (Duration::from_millis(100), Duration::from_secs(24 * 3600));
         expect((least..=most).contains(&self.retry_received), "retry_received", "expected 100ms to 24h, such as `5s`");
+        problems.extend(self.failover.check());
         problems
     }
 }
@@ -147,6 +156,7 @@ pub struct Router {
     claiming: Claiming,
     unowned: UnownedRound,
     handed_over: Option<mpsc::Receiver<HandOver>>,
+    watch: Option<TransportWatch>,
     _lifeline: Lifeline,
 }
 
@@ -156,6 +166,7 @@ impl Router {
         settings: RouterSettings,
         table: RoutingTable,
         chains: MiddlewareChains,
+        watch: TransportWatch,
         store: Store,
         handed_over: mpsc::Receiver<HandOver>,
     ) -> (actix::Addr<Self>, Terminated) {
@@ -172,6 +183,7 @@ impl Router {
             claiming: Claiming::No,
             unowned: UnownedRound::default(),
             handed_over: Some(handed_over),
+            watch: Some(watch),
             _lifeline: lifeline,
         };
         (
@@ -399,6 +411,9 @@ impl Actor for Router {
     fn started(&mut self, ctx: &mut Self::Context) {
         if let Some(mut handed_over) = self.handed_over.take() {
             ctx.add_stream(stream::poll_fn(move |cx| handed_over.poll_recv(cx)));
+        }
+        if let Some(watch) = self.watch.take() {
+            ctx.spawn(actix::fut::wrap_future(watch.run(self.store.clone())));
         }
         ctx.run_interval(self.settings.retry_received, |router, ctx| {
             router.claim_received(ctx);

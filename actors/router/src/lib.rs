@@ -4,16 +4,23 @@
 //! for a transport whose mailbox is full stay in the ledger; a message for a busy campaign is refused with a reason, which the
 //! transport tells the person. Only received SMS are queued here, to be offered in order.
 //!
+//! `outbound` chooses the transport of an SMS whose client names none.
+//!
 //! A new kind of address belongs in `table.rs`; a new message between components in the kit and `actor.rs`.
 
 mod actor;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod keyword;
+mod outbound;
 mod passage;
 mod received_queues;
 mod table;
 mod unowned;
 
 pub use actor::{Router, RouterSettings};
+pub use outbound::{
+    FailoverSettings, OutboundProblem, OutboundRoute, OutboundRouter, OutboundTable, RouteTransport, Standing,
+    TransportAbilities, TransportWatch, WatchedTransport,
+};
 pub use table::{Route, RouteProblem, RoutingTable};

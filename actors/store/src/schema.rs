@@ -300,3 +300,15 @@ diesel::joinable!(callback_deliveries -> callbacks (callback));
 diesel::joinable!(callback_attempts -> callback_deliveries (delivery));
 diesel::allow_tables_to_appear_in_same_query!(accounts, account_quotas);
 diesel::allow_tables_to_appear_in_same_query!(callbacks, callback_deliveries, callback_attempts);
+
+diesel::table! {
+    transport_beats (node, transport) {
+        node -> Text,
+        transport -> Text,
+        at -> BigInt,
+        sendability -> Nullable<Integer>,
+        wants_probe -> Integer,
+        submitted -> BigInt,
+        receipts -> BigInt,
+    }
+}

@@ -209,6 +209,12 @@ impl StoreSettings {
         problems
     }
 
+    /// Whether other processes may use the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.database(), Some(Database::Postgres(_)))
+    }
+
     /// The database; none: the URL is of nothing we know.
     pub(crate) fn database(&self) -> Option<Database<'_>> {
         if let Some(path) = self.url.strip_prefix("sqlite://") {

@@ -15,7 +15,7 @@ mod throughput;
 
 pub(crate) use settings::OutboxSettings;
 
-use std::{cell::RefCell, future, rc::Rc};
+use std::{cell::RefCell, future, rc::Rc, sync::Arc};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseFuture, WrapFuture,
@@ -30,6 +30,7 @@ use vumi_kit::{
     router::{Endpoints, Submit},
     sms::{Decision, Submission},
     store::Ask,
+    transport_board::TransportGauge,
 };
 
 use engine::{Engine, EngineCommand};
@@ -78,13 +79,15 @@ pub(crate) struct OutboxActor {
 impl OutboxActor {
     /// Starts the outbox of a transport on the present arbiter.
     pub(crate) fn open<S: SubmitSms>(context: ComponentContext, settings: &OutboxSettings, submitter: S) -> Component {
-        Self::start_with(context.name, context.store.ledger, context.clock, settings, submitter)
+        let gauge = context.board.of(&context.name);
+        Self::start_with(context.name, context.store.ledger, context.clock, gauge, settings, submitter)
     }
 
     fn start_with<S: SubmitSms>(
         name: Name,
         ledger: Ledger,
         clock: Clock,
+        gauge: Arc<TransportGauge>,
         settings: &OutboxSettings,
         submitter: S,
     ) -> Component {
@@ -93,6 +96,7 @@ impl OutboxActor {
         let ledger = Rc::new(ledger);
         let engine = Engine::new(name.clone(), ledger.clone(), clock, settings.clone(), submitter, received);
         let status = engine.status();
+        status.borrow_mut().gauge = gauge;
         let outbox = Self::create(|ctx| {
             ctx.set_mailbox_capacity(MAILBOX);
             let outbox = Self { name, ledger, commands, status, _lifeline: lifeline };

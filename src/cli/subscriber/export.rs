@@ -33,7 +33,7 @@ async fn export(store: &Store, subscriber: &Subscriber, out: &mut dyn Write) -> 
             };
             writer.write(&named(what, record))?;
             let LedgerRow::Sent(sms) = row else { continue };
-            let timeline = SmsTimeline { account: sms.account, transport: sms.transport.clone(), id: sms.id };
+            let timeline = SmsTimeline { account: sms.account, transport: Some(sms.transport.clone()), id: sms.id };
             for event in store.ledger.ask_waiting(timeline).await?.unwrap_or_default() {
                 writer.write(&event_of(sms.id, &event))?;
             }

@@ -90,7 +90,10 @@ impl AcceptedSms {
 
     fn list(&self, list: &ListSms) -> Vec<Sms> {
         let Which::Ids(ids) = &list.which else { panic!("SMS are looked up by their ids") };
-        let of_account = self.sms.iter().filter(|sms| sms.account == list.account && sms.transport == list.transport);
+        let of_account = self
+            .sms
+            .iter()
+            .filter(|sms| sms.account == list.account && Some(&sms.transport) == list.transport.as_ref());
         of_account.filter(|sms| ids.contains(&sms.id)).take(list.limit).cloned().collect()
     }
 }

@@ -1,7 +1,8 @@
 //! Sending: `send.json` and `template_send.json`.
 
-mod batch;
+pub(super) mod batch;
 mod chain;
+pub(super) mod destination;
 mod personalised;
 mod template;
 pub(crate) mod text;
@@ -26,9 +27,10 @@ use vumi_kit::{
 use self::{
     batch::{BatchReader, MessageSource},
     chain::SendingChain,
+    destination::Destination,
 };
 use crate::{
-    guard::{ApiCall, guarded, transport},
+    guard::{ApiCall, guarded},
     limits::{call_rates::RateClass, quotas},
     request::idempotency::key_of,
     response::{
@@ -189,23 +191,18 @@ pub(crate) async fn template_send(request: HttpRequest, payload: web::Payload) -
     guarded(&request, RateClass::Sending, async |call| accept(&call, payload, MessageSource::Template).await).await
 }
 
-async fn accept(call: &ApiCall<'_>, payload: web::Payload, source: MessageSource) -> Result<HttpResponse, ApiError> {
-    let (transport, protected) = transport(call.state, call.request)?;
-    if let Some(refused) = call.caller.sending_error(transport) {
-        return Err(ApiError::Forbidden(refused));
-    }
-    let (rights, carries) = (call.caller.rights.clone(), protected.carries);
-    let mut addresses = protected.settings.clone();
-    addresses.country_code = rights.country_code.clone().or(addresses.country_code);
-    let transport = transport.clone();
+pub(super) async fn accept(
+    call: &ApiCall<'_>,
+    payload: web::Payload,
+    source: MessageSource,
+) -> Result<HttpResponse, ApiError> {
+    let destination = Destination::of(call)?;
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
     let reader = BatchReader {
         account: call.account,
-        rights,
-        transport,
-        addresses,
-        carries,
+        rights: call.caller.rights.clone(),
+        destination,
         times: call.state.sms_times,
         now: call.state.clock.now(),
         source,

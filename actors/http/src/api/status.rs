@@ -58,7 +58,7 @@ const KNOWN_FIELDS: KnownFields = KnownFields {
 )]
 pub(crate) async fn one(request: HttpRequest) -> HttpResponse {
     guarded(&request, RateClass::Reading, async |call| {
-        let (transport, id) = (call.transport()?.clone(), call.id()?);
+        let (transport, id) = (call.transport_or_routed()?, call.id()?);
         let found = call.state.store.ledger.ask(FindSms { account: call.account, transport, id }).await?;
         let sms = found.ok_or_else(|| no_such(&call))?;
         Ok(json(&SmsView::now(&sms), 512))
@@ -84,7 +84,7 @@ pub(crate) async fn one(request: HttpRequest) -> HttpResponse {
 )]
 pub(crate) async fn cancel(request: HttpRequest) -> HttpResponse {
     guarded(&request, RateClass::Sending, async |call| {
-        let (transport, id) = (Some(call.transport()?.clone()), call.id()?);
+        let (transport, id) = (call.transport_or_routed()?, call.id()?);
         let ask = CancelSms { account: call.account, transport, id };
         match call.state.store.ledger.ask(ask).await?.ok_or_else(|| no_such(&call))? {
             CancelResult::Cancelled(sms) => Ok(json(&SmsView::now(&sms), 512)),
@@ -134,7 +134,7 @@ impl<'a> SmsEvent<'a> {
 )]
 pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
     guarded(&request, RateClass::Reading, async |call| {
-        let (transport, id) = (call.transport()?.clone(), call.id()?);
+        let (transport, id) = (call.transport_or_routed()?, call.id()?);
         let found = call.state.store.ledger.ask(SmsTimeline { account: call.account, transport, id }).await?;
         let timeline = found.ok_or_else(|| no_such(&call))?;
         let events: Vec<SmsEvent<'_>> = timeline.iter().map(SmsEvent::of).collect();
@@ -144,8 +144,8 @@ pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
 }
 
 fn no_such(call: &ApiCall<'_>) -> ApiError {
-    let (id, transport) = (call.segment("id"), call.segment("transport"));
-    ApiError::NotFound(format!("this account has no SMS {id} sent through {transport}"))
+    let by = if call.names_transport() { call.segment("transport") } else { "a route" };
+    ApiError::NotFound(format!("this account has no SMS {} sent through {by}", call.segment("id")))
 }
 
 /// Several SMS: those that changed since a date, or those with the given ids.
@@ -176,7 +176,7 @@ fn no_such(call: &ApiCall<'_>) -> ApiError {
 )]
 pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
     guarded(&request, RateClass::Reading, async |call| {
-        let transport = call.transport()?.clone();
+        let transport = call.transport_or_routed()?;
         let fields = RequestFields::of_form(call.request.query_string().as_bytes(), KNOWN_FIELDS)?;
         let StatusQuery { which, start } = wanted(&fields)?;
         // One more than a page, to know whether there is another page.

@@ -7,6 +7,7 @@ mod json_charsets;
 mod multipart;
 mod public_pages;
 mod quotas;
+mod routed;
 mod stored;
 mod tls;
 mod webhook_access;

@@ -116,7 +116,8 @@ impl Stored {
     }
 
     fn with_ledger(&self, store: FakeStore) -> FakeStore {
-        let store = self.answer(store, |data, FindSms { account, transport, id }| data.sms(account, &transport, id));
+        let store =
+            self.answer(store, |data, FindSms { account, transport, id }| data.sms(account, transport.as_ref(), id));
         let store = self.answer(store, StoredData::cancel);
         let store = self.answer(store, |data, ask: FindAccepted| data.earlier(&ask.key));
         let store = self.answer(store, |data, AcceptWithinQuota { accept, account, charge }| {
@@ -127,7 +128,7 @@ impl Stored {
         });
         let store = self.answer(store, |data, ask: ListSms| data.list(&ask));
         let store = self.answer(store, |data, SmsTimeline { account, transport, id }| {
-            let sms = data.sms(account, &transport, id)?;
+            let sms = data.sms(account, transport.as_ref(), id)?;
             Some(vec![TimelineEvent {
                 at: sms.created_at,
                 what: "accepted".into(),
@@ -185,12 +186,17 @@ impl Stored {
 }
 
 impl StoredData {
-    fn sms(&self, account: i64, transport: &Name, id: i64) -> Option<Sms> {
-        self.sms.iter().find(|sms| (sms.account, &sms.transport, sms.id) == (account, transport, id)).cloned()
+    /// Without a transport: one that a route sent.
+    fn sms(&self, account: i64, transport: Option<&Name>, id: i64) -> Option<Sms> {
+        let asked_for = |sms: &&Sms| transport.map_or(sms.route.is_some(), |transport| sms.transport == *transport);
+        self.sms.iter().filter(asked_for).find(|sms| (sms.account, sms.id) == (account, id)).cloned()
     }
 
     fn cancel(&mut self, ask: CancelSms) -> Option<CancelResult> {
-        let its = |sms: &&mut Sms| sms.account == ask.account && Some(&sms.transport) == ask.transport.as_ref();
+        let its = |sms: &&mut Sms| {
+            let asked_for = ask.transport.as_ref().map_or(sms.route.is_some(), |name| sms.transport == *name);
+            sms.account == ask.account && asked_for
+        };
         let sms = self.sms.iter_mut().filter(its).find(|sms| sms.id == ask.id)?;
         match sms.state {
             SmsState::Accepted | SmsState::Cancelled => {
@@ -213,7 +219,8 @@ impl StoredData {
             Which::Ids(ids) => ids.contains(&sms.id),
             Which::Reference(reference) => sms.reference.as_ref() == Some(reference),
         };
-        let own = self.sms.iter().filter(|sms| (sms.account, &sms.transport) == (ask.account, &ask.transport));
+        let asked_for = |sms: &&Sms| ask.transport.as_ref().map_or(sms.route.is_some(), |name| sms.transport == *name);
+        let own = self.sms.iter().filter(|sms| sms.account == ask.account).filter(asked_for);
         let mut found: Vec<Sms> = own.filter(wanted).cloned().collect();
         found.sort_by_key(StatusCursor::of);
         if !oldest_first {

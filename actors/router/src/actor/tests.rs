@@ -26,7 +26,7 @@ use vumi_kit::{
     testing::FakeStore,
 };
 
-use super::{Router, RouterSettings};
+use super::{Router, RouterSettings, TransportWatch};
 use crate::table::{Route, RoutingTable};
 
 /// A campaign that records what it takes. It refuses as many messages first as the test says, or never answers.
@@ -154,7 +154,8 @@ impl RouterHarness {
             .start_store();
         let (handed_over, receiver) = mpsc::channel(8);
         let settings = RouterSettings { retry_received: Duration::from_secs(3_600), ..RouterSettings::default() };
-        let (router, _terminated) = Router::start(settings, table(), chains, store, receiver);
+        let (router, _terminated) =
+            Router::start(settings, table(), chains, TransportWatch::default(), store, receiver);
         Self { router, handed_over, ledger, asked }
     }
 

@@ -7,18 +7,16 @@ use vumi_kit::{
     account::Micros,
     clock::Timestamp,
     ledger::{AcceptSms, Accepted},
-    name::Name,
+    outbound::RouteChoice,
     sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
 };
 
 use super::{
     Conn, Evidence, Failed, Fixed, Tx, Write, bulk, idempotency,
     rows::{content_columns, priority_number},
+    timeline,
 };
-use crate::{
-    schema::{sms, sms_events},
-    writer::queue::Lane,
-};
+use crate::{schema::sms, writer::queue::Lane};
 
 impl Write for AcceptSms {
     const GROWS: bool = true;
@@ -103,7 +101,7 @@ impl Incoming {
     }
 
     pub(crate) fn route(&self) -> Option<&str> {
-        self.new.route.as_ref().map(Name::as_str)
+        self.new.route.as_ref().map(|choice| choice.route.as_str())
     }
 }
 
@@ -133,6 +131,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
         incoming.push(Incoming { new, segments, due, claimed_by, begun, created_at, give_up_at, charged });
     }
     let ids = bulk::insert_sms(tx.conn, &incoming)?;
+    note_choices(tx, &ids, &incoming)?;
     let mut kept = Vec::with_capacity(ids.len());
     for (id, Incoming { new, segments, claimed_by, begun, give_up_at, .. }) in ids.into_iter().zip(incoming) {
         let give_up_at = Timestamp::from_micros(give_up_at);
@@ -173,15 +172,15 @@ fn hold(tx: &mut Tx<'_>, id: SmsId, why: &str) -> QueryResult<()> {
         sms::held_because.eq(Some(why)),
     )))
     .execute(tx.conn)?;
-    diesel::insert_into(sms_events::table)
-        .values((
-            sms_events::sms.eq(id),
-            sms_events::at.eq(tx.now.micros()),
-            sms_events::what.eq("held"),
-            sms_events::detail.eq(why),
-        ))
-        .execute(tx.conn)
-        .map(drop)
+    timeline::add(tx, "held", vec![(id, why.to_owned())])
+}
+
+/// Writes into their timelines why SMS go by the transport that a route chose.
+fn note_choices(tx: &mut Tx<'_>, ids: &[SmsId], incoming: &[Incoming]) -> QueryResult<()> {
+    let choices = ids.iter().zip(incoming).filter_map(|(id, one)| Some((*id, one.new.route.as_deref()?)));
+    let detail = |RouteChoice { transport, why, .. }: &RouteChoice| format!("to {transport}: {why}");
+    let events = choices.map(|(id, choice)| (id, detail(choice))).collect();
+    timeline::add(tx, "routed", events)
 }
 
 /// The statement for one, prepared once. `batch` is the first SMS that came with it.

@@ -11,8 +11,8 @@ use vumi_kit::{
     sms::{SmsId, TransportStatus},
 };
 
-use super::{Tx, rows};
-use crate::schema::{sms, sms_events};
+use super::{Tx, rows, timeline};
+use crate::schema::sms;
 
 /// What of a row its state is read off.
 #[derive(Queryable, Selectable)]
@@ -48,15 +48,7 @@ impl LifeColumns {
     }
 }
 
-/// Writes into the timelines of SMS what was done with them.
+/// Writes into the timelines of SMS what was done with them, all in the same words.
 pub(super) fn note(tx: &mut Tx<'_>, ids: &[SmsId], what: &str, detail: &str) -> QueryResult<()> {
-    let at = tx.now.micros();
-    let event = |id: &SmsId| {
-        (sms_events::sms.eq(*id), sms_events::at.eq(at), sms_events::what.eq(what), sms_events::detail.eq(detail))
-    };
-    let events: Vec<_> = ids.iter().map(event).collect();
-    if events.is_empty() {
-        return Ok(());
-    }
-    diesel::insert_into(sms_events::table).values(&events).execute(tx.conn).map(drop)
+    timeline::add(tx, what, ids.iter().map(|id| (*id, detail.to_owned())).collect())
 }

@@ -31,6 +31,7 @@ mod readers;
 mod receipts;
 mod received;
 mod received_parts;
+mod rerouting;
 mod retention;
 mod rows;
 mod sessions;
@@ -59,6 +60,7 @@ pub(crate) use fixed::Fixed;
 pub(crate) use outcomes::{Attempt, Change};
 pub(crate) use permission::may_go_out;
 pub(crate) use readers::Readers;
+pub(crate) use rerouting::as_count;
 pub(crate) use writer::{Work, Writer, underway};
 
 /// A command as the writer does it, within a transaction that others share.

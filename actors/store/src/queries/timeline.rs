@@ -9,20 +9,28 @@ use vumi_kit::{
     sms::SmsId,
 };
 
-use super::{Conn, Failed, Read, rows};
+use super::{Conn, Failed, Read, Tx, rows};
 use crate::schema::{callback_attempts, callback_deliveries, receipts, sms, sms_attempts, sms_events};
 
 impl Read for SmsTimeline {
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Option<Vec<TimelineEvent>>, Failed> {
-        let sms: Option<(i64, Option<String>)> = sms::table
+        let sms: Option<(String, Option<String>, i64, Option<String>)> = sms::table
             .find(self.id)
             .filter(sms::account.eq(self.account))
-            .filter(sms::transport.eq(self.transport.as_str()))
-            .select((sms::created_at, sms::provider_id))
+            .select((sms::transport, sms::route, sms::created_at, sms::provider_id))
             .first(conn)
             .optional()?;
-        let Some((accepted, provider_id)) = sms else { return Ok(None) };
-        let mut events = vec![event(accepted, "accepted", format!("for {}", self.transport))];
+        let asked_for = |transport: &str, route: Option<&str>| match &self.transport {
+            Some(asked) => asked.as_str() == transport,
+            None => route.is_some(),
+        };
+        let Some((transport, route, accepted, provider_id)) =
+            sms.filter(|(transport, route, ..)| asked_for(transport, route.as_deref()))
+        else {
+            return Ok(None);
+        };
+        let accepted_for = route.map_or_else(|| format!("for {transport}"), |route| format!("for the route {route}"));
+        let mut events = vec![event(accepted, "accepted", accepted_for)];
         let mut attempts = attempts(conn, self.id)?;
         // The last one is that which the provider took, if any.
         if let Some(last) = attempts.last_mut() {
@@ -36,6 +44,27 @@ impl Read for SmsTimeline {
         events.sort_by_key(|event| event.at);
         Ok(Some(events))
     }
+}
+
+/// Events in one statement: PostgreSQL takes so many values.
+const EVENTS: usize = 1_000;
+
+/// Writes into the timelines of SMS what was done with them, each in its own words.
+pub(super) fn add(tx: &mut Tx<'_>, what: &str, events: Vec<(SmsId, String)>) -> QueryResult<()> {
+    let at = tx.now.micros();
+    for some in events.chunks(EVENTS) {
+        let event = |(id, detail): &(SmsId, String)| {
+            (
+                sms_events::sms.eq(*id),
+                sms_events::at.eq(at),
+                sms_events::what.eq(what.to_owned()),
+                sms_events::detail.eq(detail.clone()),
+            )
+        };
+        let events: Vec<_> = some.iter().map(event).collect();
+        diesel::insert_into(sms_events::table).values(events).execute(tx.conn)?;
+    }
+    Ok(())
 }
 
 fn event(at: i64, what: impl Into<Cow<'static, str>>, detail: String) -> TimelineEvent {

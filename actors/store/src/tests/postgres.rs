@@ -522,7 +522,7 @@ async fn while_the_database_is_away_all_are_refused_soon_and_then_it_goes_on_by_
     assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if !why.contains('\n')), "{refused:?}");
     let health = harness.store.health().send(AskHealth).await.unwrap();
     assert_eq!(health.state, State::Away, "{}", health.detail);
-    let find = || FindSms { account: ALICE, transport: opera(), id: kept };
+    let find = || FindSms { account: ALICE, transport: Some(opera()), id: kept };
     let started = Instant::now();
     for _ in 0..20 {
         assert!(harness.store.store.ledger.ask(find()).await.is_err());

@@ -3,6 +3,9 @@
 //! During an interruption no submission begins until the pause ends; then one at a time, until the provider gives a
 //! proper answer. So an outage costs a few attempts, not one for each SMS that waits.
 //!
+//! One rejection like the other, many times in a row, is more likely a fault of the account or of the provider than of so many
+//! SMS: then, too, only one at a time goes on, so that the fault does not end all that wait.
+//!
 //! An answer that speaks of the account (401, 403, 404, ...) may mean one recipient: only when another SMS gets one, too,
 //! and none was answered properly in between, does the transport pause. An SMS that gets it again and again is refused.
 
@@ -24,12 +27,37 @@ const MOST_REFUSED: usize = 10_000;
 /// Where nothing else was sent, an SMS is refused after so many times `outbox.max_refusals`.
 const WITHOUT_EVIDENCE: u32 = 4;
 
+/// The longest pause after rejections: each probe that is rejected ends an SMS, and those of others wait behind it.
+const LONGEST_AFTER_REJECTIONS: Duration = Duration::from_secs(60);
+
+/// Digits of ids and numbers, which differ from SMS to SMS: shorter runs are a provider's codes.
+const LONG_NUMBER: usize = 5;
+
 /// Why a transport pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InterruptionCause {
     Unavailable,
     Throttled,
     Misconfigured,
+    Rejects,
+}
+
+/// When a transport pauses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BreakerLimits {
+    /// How long.
+    pub(super) backoff: Backoff,
+    /// See [`Breaker::gives_up`].
+    pub(super) max_refusals: u32,
+    /// After so many rejections in a row that say the same; 0: never.
+    pub(super) pause_after_rejections: u32,
+}
+
+/// Rejections in a row that say the same.
+struct Rejections {
+    /// Without ids and numbers.
+    words: String,
+    count: u32,
 }
 
 /// The provider takes nothing: from the first sign of it until the next proper answer.
@@ -59,8 +87,7 @@ pub(super) struct FirstRefusal {
 
 /// Begins and ends interruptions.
 pub(super) struct Breaker {
-    backoff: Backoff,
-    max_refusals: u32,
+    limits: BreakerLimits,
     refused: HashMap<SmsId, RefusedSms>,
     first_refusal: Option<FirstRefusal>,
     interruption: Option<Interruption>,
@@ -68,20 +95,20 @@ pub(super) struct Breaker {
     unanswered: u32,
     /// Why the first of them failed, and when.
     first_failure: Option<(String, Timestamp)>,
+    rejections: Option<Rejections>,
     pauses: u32,
 }
 
 impl Breaker {
-    /// `max_refusals`: see [`Self::gives_up`].
-    pub(super) fn new(backoff: Backoff, max_refusals: u32) -> Self {
+    pub(super) fn new(limits: BreakerLimits) -> Self {
         Self {
-            backoff,
-            max_refusals,
+            limits,
             refused: HashMap::new(),
             first_refusal: None,
             interruption: None,
             unanswered: 0,
             first_failure: None,
+            rejections: None,
             pauses: 0,
         }
     }
@@ -105,13 +132,13 @@ impl Breaker {
     pub(super) fn gives_up(&self, sms: SmsId) -> bool {
         self.refused.get(&sms).is_some_and(|refused| {
             let factor = if refused.others_answered { 1 } else { WITHOUT_EVIDENCE };
-            refused.times >= self.max_refusals.saturating_mul(factor)
+            refused.times >= self.limits.max_refusals.saturating_mul(factor)
         })
     }
 
     /// The wait before an SMS is tried again that was answered as if the account were wrong.
     pub(super) fn wait_of(&self, sms: SmsId) -> Duration {
-        self.refused.get(&sms).map_or(Duration::ZERO, |refused| self.backoff.wait(refused.times))
+        self.refused.get(&sms).map_or(Duration::ZERO, |refused| self.limits.backoff.wait(refused.times))
     }
 
     /// Forgets an SMS that has ended.
@@ -133,10 +160,11 @@ impl Breaker {
     /// Takes the decision on an SMS into account. Answers whether a pause began.
     pub(super) fn record(&mut self, sms: SmsId, decision: &Decision, now: Instant, at: Timestamp) -> bool {
         match decision {
-            Decision::Accepted { .. } | Decision::Rejected { .. } => {
+            Decision::Accepted { .. } => {
                 self.record_proper_answer(sms);
                 false
             }
+            Decision::Rejected { provider_response, .. } => self.record_rejection(sms, provider_response, now, at),
             Decision::Retry { provider_response, .. } => {
                 self.unanswered += 1;
                 self.first_failure.get_or_insert_with(|| (provider_response.clone(), at));
@@ -166,7 +194,20 @@ impl Breaker {
         for other in refused.values_mut() {
             other.others_answered = true;
         }
-        *self = Self { refused, ..Self::new(self.backoff, self.max_refusals) };
+        *self = Self { refused, ..Self::new(self.limits) };
+    }
+
+    /// A proper answer, unless it is one of many that say the same.
+    fn record_rejection(&mut self, sms: SmsId, provider_response: &str, now: Instant, at: Timestamp) -> bool {
+        let words = without_numbers(provider_response);
+        let before = self.rejections.take().filter(|before| before.words == words);
+        let count = before.map_or(0, |before| before.count).saturating_add(1);
+        let pauses = self.limits.pause_after_rejections > 0 && count >= self.limits.pause_after_rejections;
+        if !pauses {
+            self.record_proper_answer(sms);
+        }
+        self.rejections = Some(Rejections { words, count });
+        pauses && self.pause(InterruptionCause::Rejects, provider_response, None, now, at)
     }
 
     fn count_refusal(&mut self, sms: SmsId) {
@@ -184,7 +225,7 @@ impl Breaker {
         now: Instant,
         at: Timestamp,
     ) -> bool {
-        let asked = asked.map(|wait| wait.min(self.backoff.most));
+        let asked = asked.map(|wait| wait.min(self.limits.backoff.most));
         // Those that were in flight when the pause began tell nothing new, unless they name a longer wait.
         if let Some(until) = self.paused_until(now) {
             let Some(longer) = asked.map(|wait| now + wait).filter(|end| *end > until) else { return false };
@@ -194,12 +235,27 @@ impl Breaker {
             return true;
         }
         self.pauses += 1;
-        let until = now + asked.unwrap_or_else(|| self.backoff.wait(self.pauses));
+        let most = if cause == InterruptionCause::Rejects { LONGEST_AFTER_REJECTIONS } else { Duration::MAX };
+        let until = now + asked.unwrap_or_else(|| self.limits.backoff.wait(self.pauses)).min(most);
         let since = self.interruption.as_ref().map_or(at, |interruption| interruption.since);
         let provider_response = provider_response.to_owned();
         self.interruption = Some(Interruption { cause, provider_response, since, until });
         true
     }
+}
+
+/// The words of a rejection, without ids and numbers.
+fn without_numbers(text: &str) -> String {
+    let (mut words, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(begin) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(begin);
+        let end = from.find(|c: char| !c.is_ascii_digit()).unwrap_or(from.len());
+        let (number, after) = from.split_at(end);
+        words.push_str(before);
+        words.push_str(if number.len() < LONG_NUMBER { number } else { "#" });
+        rest = after;
+    }
+    words + rest
 }
 
 #[cfg(test)]
@@ -213,12 +269,13 @@ mod tests {
         sms::{Decision, TransportStatus},
     };
 
-    use super::{Breaker, InterruptionCause, UNAVAILABLE_AFTER};
+    use super::{Breaker, BreakerLimits, InterruptionCause, UNAVAILABLE_AFTER};
 
     const AT: Timestamp = Timestamp::from_seconds(1_000);
 
     fn breaker() -> Breaker {
-        Breaker::new(Backoff::new(Duration::from_secs(1), Duration::from_secs(60)), 3)
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+        Breaker::new(BreakerLimits { backoff, max_refusals: 3, pause_after_rejections: 20 })
     }
     fn no_answer() -> Decision {
         Decision::Retry { provider_response: "connection refused".to_owned(), unknown_outcome: false }
@@ -262,6 +319,46 @@ mod tests {
             breaker.record(1, &no_answer(), now, AT);
         }
         assert!(breaker.paused_until(now).unwrap() <= now + Duration::from_secs(1));
+    }
+
+    fn rejected(words: &str) -> Decision {
+        Decision::Rejected { status: TransportStatus::RoutingError, provider_response: words.to_owned() }
+    }
+
+    #[test]
+    fn twenty_rejections_that_say_the_same_pause_and_one_at_a_time_goes_on() {
+        let (mut breaker, now) = (breaker(), Instant::now());
+        for number in 1..20 {
+            assert!(!breaker.record(number, &rejected(&format!("301: no credit for 2783123456{number}")), now, AT));
+        }
+        assert!(breaker.allows(now, 63));
+        assert!(breaker.record(20, &rejected("301: no credit for 27840000000"), now, AT));
+        assert_eq!(breaker.interruption().unwrap().cause, InterruptionCause::Rejects);
+        assert!(!breaker.record(21, &rejected("301: no credit for 27840000000"), now, AT), "it was in flight");
+        let later = now + Duration::from_secs(2);
+        assert!(breaker.allows(later, 0) && !breaker.allows(later, 1));
+        assert!(breaker.record(22, &rejected("301: no credit for 27840000001"), later, AT), "the probe, too");
+        let much_later = later + Duration::from_secs(600);
+        breaker.record(23, &accepted(), much_later, AT);
+        assert!(breaker.allows(much_later, 63));
+        assert!(!breaker.record(24, &rejected("301: no credit for 27840000001"), much_later, AT), "counted anew");
+    }
+
+    #[test]
+    fn rejections_that_differ_or_with_an_sms_taken_in_between_pause_nobody() {
+        let (mut breaker, now) = (breaker(), Instant::now());
+        for number in 0..100 {
+            assert!(!breaker.record(number, &rejected(&format!("{}: no route", 100 + number % 2)), now, AT));
+        }
+        for number in 0..100 {
+            assert!(!breaker.record(number, &rejected("114: no route"), now, AT));
+            if number % 19 == 18 {
+                breaker.record(1_000, &accepted(), now, AT);
+            }
+        }
+        let never = BreakerLimits { pause_after_rejections: 0, ..breaker.limits };
+        let mut never = Breaker::new(never);
+        assert!((0..100).all(|number| !never.record(number, &rejected("114: no route"), now, AT)));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl<S: SubmitSms> Engine<S> {
             redactor: Redactor::of(&submitter.credentials()),
             submitter: Rc::new(submitter),
             commands,
-            status: Rc::new(RefCell::new(OutboxStatus::starting(Breaker::new(settings.retry, settings.max_refusals)))),
+            status: Rc::new(RefCell::new(OutboxStatus::starting(Breaker::new(settings.breaker_limits())))),
             pace: Pace::new(settings.rate),
             throughput: Throughput::default(),
             lease: Duration::ZERO,
@@ -155,7 +155,9 @@ impl<S: SubmitSms> Engine<S> {
     /// How many submissions may be held now: a window's worth at least, and no more than the provider takes in a third
     /// of a lease. One that waits longer could lose its lease, and its place in the order with it.
     fn capacity(&self) -> usize {
-        let reach = self.throughput.within(self.lease / 3, self.settings.window, self.settings.rate);
+        let processes = f64::from(self.status.borrow().gauge.processes());
+        let rate = self.settings.rate.map(|rate| rate / processes);
+        let reach = self.throughput.within(self.lease / 3, self.settings.window, rate);
         reach.clamp(self.settings.window, self.settings.max_capacity())
     }
 
@@ -199,7 +201,7 @@ impl<S: SubmitSms> Engine<S> {
             self.status.borrow_mut().returned_for_lease += 1;
             self.return_untried(&submission, "its lease was nearly over", at, submission.due_at);
         } else {
-            self.pace.take(now);
+            self.pace.take(now, submission.segments, self.status.borrow().gauge.processes());
             let (call, max_resubmissions) = (self.settings.call_limit, self.settings.max_resubmissions);
             let limits = AttemptLimits { call, max_resubmissions };
             let (token, submitter) = (self.ledger.token().clone(), self.submitter.clone());
@@ -208,6 +210,7 @@ impl<S: SubmitSms> Engine<S> {
                 poll_fn(|cx| if token.is_replaced() { Poll::Pending } else { attempt.as_mut().poll(cx) }).await
             };
             self.in_flight.push(unless_replaced.boxed_local());
+            self.status.borrow_mut().silent_since.get_or_insert(now);
         }
     }
 
@@ -240,13 +243,16 @@ impl<S: SubmitSms> Engine<S> {
         self.enqueue_or_return(batch);
     }
 
-    /// Queues submissions, except those whose lease would end within the pause: they are due again at its end.
+    /// Queues submissions, except those whose lease would end within the pause, or for which there may be another transport:
+    /// they are due again at its end.
     fn enqueue_or_return(&mut self, submissions: VecDeque<Submission>) {
         let (now, at) = (Instant::now(), self.clock.now());
         let resumes_at = self.resumes_at(now, at);
         let needed_until = resumes_at.plus(self.settings.call_cut_off() * 2);
+        // What a route sent here may go by another transport meanwhile.
+        let may_go_elsewhere = self.status.borrow().gauge.is_routed();
         for submission in submissions {
-            if resumes_at > at && submission.lease_until < needed_until {
+            if resumes_at > at && (may_go_elsewhere || submission.lease_until < needed_until) {
                 self.return_untried(&submission, "the transport is paused", at, resumes_at);
             } else {
                 self.queue.push(submission);
@@ -293,6 +299,8 @@ impl<S: SubmitSms> Engine<S> {
         status.in_flight = self.in_flight.len();
         status.waiting = self.queue.len();
         status.unrecorded = self.outcomes.len() + self.recording.unwrap_or(0);
+        status.usual_call = self.throughput.usual_call();
+        status.tell();
     }
 
     /// When to go on though no event comes.

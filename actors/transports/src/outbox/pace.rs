@@ -1,4 +1,4 @@
-//! Pacing: a bound on the submissions a second.
+//! Pacing: a bound on the parts of SMS a second, shared by the processes that run the transport.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use tokio::time::Instant;
 /// A timer wakes about a millisecond late. Submissions missed by that may follow at once, but no more than this.
 const SLACK: Duration = Duration::from_millis(10);
 
-/// Spaces submissions evenly.
+/// Spaces submissions evenly, each by its parts.
 pub(super) struct Pace {
+    /// Of one part, for a process alone.
     interval: Duration,
     next: Instant,
 }
@@ -24,10 +25,11 @@ impl Pace {
         self.next
     }
 
-    /// Counts one that begins now.
-    pub(super) fn take(&mut self, now: Instant) {
+    /// Counts one that begins now and has so many parts, while so many processes share the rate.
+    pub(super) fn take(&mut self, now: Instant, parts: u32, processes: u32) {
         let earliest = now.checked_sub(SLACK).unwrap_or(now);
-        self.next = self.next.max(earliest) + self.interval;
+        let interval = self.interval.saturating_mul(parts.max(1)).saturating_mul(processes.max(1));
+        self.next = self.next.max(earliest) + interval;
     }
 }
 
@@ -46,7 +48,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(7)).await;
             let now = tokio::time::Instant::now();
             while pace.next() <= now {
-                pace.take(now);
+                pace.take(now, 1, 1);
                 gone += 1;
             }
         }
@@ -58,7 +60,17 @@ mod tests {
         let mut pace = Pace::new(Some(10.0));
         tokio::time::sleep(Duration::from_secs(60)).await;
         let now = tokio::time::Instant::now();
-        pace.take(now);
+        pace.take(now, 1, 1);
         assert!(pace.next() > now);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_text_takes_the_time_of_its_parts_and_each_process_its_share() {
+        let now = tokio::time::Instant::now();
+        for (parts, processes, ms) in [(1, 1, 100), (3, 1, 300), (1, 4, 400), (3, 2, 600), (0, 0, 100)] {
+            let mut pace = Pace::new(Some(10.0));
+            pace.take(now, parts, processes);
+            assert_eq!(pace.next() - now, Duration::from_millis(ms), "{parts} {processes}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{backoff::Backoff, component::CALL_LIMIT, kind::Problem, settings_schema::HumanDuration};
 
-use super::attempt::LISTEN_ON;
+use super::{attempt::LISTEN_ON, breaker::BreakerLimits};
 
 /// The longest `call_limit`: a claimed SMS must still be ours when the call ends.
 const LONGEST_CALL: Duration = Duration::from_secs(30);
@@ -20,7 +20,8 @@ pub(crate) struct OutboxSettings {
     /// Submissions that wait in memory behind them; further ones wait in the ledger. Fewer where the provider is so slow
     /// that they would wait for more than a third of `store.lease`. Default 1000.
     pub(crate) queue: usize,
-    /// Submissions a second at the most; none: as fast as the provider answers.
+    /// Parts of SMS a second at the most, of all processes together that run the transport: a text of three parts counts as three.
+    /// None: as fast as the provider answers.
     #[schemars(extend("unit" = "a second"))]
     pub(crate) rate: Option<f64>,
     /// How often the ledger is asked for SMS that have come due. Default 1s.
@@ -36,6 +37,9 @@ pub(crate) struct OutboxSettings {
     /// How often an SMS may be answered as if the account were wrong (401, 403, 404, ...) while others are taken, before it
     /// is refused; four times that where nothing else was sent. Default 5.
     pub(crate) max_refusals: u32,
+    /// After so many rejections in a row that say the same, whatever the SMS, the transport pauses, and then tries one SMS at a
+    /// time until the provider answers something else. 0: never. Default 20.
+    pub(crate) pause_after_rejections: u32,
     /// How long one call to the provider may take. Default 10s.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
@@ -52,6 +56,7 @@ impl Default for OutboxSettings {
             retry: Backoff::default(),
             max_resubmissions: 2,
             max_refusals: 5,
+            pause_after_rejections: 20,
             call_limit: CALL_LIMIT,
         }
     }
@@ -74,7 +79,7 @@ impl OutboxSettings {
         expect(
             self.rate.is_none_or(|rate| rate.is_finite() && (0.01..=100_000.0).contains(&rate)),
             "rate",
-            "expected 0.01 to 100000 submissions a second",
+            "expected 0.01 to 100000 parts of SMS a second",
         );
         expect(!self.poll.is_zero(), "poll", "expected a time above zero, such as `1s`");
         expect(
@@ -85,11 +90,22 @@ impl OutboxSettings {
         expect(self.max_resubmissions <= 1000, "max_resubmissions", "expected 0 to 1000 further submissions");
         expect((1..=1000).contains(&self.max_refusals), "max_refusals", "expected 1 to 1000 answers");
         expect(
+            self.pause_after_rejections == 0 || (5..=100_000).contains(&self.pause_after_rejections),
+            "pause_after_rejections",
+            "expected 5 to 100000 rejections, or 0 for never",
+        );
+        expect(
             !self.call_limit.is_zero() && self.call_limit <= LONGEST_CALL,
             "call_limit",
             "expected a time above zero, 30s at the most: a claimed SMS must still be ours when the call ends",
         );
         problems
+    }
+
+    /// When the transport pauses.
+    pub(super) fn breaker_limits(&self) -> BreakerLimits {
+        let Self { retry: backoff, max_refusals, pause_after_rejections, .. } = *self;
+        BreakerLimits { backoff, max_refusals, pause_after_rejections }
     }
 
     /// When a call has ended at the latest.
@@ -117,7 +133,8 @@ mod tests {
     fn the_defaults_pass_their_own_check_and_nonsense_is_named() {
         assert_eq!(OutboxSettings::default().check(), []);
         let nonsense: OutboxSettings = serde_json::from_str(
-            r#"{"window": 0, "rate": -1.0, "poll": "0s", "max_resubmissions": 9999, "max_refusals": 0, "call_limit": "5m"}"#,
+            r#"{"window": 0, "rate": -1.0, "poll": "0s", "max_resubmissions": 9999, "max_refusals": 0, "pause_after_rejections": 1,
+                "call_limit": "5m"}"#,
         )
         .unwrap();
         let keys: Vec<_> = nonsense.check().into_iter().map(|problem| problem.key).collect();
@@ -129,6 +146,7 @@ mod tests {
                 "outbox.poll",
                 "outbox.max_resubmissions",
                 "outbox.max_refusals",
+                "outbox.pause_after_rejections",
                 "outbox.call_limit"
             ]
         );

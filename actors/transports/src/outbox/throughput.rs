@@ -16,6 +16,11 @@ impl Throughput {
         self.call = Some(self.call.map_or(call, |mean| mean - mean / WEIGHT + call / WEIGHT));
     }
 
+    /// How long a call lasts on average; zero before the first.
+    pub(super) fn usual_call(&self) -> Duration {
+        self.call.unwrap_or_default()
+    }
+
     /// How many submissions the provider takes in `time`, at most `window` at once and `rate` a second; without a bound
     /// before the first call.
     pub(super) fn within(&self, time: Duration, window: usize, rate: Option<f64>) -> usize {

@@ -9,7 +9,7 @@ use vumi_kit::{
     address::Msisdn,
     backoff::Backoff,
     component::{CALL_LIMIT, ComponentContext},
-    ledger::{KeepReceived, RecordReceipts, SmsOwner},
+    ledger::{KeepReceived, ReceiptMatch, RecordReceipts, SmsOwner},
     router::{Happened, Inbound, Refused},
     session::{After, CloseSession, OpenSessions, SaveSession},
     sms::InboundSms,
@@ -200,7 +200,10 @@ async fn record_batch(shared: &SharedState, context: &ComponentContext, account:
     }
     if reports > 0 {
         match ledger.ask_waiting(RecordReceipts { transport, receipts }).await {
-            Ok(_) => drop(shared.borrow_mut().inbox.receipts.drain(..reports)),
+            Ok(matches) => {
+                context.board.of(&context.name).count_receipts(ReceiptMatch::new_reports(&matches));
+                drop(shared.borrow_mut().inbox.receipts.drain(..reports));
+            }
             Err(error) => failed = Some(error),
         }
     }

@@ -5,16 +5,15 @@ use std::{borrow::Cow, sync::Arc};
 use vumi_kit::{
     account::{AccountId, SendingRights},
     address::{Address, Msisdn},
-    carries::Carries,
     clock::Timestamp,
-    name::Name,
+    outbound::Routable,
     sms::NewSms,
     sms_fields::{AskedOptions, SmsFields, SmsTimes},
     sms_options::SmsOptions,
-    transport_settings::TransportSettings,
 };
 
 use super::{
+    destination::{Destination, tag_error},
     personalised::{VARIABLE_PREFIX, personalised_texts},
     text::text_error,
 };
@@ -29,24 +28,20 @@ use crate::{
 
 /// Where the texts of a batch come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MessageSource {
+pub(crate) enum MessageSource {
     /// One `message` for all recipients.
     Text,
     /// A `template`, with values for each recipient.
     Template,
 }
 
-/// Reads batches that an account sends through a transport.
+/// Reads batches that an account sends.
 #[derive(Clone, Debug)]
 pub(super) struct BatchReader {
     pub(super) account: AccountId,
     /// As whom and to whom the account may send.
     pub(super) rights: SendingRights,
-    pub(super) transport: Name,
-    /// What the transport takes as addresses.
-    pub(super) addresses: TransportSettings,
-    /// What it takes beside texts.
-    pub(super) carries: Carries,
+    pub(super) destination: Destination,
     pub(super) times: SmsTimes,
     pub(super) now: Timestamp,
     pub(super) source: MessageSource,
@@ -68,16 +63,26 @@ impl BatchReader {
             (MessageSource::Text, None) => same_text(&fields, given, self.limits, &mut errors),
             (MessageSource::Template, _) => personalised_texts(&fields, given, self.limits, &mut errors),
         };
+        let tag = fields.one("tag", &mut errors);
+        if let Some((tag, detail)) = tag.and_then(|tag| Some((tag, tag_error(tag)?))) {
+            errors.push(FieldError::new("tag", tag, detail));
+        }
         match from {
-            Some(from) if errors.is_empty() => Ok(self.batch(to, &from, messages, options)),
+            Some(from) if errors.is_empty() => self.batch(to, &from, messages, options, tag),
             _ => Err(ApiError::InvalidFields(errors)),
         }
     }
 
     const fn known_fields(&self) -> KnownFields {
-        let (single, variables): (&[&[&str]], _) = match self.source {
-            MessageSource::Text => (&[&["from_msisdn", "message"], &SmsFields::NAMES], None),
-            MessageSource::Template => (&[&["from_msisdn", "template"], &SmsFields::NAMES], Some(VARIABLE_PREFIX)),
+        let (single, variables): (&[&[&str]], _) = match (self.source, self.destination.is_routed()) {
+            (MessageSource::Text, false) => (&[&["from_msisdn", "message"], &SmsFields::NAMES], None),
+            (MessageSource::Text, true) => (&[&["from_msisdn", "message", "tag"], &SmsFields::NAMES], None),
+            (MessageSource::Template, false) => {
+                (&[&["from_msisdn", "template"], &SmsFields::NAMES], Some(VARIABLE_PREFIX))
+            }
+            (MessageSource::Template, true) => {
+                (&[&["from_msisdn", "template", "tag"], &SmsFields::NAMES], Some(VARIABLE_PREFIX))
+            }
         };
         let (numbers, flags) = (&["to_msisdn", "from_msisdn", "validity"], &["flash"]);
         KnownFields { single, lists: &["to_msisdn"], numbers, flags, variables, max_values: self.limits.max_batch }
@@ -92,19 +97,19 @@ impl BatchReader {
         let given = SmsFields::collect(|name| fields.one(name, errors).map(Cow::Borrowed));
         let text_field = Some(text_field).filter(|field| fields.count(field) > 0);
         let asked = given.read(text_field, &self.times, self.now, errors);
-        if let Some(refused) = self.carries.refusal(&self.transport, &asked.options.content) {
+        if let Some(refused) = self.destination.refusal(&asked.options.content) {
             errors.push(refused);
         }
         asked
     }
 
     fn sender(&self, text: &str) -> Result<Address, String> {
-        let sender = self.addresses.sender(text)?;
+        let sender = self.destination.addresses().sender(text)?;
         self.rights.sender_error(&sender).map_or(Ok(sender), Err)
     }
 
     fn recipient(&self, text: &str) -> Result<Msisdn, String> {
-        let to = self.addresses.recipient(text)?;
+        let to = self.destination.addresses().recipient(text)?;
         self.rights.recipient_error(&to).map_or(Ok(to), Err)
     }
 
@@ -121,18 +126,36 @@ impl BatchReader {
         fields.all("to_msisdn").filter_map(read).collect()
     }
 
-    fn batch(&self, to: Vec<Msisdn>, from: &Address, messages: Vec<String>, options: SmsOptions) -> Vec<NewSms> {
+    /// The SMS, each with its transport; an error that names every recipient for whom there is none.
+    fn batch(
+        &self,
+        to: Vec<Msisdn>,
+        from: &Address,
+        messages: Vec<String>,
+        options: SmsOptions,
+        tag: Option<&str>,
+    ) -> Result<Vec<NewSms>, ApiError> {
         let options = if options == SmsOptions::default() { SmsOptions::none() } else { Arc::new(options) };
-        let sms = |(to, message)| NewSms {
-            account: self.account,
-            transport: self.transport.clone(),
-            to,
-            from: from.clone(),
-            message,
-            route: None,
-            options: options.clone(),
-        };
-        to.into_iter().zip(messages).map(sms).collect()
+        let (mut batch, mut errors) = (Vec::with_capacity(to.len()), FieldErrors::default());
+        for (to, message) in to.into_iter().zip(messages) {
+            let sms = Routable {
+                account: "",
+                transports: &self.rights.transports,
+                to: &to,
+                from,
+                text: &message,
+                content: &options.content,
+                tag,
+            };
+            let Some((transport, route)) = self.destination.transport(sms) else {
+                let detail = "no route takes this SMS: no line of [[outbound]] in the settings matches it";
+                errors.push(FieldError::new("to_msisdn", to.as_str(), detail));
+                continue;
+            };
+            let (account, from, options) = (self.account, from.clone(), options.clone());
+            batch.push(NewSms { account, transport, to, from, message, route, options });
+        }
+        if errors.is_empty() { Ok(batch) } else { Err(ApiError::InvalidFields(errors)) }
     }
 }
 
@@ -165,6 +188,8 @@ mod tests {
         transport_settings::TransportSettings,
     };
 
+    use super::super::destination::Destination;
+
     use super::{BatchReader, MessageSource};
     use crate::{limits::send_limits::SendLimits, response::error::ApiError};
 
@@ -177,7 +202,8 @@ mod tests {
         let carries = Carries { flash: true, ..Carries::TEXTS };
         let (times, now) = (SmsTimes::default(), Timestamp::parse("2026-11-28 12:00:00").unwrap());
         let (rights, addresses) = (SendingRights::default(), TransportSettings::default());
-        BatchReader { account: 1, rights, transport, addresses, carries, times, now, source, limits: LIMITS }
+        let destination = Destination::Named { transport, addresses, carries };
+        BatchReader { account: 1, rights, destination, times, now, source, limits: LIMITS }
     }
 
     fn read(source: MessageSource, media_type: &str, body: &str) -> Result<Vec<NewSms>, ApiError> {
@@ -277,7 +303,9 @@ mod tests {
 
     #[test]
     fn octets_stand_in_place_of_a_text_where_the_transport_carries_them() {
-        let reader = BatchReader { carries: Carries::ALL, ..reader(MessageSource::Text) };
+        let (transport, addresses) = (Name::parse("clickatell").unwrap(), TransportSettings::default());
+        let destination = Destination::Named { transport, addresses, carries: Carries::ALL };
+        let reader = BatchReader { destination, ..reader(MessageSource::Text) };
         let batch = reader.read(FORM, b"to_msisdn=271&to_msisdn=272&from_msisdn=273&data=48FF").unwrap();
         assert_eq!(texts(&batch), [("271", "273", "48ff"), ("272", "273", "48ff")]);
         let to = "to_msisdn=271&from_msisdn=273";

@@ -6,12 +6,13 @@ use diesel::{
 };
 use vumi_kit::{
     clock::Timestamp,
+    rerouting::TransportBeat,
     sms::{SmsId, Submission, TransportStatus},
 };
 
 use super::{
     Conn,
-    queries::{Attempt, Change, Incoming, insert_one, may_go_out},
+    queries::{Attempt, Change, Incoming, as_count, insert_one, may_go_out},
 };
 use crate::schema::sms;
 
@@ -145,4 +146,27 @@ pub(super) fn begin_sms(conn: &mut Conn, ids: &[SmsId], claim_token: &str, now: 
     let held = sms::table.filter(sms::id.eq_any(ids)).filter(sms::claimed_by.eq(claim_token)).filter(sms::begun.eq(0));
     let held = held.filter(sms::next_attempt_at.is_not_null()).filter(may_go_out(now));
     diesel::update(held).set(sms::begun.eq(1)).returning(sms::id).get_results(conn)
+}
+
+/// How this process's transports are.
+pub(super) fn beat(conn: &mut Conn, node: &str, now: Timestamp, beats: &[TransportBeat]) -> QueryResult<()> {
+    let numbers = |value: fn(&TransportBeat) -> i64| beats.iter().map(value).collect::<Vec<_>>();
+    let told = beats.iter().map(|beat| beat.sendability.map(|told| i32::from(told.number())));
+    diesel::sql_query(
+        "INSERT INTO transport_beats (node, transport, at, sendability, wants_probe, submitted, receipts) \
+         SELECT $1, transport, $2, sendability, wants_probe, submitted, receipts \
+         FROM unnest($3::text[], $4::integer[], $5::integer[], $6::bigint[], $7::bigint[]) \
+         AS new (transport, sendability, wants_probe, submitted, receipts) \
+         ON CONFLICT (node, transport) DO UPDATE SET at = excluded.at, sendability = excluded.sendability, \
+         wants_probe = excluded.wants_probe, submitted = excluded.submitted, receipts = excluded.receipts",
+    )
+    .bind::<Text, _>(node)
+    .bind::<BigInt, _>(now.micros())
+    .bind::<Array<Text>, _>(beats.iter().map(|beat| beat.transport.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(told.collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(beats.iter().map(|beat| i32::from(beat.wants_probe)).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(numbers(|beat| as_count(beat.submitted)))
+    .bind::<Array<BigInt>, _>(numbers(|beat| as_count(beat.receipts)))
+    .execute(conn)
+    .map(drop)
 }

@@ -3,14 +3,15 @@
 use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
+    rerouting::TransportBeat,
     sms::{SmsId, Submission},
 };
 
 use super::{
     Conn,
-    queries::{Attempt, Change, Fixed, Incoming, insert_one, may_go_out},
+    queries::{Attempt, Change, Fixed, Incoming, as_count, insert_one, may_go_out},
 };
-use crate::schema::{sms, sms_attempts};
+use crate::schema::{sms, sms_attempts, transport_beats};
 
 pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<Vec<SmsId>> {
     let mut ids: Vec<SmsId> = Vec::with_capacity(incoming.len());
@@ -78,4 +79,25 @@ pub(super) fn begin_sms(conn: &mut Conn, ids: &[SmsId], claim_token: &str, now: 
         }
     }
     Ok(begun)
+}
+
+/// How this process's transports are.
+pub(super) fn beat(conn: &mut Conn, node: &str, now: Timestamp, beats: &[TransportBeat]) -> QueryResult<()> {
+    for TransportBeat { transport, sendability, wants_probe, submitted, receipts } in beats {
+        let told = (
+            transport_beats::at.eq(now.micros()),
+            transport_beats::sendability.eq(sendability.map(|told| i32::from(told.number()))),
+            transport_beats::wants_probe.eq(i32::from(*wants_probe)),
+            transport_beats::submitted.eq(as_count(*submitted)),
+            transport_beats::receipts.eq(as_count(*receipts)),
+        );
+        let key = (transport_beats::node.eq(node), transport_beats::transport.eq(transport.as_str()));
+        diesel::insert_into(transport_beats::table)
+            .values((key, told))
+            .on_conflict((transport_beats::node, transport_beats::transport))
+            .do_update()
+            .set(told)
+            .execute(conn)?;
+    }
+    Ok(())
 }

@@ -56,7 +56,7 @@ fn scheduled(seconds: u64) -> NewSms {
 
 /// What the timeline tells of an SMS.
 async fn events(harness: &StoreHarness, id: SmsId) -> Vec<String> {
-    let timeline = harness.ledger(SmsTimeline { account: ALICE, transport: opera(), id }).await.unwrap();
+    let timeline = harness.ledger(SmsTimeline { account: ALICE, transport: Some(opera()), id }).await.unwrap();
     timeline.into_iter().map(|event| event.what.into_owned()).collect()
 }
 

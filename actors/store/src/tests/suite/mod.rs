@@ -14,6 +14,7 @@ mod plans;
 pub(super) mod quotas;
 mod receipts;
 mod received;
+mod rerouting;
 mod retention;
 mod schema;
 mod sessions;
@@ -153,7 +154,7 @@ impl StoreHarness {
     }
 
     pub(super) async fn find(&self, id: SmsId) -> Sms {
-        self.ledger(vumi_kit::ledger::FindSms { account: ALICE, transport: opera(), id }).await.unwrap()
+        self.ledger(vumi_kit::ledger::FindSms { account: ALICE, transport: Some(opera()), id }).await.unwrap()
     }
 
     /// Rows of the ledger's SMS that fulfil a condition.

@@ -61,7 +61,7 @@ async fn a_slow_read_is_given_up_and_neither_writes_nor_log_ins_nor_sessions_wai
     let operation = HoldReader(Arc::new(Mutex::new(released)));
     harness.store.readers.dispatch(Request::new(operation, reply));
     let store = &harness.store.store;
-    let find = || FindSms { account: ALICE, transport: opera(), id: 1 };
+    let find = || FindSms { account: ALICE, transport: Some(opera()), id: 1 };
     // More than may wait for the reader. Those that wait wait for as long as a read may take.
     let waiting: Vec<_> = (0..300)
         .map(|_| {

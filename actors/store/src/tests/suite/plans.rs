@@ -23,6 +23,7 @@ use vumi_kit::{
         OwnReceived, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner,
         SmsTimeline, StatusCursor, Then, Which,
     },
+    rerouting::{RerouteSms, WayOut},
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundPart, InboundSms, Receipt, TransportStatus},
     sms_options::SmsOptions,
@@ -101,14 +102,14 @@ macro_rules! write {
 fn the_status_of_sms_is_read_by_index() {
     let Some(mut watched) = Watched::new() else { return };
     let (account, transport) = (ALICE, opera());
-    let one = read!(watched, FindSms { account, transport: transport.clone(), id: 1 });
+    let one = read!(watched, FindSms { account, transport: Some(transport.clone()), id: 1 });
     assert!(one.contains(BY_ID), "{one}");
     let accept = AcceptSms { batch: vec![sms("x")], idempotency: None };
     for unit in [None, Some(BudgetUnit::Segments)] {
         let charge = QuotaCharge { unit, of_each: vec![Micros::whole(1)] };
         write!(watched, AcceptWithinQuota { accept: accept.clone(), account, charge });
     }
-    let list = |which| ListSms { account, transport: opera(), which, start: 0, limit: 100 };
+    let list = |which| ListSms { account, transport: Some(opera()), which, start: 0, limit: 100 };
     let some = read!(watched, list(Which::Ids(vec![3, 4])));
     assert!(some.contains(BY_ID), "{some}");
     let since = |order| Which::Since { at: START, order, after: Some(StatusCursor { updated_at: START, id: 1 }) };
@@ -118,11 +119,16 @@ fn the_status_of_sms_is_read_by_index() {
     assert!(uses(&oldest, "sms_changed", "account=? AND transport=? AND updated_at>?"), "{oldest}");
     let named = read!(watched, list(Which::Reference("order 7".to_owned())));
     assert!(uses(&named, "sms_reference", "account=? AND reference=?"), "{named}");
+    let routed = |which| ListSms { account, transport: None, which, start: 0, limit: 100 };
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        let by_route = read!(watched, routed(since(order)));
+        assert!(uses(&by_route, "sms_routed", "account=? AND updated_at>?"), "{by_route}");
+    }
     let key = IdempotencyKey { key: "k".to_owned(), request_digest: Vec::new(), keep_s: 60 };
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: Some(key.clone()) });
     let replayed = read!(watched, FindAccepted { account, key });
     assert!(replayed.contains(BY_ID), "{replayed}");
-    read!(watched, SmsTimeline { account, transport, id: 1 });
+    read!(watched, SmsTimeline { account, transport: Some(transport), id: 1 });
 }
 
 #[test]
@@ -142,7 +148,10 @@ fn the_outbox_works_by_index() {
     let outcomes = vec![Outcome { id: 1, at: START, detail: String::new(), then }];
     let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes, begin: vec![2] });
     assert!(uses(&recorded, "receipts_unmatched", "transport=? AND provider_id=?"), "{recorded}");
-    write_alone(ReleaseSms { transport, ids: vec![1] }, &mut watched.conn, START).unwrap();
+    write_alone(ReleaseSms { transport: transport.clone(), ids: vec![1] }, &mut watched.conn, START).unwrap();
+    let way = WayOut { route: transport.clone(), to: transport.clone(), resend_unknown: true };
+    let moved = write!(watched, RerouteSms { from: transport, ways: vec![way], because: String::new() });
+    assert!(uses(&moved, "sms_routed_waiting", "transport=?"), "{moved}");
     write!(watched, Sweep);
 }
 

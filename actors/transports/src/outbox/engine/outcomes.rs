@@ -17,6 +17,7 @@ use crate::outbox::{
 impl<S: SubmitSms> Engine<S> {
     pub(super) fn complete(&mut self, Completed { submission, result, duration }: Completed) {
         let (now, at) = (Instant::now(), self.clock.now());
+        self.status.borrow_mut().silent_since = (!self.in_flight.is_empty()).then_some(now);
         let decision = match result {
             AttemptResult::Decided(decision) => self.redacted(decision),
             AttemptResult::UnknownOutcome => return self.end_with_unknown_outcome(&submission, at),
@@ -45,6 +46,9 @@ impl<S: SubmitSms> Engine<S> {
             let next_try_in = status.breaker.wait_of(sms);
             tracing::warn!(transport = %self.name, sms, ?next_try_in,
                 "one SMS paused: the provider refuses it, or our account or settings");
+        }
+        if matches!(decision, Decision::Accepted { .. }) {
+            status.gauge.count_submitted(1);
         }
         self.log_transition(before, status.breaker.interruption(), now);
         pause_begins

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use std::{collections::HashSet, rc::Rc, time::Duration};
+use std::{collections::HashSet, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 use vumi_kit::{
@@ -353,7 +353,7 @@ story!(a_drain_finishes_what_is_in_flight_and_returns_the_rest, |harness| settin
 
 fn open(ledger: Ledger, provider: &Rc<ScriptedProvider>) -> Component {
     let (name, submitter) = (Name::parse("fake").unwrap(), ScriptedSubmitter(provider.clone()));
-    OutboxActor::start_with(name, ledger, Clock::held(START), &settings(), submitter)
+    OutboxActor::start_with(name, ledger, Clock::held(START), Arc::default(), &settings(), submitter)
 }
 
 #[test]

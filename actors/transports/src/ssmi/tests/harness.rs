@@ -42,6 +42,7 @@ use vumi_kit::{
     start_token::StartToken,
     store::Store,
     testing::FakeStore,
+    transport_board::TransportBoard,
 };
 use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Phase, ServerCommand, SsmiCommand, UssdType};
 
@@ -248,6 +249,7 @@ impl SsmiHarness {
             name: Name::parse("truteq").unwrap(),
             router: RouterAddress::of(&router).with_token(&token),
             store: fake_store(&requests_sent, open, &has_account).with_token(&token),
+            board: TransportBoard::default(),
             clock: clock.clone(),
         };
         let component = Ssmi::start(context, settings).unwrap();

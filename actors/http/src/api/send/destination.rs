@@ -1,0 +1,94 @@
+//! Where the SMS of a call go: to the transport that its path names, or to those that the routes choose.
+
+use vumi_kit::{
+    carries::Carries,
+    name::Name,
+    outbound::{OutboundRoutes, Routable, RouteChoice},
+    sms_options::Content,
+    transport_settings::TransportSettings,
+};
+
+use crate::{
+    guard::{ApiCall, transport},
+    response::{error::ApiError, field_errors::FieldError},
+};
+
+/// Where the SMS of a call go. It also says what is taken as their addresses.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    /// To this transport.
+    Named { transport: Name, addresses: TransportSettings, carries: Carries },
+    /// Each by the route that takes it.
+    Routed { routes: OutboundRoutes, account: String, addresses: TransportSettings },
+}
+
+impl Destination {
+    /// As the path says.
+    pub(crate) fn of(call: &ApiCall<'_>) -> Result<Self, ApiError> {
+        let own_country = &call.caller.rights.country_code;
+        if call.names_transport() {
+            let (name, protected) = transport(call.state, call.request)?;
+            if let Some(refused) = call.caller.sending_error(name) {
+                return Err(ApiError::Forbidden(refused));
+            }
+            let (transport, mut addresses) = (name.clone(), protected.settings.clone());
+            addresses.country_code = own_country.clone().or(addresses.country_code);
+            return Ok(Self::Named { transport, addresses, carries: protected.carries });
+        }
+        if let Some(refused) = call.caller.stopped_error() {
+            return Err(ApiError::Forbidden(refused));
+        }
+        let routes = call.state.routes.clone().ok_or_else(|| {
+            let what = "there are no routes: [[outbound]] of the settings has them choose a transport; without them name one, as \
+                        in sms/{transport}/send.json";
+            ApiError::NotFound(what.to_owned())
+        })?;
+        // The country of a number that begins with 0 must not depend on the transport that is chosen for it.
+        let mut codes = call.state.transports.values().map(|transport| &transport.settings.country_code);
+        let first = codes.next().cloned().flatten();
+        let of_all = first.filter(|first| codes.all(|other| other.as_ref() == Some(first)));
+        let country_code = own_country.clone().or(of_all);
+        let addresses = TransportSettings { country_code, ..TransportSettings::default() };
+        Ok(Self::Routed { routes, account: call.caller.username.clone(), addresses })
+    }
+
+    /// Whether routes choose.
+    pub(super) const fn is_routed(&self) -> bool {
+        matches!(self, Self::Routed { .. })
+    }
+
+    /// What is taken as addresses.
+    pub(crate) const fn addresses(&self) -> &TransportSettings {
+        match self {
+            Self::Named { addresses, .. } | Self::Routed { addresses, .. } => addresses,
+        }
+    }
+
+    /// What is wrong with SMS of this content. Routes pass over what can't carry it.
+    pub(super) fn refusal(&self, content: &Content) -> Option<FieldError> {
+        match self {
+            Self::Named { transport, carries, .. } => carries.refusal(transport, content),
+            Self::Routed { .. } => None,
+        }
+    }
+
+    /// The transport of an SMS, with the choice where a route chose it; none: no route takes it.
+    pub(super) fn transport(&self, sms: Routable<'_>) -> Option<(Name, Option<Box<RouteChoice>>)> {
+        match self {
+            Self::Named { transport, .. } => Some((transport.clone(), None)),
+            Self::Routed { routes, account, .. } => {
+                let choice = routes.choose(&Routable { account, ..sms })?;
+                Some((choice.transport.clone(), Some(Box::new(choice))))
+            }
+        }
+    }
+}
+
+/// The longest tag, in bytes.
+const MAX_TAG: usize = 64;
+
+/// What is wrong with a tag, if anything.
+pub(crate) fn tag_error(tag: &str) -> Option<&'static str> {
+    let good = (1..=MAX_TAG).contains(&tag.len()) && !tag.chars().any(char::is_control);
+    (!good).then_some("a tag is 1 to 64 bytes, none of them a control character")
+}

@@ -1,0 +1,2 @@
+DROP TABLE transport_beats;
+DROP INDEX sms_routed_waiting;
