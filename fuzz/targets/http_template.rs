@@ -28,6 +28,7 @@ fuzz_target!(|data: &str| {
         limited: false,
         begun: true,
         renewed: false,
+        claim_token: "local/1".into(),
     };
     let _filled_in = fill_in(template, &submission);
     let [plain, json, xml] = fill_in("{{text}}", &submission).expect("a good template");

@@ -191,8 +191,7 @@ pub struct TimelineEvent {
     pub provider_id: Option<String>,
 }
 
-/// Opens the outbox of a transport that has started (again): its earlier claims are due at once. Answers how long a claim
-/// holds.
+/// Opens the outbox of a transport that has started (again): its earlier claims are due at once.
 #[derive(Clone, Debug)]
 pub struct OpenOutbox {
     pub transport: Name,
@@ -203,7 +202,16 @@ pub struct OpenOutbox {
 }
 impl Operation for OpenOutbox {
     type Access = Writes;
-    type Answer = Duration;
+    type Answer = OpenedOutbox;
+}
+
+/// The result of [`OpenOutbox`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedOutbox {
+    /// How long a claim holds.
+    pub lease: Duration,
+    /// What [`Submission::claim_token`] is of what this outbox claims, and of nothing that an earlier one claimed.
+    pub claim_token: Arc<str>,
 }
 
 /// Closes the outbox of a transport that stops: nothing more is handed over to it, accepted SMS wait in the ledger.
@@ -232,6 +240,9 @@ impl Operation for ClaimSms {
 pub struct Outcome {
     pub id: SmsId,
     pub at: Timestamp,
+    /// [`Submission::attempts`]: an outcome that is recorded a second time, since nobody knew whether it was kept, is known by
+    /// it.
+    pub attempts: i32,
     /// The provider's response, or what went wrong; secrets redacted.
     pub detail: String,
     pub then: Then,

@@ -334,6 +334,9 @@ pub struct Submission {
     pub begun: bool,
     /// This outbox had claimed it before, and the lease ended: it may still have it in hand.
     pub renewed: bool,
+    /// Whose claim it is, by [`OpenedOutbox::claim_token`](crate::ledger::OpenedOutbox::claim_token): one that an earlier
+    /// start of the transport claimed is due again already.
+    pub claim_token: Arc<str>,
 }
 
 impl Submission {

@@ -114,7 +114,13 @@ async fn accepts(ledger: Ledger, new: NewSms) -> usize {
 async fn record(ledger: &Ledger, transport: &Name, batch: Vec<Submission>) -> Result<(), Box<dyn std::error::Error>> {
     let at = Clock::system().now();
     let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("6ba7b8109dad11d180b4".to_owned()) };
-    let outcome = |sms: Submission| Outcome { id: sms.id, at, detail: "ID: 6ba7b810".to_owned(), then: then.clone() };
+    let outcome = |sms: Submission| Outcome {
+        id: sms.id,
+        at,
+        attempts: sms.attempts,
+        detail: "ID: 6ba7b810".to_owned(),
+        then: then.clone(),
+    };
     let outcomes = batch.into_iter().map(outcome).collect();
     ledger.ask_waiting(RecordOutcomes { transport: transport.clone(), outcomes, begin: Vec::new() }).await?;
     Ok(())

@@ -41,18 +41,20 @@ impl Outbox {
 pub(crate) struct Outboxes(Vec<Outbox>);
 
 impl Outboxes {
-    /// Opens a transport's outbox, anew if it was open.
-    pub(crate) fn open(&mut self, opened: &OpenOutbox, node: &str, waiting: bool) {
+    /// Opens a transport's outbox, anew if it was open. Answers its claim token.
+    pub(crate) fn open(&mut self, opened: &OpenOutbox, node: &str, waiting: bool) -> Arc<str> {
+        let claim_token: Arc<str> = format!("{node}/{}", message_id()).into();
         self.0.retain(|outbox| outbox.transport != opened.transport);
         self.0.push(Outbox {
             transport: opened.transport.clone(),
-            claim_token: format!("{node}/{}", message_id()).into(),
+            claim_token: claim_token.clone(),
             capacity: opened.capacity,
             window: opened.window,
             outstanding: 0,
             begun: 0,
             waiting,
         });
+        claim_token
     }
 
     /// Nothing more is handed over to it.
@@ -62,10 +64,9 @@ impl Outboxes {
 
     /// The claim token of the transport's outbox, which is opened without capacity if it never was.
     pub(crate) fn claim_token(&mut self, transport: &Name, node: &str) -> Arc<str> {
-        if self.of(transport).is_none() {
-            self.open(&OpenOutbox { transport: transport.clone(), capacity: 0, window: 0 }, node, true);
-        }
-        self.present(transport).unwrap_or_default()
+        self.present(transport).unwrap_or_else(|| {
+            self.open(&OpenOutbox { transport: transport.clone(), capacity: 0, window: 0 }, node, true)
+        })
     }
 
     /// The claim token of the transport's outbox, if it was opened.

@@ -34,6 +34,7 @@ use vumi_kit::{
     router::Endpoints,
     sms::Sms,
     sms_fields::SmsTimes,
+    start_token::StartToken,
     testing::moment,
 };
 
@@ -62,6 +63,8 @@ pub(super) struct AmqpFixture {
     router_input: Mutex<mpsc::UnboundedReceiver<RouterInput>>,
     pub(super) answers: RouterAnswers,
     pub(super) ledger: SmsLedger,
+    /// Of the front-end's start.
+    pub(super) token: StartToken,
 }
 
 /// Runs a test on the broker and deletes its queues afterwards. Without a broker the test is left out, which is said.
@@ -103,6 +106,7 @@ impl AmqpFixture {
             router_input: Mutex::new(router_input),
             answers,
             ledger: SmsLedger::start(),
+            token: StartToken::default(),
         }
     }
 
@@ -143,7 +147,7 @@ impl AmqpFixture {
     pub(super) async fn start_in(&self, settings: AmqpSettings, topology: AmqpTopology) -> RunningFrontEnd {
         let context = AmqpContext {
             router: address_of(&self.router),
-            store: self.ledger.store(),
+            store: self.ledger.store().with_token(&self.token),
             clock: Clock::held(moment()),
             transports: [Name::parse("clickatell").unwrap(), self.name("ussd")]
                 .map(|name| (name, SmsTransport::default()))

@@ -57,3 +57,23 @@ async fn the_front_end_stops_when_work_in_progress_is_done() {
     })
     .await;
 }
+
+#[actix::test]
+async fn a_front_end_that_was_replaced_takes_publishes_and_acknowledges_nothing_more() {
+    with_broker(async |fixture| {
+        let front_end = fixture.start().await;
+        let ussd = fixture.name("ussd");
+        let (inbound_queue, outbound_queue) = (format!("{ussd}.inbound"), format!("{ussd}.outbound"));
+        fixture.publish(&inbound_queue, &fixture.message("m1", json!({}))).await;
+        let message = fixture.inbound().await;
+        fixture.token.replace();
+        let endpoint = front_end.endpoints(&ussd).outbound().cloned().unwrap();
+        assert!(endpoint.send(Outbound(answer(&message, "hello"))).await.unwrap().is_err(), "the fresh one answers");
+        fixture.publish(&inbound_queue, &fixture.message("m2", json!({"session_event": "close"}))).await;
+        fixture.proxy.cut();
+        fixture.until_waiting(&inbound_queue, 2).await;
+        assert_eq!(fixture.waiting(&outbound_queue).await, 0);
+        assert!(fixture.router_has_no_more_input());
+    })
+    .await;
+}

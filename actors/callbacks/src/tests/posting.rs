@@ -12,6 +12,7 @@ use vumi_kit::{
     clock::{Clock, Timestamp},
     component::{Component, Drain},
     health::{AskHealth, State},
+    start_token::StartToken,
 };
 
 use super::{
@@ -459,6 +460,20 @@ async fn a_drain_waits_for_posts_in_flight_and_claims_no_more() {
     let Component { health, drain, ended, .. } = component;
     drop((health, drain));
     tokio::time::timeout(DEADLINE, ended.wait()).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn callbacks_that_were_replaced_post_nothing_more_and_end() {
+    let (mut client, mut store) = (ClientServer::new().await, DeliveryStore::new(clock()));
+    let token = StartToken::default();
+    let address = store.address().with_token(&token);
+    let component = open(address, store.clock.clone(), settings(), Arc::new(SystemResolver)).unwrap();
+    store.next_claims(1).await;
+    token.replace();
+    store.add(delivery(100, &client.url("/"), &store.clock));
+    tokio::time::timeout(DEADLINE, component.ended.wait()).await.expect("it ends with the first that it would post");
+    assert_eq!(store.claimed(), 1);
+    assert!(client.has_none());
 }
 
 #[actix_rt::test]

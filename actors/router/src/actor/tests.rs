@@ -251,6 +251,7 @@ fn submission(id: i64) -> Submission {
         limited: false,
         begun: true,
         renewed: false,
+        claim_token: "local/1".into(),
     }
 }
 

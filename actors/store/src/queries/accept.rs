@@ -138,7 +138,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
         if let Some(why) = &new.options.held {
             hold(tx, id, why)?;
         }
-        if claimed_by.is_some() {
+        if let Some(claim_token) = claimed_by {
             let submission = Submission {
                 id,
                 to: new.to.clone(),
@@ -156,6 +156,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
                 limited: new.options.validity.is_some(),
                 begun,
                 renewed: false,
+                claim_token,
             };
             tx.state.submissions.push((new.transport.clone(), submission));
         }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
-    ledger::{ClaimSms, CloseOutbox, OpenOutbox, ReleaseSms},
+    ledger::{ClaimSms, CloseOutbox, OpenOutbox, OpenedOutbox, ReleaseSms},
     name::Name,
     sms::{SmsId, Submission, TransportStatus},
 };
@@ -28,7 +28,7 @@ impl Write for OpenOutbox {
         self.capacity
     }
 
-    fn write(self, tx: &mut Tx<'_>) -> Result<Duration, Failed> {
+    fn write(self, tx: &mut Tx<'_>) -> Result<OpenedOutbox, Failed> {
         let now = tx.now.micros();
         // All that begins with `node/`: `0` comes after `/`, and texts are compared by bytes.
         let ours = (format!("{}/", tx.rules.node), format!("{}0", tx.rules.node));
@@ -50,8 +50,8 @@ impl Write for OpenOutbox {
             sms::table.filter(sms::transport.eq(self.transport.as_str())).filter(sms::next_attempt_at.le(now)),
         ))
         .get_result::<bool>(tx.conn)?;
-        tx.state.outboxes.open(&self, &tx.rules.node, waiting);
-        Ok(tx.rules.lease)
+        let claim_token = tx.state.outboxes.open(&self, &tx.rules.node, waiting);
+        Ok(OpenedOutbox { lease: tx.rules.lease, claim_token })
     }
 }
 
@@ -200,6 +200,7 @@ fn claim(
         limited,
         begun,
         renewed,
+        claim_token: claim_token.clone(),
     }))
 }
 

@@ -15,7 +15,10 @@ use super::{
     claims::{self, Begun},
     parts, receipts, rows,
 };
-use crate::{schema::sms, writer::queue::Lane};
+use crate::{
+    schema::{sms, sms_attempts},
+    writer::queue::Lane,
+};
 
 /// Rows of one request that may go before what waits in other lanes: those of an outbox's usual window, twice.
 const MOST_URGENT: usize = 256;
@@ -98,23 +101,26 @@ impl Recording {
             vumi_kit::warn_limited!(transport.as_str(), %transport, sms = outcome.id, "an outcome of an SMS that is not in the ledger");
             return Ok(());
         };
-        // Given back by one who held it before.
-        if let Then::Untried { held_until, .. } = outcome.then
-            && row.next_attempt_at.is_some_and(|until| until != held_until.micros())
-        {
-            return Ok(());
-        }
         let present = tx.state.outboxes.present(transport);
         let held_elsewhere = row.claimed_by.is_some() && row.claimed_by.as_deref() != present.as_deref();
-        if held_elsewhere && matches!(outcome.then, Then::Again { .. }) {
-            // Its lease ended meanwhile, and whoever holds it now knows that an answer is lost.
+        let counted_since = row.attempts != outcome.attempts;
+        let has_no_say = match &outcome.then {
+            // Given back by one who held it before.
+            Then::Untried { held_until, .. } => row.next_attempt_at.is_some_and(|until| until != held_until.micros()),
+            // Recorded before, and nobody knew: it may be in flight again. Or its lease ended meanwhile, and whoever holds it
+            // now knows that an answer is lost.
+            Then::Again { .. } => counted_since || held_elsewhere,
+            // Says what became of it, whoever holds it now.
+            Then::Done { .. } => counted_since && is_recorded(tx, &outcome)?,
+        };
+        if has_no_say {
             return Ok(());
         }
         if row.claimed_by.is_some() && !held_elsewhere {
             tx.state.outboxes.freed(transport, row.begun != 0);
         }
         (row.claimed_by, row.begun) = (None, 0);
-        let Outcome { id, at, detail, then } = outcome;
+        let Outcome { id, at, detail, then, .. } = outcome;
         let tried = !matches!(then, Then::Untried { .. });
         let before = row.provider_id.clone().map(|provider_id| (provider_id, row.status));
         let new_provider_id = row.follow(then, at, &detail)?;
@@ -151,6 +157,12 @@ impl Recording {
         }
         receipts::match_early_receipts(tx, transport, &known)
     }
+}
+
+/// Whether the outcome was recorded before.
+fn is_recorded(tx: &mut Tx<'_>, outcome: &Outcome) -> QueryResult<bool> {
+    let its = sms_attempts::table.filter(sms_attempts::sms.eq(outcome.id));
+    diesel::select(diesel::dsl::exists(its.filter(sms_attempts::at.eq(outcome.at.micros())))).get_result(tx.conn)
 }
 
 /// A submission that was tried.

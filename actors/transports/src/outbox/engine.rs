@@ -2,14 +2,17 @@
 //!
 //! The contract with the ledger (`vumi_kit::ledger`): a claimed SMS is ours until its lease ends; each is answered by
 //! an outcome, or left to its lease. Outcomes are kept here until the ledger has them. Nothing goes out before the ledger
-//! has marked it as begun: what takes the place of a finished submission is marked with the outcome of that one.
+//! has marked it as begun: what takes the place of a finished submission is marked with the outcome of that one. What an
+//! earlier start of the transport claimed, and comes here late, is due in the ledger already and not taken.
 
 mod in_hand;
 mod ledger_io;
 mod outcomes;
 mod submission_queue;
 
-use std::{cell::RefCell, collections::VecDeque, future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Duration};
+use std::{
+    cell::RefCell, collections::VecDeque, future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
+};
 
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -35,7 +38,7 @@ use super::{
     throughput::Throughput,
 };
 use in_hand::InHand;
-use ledger_io::LedgerReply;
+use ledger_io::{LedgerReply, UnderWay};
 use submission_queue::SubmissionQueue;
 
 /// What the actor tells the engine.
@@ -59,13 +62,15 @@ pub(super) struct Engine<S> {
     throughput: Throughput,
     /// How long a claim holds.
     lease: Duration,
+    /// Of the claims that are this outbox's.
+    claim_token: Arc<str>,
     queue: SubmissionQueue,
     in_hand: InHand,
     in_flight: FuturesUnordered<LocalBoxFuture<'static, Completed>>,
     outcomes: VecDeque<Outcome>,
     ledger_requests: FuturesUnordered<LocalBoxFuture<'static, LedgerReply>>,
-    /// Outcomes in the request to record and to begin that is under way, if one is.
-    recording: Option<usize>,
+    /// What is in the requests to record and to begin that are under way.
+    recording: UnderWay,
     /// A claim is under way.
     claiming: bool,
     /// More SMS wait in the ledger, as far as we know.
@@ -97,12 +102,13 @@ impl<S: SubmitSms> Engine<S> {
             pace: Pace::new(settings.rate),
             throughput: Throughput::default(),
             lease: Duration::ZERO,
+            claim_token: Arc::default(),
             queue: SubmissionQueue::default(),
             in_hand: InHand::default(),
             in_flight: FuturesUnordered::new(),
             outcomes: VecDeque::new(),
             ledger_requests: FuturesUnordered::new(),
-            recording: None,
+            recording: UnderWay::default(),
             claiming: false,
             more_in_ledger: true,
             poll_at: Instant::now(),
@@ -162,7 +168,7 @@ impl<S: SubmitSms> Engine<S> {
     }
 
     fn free(&self) -> usize {
-        let taken = self.queue.len() + self.in_flight.len() + self.outcomes.len() + self.recording.unwrap_or(0);
+        let taken = self.queue.len() + self.in_flight.len() + self.outcomes.len() + self.recording.outcomes;
         self.capacity().saturating_sub(taken)
     }
 
@@ -217,7 +223,7 @@ impl<S: SubmitSms> Engine<S> {
     /// How many of those held are to be marked as begun: as many as the window has places, and one as a probe while the
     /// provider takes nothing.
     fn places_to_begin(&self, now: Instant) -> usize {
-        let begun = self.in_flight.len() + self.queue.begun();
+        let begun = self.in_flight.len() + self.queue.begun_or_beginning();
         let status = self.status.borrow();
         match status.breaker.interruption() {
             Some(_) => usize::from(begun == 0 && status.breaker.paused_until(now).is_none()),
@@ -225,8 +231,14 @@ impl<S: SubmitSms> Engine<S> {
         }
     }
 
-    fn accept(&mut self, batch: Vec<Submission>) {
+    fn accept(&mut self, mut batch: Vec<Submission>) {
         let at = self.clock.now();
+        let handed = batch.len();
+        batch.retain(|submission| submission.claim_token == self.claim_token);
+        let late = handed - batch.len();
+        if late > 0 {
+            tracing::debug!(transport = %self.name, late, "claimed by an earlier start: they are due in the ledger");
+        }
         self.in_hand.add(&batch);
         if self.stopping() {
             for submission in batch {
@@ -298,7 +310,7 @@ impl<S: SubmitSms> Engine<S> {
         let mut status = self.status.borrow_mut();
         status.in_flight = self.in_flight.len();
         status.waiting = self.queue.len();
-        status.unrecorded = self.outcomes.len() + self.recording.unwrap_or(0);
+        status.unrecorded = self.outcomes.len() + self.recording.outcomes;
         status.usual_call = self.throughput.usual_call();
         status.tell();
     }
@@ -307,7 +319,7 @@ impl<S: SubmitSms> Engine<S> {
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
         let mut wake = self.poll_at;
-        if self.recording.is_none() && (!self.outcomes.is_empty() || !self.queue.is_empty()) && self.record_at > now {
+        if self.record_at > now && (!self.outcomes.is_empty() || !self.queue.is_empty()) {
             wake = wake.min(self.record_at);
         }
         if let Some(until) = self.status.borrow().breaker.paused_until(now) {

@@ -20,6 +20,9 @@ use crate::{
     provider::Provider,
 };
 
+/// Of the outbox that the tests' stores open.
+pub(crate) const CLAIM_TOKEN: &str = "local/1";
+
 pub(crate) fn submission(message: &str) -> Submission {
     Submission {
         id: 42,
@@ -38,6 +41,7 @@ pub(crate) fn submission(message: &str) -> Submission {
         limited: false,
         begun: true,
         renewed: false,
+        claim_token: CLAIM_TOKEN.into(),
     }
 }
 

@@ -28,7 +28,10 @@ use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     address::Msisdn,
     clock::{Clock, Timestamp},
-    ledger::{AcceptSms, Accepted, ClaimSms, HandOver, OpenOutbox, Outcome, RecordOutcomes, RecordedOutcomes, Then},
+    ledger::{
+        AcceptSms, Accepted, ClaimSms, HandOver, OpenOutbox, OpenedOutbox, Outcome, RecordOutcomes, RecordedOutcomes,
+        Then,
+    },
     name::Name,
     sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
     store::{Accepts, Ask, Operation, Request, StoreError},
@@ -127,8 +130,8 @@ impl StoreHarness {
         self.open_window(capacity, capacity).await;
     }
 
-    async fn open_window(&self, capacity: usize, window: usize) {
-        self.ledger(OpenOutbox { transport: opera(), capacity, window }).await;
+    async fn open_window(&self, capacity: usize, window: usize) -> OpenedOutbox {
+        self.ledger(OpenOutbox { transport: opera(), capacity, window }).await
     }
 
     async fn begin(&self, ids: &[SmsId]) -> RecordedOutcomes {
@@ -144,7 +147,10 @@ impl StoreHarness {
     }
 
     pub(super) async fn outcome(&self, id: SmsId, said: &str, then: Then) -> vumi_kit::ledger::OutboxState {
-        let outcome = Outcome { id, at: self.now(), detail: said.to_owned(), then };
+        let attempts = format!("SELECT attempts FROM sms WHERE id = {id}");
+        let attempts = diesel::dsl::sql::<diesel::sql_types::Integer>(&attempts);
+        let attempts = diesel::RunQueryDsl::get_result(attempts, &mut self.fixture.connect()).unwrap();
+        let outcome = Outcome { id, at: self.now(), attempts, detail: said.to_owned(), then };
         self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin: Vec::new() }).await.state
     }
 

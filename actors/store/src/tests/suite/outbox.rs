@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vumi_kit::{
-    ledger::{Backlog, CloseOutbox, CountBacklog, HandOver, OutboxState, ReleaseSms, Then},
+    ledger::{Backlog, CloseOutbox, CountBacklog, HandOver, OutboxState, Outcome, RecordOutcomes, ReleaseSms, Then},
     name::Name,
     sms::TransportStatus,
 };
@@ -89,10 +89,9 @@ async fn as_many_are_begun_as_the_window_allows_and_the_others_are_held() {
     assert_eq!(batch.iter().map(|sms| sms.begun).collect::<Vec<_>>(), [true, true, false, false]);
     let recorded = harness.begin(&ids[2..]).await;
     assert_eq!((recorded.begun, recorded.gone), (vec![], vec![]), "the window is full");
-    let outcome = vumi_kit::ledger::Outcome { id: ids[0], at: harness.now(), detail: String::new(), then: done() };
+    let outcome = Outcome { id: ids[0], at: harness.now(), attempts: 0, detail: String::new(), then: done() };
     let begin = ids[2..].to_vec();
-    let recorded =
-        harness.ledger(vumi_kit::ledger::RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin }).await;
+    let recorded = harness.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin }).await;
     assert_eq!((recorded.begun, recorded.gone), (vec![ids[2]], vec![]), "in the place of the first");
     assert_eq!(harness.sms_rows("begun = 1"), 2);
 }
@@ -342,6 +341,69 @@ async fn what_was_claimed_again_since_is_not_given_back_by_its_first_holder() {
     assert!(harness.handed().is_none(), "and it takes the room there is");
 }
 
+/// An outcome whose commit nobody confirmed: it was kept, and is recorded again.
+async fn record_again(harness: &StoreHarness, outcome: &Outcome) {
+    let outcomes = vec![outcome.clone()];
+    harness.ledger(RecordOutcomes { transport: opera(), outcomes, begin: Vec::new() }).await;
+}
+
+#[actix_rt::test]
+async fn an_attempt_that_is_recorded_twice_does_not_give_away_what_is_in_flight_again() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.open_outbox(1).await;
+    let id = harness.accept(1).await[0].id;
+    let again = Then::Again { at: harness.now(), unknown_outcome: true };
+    let outcome = Outcome { id, at: harness.now(), attempts: 0, detail: "503".to_owned(), then: again };
+    record_again(&harness, &outcome).await;
+    record_again(&harness, &outcome).await;
+    let in_flight = harness.claim(1).await;
+    assert_eq!((in_flight[0].attempts, in_flight[0].unknown_outcomes), (1, 1), "counted once");
+    record_again(&harness, &outcome).await;
+    assert!(harness.claim(1).await.is_empty(), "it is in flight");
+    assert_eq!(harness.sms_rows("begun = 1 AND claimed_by IS NOT NULL"), 1);
+}
+
+#[actix_rt::test]
+async fn what_was_not_tried_and_is_recorded_twice_does_not_give_away_what_is_in_flight_again() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.open_outbox(1).await;
+    let id = harness.accept(1).await[0].id;
+    let held_until = harness.now().plus(Duration::from_secs(120));
+    harness.advance(1);
+    let untried = Then::Untried { at: harness.now(), held_until };
+    let outcome = Outcome { id, at: harness.now(), attempts: 0, detail: "slow".to_owned(), then: untried };
+    record_again(&harness, &outcome).await;
+    assert_eq!(harness.claimed_ids(1).await, [id]);
+    record_again(&harness, &outcome).await;
+    assert!(harness.claim(1).await.is_empty(), "it is in flight");
+}
+
+#[actix_rt::test]
+async fn an_end_that_is_recorded_twice_is_one_attempt_and_one_of_another_holder_is_a_second() {
+    let Some(harness) = StoreHarness::new() else { return };
+    harness.open_outbox(1).await;
+    let id = harness.accept(1).await[0].id;
+    let done = Outcome { id, at: harness.now(), attempts: 0, detail: "ok".to_owned(), then: done() };
+    record_again(&harness, &done).await;
+    record_again(&harness, &done).await;
+    assert_eq!(harness.find(id).await.attempts, 1);
+    harness.advance(1);
+    record_again(&harness, &Outcome { at: harness.now(), ..done }).await;
+    assert_eq!(harness.find(id).await.attempts, 2, "both are in its timeline");
+}
+
+#[actix_rt::test]
+async fn what_is_handed_over_and_claimed_names_the_opening_whose_it_is() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    let first = harness.open_window(1, 1).await;
+    harness.accept(1).await;
+    let Some(HandOver::Submissions { batch, .. }) = harness.handed() else { panic!("nothing") };
+    assert_eq!(batch[0].claim_token, first.claim_token);
+    let second = harness.open_window(1, 1).await;
+    assert_ne!(first.claim_token, second.claim_token);
+    assert_eq!(harness.claim(1).await[0].claim_token, second.claim_token);
+}
+
 #[actix_rt::test]
 async fn each_lost_answer_and_each_lost_holder_is_counted_and_a_sure_answer_is_not() {
     let Some(harness) = StoreHarness::new() else { return };
@@ -404,10 +466,10 @@ async fn expired_sms_do_not_hide_those_behind_them() {
 async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
     let Some(harness) = StoreHarness::new() else { return };
     let id = harness.accept(1).await[0].id;
-    let outcome = |id| vumi_kit::ledger::Outcome { id, at: super::START, detail: String::new(), then: done() };
+    let outcome = |id| Outcome { id, at: super::START, attempts: 0, detail: String::new(), then: done() };
     let other = Name::parse("techsys").unwrap();
     let outcomes = vec![outcome(id), outcome(999)];
-    harness.ledger(vumi_kit::ledger::RecordOutcomes { transport: other, outcomes, begin: Vec::new() }).await;
+    harness.ledger(RecordOutcomes { transport: other, outcomes, begin: Vec::new() }).await;
     assert_eq!(harness.find(id).await.status, TransportStatus::Pending);
 }
 

@@ -145,7 +145,7 @@ fn the_outbox_works_by_index() {
     let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10 });
     assert!(uses(&claim, "sms_due", "transport=? AND next_attempt_at<?"), "{claim}");
     let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("abc".to_owned()) };
-    let outcomes = vec![Outcome { id: 1, at: START, detail: String::new(), then }];
+    let outcomes = vec![Outcome { id: 1, at: START, attempts: 0, detail: String::new(), then }];
     let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes, begin: vec![2] });
     assert!(uses(&recorded, "receipts_unmatched", "transport=? AND provider_id=?"), "{recorded}");
     write_alone(ReleaseSms { transport: transport.clone(), ids: vec![1] }, &mut watched.conn, START).unwrap();

@@ -1,26 +1,34 @@
 //! Which SMS an outbox has in hand, from their claim to the record of their outcome. One whose lease ended is claimed
 //! again, and its first claim may still be in flight: it must not be sent a second time.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use vumi_kit::sms::{SmsId, Submission};
 
 #[derive(Default)]
 pub(super) struct InHand {
-    ids: HashSet<SmsId>,
+    /// How often each: one whose outcome was kept though nobody confirmed it is claimed again before that is known.
+    claims: HashMap<SmsId, usize>,
     /// Those whose outcome was recorded while a claim was under way: the claim may have come before the record.
     recorded_meanwhile: HashSet<SmsId>,
 }
 
 impl InHand {
     pub(super) fn add(&mut self, batch: &[Submission]) {
-        self.ids.extend(batch.iter().map(|submission| submission.id));
+        for submission in batch {
+            *self.claims.entry(submission.id).or_default() += 1;
+        }
     }
 
     /// The outcomes of these are recorded. `claiming`: a claim is under way.
     pub(super) fn remove(&mut self, ids: impl Iterator<Item = SmsId>, claiming: bool) {
         for id in ids {
-            self.ids.remove(&id);
+            if let Some(claims) = self.claims.get_mut(&id) {
+                *claims -= 1;
+                if *claims == 0 {
+                    self.claims.remove(&id);
+                }
+            }
             if claiming {
                 self.recorded_meanwhile.insert(id);
             }
@@ -31,7 +39,7 @@ impl InHand {
     pub(super) fn new_of(&mut self, claimed: Vec<Submission>, mut known: impl FnMut(&Submission)) -> Vec<Submission> {
         let recorded = std::mem::take(&mut self.recorded_meanwhile);
         let is_new = |submission: &Submission| {
-            let known_here = self.ids.contains(&submission.id) || recorded.contains(&submission.id);
+            let known_here = self.claims.contains_key(&submission.id) || recorded.contains(&submission.id);
             let is_known = submission.renewed && known_here;
             if is_known {
                 known(submission);

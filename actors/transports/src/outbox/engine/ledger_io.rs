@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 use vumi_kit::{
     health::State,
-    ledger::{ClaimSms, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordedOutcomes},
-    sms::Submission,
+    ledger::{ClaimSms, OpenOutbox, OpenedOutbox, OutboxState, Outcome, RecordOutcomes, RecordedOutcomes},
+    sms::{SmsId, Submission},
     store::{Ask, StoreError},
 };
 
@@ -17,6 +17,14 @@ use crate::outbox::SubmitSms;
 
 /// Outcomes in one request to the ledger.
 const BATCH: usize = 1024;
+
+/// Requests to record that are under way at once: what ends while the ledger commits is there for its next commit, and does
+/// not wait for the answer first.
+const MOST_AT_ONCE: usize = 4;
+
+/// A further request is made as soon as outcomes have gathered for this part of the window: fewer wait for an answer, so
+/// that requests don't become tiny.
+const PART_OF_WINDOW: usize = 4;
 
 /// The pause before the ledger is asked again for places, where it had none.
 const NO_PLACE: Duration = Duration::from_millis(100);
@@ -28,8 +36,16 @@ const LONGEST_UNRECORDED: Duration = Duration::from_secs(5);
 /// The ledger's reply to a request.
 pub(super) enum LedgerReply {
     Claimed { limit: usize, claimed: Result<Vec<Submission>, StoreError> },
-    Recorded { batch: Vec<Outcome>, recorded: Result<RecordedOutcomes, StoreError> },
+    Recorded { batch: Vec<Outcome>, begin: Vec<SmsId>, recorded: Result<RecordedOutcomes, StoreError> },
     Closed(Result<(), StoreError>),
+}
+
+/// The requests to record and to begin that are under way.
+#[derive(Clone, Copy, Default)]
+pub(super) struct UnderWay {
+    requests: usize,
+    /// In all of them.
+    pub(super) outcomes: usize,
 }
 
 impl<S: SubmitSms> Engine<S> {
@@ -39,8 +55,8 @@ impl<S: SubmitSms> Engine<S> {
             let (capacity, window) = (self.settings.max_capacity(), self.settings.window);
             let open = OpenOutbox { transport: self.name.clone(), capacity, window };
             match self.ledger.as_ref().ask_waiting(open).await {
-                Ok(lease) => {
-                    self.lease = lease;
+                Ok(OpenedOutbox { lease, claim_token }) => {
+                    (self.lease, self.claim_token) = (lease, claim_token);
                     break;
                 }
                 Err(StoreError::Stopped) => return Err(StoreError::Stopped),
@@ -59,11 +75,10 @@ impl<S: SubmitSms> Engine<S> {
         Ok(())
     }
 
-    /// Records outcomes and begins what takes their places, and claims SMS for what is free: one request of each sort at
-    /// a time.
+    /// Records outcomes and begins what takes their places, and claims SMS for what is free.
     pub(super) fn send_ledger_requests(&mut self) {
         let now = Instant::now();
-        if self.recording.is_none() && self.record_at <= now {
+        if self.record_at <= now && self.may_record() {
             self.record(now);
         }
         if self.poll_at <= now {
@@ -86,19 +101,26 @@ impl<S: SubmitSms> Engine<S> {
         self.ledger_requests.push(claim.boxed_local());
     }
 
+    fn may_record(&self) -> bool {
+        let enough = self.settings.window.div_ceil(PART_OF_WINDOW);
+        let UnderWay { requests, .. } = self.recording;
+        requests == 0 || (requests < MOST_AT_ONCE && self.outcomes.len() >= enough)
+    }
+
     fn record(&mut self, now: Instant) {
-        let begin = self.queue.first_held(self.places_to_begin(now));
+        let begin = self.queue.take_to_begin(self.places_to_begin(now));
         if self.outcomes.is_empty() && begin.is_empty() {
             return;
         }
         let batch: Vec<_> = self.outcomes.drain(..self.outcomes.len().min(BATCH)).collect();
-        self.recording = Some(batch.len());
+        self.recording.requests += 1;
+        self.recording.outcomes += batch.len();
         let (ledger, transport) = (self.ledger.clone(), self.name.clone());
         let record = async move {
             // A copy stays here until the ledger has it.
-            let record = RecordOutcomes { transport, outcomes: batch.clone(), begin };
+            let record = RecordOutcomes { transport, outcomes: batch.clone(), begin: begin.clone() };
             let recorded = ledger.as_ref().ask_waiting(record).await;
-            LedgerReply::Recorded { batch, recorded }
+            LedgerReply::Recorded { batch, begin, recorded }
         };
         self.ledger_requests.push(record.boxed_local());
     }
@@ -118,7 +140,7 @@ impl<S: SubmitSms> Engine<S> {
     pub(super) fn on_ledger_reply(&mut self, reply: LedgerReply) -> Result<(), StoreError> {
         match reply {
             LedgerReply::Claimed { limit, claimed } => self.on_claimed(limit, claimed),
-            LedgerReply::Recorded { batch, recorded } => self.on_recorded(batch, recorded),
+            LedgerReply::Recorded { batch, begin, recorded } => self.on_recorded(batch, &begin, recorded),
             LedgerReply::Closed(closed) => {
                 if let Err(error) = closed {
                     tracing::warn!(transport = %self.name, %error, "could not close the outbox");
@@ -151,9 +173,11 @@ impl<S: SubmitSms> Engine<S> {
     fn on_recorded(
         &mut self,
         batch: Vec<Outcome>,
+        begin: &[SmsId],
         recorded: Result<RecordedOutcomes, StoreError>,
     ) -> Result<(), StoreError> {
-        self.recording = None;
+        self.recording.requests -= 1;
+        self.recording.outcomes -= batch.len();
         match recorded {
             Ok(RecordedOutcomes { state, begun, gone }) => {
                 if batch.is_empty() && begun.is_empty() && gone.is_empty() {
@@ -161,8 +185,7 @@ impl<S: SubmitSms> Engine<S> {
                     self.record_at = Instant::now() + NO_PLACE;
                 }
                 self.in_hand.remove(batch.iter().map(|outcome| outcome.id).chain(gone.iter().copied()), self.claiming);
-                self.queue.remove(&gone);
-                self.queue.begin(&begun);
+                self.queue.on_begun(begin, &begun, &gone);
                 self.store_failures = 0;
                 self.status.borrow_mut().store_error = None;
                 self.more_in_ledger |= state == OutboxState::Waiting;
@@ -170,6 +193,7 @@ impl<S: SubmitSms> Engine<S> {
             }
             Err(StoreError::Stopped) => Err(StoreError::Stopped),
             Err(error) => {
+                self.queue.on_begun(begin, &[], &[]);
                 self.record_later(batch, &error);
                 Ok(())
             }

@@ -113,7 +113,7 @@ impl<S: SubmitSms> Engine<S> {
             }
         };
         // Many wait here while the ledger is away.
-        Outcome { id: submission.id, at, detail, then }.keepable()
+        outcome_of(submission, at, detail, then).keepable()
     }
 
     /// Another attempt, or the end where it would come too late.
@@ -142,7 +142,7 @@ impl<S: SubmitSms> Engine<S> {
         let may_have_arrived =
             if submission.unknown_outcomes > 0 { "; an earlier attempt may have arrived" } else { "" };
         let detail = format!("its time ran out before it could be sent{may_have_arrived}");
-        self.outcomes.push_back(Outcome { id: submission.id, at, detail, then });
+        self.outcomes.push_back(outcome_of(submission, at, detail, then));
     }
 
     /// Ends one that may have arrived or not. A receipt that comes later may still report that it was delivered.
@@ -153,12 +153,16 @@ impl<S: SubmitSms> Engine<S> {
         );
         vumi_kit::warn_limited!(self.name.as_str(), transport = %self.name, sms = submission.id, detail = %detail, "given up");
         let then = Then::Done { status: TransportStatus::DeliveryError, provider_id: None };
-        self.outcomes.push_back(Outcome { id: submission.id, at, detail, then });
+        self.outcomes.push_back(outcome_of(submission, at, detail, then));
     }
 
     /// Returns one to the ledger, due again at `due`, without an attempt counted.
     pub(super) fn return_untried(&mut self, submission: &Submission, why: &str, at: Timestamp, due: Timestamp) {
         let then = Then::Untried { at: due, held_until: submission.lease_until };
-        self.outcomes.push_back(Outcome { id: submission.id, at, detail: why.to_owned(), then });
+        self.outcomes.push_back(outcome_of(submission, at, why.to_owned(), then));
     }
+}
+
+fn outcome_of(submission: &Submission, at: Timestamp, detail: String, then: Then) -> Outcome {
+    Outcome { id: submission.id, at, attempts: submission.attempts, detail, then }
 }

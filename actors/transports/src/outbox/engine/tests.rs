@@ -64,6 +64,19 @@ story!(a_transport_that_was_replaced_goes_no_further_when_its_thread_is_free, |h
     assert_eq!(harness.recorded(), 0);
 });
 
+story!(what_an_earlier_start_had_claimed_and_comes_late_is_not_sent_by_this_one, |harness| settings(), {
+    let earlier = Submission { claim_token: "local/0".into(), ..sms(1, "hello") };
+    harness.submit(vec![earlier.clone(), sms(2, "hello")]).await;
+    harness.pass(SECOND).await;
+    assert_eq!(*harness.provider.submitted.borrow(), [2], "the first is due in the ledger");
+    assert_eq!(harness.recorded(), 1);
+    harness.ledger.lock().unwrap().waiting = vec![Submission { unknown_outcomes: 1, ..sms(1, "not found") }].into();
+    harness.pass(3 * SECOND).await;
+    harness.submit(vec![earlier]).await;
+    harness.pass(SECOND).await;
+    assert_eq!(*harness.provider.submitted.borrow(), [2, 1]);
+});
+
 story!(no_more_than_the_window_is_in_flight_and_all_of_it_is_used, |harness| settings(), {
     harness.submit(many(20, "hello")).await;
     harness.pass(SECOND).await;
@@ -125,6 +138,31 @@ story!(one_in_flight_whose_lease_ended_is_not_sent_again, |harness| settings(), 
     harness.pass(SECOND).await;
     assert_eq!(*harness.provider.submitted.borrow(), [1, 2]);
     assert_eq!(harness.recorded(), 2);
+});
+
+story!(one_that_is_claimed_anew_before_its_last_outcome_is_known_to_be_kept_stays_in_hand, |harness| settings(), {
+    harness.ledger.lock().unwrap().refuse_records = 1;
+    harness.submit(vec![sms(1, "retry")]).await;
+    harness.pass(SECOND).await;
+    harness.ledger.lock().unwrap().waiting = vec![sms(1, "held")].into();
+    harness.pass(6 * SECOND).await;
+    assert_eq!((harness.recorded(), harness.provider.submitted.borrow().len()), (1, 2), "the first outcome, kept late");
+    harness.ledger.lock().unwrap().waiting = vec![Submission { renewed: true, ..sms(1, "held") }].into();
+    harness.pass(2 * SECOND).await;
+    assert_eq!(harness.provider.submitted.borrow().len(), 2, "the second is in flight");
+});
+
+story!(what_ends_while_the_ledger_commits_does_not_wait_for_its_answer, |harness| settings(), {
+    harness.ledger.lock().unwrap().silent_records = true;
+    harness.submit(vec![sms(1, "hello")]).await;
+    harness.pass(SECOND).await;
+    for id in 2..=9 {
+        harness.submit(vec![sms(id, "hello")]).await;
+        harness.pass(SECOND).await;
+    }
+    let ledger = harness.ledger.lock().unwrap();
+    assert_eq!(ledger.unanswered.len(), 4, "so many requests at the most");
+    assert_eq!(harness.provider.submitted.borrow().len(), 9);
 });
 
 story!(one_that_is_not_in_hand_is_sent_though_it_was_claimed_before, |harness| settings(), {

@@ -31,8 +31,8 @@ use vumi_kit::{
     health::{AskHealth, Health, State},
     kind::Kind,
     ledger::{
-        ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordReceipts,
-        RecordedOutcomes, SmsOwners,
+        ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, OpenedOutbox, OutboxState, Outcome, RecordOutcomes,
+        RecordReceipts, RecordedOutcomes, SmsOwners,
     },
     message::{Event, SessionEvent, UserMessage},
     name::Name,
@@ -46,7 +46,10 @@ use vumi_kit::{
 };
 use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Phase, ServerCommand, SsmiCommand, UssdType};
 
-use crate::ssmi::{Ssmi, tls::ServerSocket};
+use crate::{
+    ssmi::{Ssmi, tls::ServerSocket},
+    tests::exam::CLAIM_TOKEN,
+};
 
 /// Nothing in these tests takes this long unless it never comes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -81,7 +84,7 @@ fn fake_store(
         .on(move |_: OpenSessions| Ok(open.take().unwrap_or_default()))
         .on(move |ask: SaveSession| Ok(save.send(StoreRequest::Save(ask.session)).is_ok()))
         .on(move |ask: CloseSession| Ok(close.send(StoreRequest::Close(ask.person)).is_ok()))
-        .on(|_: OpenOutbox| Ok(Duration::from_secs(120)))
+        .on(|_: OpenOutbox| Ok(OpenedOutbox { lease: Duration::from_secs(120), claim_token: CLAIM_TOKEN.into() }))
         .on(|_: CloseOutbox| Ok(()))
         .on(|_: ClaimSms| Ok(Vec::new()))
         .on(move |ask: RecordOutcomes| {

@@ -14,19 +14,25 @@ use vumi_kit::{
     backoff::Backoff,
     clock::{Clock, Timestamp},
     health::Health,
-    ledger::{ClaimSms, CloseOutbox, Ledger, OpenOutbox, OutboxState, Outcome, RecordOutcomes, RecordedOutcomes, Then},
+    ledger::{
+        ClaimSms, CloseOutbox, Ledger, OpenOutbox, OpenedOutbox, OutboxState, Outcome, RecordOutcomes,
+        RecordedOutcomes, Then,
+    },
     name::Name,
     sms::{Decision, Submission, TransportStatus},
     sms_options::{Content, Priority},
     start_token::StartToken,
-    store::StoreError,
+    store::{Request, StoreError},
     testing::FakeStore,
 };
 
-use crate::outbox::{
-    LookUp, OutboxSettings, SubmitSms,
-    engine::{Engine, EngineCommand},
-    status::OutboxStatus,
+use crate::{
+    outbox::{
+        LookUp, OutboxSettings, SubmitSms,
+        engine::{Engine, EngineCommand},
+        status::OutboxStatus,
+    },
+    tests::exam::CLAIM_TOKEN,
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(120);
@@ -45,6 +51,9 @@ pub(super) struct LedgerState {
     pub(super) gone: Vec<i64>,
     pub(super) claims: Vec<usize>,
     pub(super) refuse_records: usize,
+    /// Requests to record are not answered.
+    pub(super) silent_records: bool,
+    pub(super) unanswered: Vec<Request<RecordOutcomes>>,
 }
 
 impl LedgerState {
@@ -76,14 +85,21 @@ pub(super) fn fake_ledger(state: &SharedLedger) -> Ledger {
     FakeStore::default()
         .on(move |ask: OpenOutbox| {
             opened.lock().unwrap().opened_with = Some(ask.capacity);
-            Ok(LEASE)
+            Ok(OpenedOutbox { lease: LEASE, claim_token: CLAIM_TOKEN.into() })
         })
         .on(move |_: CloseOutbox| {
             closed.lock().unwrap().closed = true;
             Ok(())
         })
         .on(move |ask: ClaimSms| Ok(claimed.lock().unwrap().claim(ask.limit)))
-        .on(move |ask: RecordOutcomes| recorded.lock().unwrap().record(ask.outcomes, ask.begin))
+        .on_request(move |request: Request<RecordOutcomes>| {
+            let mut ledger = recorded.lock().unwrap();
+            if ledger.silent_records {
+                return ledger.unanswered.push(request);
+            }
+            let RecordOutcomes { outcomes, begin, .. } = request.operation;
+            let _nobody_waits = request.reply.send(ledger.record(outcomes, begin));
+        })
         .start_store()
         .ledger
 }
@@ -248,6 +264,7 @@ pub(super) fn sms(id: i64, message: &str) -> Submission {
         limited: false,
         begun: true,
         renewed: false,
+        claim_token: CLAIM_TOKEN.into(),
     }
 }
 
