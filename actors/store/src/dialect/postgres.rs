@@ -41,10 +41,10 @@ macro_rules! find_all {
     }};
 }
 
-/// Whether a column has one of these numbers.
+/// Whether a column has one of these values.
 macro_rules! among {
-    ($column:expr, $name:literal, $numbers:expr) => {
-        $column.eq_any($numbers)
+    ($column:expr, $name:literal, $values:expr) => {
+        $column.eq_any($values)
     };
 }
 

@@ -11,6 +11,7 @@ use diesel::{
     sql_types::{Integer, Text},
 };
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use serde::Serialize;
 
 use crate::{
     settings::{Connected, Synchronous},
@@ -31,22 +32,28 @@ macro_rules! skip_locked {
     };
 }
 
-/// All rows of a query with one of these values. One by one: each costs no round trip, and its statement is prepared.
+/// All rows of a query with one of these values.
 macro_rules! find_all {
-    ($query:expr, $column:expr, $values:expr, $conn:expr) => {{
-        let mut found = Vec::new();
-        for value in $values {
-            found.append(&mut $query.filter($column.eq(value)).load($conn)?);
-        }
-        found
+    ($query:expr, $table:ident :: $column:ident, $values:expr, $conn:expr) => {{
+        let values = $values;
+        let start = concat!(stringify!($table), ".", stringify!($column), " IN (SELECT value FROM json_each(");
+        let among = $query.filter(in_json!(start, &values));
+        if values.is_empty() { Vec::new() } else { crate::dialect::sqlite::queries::Fixed(among).load($conn)? }
     }};
 }
 
-/// Whether a column has one of these numbers: one statement, whose text is the same for any number of them.
+/// Whether a column has one of these values: one statement, whose text is the same for any number of them.
 macro_rules! among {
-    ($column:expr, $name:literal, $numbers:expr) => {
-        diesel::dsl::sql::<diesel::sql_types::Bool>(concat!($name, " IN (SELECT value FROM json_each("))
-            .bind::<diesel::sql_types::Text, _>(crate::dialect::sqlite::json_list($numbers))
+    ($column:expr, $name:literal, $values:expr) => {
+        in_json!(concat!($name, " IN (SELECT value FROM json_each("), $values)
+    };
+}
+
+/// The condition that begins so, on a list of values as one JSON text.
+macro_rules! in_json {
+    ($start:expr, $values:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>($start)
+            .bind::<diesel::sql_types::Text, _>(crate::dialect::sqlite::json_list($values))
             .sql("))")
     };
 }
@@ -84,9 +91,9 @@ const TEST_ON_CHECK_OUT: bool = false;
 /// How long a statement waits for another program that writes.
 const PATIENCE_MS: u32 = 5_000;
 
-/// Numbers as JSON.
-pub(crate) fn json_list(numbers: &[i64]) -> String {
-    format!("[{}]", numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(","))
+/// Numbers or texts as JSON.
+pub(crate) fn json_list(values: &[impl Serialize]) -> String {
+    serde_json::to_string(values).unwrap_or_else(|_| "[]".to_owned())
 }
 
 /// Those of this database.

@@ -9,7 +9,7 @@ use vumi_kit::{
     sms_options::{Content, Priority},
 };
 
-use super::{Conn, life::LifeColumns};
+use super::{Conn, Fixed, life::LifeColumns};
 use crate::schema::{received_sms, sms};
 
 #[derive(Queryable, Selectable)]
@@ -77,7 +77,7 @@ impl SmsRow {
 
 /// The SMS with these numbers, in one statement and in no order.
 pub(super) fn find_sms(conn: &mut Conn, ids: &[i64], now: Timestamp) -> QueryResult<Vec<Sms>> {
-    let found = sms::table.filter(among!(sms::id, "sms.id", ids)).select(SmsRow::as_select());
+    let found = Fixed(sms::table.filter(among!(sms::id, "sms.id", ids)).select(SmsRow::as_select()));
     found.load::<SmsRow>(conn)?.into_iter().map(|row| row.at(now)).collect()
 }
 

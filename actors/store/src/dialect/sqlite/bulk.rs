@@ -1,4 +1,4 @@
-//! Many rows, one by one: each costs no round trip, and its statement is prepared.
+//! Many rows, one by one where each has values of its own: it costs no round trip, and its statement is prepared.
 
 use diesel::prelude::*;
 use vumi_kit::{
@@ -70,15 +70,9 @@ pub(super) fn claim_sms(conn: &mut Conn, claimed: &[Submission], claim_token: &s
 
 /// Marks those as begun that are still held under the claim token and may go out; answers them.
 pub(super) fn begin_sms(conn: &mut Conn, ids: &[SmsId], claim_token: &str, now: Timestamp) -> QueryResult<Vec<SmsId>> {
-    let mut begun = Vec::with_capacity(ids.len());
-    for id in ids {
-        let held = sms::table.find(*id).filter(sms::claimed_by.eq(claim_token)).filter(sms::begun.eq(0));
-        let held = held.filter(sms::next_attempt_at.is_not_null()).filter(may_go_out(now));
-        if Fixed(diesel::update(held).set(sms::begun.eq(1))).execute(conn)? > 0 {
-            begun.push(*id);
-        }
-    }
-    Ok(begun)
+    let held = sms::table.filter(among!(sms::id, "sms.id", ids)).filter(sms::claimed_by.eq(claim_token));
+    let held = held.filter(sms::begun.eq(0)).filter(sms::next_attempt_at.is_not_null()).filter(may_go_out(now));
+    Fixed(diesel::update(held).set(sms::begun.eq(1)).returning(sms::id)).get_results(conn)
 }
 
 /// How this process's transports are.
