@@ -1,8 +1,9 @@
 //! A person asks what is kept of them, and wants to be forgotten.
 
-use std::{fs, io::Write, process::Stdio};
+use std::{fs, io::Write, process::Stdio, time::Duration};
 
 use serde_json::Value;
+use vumi_kit::clock::Clock;
 
 use crate::black_box::{Harness, words};
 
@@ -22,11 +23,12 @@ fn a_person_gets_everything_that_is_kept_of_them_and_is_forgotten_beside_the_run
     for id in [theirs, others] {
         harness.wait_for_status("clickatell", id, 4);
     }
+    let tomorrow = Clock::system().wall().plus(Duration::from_secs(24 * 3600)).to_seconds_text();
     let form = [
         ("to_msisdn", "27831234567"),
         ("from_msisdn", "27123456789"),
         ("message", "tomorrow"),
-        ("send_at", "2027-01-01"),
+        ("send_at", tomorrow.as_str()),
     ];
     let later = harness.post("/api/v1/sms/clickatell/send.json", &form).send().unwrap();
     assert_eq!(later.status(), 200, "{}", later.text().unwrap());
