@@ -85,6 +85,7 @@ impl<'a> ReceivedView<'a> {
     get,
     path = "/api/v1/sms/{transport}/received.json",
     tag = "status",
+    operation_id = "received",
     params(
         ("transport" = String, Path, description = "The transport's name"),
         ("since" = String, Query, description = "`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC", example = "2009-01-01"),
