@@ -24,6 +24,7 @@ mod cluster;
 mod connect;
 mod connections;
 mod crash;
+mod fairness;
 mod health;
 mod http_api;
 mod http_provider;

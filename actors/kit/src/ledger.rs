@@ -224,11 +224,14 @@ impl Operation for CloseOutbox {
     type Answer = ();
 }
 
-/// Claims SMS that are due, those due for longest first.
+/// Claims SMS that are due: of each priority and account its share, counted in segments; of one account those due for longest
+/// first.
 #[derive(Clone, Debug)]
 pub struct ClaimSms {
     pub transport: Name,
     pub limit: usize,
+    /// Submissions that the outbox can hold now, in flight and waiting: no more is handed over to it.
+    pub capacity: usize,
 }
 impl Operation for ClaimSms {
     type Access = Writes;
@@ -266,6 +269,8 @@ impl Outcome {
 pub enum Then {
     /// Ends it: the provider has it, or it failed for good.
     Done { status: TransportStatus, provider_id: Option<String> },
+    /// Ends it: it was submitted, its answers were lost, and it is not submitted again. It may have arrived.
+    Unknown,
     /// Makes it due again at that time.
     Again {
         at: Timestamp,

@@ -261,14 +261,18 @@ macro_rules! steps {
     (@from $state:ident) => { Some(SmsState::$state) };
 }
 
-/// All steps there are. Of one that is claimed only what has not begun is held or cancelled.
+/// All steps there are. Of one that is claimed only what has not begun is held or cancelled. An answer may come late, after the
+/// claim has ended and a receipt has come, or somebody has held the SMS.
 pub const STEPS: &[Step] = steps! {
-    new Accept => Accepted, Scheduled, Claimed;
+    new Accept => Accepted, Scheduled, Held, Claimed;
     Accepted Claim => Claimed;
     Accepted Expire => Expired;
     Accepted Hold => Held;
     Accepted Cancel => Cancelled;
     Accepted Receipt => Submitted, Delivered, Failed, Expired, Cancelled;
+    Accepted Submit => Submitted, Delivered;
+    Accepted Refuse => Failed, Expired, Cancelled;
+    Accepted LoseTrack => Unknown;
     Scheduled ComeDue => Accepted;
     Scheduled Hold => Held;
     Scheduled Cancel => Cancelled;
@@ -277,6 +281,9 @@ pub const STEPS: &[Step] = steps! {
     Held Expire => Expired;
     Held Cancel => Cancelled;
     Held Receipt => Submitted, Delivered, Failed, Expired, Cancelled;
+    Held Submit => Submitted, Delivered;
+    Held Refuse => Failed, Expired, Cancelled;
+    Held LoseTrack => Unknown;
     Claimed Claim => Claimed;
     Claimed Begin => Claimed;
     Claimed Return => Accepted;
@@ -292,12 +299,16 @@ pub const STEPS: &[Step] = steps! {
     Submitted Receipt => Submitted, Delivered, Failed, Expired, Cancelled;
     Delivered PartFailed => Failed;
     Failed Receipt => Delivered;
+    Failed Submit => Delivered;
     Failed Resend => Accepted;
     Expired Receipt => Delivered;
+    Expired Submit => Delivered;
     Expired Resend => Accepted;
     Cancelled Receipt => Delivered;
+    Cancelled Submit => Delivered;
     Cancelled Resend => Accepted;
     Unknown Receipt => Delivered;
+    Unknown Submit => Delivered;
     Unknown Resend => Accepted;
 };
 
@@ -406,8 +417,8 @@ mod tests {
         }
         for (from, event, to) in STEPS {
             let Some(from) = from else { continue };
-            // An answer may come after the receipt; it tells no more than where the provider has the SMS.
-            let by_answer = *from == SmsState::Submitted && matches!(event, LifeEvent::Submit | LifeEvent::Refuse);
+            // An answer may come after the receipt, or after its SMS was taken for lost.
+            let by_answer = matches!(event, LifeEvent::Submit | LifeEvent::Refuse);
             let by_report = matches!(event, LifeEvent::Receipt | LifeEvent::PartFailed | LifeEvent::Resend);
             assert!(!from.is_at_rest() || by_report || by_answer, "{from} {event:?} {to}");
         }

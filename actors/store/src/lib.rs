@@ -17,6 +17,7 @@ mod copy;
 mod dialect;
 mod error;
 mod event_body;
+mod fair_shares;
 mod file_lock;
 mod file_system;
 mod maintenance;

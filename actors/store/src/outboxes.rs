@@ -74,6 +74,15 @@ impl Outboxes {
         self.of(transport).map(|outbox| outbox.claim_token.clone())
     }
 
+    /// How many SMS the transport's outbox can hold now; one that is closed takes none.
+    pub(crate) fn set_capacity(&mut self, transport: &Name, capacity: usize) {
+        self.change(transport, |outbox| {
+            if outbox.capacity > 0 {
+                outbox.capacity = capacity.max(1);
+            }
+        });
+    }
+
     /// Claims an SMS that may be handed over as soon as it is committed: the claim token, and whether it is begun; none if it
     /// has to wait.
     pub(crate) fn claim_new(&mut self, transport: &Name) -> Option<(Arc<str>, bool)> {

@@ -7,12 +7,14 @@ use vumi_kit::{
     account::Micros,
     clock::Timestamp,
     ledger::{AcceptSms, Accepted},
+    levers::Lever,
     outbound::RouteChoice,
     sms::{NewSms, Sms, SmsId, Submission, TransportStatus},
 };
 
 use super::{
-    Conn, Evidence, Failed, Fixed, Tx, Write, bulk, idempotency,
+    Conn, Evidence, Failed, Tx, Write, idempotency,
+    life::{self, moves},
     rows::{content_columns, priority_number},
     timeline,
 };
@@ -119,6 +121,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
             // What is scheduled is found when its time has come.
             if send_at <= now && !held {
                 tx.state.outboxes.set_waiting(&new.transport, true);
+                tx.state.fair_shares.waits(&new.transport, new.options.priority, new.account);
             }
             send_at
         };
@@ -130,13 +133,14 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
         let charged = charged.map(|of_each| of_each.get(at).copied().unwrap_or_default().get());
         incoming.push(Incoming { new, segments, due, claimed_by, begun, created_at, give_up_at, charged });
     }
-    let ids = bulk::insert_sms(tx.conn, &incoming)?;
+    let ids = moves::accept(tx, &incoming)?;
     note_choices(tx, &ids, &incoming)?;
     let mut kept = Vec::with_capacity(ids.len());
     for (id, Incoming { new, segments, claimed_by, begun, give_up_at, .. }) in ids.into_iter().zip(incoming) {
         let give_up_at = Timestamp::from_micros(give_up_at);
         if let Some(why) = &new.options.held {
-            hold(tx, id, why)?;
+            moves::hold(tx, id, why)?;
+            life::note(tx, &[id], Lever::Hold.done(), why)?;
         }
         if let Some(claim_token) = claimed_by {
             let submission = Submission {
@@ -163,17 +167,6 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
         kept.push(Sms::accepted(id, new, segments, now, give_up_at));
     }
     Ok(kept)
-}
-
-/// Holds an SMS that has just been kept, and was claimed by nobody.
-fn hold(tx: &mut Tx<'_>, id: SmsId, why: &str) -> QueryResult<()> {
-    Fixed(diesel::update(sms::table.find(id)).set((
-        sms::next_attempt_at.eq(None::<i64>),
-        sms::held_at.eq(Some(tx.now.micros())),
-        sms::held_because.eq(Some(why)),
-    )))
-    .execute(tx.conn)?;
-    timeline::add(tx, "held", vec![(id, why.to_owned())])
 }
 
 /// Writes into their timelines why SMS go by the transport that a route chose.

@@ -7,21 +7,18 @@ use vumi_kit::{
     clock::Timestamp,
     ledger::{ClaimSms, CloseOutbox, OpenOutbox, OpenedOutbox, ReleaseSms},
     name::Name,
-    sms::{SmsId, Submission, TransportStatus},
+    sms::{SmsId, Submission},
 };
 
 use super::{
-    Failed, Fixed, Tx, Write, bulk,
+    Failed, Tx, Write,
+    fair_claims::FairClaim,
+    life::moves,
     permission::may_go_out,
-    rows::{address, as_limit, content, msisdn, priority, segments},
+    rows::{address, content, msisdn, priority, segments},
+    waiting,
 };
 use crate::schema::sms;
-
-/// A claim looks past so many batches of SMS that turn out to have expired.
-const ROUNDS: usize = 8;
-
-/// What an SMS that nobody could try says of itself.
-const NEVER_TRIED: &str = "not sent in time: its transport did not take it before the deadline";
 
 impl Write for OpenOutbox {
     fn rows(&self) -> usize {
@@ -29,27 +26,9 @@ impl Write for OpenOutbox {
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<OpenedOutbox, Failed> {
-        let now = tx.now.micros();
-        // All that begins with `node/`: `0` comes after `/`, and texts are compared by bytes.
-        let ours = (format!("{}/", tx.rules.node), format!("{}0", tx.rules.node));
-        // Claims whose lease has ended are due anyway.
-        let claimed = sms::table
-            .filter(sms::transport.eq(self.transport.as_str()))
-            .filter(sms::next_attempt_at.gt(now))
-            .filter(sms::claimed_by.ge(ours.0))
-            .filter(sms::claimed_by.lt(ours.1));
-        Fixed(diesel::update(claimed).set((
-            sms::next_attempt_at.eq(Some(now)),
-            sms::claimed_by.eq(None::<String>),
-            // What was only held was not sent.
-            sms::unsure.eq(sms::unsure + sms::begun),
-            sms::begun.eq(0),
-        )))
-        .execute(tx.conn)?;
-        let waiting = diesel::select(diesel::dsl::exists(
-            sms::table.filter(sms::transport.eq(self.transport.as_str())).filter(sms::next_attempt_at.le(now)),
-        ))
-        .get_result::<bool>(tx.conn)?;
+        moves::return_all(tx, &self.transport)?;
+        let waiting = !waiting::accounts(tx.conn, self.transport.as_str(), tx.now, 1)?.is_empty();
+        tx.state.fair_shares.look_again(&self.transport);
         let claim_token = tx.state.outboxes.open(&self, &tx.rules.node, waiting);
         Ok(OpenedOutbox { lease: tx.rules.lease, claim_token })
     }
@@ -96,39 +75,16 @@ impl DueSms {
     }
 }
 
-/// The longest due first; each with whether it may go out.
-pub(super) fn due(
-    tx: &mut Tx<'_>,
-    transport: &str,
-    until: Timestamp,
-    limit: usize,
-) -> QueryResult<Vec<(DueSms, bool)>> {
-    let due = sms::table
-        .filter(sms::transport.eq(transport))
-        .filter(sms::next_attempt_at.le(until.micros()))
-        .order((sms::next_attempt_at, sms::id))
-        .limit(as_limit(limit))
-        .select((DueSms::as_select(), may_go_out(tx.now)));
-    skip_locked!(due).load(tx.conn)
-}
-
-/// As [`expire`].
-pub(super) fn expire_due(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
-    expire(tx, row.id, row.provider_response)
+impl DueSms {
+    /// The segments that it counts.
+    pub(super) fn segments(&self) -> i64 {
+        self.segments.max(1).into()
+    }
 }
 
 /// Its time ran out: it ends with the last reason.
-fn expire(tx: &mut Tx<'_>, id: SmsId, provider_response: Option<String>) -> QueryResult<()> {
-    Fixed(diesel::update(sms::table.find(id)).set((
-        sms::status.eq(i32::from(TransportStatus::Expired)),
-        sms::provider_said.eq(Some(provider_response.unwrap_or_else(|| NEVER_TRIED.to_owned()))),
-        sms::next_attempt_at.eq(None::<i64>),
-        sms::claimed_by.eq(None::<String>),
-        sms::begun.eq(0),
-        sms::updated_at.eq(tx.now.micros()),
-    )))
-    .execute(tx.conn)
-    .map(drop)
+pub(super) fn expire_due(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
+    moves::expire(tx, row.id, row.provider_response)
 }
 
 impl Write for ClaimSms {
@@ -138,31 +94,13 @@ impl Write for ClaimSms {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Submission>, Failed> {
         let claim_token = tx.state.outboxes.claim_token(&self.transport, &tx.rules.node);
-        let mut claimed = Vec::new();
-        for _ in 0..ROUNDS {
-            let wanted = self.limit - claimed.len();
-            if wanted == 0 {
-                break;
-            }
-            let found = due(tx, self.transport.as_str(), tx.now, wanted)?;
-            let all_found = found.len() < wanted;
-            let mut taken = Vec::with_capacity(found.len());
-            for (row, may_go_out) in found {
-                taken.extend(claim(tx, &self.transport, &claim_token, row, may_go_out)?);
-            }
-            bulk::claim_sms(tx.conn, &taken, &claim_token)?;
-            claimed.append(&mut taken);
-            if all_found {
-                tx.state.outboxes.set_waiting(&self.transport, false);
-                break;
-            }
-        }
-        Ok(claimed)
+        tx.state.outboxes.set_capacity(&self.transport, self.capacity);
+        Ok(FairClaim::new(&self.transport, &claim_token, self.limit).run(tx)?)
     }
 }
 
 /// The claim that is to be written; none: it may not go out, and ends.
-fn claim(
+pub(super) fn claim(
     tx: &mut Tx<'_>,
     transport: &Name,
     claim_token: &Arc<str>,
@@ -230,7 +168,7 @@ pub(super) fn begin(tx: &mut Tx<'_>, transport: &Name, ids: &[SmsId]) -> QueryRe
         return Ok(Begun { gone: ids.to_vec(), ..Begun::default() });
     };
     let allowed = ids.get(..tx.state.outboxes.may_begin(transport)).unwrap_or(ids);
-    let begun = bulk::begin_sms(tx.conn, allowed, &claim_token, tx.now)?;
+    let begun = moves::begin(tx, allowed, &claim_token)?;
     tx.state.outboxes.began(transport, begun.len());
     let mut done = Begun { begun, gone: Vec::new() };
     if done.begun.len() < ids.len() {
@@ -263,14 +201,13 @@ fn look_at_held(tx: &mut Tx<'_>, transport: &Name, claim_token: &str, id: SmsId)
     let Some((held, may_go_out)) = held else { return Ok(Held::Gone) };
     if held.next_attempt_at.is_none() {
         // A receipt has settled it.
-        let free = (sms::claimed_by.eq(None::<String>), sms::begun.eq(0));
-        Fixed(diesel::update(sms::table.find(id)).set(free)).execute(tx.conn)?;
+        moves::return_one(tx, id, None)?;
     } else if held.begun != 0 {
         return Ok(Held::Begun);
     } else if may_go_out {
         return Ok(Held::Waits);
     } else {
-        expire(tx, id, held.provider_response)?;
+        moves::expire(tx, id, held.provider_response)?;
     }
     tx.state.outboxes.freed(transport, held.begun != 0);
     Ok(Held::Gone)
@@ -298,11 +235,11 @@ fn release(tx: &mut Tx<'_>, transport: &Name, id: SmsId) -> QueryResult<()> {
     let Some((due, begun)) = found else { return Ok(()) };
     // A receipt may have settled it meanwhile.
     let due = due.map(|_| tx.now.micros());
-    let free = (sms::next_attempt_at.eq(due), sms::claimed_by.eq(None::<String>), sms::begun.eq(0));
-    Fixed(diesel::update(sms::table.find(id)).set(free)).execute(tx.conn)?;
+    moves::return_one(tx, id, due)?;
     tx.state.outboxes.freed(transport, begun != 0);
     if due.is_some() {
         tx.state.outboxes.set_waiting(transport, true);
+        tx.state.fair_shares.look_again(transport);
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
-//! The steps of an SMS's life that somebody takes from outside: hold, release, cancel, send again; and how SMS are found for
-//! them. The machine itself, with all of its steps, is `vumi_kit::life`.
+//! The life of an SMS in the ledger: its state is read off the row, and every step is written here (`moves`). The machine
+//! itself, with all of its steps, is `vumi_kit::life`.
 
 mod levers;
+pub(super) mod moves;
 mod search;
 
 use diesel::{prelude::*, result::Error};
 use vumi_kit::{
     clock::Timestamp,
-    life::{RowFacts, SmsState},
+    life::{LifeEvent, RowFacts, SmsState, is_step},
     sms::{SmsId, TransportStatus},
 };
 
@@ -18,12 +19,13 @@ use crate::schema::sms;
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sms)]
 pub(super) struct LifeColumns {
-    status: i32,
-    next_attempt_at: Option<i64>,
-    claimed_by: Option<String>,
+    pub(super) status: i32,
+    pub(super) next_attempt_at: Option<i64>,
+    pub(super) claimed_by: Option<String>,
     held_at: Option<i64>,
     scheduled_at: Option<i64>,
-    unsure: i32,
+    #[diesel(column_name = unsure)]
+    pub(super) unknown_outcomes: i32,
 }
 
 impl LifeColumns {
@@ -42,10 +44,15 @@ impl LifeColumns {
             claimed: self.claimed_by.is_some(),
             held: self.held_at.is_some(),
             scheduled_at: self.scheduled_at(),
-            unknown_outcome: self.unsure > 0,
+            unknown_outcome: self.unknown_outcomes > 0,
         };
         Ok(SmsState::of(&facts, now))
     }
+}
+
+/// Says so where a step was taken that there is not: in tests, which play many histories.
+pub(super) fn check_step(id: SmsId, from: SmsState, by: &[LifeEvent], to: SmsState) {
+    debug_assert!(by.iter().any(|event| is_step(from, *event, to)), "SMS {id} went from {from} to {to} by {by:?}");
 }
 
 /// Writes into the timelines of SMS what was done with them, all in the same words.

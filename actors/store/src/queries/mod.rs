@@ -17,6 +17,7 @@ mod claims;
 mod deliveries;
 mod expanding;
 mod export;
+mod fair_claims;
 mod fixed;
 mod idempotency;
 mod ledger_clock;
@@ -39,6 +40,7 @@ mod status;
 mod subscriber;
 mod sweep;
 mod timeline;
+mod waiting;
 mod writer;
 
 use diesel::result::Error;
@@ -52,6 +54,7 @@ use vumi_kit::{
 
 use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, into_work, is_lost, ledger_end, within};
 use crate::{
+    fair_shares::FairShares,
     outboxes::Outboxes,
     writer::{config::Rules, queue::Lane},
 };
@@ -146,6 +149,8 @@ pub(crate) struct Tx<'a> {
 #[derive(Debug, Default)]
 struct WriterState {
     outboxes: Outboxes,
+    /// Whose SMS wait: a hint, not rolled back.
+    fair_shares: FairShares,
     submissions: Vec<(Name, Submission)>,
     received: Vec<Received>,
     /// Where the sweep of sessions continues: a hint, not rolled back.

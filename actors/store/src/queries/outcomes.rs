@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
     ledger::{OutboxState, Outcome, RecordOutcomes, RecordedOutcomes, Then},
+    life::LifeEvent,
     name::Name,
     sms::{SmsId, TransportStatus},
 };
@@ -13,6 +14,7 @@ use vumi_kit::{
 use super::{
     Failed, Tx, Write, bulk,
     claims::{self, Begun},
+    life::{LifeColumns, check_step, moves},
     parts, receipts, rows,
 };
 use crate::{
@@ -68,19 +70,18 @@ impl Write for RecordOutcomes {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sms)]
 struct Row {
+    account: i64,
+    priority: i32,
     recipient: String,
-    status: i32,
     #[diesel(column_name = provider_said)]
     provider_response: Option<String>,
     provider_id: Option<String>,
     attempts: i32,
     delivered_at: Option<i64>,
     give_up_at: i64,
-    next_attempt_at: Option<i64>,
-    claimed_by: Option<String>,
     begun: i32,
-    #[diesel(column_name = unsure)]
-    unknown_outcomes: i32,
+    #[diesel(embed)]
+    life: LifeColumns,
 }
 
 /// What a batch of outcomes comes to, before it is written.
@@ -102,30 +103,38 @@ impl Recording {
             return Ok(());
         };
         let present = tx.state.outboxes.present(transport);
-        let held_elsewhere = row.claimed_by.is_some() && row.claimed_by.as_deref() != present.as_deref();
+        let held_elsewhere = row.life.claimed_by.is_some() && row.life.claimed_by.as_deref() != present.as_deref();
         let counted_since = row.attempts != outcome.attempts;
         let has_no_say = match &outcome.then {
             // Given back by one who held it before.
-            Then::Untried { held_until, .. } => row.next_attempt_at.is_some_and(|until| until != held_until.micros()),
+            Then::Untried { held_until, .. } => row.life.next_attempt_at.is_some_and(|until| until != held_until.micros()),
             // Recorded before, and nobody knew: it may be in flight again. Or its lease ended meanwhile, and whoever holds it
             // now knows that an answer is lost.
             Then::Again { .. } => counted_since || held_elsewhere,
             // Says what became of it, whoever holds it now.
-            Then::Done { .. } => counted_since && is_recorded(tx, &outcome)?,
+            Then::Done { .. } | Then::Unknown => counted_since && is_recorded(tx, &outcome)?,
         };
         if has_no_say {
             return Ok(());
         }
-        if row.claimed_by.is_some() && !held_elsewhere {
+        let from = row.life.state(tx.now)?;
+        if row.life.claimed_by.is_some() && !held_elsewhere {
             tx.state.outboxes.freed(transport, row.begun != 0);
         }
-        (row.claimed_by, row.begun) = (None, 0);
+        (row.life.claimed_by, row.begun) = (None, 0);
         let Outcome { id, at, detail, then, .. } = outcome;
         let tried = !matches!(then, Then::Untried { .. });
-        let before = row.provider_id.clone().map(|provider_id| (provider_id, row.status));
-        let new_provider_id = row.follow(then, at, &detail)?;
-        if row.next_attempt_at.is_some_and(|due| due <= tx.now.micros()) {
+        let before = row.provider_id.clone().map(|provider_id| (provider_id, row.life.status));
+        let by: &[LifeEvent] = match &then {
+            Then::Done { .. } => &[LifeEvent::Submit, LifeEvent::Refuse, LifeEvent::Expire],
+            Then::Unknown => &[LifeEvent::LoseTrack],
+            Then::Again { .. } | Then::Untried { .. } => &[LifeEvent::Return],
+        };
+        let new_provider_id = row.follow(then, at, &detail, from.is_at_rest())?;
+        check_step(id, from, by, row.life.state(tx.now)?);
+        if row.life.next_attempt_at.is_some_and(|due| due <= tx.now.micros()) {
             tx.state.outboxes.set_waiting(transport, true);
+            tx.state.fair_shares.waits(transport, rows::priority(row.priority)?, row.account);
         }
         if tried {
             row.attempts += 1;
@@ -151,7 +160,7 @@ impl Recording {
             .collect();
         // Once each, as it is after the last of its outcomes.
         let changed = self.changed.into_iter().filter_map(|id| self.rows.remove(&id).map(|row| row.change(id)));
-        bulk::change_sms(tx.conn, changed.collect(), tx.now.micros())?;
+        moves::record(tx, changed.collect())?;
         for (id, provider_id, status) in self.replaced {
             parts::remember(tx, id, transport, &provider_id, status)?;
         }
@@ -187,28 +196,22 @@ pub(crate) struct Change {
 
 impl Row {
     fn change(self, id: SmsId) -> Change {
-        let Self {
-            status,
-            provider_response,
-            provider_id,
-            attempts,
-            delivered_at,
-            next_attempt_at,
-            unknown_outcomes,
-            ..
-        } = self;
+        let Self { provider_response, provider_id, attempts, delivered_at, life, .. } = self;
+        let LifeColumns { status, next_attempt_at, unknown_outcomes, .. } = life;
         Change { id, status, provider_response, provider_id, attempts, delivered_at, next_attempt_at, unknown_outcomes }
     }
 
-    /// Changes the row as the outcome says; answers the provider's id if it is news.
-    fn follow(&mut self, then: Then, at: Timestamp, detail: &str) -> QueryResult<Option<String>> {
+    /// Changes the row as the outcome says; answers the provider's id if it is news. What is `settled`, by a receipt, neither
+    /// expires here nor is of unknown outcome.
+    fn follow(&mut self, then: Then, at: Timestamp, detail: &str, settled: bool) -> QueryResult<Option<String>> {
         match then {
+            Then::Done { status: TransportStatus::Expired, .. } | Then::Unknown if settled => {}
             Then::Done { status, provider_id } => {
-                self.next_attempt_at = None;
-                self.unknown_outcomes = 0;
+                self.life.next_attempt_at = None;
+                self.life.unknown_outcomes = 0;
                 // A receipt may have been faster: then the row is further than the provider's answer.
-                if status.supersedes(rows::status(self.status)?) {
-                    self.status = i32::from(status);
+                if status.supersedes(self.life.status()?) {
+                    self.life.status = i32::from(status);
                     self.provider_response = Some(detail.to_owned());
                     if status == TransportStatus::Delivered {
                         self.delivered_at = Some(at.micros());
@@ -220,13 +223,21 @@ impl Row {
                 }
                 return Ok(news);
             }
+            Then::Unknown => {
+                self.life.next_attempt_at = None;
+                self.life.status = i32::from(TransportStatus::DeliveryError);
+                self.life.unknown_outcomes = self.life.unknown_outcomes.max(1);
+                self.provider_response = Some(detail.to_owned());
+            }
             Then::Again { at: due, unknown_outcome } => {
                 self.again(due);
-                self.unknown_outcomes = self.unknown_outcomes.saturating_add(i32::from(unknown_outcome));
+                if unknown_outcome && !settled {
+                    self.life.unknown_outcomes = self.life.unknown_outcomes.saturating_add(1);
+                }
             }
             Then::Untried { at: due, .. } => self.again(due),
         }
-        if self.next_attempt_at.is_some() && !detail.is_empty() {
+        if self.life.next_attempt_at.is_some() && !detail.is_empty() {
             self.provider_response = Some(detail.to_owned());
         }
         Ok(None)
@@ -234,6 +245,6 @@ impl Row {
 
     /// Due again, unless a receipt has settled it; at its deadline at the latest, since that is when it expires.
     fn again(&mut self, due: Timestamp) {
-        self.next_attempt_at = self.next_attempt_at.map(|_| due.micros().min(self.give_up_at));
+        self.life.next_attempt_at = self.life.next_attempt_at.map(|_| due.micros().min(self.give_up_at));
     }
 }

@@ -70,6 +70,14 @@ pub(super) fn remember(
     insert(tx, (sms, transport), next, Some(provider_id), status).map(drop)
 }
 
+/// The SMS is sent again: what was said of its parts is of before, and their ids are still known.
+pub(super) fn forget_statuses(tx: &mut Tx<'_>, sms: SmsId) -> QueryResult<()> {
+    let pending = i32::from(TransportStatus::Pending);
+    Fixed(diesel::update(sms_parts::table.filter(sms_parts::sms.eq(sms))).set(sms_parts::status.eq(pending)))
+        .execute(tx.conn)
+        .map(drop)
+}
+
 /// In the order of the parts.
 fn of(tx: &mut Tx<'_>, sms: SmsId) -> QueryResult<Vec<SentPartRow>> {
     let parts = sms_parts::table.filter(sms_parts::sms.eq(sms)).order(sms_parts::part).select(SentPartRow::as_select());

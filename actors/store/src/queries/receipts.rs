@@ -6,7 +6,7 @@ use vumi_kit::{
     callback::CallbackName,
     clock::Timestamp,
     ledger::{ListUnmatchedReceipts, ReceiptMatch, RecordReceipts},
-    life::SmsState,
+    life::{LifeEvent, SmsState},
     name::Name,
     provider_text::bounded_id,
     receipt::fields_beside,
@@ -14,7 +14,9 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Failed, Fixed, Read, Tx, Write, deliveries, parts,
+    Conn, Failed, Fixed, Read, Tx, Write, deliveries,
+    life::{check_step, moves},
+    parts,
     rows::{self, SmsRow, as_limit},
 };
 use crate::schema::{receipts, sms};
@@ -212,7 +214,6 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
     let learns_id = sms.provider_id.is_none() && news.provider_id.is_some();
     if supersedes {
         sms.status = status;
-        sms.state = SmsState::at_rest(status, false);
         let delivered = status == TransportStatus::Delivered;
         sms.delivered_at = delivered.then(|| news.at.unwrap_or(tx.now));
         if let Some(words) = news.provider_status {
@@ -224,20 +225,15 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
     }
     if supersedes || learns_id {
         sms.updated_at = tx.now;
-        Fixed(diesel::update(sms::table.find(sms.id)).set((
-            sms::status.eq(i32::from(sms.status)),
-            sms::provider_said.eq(sms.provider_response.as_deref()),
-            sms::provider_id.eq(sms.provider_id.as_deref()),
-            sms::delivered_at.eq(sms.delivered_at.map(Timestamp::micros)),
-            sms::updated_at.eq(sms.updated_at.micros()),
-        )))
-        .execute(tx.conn)?;
+        moves::report(tx, &sms)?;
     }
     // Who sends a receipt has the SMS: it is not submitted again. "Message unknown" says the contrary.
     if news.status.supersedes(TransportStatus::UnknownMessage) {
-        let left = sms::table.find(sms.id).filter(sms::next_attempt_at.is_not_null());
-        // What it says is known: no answer to it is missing any more.
-        Fixed(diesel::update(left).set((sms::next_attempt_at.eq(None::<i64>), sms::unsure.eq(0)))).execute(tx.conn)?;
+        moves::settle(tx, sms.id)?;
+        if supersedes {
+            let before = std::mem::replace(&mut sms.state, SmsState::at_rest(sms.status, false));
+            check_step(sms.id, before, &[LifeEvent::Receipt, LifeEvent::PartFailed], sms.state);
+        }
     }
     Ok((sms, supersedes || learns_id))
 }

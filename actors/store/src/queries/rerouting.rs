@@ -12,7 +12,8 @@ use vumi_kit::{
 };
 
 use super::{
-    Failed, Fixed, Tx, Write, bulk, life,
+    Failed, Tx, Write, bulk,
+    life::{self, moves},
     rows::{self, as_limit},
 };
 use crate::schema::{accounts, sms, transport_beats};
@@ -76,18 +77,9 @@ fn send_on(tx: &mut Tx<'_>, ask: &RerouteSms, way: &WayOut, ids: &[SmsId]) -> Qu
     if ids.is_empty() {
         return Ok(());
     }
-    let now = tx.now.micros();
-    let these = sms::table.filter(among!(sms::id, "sms.id", ids));
-    Fixed(diesel::update(these).set((
-        sms::transport.eq(way.to.as_str()),
-        sms::next_attempt_at.eq(Some(now)),
-        sms::claimed_by.eq(None::<String>),
-        sms::unsure.eq(sms::unsure + sms::begun),
-        sms::begun.eq(0),
-        sms::updated_at.eq(now),
-    )))
-    .execute(tx.conn)?;
+    moves::reroute(tx, ids, &way.to)?;
     tx.state.outboxes.set_waiting(&way.to, true);
+    tx.state.fair_shares.look_again(&way.to);
     life::note(tx, ids, "rerouted", &format!("from {} to {}: {}", ask.from, way.to, ask.because))
 }
 

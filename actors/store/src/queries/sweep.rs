@@ -3,9 +3,12 @@
 //! And what an earlier process left claimed.
 
 use diesel::prelude::*;
-use vumi_kit::clock::Timestamp;
 
-use super::{Failed, Fixed, Tx, Write, audit, backlog, claims, ledger_clock, parked, receipts, received_parts, rows};
+use super::{
+    Failed, Fixed, Tx, Write, audit,
+    claims::{self, DueSms},
+    ledger_clock, parked, receipts, received_parts, rows, waiting,
+};
 use crate::{
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
     writer::queue::{Sweep, TakeOver},
@@ -92,20 +95,35 @@ fn sweep_keys(tx: &mut Tx<'_>) -> QueryResult<usize> {
 }
 
 /// SMS that have been due for as long as an SMS is tried at all are past their deadline: their transport is gone,
-/// since one that runs claims them. From transport to transport, along the index of what is due.
+/// since one that runs claims them. And what is held past its deadline.
 fn expire_unasked(tx: &mut Tx<'_>) -> QueryResult<usize> {
-    let given_up = i64::try_from(tx.rules.give_up_after.as_micros()).unwrap_or(i64::MAX);
-    let until = Timestamp::from_micros(tx.now.micros().saturating_sub(given_up));
+    let until = tx.now.minus(tx.rules.give_up_after);
     let (mut after, mut expired) = (String::new(), 0);
     while expired < PIECE {
-        let Some(transport) = backlog::next_transport(tx.conn, &after)? else { break };
-        for (row, _) in claims::due(tx, &transport, until, PIECE - expired)? {
-            claims::expire_due(tx, row)?;
-            expired += 1;
+        let Some(transport) = waiting::next_transport(tx.conn, &after)? else { break };
+        for account in waiting::accounts(tx.conn, &transport, until, PIECE)? {
+            let due = waiting::due(tx, &transport, (account.lane, account.account), until, PIECE - expired)?;
+            expired += expire(tx, due)?;
         }
         after = transport;
     }
-    Ok(expired)
+    let mut after = String::new();
+    while expired < PIECE {
+        let Some(transport) = waiting::next_claimed_transport(tx.conn, &after)? else { break };
+        let ended = waiting::ended_leases(tx, &transport, until, PIECE - expired)?;
+        expired += expire(tx, ended)?;
+        after = transport;
+    }
+    let held = waiting::held_past_deadline(tx, PIECE.saturating_sub(expired))?;
+    Ok(expired + expire(tx, held)?)
+}
+
+fn expire(tx: &mut Tx<'_>, due: Vec<(DueSms, bool)>) -> QueryResult<usize> {
+    let count = due.len();
+    for (row, _) in due {
+        claims::expire_due(tx, row)?;
+    }
+    Ok(count)
 }
 
 impl Write for TakeOver {

@@ -40,6 +40,9 @@ const VARIABLE: &str = "VUMI_TEST_POSTGRES";
 /// Holds off all others that write, until COMMIT.
 const HOLD: &str = "BEGIN; LOCK TABLE sms IN EXCLUSIVE MODE";
 
+/// Random histories that are played.
+const HISTORIES: u32 = 12;
+
 /// Lets neither SMS be kept nor what the writer finds a refusing database by.
 const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ \
      BEGIN RAISE EXCEPTION 'the disk is on fire'; END $$; \

@@ -503,7 +503,7 @@ mod tests {
     }
 
     fn claim(limit: usize) -> Queued {
-        let operation = ClaimSms { transport: name("opera"), limit };
+        let operation = ClaimSms { transport: name("opera"), limit, capacity: limit };
         Request::new(operation, oneshot::channel().0).into()
     }
 

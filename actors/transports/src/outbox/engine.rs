@@ -41,6 +41,10 @@ use in_hand::InHand;
 use ledger_io::{LedgerReply, UnderWay};
 use submission_queue::SubmissionQueue;
 
+/// How far ahead SMS are claimed: long enough for the ledger to answer, short enough that one that is claimed now goes out soon.
+/// A lease is longer than three times this (`OutboxSettings::least_lease`).
+const REACH: Duration = Duration::from_millis(500);
+
 /// What the actor tells the engine.
 pub(super) enum EngineCommand {
     Submit(Vec<Submission>),
@@ -158,13 +162,14 @@ impl<S: SubmitSms> Engine<S> {
         }
     }
 
-    /// How many submissions may be held now: a window's worth at least, and no more than the provider takes in a third
-    /// of a lease. One that waits longer could lose its lease, and its place in the order with it.
+    /// How many submissions may be held now: as many as are in flight at once, and behind them no more than the provider takes
+    /// within [`REACH`]: what comes later, of another account or of a higher priority, waits for these and for no others.
     fn capacity(&self) -> usize {
+        let OutboxSettings { window, queue, rate, .. } = self.settings;
         let processes = f64::from(self.status.borrow().gauge.processes());
-        let rate = self.settings.rate.map(|rate| rate / processes);
-        let reach = self.throughput.within(self.lease / 3, self.settings.window, rate);
-        reach.clamp(self.settings.window, self.settings.max_capacity())
+        let rate = rate.map(|rate| rate / processes);
+        let reach = self.throughput.within(REACH, window, rate);
+        self.throughput.in_flight(window, rate).saturating_add(reach.clamp(1, queue))
     }
 
     fn free(&self) -> usize {
@@ -172,8 +177,11 @@ impl<S: SubmitSms> Engine<S> {
         self.capacity().saturating_sub(taken)
     }
 
-    /// Returns the end of the queue where the provider has become slower.
+    /// Returns the end of the queue where the provider has become much slower. A little more than it takes is not worth a write.
     fn return_excess(&mut self) {
+        if self.queue.len() + self.in_flight.len() <= self.capacity().saturating_mul(2) {
+            return;
+        }
         let at = self.clock.now();
         while self.queue.len() + self.in_flight.len() > self.capacity()
             && let Some(submission) = self.queue.pop_last()

@@ -17,8 +17,8 @@ const LONGEST_CALL: Duration = Duration::from_secs(30);
 pub(crate) struct OutboxSettings {
     /// Submissions in flight at once. Default 64.
     pub(crate) window: usize,
-    /// Submissions that wait in memory behind them; further ones wait in the ledger. Fewer where the provider is so slow
-    /// that they would wait for more than a third of `store.lease`. Default 1000.
+    /// Submissions that wait in memory behind them at the most; further ones wait in the ledger. No more than the provider takes
+    /// in half a second, so that accounts and priorities share it fairly. Default 1000.
     pub(crate) queue: usize,
     /// Parts of SMS a second at the most, of all processes together that run the transport: a text of three parts counts as three.
     /// None: as fast as the provider answers.
@@ -117,11 +117,6 @@ impl OutboxSettings {
     /// to look up an earlier submission and to submit.
     pub(crate) fn least_lease(&self) -> Duration {
         self.call_cut_off() * 3
-    }
-
-    /// How many submissions may be held, in flight, waiting or unrecorded.
-    pub(super) fn max_capacity(&self) -> usize {
-        self.window + self.queue
     }
 }
 

@@ -26,14 +26,21 @@ impl Throughput {
     pub(super) fn within(&self, time: Duration, window: usize, rate: Option<f64>) -> usize {
         let measured = self.call.map_or(f64::INFINITY, |call| lossy(window) / call.as_secs_f64());
         let a_second = rate.map_or(measured, |rate| rate.min(measured));
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "positive; what is too large is cut"
-        )]
-        let many = (a_second * time.as_secs_f64()).ceil() as usize;
-        many
+        many(a_second * time.as_secs_f64())
     }
+
+    /// How many submissions are in flight at once at the most, with this window and rate.
+    pub(super) fn in_flight(&self, window: usize, rate: Option<f64>) -> usize {
+        match (rate, self.call) {
+            (Some(rate), Some(call)) => many(rate * call.as_secs_f64()).clamp(1, window),
+            _ => window,
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; what is too large is cut")]
+fn many(count: f64) -> usize {
+    count.ceil() as usize
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of submissions are far below 2^52")]
@@ -53,6 +60,16 @@ mod tests {
     fn before_the_first_call_only_the_rate_is_a_bound() {
         assert_eq!(Throughput::default().within(FORTY, 64, None), usize::MAX);
         assert_eq!(Throughput::default().within(FORTY, 64, Some(0.5)), 20);
+    }
+
+    #[test]
+    fn at_a_rate_no_more_are_in_flight_than_the_provider_is_at() {
+        let mut throughput = Throughput::default();
+        assert_eq!((throughput.in_flight(64, None), throughput.in_flight(64, Some(50.0))), (64, 64), "nobody knows yet");
+        throughput.record(Duration::from_millis(100));
+        assert_eq!((throughput.in_flight(64, None), throughput.in_flight(64, Some(50.0))), (64, 5));
+        throughput.record(Duration::from_secs(100));
+        assert_eq!(throughput.in_flight(64, Some(50.0)), 64);
     }
 
     #[test]

@@ -9,14 +9,14 @@ use vumi_kit::{
     clock::Timestamp,
     levers::{CancelResult, CancelSms, Lever, PullLever, PulledLever},
     life::{self, SmsState},
-    sms::{SmsId, TransportStatus},
+    sms::SmsId,
 };
 
 use super::{
-    super::{Failed, Fixed, Tx, Write, audit, receipts, rows},
-    LifeColumns, note,
+    super::{Failed, Tx, Write, audit, parts, receipts, rows},
+    LifeColumns, moves, note,
 };
-use crate::schema::{sms, sms_parts};
+use crate::schema::sms;
 
 /// What a client's own cancellation says of itself.
 const BY_ITS_CLIENT: &str = "cancelled by its client";
@@ -51,12 +51,8 @@ impl Write for PullLever {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<PulledLever, Failed> {
         let ids = self.ids.get(..Self::MOST).unwrap_or(&self.ids);
-        let found: Vec<LeverRow> = find_all!(
-            sms::table.select(LeverRow::as_select()),
-            sms::id,
-            ids.iter().copied().collect::<Vec<_>>(),
-            tx.conn
-        );
+        let found: Vec<LeverRow> =
+            find_all!(sms::table.select(LeverRow::as_select()), sms::id, "sms.id", ids.to_vec(), tx.conn);
         let (mut pulled, mut done) = (PulledLever::default(), Vec::new());
         for row in found {
             match pull(tx, self.lever, &row, &self.reason)? {
@@ -119,44 +115,19 @@ fn pull(tx: &mut Tx<'_>, lever: Lever, row: &LeverRow, reason: &str) -> QueryRes
 }
 
 fn hold(tx: &mut Tx<'_>, row: &LeverRow, reason: &str) -> QueryResult<()> {
-    Fixed(diesel::update(sms::table.find(row.id)).set((
-        sms::next_attempt_at.eq(None::<i64>),
-        sms::claimed_by.eq(None::<String>),
-        sms::begun.eq(0),
-        sms::held_at.eq(Some(tx.now.micros())),
-        sms::held_because.eq(Some(reason)),
-        sms::updated_at.eq(tx.now.micros()),
-    )))
-    .execute(tx.conn)?;
+    moves::hold(tx, row.id, reason)?;
     taken_back(tx, row)
 }
 
 fn release(tx: &mut Tx<'_>, row: &LeverRow) -> QueryResult<()> {
     let now = tx.now.micros();
     let due = row.life.scheduled_at().map_or(now, |at| at.micros().max(now));
-    Fixed(diesel::update(sms::table.find(row.id)).set((
-        sms::next_attempt_at.eq(Some(due)),
-        sms::held_at.eq(None::<i64>),
-        sms::held_because.eq(None::<String>),
-        sms::updated_at.eq(now),
-    )))
-    .execute(tx.conn)?;
+    moves::release(tx, row.id, due)?;
     waits_again(tx, row)
 }
 
 fn cancel(tx: &mut Tx<'_>, row: &LeverRow, reason: &str) -> QueryResult<()> {
-    let status = TransportStatus::Cancelled;
-    Fixed(diesel::update(sms::table.find(row.id)).set((
-        sms::status.eq(i32::from(status)),
-        sms::provider_said.eq(Some(reason)),
-        sms::next_attempt_at.eq(None::<i64>),
-        sms::claimed_by.eq(None::<String>),
-        sms::begun.eq(0),
-        sms::held_at.eq(None::<i64>),
-        sms::held_because.eq(None::<String>),
-        sms::updated_at.eq(tx.now.micros()),
-    )))
-    .execute(tx.conn)?;
+    moves::cancel(tx, row.id, reason)?;
     taken_back(tx, row)?;
     for sms in rows::find_sms(tx.conn, &[row.id], tx.now)? {
         receipts::tell(tx, &sms, &[])?;
@@ -164,27 +135,12 @@ fn cancel(tx: &mut Tx<'_>, row: &LeverRow, reason: &str) -> QueryResult<()> {
     Ok(())
 }
 
-/// Due at once, with as much time as it had, and no lost answers counted: an operator has decided. Its parts' earlier
-/// failures say nothing of what is sent now; their ids are still known.
+/// With as much time as it had. Its parts' earlier failures say nothing of what is sent now; their ids are still known.
 fn resend(tx: &mut Tx<'_>, row: &LeverRow) -> QueryResult<()> {
     let had = row.give_up_at.saturating_sub(row.life.scheduled_at().map_or(row.created_at, Timestamp::micros));
     let had = Duration::from_micros(u64::try_from(had).unwrap_or(0)).min(tx.rules.give_up_after);
-    let (now, pending) = (tx.now.micros(), i32::from(TransportStatus::Pending));
-    Fixed(diesel::update(sms::table.find(row.id)).set((
-        sms::status.eq(pending),
-        sms::next_attempt_at.eq(Some(now)),
-        sms::give_up_at.eq(tx.now.plus(had).micros()),
-        sms::claimed_by.eq(None::<String>),
-        sms::begun.eq(0),
-        sms::unsure.eq(0),
-        sms::held_at.eq(None::<i64>),
-        sms::held_because.eq(None::<String>),
-        sms::delivered_at.eq(None::<i64>),
-        sms::updated_at.eq(now),
-    )))
-    .execute(tx.conn)?;
-    Fixed(diesel::update(sms_parts::table.filter(sms_parts::sms.eq(row.id))).set(sms_parts::status.eq(pending)))
-        .execute(tx.conn)?;
+    moves::resend(tx, row.id, had)?;
+    parts::forget_statuses(tx, row.id)?;
     waits_again(tx, row)
 }
 
@@ -202,5 +158,6 @@ fn taken_back(tx: &mut Tx<'_>, row: &LeverRow) -> QueryResult<()> {
 fn waits_again(tx: &mut Tx<'_>, row: &LeverRow) -> QueryResult<()> {
     let transport = rows::name(&row.transport)?;
     tx.state.outboxes.set_waiting(&transport, true);
+    tx.state.fair_shares.look_again(&transport);
     Ok(())
 }

@@ -5,6 +5,8 @@ mod accounts;
 mod callbacks;
 mod clock;
 mod export;
+mod fairness;
+mod histories;
 mod levers;
 mod long_queues;
 mod opening;
@@ -22,7 +24,7 @@ mod status;
 mod subscriber;
 mod writer;
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
@@ -37,7 +39,7 @@ use vumi_kit::{
     store::{Accepts, Ask, Operation, Request, StoreError},
 };
 
-use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HOLD, REFUSE, dialect, plan, uses};
+use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HISTORIES, HOLD, REFUSE, dialect, plan, uses};
 use crate::{OpenStore, StoreSettings, open, writer::queue::Sweep};
 
 /// An open store and what belongs to it.
@@ -46,6 +48,8 @@ pub(super) struct StoreHarness {
     pub(super) clock: Clock,
     pub(super) store: OpenStore,
     handed: mpsc::Receiver<HandOver>,
+    /// That of the open outbox.
+    capacity: Cell<usize>,
 }
 
 pub(super) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -67,7 +71,7 @@ impl StoreHarness {
         change(&mut settings);
         let (handover, handed) = mpsc::channel(4);
         let store = open(settings, clock.clone(), handover).unwrap();
-        Self { fixture, clock, store, handed }
+        Self { fixture, clock, store, handed, capacity: Cell::new(0) }
     }
 
     /// The process ends and starts again on the same database.
@@ -131,6 +135,7 @@ impl StoreHarness {
     }
 
     async fn open_window(&self, capacity: usize, window: usize) -> OpenedOutbox {
+        self.capacity.set(capacity);
         self.ledger(OpenOutbox { transport: opera(), capacity, window }).await
     }
 
@@ -139,7 +144,7 @@ impl StoreHarness {
     }
 
     async fn claim(&self, limit: usize) -> Vec<Submission> {
-        self.ledger(ClaimSms { transport: opera(), limit }).await
+        self.ledger(ClaimSms { transport: opera(), limit, capacity: self.capacity.get() }).await
     }
 
     pub(super) async fn claimed_ids(&self, limit: usize) -> Vec<SmsId> {
@@ -188,11 +193,17 @@ impl StoreHarness {
         self.handed.try_recv().ok()
     }
 
-    pub(super) fn handed_ids(&mut self) -> Vec<SmsId> {
-        match self.handed() {
-            Some(HandOver::Submissions { batch, .. }) => batch.into_iter().map(|submission| submission.id).collect(),
-            _ => Vec::new(),
+    /// The SMS of the next hand-over.
+    fn handed_submissions(&mut self) -> Option<Vec<Submission>> {
+        match self.handed()? {
+            HandOver::Submissions { batch, .. } => Some(batch),
+            HandOver::Received(_) => None,
         }
+    }
+
+    pub(super) fn handed_ids(&mut self) -> Vec<SmsId> {
+        let handed = self.handed_submissions().unwrap_or_default();
+        handed.into_iter().map(|submission| submission.id).collect()
     }
 }
 

@@ -23,6 +23,7 @@ use vumi_kit::{
         OwnReceived, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner,
         SmsTimeline, StatusCursor, Then, Which,
     },
+    levers::{CancelSms, Lever, PullLever, SearchSms, SmsFilter},
     rerouting::{RerouteSms, WayOut},
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundPart, InboundSms, Receipt, TransportStatus},
@@ -140,10 +141,11 @@ fn the_outbox_works_by_index() {
     let (backlog, slow) = watched.plans();
     // What is scanned are the rows that the bound lets through.
     assert!(slow.lines().all(|step| step.starts_with("SCAN due: ")), "{slow}");
-    assert!(uses(&backlog, "sms_due", "transport=? AND next_attempt_at<?"), "{backlog}");
+    assert!(uses(&backlog, "sms_waiting", "transport=? AND priority=? AND account=? AND next_attempt_at<?"), "{backlog}");
     write!(watched, OpenOutbox { transport: transport.clone(), capacity: 1, window: 1 });
-    let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10 });
-    assert!(uses(&claim, "sms_due", "transport=? AND next_attempt_at<?"), "{claim}");
+    let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10, capacity: 10 });
+    assert!(uses(&claim, "sms_waiting", "transport=? AND priority=? AND account=? AND next_attempt_at<?"), "{claim}");
+    assert!(uses(&claim, "sms_claimed", "transport=? AND next_attempt_at<?"), "{claim}");
     let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("abc".to_owned()) };
     let outcomes = vec![Outcome { id: 1, at: START, attempts: 0, detail: String::new(), then }];
     let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes, begin: vec![2] });
@@ -156,7 +158,22 @@ fn the_outbox_works_by_index() {
     // The accounts are few, and are looked through for those that may not use every transport.
     assert!(slow.lines().all(|step| step.contains("accounts")), "{slow}");
     assert!(moved.contains("sms_routed_waiting"), "{moved}");
-    write!(watched, Sweep);
+    let swept = write!(watched, Sweep);
+    assert!(uses(&swept, "sms_held", "give_up_at<?"), "{swept}");
+}
+
+#[test]
+fn levers_find_their_sms_by_number() {
+    let Some(mut watched) = Watched::new() else { return };
+    write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
+    let (newer, older) = (Some(START), Some(START.plus(std::time::Duration::from_secs(60))));
+    let filter = SmsFilter { account: Some(ALICE), transport: Some(opera()), newer, older, ..SmsFilter::default() };
+    let found = read!(watched, SearchSms { filter, after: 0, limit: 10 });
+    assert!(found.contains(BY_ID), "{found}");
+    for lever in [Lever::Hold, Lever::Release, Lever::Cancel, Lever::Resend] {
+        write!(watched, PullLever { lever, ids: vec![1], reason: "a test".into() });
+    }
+    write!(watched, CancelSms { account: ALICE, transport: Some(opera()), id: 1 });
 }
 
 #[test]

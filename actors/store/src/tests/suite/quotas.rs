@@ -8,11 +8,12 @@ use vumi_kit::{
         OverQuota, QuotaCharge,
     },
     audit::AuditActor,
-    ledger::{AcceptSms, AcceptWithinQuota, Accepted, AcceptedWithinQuota, IdempotencyKey, Then},
-    sms::{Sms, SmsId, TransportStatus},
+    ledger::{AcceptSms, AcceptWithinQuota, Accepted, AcceptedWithinQuota, IdempotencyKey, RecordReceipts, Then},
+    levers::{Lever, PullLever},
+    sms::{Receipt, Sms, SmsId, TransportStatus},
 };
 
-use super::{ALICE, StoreHarness, sms};
+use super::{ALICE, StoreHarness, opera, sms};
 
 /// The first account, with these quotas.
 pub(in super::super) async fn harness(changes: Vec<AccountChange>) -> Option<StoreHarness> {
@@ -92,6 +93,23 @@ async fn a_retry_goes_on_waiting_and_a_failure_does_not() {
     let failed = Then::Done { status: TransportStatus::MessageError, provider_id: None };
     harness.outcome(kept[1].id, "no", failed).await;
     assert_eq!(state(&harness).await.0, 1);
+}
+
+#[actix_rt::test]
+async fn a_receipt_that_comes_before_the_answer_ends_the_waiting_and_levers_count_as_they_should() {
+    let Some(harness) = harness(vec![AccountChange::MostWaiting(Some(5))]).await else { return };
+    let kept = ids(&accept(&harness, 3, QuotaCharge::default()).await.unwrap());
+    harness.open_outbox(10).await;
+    harness.claimed_ids(1).await;
+    let receipt = Receipt { sms: Some(kept[0]), ..Receipt::new(TransportStatus::Delivered, Vec::new()) };
+    harness.ledger(RecordReceipts { transport: opera(), receipts: vec![receipt] }).await;
+    assert_eq!(state(&harness).await.0, 2);
+    harness.done(kept[0], "a").await;
+    assert_eq!(state(&harness).await.0, 2, "its answer changes nothing");
+    for (lever, waiting) in [(Lever::Hold, 2), (Lever::Release, 2), (Lever::Cancel, 1), (Lever::Resend, 2)] {
+        harness.ledger(PullLever { lever, ids: vec![kept[1]], reason: "a test".into() }).await;
+        assert_eq!(state(&harness).await.0, waiting, "{lever:?}");
+    }
 }
 
 #[actix_rt::test]

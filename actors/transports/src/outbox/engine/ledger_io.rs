@@ -52,7 +52,7 @@ impl<S: SubmitSms> Engine<S> {
     /// Opens the outbox, however long the store takes; an error once it has stopped.
     pub(super) async fn open(&mut self) -> Result<(), StoreError> {
         loop {
-            let (capacity, window) = (self.settings.max_capacity(), self.settings.window);
+            let (capacity, window) = (self.capacity(), self.settings.window);
             let open = OpenOutbox { transport: self.name.clone(), capacity, window };
             match self.ledger.as_ref().ask_waiting(open).await {
                 Ok(OpenedOutbox { lease, claim_token }) => {
@@ -93,9 +93,9 @@ impl<S: SubmitSms> Engine<S> {
 
     fn claim(&mut self, limit: usize) {
         self.claiming = true;
-        let (ledger, transport) = (self.ledger.clone(), self.name.clone());
+        let (ledger, transport, capacity) = (self.ledger.clone(), self.name.clone(), self.capacity());
         let claim = async move {
-            let claimed = ledger.as_ref().ask_waiting(ClaimSms { transport, limit }).await;
+            let claimed = ledger.as_ref().ask_waiting(ClaimSms { transport, limit, capacity }).await;
             LedgerReply::Claimed { limit, claimed }
         };
         self.ledger_requests.push(claim.boxed_local());

@@ -152,8 +152,7 @@ impl<S: SubmitSms> Engine<S> {
             submission.unknown_outcomes
         );
         vumi_kit::warn_limited!(self.name.as_str(), transport = %self.name, sms = submission.id, detail = %detail, "given up");
-        let then = Then::Done { status: TransportStatus::DeliveryError, provider_id: None };
-        self.outcomes.push_back(outcome_of(submission, at, detail, then));
+        self.outcomes.push_back(outcome_of(submission, at, detail, Then::Unknown));
     }
 
     /// Returns one to the ledger, due again at `due`, without an attempt counted.
