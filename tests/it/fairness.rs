@@ -32,7 +32,8 @@ fn one_sms_behind_anothers_batch_is_sent_within_two_seconds() {
     eventually("the batch is going out", || (harness.seen("e-scape")["submissions"].as_u64()? >= 60).then_some(()));
     let sent = Instant::now();
     let id = harness.send("e-scape", "27831234567", "a one-time password");
-    let took = eventually("it is sent", || (harness.status("e-scape", id)["state"] == "submitted").then(|| sent.elapsed()));
+    let took =
+        eventually("it is sent", || (harness.status("e-scape", id)["state"] == "submitted").then(|| sent.elapsed()));
     let gone = harness.seen("e-scape")["submissions"].as_u64().unwrap();
     println!("one SMS behind {} of another account's: {took:?} at {RATE} a second; {gone} had gone", batch());
     assert!(took < Duration::from_secs(2), "{took:?}");

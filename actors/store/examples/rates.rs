@@ -63,11 +63,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     say("SMS claimed from the ledger and outcomes recorded, by 512", recorded, started);
 
     // The path of a message that its transport has room for.
-    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000, capacity: 0 }).await?.is_empty() {}
+    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000, capacity: 0 }).await?.is_empty() {
+    }
     ledger.ask_waiting(OpenOutbox { transport: transport.clone(), capacity: 4_000, window: 4_000 }).await?;
-    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000, capacity: 0 }).await?.is_empty() {}
+    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000, capacity: 0 }).await?.is_empty() {
+    }
     ledger.ask_waiting(OpenOutbox { transport: transport.clone(), capacity: 1_000_000, window: 1_000_000 }).await?;
-    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000, capacity: 0 }).await?.is_empty() {}
+    while !ledger.ask_waiting(ClaimSms { transport: transport.clone(), limit: 50_000, capacity: 0 }).await?.is_empty() {
+    }
     let (outcomes, sent_on) = (ledger.clone(), transport.clone());
     actix_rt::spawn(async move {
         while let Some(HandOver::Submissions { batch, .. }) = handed.recv().await {

@@ -94,7 +94,8 @@ impl TransportShares {
     pub(crate) fn round(&self, lane: Priority, places: usize) -> Round {
         let LaneShares { accounts: all, last, .. } = self.lane_of(lane);
         let behind = all.range((Bound::Excluded(*last), Bound::Unbounded));
-        let accounts: Vec<AccountId> = behind.chain(all.range(..=*last)).map(|(account, _)| *account).take(places).collect();
+        let accounts: Vec<AccountId> =
+            behind.chain(all.range(..=*last)).map(|(account, _)| *account).take(places).collect();
         let quantum = if all.len() == 1 { usize::MAX } else { places / accounts.len().max(1) };
         Round { accounts, quantum: i64::try_from(quantum.max(1)).unwrap_or(i64::MAX) }
     }
@@ -118,7 +119,10 @@ impl TransportShares {
         match rest {
             Rest::NothingDue => drop(its.accounts.remove(&account)),
             Rest::More { saved, next } => {
-                drop(its.accounts.insert(account, Share { saved: saved.min(MOST_SEGMENTS), next: next.min(MOST_SEGMENTS) }));
+                drop(
+                    its.accounts
+                        .insert(account, Share { saved: saved.min(MOST_SEGMENTS), next: next.min(MOST_SEGMENTS) }),
+                );
             }
         }
         its.owed -= (segments * ONE_OF).min(MOST_OWED);
@@ -214,7 +218,12 @@ mod tests {
     type Backlogs = Vec<(Priority, AccountId, i64)>;
 
     /// Claims `places` SMS as the ledger does; answers the segments that each took.
-    fn claim(shares: &mut TransportShares, backlogs: &Backlogs, mut places: usize, into: &mut BTreeMap<AccountId, i64>) {
+    fn claim(
+        shares: &mut TransportShares,
+        backlogs: &Backlogs,
+        mut places: usize,
+        into: &mut BTreeMap<AccountId, i64>,
+    ) {
         for lane in LANES {
             let mut mine = shares.places(lane, places);
             for _ in 0..16 {
@@ -248,7 +257,11 @@ mod tests {
     #[test]
     fn accounts_get_the_same_number_of_segments_however_long_their_sms_are() {
         for places in [1, 3, 12, 64] {
-            let taken = shared(&vec![(Priority::Normal, 1, 1), (Priority::Normal, 2, 4), (Priority::Normal, 3, 9)], places, 2000);
+            let taken = shared(
+                &vec![(Priority::Normal, 1, 1), (Priority::Normal, 2, 4), (Priority::Normal, 3, 9)],
+                places,
+                2000,
+            );
             let (least, most) = (taken.values().min().unwrap(), taken.values().max().unwrap());
             assert!(*most - *least <= 2 * (9 + i64::try_from(places).unwrap()), "{places}: {taken:?}");
         }

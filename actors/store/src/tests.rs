@@ -40,9 +40,12 @@ fn only_the_module_of_an_smss_life_changes_its_state() {
     // What an insert says of a new row stands in `accept.rs`.
     let writes = |text: &str| {
         let columns = ["status", "next_attempt_at", "begun", "unsure", "held_at"];
-        columns.iter().any(|column| text.contains(&format!(" sms::{column}.eq(")) || text.contains(&format!("(sms::{column}.eq(")))
+        columns.iter().any(|column| {
+            text.contains(&format!(" sms::{column}.eq(")) || text.contains(&format!("(sms::{column}.eq("))
+        })
     };
-    let writing: Vec<_> = files.iter().filter(|(_, text)| writes(text)).map(|(path, _)| path.file_name().unwrap()).collect();
+    let writing: Vec<_> =
+        files.iter().filter(|(_, text)| writes(text)).map(|(path, _)| path.file_name().unwrap()).collect();
     assert_eq!(writing.len(), 2, "{writing:?}");
     assert!(writing.iter().all(|name| *name == "accept.rs" || *name == "moves.rs"), "{writing:?}");
 }

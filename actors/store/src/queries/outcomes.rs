@@ -107,7 +107,9 @@ impl Recording {
         let counted_since = row.attempts != outcome.attempts;
         let has_no_say = match &outcome.then {
             // Given back by one who held it before.
-            Then::Untried { held_until, .. } => row.life.next_attempt_at.is_some_and(|until| until != held_until.micros()),
+            Then::Untried { held_until, .. } => {
+                row.life.next_attempt_at.is_some_and(|until| until != held_until.micros())
+            }
             // Recorded before, and nobody knew: it may be in flight again. Or its lease ended meanwhile, and whoever holds it
             // now knows that an answer is lost.
             Then::Again { .. } => counted_since || held_elsewhere,

@@ -65,7 +65,11 @@ mod tests {
     #[test]
     fn at_a_rate_no_more_are_in_flight_than_the_provider_is_at() {
         let mut throughput = Throughput::default();
-        assert_eq!((throughput.in_flight(64, None), throughput.in_flight(64, Some(50.0))), (64, 64), "nobody knows yet");
+        assert_eq!(
+            (throughput.in_flight(64, None), throughput.in_flight(64, Some(50.0))),
+            (64, 64),
+            "nobody knows yet"
+        );
         throughput.record(Duration::from_millis(100));
         assert_eq!((throughput.in_flight(64, None), throughput.in_flight(64, Some(50.0))), (64, 5));
         throughput.record(Duration::from_secs(100));

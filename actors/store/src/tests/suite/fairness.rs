@@ -78,7 +78,10 @@ async fn who_waits_is_found_again_after_a_restart_and_where_another_process_acce
     harness.open_outbox(10).await;
     assert_eq!(harness.claimed_ids(1).await, ids[..1]);
     // Another account's, that nobody here was told of.
-    let theirs = format!("UPDATE sms SET account = 77, claimed_by = NULL, begun = 0, next_attempt_at = created_at WHERE id = {}", ids[0]);
+    let theirs = format!(
+        "UPDATE sms SET account = 77, claimed_by = NULL, begun = 0, next_attempt_at = created_at WHERE id = {}",
+        ids[0]
+    );
     harness.fixture.connect().batch_execute(&theirs).unwrap();
     harness.advance(2);
     let mut claimed = harness.claimed_ids(10).await;

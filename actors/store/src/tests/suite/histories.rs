@@ -152,7 +152,13 @@ impl World {
         self.look(happening, &by).await
     }
 
-    async fn accept(&mut self, of_bob: bool, count: usize, (send_in, validity): (Option<u64>, Option<u64>), high: bool) {
+    async fn accept(
+        &mut self,
+        of_bob: bool,
+        count: usize,
+        (send_in, validity): (Option<u64>, Option<u64>),
+        high: bool,
+    ) {
         let after = |seconds| self.harness.now().plus(Duration::from_secs(seconds));
         let options = Arc::new(SmsOptions {
             priority: if high { Priority::High } else { Priority::Normal },
@@ -228,7 +234,10 @@ impl World {
                     let known = self.known.get_mut(&id).expect("an SMS that was accepted");
                     known.submissions += 1;
                     let submissions = known.submissions;
-                    check!(submissions <= 1 + MAX_RESUBMISSIONS || matches!(sent, ProviderAnswer::Later), "{id} went out {submissions} times");
+                    check!(
+                        submissions <= 1 + MAX_RESUBMISSIONS || matches!(sent, ProviderAnswer::Later),
+                        "{id} went out {submissions} times"
+                    );
                     match sent {
                         ProviderAnswer::Taken => done(TransportStatus::Queued),
                         ProviderAnswer::Refused => done(TransportStatus::RoutingError),
@@ -309,7 +318,10 @@ impl World {
                     })
                 });
                 check!(before == after || by_one || by_two, "{id}: {before} -> {after} by {happening:?}");
-                check!(before != SmsState::Delivered || after == SmsState::Delivered, "{id} left delivered by {happening:?}");
+                check!(
+                    before != SmsState::Delivered || after == SmsState::Delivered,
+                    "{id} left delivered by {happening:?}"
+                );
             }
         }
         Ok(())
@@ -321,16 +333,25 @@ impl World {
             self.happens(&Happening::Pull { which, lever: Lever::Release }).await?;
         }
         for _ in 0..400 {
-            for happening in [Happening::Claim, Happening::Answer(ProviderAnswer::Lost), Happening::Wait { seconds: 130 }] {
+            for happening in
+                [Happening::Claim, Happening::Answer(ProviderAnswer::Lost), Happening::Wait { seconds: 130 }]
+            {
                 self.happens(&happening).await?;
             }
             if self.known.values().all(|known| known.state.is_none_or(SmsState::is_at_rest)) {
                 break;
             }
         }
-        let ended: BTreeMap<SmsId, Option<SmsState>> = self.known.iter().map(|(id, known)| (*id, known.state)).collect();
+        let ended: BTreeMap<SmsId, Option<SmsState>> =
+            self.known.iter().map(|(id, known)| (*id, known.state)).collect();
         check!(ended.values().all(|state| state.is_none_or(SmsState::is_at_rest)), "not at rest: {ended:?}");
-        for happening in [Happening::Wait { seconds: 100_000 }, Happening::Claim, Happening::Sweep, Happening::Crash, Happening::Claim] {
+        for happening in [
+            Happening::Wait { seconds: 100_000 },
+            Happening::Claim,
+            Happening::Sweep,
+            Happening::Crash,
+            Happening::Claim,
+        ] {
             self.happens(&happening).await?;
         }
         for (id, known) in &self.known {
@@ -353,7 +374,9 @@ const ENDS: [&[LifeEvent]; 5] = [
 fn history(happenings: &[Happening]) -> Result<(), TestCaseError> {
     actix_rt::System::new().block_on(async {
         let give_up_after = Duration::from_secs(1000);
-        let Some(harness) = StoreHarness::with(|settings| settings.give_up_after = give_up_after) else { return Ok(()) };
+        let Some(harness) = StoreHarness::with(|settings| settings.give_up_after = give_up_after) else {
+            return Ok(());
+        };
         harness.open_window(CAPACITY, WINDOW).await;
         let mut world = World { harness, known: BTreeMap::new(), held: VecDeque::new(), begun: VecDeque::new() };
         for happening in happenings {

@@ -141,7 +141,10 @@ fn the_outbox_works_by_index() {
     let (backlog, slow) = watched.plans();
     // What is scanned are the rows that the bound lets through.
     assert!(slow.lines().all(|step| step.starts_with("SCAN due: ")), "{slow}");
-    assert!(uses(&backlog, "sms_waiting", "transport=? AND priority=? AND account=? AND next_attempt_at<?"), "{backlog}");
+    assert!(
+        uses(&backlog, "sms_waiting", "transport=? AND priority=? AND account=? AND next_attempt_at<?"),
+        "{backlog}"
+    );
     write!(watched, OpenOutbox { transport: transport.clone(), capacity: 1, window: 1 });
     let claim = write!(watched, ClaimSms { transport: transport.clone(), limit: 10, capacity: 10 });
     assert!(uses(&claim, "sms_waiting", "transport=? AND priority=? AND account=? AND next_attempt_at<?"), "{claim}");

@@ -371,19 +371,19 @@ story!(a_rate_is_kept, |harness| OutboxSettings { rate: Some(5.0), ..settings() 
     assert!((4..=6).contains(&begun), "{begun}");
 });
 
-story!(at_a_rate_no_more_is_claimed_ahead_than_goes_out_in_half_a_second, |harness| OutboxSettings {
-    queue: 100,
-    rate: Some(10.0),
-    ..settings()
-}, {
-    assert_eq!(harness.ledger.lock().unwrap().opened_with, Some(4 + 5), "no more is handed over");
-    harness.ledger.lock().unwrap().waiting = many(200, "hello").into();
-    harness.pass(5 * SECOND).await;
-    let ledger = harness.ledger.lock().unwrap();
-    let taken = 200 - ledger.waiting.len();
-    let sent = harness.provider.submitted.borrow().len();
-    assert!(sent >= 38 && taken <= sent + 7, "{taken} claimed, {sent} sent");
-});
+story!(
+    at_a_rate_no_more_is_claimed_ahead_than_goes_out_in_half_a_second,
+    |harness| OutboxSettings { queue: 100, rate: Some(10.0), ..settings() },
+    {
+        assert_eq!(harness.ledger.lock().unwrap().opened_with, Some(4 + 5), "no more is handed over");
+        harness.ledger.lock().unwrap().waiting = many(200, "hello").into();
+        harness.pass(5 * SECOND).await;
+        let ledger = harness.ledger.lock().unwrap();
+        let taken = 200 - ledger.waiting.len();
+        let sent = harness.provider.submitted.borrow().len();
+        assert!(sent >= 38 && taken <= sent + 7, "{taken} claimed, {sent} sent");
+    }
+);
 
 story!(a_drain_finishes_what_is_in_flight_and_returns_the_rest, |harness| settings(), {
     harness.submit(many(10, "held")).await;
