@@ -51,8 +51,7 @@ impl Write for PullLever {
 
     fn write(self, tx: &mut Tx<'_>) -> Result<PulledLever, Failed> {
         let ids = self.ids.get(..Self::MOST).unwrap_or(&self.ids);
-        let found: Vec<LeverRow> =
-            find_all!(sms::table.select(LeverRow::as_select()), sms::id, ids.to_vec(), tx.conn);
+        let found: Vec<LeverRow> = find_all!(sms::table.select(LeverRow::as_select()), sms::id, ids.to_vec(), tx.conn);
         let (mut pulled, mut done) = (PulledLever::default(), Vec::new());
         for row in found {
             match pull(tx, self.lever, &row, &self.reason)? {

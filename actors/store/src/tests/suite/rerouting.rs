@@ -107,7 +107,7 @@ async fn only_what_waits_and_was_surely_not_sent_goes_to_another_transport() {
         )
         .await;
     assert_eq!(reroute(&harness, &["home"], false).await, 1);
-    let clickatell = vumi_kit::ledger::ClaimSms { transport: name("clickatell"), limit: 10 };
+    let clickatell = vumi_kit::ledger::ClaimSms { transport: name("clickatell"), limit: 10, capacity: 10 };
     assert_eq!(harness.ledger(clickatell).await.len(), 4);
 }
 
