@@ -1,7 +1,7 @@
 //! `vumi ledger`.
 
 mod format;
-mod pages;
+mod ledger_pages;
 mod records;
 
 use std::{
@@ -24,7 +24,7 @@ use vumi_store::NewFile;
 
 pub(super) use self::{
     format::{ExportFormat, Record, RecordWriter},
-    pages::{LedgerPages, LedgerRow},
+    ledger_pages::{LedgerPages, LedgerRow},
     records::{received, sent, time},
 };
 use super::{

@@ -17,7 +17,7 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(300);
 
 /// An SMS of the ledger, as the API shows it.
-pub(crate) struct LedgerRow {
+pub(crate) struct BookRow {
     pub(crate) id: i64,
     text: String,
     status: i64,
@@ -26,7 +26,7 @@ pub(crate) struct LedgerRow {
 }
 
 /// All SMS of the ledger.
-pub(crate) fn ledger(harness: &Harness) -> Vec<LedgerRow> {
+pub(crate) fn ledger(harness: &Harness) -> Vec<BookRow> {
     let mut rows = Vec::new();
     let mut path = Some(format!("/api/v1/sms/{TRANSPORT}/status.json?since=2001-01-01&order=oldest"));
     while let Some(page) = path {
@@ -34,7 +34,7 @@ pub(crate) fn ledger(harness: &Harness) -> Vec<LedgerRow> {
         assert_eq!(answer.status(), 200);
         path = next_page(answer.headers().get("link").and_then(|link| link.to_str().ok()));
         let list: Value = answer.json().unwrap();
-        rows.extend(list.as_array().unwrap().iter().map(|sms| LedgerRow {
+        rows.extend(list.as_array().unwrap().iter().map(|sms| BookRow {
             id: sms["id"].as_i64().unwrap(),
             text: sms["message"].as_str().unwrap().to_owned(),
             status: sms["transport_status"].as_i64().unwrap(),
@@ -85,11 +85,11 @@ pub(crate) struct Comparison {
 pub(crate) fn compare(harness: &Harness, clients: &ClientsBook) -> Comparison {
     let rows = drained(harness);
     let (answered, provider) = (clients.answered(), provider(harness));
-    let mut of_text: BTreeMap<&str, Vec<&LedgerRow>> = BTreeMap::new();
+    let mut of_text: BTreeMap<&str, Vec<&BookRow>> = BTreeMap::new();
     for row in &rows {
         of_text.entry(&row.text).or_default().push(row);
     }
-    let ended = |row: &&LedgerRow| !provider.contains_key(&row.text);
+    let ended = |row: &&BookRow| !provider.contains_key(&row.text);
     let (unknown, unsent): (Vec<_>, Vec<_>) =
         rows.iter().filter(ended).partition(|row| row.detail.contains("outcome unknown"));
     Comparison {
@@ -111,7 +111,7 @@ pub(crate) fn compare(harness: &Harness, clients: &ClientsBook) -> Comparison {
 }
 
 /// The ledger once every SMS has ended.
-fn drained(harness: &Harness) -> Vec<LedgerRow> {
+fn drained(harness: &Harness) -> Vec<BookRow> {
     let started = Instant::now();
     loop {
         let rows = ledger(harness);

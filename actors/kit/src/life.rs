@@ -251,7 +251,7 @@ impl LifeEvent {
 }
 
 /// A step of a life: from where (none: it is new), by what, to where.
-pub type Step = (Option<SmsState>, LifeEvent, SmsState);
+pub type LifeStep = (Option<SmsState>, LifeEvent, SmsState);
 
 macro_rules! steps {
     ($($from:tt $event:ident => $($to:ident),+;)+) => {
@@ -263,7 +263,7 @@ macro_rules! steps {
 
 /// All steps there are. Of one that is claimed only what has not begun is held or cancelled. An answer may come late, after the
 /// claim has ended and a receipt has come, or somebody has held the SMS.
-pub const STEPS: &[Step] = steps! {
+pub const STEPS: &[LifeStep] = steps! {
     new Accept => Accepted, Scheduled, Held, Claimed;
     Accepted Claim => Claimed;
     Accepted Expire => Expired;

@@ -92,7 +92,7 @@ fn words(states: &[SmsState]) -> String {
 
 /// How many SMS there are of a filter.
 pub(in crate::cli) async fn count(store: &Store, filter: &SmsFilter) -> anyhow::Result<usize> {
-    let (mut counted, mut progress) = (0, Progress::default());
+    let (mut counted, mut progress) = (0, ProgressLine::default());
     let mut after = Some(0);
     while let Some(from) = after {
         let page = search(store, filter, from).await?;
@@ -117,7 +117,7 @@ pub(in crate::cli) async fn pull_all(
     reason: &str,
     count: usize,
 ) -> anyhow::Result<PulledLever> {
-    let (mut all, mut progress) = (PulledLever::default(), Progress::default());
+    let (mut all, mut progress) = (PulledLever::default(), ProgressLine::default());
     let mut after = Some(0);
     while let Some(from) = after {
         let (ids, next) = search(store, filter, from).await?;
@@ -135,17 +135,17 @@ pub(in crate::cli) async fn pull_all(
 }
 
 /// Says how far long work is.
-struct Progress {
+struct ProgressLine {
     said: Instant,
 }
 
-impl Default for Progress {
+impl Default for ProgressLine {
     fn default() -> Self {
         Self { said: Instant::now() }
     }
 }
 
-impl Progress {
+impl ProgressLine {
     #[expect(clippy::print_stderr, reason = "beside what the command prints")]
     fn say(&mut self, what: impl FnOnce() -> String) {
         if self.said.elapsed() >= SAY_EVERY {

@@ -45,7 +45,7 @@ impl FailoverSettings {
 
 /// Where a transport is between failing and its usual traffic. One that is not listed gets its usual traffic.
 #[derive(Debug)]
-enum Phase {
+enum FailurePhase {
     Fails { since: Instant },
     ComesBack { since: Instant },
 }
@@ -54,7 +54,7 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Recovery {
     settings: FailoverSettings,
-    phases: HashMap<Name, Phase>,
+    phases: HashMap<Name, FailurePhase>,
 }
 
 impl Recovery {
@@ -65,17 +65,17 @@ impl Recovery {
     /// How a transport stands that tells this of itself.
     pub(super) fn standing(&mut self, name: &Name, told: Sendability, wants_probe: bool, now: Instant) -> Standing {
         if told != Sendability::Works {
-            let phase = self.phases.entry(name.clone()).or_insert(Phase::Fails { since: now });
-            if let Phase::ComesBack { .. } = phase {
-                *phase = Phase::Fails { since: now };
+            let phase = self.phases.entry(name.clone()).or_insert(FailurePhase::Fails { since: now });
+            if let FailurePhase::ComesBack { .. } = phase {
+                *phase = FailurePhase::Fails { since: now };
             }
             return Standing { works: false, share: 0.0, wants_probe, condition: told.in_words() };
         }
         let since = match self.phases.get_mut(name) {
             None => return Standing::GOOD,
-            Some(Phase::ComesBack { since }) => *since,
-            Some(phase @ Phase::Fails { .. }) => {
-                *phase = Phase::ComesBack { since: now };
+            Some(FailurePhase::ComesBack { since }) => *since,
+            Some(phase @ FailurePhase::Fails { .. }) => {
+                *phase = FailurePhase::ComesBack { since: now };
                 now
             }
         };
@@ -92,8 +92,8 @@ impl Recovery {
     /// For how long a transport fails; none: it works.
     pub(super) fn has_failed_for(&self, name: &Name, now: Instant) -> Option<Duration> {
         match self.phases.get(name)? {
-            Phase::Fails { since } => Some(now.saturating_duration_since(*since)),
-            Phase::ComesBack { .. } => None,
+            FailurePhase::Fails { since } => Some(now.saturating_duration_since(*since)),
+            FailurePhase::ComesBack { .. } => None,
         }
     }
 
