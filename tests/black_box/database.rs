@@ -4,7 +4,7 @@ use std::{
     io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -71,17 +71,23 @@ impl TestDatabase {
 
     /// Everybody is disconnected at once, and nobody is let in.
     pub(crate) fn stop(&self) {
-        let stopped = as_postgres(&self.programs.join("pg_ctl").to_string_lossy())
+        let stopped = self.try_to_stop();
+        assert!(stopped.status.success(), "{}", words(&stopped));
+    }
+
+    fn try_to_stop(&self) -> Output {
+        as_postgres(&self.programs.join("pg_ctl").to_string_lossy())
             .args(["stop", "-m", "fast", "-D"])
             .arg(self.folder.path().join("data"))
             .current_dir(self.folder.path())
             .output()
-            .unwrap();
-        assert!(stopped.status.success(), "{}", words(&stopped));
+            .unwrap()
     }
 
     /// It is there again, with what was committed.
     pub(crate) fn start_again(&mut self) {
+        // One that still runs would keep the fresh one out.
+        let _stopped_before = self.try_to_stop();
         end(&mut self.server);
         self.server = serve(&self.programs, &self.folder, self.port);
         self.wait();

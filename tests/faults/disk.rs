@@ -67,7 +67,7 @@ fn nothing_is_lost_by_a_full_disk_and_it_heals_when_there_is_room() {
     fills(&fixture, &disk, "SQLite", || {});
 }
 
-/// PostgreSQL ends when it finds no room for its log, and is started again.
+/// PostgreSQL refuses what needs room, and ends when it finds none for its log: it is started again.
 #[test]
 fn nothing_is_lost_by_a_full_disk_of_postgresql() {
     let Some(disk) = SmallDisk::mount() else { return };

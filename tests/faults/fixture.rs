@@ -92,7 +92,8 @@ impl FaultFixture {
 
     /// Another process, which sends what this one does not.
     pub(crate) fn transport_alone(&self) -> Command {
-        self.harness.command(&["--settings", self.settings.to_str().unwrap(), "run", "--only", TRANSPORT])
+        let only = format!("transport:{TRANSPORT}");
+        self.harness.command(&["--settings", self.settings.to_str().unwrap(), "run", "--only", &only])
     }
 
     pub(crate) fn run(&self) -> Process {
