@@ -49,7 +49,7 @@ fn wait_for_status(harness: &Harness, id: i64, wanted: i64) {
 fn routed(harness: &Harness, id: i64) -> String {
     let events: Value = harness.get(&format!("/api/v1/sms/status/{id}/events.json")).send().unwrap().json().unwrap();
     let events = events.as_array().unwrap().clone();
-    let routed = events.iter().find(|event| event["event"] == "routed").unwrap_or_else(|| panic!("{events:?}"));
+    let routed = events.iter().find(|event| event["event"] == "routed").unwrap();
     routed["detail"].as_str().unwrap().to_owned()
 }
 

@@ -41,8 +41,11 @@ pub struct MiddlewareEntry {
     /// Describes its keys: what `docs/settings.md` is made of.
     pub schema: fn() -> Schema,
     /// Reads settings and makes the middleware.
-    pub make: fn(&Value, &MiddlewareContext) -> Result<Box<dyn Middleware>, Problem>,
+    pub make: MakeMiddleware,
 }
+
+/// Makes a middleware of its settings.
+pub(crate) type MakeMiddleware = fn(&Value, &MiddlewareContext) -> Result<Box<dyn Middleware>, Problem>;
 
 pub(crate) fn entry<K: MiddlewareKind>() -> MiddlewareEntry {
     MiddlewareEntry {

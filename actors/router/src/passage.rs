@@ -148,7 +148,7 @@ pub(crate) struct ChainJob {
 #[derive(Debug)]
 pub(crate) enum ChainArrival {
     /// Its chain is to be run.
-    Begin(ChainJob),
+    Begin(Box<ChainJob>),
     /// Behind others of its person, or in its chain already.
     Waits,
     /// Nowhere: it goes back to the ledger.
@@ -177,7 +177,7 @@ impl ChainQueue {
         let arrival = match self.people.arrive(person, ChainJob { received, claimed, arrived: now }) {
             Arrival::Full(_) => return ChainArrival::Full,
             Arrival::Waits => ChainArrival::Waits,
-            Arrival::Begin(job) => ChainArrival::Begin(job),
+            Arrival::Begin(job) => ChainArrival::Begin(Box::new(job)),
         };
         self.ids.insert(id);
         arrival

@@ -117,12 +117,11 @@ impl TransportShares {
         let its = self.lane(lane);
         its.last = account;
         match rest {
-            Rest::NothingDue => drop(its.accounts.remove(&account)),
+            Rest::NothingDue => {
+                its.accounts.remove(&account);
+            }
             Rest::More { saved, next } => {
-                drop(
-                    its.accounts
-                        .insert(account, Share { saved: saved.min(MOST_SEGMENTS), next: next.min(MOST_SEGMENTS) }),
-                );
+                its.accounts.insert(account, Share { saved: saved.min(MOST_SEGMENTS), next: next.min(MOST_SEGMENTS) });
             }
         }
         its.owed -= (segments * ONE_OF).min(MOST_OWED);

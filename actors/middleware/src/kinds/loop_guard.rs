@@ -83,7 +83,7 @@ impl Middleware for LoopGuard {
     async fn pass(&self, sms: &mut PassingSms) -> Verdict {
         let (now, pair) = (self.clock.now(), (sms.direction, sms.person(), sms.service()));
         let Settings { most, same, within } = self.settings;
-        let (all, alike) = (self.all.count(hash(&pair), now), self.same.count(hash((&pair, &sms.message)), now));
+        let (all, alike) = (self.all.count(hash(pair), now), self.same.count(hash((&pair, &sms.message)), now));
         if all > most || alike > same {
             return Verdict::Refuse(format!(
                 "it looks like two machines that answer each other: {all} SMS, {alike} of them with this text, within {within:?}"

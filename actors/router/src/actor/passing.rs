@@ -22,7 +22,7 @@ impl Router {
     /// Answers whether there is a place.
     pub(super) fn enter_chain(&mut self, received: Received, claimed: bool, ctx: &mut Context<Self>) -> bool {
         match self.in_chains.arrive(received, claimed, Instant::now()) {
-            ChainArrival::Begin(job) => self.run_chain(job, ctx),
+            ChainArrival::Begin(job) => self.run_chain(*job, ctx),
             ChainArrival::Waits => {}
             ChainArrival::Full => return false,
         }

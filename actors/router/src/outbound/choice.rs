@@ -158,7 +158,7 @@ fn pick<'c>(shares: &[(&'c Candidate, f64)], chance: f64) -> Option<Chosen<'c>> 
         left -= part;
         left < 0.0
     };
-    let (chosen, part) = weighted().find(fits).or_else(|| weighted().last())?;
+    let (chosen, part) = weighted().find(fits).or_else(|| weighted().next_back())?;
     let why = if shares.len() > 1 {
         format!("{}, {:.0} % by weight", chosen.name, 100.0 * part / total)
     } else {

@@ -66,7 +66,10 @@ impl TransportWatch {
     /// Watches until it is dropped.
     pub(crate) async fn run(mut self, store: Store) {
         let nothing_to_do = !self.shared && self.routes.is_none() && self.receipts.is_empty();
-        while !nothing_to_do {
+        if nothing_to_do {
+            return;
+        }
+        loop {
             sleep(EVERY).await;
             self.look(&store, Instant::now()).await;
         }

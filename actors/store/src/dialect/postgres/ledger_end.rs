@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::{
     QueryResult, RunQueryDsl,
-    sql_types::{Array, BigInt, Text},
+    sql_types::{Array, BigInt, Double, Text},
 };
 use vumi_kit::export::LedgerEnd;
 
@@ -40,7 +40,7 @@ pub(super) fn ledger_end(conn: &mut Conn) -> QueryResult<LedgerEnd> {
     let mut writing: Vec<String> = diesel::sql_query(WRITING).load::<Writing>(conn)?.into_iter().map(of).collect();
     let mut waited = Duration::ZERO;
     while !writing.is_empty() && waited < MOST {
-        std::thread::sleep(LOOK_EVERY);
+        diesel::sql_query("SELECT pg_sleep($1)").bind::<Double, _>(LOOK_EVERY.as_secs_f64()).execute(conn)?;
         waited += LOOK_EVERY;
         let left = diesel::sql_query(format!("{WRITING} AND virtualtransaction = ANY($1)"));
         writing = left.bind::<Array<Text>, _>(&writing).load::<Writing>(conn)?.into_iter().map(of).collect();
