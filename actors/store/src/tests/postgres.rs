@@ -200,7 +200,7 @@ const COLUMNS: &str = "SELECT c.relname::text AS table_name, a.attname::text AS 
      WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped";
 
 /// The index that rows are found by their number with, and that of the counts.
-const BY_ID: &str = "sms_pkey";
+const BY_ID: &str = "_pkey";
 const COUNTS: &str = "answer_counts_pkey";
 
 /// Which of two indexes is the better one depends on what the tables hold.

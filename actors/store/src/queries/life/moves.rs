@@ -175,6 +175,7 @@ pub(super) fn resend(tx: &mut Tx<'_>, id: SmsId, time: Duration) -> QueryResult<
         sms::unsure.eq(0),
         sms::held_at.eq(None::<i64>),
         sms::held_because.eq(None::<String>),
+        sms::scheduled_at.eq(None::<i64>),
         sms::delivered_at.eq(None::<i64>),
         sms::updated_at.eq(now),
     )))
