@@ -25,11 +25,6 @@ pub(crate) struct TestDatabase {
 impl TestDatabase {
     /// A server with nothing in it, where PostgreSQL is installed; else says that the test is left out.
     pub(crate) fn start() -> Option<Self> {
-        Self::start_in(&std::env::temp_dir())
-    }
-
-    /// As [`Self::start`], with its files below this folder.
-    pub(crate) fn start_in(parent: &Path) -> Option<Self> {
         let versions = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
         let Some(programs) = versions.map(|version| version.path().join("bin")).find(|bin| bin.join("initdb").exists())
         else {
@@ -38,7 +33,7 @@ impl TestDatabase {
             let _nobody_reads = writeln!(std::io::stderr(), "{printed}");
             return None;
         };
-        let (folder, port) = (TempDir::new_in(parent).unwrap(), free_port());
+        let (folder, port) = (TempDir::new().unwrap(), free_port());
         if is_root() {
             let given = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
             assert!(given.success());
@@ -94,7 +89,7 @@ impl TestDatabase {
     }
 }
 
-fn serve(programs: &std::path::Path, folder: &TempDir, port: u16) -> Child {
+fn serve(programs: &Path, folder: &TempDir, port: u16) -> Child {
     let mut server = Command::new("sh");
     let program = programs.join("postgres");
     let own = is_root().then_some(["runuser", "-u", "postgres", "--"]).into_iter().flatten();

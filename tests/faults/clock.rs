@@ -60,6 +60,7 @@ fn jumps(fixture: &FaultFixture, library: &Path, database: &str) {
     let clients = ClientsBook::default();
     let router = started(command);
     std::thread::scope(|threads| {
+        let _until_the_end = clients.stopper();
         clients.send(threads, &fixture.harness, 4);
         for jump in ["+2m", "+25h", "-1h", "+0"] {
             clients.wait_for_more(100, BACK);
@@ -67,7 +68,6 @@ fn jumps(fixture: &FaultFixture, library: &Path, database: &str) {
             std::thread::park_timeout(NOTICED);
             clients.wait_for_more(100, BACK);
         }
-        clients.stop();
     });
     fixture.harness.misbehave(TRANSPORT, &json!({ "receipts": "none" }));
     let books = compare(&fixture.harness, &clients);

@@ -5,7 +5,7 @@ use std::{fs::File, io::Write, path::Path, process::Command, time::Duration};
 use tempfile::TempDir;
 
 use crate::{
-    black_box::{database::TestDatabase, words},
+    black_box::words,
     comparison::compare,
     fixture::{FaultFixture, left_out},
     load::ClientsBook,
@@ -64,36 +64,22 @@ impl Drop for SmallDisk {
 fn nothing_is_lost_by_a_full_disk_and_it_heals_when_there_is_room() {
     let Some(disk) = SmallDisk::mount() else { return };
     let fixture = FaultFixture::new(&format!("sqlite://{}/vumi.db", disk.path().display()));
-    fills(&fixture, &disk, "SQLite", || {});
-}
-
-/// PostgreSQL refuses what needs room, and ends when it finds none for its log: it is started again.
-#[test]
-fn nothing_is_lost_by_a_full_disk_of_postgresql() {
-    let Some(disk) = SmallDisk::mount() else { return };
-    let Some(mut database) = TestDatabase::start_in(disk.path()) else { return };
-    let fixture = FaultFixture::new(&database.url());
-    fills(&fixture, &disk, "PostgreSQL", || database.start_again());
-}
-
-fn fills(fixture: &FaultFixture, disk: &SmallDisk, database: &str, mut room_again: impl FnMut()) {
     let clients = ClientsBook::default();
     let router = fixture.run();
     let mut longest = Duration::ZERO;
     std::thread::scope(|threads| {
+        let _until_the_end = clients.stopper();
         clients.send(threads, &fixture.harness, 8);
         for _ in 0..3 {
             clients.wait_for_more(100, BACK);
             disk.fill();
             clients.wait_until_refused();
             std::fs::remove_file(disk.ballast()).unwrap();
-            room_again();
             longest = longest.max(clients.wait_for_more(1, BACK));
         }
-        clients.stop();
     });
     let books = compare(&fixture.harness, &clients);
-    books.show(&format!("a full disk of {database}, three times, back within {longest:?}"));
+    books.show(&format!("a full disk of SQLite, three times, back within {longest:?}"));
     books.assert_kept();
     drop(router);
 }

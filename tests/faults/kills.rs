@@ -33,6 +33,7 @@ fn killed(fixture: &FaultFixture, database: &str) {
     let mut router = Some(fixture.run());
     let mut longest = Duration::ZERO;
     std::thread::scope(|threads| {
+        let _until_the_end = clients.stopper();
         clients.send(threads, &fixture.harness, CLIENTS);
         for _ in 0..kills {
             clients.wait_for_more(10, BACK);
@@ -43,7 +44,6 @@ fn killed(fixture: &FaultFixture, database: &str) {
             router = Some(fixture.run());
             longest = longest.max(clients.wait_for_more(1, BACK));
         }
-        clients.stop();
     });
     let books = compare(&fixture.harness, &clients);
     books.show(&format!("{kills} kills on {database} (seed {seed}), back within {longest:?}"));

@@ -60,8 +60,9 @@ impl ClientsBook {
         }
     }
 
-    pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::SeqCst);
+    /// Stops the clients when it is dropped, also by a panic: who waits for their threads would wait for ever.
+    pub(crate) const fn stopper(&self) -> Stopper<'_> {
+        Stopper(&self.stop)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -99,5 +100,14 @@ impl ClientsBook {
             }
             assert!(started.elapsed() < DEADLINE, "still answered after {DEADLINE:?}");
         }
+    }
+}
+
+/// Of [`ClientsBook::stopper`].
+pub(crate) struct Stopper<'c>(&'c AtomicBool);
+
+impl Drop for Stopper<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }

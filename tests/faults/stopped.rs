@@ -55,6 +55,7 @@ fn stopped(fixture: &FaultFixture, router: &Process, database: &str) -> usize {
     let clients = ClientsBook::default();
     let mut longest = Duration::ZERO;
     std::thread::scope(|threads| {
+        let _until_the_end = clients.stopper();
         clients.send(threads, &fixture.harness, CLIENTS);
         for _ in 0..rounds() {
             clients.wait_for_more(50, BACK);
@@ -63,7 +64,6 @@ fn stopped(fixture: &FaultFixture, router: &Process, database: &str) -> usize {
             router.signal("CONT");
             longest = longest.max(clients.wait_for_more(1, BACK));
         }
-        clients.stop();
     });
     let books = compare(&fixture.harness, &clients);
     books.show(&format!("stopped {} times for {STOPPED:?} on {database}, back within {longest:?}", rounds()));
