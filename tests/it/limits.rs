@@ -179,7 +179,7 @@ fn other_methods_are_405_with_allow() {
         ("/api/v1/sms/clickatell/send.json", "POST"),
         ("/api/v1/sms/clickatell/template_send.json", "POST"),
         ("/api/v1/sms/preview.json", "POST"),
-        ("/api/v1/sms/clickatell/status/1.json", "GET"),
+        ("/api/v1/sms/clickatell/status/1.json", "GET, DELETE"),
         ("/api/v1/sms/clickatell/status/1/events.json", "GET"),
         ("/api/v1/sms/clickatell/status.json", "GET"),
         ("/api/v1/account/callbacks.json", "GET, POST"),
