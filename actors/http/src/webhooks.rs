@@ -13,7 +13,7 @@ use std::sync::Arc;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{CONTENT_TYPE, HeaderValue},
     },
     web,
@@ -82,7 +82,14 @@ pub(crate) async fn receive_xml(request: HttpRequest, payload: web::Payload) -> 
 
 async fn handle(request: HttpRequest, payload: web::Payload, path: &str) -> HttpResponse {
     answered(&request, async |state| {
-        let caller = admit(state, &request).await?;
+        let admitted = admit(state, &request).await;
+        // Whoever calls: no webhook takes another method.
+        let caller = match admitted {
+            Err(_) if !matches!(*request.method(), Method::GET | Method::POST) => {
+                return Err(ApiError::MethodNotAllowed("GET, POST".to_owned()));
+            }
+            admitted => admitted?,
+        };
         let body = read_body(state, &request, payload, &caller).await?;
         admit_connection(&request);
         let webhook = declared(&caller, &request, path)?;

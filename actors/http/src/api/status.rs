@@ -286,7 +286,7 @@ fn which(fields: &RequestFields<'_>, errors: &mut FieldErrors) -> Option<Which> 
         }
         None => {
             let read = |id: &&str| {
-                let number = id.parse().ok();
+                let number = id.parse().ok().filter(|number| *number >= 0);
                 if number.is_none() {
                     errors.push(FieldError::new("id", id, "an id is a number"));
                 }
