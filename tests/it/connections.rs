@@ -67,7 +67,7 @@ fn large_call() -> String {
 #[test]
 fn answers_that_nobody_reads_take_a_bounded_memory_and_a_bounded_time() {
     let harness = Harness::quiet();
-    harness.add_to("http", "answer_within = \"3s\"\nunread_per_address = 20000000\nmax_unread = 20000000");
+    harness.add_to("http", "answer_within = \"8s\"\nunread_per_address = 20000000\nmax_unread = 20000000");
     let router = harness.run();
     let call = large_call();
     // What such a call takes while it is worked on, and what the allocator keeps of it.
