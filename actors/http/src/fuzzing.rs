@@ -14,7 +14,8 @@ use crate::request::{
 };
 
 const KNOWN: KnownFields = KnownFields {
-    single: &["from_msisdn", "message"],
+    single: &[&["from_msisdn", "message"]],
+    flags: &[],
     lists: &["to_msisdn"],
     numbers: &["from_msisdn", "to_msisdn"],
     variables: Some("template_"),
@@ -26,7 +27,8 @@ const KNOWN: KnownFields = KnownFields {
 pub fn read_fields(media_type: &str, body: &[u8]) -> usize {
     let Ok(fields) = RequestFields::of_body(media_type, body, KNOWN) else { return 0 };
     let variables = fields.variables("template_").map(|name| format!("template_{name}")).collect::<Vec<_>>();
-    let names = KNOWN.single.iter().chain(KNOWN.lists).copied().chain(variables.iter().map(String::as_str));
+    let names =
+        KNOWN.single.iter().copied().flatten().chain(KNOWN.lists).copied().chain(variables.iter().map(String::as_str));
     names.map(|name| fields.all(name).count()).sum()
 }
 
