@@ -48,7 +48,8 @@ fn an_unreachable_provider_costs_no_sms_and_delays_no_other() {
     let id = harness.send("clickatell", "27123456789", "now");
     harness.wait_for_status("clickatell", id, 4);
     let sms = harness.status("opera", waiting);
-    assert_eq!(sms["transport_status"], 0);
+    let status = sms["transport_status"].as_i64().unwrap();
+    assert!([0, 2].contains(&status), "waiting, or in its transport's hands: {status}");
     eventually("opera says why it waits", || {
         let parts: Value = harness.get_open("/health/ready").unwrap().json().unwrap();
         let opera = parts["parts"].as_array()?.iter().find(|part| part["name"] == "opera")?.clone();

@@ -54,7 +54,9 @@ fn a_client_brings_no_sms_and_no_receipts_and_reads_who_may() {
         assert!(cure.contains("/api/v1/hooks/") && cure.contains("vumi account add"), "{cure}");
     }
     router.wait_for_line("the account has not the role carrier");
-    assert_eq!(harness.status("clickatell", id.parse().unwrap())["transport_status"], 0);
+    // The provider was told of it or not yet; nobody was told that it arrived.
+    let status = harness.status("clickatell", id.parse().unwrap())["transport_status"].as_i64().unwrap();
+    assert!([0, 2, 3].contains(&status), "{status}");
     assert_eq!(sent(clinic.get(SENT)), [] as [Value; 0]);
     // The role makes the difference, at once or nearly so.
     assert!(harness.vumi(&["account", "role", "clinic", "client,carrier"]).status.success());
