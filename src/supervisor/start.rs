@@ -20,6 +20,7 @@ use vumi_kit::{
     name::Name,
     outbound::OutboundRoutes,
     router::Register,
+    sending_quotas::SendingQuotas,
     sms_fields::SmsTimes,
     store::StoreError,
     transport_board::TransportBoard,
@@ -82,7 +83,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         supervisor.try_send(WatchFixture(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
     }
     let outbound = (routes.map(|routes| routes as OutboundRoutes), board);
-    let bound = start_components(&supervisor, router.recipient(), &settings, &chains, outbound).await?;
+    let sending = Sending { chains, quotas: SendingQuotas::new(settings.prices.clone()) };
+    let bound = start_components(&supervisor, router.recipient(), &settings, &sending, outbound).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
 }
 
@@ -96,11 +98,18 @@ fn explained(failed: StartFailed, settings: &StoreSettings) -> StartFailed {
     }
 }
 
+/// What the front-ends ask before they accept an SMS; all of them together, also after a restart.
+#[derive(Clone)]
+struct Sending {
+    chains: MiddlewareChains,
+    quotas: SendingQuotas,
+}
+
 async fn start_components(
     supervisor: &Addr<Supervisor>,
     register: Recipient<Register>,
     settings: &Settings,
-    chains: &MiddlewareChains,
+    sending: &Sending,
     outbound: (Option<OutboundRoutes>, TransportBoard),
 ) -> Result<Option<SocketAddr>, StartFailed> {
     let deployment = &settings.deployment;
@@ -115,7 +124,7 @@ async fn start_components(
         });
         let transports = elsewhere.chain(named).collect();
         let sms_times = settings.store.sms_times();
-        let amqp = amqp_component(register, amqp.clone(), topology.clone(), transports, sms_times, chains.clone());
+        let amqp = amqp_component(register, amqp.clone(), topology.clone(), transports, sms_times, sending.clone());
         start_component(supervisor, own_name("amqp"), Role::Broker, amqp).await?;
     }
     for transport in settings.transports.iter().filter(|component| deployment.transports.contains(&component.name)) {
@@ -133,7 +142,7 @@ async fn start_components(
 
     let bound = Arc::new(OnceLock::new());
     if deployment.http {
-        let http = http_component(supervisor, settings, chains, outbound, bound.clone());
+        let http = http_component(supervisor, settings, sending, outbound, bound.clone());
         start_component(supervisor, own_name("http"), Role::FrontEnd, http).await?;
     }
     // Last: it must not say that all is well before the others have started.
@@ -184,7 +193,7 @@ fn amqp_component(
     topology: AmqpTopology,
     transports: BTreeMap<Name, SmsTransport>,
     sms_times: SmsTimes,
-    chains: MiddlewareChains,
+    sending: Sending,
 ) -> StartFn {
     Arc::new(move |context: ComponentContext| {
         let token = context.store.ledger.token().clone();
@@ -194,7 +203,8 @@ fn amqp_component(
             clock: context.clock,
             transports: transports.clone(),
             sms_times,
-            chains: chains.clone(),
+            chains: sending.chains.clone(),
+            quotas: sending.quotas.clone(),
             topology: topology.clone(),
         };
         let component = vumi_amqp::start(context, settings.clone())?;
@@ -209,11 +219,11 @@ fn amqp_component(
 fn http_component(
     supervisor: &Addr<Supervisor>,
     settings: &Settings,
-    chains: &MiddlewareChains,
+    sending: &Sending,
     (routes, board): (Option<OutboundRoutes>, TransportBoard),
     bound: Arc<OnceLock<SocketAddr>>,
 ) -> StartFn {
-    let chains = chains.clone();
+    let sending = sending.clone();
     let mount = |transport: &ComponentConfig| WebhookMount {
         transport: transport.name.clone(),
         webhooks: (transport.kind.webhooks)(&transport.settings),
@@ -224,7 +234,6 @@ fn http_component(
     let transports: Vec<WebhookMount> = settings.transports.iter().map(mount).collect();
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
     let (sandbox_account, sms_times) = (settings.sandbox.is_some(), settings.store.sms_times());
-    let prices = settings.prices.clone();
     // Of port 0, nobody knows which port it became.
     let sandbox = settings.sandbox.as_ref().map(|sandbox| sandbox.http_bind).filter(|bind| bind.port() != 0);
     Arc::new(move |context: ComponentContext| {
@@ -239,8 +248,8 @@ fn http_component(
             owners: context.owners,
             transports: transports.clone(),
             sms_times,
-            prices: prices.clone(),
-            chains: chains.clone(),
+            quotas: sending.quotas.clone(),
+            chains: sending.chains.clone(),
             routes: routes.clone(),
             board: board.clone(),
             parts: parts.clone(),

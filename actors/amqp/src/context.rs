@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vumi_kit::{
     carries::Carries, clock::Clock, middleware::MiddlewareChains, name::Name, router::RouterAddress,
-    sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings,
+    sending_quotas::SendingQuotas, sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings,
 };
 
 use super::topology::AmqpTopology;
@@ -24,6 +24,8 @@ pub struct AmqpContext {
     pub sms_times: SmsTimes,
     /// What SMS pass before they are accepted.
     pub chains: MiddlewareChains,
+    /// What the quotas of accounts allow.
+    pub quotas: SendingQuotas,
     /// The connectors of this process.
     pub topology: AmqpTopology,
 }

@@ -14,6 +14,7 @@ use vumi_kit::{
     message::UserMessage,
     middleware::{ChainOutcome, MiddlewareChains, PassingSms, SmsDirection},
     name::Name,
+    sending_quotas::{NotWithinQuotas, Patience, QuotaRefusal, SendingQuotas},
     sms::{NewSms, Sms},
     sms_fields::{AskedOptions, SmsTimes},
     sms_options::{Content, SmsOptions},
@@ -55,6 +56,7 @@ pub(super) struct OutboundSms {
     transports: BTreeMap<Name, SmsTransport>,
     times: SmsTimes,
     chains: MiddlewareChains,
+    quotas: SendingQuotas,
 }
 
 impl OutboundSms {
@@ -63,9 +65,9 @@ impl OutboundSms {
         clock: Clock,
         transports: BTreeMap<Name, SmsTransport>,
         times: SmsTimes,
-        chains: MiddlewareChains,
+        (chains, quotas): (MiddlewareChains, SendingQuotas),
     ) -> Self {
-        Self { store, clock, transports, times: times.however_late(), chains }
+        Self { store, clock, transports, times: times.however_late(), chains, quotas }
     }
 
     /// Accepts an SMS, once for each message id.
@@ -118,7 +120,7 @@ impl OutboundSms {
         let to = addresses.recipient(&message.to_addr).map_err(|wrong| never(format!("`to_addr`: {wrong}")))?;
         let from = addresses.sender(&message.from_addr).map_err(|wrong| never(format!("`from_addr`: {wrong}")))?;
         let key = answer_key(connector, message);
-        if self.chains.see(SmsDirection::Outbound)
+        if (self.chains.see(SmsDirection::Outbound) || account.quotas.recipients_per_minute.is_some())
             && let Some(earlier) = self.find_accepted(account.id, key.clone()).await?
         {
             return Ok(earlier);
@@ -132,11 +134,10 @@ impl OutboundSms {
         let asked = AskedSms { from, to: to.into(), text: &mut text, options: &mut options };
         let (from, to) = self.pass(connector, message, asked).await?;
         let to = to.msisdn().ok_or_else(|| never("`to_addr`: as a middleware changed it, it is no MSISDN"))?;
-        let account = account.id;
         let (transport, options) = (message.transport_name.clone(), Arc::new(options));
-        let sms = NewSms { account, transport, to, from, message: text, route: None, options };
+        let sms = NewSms { account: account.id, transport, to, from, message: text, route: None, options };
         let accept = AcceptSms { batch: vec![sms], idempotency: Some(key) };
-        match in_time(self.store.ledger.ask_waiting(accept)).await? {
+        match self.accept_within_quotas(&account, accept).await? {
             Accepted::Now(accepted) | Accepted::Before(accepted) => {
                 accepted.first().cloned().ok_or_else(|| never("the ledger does not have it any more"))
             }
@@ -144,7 +145,24 @@ impl OutboundSms {
         }
     }
 
-    /// A message that comes again must not go through its chain again.
+    /// Takes it from the account's quotas. What goes beyond one is refused, as the HTTP API refuses it: its sender decides
+    /// whether and when it is sent again.
+    async fn accept_within_quotas(&self, account: &Account, accept: AcceptSms) -> Result<Accepted, SmsNotAccepted> {
+        let accepted = self.quotas.accept(&self.store.ledger, account, accept, Patience::Waits);
+        let within_limit = timeout(CALL_LIMIT, accepted).await.map_err(|_| no_answer())?;
+        within_limit.map_err(|refused| match refused {
+            NotWithinQuotas::Refused(which @ QuotaRefusal::Budget { .. }) => never(format!(
+                "{which}; the operator adds to it: `vumi account budget {} --add AMOUNT`",
+                account.username
+            )),
+            NotWithinQuotas::Refused(which) => never(which.to_string()),
+            NotWithinQuotas::NoPrice(_) => never("`to_addr`: no price is known for this number"),
+            NotWithinQuotas::Changing => SmsNotAccepted::Later("the account's quotas are being changed".to_owned()),
+            NotWithinQuotas::Store(error) => not_kept(error),
+        })
+    }
+
+    /// A message that comes again must not go through its chain again, nor count as a recipient again.
     async fn find_accepted(&self, account: AccountId, key: IdempotencyKey) -> Result<Option<Sms>, SmsNotAccepted> {
         match in_time(self.store.ledger.ask_waiting(FindAccepted { account, key })).await? {
             Some(Accepted::Before(earlier) | Accepted::Now(earlier)) => Ok(earlier.first().cloned()),
@@ -230,11 +248,18 @@ fn never(reason: impl Into<String>) -> SmsNotAccepted {
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, SmsNotAccepted> {
-    match timeout(CALL_LIMIT, answer).await {
+    timeout(CALL_LIMIT, answer).await.map_err(|_| no_answer())?.map_err(not_kept)
+}
+
+fn no_answer() -> SmsNotAccepted {
+    SmsNotAccepted::Later(format!("the store did not answer within {CALL_LIMIT:?}"))
+}
+
+fn not_kept(error: StoreError) -> SmsNotAccepted {
+    match error {
         // It would be refused again.
-        Ok(Err(error @ StoreError::Rejected(_))) => Err(never(error.to_string())),
-        Ok(answer) => answer.map_err(|error| SmsNotAccepted::Later(error.to_string())),
-        Err(_) => Err(SmsNotAccepted::Later(format!("the store did not answer within {CALL_LIMIT:?}"))),
+        StoreError::Rejected(_) => never(error.to_string()),
+        _ => SmsNotAccepted::Later(error.to_string()),
     }
 }
 

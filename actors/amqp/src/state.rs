@@ -43,7 +43,7 @@ pub(super) struct AmqpState {
 
 impl AmqpState {
     pub(super) fn new(context: AmqpContext, settings: AmqpSettings) -> Self {
-        let AmqpContext { router, store, clock, transports, sms_times, chains, topology } = context;
+        let AmqpContext { router, store, clock, transports, sms_times, chains, quotas, topology } = context;
         let shutdown = Rc::new(Shutdown::new(store.ledger.token().clone()));
         let deliveries = Rc::new(Deliveries::new(settings.remember, settings.hold_for, shutdown.clone()));
         let events = Rc::new(EventQueue::new(settings.events_waiting, topology.connectors().len()));
@@ -59,7 +59,7 @@ impl AmqpState {
             correlation: Correlation::new(&topology, settings.remember),
             publisher: Rc::new(Publisher::new(&settings, clock.now(), shutdown.clone())),
             transports: transports.keys().cloned().collect(),
-            outbound_sms: OutboundSms::new(store.clone(), clock.clone(), transports, sms_times, chains),
+            outbound_sms: OutboundSms::new(store.clone(), clock.clone(), transports, sms_times, (chains, quotas)),
             sms_follower: Rc::new(follower),
             unhandled: Counter::default(),
             dead_letters: Counter::default(),

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use actix::Recipient;
 use vumi_kit::{
     carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, middleware::MiddlewareChains, name::Name,
-    outbound::OutboundRoutes, price::PriceTable, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
-    transport_settings::TransportSettings, webhook::Webhook, webhook_access::WebhookAccess,
+    outbound::OutboundRoutes, sending_quotas::SendingQuotas, sms_fields::SmsTimes, store::Store,
+    transport_board::TransportBoard, transport_settings::TransportSettings, webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 /// A transport that the API serves, and the webhooks that its provider calls.
@@ -37,8 +38,8 @@ pub struct HttpContext {
     pub transports: Vec<WebhookMount>,
     /// How long SMS may wait.
     pub sms_times: SmsTimes,
-    /// What segments cost, for budgets in money.
-    pub prices: PriceTable,
+    /// What the quotas of accounts allow.
+    pub quotas: SendingQuotas,
     /// What SMS pass before they are accepted.
     pub chains: MiddlewareChains,
     /// Chooses the transports of SMS that name none; none: there are no routes.

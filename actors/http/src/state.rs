@@ -6,15 +6,13 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use vumi_kit::{
     clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes,
-    price::PriceTable, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
+    sending_quotas::SendingQuotas, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
 };
 
 use crate::{
     auth::{audit_log::AuditLog, authenticator::Authenticator, password::HashError},
     context::HttpContext,
-    limits::{
-        call_rates::CallRates, recipient_rates::RecipientRates, send_limits::SendLimits, token_buckets::TokenBuckets,
-    },
+    limits::{call_rates::CallRates, send_limits::SendLimits, token_buckets::TokenBuckets},
     request::{
         body::{BodyReader, BufferedBody},
         idempotency::KeysInProgress,
@@ -60,8 +58,7 @@ pub(crate) struct ApiState {
     pub(crate) authenticator: Authenticator,
     pub(crate) audit: AuditLog,
     pub(crate) rates: CallRates,
-    pub(crate) recipient_rates: RecipientRates,
-    pub(crate) prices: PriceTable,
+    pub(crate) quotas: SendingQuotas,
     /// Requests without a log-in, by client prefix.
     pub(crate) public_rate: TokenBuckets<Option<IpAddr>>,
     pub(crate) keys_in_progress: KeysInProgress,
@@ -96,8 +93,7 @@ impl ApiState {
             sandbox_account: context.sandbox_account,
             trusted_proxies: TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header),
             rates: CallRates::new(&settings.rates),
-            recipient_rates: RecipientRates::default(),
-            prices: context.prices,
+            quotas: context.quotas,
             public_rate: TokenBuckets::new(PUBLIC_PER_MINUTE),
             keys_in_progress: KeysInProgress::default(),
             large_reads: Arc::new(Semaphore::new(MAX_LARGE_READS)),

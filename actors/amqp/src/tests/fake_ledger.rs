@@ -7,8 +7,11 @@ use std::{
 
 use actix::{Actor, Addr};
 use vumi_kit::{
-    account::{Account, AccountRoles, FindAccount},
-    ledger::{AcceptSms, Accepted, IdempotencyKey, ListSms, SettleReceived, Which},
+    account::{Account, AccountRoles, FindAccount, OverQuota, QuotaCharge},
+    ledger::{
+        AcceptSms, AcceptWithinQuota, Accepted, AcceptedWithinQuota, FindAccepted, IdempotencyKey, ListSms,
+        SettleReceived, Which,
+    },
     sms::{NewSms, Sms, SmsId, TransportStatus},
     store::Store,
     testing::{FakeStore, moment, store_of},
@@ -29,12 +32,16 @@ struct AcceptedSms {
     sms: Vec<Sms>,
     /// By idempotency key: the digest of the request, and the SMS.
     by_key: HashMap<String, (Vec<u8>, Sms)>,
+    /// What SMS of an account with quotas were to take.
+    charges: Vec<QuotaCharge>,
+    /// What such SMS are answered with.
+    over_quota: Option<OverQuota>,
 }
 
 impl SmsLedger {
     pub(super) fn start() -> Self {
         let sms: Arc<Mutex<AcceptedSms>> = Arc::default();
-        let (accepting, listed) = (sms.clone(), sms.clone());
+        let (accepting, counting, finding, listed) = (sms.clone(), sms.clone(), sms.clone(), sms.clone());
         let account = Account::unlimited(1, USERNAME.to_owned(), String::new(), AccountRoles::CLIENT);
         let account = Arc::new(Mutex::new(account));
         let known = account.clone();
@@ -43,6 +50,17 @@ impl SmsLedger {
             .on(move |AcceptSms { batch, idempotency }| {
                 Ok(accepting.lock().unwrap().accept(batch, idempotency.expect("a message id")))
             })
+            .on(move |AcceptWithinQuota { accept, charge, .. }| {
+                let mut counted = counting.lock().unwrap();
+                counted.charges.push(charge);
+                Ok(match counted.over_quota.clone() {
+                    Some(over) => AcceptedWithinQuota::Over(over),
+                    None => AcceptedWithinQuota::Accepted(
+                        counted.accept(accept.batch, accept.idempotency.expect("a message id")),
+                    ),
+                })
+            })
+            .on(move |FindAccepted { key, .. }| Ok(finding.lock().unwrap().earlier(&key)))
             .on(move |list: ListSms| Ok(listed.lock().unwrap().list(&list)))
             .on(|_: SettleReceived| Ok(None))
             .start();
@@ -57,6 +75,16 @@ impl SmsLedger {
     /// Changes the account.
     pub(super) fn change_account(&self, change: impl FnOnce(&mut Account)) {
         change(&mut self.account.lock().unwrap());
+    }
+
+    /// SMS of an account whose quotas are counted go beyond this one from now on; none: they do not.
+    pub(super) fn set_over_quota(&self, over: Option<OverQuota>) {
+        self.sms.lock().unwrap().over_quota = over;
+    }
+
+    /// What SMS of an account with quotas were to take.
+    pub(super) fn charges(&self) -> Vec<QuotaCharge> {
+        self.sms.lock().unwrap().charges.clone()
     }
 
     /// All SMS that it accepted.
@@ -75,11 +103,16 @@ impl SmsLedger {
 }
 
 impl AcceptedSms {
+    fn earlier(&self, key: &IdempotencyKey) -> Option<Accepted> {
+        let (digest, sms) = self.by_key.get(&key.key)?;
+        let same = *digest == key.request_digest;
+        Some(if same { Accepted::Before(vec![sms.clone()].into()) } else { Accepted::KeyReused })
+    }
+
     fn accept(&mut self, batch: Vec<NewSms>, idempotency: IdempotencyKey) -> Accepted {
         let [new] = <[NewSms; 1]>::try_from(batch).expect("one SMS for each message");
-        if let Some((digest, sms)) = self.by_key.get(&idempotency.key) {
-            let same = *digest == idempotency.request_digest;
-            return if same { Accepted::Before(vec![sms.clone()].into()) } else { Accepted::KeyReused };
+        if let Some(earlier) = self.earlier(&idempotency) {
+            return earlier;
         }
         let (id, segments) = (SmsId::try_from(self.sms.len()).unwrap() + 1, new.segments());
         let sms = Sms::accepted(id, new, segments, moment(), moment());

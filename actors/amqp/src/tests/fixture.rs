@@ -32,6 +32,7 @@ use vumi_kit::{
     middleware::MiddlewareChains,
     name::Name,
     router::Endpoints,
+    sending_quotas::SendingQuotas,
     sms::Sms,
     sms_fields::SmsTimes,
     start_token::StartToken,
@@ -154,6 +155,7 @@ impl AmqpFixture {
                 .into(),
             sms_times: SmsTimes::default(),
             chains: MiddlewareChains::default(),
+            quotas: SendingQuotas::default(),
             topology,
         };
         let front_end = RunningFrontEnd(start(context, settings).unwrap());

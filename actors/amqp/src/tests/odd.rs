@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vumi_kit::{
+    account::{Budget, BudgetUnit, Micros, OverQuota, QuotaCharge},
     address::Address,
     message::Event,
     router::{Outbound, Refused},
@@ -80,6 +81,57 @@ async fn what_the_account_may_not_send_is_refused_with_the_reason() {
         fixture.publish(&queue, &unprompted_sms(&fixture, "m2")).await;
         is_refused(&fixture, &front_end, "m2", "the account `client` is stopped").await;
         assert!(fixture.ledger.accepted().is_empty());
+    })
+    .await;
+}
+
+#[actix::test]
+async fn an_sms_beyond_a_quota_is_refused_with_the_reason_and_taken_when_it_is_replayed_within_it() {
+    with_broker(async |fixture| {
+        let front_end = fixture.start().await;
+        let queue = format!("{}.outbound", fixture.name("quiz"));
+        let budget = Budget { unit: BudgetUnit::Segments, balance: Micros::default(), spent: Micros::whole(5) };
+        fixture.ledger.change_account(|account| account.quotas.budget = Some(budget));
+        let (unit, balance, asked) = (BudgetUnit::Segments, Micros::default(), Micros::whole(1));
+        fixture.ledger.set_over_quota(Some(OverQuota::Budget { unit, balance, asked }));
+        fixture.publish(&queue, &unprompted_sms(&fixture, "m1")).await;
+        is_refused(&fixture, &front_end, "m1", "budget has 0 segments left").await;
+        fixture.ledger.set_over_quota(Some(OverQuota::Waiting { most: 10, waiting: 10, asked: 1 }));
+        fixture.publish(&queue, &unprompted_sms(&fixture, "m2")).await;
+        is_refused(&fixture, &front_end, "m2", "10 SMS of the account wait").await;
+        assert!(fixture.ledger.accepted().is_empty());
+        // What `vumi dead replay` does once the operator has added to the budget.
+        fixture.ledger.set_over_quota(None);
+        fixture.publish(&queue, &unprompted_sms(&fixture, "m1")).await;
+        fixture.until_accepted(1).await;
+        let charge = QuotaCharge { unit: Some(unit), of_each: vec![asked] };
+        assert_eq!(fixture.ledger.charges(), vec![charge; 3]);
+    })
+    .await;
+}
+
+#[actix::test]
+async fn recipients_a_minute_are_counted_over_the_broker_too_and_a_message_that_comes_again_only_once() {
+    with_broker(async |fixture| {
+        let front_end = fixture.start().await;
+        let queue = format!("{}.outbound", fixture.name("quiz"));
+        fixture.ledger.change_account(|account| account.quotas.recipients_per_minute = Some(1));
+        fixture.publish(&queue, &unprompted_sms(&fixture, "m1")).await;
+        fixture.until_accepted(1).await;
+        drop(front_end);
+        fixture.proxy.cut();
+        fixture.proxy.mend();
+        // A new process has counted nothing yet, and the broker delivers m1 again.
+        let front_end = fixture.start().await;
+        front_end.until(" 1 deliveries in work").await;
+        fixture.publish(&queue, &unprompted_sms(&fixture, "m2")).await;
+        for sms in fixture.until_accepted(2).await {
+            fixture.ledger.record(sms.id, TransportStatus::Queued, Some("p"));
+            assert_eq!(fixture.read(&format!("{}.event", fixture.name("quiz"))).await.1["event_type"], "ack");
+        }
+        fixture.publish(&queue, &unprompted_sms(&fixture, "m3")).await;
+        is_refused(&fixture, &front_end, "m3", "1 recipients a minute").await;
+        assert_eq!(fixture.ledger.accepted().len(), 2);
     })
     .await;
 }

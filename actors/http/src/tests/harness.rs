@@ -17,7 +17,7 @@ use vumi_kit::{
     ledger::{ReceiptMatch, SmsOwners},
     middleware::MiddlewareChains,
     name::Name,
-    price::PriceTable,
+    sending_quotas::SendingQuotas,
     sms::{InboundSms, Receipt, TransportStatus},
     sms_fields::SmsTimes,
     store::Store,
@@ -174,7 +174,7 @@ fn context(store: &Store, supervisor: &Recipient<AskParts>) -> HttpContext {
         transports: transports(),
         sms_times: SmsTimes::default(),
         chains: MiddlewareChains::default(),
-        prices: PriceTable::default(),
+        quotas: SendingQuotas::default(),
         parts: supervisor.clone(),
         sandbox: Some("127.0.0.1:8010".parse().unwrap()),
     }

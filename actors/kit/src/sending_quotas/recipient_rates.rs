@@ -11,11 +11,12 @@ use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
-use vumi_kit::account::AccountId;
+
+use crate::account::AccountId;
 
 /// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TooManyRecipients {
+pub(super) enum TooManyRecipients {
     /// There are none left for so many; in so many seconds there are.
     Wait(u64),
     /// There never are so many at once.
@@ -26,8 +27,8 @@ pub(crate) enum TooManyRecipients {
 type Bucket = (u32, Arc<DefaultDirectRateLimiter>);
 
 /// See the module.
-#[derive(Default)]
-pub(crate) struct RecipientRates {
+#[derive(Debug, Default)]
+pub(super) struct RecipientRates {
     // By accounts that exist and have a quota: bounded by their number.
     buckets: Mutex<HashMap<AccountId, Bucket>>,
     clock: DefaultClock,
@@ -35,7 +36,7 @@ pub(crate) struct RecipientRates {
 
 impl RecipientRates {
     /// Takes so many recipients of an account's quota, all of them or none.
-    pub(crate) fn take(&self, account: AccountId, per_minute: u32, recipients: usize) -> Result<(), TooManyRecipients> {
+    pub(super) fn take(&self, account: AccountId, per_minute: u32, recipients: usize) -> Result<(), TooManyRecipients> {
         let Some(recipients) = u32::try_from(recipients).map_or(Some(NonZeroU32::MAX), NonZeroU32::new) else {
             return Ok(());
         };
