@@ -33,7 +33,9 @@ pub(super) fn owner(tx: &mut Tx<'_>, transport: &Name, provider_id: &str) -> Que
         .optional()
 }
 
-/// Notes what the news says of a part. Answers the failure of the first part that is known to have failed.
+/// Notes what the news says of a part. Answers what that makes of the SMS as a whole; `None`: the news speaks of all of it.
+///
+/// It has arrived once all of its parts have: what was told as delivered is never taken back.
 pub(super) fn follow(tx: &mut Tx<'_>, sms: &Sms, news: &News<'_>) -> QueryResult<Option<TransportStatus>> {
     let other_id = matches!((&sms.provider_id, news.provider_id), (Some(known), Some(given)) if known != given);
     // An SMS that fits into one part and has several ids was submitted several times: one may fail, another arrive.
@@ -49,9 +51,19 @@ pub(super) fn follow(tx: &mut Tx<'_>, sms: &Sms, news: &News<'_>) -> QueryResult
     if known.is_empty() && other_id && news.part.is_none() {
         known.push(add(tx, sms, 1, sms.provider_id.as_deref(), sms.status)?);
     }
+    // Ids that it had when it was submitted before are no parts of it.
+    let in_known_parts = news.part.is_some() || known.iter().any(|part| part.provider_id == sms.provider_id);
     note(tx, sms, news, &mut known)?;
-    let mut statuses = known.iter().map(|part| rows::status(part.status)).collect::<QueryResult<Vec<_>>>()?.into_iter();
-    Ok(statuses.find(|status| in_parts && status.is_final() && *status != TransportStatus::Delivered))
+    if !in_parts {
+        return Ok(None);
+    }
+    let statuses = known.iter().map(|part| rows::status(part.status)).collect::<QueryResult<Vec<_>>>()?;
+    let delivered = |status: &&TransportStatus| **status == TransportStatus::Delivered;
+    if let Some(failed) = statuses.iter().find(|status| status.is_final() && !delivered(status)) {
+        return Ok(Some(*failed));
+    }
+    let lacking = statuses.iter().filter(delivered).count() < usize::try_from(sms.segments).unwrap_or(usize::MAX);
+    Ok((news.status == TransportStatus::Delivered && in_known_parts && lacking).then_some(TransportStatus::AtGateway))
 }
 
 /// Keeps an id that the SMS had until its provider named another one, so that receipts with it are still found.

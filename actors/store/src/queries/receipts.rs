@@ -204,13 +204,8 @@ pub(super) struct News<'a> {
 
 /// Changes the SMS as far as the news is news; answers whether it was.
 fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bool)> {
-    let failed_part = parts::follow(tx, &sms, news)?;
-    let status = failed_part.unwrap_or(news.status);
-    let supersedes = match failed_part {
-        // It has not arrived while a part of it is known to have failed, whatever came before.
-        Some(failed) => sms.status == TransportStatus::Delivered || failed.supersedes(sms.status),
-        None => status.supersedes(sms.status),
-    };
+    let status = parts::follow(tx, &sms, news)?.unwrap_or(news.status);
+    let supersedes = status.supersedes(sms.status);
     let learns_id = sms.provider_id.is_none() && news.provider_id.is_some();
     if supersedes {
         sms.status = status;
@@ -232,7 +227,7 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
         moves::settle(tx, sms.id)?;
         if supersedes {
             let before = std::mem::replace(&mut sms.state, SmsState::at_rest(sms.status, false));
-            check_step(sms.id, before, &[LifeEvent::Receipt, LifeEvent::PartFailed], sms.state);
+            check_step(sms.id, before, &[LifeEvent::Receipt], sms.state);
         }
     }
     Ok((sms, supersedes || learns_id))

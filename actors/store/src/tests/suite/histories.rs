@@ -30,8 +30,8 @@ const CAPACITY: usize = 5;
 /// Something that happens.
 #[derive(Clone, Debug)]
 enum Happening {
-    /// An account hands in so many SMS, with a schedule and a validity in seconds.
-    Accept { of_bob: bool, count: usize, send_in: Option<u64>, validity: Option<u64>, high: bool },
+    /// An account hands in so many SMS, with a schedule and a validity in seconds; long ones have two parts.
+    Accept { of_bob: bool, count: usize, send_in: Option<u64>, validity: Option<u64>, high: bool, long: bool },
     /// Time passes.
     Wait { seconds: u64 },
     /// The outbox claims what it has room for, and begins what it may.
@@ -40,8 +40,8 @@ enum Happening {
     Answer(ProviderAnswer),
     /// The process ends, and the next one starts.
     Crash,
-    /// A receipt for one of the SMS: for which, and what it says.
-    Receipt { which: usize, status: i16 },
+    /// A receipt for one of the SMS or of its parts: for which, and what it says.
+    Receipt { which: usize, part: Option<u8>, status: i16 },
     /// Somebody pulls a lever for one of them.
     Pull { which: usize, lever: Lever },
     /// The store removes what has expired.
@@ -58,13 +58,15 @@ enum ProviderAnswer {
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    let accept = (any::<bool>(), 1..4_usize, prop::option::of(0..200_u64), prop::option::of(1..300_u64), any::<bool>());
-    let accept = accept.prop_map(|(of_bob, count, send_in, validity, high)| Happening::Accept {
+    let times = (prop::option::of(0..200_u64), prop::option::of(1..300_u64));
+    let accept = (any::<bool>(), 1..4_usize, times, any::<bool>(), any::<bool>());
+    let accept = accept.prop_map(|(of_bob, count, (send_in, validity), high, long)| Happening::Accept {
         of_bob,
         count,
         send_in,
         validity,
         high,
+        long,
     });
     let answer = prop_oneof![
         3 => Just(ProviderAnswer::Taken),
@@ -81,7 +83,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => Just(Happening::Claim),
         5 => answer.prop_map(Happening::Answer),
         1 => Just(Happening::Crash),
-        2 => (0..40_usize, status).prop_map(|(which, status)| Happening::Receipt { which, status }),
+        3 => (0..40_usize, prop::option::of(1..3_u8), status)
+            .prop_map(|(which, part, status)| Happening::Receipt { which, part, status }),
         3 => (0..40_usize, lever).prop_map(|(which, lever)| Happening::Pull { which, lever }),
         1 => Just(Happening::Sweep),
     ]
@@ -115,8 +118,9 @@ impl World {
     async fn happens(&mut self, happening: &Happening) -> Result<(), TestCaseError> {
         let mut by = Vec::new();
         match happening {
-            Happening::Accept { of_bob, count, send_in, validity, high } => {
-                self.accept(*of_bob, *count, (*send_in, *validity), *high).await;
+            Happening::Accept { of_bob, count, send_in, validity, high, long } => {
+                let text = if *long { "long ".repeat(50) } else { "hello".to_owned() };
+                self.accept(*of_bob, vec![sms(&text); *count], (*send_in, *validity), *high).await;
             }
             Happening::Wait { seconds } => {
                 self.harness.advance(*seconds);
@@ -136,8 +140,8 @@ impl World {
                 self.crash().await;
                 by = vec![LifeEvent::Return];
             }
-            Happening::Receipt { which, status } => {
-                self.receipt(*which, *status).await;
+            Happening::Receipt { which, part, status } => {
+                self.receipt(*which, *part, *status).await;
                 by = vec![LifeEvent::Receipt];
             }
             Happening::Pull { which, lever } => {
@@ -155,7 +159,7 @@ impl World {
     async fn accept(
         &mut self,
         of_bob: bool,
-        count: usize,
+        batch: Vec<NewSms>,
         (send_in, validity): (Option<u64>, Option<u64>),
         high: bool,
     ) {
@@ -167,8 +171,8 @@ impl World {
             ..SmsOptions::default()
         });
         let account = if of_bob { BOB } else { ALICE };
-        let new = || NewSms { account, options: options.clone(), ..sms("hello") };
-        let batch = std::iter::repeat_with(new).take(count).collect();
+        let new = |sms| NewSms { account, options: options.clone(), ..sms };
+        let batch = batch.into_iter().map(new).collect();
         let Accepted::Now(kept) = self.harness.ledger(AcceptSms { batch, idempotency: None }).await else { return };
         self.known.extend(kept.iter().map(|sms| (sms.id, Known::default())));
         while let Some(handed) = self.harness.handed_submissions() {
@@ -268,9 +272,9 @@ impl World {
         self.harness.open_window(CAPACITY, WINDOW).await;
     }
 
-    async fn receipt(&mut self, which: usize, status: i16) {
+    async fn receipt(&mut self, which: usize, part: Option<u8>, status: i16) {
         let Some(id) = self.nth(which) else { return };
-        let receipt = Receipt { sms: Some(id), ..Receipt::new(status.into(), Vec::new()) };
+        let receipt = Receipt { sms: Some(id), part, ..Receipt::new(status.into(), Vec::new()) };
         self.harness.ledger(RecordReceipts { transport: opera(), receipts: vec![receipt] }).await;
     }
 

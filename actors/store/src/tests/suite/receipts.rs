@@ -6,6 +6,7 @@ use vumi_kit::{
     callback::{CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback, Delivery},
     clock::Timestamp,
     ledger::{AcceptSms, ListUnmatchedReceipts, ReceiptMatch, RecordReceipts, Then},
+    levers::{Lever, PullLever},
     sms::{NewSms, Receipt, Sms, SmsId, TransportStatus},
 };
 
@@ -367,7 +368,7 @@ async fn sent_in_parts(harness: &StoreHarness) -> SmsId {
 }
 
 #[actix_rt::test]
-async fn an_sms_has_not_arrived_while_a_part_of_it_is_known_to_have_failed() {
+async fn an_sms_in_parts_has_arrived_once_all_of_them_have_and_what_has_arrived_stays_so() {
     use TransportStatus::{AtGateway, Delivered, DeliveryError, Queued};
     let Some(harness) = StoreHarness::new() else { return };
     let about = |id: SmsId, part: &str, status| Receipt { sms: Some(id), ..receipt(&format!("{id}{part}"), status) };
@@ -375,11 +376,16 @@ async fn an_sms_has_not_arrived_while_a_part_of_it_is_known_to_have_failed() {
         (vec![("a", DeliveryError), ("b", Delivered)], DeliveryError),
         (vec![("b", Delivered), ("a", DeliveryError)], DeliveryError),
         (vec![("b", DeliveryError), ("a", Delivered)], DeliveryError),
-        (vec![("a", Delivered), ("b", DeliveryError)], DeliveryError),
-        (vec![("a", Delivered), ("b", DeliveryError), ("a", AtGateway)], DeliveryError),
-        (vec![("a", Delivered), ("b", Delivered)], Delivered),
+        (vec![("b", Delivered)], AtGateway),
+        (vec![("b", Delivered), ("a", AtGateway)], AtGateway),
+        (vec![("b", Delivered), ("a", Delivered)], Delivered),
+        (vec![("b", AtGateway), ("a", Delivered)], AtGateway),
         (vec![("b", AtGateway), ("a", Delivered), ("b", Delivered)], Delivered),
-        (vec![("a", Delivered), ("b", DeliveryError), ("b", Delivered)], Delivered),
+        (vec![("b", DeliveryError), ("a", Delivered), ("b", Delivered)], Delivered),
+        // The first receipt may speak of the whole SMS, and does where no other ones come: that stands.
+        (vec![("a", Delivered), ("b", Delivered)], Delivered),
+        (vec![("a", Delivered), ("b", DeliveryError)], Delivered),
+        (vec![("a", Delivered), ("b", DeliveryError), ("a", AtGateway)], Delivered),
         (vec![("b", Queued), ("a", Queued)], Queued),
     ] {
         let id = sent_in_parts(&harness).await;
@@ -402,6 +408,24 @@ async fn a_parts_number_tells_it_where_all_have_one_id() {
     assert_eq!(harness.find(id).await.status, TransportStatus::DeliveryError);
     record(&harness, part(1, TransportStatus::Delivered)).await;
     assert_eq!(harness.find(id).await.status, TransportStatus::Delivered);
+    record(&harness, part(2, TransportStatus::RoutingError)).await;
+    assert_eq!(harness.find(id).await.status, TransportStatus::Delivered);
+}
+
+#[actix_rt::test]
+async fn a_long_sms_that_was_submitted_twice_is_reported_as_a_whole_by_either_of_its_ids() {
+    for told in ["first", "second"] {
+        let Some(harness) = StoreHarness::new() else { return };
+        let id = sent_in_parts(&harness).await;
+        let again = PullLever { lever: Lever::Resend, ids: vec![id], reason: "a test".into() };
+        record(&harness, receipt(&format!("{id}a"), TransportStatus::DeliveryError)).await;
+        assert_eq!(harness.ledger(again).await.done, 1);
+        assert_eq!(harness.claimed_ids(1).await, [id]);
+        harness.done(id, "second").await;
+        let named = if told == "first" { format!("{id}a") } else { "second".to_owned() };
+        record(&harness, receipt(&named, TransportStatus::Delivered)).await;
+        assert_eq!(harness.find(id).await.status, TransportStatus::Delivered, "{told}");
+    }
 }
 
 #[actix_rt::test]
