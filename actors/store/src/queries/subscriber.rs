@@ -228,7 +228,10 @@ fn erase_sms(tx: &mut Tx<'_>, subscriber: &Subscriber, ids: &[i64]) -> QueryResu
             sms::sender.eq(instead(subscriber, &row.sender)),
             sms::message.eq(""),
             sms::udh.eq(None::<String>),
+            // The client's own words, like the URL: nobody knows whom they name.
             sms::callback_url.eq(None::<String>),
+            sms::reference.eq(None::<String>),
+            sms::held_because.eq(None::<String>),
             sms::provider_said.eq(row.provider_said.as_deref().map(|said| without(subscriber, said))),
             sms::text_removed_at.eq(Some(tx.now.micros())),
         )))

@@ -1,5 +1,7 @@
 //! A person is found wherever they are, and taken out so that counts stay whole.
 
+use std::sync::Arc;
+
 use diesel::connection::SimpleConnection;
 use vumi_kit::{
     address::{Address, Msisdn},
@@ -9,6 +11,7 @@ use vumi_kit::{
     name::Name,
     session::{After, Answer, CountAnswers, SaveSession, SessionRecord},
     sms::{InboundSms, NewSms, Receipt, SmsId, TransportStatus},
+    sms_options::SmsOptions,
     subscriber::{
         ErasePerson, ErasedRows, FindMentions, FindPerson, MentionTable, PersonKey, PersonRows, PersonTable, Subscriber,
     },
@@ -24,7 +27,9 @@ fn quiz() -> Name {
 
 impl StoreHarness {
     async fn sent_to(&self, number: &str) -> SmsId {
-        let new = NewSms { to: Msisdn::parse(number).unwrap(), ..sms(&format!("hello {number}")) };
+        let options = SmsOptions { reference: Some(format!("order of {number}")), ..SmsOptions::default() };
+        let to = Msisdn::parse(number).unwrap();
+        let new = NewSms { to, options: Arc::new(options), ..sms(&format!("hello {number}")) };
         let Accepted::Now(kept) = self.ledger(AcceptSms { batch: vec![new], idempotency: None }).await else {
             panic!("not now")
         };
@@ -72,6 +77,8 @@ impl StoreHarness {
             ("sms", "message"),
             ("sms", "provider_said"),
             ("sms", "callback_url"),
+            ("sms", "reference"),
+            ("sms", "held_because"),
             ("sms_attempts", "said"),
             ("sms_events", "detail"),
             ("receipts", "recipient"),
@@ -165,7 +172,8 @@ async fn a_person_is_found_in_every_table_and_taken_out_of_all_and_counts_stay()
     assert_eq!(harness.sms_rows(&format!("recipient = '{pseudonym}' AND message = ''")), 2);
     assert_eq!((harness.rows("sms"), harness.rows("received_sms"), harness.rows("answers")), (3, 3, 3));
     assert_eq!(harness.find(theirs).await.to.as_str(), pseudonym);
-    assert_eq!(harness.find(others).await.message, "hello 27831234568");
+    let other = harness.find(others).await;
+    assert_eq!((&*other.message, other.reference.as_deref()), ("hello 27831234568", Some("order of 27831234568")));
     // Nobody gets it any more: neither a campaign nor an account that is named later.
     assert_eq!(harness.ledger(vumi_kit::ledger::ListUnowned { after: 0, limit: 10 }).await, []);
 }
