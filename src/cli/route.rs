@@ -37,6 +37,12 @@ pub(super) struct ExplainArgs {
     /// The text
     #[arg(long, default_value = "")]
     text: String,
+    /// Shows the text at once and keeps it nowhere
+    #[arg(long)]
+    flash: bool,
+    /// The octets of a binary SMS in hex, in place of a text
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["text", "flash"])]
+    data: Option<String>,
     /// The tag that its client gives it
     #[arg(long)]
     tag: Option<String>,
@@ -68,13 +74,18 @@ fn explain(args: &ExplainArgs, settings: &Settings) -> anyhow::Result<ExitCode> 
     let to = addresses.recipient(&args.to).map_err(|wrong| anyhow!("--to: {wrong}"))?;
     let from = addresses.sender(&args.from).map_err(|wrong| anyhow!("--from: {wrong}"))?;
     let tag = args.tag.as_deref();
+    let content = match (&args.data, args.flash) {
+        (Some(_), _) => Content::Binary { udh: None },
+        (None, true) => Content::Flash,
+        (None, false) => Content::Text,
+    };
     let sms = Routable {
         account: &args.account,
         transports: &[],
         to: &to,
         from: &from,
-        text: &args.text,
-        content: &Content::Text,
+        text: args.data.as_ref().unwrap_or(&args.text),
+        content: &content,
         tag,
     };
     let standing = |transport: &Name| {

@@ -3,46 +3,17 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use vumi_kit::{
-    outbound::{Routable, RouteExplanation},
-    sms_options::Content,
-};
+use vumi_kit::outbound::RouteExplanation;
 
 use super::{
-    send::{
-        MsisdnField, accept,
-        batch::MessageSource,
-        destination::{Destination, tag_error},
-        text::text_error,
-    },
+    send::{self as sending, RoutedBody, accept, batch::MessageSource},
     status::{self, SmsEvent},
 };
 use crate::{
     guard::guarded,
     limits::call_rates::RateClass,
-    request::fields::{KnownFields, RequestFields},
-    response::{
-        error::ApiError,
-        field_errors::{FieldError, FieldErrors},
-        views::{SmsView, json},
-    },
+    response::views::{SmsView, json},
 };
-
-/// What the routed `send.json` takes beside the fields of `sms/{transport}/send.json`.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
-pub(crate) struct RoutedBody {
-    /// The recipients: 3 to 15 digits each, with or without a leading `+`.
-    to_msisdn: Vec<MsisdnField>,
-    /// The sender shown to them.
-    from_msisdn: String,
-    /// The text; `template_send.json` takes a `template` and values, as `sms/{transport}/template_send.json` does.
-    #[schema(min_length = 1, example = "hello world")]
-    message: String,
-    /// The client's own word for what it is, by which routes may choose.
-    #[schema(max_length = 64, example = "otp")]
-    tag: Option<String>,
-}
 
 /// Sends a text to one recipient or many, each over the transport that the routes choose.
 #[utoipa::path(
@@ -134,15 +105,6 @@ pub(crate) async fn list(request: HttpRequest) -> HttpResponse {
     status::list(request).await
 }
 
-const EXPLAINED_FIELDS: KnownFields = KnownFields {
-    single: &[&["to_msisdn", "from_msisdn", "message", "tag"]],
-    lists: &[],
-    numbers: &["to_msisdn", "from_msisdn"],
-    flags: &[],
-    variables: None,
-    max_values: 0,
-};
-
 /// Which route would send an SMS now, over which transport, and why the routes before it do not.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Explanation {
@@ -166,7 +128,9 @@ pub(crate) struct ExplainedRoute {
     transports: Vec<String>,
 }
 
-/// Explains which transport the routes choose for an SMS. Nothing is sent.
+/// Explains which transport the routes choose for an SMS to one recipient. Nothing is sent.
+///
+/// What is asked beside the text counts, as in `send.json`: a transport that can't carry it is passed over.
 #[utoipa::path(
     post,
     path = "/api/v1/sms/explain.json",
@@ -176,46 +140,7 @@ pub(crate) struct ExplainedRoute {
 )]
 pub(crate) async fn explain(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     guarded(&request, RateClass::Reading, async |call| {
-        let destination = Destination::of(&call)?;
-        let body = call.body(payload).await?;
-        let fields = RequestFields::of_body(&body.media_type, &body, EXPLAINED_FIELDS)?;
-        let mut errors = FieldErrors::default();
-        let mut read = |name: &str| fields.required(name, &mut errors);
-        let (to, from, text) = (read("to_msisdn"), read("from_msisdn"), read("message").unwrap_or_default());
-        let tag = fields.one("tag", &mut errors);
-        let mut wrong = |field: &str, value: &str, detail: &str| errors.push(FieldError::new(field, value, detail));
-        let (to, from) = (
-            to.map(|to| (to, destination.addresses().recipient(to))),
-            from.map(|from| (from, destination.addresses().sender(from))),
-        );
-        if let Some((value, Err(detail))) = &to {
-            wrong("to_msisdn", value, detail);
-        }
-        if let Some((value, Err(detail))) = &from {
-            wrong("from_msisdn", value, detail);
-        }
-        if let Some((tag, detail)) = tag.and_then(|tag| Some((tag, tag_error(tag)?))) {
-            wrong("tag", tag, detail);
-        }
-        if let Some(detail) =
-            Some(text).filter(|text| !text.is_empty()).and_then(|text| text_error(text, call.state.limits.max_segments))
-        {
-            wrong("message", text, &detail);
-        }
-        let (Some((_, Ok(to))), Some((_, Ok(from))), true, Destination::Routed { routes, account, .. }) =
-            (to, from, errors.is_empty(), &destination)
-        else {
-            return Err(ApiError::InvalidFields(errors));
-        };
-        let explained = routes.explain(&Routable {
-            account,
-            transports: &call.caller.rights.transports,
-            to: &to,
-            from: &from,
-            text,
-            content: &Content::Text,
-            tag,
-        });
+        let explained = sending::explain(&call, payload).await?;
         Ok(json(&Explanation::of(explained), 1024))
     })
     .await

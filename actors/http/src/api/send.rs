@@ -20,6 +20,7 @@ use utoipa::openapi::{
 };
 use vumi_kit::{
     ledger::{AcceptSms, Accepted, FindAccepted},
+    outbound::RouteExplanation,
     sms::Sms,
     store::Ask,
 };
@@ -31,7 +32,7 @@ use self::{
 };
 use crate::{
     guard::{ApiCall, guarded},
-    limits::{call_rates::RateClass, quotas},
+    limits::{call_rates::RateClass, quotas, send_limits::SendLimits},
     request::idempotency::key_of,
     response::{
         error::ApiError,
@@ -145,6 +146,18 @@ sending_body! {
 }
 
 sending_body! {
+    /// What `send.json` without a transport takes; `template_send.json` takes a `template` and values in place of the text.
+    RoutedBody {
+        /// The text. It is required unless `data` stands in its place.
+        #[schema(min_length = 1, nullable = false, example = "hello world")]
+        message: Option<String>,
+        /// The client's own word for what it is, by which routes may choose.
+        #[schema(min_length = 1, max_length = 64, nullable = false, example = "otp")]
+        tag: Option<String>,
+    }
+}
+
+sending_body! {
     /// What `template_send.json` takes: beside these, a list of values for each `template_<name>` that the template
     /// names; the i-th recipient gets the i-th values.
     TemplateBody {
@@ -196,18 +209,9 @@ pub(super) async fn accept(
     payload: web::Payload,
     source: MessageSource,
 ) -> Result<HttpResponse, ApiError> {
-    let destination = Destination::of(call)?;
+    let reader = reader(call, source, call.state.limits)?;
     let body = call.body(payload).await?;
     let idempotency = key_of(call.request, &body, call.state.idempotency_keep)?;
-    let reader = BatchReader {
-        account: call.account,
-        rights: call.caller.rights.clone(),
-        destination,
-        times: call.state.sms_times,
-        now: call.state.clock.now(),
-        source,
-        limits: call.state.limits,
-    };
     let keys = &call.state.keys_in_progress;
     let _in_progress = idempotency.as_ref().map(|key| keys.begin(call.account, &key.key)).transpose()?;
     let ledger = &call.state.store.ledger;
@@ -222,6 +226,27 @@ pub(super) async fn accept(
     let chain = SendingChain { chains: &call.state.chains, account: &call.caller.username, max_segments };
     let batch = chain.pass(batch).await?;
     answer(&quotas::accept(call.state, &call.caller, AcceptSms { batch, idempotency }).await?)
+}
+
+/// Reads what calls that send have in their bodies.
+fn reader(call: &ApiCall<'_>, source: MessageSource, limits: SendLimits) -> Result<BatchReader, ApiError> {
+    Ok(BatchReader {
+        account: call.account,
+        rights: call.caller.rights.clone(),
+        destination: Destination::of(call)?,
+        times: call.state.sms_times,
+        now: call.state.clock.now(),
+        source,
+        limits,
+    })
+}
+
+/// Which transport the routes would choose for the SMS of a call to one recipient, and why. Nothing is sent.
+pub(super) async fn explain(call: &ApiCall<'_>, payload: web::Payload) -> Result<RouteExplanation, ApiError> {
+    let reader = reader(call, MessageSource::Text, SendLimits { max_batch: 1, ..call.state.limits })?;
+    let body = call.body(payload).await?;
+    let explained = call.state.parse(&body, move |media_type, bytes| reader.explain(media_type, bytes)).await?;
+    explained.ok_or_else(|| ApiError::NotFound("the path names a transport: no route chooses one".to_owned()))
 }
 
 fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {

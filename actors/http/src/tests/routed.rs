@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use vumi_kit::{
     name::Name,
     outbound::{ChooseTransport, Routable, RouteChoice, RouteExplanation, RouteVerdict},
+    sms_options::Content,
 };
 
 use super::{assert_problem, harness::HttpHarness, header};
@@ -14,11 +15,12 @@ use crate::HttpSettings;
 
 /// Sends by Opera what goes to South Africa, and takes nothing else.
 #[derive(Debug, Default)]
-struct OnlySouthAfrica(Mutex<Vec<(String, Option<String>)>>);
+struct OnlySouthAfrica(Mutex<Vec<(String, Option<String>)>>, Mutex<Vec<Content>>);
 
 impl ChooseTransport for OnlySouthAfrica {
     fn choose(&self, sms: &Routable<'_>) -> Option<RouteChoice> {
         self.0.lock().unwrap().push((sms.account.to_owned(), sms.tag.map(str::to_owned)));
+        self.1.lock().unwrap().push(sms.content.clone());
         let name = |text: &str| Name::parse(text).unwrap();
         let choice = RouteChoice { route: name("home"), transport: name("opera"), why: "it is near".to_owned() };
         sms.to.as_str().starts_with("27").then_some(choice)
@@ -123,6 +125,28 @@ async fn an_explanation_sends_nothing() {
         .await
         .unwrap();
     let fields: Vec<&Value> = refused["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
-    assert_eq!(fields, ["from_msisdn", "message", "to_msisdn", "tag"]);
+    assert_eq!(fields, ["to_msisdn", "from_msisdn", "message", "tag"]);
+    let two = [("to_msisdn", "27123"), ("to_msisdn", "27124"), ("from_msisdn", "38080"), ("message", "hello")];
+    assert_problem(&harness.post("sms/explain.json", &two).send().await.unwrap(), 400);
+    assert!(harness.stored().sms.is_empty());
+}
+
+#[actix_web::test]
+async fn an_explanation_asks_of_a_transport_what_sending_would_ask() {
+    let (harness, routes) = harness().await;
+    let ends = [("to_msisdn", "27123456780"), ("from_msisdn", "38080")];
+    for (more, content) in [
+        (vec![("message", "hello")], Content::Text),
+        (vec![("message", "hello"), ("flash", "true")], Content::Flash),
+        (vec![("data", "48ff"), ("udh", "0401000101")], Content::Binary { udh: Some("0401000101".to_owned()) }),
+    ] {
+        let form = [&ends[..], &more].concat();
+        assert_eq!(harness.post("sms/explain.json", &form).send().await.unwrap().status(), 200, "{more:?}");
+        assert_eq!(routes.1.lock().unwrap().pop(), Some(content), "{more:?}");
+    }
+    let wrong = [&ends[..], &[("data", "48ff"), ("message", "x"), ("priority", "urgent")]].concat();
+    let refused: Value = harness.post("sms/explain.json", &wrong).send().await.unwrap().json().await.unwrap();
+    let fields: Vec<&Value> = refused["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
+    assert_eq!(fields, ["priority", "data"]);
     assert!(harness.stored().sms.is_empty());
 }

@@ -6,7 +6,7 @@ use vumi_kit::{
     account::{AccountId, SendingRights},
     address::{Address, Msisdn},
     clock::Timestamp,
-    outbound::Routable,
+    outbound::{Routable, RouteExplanation},
     sms::NewSms,
     sms_fields::{AskedOptions, SmsFields, SmsTimes},
     sms_options::SmsOptions,
@@ -51,6 +51,20 @@ pub(super) struct BatchReader {
 impl BatchReader {
     /// Reads a body.
     pub(super) fn read(&self, media_type: &str, body: &[u8]) -> Result<Vec<NewSms>, ApiError> {
+        let ReadCall { to, from, messages, options, tag } = self.call(media_type, body)?;
+        self.batch(to, &from, messages, options, tag.as_deref())
+    }
+
+    /// Says which transport the routes would choose for the SMS of a body, which has one recipient. Nothing is sent.
+    pub(super) fn explain(&self, media_type: &str, body: &[u8]) -> Result<Option<RouteExplanation>, ApiError> {
+        let ReadCall { to, from, messages, options, tag } = self.call(media_type, body)?;
+        let first = to.first().zip(messages.first());
+        Ok(first
+            .and_then(|(to, text)| self.destination.explain(self.routable(to, &from, text, &options, tag.as_deref()))))
+    }
+
+    /// What a body says, or everything that is wrong with it.
+    fn call(&self, media_type: &str, body: &[u8]) -> Result<ReadCall, ApiError> {
         let fields = RequestFields::of_body(media_type, body, self.known_fields())?;
         let mut errors = FieldErrors::default();
         let to = self.recipients(&fields, &mut errors);
@@ -68,7 +82,9 @@ impl BatchReader {
             errors.push(FieldError::new("tag", tag, detail));
         }
         match from {
-            Some(from) if errors.is_empty() => self.batch(to, &from, messages, options, tag),
+            Some(from) if errors.is_empty() => {
+                Ok(ReadCall { to, from, messages, options, tag: tag.map(str::to_owned) })
+            }
             _ => Err(ApiError::InvalidFields(errors)),
         }
     }
@@ -138,15 +154,7 @@ impl BatchReader {
         let options = if options == SmsOptions::default() { SmsOptions::none() } else { Arc::new(options) };
         let (mut batch, mut errors) = (Vec::with_capacity(to.len()), FieldErrors::default());
         for (to, message) in to.into_iter().zip(messages) {
-            let sms = Routable {
-                account: "",
-                transports: &self.rights.transports,
-                to: &to,
-                from,
-                text: &message,
-                content: &options.content,
-                tag,
-            };
+            let sms = self.routable(&to, from, &message, &options, tag);
             let Some((transport, route)) = self.destination.transport(sms) else {
                 let detail = "no route takes this SMS: no line of [[outbound]] in the settings matches it";
                 errors.push(FieldError::new("to_msisdn", to.as_str(), detail));
@@ -157,6 +165,29 @@ impl BatchReader {
         }
         if errors.is_empty() { Ok(batch) } else { Err(ApiError::InvalidFields(errors)) }
     }
+
+    /// As the routes see an SMS; the destination knows the account's name.
+    fn routable<'a>(
+        &'a self,
+        to: &'a Msisdn,
+        from: &'a Address,
+        text: &'a str,
+        options: &'a SmsOptions,
+        tag: Option<&'a str>,
+    ) -> Routable<'a> {
+        let (transports, content) = (&self.rights.transports, &options.content);
+        Routable { account: "", transports, to, from, text, content, tag }
+    }
+}
+
+/// What a call says, all of it good.
+struct ReadCall {
+    to: Vec<Msisdn>,
+    from: Address,
+    /// One for each recipient.
+    messages: Vec<String>,
+    options: SmsOptions,
+    tag: Option<String>,
 }
 
 /// The address, or its error named.

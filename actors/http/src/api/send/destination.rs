@@ -3,7 +3,7 @@
 use vumi_kit::{
     carries::Carries,
     name::Name,
-    outbound::{OutboundRoutes, Routable, RouteChoice},
+    outbound::{OutboundRoutes, Routable, RouteChoice, RouteExplanation},
     sms_options::Content,
     transport_settings::TransportSettings,
 };
@@ -82,13 +82,21 @@ impl Destination {
             }
         }
     }
+
+    /// What [`Self::transport`] would answer now, and why; none: the call names a transport.
+    pub(super) fn explain(&self, sms: Routable<'_>) -> Option<RouteExplanation> {
+        match self {
+            Self::Named { .. } => None,
+            Self::Routed { routes, account, .. } => Some(routes.explain(&Routable { account, ..sms })),
+        }
+    }
 }
 
 /// The longest tag, in bytes.
 const MAX_TAG: usize = 64;
 
 /// What is wrong with a tag, if anything.
-pub(crate) fn tag_error(tag: &str) -> Option<&'static str> {
+pub(super) fn tag_error(tag: &str) -> Option<&'static str> {
     let good = (1..=MAX_TAG).contains(&tag.len()) && !tag.chars().any(char::is_control);
     (!good).then_some("a tag is 1 to 64 bytes, none of them a control character")
 }
