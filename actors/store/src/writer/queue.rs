@@ -340,31 +340,38 @@ impl WriteQueue {
     /// Queues a request, if there is room for it now. One that can be refused is, where those before it have waited for half
     /// of what it may wait: it would wait for longer than that.
     pub(crate) fn try_send(&self, job: Queued) -> Result<(), NotQueued> {
-        let shared = &self.0.0;
-        let lane = job.0.lane();
+        let (shared, lane) = (&self.0.0, job.0.lane());
         let Ok(place) = shared.places(lane).try_acquire_owned() else {
             return Err(if self.is_closed() { NotQueued::Closed(job) } else { NotQueued::Full(job) });
         };
-        if !job.is_patient() && shared.lock().is_behind(lane, shared.limits.max_wait / 2) {
-            return Err(NotQueued::Full(job));
-        }
-        self.push(job, place).map_err(NotQueued::Closed)
+        let behind_by = (!job.is_patient()).then_some(shared.limits.max_wait / 2);
+        self.push(job, lane, place, behind_by)
     }
 
     /// Queues a request as soon as there is room for it; gives it back if the queue is closed meanwhile.
     pub(crate) async fn send(&self, job: Queued) -> Result<(), Queued> {
-        match self.0.0.places(job.0.lane()).acquire_owned().await {
-            Ok(place) => self.push(job, place),
-            Err(_) => Err(job),
-        }
+        let lane = job.0.lane();
+        let Ok(place) = self.0.0.places(lane).acquire_owned().await else { return Err(job) };
+        self.push(job, lane, place, None).map_err(|NotQueued::Full(job)| NotQueued::Closed(job) | job)
     }
 
-    fn push(&self, job: Queued, place: OwnedSemaphorePermit) -> Result<(), Queued> {
+    /// Puts a request behind the others of its lane, unless the first of them has waited for so long. One lock for both: the
+    /// writer takes it, too.
+    fn push(
+        &self,
+        job: Queued,
+        lane: Lane,
+        place: OwnedSemaphorePermit,
+        behind_by: Option<Duration>,
+    ) -> Result<(), NotQueued> {
         let shared = &self.0.0;
-        let (lane, rows, since) = (job.0.lane(), job.0.rows(), Instant::now());
+        let (rows, since) = (job.0.rows(), Instant::now());
         let mut lanes = shared.lock();
         if lanes.closed {
-            return Err(job);
+            return Err(NotQueued::Closed(job));
+        }
+        if behind_by.is_some_and(|by| lanes.is_behind(lane, by)) {
+            return Err(NotQueued::Full(job));
         }
         lanes.of(lane).push_back(QueuedAt { job, rows, since, _place: place });
         drop(lanes);
