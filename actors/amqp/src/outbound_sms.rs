@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use vumi_kit::{
-    account::{Account, AccountId, FindAccount},
+    account::{Account, AccountId, FindAccount, account_stopped},
     address::Address,
     carries::Carries,
     clock::Clock,
     component::CALL_LIMIT,
-    ledger::{AcceptSms, Accepted, FindAccepted, IdempotencyKey},
+    ledger::{AcceptSms, Accepted, AnswerNotSent, FindAccepted, IdempotencyKey},
     message::UserMessage,
     middleware::{ChainOutcome, MiddlewareChains, PassingSms, SmsDirection},
     name::Name,
@@ -32,13 +32,10 @@ use super::{
 const KNOWN_FOR_S: u64 = 24 * 3600;
 
 /// Said of a message whose id is that of another one.
-pub(super) const KEY_REUSED: &str = "its `message_id` was used for another message";
+pub(super) const KEY_REUSED: &str = AnswerNotSent::KeyReused.words();
 
 /// Said of an SMS without a text.
 pub(super) const EMPTY: &str = "`content` is empty: there is nothing to send";
-
-/// Said of an answer to an SMS from a name.
-const NO_NUMBER: &str = "the SMS that it answers came from a name, which can't be answered";
 
 /// Why an SMS was not accepted.
 pub(super) enum SmsNotAccepted {
@@ -93,11 +90,9 @@ impl OutboundSms {
             // The ledger knows whose answer it is, and keeps the addresses of what it answers.
             self.pass(connector, message, AskedSms { from, to, text, options: &mut options }).await?;
         }
-        let has_text = text.is_some();
         let settle = settle_with_answer(&self.store, received.to_owned(), text, Some(key), Arc::new(options));
         match in_time(settle).await? {
-            Some(settled) if settled.key_reused => Err(never(KEY_REUSED)),
-            Some(settled) => settled.reply.ok_or_else(|| never(if has_text { NO_NUMBER } else { EMPTY })),
+            Some(settled) => settled.reply.ok_or_else(|| never(settled.not_sent.map_or(EMPTY, AnswerNotSent::words))),
             None => self.accept_unprompted(connector, message).await,
         }
     }
@@ -142,6 +137,7 @@ impl OutboundSms {
                 accepted.first().cloned().ok_or_else(|| never("the ledger does not have it any more"))
             }
             Accepted::KeyReused => Err(never(KEY_REUSED)),
+            Accepted::AccountStopped => Err(never(account_stopped(&account.username))),
         }
     }
 
@@ -167,7 +163,7 @@ impl OutboundSms {
         match in_time(self.store.ledger.ask_waiting(FindAccepted { account, key })).await? {
             Some(Accepted::Before(earlier) | Accepted::Now(earlier)) => Ok(earlier.first().cloned()),
             Some(Accepted::KeyReused) => Err(never(KEY_REUSED)),
-            None => Ok(None),
+            Some(Accepted::AccountStopped) | None => Ok(None),
         }
     }
 

@@ -101,15 +101,16 @@ impl Account {
     /// Why nothing is sent for it over any transport, if nothing is.
     #[must_use]
     pub fn stopped_error(&self) -> Option<String> {
-        let name = &self.username;
-        let stopped = || {
-            format!(
-                "the account `{name}` is stopped, nothing is sent for it; the operator starts it again: `vumi account start \
-                 {name}`"
-            )
-        };
-        self.stopped_at.map(|_| stopped())
+        self.stopped_at.map(|_| account_stopped(&self.username))
     }
+}
+
+/// Why nothing is sent for a stopped account, for its client.
+#[must_use]
+pub fn account_stopped(name: &str) -> String {
+    format!(
+        "the account `{name}` is stopped, nothing is sent for it; the operator starts it again: `vumi account start {name}`"
+    )
 }
 
 impl fmt::Debug for Account {

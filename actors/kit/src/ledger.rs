@@ -80,6 +80,8 @@ pub enum Accepted {
     Before(Arc<[Sms]>),
     /// The key was used for another request: nothing was kept.
     KeyReused,
+    /// The account is stopped: nothing was kept.
+    AccountStopped,
 }
 
 /// Finds what came of an earlier request with the same key: a repetition costs the writer nothing then. [`AcceptSms`] asks again,
@@ -516,8 +518,31 @@ impl Operation for SettleReceived {
 pub struct Settled {
     pub received: ReceivedId,
     pub reply: Option<Sms>,
+    /// Why the answer that there was is not sent.
+    pub not_sent: Option<AnswerNotSent>,
+}
+
+/// Why an answer to a received SMS is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerNotSent {
     /// The `answer_key` was used for another answer: this one was not kept.
-    pub key_reused: bool,
+    KeyReused,
+    /// The received SMS came from a name.
+    NoNumber,
+    /// The account is stopped.
+    AccountStopped,
+}
+
+impl AnswerNotSent {
+    /// In words, for the operator.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::KeyReused => "its `message_id` was used for another message",
+            Self::NoNumber => "the SMS that it answers came from a name, which can't be answered",
+            Self::AccountStopped => "the account of the SMS that it answers is stopped, nothing is sent for it",
+        }
+    }
 }
 
 /// Counts the SMS that are due and that nobody holds, of each transport that has any. The cost does not grow with them.

@@ -16,6 +16,9 @@ use crate::{
     sms::{Sms, SmsId},
 };
 
+/// What the timeline says of an SMS that was cancelled because its account was stopped.
+pub const ACCOUNT_STOPPED: &str = "its account is stopped";
+
 /// What is done with SMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lever {

@@ -299,6 +299,7 @@ diesel::table! {
 diesel::joinable!(callback_deliveries -> callbacks (callback));
 diesel::joinable!(callback_attempts -> callback_deliveries (delivery));
 diesel::allow_tables_to_appear_in_same_query!(accounts, account_quotas);
+diesel::allow_tables_to_appear_in_same_query!(accounts, sms);
 diesel::allow_tables_to_appear_in_same_query!(callbacks, callback_deliveries, callback_attempts);
 
 diesel::table! {

@@ -1,23 +1,16 @@
 //! `vumi account stop`: nothing is sent for an account any more, and what waits ends as cancelled.
 
-use std::time::Duration;
-
 use clap::Args;
 use vumi_kit::{
     account::AccountChange,
     audit::{AuditEvent, RecordAudit},
-    levers::{Lever, PulledLever, SmsFilter},
+    levers::{ACCOUNT_STOPPED, Lever, PulledLever, SmsFilter},
+    life::SmsState,
     store::{Ask, Store},
 };
 
 use super::{change, find, operator};
 use crate::cli::sms::pull::{confirmed, count, meant, pull_all};
-
-/// Routers remember an account for up to a second, and take SMS for it meanwhile.
-const FORGOTTEN_AFTER: Duration = Duration::from_millis(1500);
-
-/// What the timeline of each SMS says.
-const REASON: &str = "its account is stopped";
 
 /// Which account, and whether it is asked before.
 #[derive(Debug, Args)]
@@ -38,17 +31,19 @@ pub(super) async fn stop(store: &Store, StopArgs { name, yes }: &StopArgs) -> an
         println!("nothing was done");
         return Ok(());
     }
+    let ended = SmsFilter { states: vec![SmsState::Cancelled], ..filter.clone() };
+    let before = count(store, &ended).await?;
+    // From its commit on nothing of the account begins to go out, and nothing is accepted: what waits is all there is.
     change(store, name, AccountChange::Stop).await?;
-    let before = pull_all(store, Lever::Cancel, &filter, REASON, waiting).await?;
-    tokio::time::sleep(FORGOTTEN_AFTER).await;
-    let PulledLever { done, begun, .. } = pull_all(store, Lever::Cancel, &filter, REASON, waiting).await?;
-    let cancelled = before.done + done;
+    let PulledLever { begun, .. } = pull_all(store, Lever::Cancel, &filter, ACCOUNT_STOPPED, waiting).await?;
+    // A router that runs cancels some of them itself, as it comes to them.
+    let cancelled = count(store, &ended).await?.saturating_sub(before);
     println!("{cancelled} SMS cancelled");
     if begun > 0 {
         println!("{begun} stay: they have begun to go out");
     }
     if cancelled > 0 {
-        let (account, detail) = (Some(name.clone()), format!("{cancelled} SMS: {REASON}"));
+        let (account, detail) = (Some(name.clone()), format!("{cancelled} SMS: {ACCOUNT_STOPPED}"));
         let entry = RecordAudit { by: operator(), address: None, account, event: AuditEvent::Cancelled, detail };
         store.accounts.ask(entry).await?;
     }

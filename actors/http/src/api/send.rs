@@ -19,6 +19,7 @@ use utoipa::openapi::{
     schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder},
 };
 use vumi_kit::{
+    account::account_stopped,
     ledger::{AcceptSms, Accepted, FindAccepted},
     outbound::RouteExplanation,
     sms::Sms,
@@ -219,13 +220,13 @@ pub(super) async fn accept(
     if let Some(key) = idempotency.clone()
         && let Some(earlier) = ledger.ask(FindAccepted { account: call.account, key }).await?
     {
-        return answer(&earlier);
+        return answer(call, &earlier);
     }
     let batch = call.state.parse(&body, move |media_type, bytes| reader.read(media_type, bytes)).await?;
     let max_segments = call.state.limits.max_segments;
     let chain = SendingChain { chains: &call.state.chains, account: &call.caller.username, max_segments };
     let batch = chain.pass(batch).await?;
-    answer(&quotas::accept(call.state, &call.caller, AcceptSms { batch, idempotency }).await?)
+    answer(call, &quotas::accept(call.state, &call.caller, AcceptSms { batch, idempotency }).await?)
 }
 
 /// Reads what calls that send have in their bodies.
@@ -249,7 +250,7 @@ pub(super) async fn explain(call: &ApiCall<'_>, payload: web::Payload) -> Result
     explained.ok_or_else(|| ApiError::NotFound("the path names a transport: no route chooses one".to_owned()))
 }
 
-fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {
+fn answer(call: &ApiCall<'_>, accepted: &Accepted) -> Result<HttpResponse, ApiError> {
     let list = |batch: &Arc<[Sms]>| sms_list(batch.iter(), SmsView::as_accepted);
     match accepted {
         Accepted::Now(batch) => Ok(list(batch)),
@@ -260,5 +261,6 @@ fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {
             Ok(response)
         }
         Accepted::KeyReused => Err(ApiError::KeyReused),
+        Accepted::AccountStopped => Err(ApiError::Forbidden(account_stopped(&call.caller.username))),
     }
 }

@@ -42,7 +42,8 @@ pub enum AccountChange {
     Lock,
     /// It may call again.
     Unlock,
-    /// Nothing is sent for it.
+    /// Nothing is sent for it: from the moment of the answer none of its SMS begins to go out, in whatever process, and none
+    /// is accepted. Those that wait end as cancelled, at the latest when their transports would claim them.
     Stop,
     /// SMS are sent for it again.
     Start,

@@ -66,8 +66,16 @@ use ledger_end::ledger_end;
 /// The connection that `queries/` is compiled for.
 pub(crate) type Conn = PgConnection;
 
-/// Each statement sees what is committed; what must not change meanwhile is locked.
-const BEGIN: &str = "BEGIN";
+/// Each statement sees what is committed; what must not change meanwhile is locked. Every transaction that writes shares a
+/// lock, in the same round trip: who stops an account takes it alone, so that no transaction that began before is still at
+/// work when the account is stopped.
+const BEGIN: &str =
+    "BEGIN; SELECT pg_advisory_xact_lock_shared(hashtextextended('vumi senders ' || current_schema(), 0))";
+
+/// Waits until no other transaction that writes is under way, and lets none begin before this one ends.
+fn hold_off_senders(conn: &mut Conn) -> QueryResult<()> {
+    conn.batch_execute("SELECT pg_advisory_xact_lock(hashtextextended('vumi senders ' || current_schema(), 0))")
+}
 
 /// A connection may have broken since it was last used.
 const TEST_ON_CHECK_OUT: bool = true;

@@ -38,8 +38,8 @@ impl Write for AcceptSms {
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<Accepted, Failed> {
-        match earlier(tx, &self)? {
-            Some(earlier) => Ok(earlier),
+        match answered(tx, &self)? {
+            Some(answer) => Ok(answer),
             None => keep(tx, self, None),
         }
     }
@@ -47,15 +47,26 @@ impl Write for AcceptSms {
     fn evidence(answer: &Accepted) -> Option<Evidence> {
         match answer {
             Accepted::Now(kept) => kept.first().map(|sms| Evidence::Sms(sms.id)),
-            Accepted::Before(_) | Accepted::KeyReused => None,
+            Accepted::Before(_) | Accepted::KeyReused | Accepted::AccountStopped => None,
         }
     }
 }
 
-/// What came of an earlier request with the same key.
-pub(super) fn earlier(tx: &mut Tx<'_>, accept: &AcceptSms) -> QueryResult<Option<Accepted>> {
-    let Some((key, sms)) = accept.idempotency.as_ref().zip(accept.batch.first()) else { return Ok(None) };
-    idempotency::earlier(tx.conn, tx.now, sms.account, key)
+/// The answer to a request of which nothing is to be kept: an earlier one had the same key, or the account is stopped.
+pub(super) fn answered(tx: &mut Tx<'_>, accept: &AcceptSms) -> QueryResult<Option<Accepted>> {
+    if let Some((key, sms)) = accept.idempotency.as_ref().zip(accept.batch.first())
+        && let Some(earlier) = idempotency::earlier(tx.conn, tx.now, sms.account, key)?
+    {
+        return Ok(Some(earlier));
+    }
+    for of_one in accept.batch.chunk_by(|one, next| one.account == next.account) {
+        if let Some(sms) = of_one.first()
+            && tx.is_stopped(sms.account)?
+        {
+            return Ok(Some(Accepted::AccountStopped));
+        }
+    }
+    Ok(None)
 }
 
 /// Keeps a batch, and its key. `charged`: what each SMS took from the quotas of its account, which count it.

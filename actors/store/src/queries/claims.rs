@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
     ledger::{ClaimSms, CloseOutbox, OpenOutbox, OpenedOutbox, ReleaseSms},
+    levers::{ACCOUNT_STOPPED, Lever},
     name::Name,
     sms::{SmsId, Submission},
 };
@@ -13,7 +14,7 @@ use vumi_kit::{
 use super::{
     Failed, Tx, Write,
     fair_claims::FairClaim,
-    life::moves,
+    life::{self, moves},
     permission::may_go_out,
     rows::{address, content, msisdn, priority, segments},
     waiting,
@@ -82,9 +83,17 @@ impl DueSms {
     }
 }
 
-/// Its time ran out: it ends with the last reason.
-pub(super) fn expire_due(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
-    moves::expire(tx, row.id, row.provider_response)
+/// It may not go out: its time ran out, and it ends with the last reason; or its account is stopped.
+pub(super) fn end_due(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
+    end(tx, row.id, row.give_up_at, row.provider_response)
+}
+
+fn end(tx: &mut Tx<'_>, id: SmsId, give_up_at: i64, provider_response: Option<String>) -> QueryResult<()> {
+    if give_up_at <= tx.now.micros() {
+        return moves::expire(tx, id, provider_response);
+    }
+    life::cancel(tx, id, ACCOUNT_STOPPED)?;
+    life::note(tx, &[id], Lever::Cancel.done(), ACCOUNT_STOPPED)
 }
 
 impl Write for ClaimSms {
@@ -110,8 +119,10 @@ pub(super) fn claim(
     // Its lease ended, and its outbox lives: what became of it is known there.
     let renewed = row.claimed_by.as_deref() == Some(&**claim_token);
     let was_begun = row.begun != 0;
-    if !may_go_out {
-        expire_due(tx, row)?;
+    // What has begun goes out all the same, unless its time has run out.
+    let goes_on = may_go_out || (renewed && was_begun && row.give_up_at > tx.now.micros());
+    if !goes_on {
+        end_due(tx, row)?;
         if renewed {
             tx.state.outboxes.freed(transport, was_begun);
         }
@@ -147,6 +158,7 @@ pub(super) fn claim(
 #[diesel(table_name = sms)]
 struct HeldSms {
     begun: i32,
+    give_up_at: i64,
     next_attempt_at: Option<i64>,
     #[diesel(column_name = provider_said)]
     provider_response: Option<String>,
@@ -207,7 +219,7 @@ fn look_at_held(tx: &mut Tx<'_>, transport: &Name, claim_token: &str, id: SmsId)
     } else if may_go_out {
         return Ok(Held::Waits);
     } else {
-        moves::expire(tx, id, held.provider_response)?;
+        end(tx, id, held.give_up_at, held.provider_response)?;
     }
     tx.state.outboxes.freed(transport, held.begun != 0);
     Ok(Held::Gone)

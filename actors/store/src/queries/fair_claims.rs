@@ -18,6 +18,9 @@ use crate::fair_shares::{Allowance, LANES, Rest};
 /// their accounts have saved up.
 const LOOKS: usize = 8;
 
+/// SMS of stopped accounts that one claim ends: they cost more than others, and nobody waits for them.
+const ENDED_AT_ONCE: usize = 50;
+
 /// How often the index is looked at for accounts that this process was not told of; less often where there are very many.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_ONE: Duration = Duration::from_millis(1);
@@ -30,11 +33,14 @@ pub(super) struct FairClaim<'a> {
     claimed: Vec<Submission>,
     /// How many more SMS may be looked at.
     looks: usize,
+    /// How many more of stopped accounts may be ended.
+    endings: usize,
 }
 
 impl<'a> FairClaim<'a> {
     pub(super) const fn new(transport: &'a Name, claim_token: &'a Arc<str>, limit: usize) -> Self {
-        Self { transport, claim_token, limit, claimed: Vec::new(), looks: limit.saturating_mul(LOOKS) }
+        let (claimed, looks, endings) = (Vec::new(), limit.saturating_mul(LOOKS), ENDED_AT_ONCE);
+        Self { transport, claim_token, limit, claimed, looks, endings }
     }
 
     /// Claims what may be claimed.
@@ -113,6 +119,10 @@ impl<'a> FairClaim<'a> {
         quantum: i64,
         places: usize,
     ) -> QueryResult<bool> {
+        if tx.is_stopped(account)? {
+            self.end_some(tx, lane, account)?;
+            return Ok(false);
+        }
         let Some(Allowance { segments: allowance, next }) =
             tx.state.fair_shares.of(self.transport).allowance(lane, account, quantum)
         else {
@@ -139,6 +149,17 @@ impl<'a> FairClaim<'a> {
         let rest = if goes_on { Rest::More { saved: kept, next } } else { Rest::NothingDue };
         tx.state.fair_shares.of(self.transport).took(lane, account, allowance - saved, rest);
         Ok(goes_on)
+    }
+
+    /// Ends some of the SMS of a stopped account. The next claim goes on.
+    fn end_some(&mut self, tx: &mut Tx<'_>, lane: Priority, account: AccountId) -> QueryResult<()> {
+        let found = waiting::due(tx, self.transport.as_str(), (lane, account), tx.now, self.endings)?;
+        let all_found = found.len() < self.endings;
+        self.endings -= found.len();
+        self.take(tx, found)?;
+        let rest = if all_found { Rest::NothingDue } else { Rest::More { saved: 0, next: 1 } };
+        tx.state.fair_shares.of(self.transport).took(lane, account, 0, rest);
+        Ok(())
     }
 
     fn take(&mut self, tx: &mut Tx<'_>, found: Vec<(DueSms, bool)>) -> QueryResult<()> {

@@ -12,7 +12,7 @@ use vumi_kit::{
     sms::{SmsId, TransportStatus},
 };
 
-use super::{Tx, rows, timeline};
+use super::{Tx, receipts, rows, timeline};
 use crate::schema::sms;
 
 /// What of a row its state is read off.
@@ -53,6 +53,15 @@ impl LifeColumns {
 /// Says so where a step was taken that there is not: in tests, which play many histories.
 pub(super) fn check_step(id: SmsId, from: SmsState, by: &[LifeEvent], to: SmsState) {
     debug_assert!(by.iter().any(|event| is_step(from, *event, to)), "SMS {id} went from {from} to {to} by {by:?}");
+}
+
+/// Ends an SMS as cancelled, and tells its account. Its timeline is the caller's.
+pub(super) fn cancel(tx: &mut Tx<'_>, id: SmsId, reason: &str) -> QueryResult<()> {
+    moves::cancel(tx, id, reason)?;
+    for sms in rows::find_sms(tx.conn, &[id], tx.now)? {
+        receipts::tell(tx, &sms, &[])?;
+    }
+    Ok(())
 }
 
 /// Writes into the timelines of SMS what was done with them, all in the same words.

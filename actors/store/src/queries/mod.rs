@@ -43,8 +43,11 @@ mod timeline;
 mod waiting;
 mod writer;
 
+use std::collections::HashMap;
+
 use diesel::result::Error;
 use vumi_kit::{
+    account::AccountId,
     callback::CallbackId,
     clock::Timestamp,
     name::Name,
@@ -52,7 +55,10 @@ use vumi_kit::{
     store::{Command, Existing, Query},
 };
 
-use super::{BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, into_work, is_lost, ledger_end, within};
+use super::{
+    BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, hold_off_senders, into_work, is_lost, ledger_end,
+    within,
+};
 use crate::{
     fair_shares::FairShares,
     outboxes::Outboxes,
@@ -143,6 +149,8 @@ pub(crate) struct Tx<'a> {
     wall: Timestamp,
     rules: &'a Rules,
     state: &'a mut WriterState,
+    /// Which accounts are stopped, of those that were asked for.
+    stopped: HashMap<AccountId, bool>,
 }
 
 /// What the writer knows beside the database, and what is to be handed over once the transaction is committed.
@@ -202,5 +210,6 @@ pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> 
             old_texts: crate::settings::OldTexts::Remove,
         },
     };
-    ask.write(&mut Tx { conn, now, wall: now, rules: &rules, state: &mut WriterState::default() })
+    let state = &mut WriterState::default();
+    ask.write(&mut Tx { conn, now, wall: now, rules: &rules, state, stopped: HashMap::new() })
 }

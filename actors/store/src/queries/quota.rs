@@ -28,8 +28,8 @@ impl Write for AcceptWithinQuota {
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<AcceptedWithinQuota, Failed> {
-        if let Some(earlier) = accept::earlier(tx, &self.accept)? {
-            return Ok(AcceptedWithinQuota::Accepted(earlier));
+        if let Some(answer) = accept::answered(tx, &self.accept)? {
+            return Ok(AcceptedWithinQuota::Accepted(answer));
         }
         let charged = match take(&self, tx)? {
             TakenQuota::Counted => Some(&*self.charge.of_each),

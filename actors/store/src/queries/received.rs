@@ -9,8 +9,8 @@ use vumi_kit::{
     clock::Timestamp,
     ids::message_id,
     ledger::{
-        Accepted, ClaimReceived, KeepReceived, ListReceived, ListUnowned, OwnReceived, ReleaseReceived, SettleReceived,
-        Settled, SmsOwner, StatusCursor,
+        Accepted, AnswerNotSent, ClaimReceived, KeepReceived, ListReceived, ListUnowned, OwnReceived, ReleaseReceived,
+        SettleReceived, Settled, SmsOwner, StatusCursor,
     },
     name::Name,
     sms::{InboundSms, NewSms, Received, Sms, SmsId},
@@ -288,17 +288,22 @@ impl Write for SettleReceived {
             return Ok(None);
         }
         let mut outcome = self.outcome;
-        let reply = match self.reply {
-            None => None,
-            Some(text) => answer(tx, &row, text, self.options, &mut outcome)?,
+        let (reply, not_sent) = match self.reply.map(|text| answer(tx, &row, text, self.options)).transpose()? {
+            None => (None, None),
+            Some(Ok(reply)) => (Some(reply), None),
+            Some(Err(why)) => (None, Some(why)),
         };
+        if let Some(why) = not_sent {
+            outcome.push_str("; not answered: ");
+            outcome.push_str(why.words());
+        }
         if let (Some(key), Some(reply)) = (&self.answer_key, &reply) {
             idempotency::keep(tx, row.account, key, std::slice::from_ref(reply))?;
         }
         if row.route_at.is_some() {
             settle(tx, row.id, outcome, reply.as_ref().map(|sms| sms.id))?;
         }
-        Ok(Some(Settled { received: row.id, reply, key_reused: false }))
+        Ok(Some(Settled { received: row.id, reply, not_sent }))
     }
 }
 
@@ -315,9 +320,10 @@ fn repeats(tx: &mut Tx<'_>, row: &Answerable, text: Option<&str>) -> QueryResult
 fn repeated(received: i64, earlier: &Accepted) -> Settled {
     match earlier {
         Accepted::Now(kept) | Accepted::Before(kept) => {
-            Settled { received, reply: kept.first().cloned(), key_reused: false }
+            Settled { received, reply: kept.first().cloned(), not_sent: None }
         }
-        Accepted::KeyReused => Settled { received, reply: None, key_reused: true },
+        Accepted::KeyReused => Settled { received, reply: None, not_sent: Some(AnswerNotSent::KeyReused) },
+        Accepted::AccountStopped => Settled { received, reply: None, not_sent: Some(AnswerNotSent::AccountStopped) },
     }
 }
 
@@ -327,15 +333,16 @@ fn answer(
     row: &Answerable,
     text: String,
     options: Arc<SmsOptions>,
-    outcome: &mut String,
-) -> QueryResult<Option<Sms>> {
+) -> QueryResult<Result<Sms, AnswerNotSent>> {
     let (from, Some(to)) = (address(&row.recipient)?, address(&row.sender)?.msisdn()) else {
-        outcome.push_str("; not answered: its sender has no number");
-        return Ok(None);
+        return Ok(Err(AnswerNotSent::NoNumber));
     };
+    if tx.is_stopped(row.account)? {
+        return Ok(Err(AnswerNotSent::AccountStopped));
+    }
     let (transport, message) = (name(&row.transport)?, keepable(text));
     let new = NewSms { account: row.account, transport, to, from, message, route: None, options };
-    Ok(accept::insert(tx, vec![new], None)?.pop())
+    accept::insert(tx, vec![new], None)?.pop().map(Ok).ok_or(diesel::result::Error::NotFound)
 }
 
 /// Its time of change stays: that is when it became its account's, and the order in which its client reads it.

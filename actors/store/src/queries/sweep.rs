@@ -121,7 +121,7 @@ fn expire_unasked(tx: &mut Tx<'_>) -> QueryResult<usize> {
 fn expire(tx: &mut Tx<'_>, due: Vec<(DueSms, bool)>) -> QueryResult<usize> {
     let count = due.len();
     for (row, _) in due {
-        claims::expire_due(tx, row)?;
+        claims::end_due(tx, row)?;
     }
     Ok(count)
 }

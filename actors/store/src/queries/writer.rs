@@ -2,6 +2,7 @@
 
 use std::{
     any::type_name,
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -179,7 +180,8 @@ impl Writer {
         let lock_keys = || batch.iter().flat_map(|work| work.lock_keys()).collect();
         let mut done = alone(&mut self.conn, lock_keys).map_err(Undone::Conflict);
         if done.is_ok() {
-            let mut tx = Tx { conn: &mut self.conn, now, wall, rules: &self.parts.rules, state };
+            let (conn, rules, stopped) = (&mut self.conn, &self.parts.rules, HashMap::new());
+            let mut tx = Tx { conn, now, wall, rules, state, stopped };
             done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, care));
         }
         if done.is_ok() && batch.iter().any(|work| work.is_refused()) && !batch.iter().any(|work| work.is_done()) {
@@ -300,9 +302,11 @@ fn begin(conn: &mut Conn) -> Result<(), Error> {
     let started = Instant::now();
     loop {
         let tried = Instant::now();
-        match conn.batch_execute(BEGIN) {
-            Err(_) if tried.elapsed() >= WAITED && started.elapsed() < RETRY_FOR => {}
-            done => return done,
+        let Err(error) = conn.batch_execute(BEGIN) else { return Ok(()) };
+        // What has begun so far, if anything has.
+        let _nothing_left = conn.batch_execute("ROLLBACK");
+        if tried.elapsed() < WAITED || started.elapsed() >= RETRY_FOR {
+            return Err(error);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The suite on PostgreSQL, a schema for each test; and what several processes do to each other.
 
+mod stopping;
 #[path = "suite/mod.rs"]
 mod suite;
 

@@ -7,11 +7,18 @@ use vumi_kit::{
     audit::AuditEvent,
 };
 
-use super::{super::Fixed, AccountRow, Failed, Tx, Write, audit, note_change, with_quotas};
+use super::{
+    super::{Fixed, hold_off_senders},
+    AccountRow, Failed, Tx, Write, audit, note_change, with_quotas,
+};
 use crate::schema::{account_quotas, accounts};
 
 impl Write for ChangeAccount {
     fn write(self, tx: &mut Tx<'_>) -> Result<Option<Account>, Failed> {
+        if matches!(self.change, AccountChange::Stop) {
+            hold_off_senders(tx.conn)?;
+        }
+        tx.stopped.clear();
         let named = accounts::table.filter(accounts::username.eq(&self.username)).select(AccountRow::as_select());
         let found: Option<AccountRow> = for_update!(named).first(tx.conn).optional()?;
         let Some(mut row) = found else { return Ok(None) };

@@ -13,7 +13,7 @@ use vumi_kit::{
 };
 
 use super::{
-    super::{Failed, Tx, Write, audit, parts, receipts, rows},
+    super::{Failed, Tx, Write, audit, parts, rows},
     LifeColumns, moves, note,
 };
 use crate::schema::sms;
@@ -126,12 +126,8 @@ fn release(tx: &mut Tx<'_>, row: &LeverRow) -> QueryResult<()> {
 }
 
 fn cancel(tx: &mut Tx<'_>, row: &LeverRow, reason: &str) -> QueryResult<()> {
-    moves::cancel(tx, row.id, reason)?;
-    taken_back(tx, row)?;
-    for sms in rows::find_sms(tx.conn, &[row.id], tx.now)? {
-        receipts::tell(tx, &sms, &[])?;
-    }
-    Ok(())
+    super::cancel(tx, row.id, reason)?;
+    taken_back(tx, row)
 }
 
 /// With as much time as it had. Its parts' earlier failures say nothing of what is sent now; their ids are still known.

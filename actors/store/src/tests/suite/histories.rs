@@ -12,6 +12,8 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use vumi_kit::{
+    account::{AccountChange, AccountId, AccountRoles, ChangeAccount, CreateAccount},
+    audit::AuditActor,
     ledger::{AcceptSms, Accepted, Outcome, RecordOutcomes, RecordReceipts, Then},
     levers::{Lever, PullLever, SearchSms, SmsFilter},
     life::{LifeEvent, SmsState, is_step},
@@ -44,6 +46,8 @@ enum Happening {
     Receipt { which: usize, part: Option<u8>, status: i16 },
     /// Somebody pulls a lever for one of them.
     Pull { which: usize, lever: Lever },
+    /// An operator stops an account, or starts it again.
+    Stop { of_bob: bool, start: bool },
     /// The store removes what has expired.
     Sweep,
 }
@@ -86,6 +90,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (0..40_usize, prop::option::of(1..3_u8), status)
             .prop_map(|(which, part, status)| Happening::Receipt { which, part, status }),
         3 => (0..40_usize, lever).prop_map(|(which, lever)| Happening::Pull { which, lever }),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(of_bob, start)| Happening::Stop { of_bob, start }),
         1 => Just(Happening::Sweep),
     ]
 }
@@ -104,6 +109,8 @@ struct World {
     known: BTreeMap<SmsId, Known>,
     held: VecDeque<Submission>,
     begun: VecDeque<Submission>,
+    /// The accounts that are stopped.
+    stopped: BTreeSet<AccountId>,
 }
 
 macro_rules! check {
@@ -129,12 +136,12 @@ impl World {
             Happening::Claim => {
                 self.claim().await;
                 self.begin().await?;
-                by = vec![LifeEvent::Claim, LifeEvent::Begin, LifeEvent::Expire];
+                by = vec![LifeEvent::Claim, LifeEvent::Begin, LifeEvent::Expire, LifeEvent::Cancel];
             }
             Happening::Answer(answer) => {
                 self.answer(*answer).await?;
                 let Some(ends) = ENDS.get(*answer as usize) else { return Ok(()) };
-                by = [*ends, &[LifeEvent::Begin, LifeEvent::Expire]].concat();
+                by = [*ends, &[LifeEvent::Begin, LifeEvent::Expire, LifeEvent::Cancel]].concat();
             }
             Happening::Crash => {
                 self.crash().await;
@@ -148,6 +155,7 @@ impl World {
                 self.pull(*which, *lever).await?;
                 by = vec![lever.event()];
             }
+            Happening::Stop { of_bob, start } => self.stop(*of_bob, *start).await,
             Happening::Sweep => {
                 self.harness.sweep().await;
                 by = vec![LifeEvent::Expire];
@@ -173,7 +181,9 @@ impl World {
         let account = if of_bob { BOB } else { ALICE };
         let new = |sms| NewSms { account, options: options.clone(), ..sms };
         let batch = batch.into_iter().map(new).collect();
-        let Accepted::Now(kept) = self.harness.ledger(AcceptSms { batch, idempotency: None }).await else { return };
+        let accepted = self.harness.ledger(AcceptSms { batch, idempotency: None }).await;
+        assert_eq!(accepted == Accepted::AccountStopped, self.stopped.contains(&account));
+        let Accepted::Now(kept) = accepted else { return };
         self.known.extend(kept.iter().map(|sms| (sms.id, Known::default())));
         while let Some(handed) = self.harness.handed_submissions() {
             self.take(handed);
@@ -208,6 +218,7 @@ impl World {
             let before = &states[id];
             check!(before.state == SmsState::Claimed, "{id} was begun and was {}", before.state);
             check!(before.expires_at > now, "{id} was begun after it had expired");
+            check!(!self.stopped.contains(&before.account), "{id} was begun though its account was stopped");
         }
         for submission in std::mem::take(&mut self.held) {
             if answer.begun.contains(&submission.id) {
@@ -292,6 +303,18 @@ impl World {
             known.submissions = if under_way { -1 } else { 0 };
         }
         Ok(())
+    }
+
+    async fn stop(&mut self, of_bob: bool, start: bool) {
+        let (account, username) = if of_bob { (BOB, "bob") } else { (ALICE, "alice") };
+        let change = if start { AccountChange::Start } else { AccountChange::Stop };
+        let change = ChangeAccount { username: username.to_owned(), change, by: AuditActor::router() };
+        self.harness.accounts(change).await.unwrap().expect("an account");
+        if start {
+            self.stopped.remove(&account)
+        } else {
+            self.stopped.insert(account)
+        };
     }
 
     fn nth(&self, which: usize) -> Option<SmsId> {
@@ -381,8 +404,14 @@ fn history(happenings: &[Happening]) -> Result<(), TestCaseError> {
         let Some(harness) = StoreHarness::with(|settings| settings.give_up_after = give_up_after) else {
             return Ok(());
         };
+        for (account, username) in [(ALICE, "alice"), (BOB, "bob")] {
+            let (username, roles, by) = (username.to_owned(), AccountRoles::CLIENT, AuditActor::router());
+            let create = CreateAccount { username, password_hash: String::new(), sandbox: false, roles, by };
+            assert_eq!(harness.accounts(create).await.unwrap().id, account);
+        }
         harness.open_window(CAPACITY, WINDOW).await;
-        let mut world = World { harness, known: BTreeMap::new(), held: VecDeque::new(), begun: VecDeque::new() };
+        let (known, stopped) = (BTreeMap::new(), BTreeSet::new());
+        let mut world = World { harness, known, held: VecDeque::new(), begun: VecDeque::new(), stopped };
         for happening in happenings {
             world.happens(happening).await?;
         }

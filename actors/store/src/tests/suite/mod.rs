@@ -21,6 +21,7 @@ mod retention;
 mod schema;
 mod sessions;
 mod status;
+pub(super) mod stopped_accounts;
 mod subscriber;
 mod writer;
 

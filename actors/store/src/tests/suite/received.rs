@@ -6,7 +6,8 @@ use vumi_kit::{
     audit::AuditActor,
     callback::{CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback},
     ledger::{
-        ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived, SmsOwner,
+        AnswerNotSent, ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived,
+        SmsOwner,
     },
     sms::{InboundPart, InboundSms, Received},
     sms_options::SmsOptions,
@@ -356,7 +357,7 @@ async fn a_second_answer_is_an_sms_of_its_own_and_a_repeated_one_is_not() {
         assert_eq!(again.reply.map(|sms| sms.id), Some(id), "{message} is known");
     }
     let other = harness.ledger(answer_by(&kept, "m1", Some("another text"))).await.unwrap();
-    assert_eq!((other.reply, other.key_reused), (None, true));
+    assert_eq!((other.reply, other.not_sent), (None, Some(AnswerNotSent::KeyReused)));
 }
 
 #[actix_rt::test]
