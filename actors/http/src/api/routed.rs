@@ -150,7 +150,7 @@ pub(crate) struct Explanation {
     route: Option<String>,
     /// The transport that the route chooses most often as things are.
     transport: Option<String>,
-    /// Why this one.
+    /// Why this transport, in words; null where no route takes the SMS.
     why: Option<String>,
     /// Every route in its order, and what it says to this SMS.
     routes: Vec<ExplainedRoute>,

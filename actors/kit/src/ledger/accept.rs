@@ -27,7 +27,7 @@ pub struct AcceptWithinQuota {
     pub accept: AcceptSms,
     /// Whose SMS these are, all of them.
     pub account: AccountId,
-    /// What they take.
+    /// What the whole batch takes, made for the quotas that the account had when the call came.
     pub charge: QuotaCharge,
 }
 impl Operation for AcceptWithinQuota {
@@ -38,9 +38,9 @@ impl Operation for AcceptWithinQuota {
 /// The result of [`AcceptWithinQuota`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcceptedWithinQuota {
-    /// As without quotas.
+    /// All of the batch was kept and taken from the quotas, or a repeated key gave the earlier answer and took nothing.
     Accepted(Accepted),
-    /// Nothing was kept.
+    /// A quota has not enough for all of the batch: none of it was kept.
     Over(OverQuota),
 }
 

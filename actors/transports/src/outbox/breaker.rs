@@ -45,9 +45,9 @@ pub(super) enum InterruptionCause {
 /// When a transport pauses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BreakerLimits {
-    /// How long.
+    /// How long a pause takes: longer after each one that the last did not help.
     pub(super) backoff: Backoff,
-    /// See [`Breaker::gives_up`].
+    /// `outbox.max_refusals`: so often an SMS is answered as if the account were wrong, then it is refused itself.
     pub(super) max_refusals: u32,
     /// After so many rejections in a row that say the same; 0: never.
     pub(super) pause_after_rejections: u32,
