@@ -132,11 +132,14 @@ mod tests {
     use super::{Concat, Ports, Udh, Width};
     use crate::{Tlvs, tag};
 
+    /// A name, octets, and what they say: the length, the part, the ports.
+    type Row = (&'static str, &'static [u8], usize, Option<Concat>, Option<Ports>);
+
     #[test]
     fn headers_and_what_they_say() {
         let concat = |reference, width, total, number| Concat::new(reference, width, total, number);
         let ports = |destination, source| Some(Ports { destination, source });
-        let table: [(&str, &[u8], usize, Option<Concat>, Option<Ports>); 10] = [
+        let table: [Row; 10] = [
             ("8 bits", &[5, 0, 3, 0x2A, 3, 2, b'x'], 6, concat(0x2A, Width::Eight, 3, 2), None),
             ("16 bits", &[6, 8, 4, 1, 2, 3, 1], 7, concat(0x102, Width::Sixteen, 3, 1), None),
             ("reference 0", &[5, 0, 3, 0, 2, 1], 6, concat(0, Width::Eight, 2, 1), None),

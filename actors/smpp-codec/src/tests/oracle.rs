@@ -68,7 +68,7 @@ fn samples() -> Vec<(u32, Pdu)> {
         validity_period: Bytes::new(),
         ..message()
     };
-    let sar = Message { short_message: Bytes::new(), tlvs: payload(), ..message() };
+    let long = Message { esm_class: 0, short_message: Bytes::new(), tlvs: payload(), ..message() };
     let recipients = vec![Destination::Address(destination.clone()), Destination::List(bytes("list"))];
     let multi = SubmitMulti { destinations: recipients, message: message() };
     let failures = vec![MultiFailure { address: destination.clone(), status: 0x0B }];
@@ -107,7 +107,7 @@ fn samples() -> Vec<(u32, Pdu)> {
     let alert = AlertNotification { source: source.clone(), esme: destination, tlvs: Tlvs::new() };
     samples.extend([
         (0, Pdu::SubmitSm(Box::new(message()))),
-        (0, Pdu::SubmitSm(Box::new(sar))),
+        (0, Pdu::SubmitSm(Box::new(long))),
         (0, Pdu::SubmitSmResp(resp())),
         (0x58, Pdu::SubmitSmResp(MessageResp::default())),
         (0, Pdu::DeliverSm(Box::new(receipt))),

@@ -71,10 +71,10 @@ proptest! {
         prop_assert!(udh.is_none_or(|udh| udh.length <= octets.len()));
         let decoded = alphabet.decode(&octets);
         prop_assert!(decoded.chars().count() <= octets.len() * 8 / 7 + 1);
-        Receipt::read(esm, &octets, &crate::Tlvs::new(), Detect::ByTextToo);
-        Receipt::read(4, text.as_bytes(), &crate::Tlvs::new(), Detect::ByMarks);
+        let _ = Receipt::read(esm, &octets, &crate::Tlvs::new(), Detect::ByTextToo);
+        let _ = Receipt::read(4, text.as_bytes(), &crate::Tlvs::new(), Detect::ByMarks);
         let _ = SmppTime::read(&octets);
-        read_date(&text);
+        let _ = read_date(&text);
     }
 
     #[test]
