@@ -26,7 +26,7 @@ pub(super) enum TooManyRecipients {
 /// A bucket, and the quota that it was made for.
 type Bucket = (u32, Arc<DefaultDirectRateLimiter>);
 
-/// See the module.
+/// What each account has left of its recipients a minute. A bucket begins full, also after a restart.
 #[derive(Debug, Default)]
 pub(super) struct RecipientRates {
     // By accounts that exist and have a quota: bounded by their number.
