@@ -2,7 +2,7 @@
 
 pub(super) mod batch;
 mod chain;
-pub(super) mod destination;
+mod destination;
 mod personalised;
 mod template;
 pub(crate) mod text;

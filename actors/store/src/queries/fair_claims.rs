@@ -39,8 +39,8 @@ pub(super) struct FairClaim<'a> {
 
 impl<'a> FairClaim<'a> {
     pub(super) const fn new(transport: &'a Name, claim_token: &'a Arc<str>, limit: usize) -> Self {
-        let (claimed, looks, endings) = (Vec::new(), limit.saturating_mul(LOOKS), ENDED_AT_ONCE);
-        Self { transport, claim_token, limit, claimed, looks, endings }
+        let looks = limit.saturating_mul(LOOKS);
+        Self { transport, claim_token, limit, claimed: Vec::new(), looks, endings: ENDED_AT_ONCE }
     }
 
     /// Claims what may be claimed.

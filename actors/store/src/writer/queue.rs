@@ -352,7 +352,9 @@ impl WriteQueue {
     pub(crate) async fn send(&self, job: Queued) -> Result<(), Queued> {
         let lane = job.0.lane();
         let Ok(place) = self.0.0.places(lane).acquire_owned().await else { return Err(job) };
-        self.push(job, lane, place, None).map_err(|NotQueued::Full(job)| NotQueued::Closed(job) | job)
+        self.push(job, lane, place, None).map_err(|refused| match refused {
+            NotQueued::Full(job) | NotQueued::Closed(job) => job,
+        })
     }
 
     /// Puts a request behind the others of its lane, unless the first of them has waited for so long. One lock for both: the
