@@ -181,9 +181,8 @@ fn assemble(
     let context = SharedContext { callback_url: callback_url.clone(), max_ids: settings.seen_ids, router };
     let providers = settings.servers(&context).map_err(wrong_url)?;
     // These two call nobody: receipts and SMS go over the router's own connections.
-    let core = |name, misbehave| {
-        ProviderCore::new(name, (name, "receive.json"), misbehave, &context).map_err(wrong_url)
-    };
+    let core =
+        |name, misbehave| ProviderCore::new(name, (name, "receive.json"), misbehave, &context).map_err(wrong_url);
     let network = HandsetNetwork::new(core("truteq", &settings.truteq.misbehave)?, settings.truteq.answer_limit);
     let limits = ReceiptLimits { queue: settings.receipt_queue, attempts: settings.receipt_attempts };
     let smsc =

@@ -41,7 +41,7 @@ macro_rules! sandbox_settings {
             /// Where TruTeq listens for SSMI. Default `127.0.0.1:50008`; port 0 takes any free one.
             #[serde(deserialize_with = "listen_address")]
             pub truteq_bind: SocketAddr,
-            /// Where the SMPP centre listens. Default `127.0.0.1:2775`; port 0 takes any free one.
+            /// Where the SMPP centre listens. Default `127.0.0.1:2776`; port 0 takes any free one.
             #[serde(deserialize_with = "listen_address")]
             pub smsc_bind: SocketAddr,
             /// Below this URL the providers call the router: `{callback_url}/{transport}/receipt.json`.
@@ -80,7 +80,7 @@ macro_rules! sandbox_settings {
                 Self {
                     http_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8010)),
                     truteq_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 50008)),
-                    smsc_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 2775)),
+                    smsc_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 2776)),
                     callback_url: "http://127.0.0.1:8000/api/v1/sms".to_owned(),
                     username: "username".to_owned(),
                     password: SecretString::from("password"),

@@ -63,12 +63,7 @@ pub(crate) struct SmscNetwork {
 }
 
 impl SmscNetwork {
-    pub(crate) fn new(
-        core: Arc<ProviderCore>,
-        settings: SmscSettings,
-        limits: ReceiptLimits,
-        max_ids: usize,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<ProviderCore>, settings: SmscSettings, limits: ReceiptLimits, max_ids: usize) -> Self {
         let seconds = u64::try_from(core.clock.now().micros() / 1_000_000 - EPOCH).unwrap_or(0);
         Self {
             core,

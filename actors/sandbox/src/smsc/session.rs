@@ -14,9 +14,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::codec::FramedRead;
-use vumi_smpp_codec::{
-    Bind, BindResp, Codec, Command, CommandId, Frame, Message, Pdu, StreamFault, Tlvs, status, tag,
-};
+use vumi_smpp_codec::{Bind, BindResp, Codec, Command, CommandId, Frame, Message, Pdu, StreamFault, Tlvs, status, tag};
 
 use super::{
     delivery::{DeliveryContent, SmscDelivery},
@@ -30,6 +28,9 @@ use crate::{behaviour::Misbehaviour, due_queue::DueQueue};
 const MAX_LATE_ANSWERS: usize = 10_000;
 /// How long a connection may stay without a bind, and how long a write may wait for the router to read.
 const IO_LIMIT: Duration = Duration::from_secs(30);
+/// The largest group of answers that come out of order, and how long one waits to be complete.
+const MAX_GROUP: usize = 100;
+const GROUP_LIMIT: Duration = Duration::from_secs(1);
 /// The last sequence_number; 1 follows.
 const LAST_SEQUENCE: u32 = 0x7FFF_FFFF;
 /// SMPP 3.4, and the first version that knows TLVs.
@@ -47,7 +48,10 @@ pub(super) struct SmscSession {
     pub(super) network: Arc<SmscNetwork>,
     pub(super) bound: Option<Bound>,
     /// Answers, each at its time.
-    pub(super) answers: DueQueue<Command>,
+    answers: DueQueue<Command>,
+    /// Answers that wait until their group is complete, and how long.
+    held: Vec<(Instant, Command)>,
+    held_by: Option<Instant>,
     /// Deliveries that the router has not acknowledged, by sequence_number.
     unacknowledged: HashMap<u32, SmscDelivery>,
     /// When the first of them was sent, or the last was acknowledged.
@@ -65,6 +69,8 @@ pub(super) async fn run(socket: TcpStream, network: Arc<SmscNetwork>) {
         network,
         bound: None,
         answers: DueQueue::default(),
+        held: Vec::new(),
+        held_by: None,
         unacknowledged: HashMap::new(),
         acknowledged_at: Instant::now(),
         last_sequence: 0,
@@ -105,6 +111,7 @@ impl SmscSession {
                     },
                 },
                 () = self.answers.wait() => {}
+                () = sleep_until(self.held_by.unwrap_or(bind_by)), if self.held_by.is_some() => {}
                 () = deliverable(self.bound.as_mut()), if self.has_window() => {}
                 () = sleep_until(acknowledge_by), if expects_answers => {
                     self.network.count(|counts| counts.unacknowledged += 1);
@@ -139,20 +146,58 @@ impl SmscSession {
         self.unacknowledged.len() < self.network.settings.window && !self.rules().smpp.half_open
     }
 
-    /// Writes what is due: deliveries first, so that a receipt can be ahead of its answer.
+    /// Writes what is due: an answer before its receipt, unless the rules say otherwise.
     fn write_due(&mut self) {
         let rules = self.rules();
+        if rules.smpp.receipt_first {
+            self.write_deliveries(&rules);
+            self.write_answers(&rules);
+        } else {
+            self.write_answers(&rules);
+            self.write_deliveries(&rules);
+        }
+    }
+
+    fn write_answers(&mut self, rules: &Misbehaviour) {
         let now = Instant::now();
-        while self.has_window()
-            && let Some(bound) = self.bound.as_ref().filter(|bound| bound.receives)
-            && let Some(delivery) = bound.esme.take_due(now)
-        {
-            self.deliver(delivery, &rules);
+        if self.held_by.is_some_and(|by| by <= now) {
+            self.release_held();
         }
         while let Some(answer) = self.answers.take_due(now) {
             if !rules.smpp.half_open {
                 self.write(&answer);
             }
+        }
+    }
+
+    /// Puts an answer at its time into the queue; where answers come out of order, once its group is complete.
+    pub(super) fn answer_at(&mut self, due: Instant, answer: Command, group: usize) {
+        if group == 0 {
+            return self.answers.put(due, answer);
+        }
+        self.held_by.get_or_insert(Instant::now() + GROUP_LIMIT);
+        self.held.push((due, answer));
+        if self.held.len() >= group.min(MAX_GROUP) {
+            self.release_held();
+        }
+    }
+
+    /// The held answers, the last first; all when the last of them is due.
+    fn release_held(&mut self) {
+        self.held_by = None;
+        let due = self.held.iter().map(|(due, _)| *due).max();
+        for (own, answer) in std::mem::take(&mut self.held).into_iter().rev() {
+            self.answers.put(due.unwrap_or(own), answer);
+        }
+    }
+
+    fn write_deliveries(&mut self, rules: &Misbehaviour) {
+        let now = Instant::now();
+        while self.has_window()
+            && let Some(bound) = self.bound.as_ref().filter(|bound| bound.receives)
+            && let Some(delivery) = bound.esme.take_due(now)
+        {
+            self.deliver(delivery, rules);
         }
     }
 
@@ -198,6 +243,7 @@ impl SmscSession {
     fn handle(&mut self, frame: Frame) -> ControlFlow<()> {
         let rules = self.rules();
         if rules.smpp.half_open {
+            self.network.count(|counts| counts.ignored += 1);
             return ControlFlow::Continue(());
         }
         let Frame { command, status, sequence, body } = frame;

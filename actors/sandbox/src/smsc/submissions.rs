@@ -3,17 +3,11 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use tokio::time::Instant;
-use vumi_smpp_codec::{
-    CancelSm, Command, CommandId, DataSm, Message, MessageResp, Pdu, QuerySm, QuerySmResp, status,
-};
+use vumi_smpp_codec::{CancelSm, Command, CommandId, DataSm, Message, MessageResp, Pdu, QuerySm, QuerySmResp, status};
 
 use super::{session::SmscSession, text::PduText};
 use crate::behaviour::{DropWhen, SubmissionPlan};
 
-/// How much later each answer of a group comes than the one sent after it, where answers are out of order.
-const OUT_OF_ORDER_STEP: Duration = Duration::from_millis(20);
-/// The largest such group.
-const MAX_GROUP: u64 = 100;
 /// How long an answer waits at least where its receipt comes first.
 const BEHIND_RECEIPT: Duration = Duration::from_millis(50);
 
@@ -55,7 +49,8 @@ impl SmscSession {
         if refusal.is_none() {
             let sms = self.network.take(message, text, &plan);
             message_id = plan.rules.smpp.answer_ids.id_of(sms.number);
-            let receipted = if plan.rules.smpp.receipt_first { Instant::now() } else { answered + plan.rules.receipt_delay };
+            let receipted =
+                if plan.rules.smpp.receipt_first { Instant::now() } else { answered + plan.rules.receipt_delay };
             if sms.wants_receipt() {
                 self.network.queue_receipts(&esme, &sms, &plan, receipted);
             }
@@ -71,7 +66,8 @@ impl SmscSession {
             let status = refusal.unwrap_or(status::ESME_ROK);
             let resp = MessageResp { message_id: message_id.into(), ..MessageResp::default() };
             let pdu = if command == CommandId::DATA_SM { Pdu::DataSmResp(resp) } else { Pdu::SubmitSmResp(resp) };
-            self.answers.put(answered, Command { status, sequence, pdu });
+            let group = usize::try_from(plan.rules.smpp.out_of_order).unwrap_or(usize::MAX);
+            self.answer_at(answered, Command { status, sequence, pdu }, group);
         }
         self.unbind_if_asked(plan.rules.smpp.unbind_after);
         ControlFlow::Continue(())
@@ -81,7 +77,7 @@ impl SmscSession {
         self.submissions += 1;
         if self.submissions == after {
             let sequence = self.next_sequence();
-            self.answers.put(Instant::now(), Command { status: status::ESME_ROK, sequence, pdu: Pdu::Unbind });
+            self.write(&Command { status: status::ESME_ROK, sequence, pdu: Pdu::Unbind });
         }
     }
 
@@ -152,9 +148,5 @@ fn silent(plan: &SubmissionPlan, part: u8) -> bool {
 fn answer_delay(plan: &SubmissionPlan) -> Duration {
     let rules = &plan.rules.smpp;
     let ahead = if rules.receipt_first { BEHIND_RECEIPT } else { Duration::ZERO };
-    let place = match rules.out_of_order.min(MAX_GROUP) {
-        0 => 0,
-        group => group - 1 - (plan.n - 1) % group,
-    };
-    plan.rules.delay.max(ahead) + OUT_OF_ORDER_STEP.saturating_mul(u32::try_from(place).unwrap_or(0))
+    plan.rules.delay.max(ahead)
 }

@@ -161,7 +161,10 @@ async fn a_submission_gets_an_id_and_a_receipt_by_the_same_id() {
     let text = words(&receipt.short_message);
     assert!(text.starts_with(&format!("id:{id} sub:001 dlvrd:001 submit date:")), "{text}");
     assert!(text.ends_with(" stat:DELIVRD err:000 text:hello  world"), "{text}");
-    assert_eq!((receipt.esm_class, words(&receipt.source.addr), words(&receipt.destination.addr)), (4, "27831234567".to_owned(), "38080".to_owned()));
+    assert_eq!(
+        (receipt.esm_class, words(&receipt.source.addr), words(&receipt.destination.addr)),
+        (4, "27831234567".to_owned(), "38080".to_owned())
+    );
     assert_eq!(receipt.tlvs.get(tag::RECEIPTED_MESSAGE_ID), Some(&Bytes::from(format!("{id}\0"))));
     assert_eq!(receipt.tlvs.octet(tag::MESSAGE_STATE), Some(2));
     harness.until("smsc", "receipts_posted", 1).await;
@@ -242,9 +245,8 @@ async fn an_sms_can_be_asked_for_and_cancelled() {
 #[tokio::test]
 async fn a_person_writes_to_the_router() {
     let harness = start().await;
-    let order = |text: &str, method: &str| {
-        json!({"from": "+27831234567", "to": "38080", "text": text, "method": method})
-    };
+    let order =
+        |text: &str, method: &str| json!({"from": "+27831234567", "to": "38080", "text": text, "method": method});
     assert_eq!(harness.json("inbound/smsc", order("a", "udh8")).await.0, 503, "nobody is bound");
     let mut esme = ScriptedEsme::bound(&harness, BindMode::Transceiver).await;
     assert_eq!(harness.json("inbound/smsc", order("a", "fax")).await.0, 400);

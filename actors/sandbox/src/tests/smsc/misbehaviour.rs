@@ -5,7 +5,7 @@ use serde_json::json;
 use vumi_smpp_codec::{BindMode, CommandId, Message, Pdu, parts::Method, status, tag};
 
 use super::{ScriptedEsme, parts, sms, start, taken, words};
-use crate::tests::harness::SandboxHarness;
+use crate::tests::harness::{DEADLINE, SandboxHarness};
 
 async fn transceiver(rules: serde_json::Value) -> (SandboxHarness, ScriptedEsme) {
     let harness = start().await;
@@ -98,6 +98,8 @@ async fn a_half_open_connection_answers_nothing_and_stays() {
     harness.misbehave("smsc", json!({"smpp": {"half_open": true}})).await;
     esme.send(Pdu::EnquireLink).await;
     esme.send(submission(sms("a"))).await;
+    let thrown_away = async { while harness.seen("smsc").await["smsc"]["smpp"]["ignored"] != 2 {} };
+    tokio::time::timeout(DEADLINE, thrown_away).await.expect("both are read");
     harness.misbehave("smsc", json!({})).await;
     assert_eq!(esme.ask(Pdu::EnquireLink).await.command, CommandId::ENQUIRE_LINK_RESP, "the first two had no answer");
     assert_eq!(harness.count("smsc", "submissions").await, 0);
@@ -144,7 +146,8 @@ async fn receipts_have_odd_tlvs_odd_ids_and_odd_company() {
     let odd = json!({
         "odd_tlvs": true, "odd_pdus": true, "answer_ids": "upper_hex", "receipt_ids": "padded", "receipt_form": "tlvs",
     });
-    let (harness, mut esme) = transceiver(json!({"receipt_delay": "0s", "receipt_status": "UNDELIV", "smpp": odd})).await;
+    let (harness, mut esme) =
+        transceiver(json!({"receipt_delay": "0s", "receipt_status": "UNDELIV", "smpp": odd})).await;
     let (_, id) = esme.submit(sms("a")).await;
     let number = u64::from_str_radix(&id, 16).unwrap();
     let unknown = esme.receive().await;
