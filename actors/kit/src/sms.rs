@@ -457,6 +457,13 @@ impl InboundPart {
 }
 
 impl InboundSms {
+    /// A whole SMS of which the provider says no more.
+    #[must_use]
+    pub fn whole(from: impl Into<Address>, to: impl Into<Address>, message: impl Into<String>) -> Self {
+        let (from, to, message) = (from.into(), to.into(), message.into());
+        Self { from, to, message, charset: None, provider_id: None, at: None, part: None }
+    }
+
     /// The same with texts that every database can keep, and bounded ids: what a person writes is not refused for a
     /// NUL in it, nor for a long id.
     #[must_use]

@@ -15,7 +15,7 @@ use super::{
         destination::{Destination, tag_error},
         text::text_error,
     },
-    status::{self, SmsEvent},
+    status::{self, SmsEvent, StatusListParameters},
 };
 use crate::{
     guard::guarded,
@@ -116,14 +116,7 @@ pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
     get,
     path = "/api/v1/sms/status.json",
     tag = "routed",
-    params(
-        ("since" = Option<String>, Query, description = "`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC", example = "2009-01-01"),
-        ("order" = Option<String>, Query, description = "With `since`, by time of change: `newest` first (the default) or `oldest` first"),
-        ("cursor" = Option<String>, Query, description = "With `since`: where the page begins, from the `Link` of the page before"),
-        ("id" = Option<Vec<u64>>, Query, description = "Ids of SMS"),
-        ("reference" = Option<String>, Query, description = "The client's own name for SMS, as it was given when they were sent"),
-        ("start" = Option<u64>, Query, description = "How many to skip, 10000 at the most: with `since`, better follow the `Link`"),
-    ),
+    params(StatusListParameters),
     responses((
         status = 200,
         description = "The SMS",

@@ -208,15 +208,7 @@ fn message(kind: TransportType, to: &str) -> UserMessage {
 
 fn received(id: i64, from: &str, to: &str) -> Received {
     let msisdn = |text| Msisdn::parse(text).unwrap();
-    let sms = InboundSms {
-        from: msisdn(from).into(),
-        to: msisdn(to).into(),
-        message: id.to_string(),
-        charset: None,
-        provider_id: None,
-        at: None,
-        part: None,
-    };
+    let sms = InboundSms::whole(msisdn(from), msisdn(to), id.to_string());
     let at = Timestamp::from_seconds(0);
     Received {
         id,
