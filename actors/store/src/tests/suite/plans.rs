@@ -34,7 +34,7 @@ use vumi_kit::{
 use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, dialect, msisdn, opera, plan, sms, uses};
 use crate::{
     migrate,
-    writer::queue::{RetainStep, Sweep},
+    writer::commands::{RetainStep, Sweep},
 };
 use dialect::queries::{Read, write_alone};
 

@@ -15,7 +15,7 @@ use vumi_kit::{
 use super::{ALICE, StoreHarness, opera};
 use crate::{
     OldTexts,
-    writer::queue::{RetainStep, RetainedStep},
+    writer::commands::{RetainStep, RetainedStep},
 };
 
 const DAY: u64 = 24 * 3600;
