@@ -5,7 +5,6 @@
 //! until the transport claims it ([`ClaimSms`]). A claim is a lease: when it expires, the SMS is claimed again.
 
 #![expect(missing_docs, reason = "fields whose name and type say it all")]
-#![expect(missing_docs, reason = "fields whose name and type say it all")]
 
 mod accept;
 mod outbox;
