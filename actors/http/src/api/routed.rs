@@ -20,7 +20,10 @@ use super::{
 use crate::{
     guard::guarded,
     limits::call_rates::RateClass,
-    request::fields::{KnownFields, RequestFields},
+    request::{
+        fields::{KnownFields, RequestFields},
+        idempotency::IdempotencyHeader,
+    },
     response::{
         error::ApiError,
         field_errors::{FieldError, FieldErrors},
@@ -49,7 +52,7 @@ pub(crate) struct RoutedBody {
     post,
     path = "/api/v1/sms/send.json",
     tag = "routed",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$")),
+    params(IdempotencyHeader),
     request_body(content((RoutedBody = "application/x-www-form-urlencoded"), (RoutedBody = "application/json"), (RoutedBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
@@ -62,7 +65,7 @@ pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpRes
     post,
     path = "/api/v1/sms/template_send.json",
     tag = "routed",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$")),
+    params(IdempotencyHeader),
     request_body(content((RoutedBody = "application/x-www-form-urlencoded"), (RoutedBody = "application/json"), (RoutedBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
