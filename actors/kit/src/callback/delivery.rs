@@ -4,7 +4,6 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{CallbackFormat, CallbackId, CallbackName};
 use crate::{
-    account::AccountId,
     clock::Timestamp,
     request::{Operation, Reads, Writes},
 };

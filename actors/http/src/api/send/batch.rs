@@ -157,7 +157,12 @@ impl BatchReader {
 }
 
 /// The address, or its error named.
-pub(crate) fn named<A>(field: &str, text: &str, read: Result<A, String>, errors: &mut FieldErrors) -> Option<A> {
+pub(crate) fn named<A>(
+    field: &str,
+    text: &str,
+    read: Result<A, impl Into<String>>,
+    errors: &mut FieldErrors,
+) -> Option<A> {
     read.map_err(|detail| errors.push(FieldError::new(field, text, detail))).ok()
 }
 

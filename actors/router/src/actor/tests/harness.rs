@@ -17,7 +17,7 @@ use vumi_kit::{
     message::{TransportType, UserMessage},
     middleware::MiddlewareChains,
     name::Name,
-    router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, Submit},
+    router::{Endpoints, Happened, Inbound, Outbound, Refused, Register, Submit},
     sms::{InboundSms, Received, Submission},
     sms_options::{Content, Priority},
     start_token::StartToken,
