@@ -21,7 +21,13 @@ const MAX_KEY: usize = 255;
 #[expect(dead_code, reason = "describes the header, which `key_of` reads")]
 pub(crate) struct IdempotencyHeader {
     /// A repeated request with the same key sends nothing twice
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$")]
+    #[param(
+        rename = "Idempotency-Key",
+        nullable = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]{0,253}[!-~])?$"
+    )]
     key: Option<String>,
 }
 
