@@ -3,7 +3,7 @@
 //! A transaction takes what is urgent first, and of the rest what still fits. What did not fit goes first in the next one: so
 //! each lane gets on, and an urgent request waits for one other transaction at the most.
 
-mod lanes;
+mod waiting_by_lane;
 
 use std::{
     collections::VecDeque,
@@ -14,9 +14,9 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vumi_kit::store::{Command, Request, StoreError};
 
-use self::lanes::{QueuedAt, WaitingByLane};
+use self::waiting_by_lane::{QueuedAt, WaitingByLane};
 
-pub(crate) use self::lanes::Lane;
+pub(crate) use self::waiting_by_lane::Lane;
 use crate::dialect::{postgres, sqlite};
 
 /// A command that every dialect carries out.
