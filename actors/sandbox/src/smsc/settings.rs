@@ -21,14 +21,11 @@ pub struct SmscSettings {
     pub password: Option<SecretString>,
     /// How many receipts and inbound SMS a connection has unacknowledged at once.
     pub window: usize,
-    /// How long an inbound SMS, and a handset, waits for the router's answer.
+    /// How long an inbound SMS waits for the router's answer; and how long the router may acknowledge nothing before its
+    /// connection is closed.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub answer_limit: Duration,
-    /// How long a USSD session lives without a message; then the network ends it (USSREL).
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "HumanDuration")]
-    pub session_timeout: Duration,
     /// How it misbehaves. Submissions are counted by PDU: an SMS of three parts is three.
     pub misbehave: Misbehaviour,
 }
@@ -40,7 +37,6 @@ impl Default for SmscSettings {
             password: None,
             window: 100,
             answer_limit: Duration::from_secs(10),
-            session_timeout: Duration::from_secs(180),
             misbehave: Misbehaviour::default(),
         }
     }
