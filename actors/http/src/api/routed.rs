@@ -7,11 +7,12 @@ use vumi_kit::outbound::RouteExplanation;
 
 use super::{
     send::{self as sending, RoutedBody, accept, batch::MessageSource},
-    status::{self, SmsEvent},
+    status::{self, SmsEvent, StatusListParameters},
 };
 use crate::{
     guard::guarded,
     limits::call_rates::RateClass,
+    request::idempotency::IdempotencyHeader,
     response::views::{SmsView, json},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     post,
     path = "/api/v1/sms/send.json",
     tag = "routed",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$")),
+    params(IdempotencyHeader),
     request_body(content((RoutedBody = "application/x-www-form-urlencoded"), (RoutedBody = "application/json"), (RoutedBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
@@ -33,7 +34,7 @@ pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpRes
     post,
     path = "/api/v1/sms/template_send.json",
     tag = "routed",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$")),
+    params(IdempotencyHeader),
     request_body(content((RoutedBody = "application/x-www-form-urlencoded"), (RoutedBody = "application/json"), (RoutedBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
@@ -87,14 +88,7 @@ pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
     get,
     path = "/api/v1/sms/status.json",
     tag = "routed",
-    params(
-        ("since" = Option<String>, Query, description = "`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC", example = "2009-01-01"),
-        ("order" = Option<String>, Query, description = "With `since`, by time of change: `newest` first (the default) or `oldest` first"),
-        ("cursor" = Option<String>, Query, description = "With `since`: where the page begins, from the `Link` of the page before"),
-        ("id" = Option<Vec<u64>>, Query, description = "Ids of SMS"),
-        ("reference" = Option<String>, Query, description = "The client's own name for SMS, as it was given when they were sent"),
-        ("start" = Option<u64>, Query, description = "How many to skip, 10000 at the most: with `since`, better follow the `Link`"),
-    ),
+    params(StatusListParameters),
     responses((
         status = 200,
         description = "The SMS",

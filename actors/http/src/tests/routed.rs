@@ -138,7 +138,7 @@ async fn an_explanation_asks_of_a_transport_what_sending_would_ask() {
     for (more, content) in [
         (vec![("message", "hello")], Content::Text),
         (vec![("message", "hello"), ("flash", "true")], Content::Flash),
-        (vec![("data", "48ff"), ("udh", "0401000101")], Content::Binary { udh: Some("0401000101".to_owned()) }),
+        (vec![("data", "48ff"), ("udh", "050003cc0201")], Content::Binary { udh: Some("050003cc0201".to_owned()) }),
     ] {
         let form = [&ends[..], &more].concat();
         assert_eq!(harness.post("sms/explain.json", &form).send().await.unwrap().status(), 200, "{more:?}");
