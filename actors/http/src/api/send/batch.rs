@@ -188,12 +188,7 @@ struct ReadCall {
 }
 
 /// The address, or its error named.
-pub(crate) fn named<A>(
-    field: &str,
-    text: &str,
-    read: Result<A, impl Into<String>>,
-    errors: &mut FieldErrors,
-) -> Option<A> {
+fn named<A>(field: &str, text: &str, read: Result<A, impl Into<String>>, errors: &mut FieldErrors) -> Option<A> {
     read.map_err(|detail| errors.push(FieldError::new(field, text, detail))).ok()
 }
 
