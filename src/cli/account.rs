@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use vumi_http::password::hash_password;
+use vumi_front_kit::password::hash_password;
 use vumi_kit::{
     account::{
         Account, AccountChange, AccountRole, AccountRoles, ChangeAccount, CreateAccount, FindAccount, ListAccounts,

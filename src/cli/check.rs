@@ -6,7 +6,7 @@ mod warnings;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use vumi_http::TlsSettings;
+use vumi_front_kit::tls::{TlsSettings, read_facts};
 use vumi_kit::name::Name;
 
 use super::run::RunPart;
@@ -62,7 +62,7 @@ pub(super) fn check(
 
 /// Where TLS is spoken, and until when the certificate is good.
 fn tls_line(tls: &TlsSettings, http: SocketAddr) -> anyhow::Result<String> {
-    let facts = vumi_http::read_facts(tls)?;
+    let facts = read_facts("http.tls", tls)?;
     let until = facts
         .expires_at
         .map_or_else(String::new, |at| format!(", its certificate is good until {} UTC", at.to_seconds_text()));

@@ -9,6 +9,7 @@ use url::Url;
 use crate::{
     account::AccountId,
     clock::Timestamp,
+    esme::{ClaimEsmeEvents, FindEsmeWork},
     request::{Operation, Reads, Writes, store_address},
 };
 
@@ -28,11 +29,17 @@ pub enum CallbackName {
     SmsReceipt,
     /// Receipts of the SMS that name a `callback_url` of their own: they are posted there, as this callback says how.
     SmsCallbackUrl,
+    /// Receipts and SMS for the account's ESMEs, which bind for them: nothing is posted. An operator makes and removes it, with
+    /// the account's password for SMPP.
+    Esme,
 }
 
 impl CallbackName {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::SmsReceived, Self::SmsReceipt, Self::SmsCallbackUrl];
+    pub const ALL: [Self; 4] = [Self::SmsReceived, Self::SmsReceipt, Self::SmsCallbackUrl, Self::Esme];
+
+    /// Those that clients make and change.
+    pub const OF_CLIENTS: [Self; 3] = [Self::SmsReceived, Self::SmsReceipt, Self::SmsCallbackUrl];
 
     /// As clients write it.
     #[must_use]
@@ -41,6 +48,7 @@ impl CallbackName {
             Self::SmsReceived => "sms_received",
             Self::SmsReceipt => "sms_receipt",
             Self::SmsCallbackUrl => "sms_callback_url",
+            Self::Esme => "esme",
         }
     }
 
@@ -486,6 +494,8 @@ store_address! {
         disabled: ListDisabled,
         delete: DeleteCallback,
         claim: ClaimDeliveries,
+        find_esme_work: FindEsmeWork,
+        claim_esme_events: ClaimEsmeEvents,
         record: RecordDeliveryAttempts,
         parked: ListParked,
         replay: ReplayParked,

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use reqwest::Url;
-use vumi_http::TlsSettings;
+use vumi_front_kit::tls::{TlsSettings, read_facts};
 use vumi_kit::clock::{Clock, Timestamp};
 
 use crate::config::Settings;
@@ -28,7 +28,7 @@ const RENEW_BEFORE: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// A certificate that has expired, or will soon.
 fn expiring(tls: &TlsSettings, now: Timestamp) -> Option<String> {
-    let at = vumi_http::read_facts(tls).ok()?.expires_at.filter(|at| *at < now.plus(RENEW_BEFORE))?;
+    let at = read_facts("http.tls", tls).ok()?.expires_at.filter(|at| *at < now.plus(RENEW_BEFORE))?;
     let what = if at <= now { "has expired" } else { "expires soon" };
     Some(format!("http.tls.certificate: {} {what}, {} UTC: renew it", tls.certificate.display(), at.to_seconds_text()))
 }

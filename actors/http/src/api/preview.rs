@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use vumi_front_kit::sms_text::text_error;
 use vumi_kit::text::{Encoding, Measure, measure, transliterate};
 
 use crate::{
-    api::send::text::text_error,
     guard::guarded,
     limits::call_rates::RateClass,
     request::fields::{KnownFields, RequestFields},

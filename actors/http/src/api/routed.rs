@@ -3,6 +3,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use vumi_front_kit::sms_text::text_error;
 use vumi_kit::{
     outbound::{Routable, RouteExplanation},
     sms_options::Content,
@@ -13,7 +14,6 @@ use super::{
         MsisdnField, accept,
         batch::MessageSource,
         destination::{Destination, tag_error},
-        text::text_error,
     },
     status::{self, SmsEvent},
 };

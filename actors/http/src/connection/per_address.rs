@@ -12,9 +12,10 @@ use std::{
 
 use actix_web::rt::net::TcpStream;
 use socket2::SockRef;
+use vumi_front_kit::client_prefix::client_prefix;
 
 use crate::{
-    request::trusted_proxies::{TrustedProxies, client_prefix},
+    request::trusted_proxies::TrustedProxies,
     response::error::ApiError,
 };
 

@@ -15,6 +15,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep, sleep_until},
 };
+use vumi_front_kit::tls::{ClientSocket, TLS_BUFFER};
 
 use super::{
     idle::Place,
@@ -24,7 +25,6 @@ use super::{
 };
 use crate::{
     tally::{ClientFault, Tally},
-    tls::{ClientSocket, TLS_BUFFER},
 };
 
 /// A client's socket.

@@ -91,7 +91,7 @@ impl<'a> SmsView<'a> {
     /// The SMS as it is now.
     pub(crate) fn now(sms: &'a Sms) -> Self {
         let encoding = match sms.content {
-            Content::Binary { .. } => "8-bit",
+            Content::Binary { .. } | Content::Raw { .. } => "8-bit",
             Content::Text | Content::Flash => measure(&sms.message).encoding.as_str(),
         };
         Self {

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use vumi_front_kit::sms_text::text_error;
 use vumi_kit::{
     account::{AccountId, SendingRights},
     address::{Address, Msisdn},
@@ -15,7 +16,6 @@ use vumi_kit::{
 use super::{
     destination::{Destination, tag_error},
     personalised::{VARIABLE_PREFIX, personalised_texts},
-    text::text_error,
 };
 use crate::{
     limits::send_limits::SendLimits,

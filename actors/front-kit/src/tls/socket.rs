@@ -6,19 +6,25 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use tokio_rustls::server::TlsStream;
 
 /// See the module.
-pub(crate) enum ClientSocket {
+#[derive(Debug)]
+pub enum ClientSocket {
+    /// Without.
     Plain(TcpStream),
+    /// With.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl ClientSocket {
     /// What is below.
-    pub(crate) fn tcp(&self) -> &TcpStream {
+    #[must_use]
+    pub fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => stream.get_ref().0,

@@ -3,7 +3,8 @@
 use vumi_kit::text::{is_writable, measure};
 
 /// Says what is wrong with a text, if anything.
-pub(crate) fn text_error(text: &str, max_segments: u32) -> Option<String> {
+#[must_use]
+pub fn text_error(text: &str, max_segments: u32) -> Option<String> {
     if text.trim().is_empty() {
         return Some("the text is empty".to_owned());
     }
