@@ -40,7 +40,7 @@ enum NotedLogIn {
     Refused(String, &'static str, Option<IpAddr>),
 }
 
-/// See the module.
+/// Notes log-ins and refusals in the audit trail, [`AT_ONCE`] entries at a time at the most.
 pub struct LogInTrail {
     accounts: Accounts,
     noted: Cache<NotedLogIn, ()>,

@@ -12,17 +12,17 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-/// See the module.
+/// What a connection is read from and written to, whichever way it came.
 #[derive(Debug)]
 pub enum ClientSocket {
-    /// Without.
+    /// Without TLS.
     Plain(TcpStream),
     /// With.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl ClientSocket {
-    /// What is below.
+    /// The TCP connection below, for its options and addresses: bytes read from it would be missing above.
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
         match self {
