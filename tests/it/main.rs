@@ -42,6 +42,8 @@ mod roles;
 mod routes_outwards;
 mod seed_readme;
 mod sms;
+mod smpp_peers;
+mod smpp_server;
 mod strangers;
 mod subscriber;
 mod supervision;

@@ -3,9 +3,10 @@
 
 mod pdu;
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::HashSet, rc::Rc, time::Duration};
 
 use vumi_kit::{
+    account::AccountId,
     backoff::Backoff,
     callback::{DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts},
     clock::Timestamp,
@@ -58,7 +59,7 @@ pub(crate) fn answered(status: u32, delivery: &EsmeDelivery, now: Timestamp, set
 }
 
 /// What is recorded of a delivery.
-pub(crate) const fn attempt(
+pub(crate) fn attempt(
     delivery: &EsmeDelivery,
     at: Timestamp,
     then: DeliveryThen,
@@ -100,7 +101,7 @@ async fn claim(state: &Rc<SmppState>, turn: &mut usize) -> Result<usize, StoreEr
     rooms.truncate(FindEsmeWork::MOST);
     let callbacks = &state.context.store.callbacks;
     let accounts = rooms.iter().map(|(account, _)| *account).collect();
-    let with_work = callbacks.ask(FindEsmeWork { accounts }).await?;
+    let with_work: HashSet<AccountId> = callbacks.ask(FindEsmeWork { accounts }).await?.into_iter().collect();
     *turn = turn.wrapping_add(FindEsmeWork::MOST.min(rooms.len()));
     let mut left = MOST_AT_ONCE;
     rooms.retain_mut(|(account, room)| {

@@ -4,7 +4,8 @@ use chrono::DateTime;
 use vumi_kit::{
     account::AccountId,
     ledger::FindSms,
-    levers::{CancelResult, CancelSms},
+    levers::{CancelResult, CancelSms, SearchSms, SmsFilter},
+    life::SmsState,
     name::Name,
     sms::{Sms, SmsId, TransportStatus},
     store::Ask,
@@ -27,9 +28,32 @@ pub(crate) async fn query(submitter: &Submitter, query: &QuerySm) -> Result<Quer
     Err(unknown)
 }
 
-/// Cancels an SMS of the account that has not begun to go out.
+/// The most SMS that one cancel_sm without a number cancels.
+const MOST_CANCELLED: usize = 100;
+
+/// Cancels an SMS of the account that has not begun to go out; without a number all from that sender to that recipient.
 pub(crate) async fn cancel(submitter: &Submitter, cancel: &CancelSm) -> Result<(), SubmitStatus> {
-    let id = number(&cancel.message_id).ok_or(status::ESME_RCANCELFAIL)?;
+    if cancel.message_id.is_empty() {
+        return cancel_all(submitter, cancel).await;
+    }
+    cancel_one(submitter, number(&cancel.message_id).ok_or(status::ESME_RINVMSGID)?).await
+}
+
+/// It is done where one of them was cancelled.
+async fn cancel_all(submitter: &Submitter, cancel: &CancelSm) -> Result<(), SubmitStatus> {
+    let (from, to) = submitter.ends(&cancel.source, &cancel.destination)?;
+    let states = vec![SmsState::Accepted, SmsState::Scheduled, SmsState::Held, SmsState::Claimed];
+    let filter = SmsFilter { account: Some(account(submitter)), states, to: Some(to), ..SmsFilter::default() };
+    let search = SearchSms { filter, after: 0, limit: SearchSms::MOST };
+    let page = submitter.state.context.store.ledger.ask(search).await.map_err(|error| store_status(&error))?;
+    let mut done = Err(status::ESME_RCANCELFAIL);
+    for sms in page.found.into_iter().filter(|sms| sms.from == from).take(MOST_CANCELLED) {
+        done = done.or(cancel_one(submitter, sms.id).await);
+    }
+    done
+}
+
+async fn cancel_one(submitter: &Submitter, id: SmsId) -> Result<(), SubmitStatus> {
     for transport in ways(submitter) {
         let cancel = CancelSms { account: account(submitter), transport, id };
         let result = submitter.state.context.store.ledger.ask(cancel).await;

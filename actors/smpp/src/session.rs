@@ -311,9 +311,10 @@ impl Session {
             End::AskedToUnbind { until, .. } | End::Unbinding { until } | End::Closing { until, .. } => Some(until),
         };
         let bind = self.bound.is_none().then(|| self.began + settings.bind_within);
-        let asked = match self.asked {
-            Some((_, since)) => since + settings.answer_within,
-            None => self.last_read + settings.enquire_link_after,
+        let asked = match (self.asked, self.end) {
+            (Some((_, since)), _) => since + settings.answer_within,
+            (None, End::None) => self.last_read + settings.enquire_link_after,
+            (None, _) => Instant::now() + UNBIND_WITHIN,
         };
         let rest = (!self.read.is_empty() && self.may_read()).then(|| self.last_read + REST_WITHIN);
         let unread = (!self.out.is_empty()).then(|| self.last_written + READS_WITHIN);

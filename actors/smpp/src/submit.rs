@@ -15,7 +15,6 @@ use vumi_front_kit::{
 use vumi_kit::{
     account::{Account, OverQuota},
     address::{Address, Msisdn},
-    carries::Carries,
     esme::{NumberPlan, ReceiptRequest},
     ledger::{AcceptSms, Accepted},
     name::Name,
@@ -116,14 +115,7 @@ impl Submitter {
     fn read(&self, message: &Message, to: &PduAddress) -> Result<NewSms, SubmitStatus> {
         let SmppState { context, settings, .. } = &*self.state;
         let way = self.way()?;
-        let addresses = match way {
-            Way::Named(_, transport) => self.of_account(&transport.addresses),
-            Way::Routed => {
-                let all = context.transports.values().map(|transport| &transport.addresses);
-                TransportSettings::of_any(all, self.account.rights.country_code.as_ref())
-            }
-        };
-        let (from, to_number) = (self.sender(&message.source, &addresses)?, self.recipient(to, &addresses)?);
+        let (from, to_number) = self.ends_by(&way, &message.source, to)?;
         let (now, times) = (context.clock.now(), &context.sms_times);
         let (send_at, validity) = times::read(message, now, context.clock.wall(), times)?;
         let Handed { content, text } = handed(message, settings.default_alphabet.alphabet(), settings.max_segments)?;
@@ -147,6 +139,22 @@ impl Submitter {
             route,
             options: Arc::new(options),
         })
+    }
+
+    /// The sender and the recipient that an ESME names.
+    pub(crate) fn ends(&self, from: &PduAddress, to: &PduAddress) -> Result<(Address, Msisdn), SubmitStatus> {
+        self.ends_by(&self.way()?, from, to)
+    }
+
+    fn ends_by(&self, way: &Way<'_>, from: &PduAddress, to: &PduAddress) -> Result<(Address, Msisdn), SubmitStatus> {
+        let addresses = match way {
+            Way::Named(_, transport) => self.of_account(&transport.addresses),
+            Way::Routed => {
+                let all = self.state.context.transports.values().map(|transport| &transport.addresses);
+                TransportSettings::of_any(all, self.account.rights.country_code.as_ref())
+            }
+        };
+        Ok((self.sender(from, &addresses)?, self.recipient(to, &addresses)?))
     }
 
     fn of_account(&self, transport: &TransportSettings) -> TransportSettings {
@@ -179,7 +187,7 @@ impl Submitter {
     ) -> Result<(Name, Option<Box<RouteChoice>>), SubmitStatus> {
         match way {
             Way::Named(name, SmppTransport { carries, .. }) => {
-                if Carries::takes(*carries, &options.content) { Ok(((*name).clone(), None)) } else { Err(not_carried(options)) }
+                if carries.takes(&options.content) { Ok(((*name).clone(), None)) } else { Err(not_carried(options)) }
             }
             Way::Routed => {
                 let (account, content) = (self.account.username.as_str(), &options.content);

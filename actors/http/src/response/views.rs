@@ -226,6 +226,7 @@ mod tests {
             expires_at: Timestamp::parse("2010-05-14 11:34:34").unwrap(),
             reference: Some("order 7".to_owned()),
             callback_url: None,
+            receipts: None,
             route: None,
         }
     }

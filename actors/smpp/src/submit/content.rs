@@ -31,7 +31,7 @@ pub(super) fn handed(message: &Message, default: Alphabet, max_segments: u32) ->
     if message.tlvs.get(tag::MESSAGE_PAYLOAD).is_some() && !message.short_message.is_empty() {
         return Err(status::ESME_RINVMSGLEN);
     }
-    let (octets, coding) = (message.octets().as_ref(), coding(message.data_coding));
+    let (octets, coding): (&[u8], _) = (message.octets(), coding(message.data_coding));
     let (header, body) = header(message, octets)?;
     let alphabet = alphabet(coding.charset, default);
     match (header, alphabet) {
