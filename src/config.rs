@@ -34,8 +34,8 @@ use vumi_store::StoreSettings;
 
 use crate::supervisor::SupervisorSettings;
 pub use deployment::Deployment;
-pub use error::{SettingsError, SettingsProblem};
 use deployment::DeploymentParts;
+pub use error::{SettingsError, SettingsProblem};
 use files::Layers;
 use reader::SettingsReader;
 pub use settings_page::settings_page;

@@ -124,8 +124,9 @@ pub(super) fn smpp(
     }
     if let Some(drain) = drain.filter(|drain| smpp.drain_within > *drain) {
         let own = smpp.drain_within;
-        let what =
-            format!("{own:?} is longer than `supervisor.drain`, {drain:?}, which cuts it off: expected no more than that");
+        let what = format!(
+            "{own:?} is longer than `supervisor.drain`, {drain:?}, which cuts it off: expected no more than that"
+        );
         reader.add("smpp.drain_within", what);
     }
 }

@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use vumi_smpp_codec::{
-    Address, BindMode::{Receiver, Transceiver, Transmitter}, CancelSm, CommandId, DataSm, Destination, Message, Pdu, QuerySm,
-    SubmitMulti, Tlvs, esm_class, status, tag,
+    Address,
+    BindMode::{Receiver, Transceiver, Transmitter},
+    CancelSm, CommandId, DataSm, Destination, Message, Pdu, QuerySm, SubmitMulti, Tlvs, esm_class, status, tag,
 };
 
 use crate::black_box::{
@@ -41,7 +42,9 @@ fn an_esme_submits_an_sms_and_gets_its_receipt_once() {
     assert_eq!((receipt.esm_class, tlv_id(&receipt)), (esm_class::RECEIPT, id.clone()));
     assert_eq!(receipt.source, Address::new(1, 1, "27831234567"));
     assert_eq!(receipt.destination, Address::new(5, 0, "MYCLINIC"));
-    assert!(String::from_utf8_lossy(&receipt.short_message).starts_with(&format!("id:{id} sub:001 dlvrd:001 submit date:")));
+    assert!(
+        String::from_utf8_lossy(&receipt.short_message).starts_with(&format!("id:{id} sub:001 dlvrd:001 submit date:"))
+    );
     esme.acknowledge(&frame, 0);
     assert!(esme.request(CommandId::DELIVER_SM, NOTHING_MORE).is_none(), "a second receipt");
     let quiet = Message { registered_delivery: 0, ..message("27831234568", "no receipt, please") };
@@ -133,7 +136,10 @@ fn a_pdu_in_a_wrong_state_or_a_broken_one_is_answered_and_the_session_lives() {
         (message("+27 83 123", "x"), status::ESME_RINVDSTADR),
         (message("", "x"), status::ESME_RINVDSTADR),
         (message("27831234567", ""), status::ESME_RINVMSGLEN),
-        (Message { source: Address::new(5, 0, "A NAME THAT IS TOO LONG"), ..message("27831234567", "x") }, status::ESME_RINVSRCADR),
+        (
+            Message { source: Address::new(5, 0, "A NAME THAT IS TOO LONG"), ..message("27831234567", "x") },
+            status::ESME_RINVSRCADR,
+        ),
         (Message { source: Address::default(), ..message("27831234567", "x") }, status::ESME_RINVSRCADR),
         (Message { validity_period: "x".into(), ..message("27831234567", "x") }, status::ESME_RINVEXPIRY),
         (Message { schedule_delivery_time: "x".into(), ..message("27831234567", "x") }, status::ESME_RINVSCHED),
@@ -162,7 +168,8 @@ fn a_pdu_in_a_wrong_state_or_a_broken_one_is_answered_and_the_session_lives() {
 
 #[test]
 fn who_does_not_bind_in_time_or_does_not_answer_is_closed() {
-    let (_harness, _router, port, password) = start("bind_within = \"300ms\"\nenquire_link_after = \"300ms\"\nanswer_within = \"400ms\"");
+    let (_harness, _router, port, password) =
+        start("bind_within = \"300ms\"\nenquire_link_after = \"300ms\"\nanswer_within = \"400ms\"");
     Esme::connect(port).wait_for_close();
     let mut esme = Esme::bound(port, Receiver, "username", &password);
     assert!(esme.request(CommandId::ENQUIRE_LINK, Duration::from_secs(5)).is_some());
@@ -255,7 +262,8 @@ fn submit_multi_data_sm_query_sm_and_cancel_sm() {
         assert_eq!(esme.ask(query(unknown)).status, status::ESME_RQUERYFAIL, "{unknown}");
     }
 
-    let cancel = |id: &str| Pdu::CancelSm(Box::new(CancelSm { message_id: id.to_owned().into(), ..CancelSm::default() }));
+    let cancel =
+        |id: &str| Pdu::CancelSm(Box::new(CancelSm { message_id: id.to_owned().into(), ..CancelSm::default() }));
     assert_eq!(esme.ask(cancel(&id)).status, status::ESME_RCANCELFAIL, "it is delivered");
     assert_eq!(esme.ask(cancel("999999")).status, status::ESME_RINVMSGID);
     let later = Message { schedule_delivery_time: "000001000000000R".into(), ..message("27831234563", "tomorrow") };
@@ -268,7 +276,8 @@ fn submit_multi_data_sm_query_sm_and_cancel_sm() {
         let (source, destination) = (Address::new(5, 0, "MYCLINIC"), Address::new(1, 1, to.to_owned()));
         Pdu::CancelSm(Box::new(CancelSm { source, destination, ..CancelSm::default() }))
     };
-    let two: Vec<String> = (0..2).map(|_| message_id(&esme.ask(Pdu::SubmitSm(Box::new(tomorrow("27831234564")))))).collect();
+    let two: Vec<String> =
+        (0..2).map(|_| message_id(&esme.ask(Pdu::SubmitSm(Box::new(tomorrow("27831234564")))))).collect();
     assert_eq!(esme.ask(all("27831234565")).status, status::ESME_RCANCELFAIL, "there is none");
     assert_eq!(esme.ask(all("27831234564")).status, 0);
     assert!(two.iter().all(|id| harness.status("clickatell", id.parse().unwrap())["state"] == "cancelled"));
@@ -283,7 +292,10 @@ fn submit_multi_data_sm_query_sm_and_cancel_sm() {
         receiver.acknowledge(&frame, 0);
         Some(receipt)
     });
-    assert!(found.take(5).any(|receipt| deleted(&receipt) && tlv_id(&receipt) == later), "the cancelled one has a receipt");
+    assert!(
+        found.take(5).any(|receipt| deleted(&receipt) && tlv_id(&receipt) == later),
+        "the cancelled one has a receipt"
+    );
 }
 
 #[test]

@@ -75,6 +75,10 @@ impl QuotaKeeper<'_> {
                 None => unpriced.push(sms.to.clone()),
             }
         }
-        if unpriced.is_empty() { Ok(QuotaCharge { unit: Some(unit), of_each }) } else { Err(QuotaRefusal::NoPrice(unpriced)) }
+        if unpriced.is_empty() {
+            Ok(QuotaCharge { unit: Some(unit), of_each })
+        } else {
+            Err(QuotaRefusal::NoPrice(unpriced))
+        }
     }
 }

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use vumi_front_kit::{log_in_trail::LogInTrail, password::HashError, recipient_rates::RecipientRates, token_buckets::TokenBuckets};
+use vumi_front_kit::{
+    log_in_trail::LogInTrail, password::HashError, recipient_rates::RecipientRates, token_buckets::TokenBuckets,
+};
 use vumi_kit::{
     clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes,
     price::PriceTable, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,

@@ -129,7 +129,6 @@ impl Binds {
         });
         join_all(probes).await;
     }
-
 }
 
 impl BoundAccount {
@@ -144,7 +143,11 @@ impl BoundAccount {
 
     /// Hands over a delivery: to the bind that submitted what it is about, else to the next one with room. `Err`: none
     /// has room.
-    pub(crate) fn deliver(&self, delivery: Box<EsmeDelivery>, preferred: Option<BindId>) -> Result<(), Box<EsmeDelivery>> {
+    pub(crate) fn deliver(
+        &self,
+        delivery: Box<EsmeDelivery>,
+        preferred: Option<BindId>,
+    ) -> Result<(), Box<EsmeDelivery>> {
         let binds = self.binds.borrow();
         let first = binds.iter().position(|bind| Some(bind.id) == preferred);
         let start = first.unwrap_or_else(|| self.last.get().wrapping_add(1));
@@ -176,12 +179,7 @@ impl BoundAccount {
 }
 
 /// Takes a place for a bind of an account, which has not as many as it may.
-pub(crate) fn take_place(
-    state: &Rc<SmppState>,
-    account: Arc<Account>,
-    mode: BindMode,
-    window: usize,
-) -> BindPlace {
+pub(crate) fn take_place(state: &Rc<SmppState>, account: Arc<Account>, mode: BindMode, window: usize) -> BindPlace {
     let (sender, commands) = mpsc::channel(window + OTHER_COMMANDS);
     let room = Cell::new(if matches!(mode, BindMode::Transmitter) { 0 } else { window });
     let entry = Rc::new(BindEntry { id: rand::random(), mode, commands: sender, room });

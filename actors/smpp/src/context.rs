@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use vumi_kit::{
-    carries::Carries, clock::Clock, middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes, price::PriceTable,
-    sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings,
+    carries::Carries, clock::Clock, middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes,
+    price::PriceTable, sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings,
 };
 
 /// A transport that ESMEs' SMS may go over.

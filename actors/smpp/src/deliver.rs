@@ -40,22 +40,22 @@ const DELIVER_AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::fr
 const NEVER: Duration = Duration::MAX;
 
 /// What an ESME's answer comes to.
-pub(crate) struct Answered {
+pub(crate) struct EsmeVerdict {
     pub(crate) then: DeliveryThen,
     pub(crate) error: Option<String>,
 }
 
 /// What follows an ESME's answer.
-pub(crate) fn answered(status: u32, delivery: &EsmeDelivery, now: Timestamp, settings: &SmppSettings) -> Answered {
+pub(crate) fn answered(status: u32, delivery: &EsmeDelivery, now: Timestamp, settings: &SmppSettings) -> EsmeVerdict {
     if status == status::ESME_ROK {
-        return Answered { then: DeliveryThen::Done, error: None };
+        return EsmeVerdict { then: DeliveryThen::Done, error: None };
     }
     let failures = u32::try_from(delivery.attempts).unwrap_or(0).saturating_add(1);
     let again = now.plus(DELIVER_AGAIN.wait(failures));
     let too_old = again > delivery.created_at.plus(settings.give_up_after);
     let for_good = status == status::ESME_RX_R_APPN;
     let then = if too_old || for_good { DeliveryThen::Parked } else { DeliveryThen::Again(again) };
-    Answered { then, error: Some(format!("{} (0x{status:08X})", status::name(status))) }
+    EsmeVerdict { then, error: Some(format!("{} (0x{status:08X})", status::name(status))) }
 }
 
 /// What is recorded of a delivery.
@@ -75,7 +75,11 @@ pub(crate) async fn deliver(state: Rc<SmppState>) {
         let idle = match claim(&state, &mut turn).await {
             Ok(claimed) => claimed == 0,
             Err(error) => {
-                vumi_kit::warn_limited!("claim", sort = error.sort(), "the SMPP server can't ask what is to be delivered");
+                vumi_kit::warn_limited!(
+                    "claim",
+                    sort = error.sort(),
+                    "the SMPP server can't ask what is to be delivered"
+                );
                 true
             }
         };

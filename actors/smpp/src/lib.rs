@@ -27,6 +27,9 @@ mod state;
 mod submit;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use context::{SmppContext, SmppTransport};
 pub use server::{SmppComponent, start};
 pub use settings::{EsmeAlphabet, SmppSettings};

@@ -16,7 +16,7 @@ use vumi_front_kit::{
 };
 
 use crate::{
-    session::Session,
+    session::EsmeSession,
     state::{CountedSession, SmppState},
 };
 
@@ -86,7 +86,10 @@ fn begin(socket: TcpStream, peer: SocketAddr, tls: Option<TlsHandshakes>, state:
         return;
     }
     let Some(counted) = CountedSession::new(state, client_prefix(peer.ip())) else {
-        vumi_kit::warn_limited!("connections", "connections to the SMPP server were closed: there are as many as may be");
+        vumi_kit::warn_limited!(
+            "connections",
+            "connections to the SMPP server were closed: there are as many as may be"
+        );
         return;
     };
     // An answer goes out as soon as it is written.
@@ -100,7 +103,7 @@ fn begin(socket: TcpStream, peer: SocketAddr, tls: Option<TlsHandshakes>, state:
             None => Some(ClientSocket::Plain(socket)),
         };
         if let Some(socket) = socket {
-            Session::new(state, counted, peer.ip()).serve(socket).await;
+            EsmeSession::new(state, counted, peer.ip()).serve(socket).await;
         }
     });
 }

@@ -70,7 +70,13 @@ impl BindLogin {
     }
 
     /// The account of a name, if the password is its for SMPP and it may be used from this address.
-    async fn account(&self, name: &str, password: &[u8], peer: IpAddr, state: &SmppState) -> Result<Arc<Account>, BindStatus> {
+    async fn account(
+        &self,
+        name: &str,
+        password: &[u8],
+        peer: IpAddr,
+        state: &SmppState,
+    ) -> Result<Arc<Account>, BindStatus> {
         // One peer's invented names are no more reads of the store than its tries.
         let counted = !self.known_names.contains_key(name);
         if counted {

@@ -38,7 +38,7 @@ const MOST_UNREAD: usize = 256 * 1024;
 /// How much room there is for a read at the least.
 const READ_ROOM: usize = 2048;
 /// How much room is made for one.
-const READ_AT_ONCE: usize = 16 * 1024;
+const READ_AT_ONCE: usize = 8 * 1024;
 /// How long the rest of a PDU may take.
 const REST_WITHIN: Duration = Duration::from_secs(10);
 /// How long an ESME may read nothing of what waits for it.
@@ -51,7 +51,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 const LAST_SEQUENCE: u32 = 0x7FFF_FFFF;
 
 /// A session.
-pub(crate) struct Session {
+pub(crate) struct EsmeSession {
     state: Rc<SmppState>,
     counted: CountedSession,
     peer: IpAddr,
@@ -111,7 +111,7 @@ enum Done {
     Bind { sequence: u32, mode: BindMode, tlvs: bool, outcome: Result<BindPlace, BindStatus> },
 }
 
-impl Session {
+impl EsmeSession {
     pub(crate) fn new(state: Rc<SmppState>, counted: CountedSession, peer: IpAddr) -> Self {
         let now = Instant::now();
         Self {

@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn keys_are_read_unknown_ones_refused_and_bounds_named() {
         let settings: SmppSettings =
-            serde_json::from_str(r#"{"bind": "0.0.0.0:0", "default_alphabet": "latin1", "transport": "smsc"}"#).unwrap();
+            serde_json::from_str(r#"{"bind": "0.0.0.0:0", "default_alphabet": "latin1", "transport": "smsc"}"#)
+                .unwrap();
         assert_eq!((settings.default_alphabet, settings.bind.port()), (EsmeAlphabet::Latin1, 0));
         assert!(serde_json::from_str::<SmppSettings>(r#"{"windwo": 1}"#).is_err());
         let wrong = SmppSettings {

@@ -25,8 +25,8 @@ use vumi_kit::{
     transport_settings::TransportSettings,
 };
 use vumi_smpp_codec::{
-    Address as PduAddress, DataSm, Destination, Message, MultiFailure, SubmitMulti, SubmitMultiResp, Tlvs, address::ton,
-    registered_delivery, status,
+    Address as PduAddress, DataSm, Destination, Message, MultiFailure, SubmitMulti, SubmitMultiResp, Tlvs,
+    address::ton, registered_delivery, status,
 };
 
 use self::content::{Handed, handed};
@@ -187,7 +187,11 @@ impl Submitter {
     ) -> Result<(Name, Option<Box<RouteChoice>>), SubmitStatus> {
         match way {
             Way::Named(name, SmppTransport { carries, .. }) => {
-                if carries.takes(&options.content) { Ok(((*name).clone(), None)) } else { Err(not_carried(options)) }
+                if carries.takes(&options.content) {
+                    Ok(((*name).clone(), None))
+                } else {
+                    Err(not_carried(options))
+                }
             }
             Way::Routed => {
                 let (account, content) = (self.account.username.as_str(), &options.content);
@@ -272,5 +276,14 @@ pub(crate) const fn store_status(error: &StoreError) -> SubmitStatus {
 /// A data_sm as a submit_sm, which has the same and more.
 pub(crate) fn message_of_data(data: DataSm) -> Message {
     let DataSm { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs } = data;
-    Message { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs, ..Message::default() }
+    Message {
+        service_type,
+        source,
+        destination,
+        esm_class,
+        registered_delivery,
+        data_coding,
+        tlvs,
+        ..Message::default()
+    }
 }

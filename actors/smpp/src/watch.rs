@@ -41,7 +41,8 @@ async fn look_at_all(state: &SmppState) -> bool {
         match found.filter(|account| account.id == bound.id) {
             None => bound.close("its account is gone"),
             Some(account) => {
-                let hash = |account: &vumi_kit::account::Account| account.smpp.as_ref().map(|smpp| smpp.password_hash.clone());
+                let hash =
+                    |account: &vumi_kit::account::Account| account.smpp.as_ref().map(|smpp| smpp.password_hash.clone());
                 if hash(&account) != hash(&before) {
                     bound.close("its account has another password for SMPP, or none");
                 }

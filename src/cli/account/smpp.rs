@@ -29,7 +29,9 @@ pub(super) async fn set(store: &Store, SmppArgs { name, binds, remove }: &SmppAr
         return change(store, name, AccountChange::NoSmpp).await;
     }
     if name.len() > LONGEST_NAME {
-        bail!("`{name}` is too long for a `system_id`, which has {LONGEST_NAME} characters: make an account with a shorter name");
+        bail!(
+            "`{name}` is too long for a `system_id`, which has {LONGEST_NAME} characters: make an account with a shorter name"
+        );
     }
     let has_password = find(store, name).await?.smpp.is_some();
     if let Some(most) = binds {

@@ -42,7 +42,10 @@ fn expiring(table: &str, tls: &TlsSettings, now: Timestamp) -> Option<String> {
 fn open_smpp(smpp: &SmppSettings) -> Option<String> {
     let plain = smpp.tls.as_ref().is_none_or(|tls| tls.bind.is_some());
     (plain && !smpp.bind.ip().is_loopback()).then(|| {
-        format!("smpp.bind: passwords and texts go over {} as they are: use [smpp.tls], or a network of your own", smpp.bind)
+        format!(
+            "smpp.bind: passwords and texts go over {} as they are: use [smpp.tls], or a network of your own",
+            smpp.bind
+        )
     })
 }
 

@@ -49,7 +49,9 @@ pub(super) fn read_pair(table: &str, settings: &TlsSettings) -> Result<TlsPair, 
     let (certificate, key) = (("certificate", settings.certificate.as_path()), ("key", settings.key.as_path()));
     let chain = CertificateDer::pem_file_iter(certificate.1).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| wrong(table, certificate, "certificate", &error))?;
-    let Some(own) = chain.first() else { return Err(wrong(table, certificate, "certificate", &pem::Error::NoItemsFound)) };
+    let Some(own) = chain.first() else {
+        return Err(wrong(table, certificate, "certificate", &pem::Error::NoItemsFound));
+    };
     let expires_at = expiry(own);
     let private = PrivateKeyDer::from_pem_file(key.1).map_err(|error| wrong(table, key, "private key", &error))?;
     let key = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());

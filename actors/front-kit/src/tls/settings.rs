@@ -54,8 +54,10 @@ impl TlsSettings {
             }
         }
         if self.bind.is_some_and(|bind| bind == plain && bind.port() != 0) {
-            problems
-                .push(Problem::new("tls.bind", "is the `bind` without TLS, too: leave it out to have TLS there, or choose another port"));
+            problems.push(Problem::new(
+                "tls.bind",
+                "is the `bind` without TLS, too: leave it out to have TLS there, or choose another port",
+            ));
         }
         if self.handshake_within.is_zero() {
             problems.push(Problem::new("tls.handshake_within", "must be longer than 0s"));

@@ -25,10 +25,7 @@ use vumi_kit::{
     clock::{Clock, Timestamp},
 };
 
-use super::{
-    account_cache::AccountCache,
-    credentials::Credentials,
-};
+use super::{account_cache::AccountCache, credentials::Credentials};
 use crate::{response::error::ApiError, settings::HttpSettings};
 
 /// The most names and the most passwords in each cache; the least used are evicted.

@@ -23,9 +23,7 @@ use super::{
     per_address::CountedConnection,
     unread::{UnreadAnswer, UnreadAnswers},
 };
-use crate::{
-    tally::{ClientFault, Tally},
-};
+use crate::tally::{ClientFault, Tally};
 
 /// A client's socket.
 pub(crate) struct ClientStream {

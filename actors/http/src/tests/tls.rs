@@ -18,8 +18,8 @@ use tokio_rustls::{
 };
 
 use super::harness::HttpHarness;
-use vumi_front_kit::tls::{TlsSettings, read_facts};
 use crate::HttpSettings;
+use vumi_front_kit::tls::{TlsSettings, read_facts};
 
 const FIRST: [&str; 2] = [include_str!("tls/first.crt"), include_str!("tls/first.key")];
 const SECOND: [&str; 2] = [include_str!("tls/second.crt"), include_str!("tls/second.key")];

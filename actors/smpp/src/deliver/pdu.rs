@@ -67,12 +67,8 @@ fn sms_of(sms: &EsmeSms, default: Alphabet) -> Message {
         Ok(octets) => (octets, data_coding::DEFAULT),
         Err(_) => (sms.message.encode_utf16().flat_map(u16::to_be_bytes).collect(), data_coding::UCS2),
     };
-    let mut message = Message {
-        source: guessed(&sms.from),
-        destination: guessed(&sms.to),
-        data_coding,
-        ..Message::default()
-    };
+    let mut message =
+        Message { source: guessed(&sms.from), destination: guessed(&sms.to), data_coding, ..Message::default() };
     if octets.len() <= SHORT {
         message.short_message = octets.into();
     } else {
@@ -108,8 +104,14 @@ fn octets(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use vumi_kit::{address::{Address as Sender, Msisdn}, sms::TransportStatus as S};
-    use vumi_smpp_codec::{Command, receipt::{Detect, Receipt}, MessageState as M};
+    use vumi_kit::{
+        address::{Address as Sender, Msisdn},
+        sms::TransportStatus as S,
+    };
+    use vumi_smpp_codec::{
+        Command, MessageState as M,
+        receipt::{Detect, Receipt},
+    };
 
     use super::*;
 
@@ -140,7 +142,10 @@ mod tests {
         let sent = message(&EsmeEvent::Receipt(receipt(S::Delivered)), Alphabet::Gsm7, true);
         let text = "id:281 sub:001 dlvrd:001 submit date:1005131134 done date:1005131135 stat:DELIVRD err:000 text:";
         assert_eq!(std::str::from_utf8(&sent.short_message).unwrap(), text);
-        assert_eq!((sent.source, sent.destination), (Address::new(1, 1, "27831234567"), Address::new(5, 0, "MYCLINIC")));
+        assert_eq!(
+            (sent.source, sent.destination),
+            (Address::new(1, 1, "27831234567"), Address::new(5, 0, "MYCLINIC"))
+        );
         let read = Receipt::read(sent.esm_class, &sent.short_message, &sent.tlvs, Detect::ByMarks).unwrap();
         assert_eq!((read.tlv_id.as_deref(), read.state()), (Some("281"), Some(M::Delivered)));
         assert_eq!(sent.tlvs.get(tag::RECEIPTED_MESSAGE_ID).unwrap().as_ref(), b"281\0");

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 use vumi_kit::{callback::DeliveryThen, esme::EsmeDelivery};
 use vumi_smpp_codec::{Command, status};
 
-use super::Session;
-use crate::deliver::{self, Answered};
+use super::EsmeSession;
+use crate::deliver::{self, EsmeVerdict};
 
 /// A delivery on its way.
 pub(super) struct Sent {
@@ -13,7 +13,7 @@ pub(super) struct Sent {
     at: Instant,
 }
 
-impl Session {
+impl EsmeSession {
     /// Sends a delivery. One that can't be written is given up.
     pub(super) fn deliver(&mut self, delivery: EsmeDelivery) {
         let Some(bound) = self.bound.as_ref().filter(|bound| !bound.silent) else {
@@ -21,7 +21,11 @@ impl Session {
         };
         let (tlvs, alphabet) = (bound.tlvs, self.state.settings.default_alphabet.alphabet());
         let Some(pdu) = delivery.event.as_ref().map(|event| deliver::pdu_of(event, alphabet, tlvs)) else {
-            return self.ended(&delivery, DeliveryThen::Parked, Some("its text was removed, as old ones are".to_owned()));
+            return self.ended(
+                &delivery,
+                DeliveryThen::Parked,
+                Some("its text was removed, as old ones are".to_owned()),
+            );
         };
         let sequence = self.next_sequence();
         match self.write(&Command { status: status::ESME_ROK, sequence, pdu }) {
@@ -36,7 +40,7 @@ impl Session {
     pub(super) fn delivery_answered(&mut self, sequence: u32, status: u32) -> bool {
         let Some(Sent { delivery, .. }) = self.delivering.remove(&sequence) else { return false };
         let now = self.state.context.clock.now();
-        let Answered { then, error } = deliver::answered(status, &delivery, now, &self.state.settings);
+        let EsmeVerdict { then, error } = deliver::answered(status, &delivery, now, &self.state.settings);
         self.ended(&delivery, then, error);
         if let Some(bound) = self.bound.as_mut().filter(|bound| bound.silent) {
             bound.silent = false;

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use vumi_smpp_codec::{
-    Bind, BindMode, BindResp, Command, CommandId, FieldFault, Frame, MAX_LENGTH, Message, MessageResp, Pdu, QuerySmResp,
-    Tlvs, status, tag,
+    Bind, BindMode, BindResp, Command, CommandId, FieldFault, Frame, MAX_LENGTH, Message, MessageResp, Pdu,
+    QuerySmResp, Tlvs, status, tag,
 };
 
-use super::{Bound, Done, End, Session, UNBIND_WITHIN};
+use super::{Bound, Done, End, EsmeSession, UNBIND_WITHIN};
 use crate::{
     binds::BindPlace,
     login::{self, BindStatus},
@@ -20,7 +20,7 @@ use crate::{
 /// The versions of the protocol from which on an ESME knows TLVs.
 const KNOWS_TLVS: u8 = 0x34;
 
-impl Session {
+impl EsmeSession {
     /// Deals with a PDU.
     pub(super) fn take(&mut self, frame: Frame) {
         let Frame { command, status, sequence, body } = frame;

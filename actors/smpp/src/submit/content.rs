@@ -37,7 +37,10 @@ pub(super) fn handed(message: &Message, default: Alphabet, max_segments: u32) ->
     match (header, alphabet) {
         (None, Some(alphabet)) if is_plain(message, &coding) => text(&alphabet.decode(body), &coding, max_segments),
         (header, None) if matches!(message.data_coding, 0x02 | data_coding::BINARY) && message.protocol_id == 0 => {
-            Ok(Handed { text: sized(&header, body, MAX_OCTETS)?, content: Content::Binary { udh: header.map(|udh| hex(&udh)) } })
+            Ok(Handed {
+                text: sized(&header, body, MAX_OCTETS)?,
+                content: Content::Binary { udh: header.map(|udh| hex(&udh)) },
+            })
         }
         (header, alphabet) => raw(message, &coding, header, body, alphabet, default),
     }
@@ -90,7 +93,8 @@ fn raw(
     alphabet: Option<Alphabet>,
     default: Alphabet,
 ) -> Result<Handed, SubmitStatus> {
-    let (mut data_coding, mut octets, mut of_septets) = (message.data_coding, body.to_vec(), alphabet == Some(Alphabet::Gsm7));
+    let (mut data_coding, mut octets, mut of_septets) =
+        (message.data_coding, body.to_vec(), alphabet == Some(Alphabet::Gsm7));
     if coding.charset == Charset::Default && default != Alphabet::Gsm7 {
         let text = default.decode(body);
         match Alphabet::Gsm7.encode(&text) {
@@ -124,7 +128,10 @@ fn hex(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use vumi_kit::sms_options::Content;
-    use vumi_smpp_codec::{Alphabet, Message, Tlvs, esm_class, status, tag, udh::{Concat, Width}};
+    use vumi_smpp_codec::{
+        Alphabet, Message, Tlvs, esm_class, status, tag,
+        udh::{Concat, Width},
+    };
 
     use super::{Handed, handed};
 
@@ -139,7 +146,8 @@ mod tests {
     #[test]
     fn each_data_coding_is_read_as_the_sheet_says() {
         let text = |text: &str| Ok((Content::Text, text.to_owned()));
-        let raw = |data_coding, hex: &str| Ok((Content::Raw { data_coding, protocol_id: 0, udh: None }, hex.to_owned()));
+        let raw =
+            |data_coding, hex: &str| Ok((Content::Raw { data_coding, protocol_id: 0, udh: None }, hex.to_owned()));
         for (coding, octets, expected) in [
             (0, &b"\x00\x02 \x1be"[..], text("@$ €")),
             (1, b"plain", text("plain")),

@@ -88,7 +88,12 @@ impl SmsTemplate {
     /// What it has places for, beside texts.
     pub(super) fn carries(&self) -> Carries {
         let has = |placeholder| self.0.iter().any(|piece| matches!(piece, TemplatePiece::Of(of) if *of == placeholder));
-        Carries { flash: has(Placeholder::Flash), binary: has(Placeholder::Data), udh: has(Placeholder::Udh), raw: false }
+        Carries {
+            flash: has(Placeholder::Flash),
+            binary: has(Placeholder::Data),
+            udh: has(Placeholder::Udh),
+            raw: false,
+        }
     }
 
     /// Fills it in; `escape` is applied to what is put in, not to the template's own text.
