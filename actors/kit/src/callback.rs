@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     account::AccountId,
     clock::Timestamp,
-    esme::{ClaimEsmeEvents, FindEsmeWork},
+    esme::{ClaimEsmeEvents, FindEsmeWork, GiveUpEsmeEvents},
     request::{Operation, Reads, Writes, store_address},
 };
 
@@ -496,6 +496,7 @@ store_address! {
         claim: ClaimDeliveries,
         find_esme_work: FindEsmeWork,
         claim_esme_events: ClaimEsmeEvents,
+        give_up_esme_events: GiveUpEsmeEvents,
         record: RecordDeliveryAttempts,
         parked: ListParked,
         replay: ReplayParked,

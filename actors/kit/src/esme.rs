@@ -157,6 +157,23 @@ impl Operation for ClaimEsmeEvents {
     type Answer = Vec<EsmeDelivery>;
 }
 
+/// Gives up what was to be told before a moment and nobody holds, [`Self::MOST`] in one step. Answers how many that were.
+#[derive(Clone, Copy, Debug)]
+pub struct GiveUpEsmeEvents {
+    /// What happened before then.
+    pub before: Timestamp,
+}
+
+impl GiveUpEsmeEvents {
+    /// Deliveries of one step.
+    pub const MOST: usize = 500;
+}
+
+impl Operation for GiveUpEsmeEvents {
+    type Access = Writes;
+    type Answer = usize;
+}
+
 /// Something that an account's ESMEs are to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EsmeDelivery {

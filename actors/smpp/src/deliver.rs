@@ -10,7 +10,7 @@ use vumi_kit::{
     backoff::Backoff,
     callback::{DeliveryAttempt, DeliveryThen, RecordDeliveryAttempts},
     clock::Timestamp,
-    esme::{ClaimEsmeEvents, EsmeDelivery, EsmeEvent, FindEsmeWork},
+    esme::{ClaimEsmeEvents, EsmeDelivery, EsmeEvent, FindEsmeWork, GiveUpEsmeEvents},
     store::{Ask, StoreError},
 };
 use vumi_smpp_codec::status;
@@ -24,6 +24,8 @@ use crate::{
 
 /// Time between looks for something to deliver.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Time between looks for what waits for too long.
+const GIVE_UP_EVERY: Duration = Duration::from_secs(60);
 /// The most that one claim takes of all accounts: others' writes go in between.
 const MOST_AT_ONCE: usize = 200;
 /// Attempts of one record.
@@ -89,6 +91,16 @@ pub(crate) async fn deliver(state: Rc<SmppState>) {
         } else {
             let _or_later = tokio::time::timeout(LOOK_EVERY, state.deliveries.claimable.notified()).await;
         }
+    }
+}
+
+/// Gives up what waits for longer than it may, until the server stops: also what no bind has come for.
+pub(crate) async fn give_up(state: Rc<SmppState>) {
+    loop {
+        tokio::time::sleep(GIVE_UP_EVERY).await;
+        let before = state.context.clock.now().minus(state.settings.give_up_after);
+        // The next look goes on where the store is away.
+        while let Ok(GiveUpEsmeEvents::MOST) = state.context.store.callbacks.ask(GiveUpEsmeEvents { before }).await {}
     }
 }
 

@@ -126,6 +126,7 @@ impl Actor for SmppServer {
         }
         ctx.spawn(deliver::deliver(Rc::clone(&self.state)).into_actor(self));
         ctx.spawn(deliver::record(Rc::clone(&self.state)).into_actor(self));
+        ctx.spawn(deliver::give_up(Rc::clone(&self.state)).into_actor(self));
         ctx.spawn(watch::watch(Rc::clone(&self.state)).into_actor(self));
         if let Some(pair) = self.pair.clone() {
             ctx.spawn(keep_fresh(pair).into_actor(self));

@@ -8,11 +8,11 @@ use vumi_kit::{
     account::AccountId,
     callback::CallbackName,
     clock::Timestamp,
-    esme::{ClaimEsmeEvents, EsmeDelivery, EsmeEvent, EsmeReceipt, EsmeSms, FindEsmeWork},
+    esme::{ClaimEsmeEvents, EsmeDelivery, EsmeEvent, EsmeReceipt, EsmeSms, FindEsmeWork, GiveUpEsmeEvents},
     sms::{Received, Sms, SmsId},
 };
 
-use super::{Conn, Failed, Read, Tx, Write, callbacks as callback_rows, deliveries, rows};
+use super::{Conn, Failed, Read, Tx, Write, callbacks as callback_rows, deliveries, parked, rows};
 use crate::schema::{callback_deliveries, callbacks};
 
 /// Tells of SMS that have ended, where their ESMEs asked for it.
@@ -107,5 +107,23 @@ impl Write for ClaimEsmeEvents {
             }
         }
         Ok(claimed)
+    }
+}
+
+impl Write for GiveUpEsmeEvents {
+    fn rows(&self) -> usize {
+        Self::MOST
+    }
+
+    fn write(self, tx: &mut Tx<'_>) -> Result<usize, Failed> {
+        let of_esmes = callbacks::table.filter(callbacks::name.eq(CallbackName::Esme.as_str())).select(callbacks::id);
+        // What waits for an ESME that is away is due since it happened.
+        let old = callback_deliveries::table
+            .filter(callback_deliveries::callback.eq_any(of_esmes))
+            .filter(callback_deliveries::next_attempt_at.le(self.before.micros()))
+            .limit(rows::as_limit(Self::MOST))
+            .select(callback_deliveries::id);
+        let old: Vec<i64> = skip_locked!(old).load(tx.conn)?;
+        Ok(parked::park_these(tx, &old, "no ESME took it in time")?)
     }
 }

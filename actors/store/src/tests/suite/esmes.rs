@@ -6,7 +6,7 @@ use vumi_kit::{
     account::{Account, AccountChange, AccountRoles, ChangeAccount, CreateAccount},
     audit::AuditActor,
     callback::{DeliveryAttempt, DeliveryThen, ListCallbacks, ListParked, RecordDeliveryAttempts},
-    esme::{ClaimEsmeEvents, EsmeDelivery, EsmeEvent, FindEsmeWork, NumberPlan, ReceiptRequest},
+    esme::{ClaimEsmeEvents, EsmeDelivery, EsmeEvent, FindEsmeWork, GiveUpEsmeEvents, NumberPlan, ReceiptRequest},
     ledger::{AcceptSms, Accepted, KeepReceived, RecordReceipts, SmsOwner, Then},
     levers::CancelSms,
     sms::{InboundSms, NewSms, Receipt, Sms, SmsId, TransportStatus as S},
@@ -129,6 +129,23 @@ async fn what_was_not_answered_keeps_its_place_and_comes_again_after_a_restart()
     harness.advance(1000);
     assert_eq!(claim(&harness, &account, 10).await, []);
     assert_eq!(harness.callbacks(ListParked { limit: 10 }).await.total, 3, "given up, and shown");
+}
+
+#[actix_rt::test]
+async fn what_no_esme_took_in_time_is_given_up_and_what_is_younger_stays() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let account = account(&harness).await;
+    for _ in 0..2 {
+        let id = accept(&harness, submitted(&account, true, true)).await.id;
+        receipt(&harness, id, S::Delivered).await;
+        harness.advance(60);
+    }
+    let before = harness.now().minus(Duration::from_secs(90));
+    assert_eq!(harness.callbacks(GiveUpEsmeEvents { before }).await, 1);
+    assert_eq!(harness.callbacks(GiveUpEsmeEvents { before }).await, 0);
+    assert_eq!(claim(&harness, &account, 10).await.len(), 1);
+    let parked = harness.callbacks(ListParked { limit: 10 }).await;
+    assert_eq!((parked.total, parked.listed[0].error.as_str()), (1, "no ESME took it in time"));
 }
 
 #[actix_rt::test]
