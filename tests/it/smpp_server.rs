@@ -137,7 +137,7 @@ fn a_pdu_in_a_wrong_state_or_a_broken_one_is_answered_and_the_session_lives() {
         (message("", "x"), status::ESME_RINVDSTADR),
         (message("27831234567", ""), status::ESME_RINVMSGLEN),
         (
-            Message { source: Address::new(5, 0, "A NAME THAT IS TOO LONG"), ..message("27831234567", "x") },
+            Message { source: Address::new(5, 0, "TWELVE SIGNS"), ..message("27831234567", "x") },
             status::ESME_RINVSRCADR,
         ),
         (Message { source: Address::default(), ..message("27831234567", "x") }, status::ESME_RINVSRCADR),

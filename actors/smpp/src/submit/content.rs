@@ -33,7 +33,7 @@ pub(super) fn handed(message: &Message, default: Alphabet, max_segments: u32) ->
     }
     let (octets, coding): (&[u8], _) = (message.octets(), coding(message.data_coding));
     let (header, body) = header(message, octets)?;
-    let alphabet = alphabet(coding.charset, default);
+    let alphabet = alphabet(coding.charset, default, body);
     match (header, alphabet) {
         (None, Some(alphabet)) if is_plain(message, &coding) => text(&alphabet.decode(body), &coding, max_segments),
         (header, None) if matches!(message.data_coding, 0x02 | data_coding::BINARY) && message.protocol_id == 0 => {
@@ -57,11 +57,14 @@ fn header<'m>(message: &Message, octets: &'m [u8]) -> Result<(Option<Vec<u8>>, &
     Ok((part.and_then(|part| Concat { width: Width::Sixteen, ..part }.udh()), octets))
 }
 
-/// The alphabet of a text; none: it is octets.
-const fn alphabet(charset: Charset, default: Alphabet) -> Option<Alphabet> {
+/// The alphabet of a text; none: it is octets. node-smpp writes GSM 03.38 where it says ASCII: octets that ASCII has no
+/// characters for tell.
+fn alphabet(charset: Charset, default: Alphabet, body: &[u8]) -> Option<Alphabet> {
+    let controls = || body.iter().any(|octet| *octet < b' ' && !b"\n\r".contains(octet));
     match charset {
         Charset::Default => Some(default),
         Charset::Gsm7 => Some(Alphabet::Gsm7),
+        Charset::Ascii if controls() => Some(Alphabet::Gsm7),
         Charset::Ascii => Some(Alphabet::Ascii),
         Charset::Latin1 => Some(Alphabet::Latin1),
         Charset::Cyrillic => Some(Alphabet::Iso8859_5),
@@ -151,6 +154,7 @@ mod tests {
         for (coding, octets, expected) in [
             (0, &b"\x00\x02 \x1be"[..], text("@$ €")),
             (1, b"plain", text("plain")),
+            (1, b"\x05\x1be node", text("é€ node")),
             (3, b"caf\xe9", text("café")),
             (6, b"\xd0\xd1", text("аб")),
             (8, b"\x04\x16\xd8\x3d\xde\x00", text("Ж😀")),
