@@ -4,6 +4,7 @@ pub(super) mod batch;
 pub(super) mod destination;
 mod personalised;
 mod template;
+pub(crate) mod text;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -30,7 +31,7 @@ use self::{
 use crate::{
     guard::{ApiCall, guarded},
     limits::{call_rates::RateClass, quotas},
-    request::idempotency::key_of,
+    request::idempotency::{IdempotencyHeader, key_of},
     response::{
         error::ApiError,
         views::{SmsView, sms_list},
@@ -162,10 +163,7 @@ sending_body! {
     post,
     path = "/api/v1/sms/{transport}/send.json",
     tag = "sending",
-    params(
-        ("transport" = String, Path, description = "The transport's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$"),
-    ),
+    params(("transport" = String, Path, description = "The transport's name"), IdempotencyHeader),
     request_body(content((SendBody = "application/x-www-form-urlencoded"), (SendBody = "application/json"), (SendBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
@@ -178,10 +176,7 @@ pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpRes
     post,
     path = "/api/v1/sms/{transport}/template_send.json",
     tag = "sending",
-    params(
-        ("transport" = String, Path, description = "The transport's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$"),
-    ),
+    params(("transport" = String, Path, description = "The transport's name"), IdempotencyHeader),
     request_body(content((TemplateBody = "application/x-www-form-urlencoded"), (TemplateBody = "application/json"), (TemplateBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
