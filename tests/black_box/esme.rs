@@ -129,9 +129,12 @@ impl Esme {
             match self.socket.read(&mut octets) {
                 Ok(0) => return None,
                 Ok(count) => self.read.extend_from_slice(octets.get(..count).unwrap()),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("{error}"),
+                Err(error) => {
+                    let kind = error.kind();
+                    let ends = [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::ConnectionReset].contains(&kind);
+                    assert!(ends, "{error}");
+                    return None;
+                }
             }
         }
     }
@@ -158,10 +161,12 @@ impl Esme {
 
     /// The next deliver_sm.
     pub(crate) fn delivered(&mut self) -> (Frame, Message) {
-        let frame = self.request(CommandId::DELIVER_SM, DEADLINE).expect("nothing is delivered");
-        let Ok(Pdu::DeliverSm(message)) = &frame.body else { panic!("{frame:?}") };
-        let message = (**message).clone();
-        (frame, message)
+        let frame = self.request(CommandId::DELIVER_SM, DEADLINE).unwrap();
+        let message = match &frame.body {
+            Ok(Pdu::DeliverSm(message)) => Some((**message).clone()),
+            _ => None,
+        };
+        (frame, message.unwrap())
     }
 }
 
@@ -178,9 +183,10 @@ pub(crate) fn message(to: &str, text: &str) -> Message {
 
 /// The message_id of an answer.
 pub(crate) fn message_id(answer: &Frame) -> String {
-    match &answer.body {
-        Ok(Pdu::SubmitSmResp(body) | Pdu::DataSmResp(body)) => String::from_utf8(body.message_id.to_vec()).unwrap(),
-        Ok(Pdu::SubmitMultiResp(body)) => String::from_utf8(body.message_id.to_vec()).unwrap(),
-        other => panic!("{other:?}"),
-    }
+    let id = match &answer.body {
+        Ok(Pdu::SubmitSmResp(body) | Pdu::DataSmResp(body)) => Some(body.message_id.to_vec()),
+        Ok(Pdu::SubmitMultiResp(body)) => Some(body.message_id.to_vec()),
+        _ => None,
+    };
+    String::from_utf8(id.unwrap()).unwrap()
 }

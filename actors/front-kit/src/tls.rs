@@ -39,7 +39,7 @@ impl TlsHandshakes {
     pub fn new(pair: Arc<CurrentPair>, settings: &TlsSettings, protocol: Option<&[u8]>) -> Result<Self, TlsPairError> {
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| TlsPairError::Unusable(error.to_string()))?;
+            .map_err(|error| TlsPairError::Unusable(pair.table.to_owned(), error.to_string()))?;
         let mut config = config.with_no_client_auth().with_cert_resolver(pair);
         config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
         Ok(Self {

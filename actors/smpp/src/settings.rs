@@ -6,7 +6,7 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use vumi_front_kit::tls::TlsSettings;
 use vumi_kit::{address::listen_address, kind::Problem, name::Name, settings_schema::HumanDuration};
 use vumi_smpp_codec::Alphabet;
@@ -23,9 +23,9 @@ pub struct SmppSettings {
     /// How the server calls itself in the answer to a bind, 15 characters at the most.
     pub system_id: String,
     /// The transport that carries what ESMEs submit. Default none: the routes of `[[outbound]]` choose one for each SMS.
+    #[schemars(example = &"smsc")]
     pub transport: Option<Name>,
-    /// What `data_coding = 0` means, in both directions: `gsm7` (an octet a septet), `latin1`, `ascii`, `windows1252` or
-    /// `utf8`.
+    /// What `data_coding = 0` means, in both directions.
     pub default_alphabet: EsmeAlphabet,
     /// Requests of one bind that are worked on at once. While there are so many, the server reads no further ones from that
     /// socket.
@@ -75,7 +75,7 @@ pub struct SmppSettings {
 }
 
 /// What `data_coding = 0` means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EsmeAlphabet {
     /// GSM 03.38, an octet a septet.

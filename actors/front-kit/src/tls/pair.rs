@@ -21,8 +21,8 @@ pub enum TlsPairError {
     #[error("{0}: {1} holds no {2} in PEM form")]
     NoPem(String, String, &'static str),
     /// The key is another certificate's, or TLS can do nothing with the two.
-    #[error("certificate and key can't be used together: {0}")]
-    Unusable(String),
+    #[error("{0}: certificate and key can't be used together: {1}")]
+    Unusable(String, String),
 }
 
 /// What a pair is.
@@ -55,7 +55,7 @@ pub(super) fn read_pair(table: &str, settings: &TlsSettings) -> Result<TlsPair, 
     let expires_at = expiry(own);
     let private = PrivateKeyDer::from_pem_file(key.1).map_err(|error| wrong(table, key, "private key", &error))?;
     let key = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
-    let key = key.map_err(|error| TlsPairError::Unusable(error.to_string()))?;
+    let key = key.map_err(|error| TlsPairError::Unusable(table.to_owned(), error.to_string()))?;
     Ok(TlsPair { key: Arc::new(key), facts: TlsPairFacts { expires_at } })
 }
 

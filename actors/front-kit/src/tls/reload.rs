@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The pair that clients are shown.
 #[derive(Debug)]
 pub struct CurrentPair {
-    table: &'static str,
+    pub(super) table: &'static str,
     settings: TlsSettings,
     key: RwLock<Arc<CertifiedKey>>,
 }
