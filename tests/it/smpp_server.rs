@@ -141,8 +141,14 @@ fn a_pdu_in_a_wrong_state_or_a_broken_one_is_answered_and_the_session_lives() {
             status::ESME_RINVSRCADR,
         ),
         (Message { source: Address::default(), ..message("27831234567", "x") }, status::ESME_RINVSRCADR),
-        (Message { validity_period: "x".into(), ..message("27831234567", "x") }, status::ESME_RINVEXPIRY),
-        (Message { schedule_delivery_time: "x".into(), ..message("27831234567", "x") }, status::ESME_RINVSCHED),
+        (
+            Message { validity_period: "100513113434000+".into(), ..message("27831234567", "x") },
+            status::ESME_RINVEXPIRY,
+        ),
+        (
+            Message { schedule_delivery_time: "100513113434000+".into(), ..message("27831234567", "x") },
+            status::ESME_RINVSCHED,
+        ),
         (Message { esm_class: esm_class::UDH, ..message("27831234567", "\u{9}x") }, status::ESME_RINVESMCLASS),
     ] {
         assert_eq!(esme.ask(Pdu::SubmitSm(Box::new(message.clone()))).status, expected, "{message:?}");
