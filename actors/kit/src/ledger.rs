@@ -19,6 +19,7 @@ use crate::{
     provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes, store_address},
     rerouting::{BeatTransports, RerouteSms},
+    sent_parts::TakenPart,
     sms::{InboundSms, NewSms, Receipt, Received, ReceivedId, Sms, SmsId, Submission, TransportStatus},
     sms_options::SmsOptions,
     subscriber::{ErasePerson, FindMentions, FindPerson},
@@ -249,6 +250,8 @@ pub struct Outcome {
     /// The provider's response, or what went wrong; secrets redacted.
     pub detail: String,
     pub then: Then,
+    /// The parts that the provider took in this attempt, where the transport submits them one by one.
+    pub parts: Vec<TakenPart>,
 }
 
 impl Outcome {
@@ -260,7 +263,8 @@ impl Outcome {
             Then::Done { status, provider_id } => Then::Done { status, provider_id: provider_id.map(bounded_id) },
             other => other,
         };
-        Self { detail: bounded_words(self.detail), then, ..self }
+        let parts = self.parts.into_iter().map(TakenPart::keepable).collect();
+        Self { id: self.id, at: self.at, attempts: self.attempts, detail: bounded_words(self.detail), then, parts }
     }
 }
 
