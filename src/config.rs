@@ -94,11 +94,11 @@ pub struct Settings {
     pub deployment: Deployment,
     /// `[[routes]]`.
     pub table: RoutingTable,
-    /// `[[price]]`.
+    /// `[[price]]`: what a segment costs, for budgets in money.
     pub prices: PriceTable,
-    /// `[[middleware]]`.
+    /// `[[middleware]]`: what SMS pass through, in this order.
     pub middleware: Vec<MiddlewareSettings>,
-    /// `[[outbound]]`.
+    /// `[[outbound]]`: which transport sends an SMS whose client names none.
     pub outbound: OutboundTable,
     /// `[sandbox]`: providers to run beside the router; absent in production.
     pub sandbox: Option<SandboxSettings>,

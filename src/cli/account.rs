@@ -46,7 +46,7 @@ pub(super) enum AccountCommand {
     Show(AccountName),
     /// Gives an account these roles and no others
     Role {
-        /// The account's name
+        /// The account, by the name that it logs in with
         name: String,
         /// client: sends SMS and reads their status. read-only: reads, and changes nothing. carrier: calls the webhooks of
         /// transports
@@ -64,7 +64,7 @@ pub(super) enum AccountCommand {
     Token(TokenCommand),
     /// Says until when an account may call
     Expire {
-        /// The account's name
+        /// The account, by the name that it logs in with
         name: String,
         /// A date (2027-01-31), a moment in UTC (2027-01-31T18:00:00Z), a time from now (90d), or `never`
         when: ExpiryTime,
@@ -85,10 +85,10 @@ pub(super) enum AccountCommand {
     Start(AccountName),
 }
 
-/// Names an account.
+/// The only argument of the commands that need no more than an account.
 #[derive(Debug, Args)]
 pub(super) struct AccountName {
-    /// The account's name
+    /// The account, by the name that it logs in with
     name: String,
 }
 

@@ -12,7 +12,7 @@ use vumi_kit::{
 use super::account::{duration, operator, with_store};
 use crate::config::Settings;
 
-/// The audit trail.
+/// Commands of `vumi audit`; all read, none changes the trail.
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
     /// Lists who logged in, and who changed, cancelled or repeated what; the oldest first

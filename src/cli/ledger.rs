@@ -51,7 +51,7 @@ takes it for a formula; JSON Lines has every text as it is.";
 /// Options of `vumi ledger export`.
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    /// Which SMS
+    /// Whether SMS to people or from people are written
     #[arg(long, value_enum, default_value = "sent")]
     which: Direction,
     #[arg(long, value_enum, default_value = "csv")]

@@ -34,7 +34,7 @@ pub(super) struct ExplainArgs {
     /// The account that sends it
     #[arg(long, value_name = "NAME")]
     account: String,
-    /// The text
+    /// The text, where a line asks for one by its pattern
     #[arg(long, default_value = "")]
     text: String,
     /// The tag that its client gives it
@@ -43,7 +43,7 @@ pub(super) struct ExplainArgs {
     /// A transport that is assumed to fail; may be repeated
     #[arg(long, value_name = "TRANSPORT")]
     failing: Vec<String>,
-    /// Prints JSON
+    /// Prints one JSON object, for programs
     #[arg(long)]
     json: bool,
 }

@@ -28,7 +28,7 @@ pub(super) enum SmsCommand {
     List(ListArgs),
     /// Shows one, and what happened to it
     Show {
-        /// Its number
+        /// The number of the SMS, as `vumi sms list` and the API show it
         id: SmsId,
     },
     /// Cancels what has not begun to go out
@@ -47,7 +47,7 @@ const EXAMPLES: &str = "Examples:
   vumi sms cancel --account clinic --newer 30m
   vumi sms resend --transport opera --state expired --newer '2026-11-27 08:00:00'";
 
-/// Which to list.
+/// Which SMS are listed, and how many.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]

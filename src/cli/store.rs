@@ -26,7 +26,7 @@ pub(super) enum StoreCommand {
     /// Writes a backup of SQLite's file, while the router runs or not: the database as it is at this moment, in one file
     #[command(after_help = BACKUP_EXAMPLE)]
     Backup {
-        /// Where to
+        /// The file to write; it appears once it is whole
         file: PathBuf,
         /// Replaces a file that is there
         #[arg(long)]
@@ -34,13 +34,13 @@ pub(super) enum StoreCommand {
     },
     /// Reads a backup from end to end: is it sound, whose is it, what is in it. Changes nothing
     Verify {
-        /// The backup
+        /// A file that `vumi store backup` wrote
         file: PathBuf,
     },
     /// Puts a backup in the database's place, with the router stopped. The database that was there is kept beside it. What
     /// waited to be sent when the backup was made is held: it may have been sent since
     Restore {
-        /// The backup
+        /// A file that `vumi store backup` wrote
         file: PathBuf,
         /// Sends what waited when the backup was made, also what was sent since
         #[arg(long)]

@@ -34,7 +34,7 @@ pub(super) enum SubscriberCommand {
         /// The number, in any spelling: +27 83 123 4567, 0027831234567
         #[arg(value_parser = Subscriber::parse)]
         msisdn: Subscriber,
-        /// Does not ask
+        /// Does it without a question
         #[arg(long)]
         yes: bool,
     },

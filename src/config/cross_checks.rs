@@ -102,7 +102,7 @@ pub(super) fn routes(
         .ok()
 }
 
-/// `[[price]]`.
+/// Reads `[[price]]`; none where a line is wrong, which the reader has noted.
 pub(super) fn prices(reader: &mut SettingsReader<'_>, lines: Vec<Value>) -> Option<PriceTable> {
     let mut read: Vec<PriceSettings> = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {

@@ -103,7 +103,7 @@ impl ClientsBook {
     }
 }
 
-/// Of [`ClientsBook::stopper`].
+/// Tells the clients to stop when it is dropped, also by a test that fails.
 pub(crate) struct Stopper<'c>(&'c AtomicBool);
 
 impl Drop for Stopper<'_> {

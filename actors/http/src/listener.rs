@@ -34,7 +34,7 @@ const BACKLOG: i32 = 1024;
 /// An address to listen on.
 pub(crate) struct ListenAddress {
     pub(crate) bind: SocketAddr,
-    /// None: without TLS.
+    /// How TLS is spoken there; none: plain HTTP.
     pub(crate) tls: Option<TlsHandshakes>,
 }
 

@@ -108,7 +108,7 @@ pub fn start_health(parts: Recipient<AskParts>, settings: &HealthSettings) -> Re
 /// What the actor has beside its server.
 struct HttpFrontEndParts {
     tally: Arc<Tally>,
-    /// None: `[health]` alone.
+    /// What the API works with; none where the process serves `[health]` alone.
     api: Option<web::Data<ApiState>>,
     /// The certificate, where TLS is spoken.
     pair: Option<Arc<CurrentPair>>,

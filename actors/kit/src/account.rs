@@ -140,7 +140,7 @@ pub struct CreateAccount {
     pub sandbox: bool,
     /// What it may do.
     pub roles: AccountRoles,
-    /// Who makes it.
+    /// Who makes it, for the audit trail.
     pub by: AuditActor,
 }
 impl Operation for CreateAccount {
@@ -161,7 +161,7 @@ impl Operation for ListAccounts {
 pub struct RemoveAccount {
     /// The name.
     pub username: String,
-    /// Who removes it.
+    /// Who removes it, for the audit trail.
     pub by: AuditActor,
 }
 impl Operation for RemoveAccount {

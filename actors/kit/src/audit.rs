@@ -8,7 +8,7 @@ use crate::{
     request::{Operation, Reads, Writes},
 };
 
-/// Who did something.
+/// Who did something, as a text: `operator NAME`, `account NAME` or `router`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditActor(String);
 
@@ -67,7 +67,7 @@ pub enum AuditEvent {
     TokenAdded,
     /// A token was removed.
     TokenRemoved,
-    /// SMS were cancelled.
+    /// SMS were cancelled, by an operator or by the account that had sent them.
     Cancelled,
     /// SMS were held back.
     Held,
@@ -106,13 +106,13 @@ impl AuditEvent {
 /// Adds an entry to the audit trail.
 #[derive(Clone, Debug)]
 pub struct RecordAudit {
-    /// Who did it.
+    /// Who did it: for log-ins the account that was shown, whether it exists or not.
     pub by: AuditActor,
     /// Where they called from.
     pub address: Option<IpAddr>,
     /// The name of the account that it is about.
     pub account: Option<String>,
-    /// What was done.
+    /// What the entry is about, which lists show by its name.
     pub event: AuditEvent,
     /// What more there is to say: a token's name, a number of SMS. No secret, no text, no person's number.
     pub detail: String,
@@ -129,7 +129,7 @@ pub struct AuditEntry {
     pub id: i64,
     /// When it was done.
     pub at: Timestamp,
-    /// Who did it.
+    /// Who did it, as it was kept: the account may be gone since.
     pub by: AuditActor,
     /// Where they called from.
     pub address: Option<String>,
@@ -150,7 +150,7 @@ pub struct ListAudit {
     pub account: Option<String>,
     /// Time and number of the last one of the page before.
     pub after: Option<(Timestamp, i64)>,
-    /// How many.
+    /// Entries of one page, at the most.
     pub limit: usize,
 }
 impl Operation for ListAudit {

@@ -128,7 +128,7 @@ pub struct CallbackDisabled {
 /// A callback as the store keeps it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// Its number.
+    /// The number of the last delivery that was looked at, among those that were parked at that moment.
     pub id: CallbackId,
     /// Whose it is.
     pub account: AccountId,
@@ -402,7 +402,7 @@ pub struct ParkedDeliveries {
 /// Parked deliveries that were deleted, the oldest first, since more were parked than may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedDeliveries {
-    /// Whose they were.
+    /// The callback that they were to be posted to.
     pub callback: CallbackId,
     /// Where they were to go.
     pub url: String,
@@ -413,7 +413,7 @@ pub struct DroppedDeliveries {
 /// A delivery that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkedDelivery {
-    /// Its number.
+    /// The number of the last delivery that was looked at, among those that were parked at that moment.
     pub id: DeliveryId,
     /// What happened.
     pub name: CallbackName,

@@ -7,16 +7,16 @@ use crate::{field_errors::FieldError, name::Name, sms_options::Content};
 pub struct Carries {
     /// Texts that the phone shows at once and does not keep.
     pub flash: bool,
-    /// Octets.
+    /// SMS of octets that are no text, such as settings for a phone.
     pub binary: bool,
     /// A user data header before octets.
     pub udh: bool,
 }
 
 impl Carries {
-    /// Texts only.
+    /// What a transport carries that knows texts alone, in every language.
     pub const TEXTS: Self = Self { flash: false, binary: false, udh: false };
-    /// All there is.
+    /// Texts, flash messages, and octets with or without a header.
     pub const ALL: Self = Self { flash: true, binary: true, udh: true };
 
     /// Whether the transport can carry an SMS of this content.

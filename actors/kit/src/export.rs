@@ -67,9 +67,9 @@ pub const EXPORT_PAGE: usize = 5_000;
 /// Reads a page of the SMS to people.
 #[derive(Clone, Debug)]
 pub struct ExportSms {
-    /// Which numbers.
+    /// The numbers that are still to be read; the page looks at the first [`EXPORT_PAGE`] of them.
     pub range: NumberRange,
-    /// Which of them.
+    /// Which of the SMS with these numbers the page has.
     pub filter: ExportFilter,
 }
 impl Operation for ExportSms {
@@ -80,9 +80,9 @@ impl Operation for ExportSms {
 /// Reads a page of the SMS from people.
 #[derive(Clone, Debug)]
 pub struct ExportReceived {
-    /// Which numbers.
+    /// The numbers that are still to be read; the page looks at the first [`EXPORT_PAGE`] of them.
     pub range: NumberRange,
-    /// Which of them.
+    /// Which of the SMS with these numbers the page has.
     pub filter: ExportFilter,
 }
 impl Operation for ExportReceived {

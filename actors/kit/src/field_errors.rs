@@ -46,7 +46,7 @@ pub struct FieldErrors {
 }
 
 impl FieldErrors {
-    /// Adds one.
+    /// Adds an error; after the first hundred they are only counted.
     pub fn push(&mut self, error: FieldError) {
         if self.named.len() < MAX_NAMED {
             self.named.push(error);

@@ -23,7 +23,7 @@ pub enum Lever {
     Hold,
     /// Lets them go on.
     Release,
-    /// Ends them.
+    /// Ends those that have not begun to go out: they are not sent.
     Cancel,
     /// Makes those that ended due again, with a fresh deadline; their attempts go on counting.
     Resend,
@@ -57,9 +57,9 @@ impl Lever {
 /// command at the most.
 #[derive(Clone, Debug)]
 pub struct PullLever {
-    /// What is done.
+    /// What is done with those whose states allow it.
     pub lever: Lever,
-    /// With which.
+    /// The numbers of the SMS; those that do not exist are not counted.
     pub ids: Vec<SmsId>,
     /// Why, for the timeline.
     pub reason: Arc<str>,
@@ -73,7 +73,7 @@ impl Operation for PullLever {
     type Answer = PulledLever;
 }
 
-/// What [`PullLever`] did.
+/// How many of the SMS a [`PullLever`] moved, and why the others stayed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PulledLever {
     /// With so many it was done.
@@ -87,11 +87,11 @@ pub struct PulledLever {
 /// Cancels an SMS of an account; `None` if the account has no such SMS.
 #[derive(Clone, Debug)]
 pub struct CancelSms {
-    /// Whose.
+    /// The account that cancels: it finds its own SMS alone.
     pub account: AccountId,
     /// Over this transport; none: over whichever one an outbound route chose.
     pub transport: Option<Name>,
-    /// Which.
+    /// The number of the SMS.
     pub id: SmsId,
 }
 impl Operation for CancelSms {
@@ -115,15 +115,15 @@ pub enum CancelResult {
 pub struct SmsFilter {
     /// These numbers; none: any.
     pub ids: Vec<SmsId>,
-    /// Whose.
+    /// Those of this account; none: of any.
     pub account: Option<AccountId>,
     /// Of the call whose first SMS this is.
     pub batch: Option<SmsId>,
-    /// Over this transport.
+    /// Those that this transport sends, or is to send; none: any.
     pub transport: Option<Name>,
     /// In one of these states; none: in any.
     pub states: Vec<SmsState>,
-    /// To this person.
+    /// Those to this number; none: to anybody.
     pub to: Option<Msisdn>,
     /// Accepted at or after this moment.
     pub newer: Option<Timestamp>,
@@ -134,7 +134,7 @@ pub struct SmsFilter {
 /// Looks for SMS, in the order of their numbers. The cost of one search is bounded; the next goes on where it ended.
 #[derive(Clone, Debug)]
 pub struct SearchSms {
-    /// Which.
+    /// What is looked for among the rows.
     pub filter: SmsFilter,
     /// Behind this number: [`SmsPage::next`] of the search before, 0 at first.
     pub after: SmsId,
@@ -150,10 +150,10 @@ impl Operation for SearchSms {
     type Answer = SmsPage;
 }
 
-/// What [`SearchSms`] found.
+/// A page of SMS, in the order of their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmsPage {
-    /// The SMS.
+    /// Those that were found, fewer than asked for where the search looked at as many rows as it may.
     pub found: Vec<Sms>,
     /// Where the next search goes on; none: that was all.
     pub next: Option<SmsId>,

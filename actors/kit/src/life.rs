@@ -213,15 +213,15 @@ pub enum LifeEvent {
     LoseTrack,
     /// Its time runs out.
     Expire,
-    /// A receipt comes.
+    /// A receipt of its provider comes: the SMS goes on, or reaches an end.
     Receipt,
     /// A receipt says that one of its parts failed.
     PartFailed,
     /// Somebody holds it back.
     Hold,
-    /// Somebody releases it.
+    /// An operator lets it go on that is held.
     Release,
-    /// Somebody cancels it.
+    /// Its client or an operator ends it before it goes out.
     Cancel,
     /// An operator sends it again.
     Resend,

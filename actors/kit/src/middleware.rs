@@ -14,9 +14,9 @@ use crate::{address::Address, name::Name};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SmsDirection {
-    /// To a person.
+    /// To a person: from a client, or a campaign's answer.
     Outbound,
-    /// From a person.
+    /// From a person: to a campaign.
     Inbound,
 }
 
@@ -31,7 +31,7 @@ pub struct PassingSms {
     pub transport: Name,
     /// The campaign whose answer it is, or that is to get it.
     pub campaign: Option<Name>,
-    /// Who sends it.
+    /// The sender: the person of an inbound SMS, the service of an outbound one.
     pub from: Address,
     /// Who is to get it.
     pub to: Address,
@@ -53,7 +53,7 @@ impl PassingSms {
         }
     }
 
-    /// The other end.
+    /// The service: the number, short code or name that the person writes to or gets the SMS from.
     #[must_use]
     pub const fn service(&self) -> &Address {
         match self.direction {
@@ -66,7 +66,7 @@ impl PassingSms {
 /// What a middleware does with an SMS, beside changing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on.
+    /// It goes on to the next middleware, and after the last one on its way.
     Pass,
     /// It is kept and not sent until an operator releases it. An inbound one goes to no campaign.
     Hold(String),
@@ -86,7 +86,7 @@ pub trait Middleware: Send + Sync {
 /// Which SMS a middleware sees. An empty list: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MiddlewareScope {
-    /// One direction only.
+    /// Only SMS of this direction; none: of both.
     pub direction: Option<SmsDirection>,
     /// SMS of these accounts.
     pub accounts: Vec<String>,
@@ -110,16 +110,16 @@ impl MiddlewareScope {
 pub struct ChainLink {
     /// Its name in the settings.
     pub name: Name,
-    /// What it sees.
+    /// Which SMS it sees: all others pass it by unchanged.
     pub scope: MiddlewareScope,
-    /// What it does.
+    /// The middleware that was made from the settings.
     pub middleware: Box<dyn Middleware>,
 }
 
 /// How an SMS left its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChainOutcome {
-    /// It goes on.
+    /// Every middleware of it let it pass, and may have changed it.
     Passed,
     /// It is held, and why: with the middleware's name.
     Held(String),

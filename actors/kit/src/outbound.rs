@@ -20,7 +20,7 @@ pub struct Routable<'a> {
     pub account: &'a str,
     /// The transports that the account may send over; none named: any.
     pub transports: &'a [Name],
-    /// The recipient.
+    /// The recipient, in international form.
     pub to: &'a Msisdn,
     /// The sender shown to the recipient.
     pub from: &'a Address,
@@ -55,7 +55,7 @@ pub struct RouteExplanation {
 /// What a route says to an SMS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteVerdict {
-    /// Its name.
+    /// The route's name in the settings.
     pub route: Name,
     /// Whether it matches, or why it was passed over.
     pub verdict: String,

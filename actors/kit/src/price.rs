@@ -35,7 +35,7 @@ pub struct PriceTable(Arc<HashMap<String, Micros>>);
 pub struct WrongPrice {
     /// Which line, counted from 0.
     pub line: usize,
-    /// Its key.
+    /// The key of the line that is wrong, as the settings spell it.
     pub key: &'static str,
     /// What is wrong, and what was expected.
     pub what: String,

@@ -4,7 +4,7 @@
 //! A [`Request`] carries the channel for its answer: once the store has it, it is done whether or not anyone still waits.
 //!
 //! To add one: a struct beside its relatives, `impl Operation` with its [`Access`](Operation::Access) and answer, a line in
-//! that file's `store_address!`, and `impl Write` or `impl Read` in the store's `queries/`.
+//! its `store_address!`, and `impl Write` or `impl Read` in the store's `queries/`.
 
 use std::sync::Arc;
 

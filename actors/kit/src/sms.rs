@@ -238,7 +238,7 @@ pub struct Sms {
     pub updated_at: Timestamp,
     /// How many parts it takes.
     pub segments: u32,
-    /// Which go first.
+    /// How urgent it is: of a transport's SMS those of a higher priority go first.
     pub priority: Priority,
     /// What its text is.
     pub content: Content,
@@ -313,7 +313,7 @@ pub struct Submission {
     pub content: Content,
     /// How many parts it takes.
     pub segments: u32,
-    /// Which go first.
+    /// How urgent it is beside the others of its transport.
     pub priority: Priority,
     /// The client's own name for it.
     pub reference: Option<String>,

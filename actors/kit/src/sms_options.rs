@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 /// One for all SMS of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SmsOptions {
-    /// Which go first.
+    /// How urgent they are: of a transport's SMS those of a higher priority go first.
     pub priority: Priority,
     /// Not to be sent before.
     pub send_at: Option<Timestamp>,

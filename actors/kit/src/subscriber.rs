@@ -16,7 +16,7 @@ use crate::{
 /// A person's number in every spelling that is looked for, and what stands in its place once the person is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscriber {
-    /// The spellings.
+    /// Digits alone: with the country code, and with 00 before it as some clients write.
     pub numbers: Vec<Msisdn>,
     /// A number that nobody can have, made by chance: nothing leads back from it.
     pub pseudonym: Msisdn,
@@ -64,16 +64,16 @@ pub type PersonKey = (String, String);
 pub enum PersonTable {
     /// Dialogues that are open.
     Sessions,
-    /// What people answered.
+    /// What people answered to the questions of campaigns.
     Answers,
 }
 
 /// Looks for a person's rows, behind a key.
 #[derive(Clone, Debug)]
 pub struct FindPerson {
-    /// Whose.
+    /// The person whose rows are looked for, in every spelling.
     pub subscriber: Subscriber,
-    /// Where.
+    /// The one table that this request looks at.
     pub table: PersonTable,
     /// Behind this key; two empty texts for the first page.
     pub after: PersonKey,
@@ -99,9 +99,9 @@ pub struct PersonPage {
 pub struct KeptAnswer {
     /// The campaign and the person.
     pub key: PersonKey,
-    /// The question.
+    /// The campaign's key for what it asked.
     pub question: String,
-    /// The answer.
+    /// What the person said, or `erased`.
     pub answer: String,
 }
 
@@ -117,18 +117,18 @@ pub enum MentionTable {
 }
 
 impl MentionTable {
-    /// All of them.
+    /// Every table that a person is looked for in, so that none is forgotten.
     pub const ALL: [Self; 3] = [Self::Deliveries, Self::Receipts, Self::Parts];
 }
 
 /// Looks for rows that name a person; answers their numbers.
 #[derive(Clone, Debug)]
 pub struct FindMentions {
-    /// Whom.
+    /// The person that is looked for, in every spelling.
     pub subscriber: Subscriber,
-    /// Where.
+    /// The one table that this request looks at.
     pub table: MentionTable,
-    /// Which rows.
+    /// The rows' numbers that are still to be looked at, a page of them by this request.
     pub range: NumberRange,
 }
 impl Operation for FindMentions {
@@ -140,9 +140,9 @@ impl Operation for FindMentions {
 /// [`Self::MOST`] rows in one command at the most.
 #[derive(Clone, Debug)]
 pub struct ErasePerson {
-    /// Whom.
+    /// The person that is taken out, and the pseudonym that takes their place.
     pub subscriber: Subscriber,
-    /// Out of which.
+    /// Rows of one kind, as [`FindPerson`], [`FindMentions`] or an export found them.
     pub rows: PersonRows,
 }
 impl ErasePerson {
@@ -161,7 +161,7 @@ pub enum PersonRows {
     Sms(Vec<SmsId>),
     /// SMS from the person.
     Received(Vec<ReceivedId>),
-    /// Sessions, which end.
+    /// Sessions by owner and person; they end.
     Sessions(Vec<PersonKey>),
     /// Answers, by campaign and person: they stay under the pseudonym. One that nobody else gave becomes `erased`.
     Answers(Vec<PersonKey>),
@@ -169,7 +169,7 @@ pub enum PersonRows {
     Mentions(MentionTable, Vec<i64>),
 }
 
-/// What [`ErasePerson`] did.
+/// How many rows an [`ErasePerson`] took the person out of, and how many it could not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErasedRows {
     /// Rows that the person is no longer in.

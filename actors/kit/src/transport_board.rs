@@ -99,7 +99,7 @@ pub struct TransportGauge {
 pub struct MissingReceipts {
     /// SMS that should have a receipt by now.
     pub expected: u64,
-    /// Receipts that came.
+    /// Receipts that came since the first of these SMS was submitted.
     pub came: u64,
     /// Within which time they should have come.
     pub within: Duration,

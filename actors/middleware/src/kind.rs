@@ -12,7 +12,7 @@ use vumi_kit::{
 /// What a middleware is given when it is made.
 #[derive(Clone, Debug)]
 pub struct MiddlewareContext {
-    /// The time.
+    /// The router's clock: for counts within a time, never the system's.
     pub clock: Clock,
 }
 
@@ -34,9 +34,9 @@ pub(crate) trait MiddlewareKind: Middleware + Sized + 'static {
 /// A kind without its type.
 #[derive(Clone, Copy, Debug)]
 pub struct MiddlewareEntry {
-    /// Its name.
+    /// What `kind = "..."` calls it.
     pub name: &'static str,
-    /// Its example.
+    /// Settings that pass the check, in TOML: `docs/settings.md` shows them.
     pub example: &'static str,
     /// Describes its keys: what `docs/settings.md` is made of.
     pub schema: fn() -> Schema,

@@ -12,7 +12,7 @@ use vumi_kit::clock::Timestamp;
 /// Of so many the counts are kept; then those whose time is over are dropped, and the counts of all if there are none.
 const MAX_KEPT: usize = 100_000;
 
-/// Counts by key.
+/// Counts for each key, [`MAX_KEPT`] of them at the most.
 pub(crate) struct WindowCount<K> {
     within: Duration,
     counts: Mutex<HashMap<K, (Timestamp, u32)>>,

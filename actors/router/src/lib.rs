@@ -15,12 +15,14 @@ mod keyword;
 mod outbound;
 mod passage;
 mod received_queues;
+mod settings;
 mod table;
 mod unowned;
 
-pub use actor::{Router, RouterSettings};
+pub use actor::Router;
 pub use outbound::{
     FailoverSettings, OutboundProblem, OutboundRoute, OutboundRouter, OutboundTable, RouteTransport, Standing,
     TransportAbilities, TransportWatch, WatchedTransport,
 };
+pub use settings::RouterSettings;
 pub use table::{Route, RouteProblem, RoutingTable};

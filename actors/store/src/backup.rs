@@ -51,7 +51,7 @@ pub enum BackupError {
         folder.display(), megabytes(*free), megabytes(*needed), megabytes(*kept)
     )]
     NoRoom {
-        /// Where.
+        /// The folder that the backup, or the restored database, goes to.
         folder: PathBuf,
         /// What does not fit.
         what: &'static str,
@@ -65,9 +65,9 @@ pub enum BackupError {
     /// It is not sound.
     #[error("{} is damaged: {what}", path.display())]
     Damaged {
-        /// The file.
+        /// The backup that was read.
         path: PathBuf,
-        /// What SQLite found.
+        /// The first fault that SQLite's own check found, in its words.
         what: String,
     },
     /// It is no database of ours.
@@ -76,12 +76,12 @@ pub enum BackupError {
     /// The file system refused.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Where.
+        /// The file or folder that was worked on.
         path: PathBuf,
-        /// What it said.
+        /// The system's error, such as that of a full disk.
         source: std::io::Error,
     },
-    /// The database refused.
+    /// SQLite refused a statement, with its words.
     #[error("{0}")]
     Database(String),
 }

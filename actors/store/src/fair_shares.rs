@@ -171,7 +171,7 @@ pub(crate) struct Allowance {
 pub(crate) enum Rest {
     /// None of its SMS are due any more: nothing is saved.
     NothingDue,
-    /// More are due.
+    /// Some of its SMS are due still: it keeps what it may save up.
     More {
         /// Segments that it may take beside its next quantum.
         saved: i64,

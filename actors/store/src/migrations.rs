@@ -16,7 +16,7 @@ pub(crate) trait MarkedMigrations {
     /// Their versions; none where nobody has written any down.
     fn expanding(&mut self) -> Vec<String>;
 
-    /// Writes versions down.
+    /// Writes down that these versions only add; those that were written down before stay.
     fn mark_expanding(&mut self, versions: &[String]) -> QueryResult<()>;
 }
 

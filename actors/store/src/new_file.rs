@@ -9,10 +9,10 @@ use std::{
 /// Why a file can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum NewFileError {
-    /// Something is there.
+    /// A file of this name is there, and is not to be replaced.
     #[error("{} is there already: give another name, or --force to replace it", .0.display())]
     Exists(PathBuf),
-    /// No such folder.
+    /// The folder that the file would be in does not exist.
     #[error("the folder of {} does not exist: create it, or give another name", .0.display())]
     NoFolder(PathBuf),
     /// Another process writes it.
@@ -21,9 +21,9 @@ pub enum NewFileError {
     /// The file system refused.
     #[error("{}: {source}", path.display())]
     Refused {
-        /// Where.
+        /// The file, or the `.part` beside it, that was worked on.
         path: PathBuf,
-        /// What it said.
+        /// The system's error, such as that of a full disk.
         source: io::Error,
     },
 }

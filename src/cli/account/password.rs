@@ -20,7 +20,7 @@ use super::{
 /// An account's name, and where its password comes from.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct NameAndPassword {
-    /// The account's name
+    /// The account, by the name that it logs in with
     pub(super) name: String,
     /// Reads the password from standard input (its first line) instead of making one up
     #[arg(long)]

@@ -30,7 +30,7 @@ impl FromStr for Most {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("quotas").required(true).multiple(true).args(["recipients_per_minute", "waiting"]))]
 pub(in crate::cli) struct QuotaArgs {
-    /// The account's name
+    /// The account, by the name that it logs in with
     name: String,
     /// Recipients a minute, whatever the number of calls; or `none`
     #[arg(long, value_name = "NUMBER")]
@@ -54,7 +54,7 @@ pub(super) async fn set(store: &Store, args: &QuotaArgs) -> anyhow::Result<()> {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).args(["add", "set", "none"]))]
 pub(in crate::cli) struct BudgetArgs {
-    /// The account's name
+    /// The account, by the name that it logs in with
     name: String,
     /// Adds so much to what is left; `--add=-5` takes away
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]

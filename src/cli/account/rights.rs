@@ -17,7 +17,7 @@ use super::{change, find};
 #[command(group = ArgGroup::new("limits").required(true).multiple(true)
     .args(["networks", "senders", "transports", "countries", "country_code"]))]
 pub(in crate::cli) struct AllowArgs {
-    /// The account's name
+    /// The account, by the name that it logs in with
     name: String,
     /// Where it may call from: addresses or networks, such as 203.0.113.9,10.0.0.0/8; or `any`
     #[arg(long, value_delimiter = ',', value_name = "NETWORKS")]

@@ -22,7 +22,7 @@ const REASON: &str = "its account is stopped";
 /// Which account, and whether it is asked before.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StopArgs {
-    /// The account's name
+    /// The account, by the name that it logs in with
     name: String,
     /// Cancels what waits without a question
     #[arg(long)]

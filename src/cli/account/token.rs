@@ -16,7 +16,7 @@ use super::{no_account, operator, values::ExpiryTime};
 pub(in crate::cli) enum TokenCommand {
     /// Makes up a token and shows it, once
     Add {
-        /// The account's name
+        /// The account, by the name that it logs in with
         name: String,
         /// What to call it: a-z, 0-9, `-`, `_` and `.`. Without it the first digits of its digest
         #[arg(long, value_parser = Name::parse)]
@@ -27,12 +27,12 @@ pub(in crate::cli) enum TokenCommand {
     },
     /// Lists an account's tokens
     List {
-        /// The account's name
+        /// The account, by the name that it logs in with
         name: String,
     },
     /// Removes a token: it is refused within a second
     Remove {
-        /// The account's name
+        /// The account, by the name that it logs in with
         name: String,
         /// What the token is called
         #[arg(value_parser = Name::parse)]

@@ -18,9 +18,9 @@ pub(crate) enum ExportFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum ExportValue {
-    /// Nothing.
+    /// What is not known: an empty field in CSV, `null` in JSON.
     None,
-    /// A number.
+    /// Ids, counts and statuses: without quotes in JSON.
     Number(i64),
     /// What a person, a client or a provider wrote.
     Text(String),

@@ -8,9 +8,9 @@ use vumi_kit::{
 
 /// An SMS of the ledger.
 pub(crate) enum LedgerRow {
-    /// To a person.
+    /// To a person, whatever became of it.
     Sent(Box<Sms>),
-    /// From a person.
+    /// From a person, whole: its parts were joined.
     Received(Box<Received>),
 }
 

@@ -17,22 +17,22 @@ use vumi_kit::{
 /// The SMS that fulfil all that is given.
 #[derive(Debug, Args)]
 pub(super) struct FilterArgs {
-    /// These numbers
+    /// Those with these numbers, as the API answered them
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     id: Vec<SmsId>,
-    /// Of this account
+    /// Those of this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
     /// Of the call whose first SMS has this number
     #[arg(long, value_name = "ID")]
     batch: Option<SmsId>,
-    /// Over this transport
+    /// Those that this transport sends
     #[arg(long, value_name = "NAME", value_parser = transport)]
     transport: Option<Name>,
     /// In one of these states: accepted, scheduled, held, claimed, submitted, delivered, failed, expired, cancelled, unknown
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     state: Vec<SmsState>,
-    /// To this number
+    /// Those to this number, in international form
     #[arg(long, value_name = "MSISDN", value_parser = person)]
     to: Option<Msisdn>,
     /// Accepted within this time (30m, 2h, 3d), or since this date (YYYY-MM-DD, or with HH:MM:SS, UTC)

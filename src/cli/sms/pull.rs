@@ -25,7 +25,7 @@ const SAY_EVERY: Duration = Duration::from_secs(2);
 pub(in crate::cli) struct PullArgs {
     #[command(flatten)]
     which: FilterArgs,
-    /// All there are
+    /// All there are, where nothing else says which
     #[arg(long)]
     all: bool,
     /// Why; the timeline of each SMS shows it

@@ -54,7 +54,7 @@ impl SmsLedger {
         store_of(&self.store)
     }
 
-    /// Changes the account.
+    /// Changes the one account there is, as an operator would while the front-end runs.
     pub(super) fn change_account(&self, change: impl FnOnce(&mut Account)) {
         change(&mut self.account.lock().unwrap());
     }

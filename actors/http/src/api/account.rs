@@ -16,7 +16,7 @@ use crate::{guard::guarded, limits::call_rates::RateClass, response::error::ApiE
 pub(crate) struct AccountView<'a> {
     /// The name it logs in with.
     name: &'a str,
-    /// `client`, `read-only`, `carrier`.
+    /// What it may do: `client` sends SMS and reads their status, `read-only` reads, `carrier` calls webhooks.
     #[schema(example = json!(["client"]))]
     roles: Vec<&'static str>,
     /// When it expires, in UTC; null: never.
@@ -27,7 +27,7 @@ pub(crate) struct AccountView<'a> {
     /// Recipients that it may send to in a minute; null: no limit.
     recipients_per_minute: Option<u32>,
     waiting: WaitingView,
-    /// Null: no limit.
+    /// What is left to spend; null: no limit.
     budget: Option<BudgetView>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct AccountView<'a> {
 struct WaitingView {
     /// Null: no limit, and they are not counted.
     most: Option<u32>,
-    /// How many wait.
+    /// SMS that wait now; null where they are not counted.
     now: Option<u32>,
 }
 
@@ -45,9 +45,9 @@ struct WaitingView {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = AccountBudget)]
 struct BudgetView {
-    /// `segments` or `money`.
+    /// What the amounts count: `segments`, or `money` by the price table of the router's settings.
     unit: &'static str,
-    /// What is left.
+    /// What is left, with six decimal places at the most.
     #[schema(example = "12.5")]
     balance: String,
     /// What was taken since the budget was set, less what was given back.

@@ -37,17 +37,17 @@ const SMS_SIZE: usize = 512;
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = ReceivedSms)]
 pub(crate) struct ReceivedView<'a> {
-    /// Its id.
+    /// The router's number for it.
     id: i64,
     /// What the person wrote to.
     to_msisdn: &'a str,
-    /// The person.
+    /// The person's number, or what the carrier names in its place.
     from_msisdn: &'a str,
     message: &'a str,
     /// The character set that the provider named.
     charset: Option<&'a str>,
     transport_name: &'a str,
-    /// The provider's id.
+    /// The provider's id for it, where it named one.
     transport_msg_id: Option<&'a str>,
     /// When the provider got it.
     #[schema(value_type = String, example = "2010-05-13 11:34:34")]

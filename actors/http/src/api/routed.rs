@@ -111,7 +111,7 @@ pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
     status::events(request).await
 }
 
-/// Several SMS that routes sent: those that changed since a date, or those with the given ids.
+/// Several SMS that routes sent: those that changed since a date, those with the given ids, or those of a reference.
 #[utoipa::path(
     get,
     path = "/api/v1/sms/status.json",
@@ -121,6 +121,7 @@ pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
         ("order" = Option<String>, Query, description = "With `since`, by time of change: `newest` first (the default) or `oldest` first"),
         ("cursor" = Option<String>, Query, description = "With `since`: where the page begins, from the `Link` of the page before"),
         ("id" = Option<Vec<u64>>, Query, description = "Ids of SMS"),
+        ("reference" = Option<String>, Query, description = "The client's own name for SMS, as it was given when they were sent"),
         ("start" = Option<u64>, Query, description = "How many to skip, 10000 at the most: with `since`, better follow the `Link`"),
     ),
     responses((
@@ -150,7 +151,7 @@ pub(crate) struct Explanation {
     route: Option<String>,
     /// The transport that the route chooses most often as things are.
     transport: Option<String>,
-    /// Why this one.
+    /// Why this transport, in words; null where no route takes the SMS.
     why: Option<String>,
     /// Every route in its order, and what it says to this SMS.
     routes: Vec<ExplainedRoute>,

@@ -148,7 +148,7 @@ sending_body! {
     /// What `template_send.json` takes: beside these, a list of values for each `template_<name>` that the template
     /// names; the i-th recipient gets the i-th values.
     TemplateBody {
-        /// A Mustache template.
+        /// A Mustache template: the text, with `{{name}}` where a value of `template_name` goes.
         #[schema(example = "Hello {{name}}")]
         template: String,
         /// An example of a variable: the values of `{{name}}`.

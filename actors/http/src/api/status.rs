@@ -148,7 +148,7 @@ fn no_such(call: &ApiCall<'_>) -> ApiError {
     ApiError::NotFound(format!("this account has no SMS {} sent through {by}", call.segment("id")))
 }
 
-/// Several SMS: those that changed since a date, or those with the given ids.
+/// Several SMS: those that changed since a date, those with the given ids, or those of a reference.
 ///
 /// Give `since`, `id` or `reference`. A page holds 100; while there is more, a `Link` header leads to the next: follow it as it is.
 /// Newest first, no SMS is shown twice, but one that changes while you read the pages may be missed: ask again `since` the

@@ -25,7 +25,7 @@ struct Remembered<T> {
     found: Option<Arc<T>>,
 }
 
-/// See the module.
+/// Asks the store for accounts and tokens, and remembers its answers, [`MAX_CACHED`] of each at the most.
 pub(super) struct AccountCache {
     accounts: Accounts,
     by_name: Cache<String, Remembered<Account>>,

@@ -44,7 +44,7 @@ enum NotedLogIn {
     Refused(String, &'static str, Option<IpAddr>),
 }
 
-/// See the module.
+/// Notes log-ins and refusals in the audit trail, [`AT_ONCE`] entries at a time at the most.
 pub(crate) struct AuditLog {
     accounts: Accounts,
     noted: Cache<NotedLogIn, ()>,

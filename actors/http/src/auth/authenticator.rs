@@ -101,7 +101,8 @@ pub(crate) struct LogIn {
     pub(crate) token: Option<AccountToken>,
 }
 
-/// Authenticates requests.
+/// Tells by its credentials whose request it is. What it looked up or verified is remembered for a while, in bounded
+/// caches.
 pub(crate) struct Authenticator {
     accounts: AccountCache,
     clock: Clock,

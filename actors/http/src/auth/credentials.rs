@@ -26,7 +26,7 @@ pub(crate) enum Credentials {
 }
 
 impl Credentials {
-    /// Reads a header.
+    /// Reads an `Authorization` header, Basic or Bearer; none where it is neither or is malformed.
     pub(crate) fn of(header: &HeaderValue) -> Option<Self> {
         if let Some(token) = after_scheme(header, "bearer") {
             return Some(Self::Token { user: None, digest: TokenDigest::of(token)? });

@@ -33,7 +33,7 @@ type NameAndAddress = (String, Option<IpAddr>);
 /// By which way a try that was counted goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoginWay {
-    /// With all others.
+    /// The name has tries left: it is checked in the queue that all share.
     Usual,
     /// The name's tries of all addresses are used up: it is checked beside the others, one at a time.
     Contested,

@@ -25,7 +25,7 @@ pub(crate) enum TooManyRecipients {
 /// A bucket, and the quota that it was made for.
 type Bucket = (u32, Arc<DefaultDirectRateLimiter>);
 
-/// See the module.
+/// What each account has left of its recipients a minute. A bucket begins full, also after a restart.
 #[derive(Default)]
 pub(crate) struct RecipientRates {
     // By accounts that exist and have a quota: bounded by their number.

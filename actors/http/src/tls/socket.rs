@@ -10,14 +10,14 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-/// See the module.
+/// What a connection is read from and written to, whichever way it came.
 pub(crate) enum ClientSocket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl ClientSocket {
-    /// What is below.
+    /// The TCP connection below, for its options and addresses: bytes read from it would be missing above.
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,

@@ -15,11 +15,11 @@ use crate::{
 /// Changes an account, and notes it in the audit trail. Answers the account as it is then; none: there is none of this name.
 #[derive(Clone)]
 pub struct ChangeAccount {
-    /// The account's name.
+    /// The name that the account logs in with.
     pub username: String,
     /// What is to change.
     pub change: AccountChange,
-    /// Who changes it.
+    /// Who changes it, for the audit trail.
     pub by: AuditActor,
 }
 impl Operation for ChangeAccount {
@@ -56,15 +56,15 @@ pub enum AccountChange {
     Countries(Vec<CountryCode>),
     /// The country of recipients that begin with a single 0.
     CountryCode(Option<CountryCode>),
-    /// Recipients a minute.
+    /// Recipients that it may send to in a minute; none: no limit.
     RecipientsPerMinute(Option<u32>),
-    /// SMS that may wait.
+    /// SMS of it that may wait at once; none: no limit.
     MostWaiting(Option<u32>),
     /// A budget of this unit, with this balance.
     SetBudget(BudgetUnit, Micros),
     /// So much more to spend; without a budget nothing changes.
     AddToBudget(Micros),
-    /// No budget.
+    /// It may spend without limit, and what it spends is no longer counted.
     NoBudget,
 }
 

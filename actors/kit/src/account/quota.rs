@@ -26,9 +26,9 @@ impl AccountQuotas {
 /// What an account may still spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// What is counted.
+    /// Whether segments or money are counted.
     pub unit: BudgetUnit,
-    /// What is left.
+    /// What is left of it, in this unit.
     pub balance: Micros,
     /// What was taken since the budget was set, less what was given back.
     pub spent: Micros,
@@ -53,7 +53,7 @@ pub enum BudgetUnit {
 }
 
 impl BudgetUnit {
-    /// Both.
+    /// Both units, in the order in which messages name them.
     pub const ALL: [Self; 2] = [Self::Segments, Self::Money];
 
     /// Its name, as operators write it and the store keeps it.
@@ -89,18 +89,18 @@ pub struct QuotaCharge {
 pub enum OverQuota {
     /// Too many would wait.
     Waiting {
-        /// As many may.
+        /// The quota: SMS of the account that may wait at once.
         most: u64,
-        /// As many do.
+        /// SMS of the account that wait now, without the batch.
         waiting: u64,
-        /// As many are in the batch.
+        /// SMS in the batch.
         asked: u64,
     },
     /// The budget has not enough.
     Budget {
-        /// What it counts.
+        /// The budget's unit, which the amounts beside it are in.
         unit: BudgetUnit,
-        /// What is left.
+        /// What was left when the batch came.
         balance: Micros,
         /// What the batch takes.
         asked: Micros,
@@ -116,19 +116,19 @@ pub struct Micros(i64);
 impl Micros {
     const ONE: i64 = 1_000_000;
 
-    /// From millionths.
+    /// The amount of so many millionths.
     #[must_use]
     pub const fn new(millionths: i64) -> Self {
         Self(millionths)
     }
 
-    /// From whole ones.
+    /// The amount of so many whole segments, or whole units of money.
     #[must_use]
     pub const fn whole(number: u32) -> Self {
         Self((number as i64).saturating_mul(Self::ONE))
     }
 
-    /// In millionths.
+    /// How many millionths it is: what the store keeps.
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
@@ -140,7 +140,7 @@ impl Micros {
         Self(self.0.saturating_mul(number as i64))
     }
 
-    /// This and another.
+    /// The sum; the largest or smallest amount there is where it would not fit.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))

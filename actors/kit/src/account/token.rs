@@ -50,7 +50,7 @@ impl TokenDigest {
         is_token.then(|| Self(hex(&Sha256::digest(text))))
     }
 
-    /// The hex digits.
+    /// Its 64 hex digits, which the store keeps.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -83,15 +83,15 @@ pub struct AccountToken {
 /// Gives an account a token.
 #[derive(Clone, Debug)]
 pub struct AddToken {
-    /// The account's name.
+    /// The name that the account logs in with.
     pub username: String,
     /// What it is to be called.
     pub label: Name,
-    /// Of the token.
+    /// What the token is known by; its text is shown to the operator once and kept nowhere.
     pub digest: TokenDigest,
     /// From then on it is refused.
     pub expires_at: Option<Timestamp>,
-    /// Who gives it.
+    /// Who gives it, for the audit trail.
     pub by: AuditActor,
 }
 impl AddToken {
@@ -102,7 +102,7 @@ impl AddToken {
 /// The result of [`AddToken`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddedToken {
-    /// It is there.
+    /// The token logs in from now on.
     Added,
     /// There is no account of that name.
     NoAccount,
@@ -119,7 +119,7 @@ impl Operation for AddToken {
 /// Finds the account that a token logs in.
 #[derive(Clone, Debug)]
 pub struct FindToken {
-    /// Of the token.
+    /// What the token that was shown is known by.
     pub digest: TokenDigest,
 }
 impl Operation for FindToken {
@@ -130,16 +130,16 @@ impl Operation for FindToken {
 /// An account, and the token that logs it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenLogIn {
-    /// The account.
+    /// The account as the store has it now, also one that is locked or has expired.
     pub account: Arc<Account>,
-    /// The token.
+    /// The token that was shown, also one that has expired.
     pub token: AccountToken,
 }
 
 /// The tokens of an account, by name; none: there is no such account.
 #[derive(Clone, Debug)]
 pub struct ListTokens {
-    /// The account's name.
+    /// The name that the account logs in with.
     pub username: String,
 }
 impl Operation for ListTokens {
@@ -150,11 +150,11 @@ impl Operation for ListTokens {
 /// Removes a token. Answers whether there was one.
 #[derive(Clone, Debug)]
 pub struct RemoveToken {
-    /// The account's name.
+    /// The name that the account logs in with.
     pub username: String,
-    /// The token's.
+    /// What the operator calls the token.
     pub label: Name,
-    /// Who removes it.
+    /// Who removes it, for the audit trail.
     pub by: AuditActor,
 }
 impl Operation for RemoveToken {

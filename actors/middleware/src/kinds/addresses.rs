@@ -17,7 +17,7 @@ use crate::{
     text_pattern::compiled,
 };
 
-/// Translates addresses.
+/// Writes other addresses into an SMS: one number for another, a name for a number, a prefix for another.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {

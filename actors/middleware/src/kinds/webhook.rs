@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Where to post.
+    /// Where each SMS is posted: an `http` or `https` URL.
     #[schemars(example = "http://127.0.0.1:9000/sms")]
     url: String,
     /// Sent as `Authorization: Bearer ...`.

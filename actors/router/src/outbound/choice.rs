@@ -17,12 +17,12 @@ pub struct Standing {
     pub share: f64,
     /// It waits for an SMS to try with.
     pub wants_probe: bool,
-    /// In words.
+    /// Why, in words for the timeline and `vumi route explain`.
     pub condition: &'static str,
 }
 
 impl Standing {
-    /// As usual.
+    /// A transport that works and gets all of its usual traffic.
     pub const GOOD: Self = Self { works: true, share: 1.0, wants_probe: false, condition: "works" };
 }
 

@@ -24,7 +24,7 @@ struct CountsAt {
 #[derive(Debug)]
 pub(super) struct ReceiptWindow {
     within: Duration,
-    /// The oldest first.
+    /// The oldest first; about twice [`POINTS`] of them.
     points: VecDeque<CountsAt>,
 }
 

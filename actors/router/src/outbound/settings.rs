@@ -47,7 +47,7 @@ pub struct OutboundRoute {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteTransport {
-    /// Its name.
+    /// A transport of the settings: `[transports.NAME]`.
     #[schemars(example = &"clickatell")]
     pub name: Name,
     /// Its share beside the others of the same cost.

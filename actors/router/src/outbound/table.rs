@@ -22,7 +22,7 @@ impl<F: Fn(&Name) -> Standing> StandingOf for F {}
 /// A transport of the settings, and what it can carry.
 #[derive(Clone, Copy, Debug)]
 pub struct TransportAbilities<'a> {
-    /// Its name.
+    /// The `NAME` of `[transports.NAME]`.
     pub name: &'a Name,
     /// Whether senders may be names.
     pub takes_names: bool,
@@ -40,7 +40,7 @@ pub struct OutboundTable {
 #[derive(Clone, Debug)]
 struct CheckedRoute {
     name: Name,
-    /// Digits alone.
+    /// The beginnings of numbers in digits alone, without `+`; none: any number.
     prefixes: Vec<String>,
     accounts: Vec<String>,
     senders: Vec<String>,

@@ -25,7 +25,7 @@ const MOST_STEPS: usize = 20;
 /// A transport of the settings.
 #[derive(Clone, Debug)]
 pub struct WatchedTransport {
-    /// Its name.
+    /// The `NAME` of `[transports.NAME]`.
     pub name: Name,
     /// Within what time receipts come; none: nobody expects them.
     pub receipts_within: Option<Duration>,

@@ -18,7 +18,7 @@ use crate::{
     storage::log_of,
 };
 
-/// What was done.
+/// What [`restore`] did, for the operator to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     /// Where the database is that was replaced; none: there was none.

@@ -1,41 +1,31 @@
-//! The suite on PostgreSQL, a schema for each test; and what several processes do to each other.
+//! The suite on PostgreSQL, a schema for each test; and what only a server can do.
 
+mod fixture;
+mod processes;
 #[path = "suite/mod.rs"]
 mod suite;
 
 use std::{
-    io::Write,
     rc::Rc,
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use diesel::{Connection, PgConnection, connection::SimpleConnection, sql_types::BigInt};
-use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use vumi_kit::{
     clock::Clock,
     export::{ExportFilter, ExportSms, FindLedgerEnd, NumberRange},
     health::{AskHealth, State},
-    ids::message_id,
-    ledger::{
-        AcceptSms, AcceptedWithinQuota, ClaimReceived, FindSms, IdempotencyKey, KeepReceived, OpenOutbox, Outcome,
-        RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SmsOwner, Then,
-    },
-    name::Name,
-    session::{After, SaveSession, SessionRecord},
-    sms::{InboundSms, Receipt, TransportStatus},
+    ledger::{AcceptSms, FindSms, IdempotencyKey, OpenOutbox, ReleaseSms},
     store::{Ask, StoreError},
 };
 
 use super::commit_cutter::{CommitCutter, Cut};
-use suite::{ALICE, StoreHarness, opera, quotas, sms};
+use fixture::{Away, Fixture, german};
+use suite::{ALICE, StoreHarness, opera, sms};
 
 use crate::dialect::postgres as dialect;
 use crate::{CopyError, OpenError, StoreSettings, copy, open};
-
-/// Where the tests' PostgreSQL is.
-const VARIABLE: &str = "VUMI_TEST_POSTGRES";
 
 /// Holds off all others that write, until COMMIT.
 const HOLD: &str = "BEGIN; LOCK TABLE sms IN EXCLUSIVE MODE";
@@ -51,119 +41,6 @@ const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql 
 
 /// Lets them be kept again.
 const ALLOW: &str = "DROP TRIGGER refuse ON sms; DROP TRIGGER refuse ON idempotency_keys";
-
-/// The server. Without [`VARIABLE`] this machine's own, and where none answers its tests are left out, which is said once.
-fn server() -> Option<&'static str> {
-    static SERVER: OnceLock<Option<String>> = OnceLock::new();
-    SERVER.get_or_init(|| find_server(std::env::var(VARIABLE).ok())).as_deref()
-}
-
-fn find_server(named: Option<String>) -> Option<String> {
-    let own = "postgres://postgres@127.0.0.1:5432/postgres?connect_timeout=2";
-    let url = named.as_deref().unwrap_or(own);
-    match PgConnection::establish(url) {
-        Ok(_) => Some(url.to_owned()),
-        Err(error) => {
-            assert!(named.is_none(), "the server that {VARIABLE} names does not answer: {error}");
-            // Past the test runner, which would keep it to itself.
-            let left_out = format!(
-                "left out: the store's tests on PostgreSQL ({error}); {VARIABLE}=postgres://user@host/database names one"
-            );
-            let _nobody_reads = writeln!(std::io::stderr(), "{left_out}");
-            None
-        }
-    }
-}
-
-#[test]
-#[should_panic(expected = "VUMI_TEST_POSTGRES names does not answer")]
-fn a_server_that_is_named_and_down_fails_the_tests() {
-    find_server(Some("postgres://postgres@127.0.0.1:1/postgres?connect_timeout=2".to_owned()));
-}
-
-/// A schema of a test's own, dropped at its end.
-struct Fixture {
-    server: &'static str,
-    schema: String,
-    /// Whether it is entered as a role of its own, which can be shut out.
-    role: bool,
-}
-
-impl Fixture {
-    fn new() -> Option<Self> {
-        let server = server()?;
-        let fixture = Self { server, schema: format!("t{}", message_id()), role: false };
-        PgConnection::establish(server).unwrap().batch_execute(&format!("CREATE SCHEMA {}", fixture.schema)).unwrap();
-        Some(fixture)
-    }
-
-    fn settings(&self) -> StoreSettings {
-        let joint = if self.server.contains('?') { '&' } else { '?' };
-        let login = if self.role { format!("user={0}&password={0}&", self.schema) } else { String::new() };
-        let url = format!(
-            "{}{joint}{login}application_name={}&options=-csearch_path%3D{}",
-            self.server, self.schema, self.schema
-        );
-        StoreSettings { url, node: Some("local".to_owned().try_into().unwrap()), ..StoreSettings::default() }
-    }
-
-    /// Another program's connection.
-    fn connect(&self) -> dialect::Conn {
-        let settings = self.settings();
-        dialect::connect(&settings.url, settings.synchronous).unwrap()
-    }
-}
-
-impl Fixture {
-    fn with_role() -> Option<Self> {
-        let mut fixture = Self::new()?;
-        fixture.role = true;
-        fixture
-            .as_owner(&format!("CREATE ROLE {0} LOGIN PASSWORD '{0}'; ALTER SCHEMA {0} OWNER TO {0}", fixture.schema));
-        Some(fixture)
-    }
-
-    fn as_owner(&self, statements: &str) {
-        PgConnection::establish(self.server).unwrap().batch_execute(statements).unwrap();
-    }
-
-    /// Ends all connections of the test's store, as a restart of the server would.
-    fn cut_all(&self) {
-        self.as_owner(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
-            self.schema
-        ));
-    }
-}
-
-/// For as long as it is held, the server does not let the test's store in.
-struct Away<'a>(&'a Fixture);
-
-impl<'a> Away<'a> {
-    fn begin(fixture: &'a Fixture) -> Self {
-        fixture.as_owner(&format!("ALTER ROLE {} NOLOGIN", fixture.schema));
-        fixture.cut_all();
-        Self(fixture)
-    }
-}
-
-impl Drop for Away<'_> {
-    fn drop(&mut self) {
-        self.0.as_owner(&format!("ALTER ROLE {} LOGIN", self.0.schema));
-    }
-}
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        if let Ok(mut conn) = PgConnection::establish(self.server) {
-            let drop = format!("SET lock_timeout = '5s'; DROP SCHEMA {} CASCADE", self.schema);
-            let _left_behind = conn.batch_execute(&drop);
-            if self.role {
-                let _left_behind = conn.batch_execute(&format!("DROP ROLE {}", self.schema));
-            }
-        }
-    }
-}
 
 /// How the database goes about a statement: what reads a table from end to end, or sorts it, is in the second list.
 /// The tables are empty, and a small one is best read whole: so that is what it is told not to do.
@@ -286,33 +163,6 @@ async fn where_nothing_tells_what_became_of_a_commit_that_is_said() {
     harness.accept(1).await;
 }
 
-#[actix_rt::test]
-async fn a_received_sms_that_another_process_routes_is_not_released() {
-    let Some(first) = StoreHarness::new() else { return };
-    let second = beside(&first);
-    let inbound = vec![InboundSms {
-        from: sms("").to.into(),
-        to: sms("").from,
-        message: String::new(),
-        charset: None,
-        provider_id: None,
-        at: None,
-        part: None,
-    }];
-    let kept = first.ledger(KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound }).await;
-    first.clock.advance(Duration::from_secs(30));
-    assert_eq!(second.ledger(ClaimReceived { limit: 10 }).await.len(), 1);
-    first.ledger(ReleaseReceived { ids: vec![kept[0].id] }).await;
-    assert_eq!(first.ledger(ClaimReceived { limit: 10 }).await, []);
-}
-
-/// Another process on the same database.
-fn beside(harness: &StoreHarness) -> StoreHarness {
-    StoreHarness::at(harness.fixture.clone(), harness.clock.clone(), |settings| {
-        settings.node = Name::parse("other").ok()
-    })
-}
-
 /// Two transactions wait for each other; the store's is the one that PostgreSQL ends.
 async fn deadlock(harness: StoreHarness) {
     harness.open_outbox(0).await;
@@ -344,22 +194,6 @@ async fn a_transaction_that_deadlocks_with_another_program_is_done_all_the_same(
     deadlock(harness).await;
 }
 
-/// A database that speaks German to its role; none where the server has no such locale.
-fn german() -> Option<Fixture> {
-    let database = Fixture::with_role()?;
-    let german = format!("ALTER ROLE {} SET lc_messages = 'de_DE.UTF-8'", database.schema);
-    let mut owner = PgConnection::establish(database.server).unwrap();
-    if let Err(error) = owner.batch_execute(&german) {
-        // Past the test runner, which would keep it to itself.
-        let left_out = format!("left out: the store on a PostgreSQL that speaks German ({error})");
-        let _nobody_reads = writeln!(std::io::stderr(), "{left_out}");
-        return None;
-    }
-    let refused = database.connect().batch_execute("SELECT 1 / 0").unwrap_err().to_string();
-    assert_eq!(refused, "Division durch Null");
-    Some(database)
-}
-
 #[actix_rt::test]
 async fn no_error_is_known_by_its_english_words() {
     let Some(database) = german() else { return };
@@ -372,56 +206,6 @@ async fn no_error_is_known_by_its_english_words() {
     assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
     kept.unwrap();
     deadlock(first).await;
-}
-
-#[actix_rt::test]
-async fn two_processes_share_the_work_and_never_the_same_sms() {
-    let Some(first) = StoreHarness::new() else { return };
-    let second = beside(&first);
-    first.open_outbox(0).await;
-    second.open_outbox(0).await;
-    first.accept(40).await;
-    let (mut one, mut two) = (Vec::new(), Vec::new());
-    while one.len() + two.len() < 40 {
-        let (a, b) = tokio::join!(first.claimed_ids(3), second.claimed_ids(3));
-        assert!(!a.is_empty() || !b.is_empty(), "some are left");
-        one.extend(a);
-        two.extend(b);
-    }
-    let mut all: Vec<_> = one.iter().chain(&two).collect();
-    all.sort_unstable();
-    all.dedup();
-    assert_eq!(all.len(), 40, "{one:?} {two:?}");
-    assert!(!one.is_empty() && !two.is_empty(), "both had work");
-}
-
-#[actix_rt::test]
-async fn two_processes_of_one_name_are_refused() {
-    let Some(first) = StoreHarness::new() else { return };
-    let again = open(first.fixture.settings(), first.clock.clone(), mpsc::channel(1).0);
-    let refused = again.unwrap_err();
-    assert!(matches!(&refused, OpenError::NodeTaken(node) if node == "local"), "{refused}");
-}
-
-#[actix_rt::test]
-async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which() {
-    let Some(first) = StoreHarness::new() else { return };
-    let second = beside(&first);
-    first.open_outbox(0).await;
-    let kept = first.accept(30).await;
-    first.claimed_ids(30).await;
-    for sms in &kept {
-        let id = format!("p{}", sms.id);
-        let then = Then::Done { status: TransportStatus::Queued, provider_id: Some(id.clone()) };
-        let outcomes = vec![Outcome { id: sms.id, at: first.now(), attempts: 0, detail: String::new(), then, parts: Vec::new() }];
-        let receipt = Receipt { provider_id: Some(id), ..Receipt::new(TransportStatus::Delivered, Vec::new()) };
-        let told = RecordReceipts { transport: opera(), receipts: vec![receipt] };
-        tokio::join!(
-            first.ledger(RecordOutcomes { transport: opera(), outcomes, begin: Vec::new() }),
-            second.ledger(told)
-        );
-        assert_eq!(first.find(sms.id).await.status, TransportStatus::Delivered);
-    }
 }
 
 #[actix_rt::test]
@@ -456,32 +240,6 @@ async fn who_has_thousands_of_ids_waits_for_who_has_one() {
     all.batch_execute("ROLLBACK; BEGIN").unwrap();
     one.batch_execute("COMMIT").unwrap();
     dialect::alone(&mut all, thousands).unwrap();
-}
-
-#[actix_rt::test]
-async fn of_two_processes_that_take_a_session_further_at_once_one_does() {
-    let Some(first) = StoreHarness::new() else { return };
-    let second = beside(&first);
-    let save = |after: &After, id: String| SaveSession {
-        session: SessionRecord {
-            owner: Name::parse("quiz").unwrap(),
-            person: "p".to_owned(),
-            address: String::new(),
-            last_message_id: id,
-            state: String::new(),
-            expires_at: first.now().plus(Duration::from_secs(60)),
-        },
-        after: after.clone(),
-        answers: Vec::new(),
-    };
-    let mut after = After::Nothing;
-    for turn in 0..20 {
-        let (one, two) = (format!("one {turn}"), format!("two {turn}"));
-        let applied =
-            tokio::join!(first.sessions(save(&after, one.clone())), second.sessions(save(&after, two.clone())));
-        assert!(applied.0 != applied.1, "turn {turn}: {applied:?}");
-        after = After::Message(if applied.0 { one } else { two });
-    }
 }
 
 #[actix_rt::test]
@@ -540,56 +298,6 @@ async fn while_the_database_is_away_all_are_refused_soon_and_then_it_goes_on_by_
         assert!(Instant::now() < deadline, "reads do not come back");
     }
     assert_eq!(harness.store.health().send(AskHealth).await.unwrap().state, State::Up);
-}
-
-#[actix_rt::test]
-async fn what_another_process_has_taken_over_is_not_given_away_by_the_one_that_was_late() {
-    let Some(late) = StoreHarness::new() else { return };
-    let other = beside(&late);
-    late.open_outbox(5).await;
-    other.open_outbox(0).await;
-    let id = late.accept(1).await[0].id;
-    late.clock.advance(Duration::from_secs(121));
-    assert_eq!(other.claimed_ids(10).await, [id]);
-    let then = Then::Again { at: late.now(), unknown_outcome: true };
-    let outcomes = vec![Outcome { id, at: late.now(), attempts: 0, detail: "503".to_owned(), then, parts: Vec::new() }];
-    late.ledger(RecordOutcomes { transport: opera(), outcomes, begin: Vec::new() }).await;
-    assert!(late.claimed_ids(10).await.is_empty(), "the other one has it in hand");
-}
-
-#[actix_rt::test]
-async fn a_key_that_two_processes_are_given_at_once_is_kept_once() {
-    let Some(first) = StoreHarness::new() else { return };
-    let second = beside(&first);
-    let ask = |n: usize| {
-        let key = IdempotencyKey { key: n.to_string(), request_digest: vec![1], keep_s: 60 };
-        AcceptSms { batch: vec![sms(&n.to_string())], idempotency: Some(key) }
-    };
-    for round in 0..20 {
-        let there = join_all((0..30).map(|n| first.store.store.ledger.ask_waiting(ask(round * 30 + n))));
-        let back = join_all((0..30).rev().map(|n| second.store.store.ledger.ask_waiting(ask(round * 30 + n))));
-        let (there, back) = tokio::join!(there, back);
-        there.into_iter().chain(back).for_each(|answer| drop(answer.unwrap()));
-    }
-    assert_eq!(first.sms_rows("true"), 600, "each key once");
-}
-
-#[actix_rt::test]
-async fn two_processes_never_take_more_of_a_budget_than_there_is() {
-    let Some(first) = quotas::harness(vec![quotas::budget(20)]).await else { return };
-    let second = beside(&first);
-    first.open_outbox(0).await;
-    let calls = |harness: &StoreHarness| {
-        let ledger = harness.store.store.ledger.clone();
-        join_all((0..20).map(move |_| {
-            let ledger = ledger.clone();
-            async move { ledger.ask_waiting(quotas::batch(1, None, quotas::segments(1))).await.unwrap() }
-        }))
-    };
-    let (ours, theirs) = tokio::join!(calls(&first), calls(&second));
-    let kept = ours.iter().chain(&theirs).filter(|answer| matches!(answer, AcceptedWithinQuota::Accepted(_))).count();
-    assert_eq!((kept, first.sms_rows("true")), (10, 10));
-    assert_eq!(quotas::state(&first).await, (10, 0, 20));
 }
 
 #[actix_rt::test]

@@ -41,9 +41,9 @@ pub(crate) struct Rules {
 /// How long SMS are kept after their last state; none: for ever.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetentionRules {
-    /// Their texts.
+    /// `store.keep_texts`: then the texts go, and the rows stay.
     pub(crate) texts: Option<Duration>,
-    /// Their rows.
+    /// `store.keep_rows`: then the rows go, with attempts and receipts.
     pub(crate) rows: Option<Duration>,
     /// What becomes of an old text.
     pub(crate) old_texts: OldTexts,

@@ -7,9 +7,12 @@
 //! SMS: then, too, only one at a time goes on, so that the fault does not end all that wait.
 //!
 //! An answer that speaks of the account (401, 403, 404, ...) may mean one recipient: only when another SMS gets one, too,
-//! and none was answered properly in between, does the transport pause. An SMS that gets it again and again is refused.
+//! and none was answered properly in between, does the transport pause.
 
-use std::{collections::HashMap, time::Duration};
+mod refusals;
+mod rejection_row;
+
+use std::time::Duration;
 
 use tokio::time::Instant;
 use vumi_kit::{
@@ -18,23 +21,18 @@ use vumi_kit::{
     sms::{Decision, SmsId},
 };
 
+use self::{refusals::Refusals, rejection_row::RejectionRow};
+
+pub(super) use self::refusals::FirstRefusal;
+
 /// After so many submissions in a row without a proper answer the provider is unavailable.
 const UNAVAILABLE_AFTER: u32 = 10;
-
-/// SMS that are remembered with their refusals; of a further one each refusal counts as the first.
-const MOST_REFUSED: usize = 10_000;
-
-/// Where nothing else was sent, an SMS is refused after so many times `outbox.max_refusals`.
-const WITHOUT_EVIDENCE: u32 = 4;
 
 /// The longest pause after rejections: each probe that is rejected ends an SMS, and those of others wait behind it.
 const LONGEST_AFTER_REJECTIONS: Duration = Duration::from_secs(60);
 
 /// The longest pause where the provider asks for a slower pace and names no time.
 const LONGEST_THROTTLED: Duration = Duration::from_secs(30);
-
-/// Digits of ids and numbers, which differ from SMS to SMS: shorter runs are a provider's codes.
-const LONG_NUMBER: usize = 5;
 
 /// Why a transport pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,19 +46,12 @@ pub(super) enum InterruptionCause {
 /// When a transport pauses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BreakerLimits {
-    /// How long.
+    /// How long a pause takes: longer after each one that the last did not help.
     pub(super) backoff: Backoff,
-    /// See [`Breaker::gives_up`].
+    /// `outbox.max_refusals`: so often an SMS is answered as if the account were wrong, then it is refused itself.
     pub(super) max_refusals: u32,
     /// After so many rejections in a row that say the same; 0: never.
     pub(super) pause_after_rejections: u32,
-}
-
-/// Rejections in a row that say the same.
-struct Rejections {
-    /// Without ids and numbers.
-    words: String,
-    count: u32,
 }
 
 /// The provider takes nothing: from the first sign of it until the next proper answer.
@@ -73,32 +64,16 @@ pub(super) struct Interruption {
     pub(super) until: Instant,
 }
 
-/// An SMS that was answered as if the account were wrong.
-#[derive(Default)]
-struct RefusedSms {
-    times: u32,
-    /// The provider has answered another SMS properly since.
-    others_answered: bool,
-}
-
-/// The first SMS of a row that was answered as if the account were wrong.
-pub(super) struct FirstRefusal {
-    sms: SmsId,
-    pub(super) provider_response: String,
-    pub(super) since: Timestamp,
-}
-
 /// Begins and ends interruptions.
 pub(super) struct Breaker {
     limits: BreakerLimits,
-    refused: HashMap<SmsId, RefusedSms>,
-    first_refusal: Option<FirstRefusal>,
+    refusals: Refusals,
     interruption: Option<Interruption>,
     /// Submissions in a row without a proper answer.
     unanswered: u32,
     /// Why the first of them failed, and when.
     first_failure: Option<(String, Timestamp)>,
-    rejections: Option<Rejections>,
+    rejections: RejectionRow,
     pauses: u32,
 }
 
@@ -106,12 +81,11 @@ impl Breaker {
     pub(super) fn new(limits: BreakerLimits) -> Self {
         Self {
             limits,
-            refused: HashMap::new(),
-            first_refusal: None,
+            refusals: Refusals::default(),
             interruption: None,
             unanswered: 0,
             first_failure: None,
-            rejections: None,
+            rejections: RejectionRow::default(),
             pauses: 0,
         }
     }
@@ -127,27 +101,26 @@ impl Breaker {
 
     /// The SMS that was answered as if the account were wrong, where no second one was.
     pub(super) fn first_refusal(&self) -> Option<&FirstRefusal> {
-        self.first_refusal.as_ref()
+        self.refusals.first()
     }
 
     /// Whether an SMS was answered so often as if the account were wrong that it is refused: `max_refusals` times while others
     /// were taken, or some times that where nothing tells whose fault it is.
     pub(super) fn gives_up(&self, sms: SmsId) -> bool {
-        self.refused.get(&sms).is_some_and(|refused| {
-            let factor = if refused.others_answered { 1 } else { WITHOUT_EVIDENCE };
-            refused.times >= self.limits.max_refusals.saturating_mul(factor)
-        })
+        self.refusals.are_too_many(sms, self.limits.max_refusals)
     }
 
     /// The wait before an SMS is tried again that was answered as if the account were wrong.
     pub(super) fn wait_of(&self, sms: SmsId) -> Duration {
-        self.refused.get(&sms).map_or(Duration::ZERO, |refused| self.limits.backoff.wait(refused.times))
+        match self.refusals.of(sms) {
+            0 => Duration::ZERO,
+            times => self.limits.backoff.wait(times),
+        }
     }
 
     /// Forgets an SMS that has ended.
     pub(super) fn forget(&mut self, sms: SmsId) {
-        self.refused.remove(&sms);
-        self.first_refusal.take_if(|first| first.sms == sms);
+        self.refusals.forget(sms);
     }
 
     /// The end of the pause, if there is one now.
@@ -179,45 +152,27 @@ impl Breaker {
                 self.pause(InterruptionCause::Throttled, provider_response, asked, now, at)
             }
             Decision::Misconfigured { provider_response } => {
-                self.count_refusal(sms);
-                let first = self.first_refusal.get_or_insert_with(|| FirstRefusal {
-                    sms,
-                    provider_response: provider_response.clone(),
-                    since: at,
-                });
-                let pauses = self.interruption.is_some() || first.sms != sms;
+                let second = self.refusals.count(sms, provider_response, at);
+                let pauses = self.interruption.is_some() || second;
                 pauses && self.pause(InterruptionCause::Misconfigured, provider_response, None, now, at)
             }
         }
     }
 
     fn record_proper_answer(&mut self, sms: SmsId) {
-        let mut refused = std::mem::take(&mut self.refused);
-        refused.remove(&sms);
-        for other in refused.values_mut() {
-            other.others_answered = true;
-        }
-        *self = Self { refused, ..Self::new(self.limits) };
+        let refusals = std::mem::take(&mut self.refusals).after_proper_answer(sms);
+        *self = Self { refusals, ..Self::new(self.limits) };
     }
 
     /// A proper answer, unless it is one of many that say the same.
     fn record_rejection(&mut self, sms: SmsId, provider_response: &str, now: Instant, at: Timestamp) -> bool {
-        let words = without_numbers(provider_response);
-        let before = self.rejections.take().filter(|before| before.words == words);
-        let count = before.map_or(0, |before| before.count).saturating_add(1);
-        let pauses = self.limits.pause_after_rejections > 0 && count >= self.limits.pause_after_rejections;
+        let row = std::mem::take(&mut self.rejections).with(provider_response);
+        let pauses = self.limits.pause_after_rejections > 0 && row.count() >= self.limits.pause_after_rejections;
         if !pauses {
             self.record_proper_answer(sms);
         }
-        self.rejections = Some(Rejections { words, count });
+        self.rejections = row;
         pauses && self.pause(InterruptionCause::Rejects, provider_response, None, now, at)
-    }
-
-    fn count_refusal(&mut self, sms: SmsId) {
-        if self.refused.len() < MOST_REFUSED || self.refused.contains_key(&sms) {
-            let refused = self.refused.entry(sms).or_default();
-            refused.times = refused.times.saturating_add(1);
-        }
     }
 
     fn pause(
@@ -249,20 +204,6 @@ impl Breaker {
         self.interruption = Some(Interruption { cause, provider_response, since, until });
         true
     }
-}
-
-/// The words of a rejection, without ids and numbers.
-fn without_numbers(text: &str) -> String {
-    let (mut words, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(begin) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, from) = rest.split_at(begin);
-        let end = from.find(|c: char| !c.is_ascii_digit()).unwrap_or(from.len());
-        let (number, after) = from.split_at(end);
-        words.push_str(before);
-        words.push_str(if number.len() < LONG_NUMBER { number } else { "#" });
-        rest = after;
-    }
-    words + rest
 }
 
 #[cfg(test)]

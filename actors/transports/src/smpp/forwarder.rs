@@ -34,17 +34,17 @@ pub(super) async fn forward(shared: SharedState, context: ComponentContext) {
         }
         let count = batch.len();
         let (places, items): (Vec<Place>, Vec<Item>) = batch.into_iter().unzip();
-        let recorded = record(&shared, &context, items).await;
-        let code = match &recorded {
-            Ok(()) => status::ESME_ROK,
+        let mut kept = 0;
+        let recorded = record(&shared, &context, items, &mut kept).await;
+        let refusal = match &recorded {
             Err(StoreError::Stopped) => status::ESME_RSYSERR,
-            Err(_) => status::ESME_RX_T_APPN,
+            _ => status::ESME_RX_T_APPN,
         };
         {
             let mut state = shared.borrow_mut();
             state.inbox.done(count);
-            for place in places {
-                state.settle(place, code);
+            for (number, place) in places.into_iter().enumerate() {
+                state.settle(place, if number < kept { status::ESME_ROK } else { refusal });
             }
             if let Err(error) = &recorded {
                 state.faults.record("SMS and receipts put off: the ledger did not take them", error);
@@ -57,7 +57,13 @@ pub(super) async fn forward(shared: SharedState, context: ComponentContext) {
     }
 }
 
-async fn record(shared: &SharedState, context: &ComponentContext, items: Vec<Item>) -> Result<(), StoreError> {
+/// `kept`: how many of them, the first ones, the ledger has.
+async fn record(
+    shared: &SharedState,
+    context: &ComponentContext,
+    items: Vec<Item>,
+    kept: &mut usize,
+) -> Result<(), StoreError> {
     let (mut receipts, mut inbound): (Vec<Receipt>, Vec<InboundSms>) = Default::default();
     for item in items {
         match item {
@@ -67,16 +73,19 @@ async fn record(shared: &SharedState, context: &ComponentContext, items: Vec<Ite
     }
     let (ledger, transport) = (&context.store.ledger, &context.name);
     if !receipts.is_empty() {
+        let count = receipts.len();
         let matches = ledger.ask_waiting(RecordReceipts { transport: transport.clone(), receipts }).await?;
         context.board.of(transport).count_receipts(ReceiptMatch::new_reports(&matches));
         let unmatched = matches.iter().filter(|matched| **matched == ReceiptMatch::Unmatched).count();
         shared.borrow_mut().unmatched += u64::try_from(unmatched).unwrap_or_default();
+        *kept += count;
     }
     let owner = |sms: &InboundSms| context.owners.of(transport, sms);
     for piece in inbound.chunk_by(|one, next| owner(one) == owner(next)) {
         let Some(first) = piece.first() else { continue };
         let keep = KeepReceived { owner: owner(first), transport: transport.clone(), inbound: piece.to_vec() };
         ledger.ask_waiting(keep).await?;
+        *kept += piece.len();
     }
     Ok(())
 }

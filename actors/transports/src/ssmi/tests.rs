@@ -1,6 +1,9 @@
 //! The transport against a server on a real socket.
 
 mod harness;
+mod link;
+mod sms;
+mod tls;
 
 use std::time::Duration;
 
@@ -9,20 +12,13 @@ use vumi_kit::{
     clock::Timestamp,
     component::Drain,
     health::State,
-    kind::Kind,
-    ledger::Then,
     message::{EventKind, SessionEvent, TransportType},
     name::Name,
-    router::{Refused, Submit},
+    router::Refused,
     session::SessionRecord,
-    sms::Submission,
-    sms::TransportStatus,
-    sms_options::Content,
 };
-use vumi_ssmi_codec::{ClientCommand, Coding, Genfields, Phase, Pid, ReturnCode, ServerCommand, UssdType};
+use vumi_ssmi_codec::{ClientCommand, Genfields, Phase, ServerCommand, UssdType};
 
-use super::Ssmi;
-use crate::tests::exam::submission;
 use harness::{CODE, PERSON, SsmiHarness, StoreRequest};
 
 const OTHER: &str = "27837654321";
@@ -78,36 +74,6 @@ async fn a_person_dials_answers_and_is_told_good_bye() {
     harness.reply(&answer, "And", SessionEvent::Resume).await;
     assert_eq!(nack_reason(harness.next_event().await.what), "the session is over");
     assert!(harness.wait_for(State::Up).await.detail.contains("0 sessions"));
-}
-
-#[actix_rt::test]
-async fn a_refused_login_is_shown_and_tried_again() {
-    let mut harness =
-        SsmiHarness::start_with(json!({"reconnect": {"first": "300ms", "most": "300ms"}}), Vec::new()).await;
-    let mut server = harness.connection().await;
-    server.next_command().await.unwrap();
-    server.send(ServerCommand::Nack { kind: 1 }).await;
-    assert_eq!(server.next_command().await, None);
-    let health = harness.wait_for(State::Degraded).await;
-    assert!(health.detail.contains("refused"), "{health:?}");
-    assert!(!health.detail.contains("secret"));
-
-    let mut server = harness.connection().await;
-    server.next_command().await.unwrap();
-    server.send(ServerCommand::FreeText { text: "welcome".to_owned() }).await;
-    assert_eq!(server.next_command().await, None);
-
-    let _server = harness.logged_in().await;
-    assert!(harness.wait_for(State::Up).await.detail.starts_with("connected to 127.0.0.1:"));
-}
-
-#[actix_rt::test]
-async fn malformed_frames_are_counted_and_skipped() {
-    let mut harness = SsmiHarness::start().await;
-    let mut server = harness.logged_in().await;
-    server.send_raw(b"garbage\rSSMI,110,2783\rSSMI,999,x\rSSMI,110,nobody,1,0,*1#\r\xff\r").await;
-    harness.dial(&mut server, PERSON).await;
-    assert!(harness.health().await.detail.contains("malformed frames skipped: 5"));
 }
 
 #[actix_rt::test]
@@ -174,28 +140,6 @@ async fn extended_messages_bring_their_genfields_raw_and_labelled() {
         "operator_id": "mtn"});
     let expected = json!({"phase": 2, "ussd_type": 1, "genfields": genfields});
     assert_eq!(serde_json::Value::from(message.transport_metadata), expected);
-}
-
-#[actix_rt::test]
-async fn a_dead_link_is_noticed_and_made_again() {
-    let mut harness = SsmiHarness::start_with(json!({"link_check": "200ms"}), Vec::new()).await;
-    let mut server = harness.logged_in().await;
-    for _ in 0..2 {
-        assert_eq!(server.next_command().await, Some(ClientCommand::LinkCheck));
-        server.send_raw(b"SSMI,101,2\r").await;
-    }
-    while server.next_command().await.is_some() {}
-    let _server = harness.logged_in().await;
-    harness.wait_for(State::Up).await;
-}
-
-#[actix_rt::test]
-async fn after_a_remote_logout_the_router_connects_again() {
-    let mut harness = SsmiHarness::start().await;
-    let mut server = harness.logged_in().await;
-    server.send(ServerCommand::RemoteLogout { ip: "10.0.0.1".to_owned() }).await;
-    assert_eq!(server.next_command().await, None);
-    harness.logged_in().await;
 }
 
 #[actix_rt::test]
@@ -348,172 +292,6 @@ async fn open_sessions_survive_a_restart() {
 }
 
 #[actix_rt::test]
-async fn an_sms_is_numbered_and_its_delivery_report_kept() {
-    let mut harness = SsmiHarness::start().await;
-    let mut server = harness.logged_in().await;
-    harness.wait_for(State::Up).await;
-    harness
-        .component
-        .endpoints
-        .as_ref()
-        .and_then(|to| to.submit().cloned())
-        .unwrap()
-        .send(Submit(vec![submission("“hi”, you")]))
-        .await
-        .unwrap();
-    let (msisdn, message) = ("27123456789".to_owned(), "\"hi\", you".to_owned());
-    assert_eq!(
-        server.next_command().await,
-        Some(ClientCommand::SendSms { validity: 0, msisdn: msisdn.clone(), message })
-    );
-    server.send(ServerCommand::Seq { msisdn: msisdn.clone(), sequence: "77".to_owned() }).await;
-    let StoreRequest::Outcomes(outcomes) = harness.next_store_request().await else {
-        panic!("no outcome was recorded")
-    };
-    let done = Then::Done { status: TransportStatus::AtGateway, provider_id: Some("77".to_owned()) };
-    assert_eq!((outcomes[0].id, &outcomes[0].then), (42, &done));
-    assert!(outcomes[0].detail.contains("replaced: “”"), "{}", outcomes[0].detail);
-
-    server.send(ServerCommand::DeliveryReport { msisdn, sequence: "77".to_owned(), code: ReturnCode::Invalid }).await;
-    let StoreRequest::Receipts(receipts) = harness.next_store_request().await else {
-        panic!("no receipt was recorded")
-    };
-    assert_eq!(receipts[0].provider_id.as_deref(), Some("77"));
-    assert_eq!(receipts[0].status, TransportStatus::RoutingError);
-}
-
-#[actix_rt::test]
-async fn an_sms_whose_connection_is_lost_may_have_arrived() {
-    let mut harness = SsmiHarness::start().await;
-    let mut server = harness.logged_in().await;
-    harness.wait_for(State::Up).await;
-    harness
-        .component
-        .endpoints
-        .as_ref()
-        .and_then(|to| to.submit().cloned())
-        .unwrap()
-        .send(Submit(vec![submission("hi")]))
-        .await
-        .unwrap();
-    server.next_command().await.unwrap();
-    drop(server);
-    let StoreRequest::Outcomes(outcomes) = harness.next_store_request().await else {
-        panic!("no outcome was recorded")
-    };
-    assert!(matches!(outcomes[0].then, Then::Again { unknown_outcome: true, .. }));
-}
-
-#[actix_rt::test]
-async fn octets_are_a_command_of_their_own_and_what_remains_of_a_validity_is_told() {
-    let mut harness = SsmiHarness::start().await;
-    let mut server = harness.logged_in().await;
-    harness.wait_for(State::Up).await;
-    let submit = harness.component.endpoints.as_ref().and_then(|to| to.submit().cloned()).unwrap();
-    let give_up_at = harness.clock.now().plus(Duration::from_secs(600));
-    let octets = Submission { limited: true, give_up_at, content: Content::Binary { udh: None }, ..submission("48ff") };
-    submit.send(Submit(vec![octets])).await.unwrap();
-    let msisdn = "27123456789".to_owned();
-    let (pid, coding, hex) = (Pid::Standard, Coding::EightBit, "48ff".to_owned());
-    let expected = ClientCommand::SendBinarySms { validity: 10, msisdn, pid, coding, hex };
-    assert_eq!(server.next_command().await, Some(expected));
-}
-
-#[actix_rt::test]
-async fn a_number_that_comes_late_is_found_by_the_next_attempt_and_nothing_is_sent_twice() {
-    let mut harness = SsmiHarness::start_with(json!({"outbox": {"call_limit": "50ms"}}), Vec::new()).await;
-    let mut server = harness.logged_in().await;
-    harness.wait_for(State::Up).await;
-    let submit = harness.component.endpoints.as_ref().and_then(|to| to.submit().cloned()).unwrap();
-    submit.send(Submit(vec![submission("hi")])).await.unwrap();
-    server.next_command().await.unwrap();
-    let StoreRequest::Outcomes(outcomes) = harness.next_store_request().await else {
-        panic!("no outcome was recorded")
-    };
-    assert!(matches!(outcomes[0].then, Then::Again { unknown_outcome: true, .. }));
-    let health = harness.wait_for(State::Degraded).await;
-    assert!(health.detail.contains("SMS: no answer since"), "{health:?}");
-
-    server.send(ServerCommand::Seq { msisdn: "27123456789".to_owned(), sequence: "77".to_owned() }).await;
-    // Handled after the number.
-    harness.dial(&mut server, PERSON).await;
-    assert!(matches!(harness.next_store_request().await, StoreRequest::Save(_)));
-    submit.send(Submit(vec![Submission { unknown_outcomes: 1, ..submission("hi") }])).await.unwrap();
-    let StoreRequest::Outcomes(outcomes) = harness.next_store_request().await else {
-        panic!("no outcome was recorded")
-    };
-    let done = Then::Done { status: TransportStatus::AtGateway, provider_id: Some("77".to_owned()) };
-    assert_eq!(outcomes[0].then, done);
-    harness.wait_for(State::Up).await;
-}
-
-#[actix_rt::test]
-async fn without_their_account_sms_from_people_wait_for_it_and_it_may_go_again() {
-    let mut harness = SsmiHarness::start_with(json!({"queue": 2}), Vec::new()).await;
-    harness.set_account(false);
-    let mut server = harness.logged_in().await;
-    let mo = |sequence: u32| ServerCommand::Mo {
-        msisdn: PERSON.to_owned(),
-        sequence: sequence.to_string(),
-        message: "hello".to_owned(),
-    };
-    for sequence in 1..=3 {
-        server.send(mo(sequence)).await;
-    }
-    // Handled after the SMS: people's sessions go on.
-    harness.dial(&mut server, PERSON).await;
-    assert!(matches!(harness.next_store_request().await, StoreRequest::Save(_)));
-    let health = harness.wait_for(State::Degraded).await;
-    assert!(health.detail.starts_with("no account `someone` since"), "{health:?}");
-    assert!(health.detail.contains("2 SMS and delivery reports wait"), "{health:?}");
-    assert!(health.detail.contains("SMS from people and delivery reports lost: 1"), "{health:?}");
-
-    harness.set_account(true);
-    let StoreRequest::Received(received) = harness.next_store_request().await else { panic!("the SMS were not kept") };
-    assert_eq!(received.len(), 2);
-    harness.wait_for(State::Up).await;
-
-    harness.set_account(false);
-    server.send(mo(4)).await;
-    assert!(harness.wait_for(State::Degraded).await.detail.contains("1 SMS and delivery reports wait"));
-}
-
-#[actix_rt::test]
-async fn sms_from_people_are_kept() {
-    let mut harness = SsmiHarness::start().await;
-    let mut server = harness.logged_in().await;
-    let (msisdn, sequence) = (PERSON.to_owned(), "5".to_owned());
-    let message = "hello, there".to_owned();
-    server.send(ServerCommand::Mo { msisdn: msisdn.clone(), sequence: sequence.clone(), message }).await;
-    let StoreRequest::Received(received) = harness.next_store_request().await else { panic!("the SMS was not kept") };
-    assert_eq!((received[0].to.as_str(), received[0].message.as_str()), ("38080", "hello, there"));
-    assert_eq!(received[0].provider_id.as_deref(), Some("5"));
-
-    server
-        .send(ServerCommand::PremiumBinaryMo {
-            msisdn,
-            sequence,
-            pid: Pid::Standard,
-            coding: Coding::EightBit,
-            destination: "31999".to_owned(),
-            hex: "6869".to_owned(),
-        })
-        .await;
-    let StoreRequest::Received(received) = harness.next_store_request().await else { panic!("the SMS was not kept") };
-    assert_eq!((received[0].to.as_str(), received[0].message.as_str()), ("31999", "hi"));
-}
-
-#[actix_rt::test]
-async fn sms_without_an_account_to_keep_them_are_counted_with_a_hint() {
-    let mut harness = SsmiHarness::start_with(json!({"account": null}), Vec::new()).await;
-    let mut server = harness.logged_in().await;
-    let (msisdn, sequence) = (PERSON.to_owned(), "5".to_owned());
-    server.send(ServerCommand::Mo { msisdn, sequence, message: "hello".to_owned() }).await;
-    harness.dial(&mut server, PERSON).await;
-    assert!(harness.health().await.detail.contains("SMS from people not kept: 1"));
-}
-
-#[actix_rt::test]
 async fn a_drain_answers_who_waits_and_then_logs_out() {
     let mut harness = SsmiHarness::start().await;
     let mut server = harness.logged_in().await;
@@ -574,59 +352,4 @@ fn the_example_parses_and_passes_and_nonsense_is_named() {
     .unwrap();
     let keys: Vec<_> = super::Ssmi::check(&nonsense).into_iter().map(|problem| problem.key).collect();
     assert_eq!(keys, ["port", "username", "link_check", "reconnect", "texts.gone", "texts.more"]);
-}
-
-/// Settings for a server whose certificate is trusted.
-fn trusted() -> serde_json::Value {
-    let ca = include_str!("tests/localhost.crt");
-    json!({ "tls": true, "ca": ca, "server_name": "localhost" })
-}
-
-#[actix_rt::test]
-async fn over_tls_a_person_dials_and_a_long_reply_arrives_whole() {
-    let mut harness = SsmiHarness::start_with(trusted(), Vec::new()).await;
-    let mut server = harness.tls_connection().await.expect("the certificate is trusted");
-    server.log_in().await;
-    for n in 0..50 {
-        let person = format!("2783{n:07}");
-        let begun = harness.dial(&mut server, &person).await;
-        let text = "x".repeat(150);
-        harness.reply(&begun, &text, SessionEvent::Resume).await;
-        assert_eq!(server.next_screen().await, (person, UssdType::Response, text));
-    }
-}
-
-#[actix_rt::test]
-async fn a_server_of_another_name_or_without_tls_gets_no_password() {
-    let mut other = trusted();
-    other["server_name"] = json!("other.example");
-    let mut harness = SsmiHarness::start_with(other, Vec::new()).await;
-    assert!(harness.tls_connection().await.is_none(), "the certificate is another server's");
-    let told = async {
-        while !harness.wait_for(State::Degraded).await.detail.contains("`server_name`") {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), told).await.expect("its health says what to mend");
-
-    let mut harness = SsmiHarness::start_with(trusted(), Vec::new()).await;
-    let mut plain = harness.connection().await;
-    let hello = plain.next_raw().await;
-    assert_eq!(hello.first(), Some(&0x16), "a TLS handshake and no login: {hello:?}");
-}
-
-#[test]
-fn what_tls_needs_is_checked_without_reading_files() {
-    let checked = |further: serde_json::Value| {
-        let mut settings = json!({ "username": "me", "password": "secret" });
-        settings.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
-        let settings = serde_json::from_value(settings).unwrap();
-        Ssmi::check(&settings).into_iter().map(|problem| problem.key).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        checked(json!({ "ca": include_str!("tests/localhost.crt"), "server_name": "localhost" })),
-        ["ca", "server_name"]
-    );
-    assert_eq!(checked(json!({ "tls": true, "ca": "no.pem", "server_name": "not a name" })), ["ca", "server_name"]);
-    assert_eq!(checked(json!({ "tls": true })), Vec::<String>::new());
 }

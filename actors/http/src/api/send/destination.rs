@@ -16,7 +16,7 @@ use crate::{
 /// Where the SMS of a call go. It also says what is taken as their addresses.
 #[derive(Clone, Debug)]
 pub(crate) enum Destination {
-    /// To this transport.
+    /// All to the transport that the path names.
     Named { transport: Name, addresses: TransportSettings, carries: Carries },
     /// Each by the route that takes it.
     Routed { routes: OutboundRoutes, account: String, addresses: TransportSettings },
@@ -52,7 +52,7 @@ impl Destination {
         Ok(Self::Routed { routes, account: call.caller.username.clone(), addresses })
     }
 
-    /// Whether routes choose.
+    /// Whether `[[outbound]]` chooses a transport for each SMS, instead of the path.
     pub(super) const fn is_routed(&self) -> bool {
         matches!(self, Self::Routed { .. })
     }

@@ -6,7 +6,7 @@ use vumi_kit::export::LedgerEnd;
 use super::Conn;
 use crate::schema::{received_sms, sms};
 
-/// See the module.
+/// The highest numbers that are there; it waits for nobody.
 pub(super) fn ledger_end(conn: &mut Conn) -> QueryResult<LedgerEnd> {
     let last_sms: Option<i64> = sms::table.select(max(sms::id)).first(conn)?;
     let last_received: Option<i64> = received_sms::table.select(max(received_sms::id)).first(conn)?;

@@ -89,7 +89,7 @@ pub(crate) fn count(conn: &mut Conn, table: &str) -> Result<u64, String> {
 pub(crate) enum Holder {
     /// Nobody; it has no log of changes any more.
     Nobody,
-    /// Another program.
+    /// Another program, such as a running router.
     Another,
     /// Nobody can say: it is damaged.
     Unknown,

@@ -121,7 +121,7 @@ pub(in super::super) fn settle(tx: &mut Tx<'_>, id: SmsId) -> QueryResult<()> {
     .map(drop)
 }
 
-/// Hold.
+/// Hold: it is due no more and belongs to no claim; its deadline stays.
 pub(in super::super) fn hold(tx: &mut Tx<'_>, id: SmsId, reason: &str) -> QueryResult<()> {
     Fixed(diesel::update(sms::table.find(id)).set((
         sms::next_attempt_at.eq(None::<i64>),
@@ -135,7 +135,7 @@ pub(in super::super) fn hold(tx: &mut Tx<'_>, id: SmsId, reason: &str) -> QueryR
     .map(drop)
 }
 
-/// Release: due then.
+/// Release: due at that moment, in microseconds since 1970.
 pub(super) fn release(tx: &mut Tx<'_>, id: SmsId, due: i64) -> QueryResult<()> {
     Fixed(diesel::update(sms::table.find(id)).set((
         sms::next_attempt_at.eq(Some(due)),
@@ -147,7 +147,7 @@ pub(super) fn release(tx: &mut Tx<'_>, id: SmsId, due: i64) -> QueryResult<()> {
     .map(drop)
 }
 
-/// Cancel.
+/// Cancel: it ends, and is neither due nor held nor claimed; the reason stands where a provider's words would.
 pub(super) fn cancel(tx: &mut Tx<'_>, id: SmsId, reason: &str) -> QueryResult<()> {
     Fixed(diesel::update(sms::table.find(id)).set((
         sms::status.eq(i32::from(TransportStatus::Cancelled)),

@@ -75,7 +75,7 @@ async fn replay(harness: &StoreHarness, ids: Vec<i64>) -> ReplayedDeliveries {
     harness.callbacks(ReplayParked { which: ParkedSelection::These(ids) }).await
 }
 
-/// All steps.
+/// Replays everything that is parked, step by step, and adds up what the steps say.
 async fn replay_all(harness: &StoreHarness) -> ReplayedDeliveries {
     let mut all = ReplayedDeliveries::default();
     let mut cursor = None;

@@ -27,12 +27,12 @@ const MAX_RESUBMISSIONS: i32 = 2;
 const WINDOW: usize = 2;
 const CAPACITY: usize = 5;
 
-/// Something that happens.
+/// A step of a random history.
 #[derive(Clone, Debug)]
 enum Happening {
     /// An account hands in so many SMS, with a schedule and a validity in seconds.
     Accept { of_bob: bool, count: usize, send_in: Option<u64>, validity: Option<u64>, high: bool },
-    /// Time passes.
+    /// The clock goes on by this, as do leases and deadlines.
     Wait { seconds: u64 },
     /// The outbox claims what it has room for, and begins what it may.
     Claim,

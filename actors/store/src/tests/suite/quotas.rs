@@ -49,7 +49,7 @@ pub(in super::super) fn batch(count: usize, key: Option<&str>, charge: QuotaChar
     AcceptWithinQuota { accept, account: ALICE, charge }
 }
 
-/// Two segments each.
+/// The charge of so many SMS, each of two segments.
 pub(in super::super) fn segments(count: usize) -> QuotaCharge {
     QuotaCharge { unit: Some(BudgetUnit::Segments), of_each: vec![Micros::whole(2); count] }
 }

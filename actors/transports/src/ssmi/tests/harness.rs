@@ -36,9 +36,9 @@ use vumi_kit::{
     },
     message::{Event, SessionEvent, UserMessage},
     name::Name,
-    router::{Happened, Inbound, Outbound, Refused, RouterAddress},
+    router::{Endpoints, Happened, Inbound, Outbound, Refused, RouterAddress, Submit},
     session::{CloseSession, OpenSessions, SaveSession, SessionRecord},
-    sms::{InboundSms, Receipt},
+    sms::{InboundSms, Receipt, Submission},
     start_token::StartToken,
     store::Store,
     testing::FakeStore,
@@ -302,6 +302,20 @@ impl SsmiHarness {
         timeout(LIMIT, self.store_requests.recv()).await.expect("the store was not asked").unwrap()
     }
 
+    /// The outcome of a submission, which the store gets next and alone.
+    pub(super) async fn next_outcome(&mut self) -> Outcome {
+        match self.next_store_request().await {
+            StoreRequest::Outcomes(mut outcomes) if outcomes.len() == 1 => outcomes.remove(0),
+            other => panic!("no outcome was recorded: {other:?}"),
+        }
+    }
+
+    /// The router hands over an SMS that is due.
+    pub(super) async fn submit(&self, sms: Submission) {
+        let submit = self.component.endpoints.as_ref().and_then(Endpoints::submit).unwrap();
+        submit.send(Submit(vec![sms])).await.unwrap();
+    }
+
     /// A person dials. Answers the message for the campaign.
     pub(super) async fn dial(&mut self, server: &mut ServerConnection, who: &str) -> UserMessage {
         server.send_ussd(who, UssdType::New, CODE).await;
@@ -310,15 +324,8 @@ impl SsmiHarness {
 
     pub(super) async fn reply(&self, to: &UserMessage, text: &str, event: SessionEvent) -> UserMessage {
         let reply = to.reply(Some(text.to_owned()), Some(event), self.clock.now());
-        self.component
-            .endpoints
-            .as_ref()
-            .and_then(|to| to.outbound().cloned())
-            .unwrap()
-            .send(Outbound(reply.clone()))
-            .await
-            .unwrap()
-            .unwrap();
+        let outbound = self.component.endpoints.as_ref().and_then(Endpoints::outbound).unwrap();
+        outbound.send(Outbound(reply.clone())).await.unwrap().unwrap();
         reply
     }
 
