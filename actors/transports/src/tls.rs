@@ -73,10 +73,7 @@ pub(crate) fn authorities(pem: &str) -> Option<RootCertStore> {
 }
 
 /// A certificate with its chain, and its key; none: one of them can't be read.
-pub(crate) fn identity(
-    certificate: &str,
-    key: &str,
-) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+pub(crate) fn identity(certificate: &str, key: &str) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().ok()?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).ok()?;
     (!chain.is_empty()).then_some((chain, key))

@@ -171,7 +171,9 @@ impl Recording {
                 Some(receipts::Known { id, recipient: recipient(id)?, provider_id, spellings: None })
             })
             .collect();
-        for (id, TakenPart { part, spellings, .. }) in self.parts.iter().flat_map(|(id, parts)| parts.iter().map(|part| (*id, part))) {
+        for (id, TakenPart { part, spellings, .. }) in
+            self.parts.iter().flat_map(|(id, parts)| parts.iter().map(|part| (*id, part)))
+        {
             let Some((provider_id, recipient)) = part.provider_id.clone().zip(recipient(id)) else { continue };
             known.retain(|whole| whole.id != id || whole.provider_id != provider_id);
             known.push(receipts::Known { id, recipient, provider_id, spellings: spellings.clone() });

@@ -108,8 +108,7 @@ pub(super) fn owners_by_spelling(
 ) -> QueryResult<Vec<(SmsId, String)>> {
     let its = sms_parts::table.filter(sms_parts::transport.eq(transport.as_str()));
     let its = its.order(sms_parts::sms.desc()).select((sms_parts::sms, sms_parts::provider_id.assume_not_null()));
-    let mut owners: Vec<(SmsId, String)> =
-        its.filter(sms_parts::provider_id.eq(spelling)).limit(most).load(tx.conn)?;
+    let mut owners: Vec<(SmsId, String)> = its.filter(sms_parts::provider_id.eq(spelling)).limit(most).load(tx.conn)?;
     let folded = its.filter(sms_parts::folded_id.eq(spelling)).filter(sms_parts::provider_id.is_not_null());
     owners.extend(folded.limit(most).load::<(SmsId, String)>(tx.conn)?);
     Ok(owners)

@@ -116,7 +116,8 @@ impl OutboxStatus {
             0 => String::new(),
             count => format!(", {count} given back since their lease was nearly over (`store.lease`)"),
         };
-        let pace = self.found_pace.map_or_else(String::new, |pace| format!(", slowed down to {pace:.1} parts a second"));
+        let pace =
+            self.found_pace.map_or_else(String::new, |pace| format!(", slowed down to {pace:.1} parts a second"));
         format!("{} in flight, {} waiting here{pace}{returned}", self.in_flight, self.waiting)
     }
 }

@@ -62,7 +62,8 @@ mod tests {
     #[test]
     fn senders_and_recipients_get_their_numbering_by_their_form_or_as_set() {
         let auto = settings("").sms;
-        let set = settings(r#"sms = { source = { ton = 6, npi = 0 }, destination = { ton = 0, npi = 1 }, plus = true }"#).sms;
+        let set =
+            settings(r#"sms = { source = { ton = 6, npi = 0 }, destination = { ton = 0, npi = 1 }, plus = true }"#).sms;
         for (from, by_form, as_set) in [
             ("27831234567", (1, 1, "27831234567"), (6, 0, "+27831234567")),
             ("0831234567", (2, 1, "0831234567"), (6, 0, "0831234567")),

@@ -109,7 +109,7 @@ async fn drain(shared: SharedState, outbox: Recipient<Drain>) {
         let mut state = shared.borrow_mut();
         state.stopping = true;
         // Those that wait to connect hear of it.
-        state.place_freed.notify_waiters();
+        state.bound_changed.notify_waiters();
         (state.settings.drain_limit, state.finished.clone())
     };
     let settled = wait_until(&finished, || shared.borrow().inbox.len() == 0);

@@ -24,7 +24,16 @@ pub(super) struct Arrived {
 /// A data_sm in the form of a deliver_sm: its text is the TLV message_payload.
 pub(super) fn message_of(data: DataSm) -> Message {
     let DataSm { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs } = data;
-    Message { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs, ..Message::default() }
+    Message {
+        service_type,
+        source,
+        destination,
+        esm_class,
+        registered_delivery,
+        data_coding,
+        tlvs,
+        ..Message::default()
+    }
 }
 
 /// Reads it. An error is the command_status that it is refused with.

@@ -27,7 +27,8 @@ const FLASH_UCS2: u8 = 0x18;
 /// The PDUs of all its parts, in their order, the same for every attempt. An error says why there are none.
 pub(super) fn of(settings: &Settings, submission: &Submission, now: Timestamp) -> Result<Vec<Message>, Decision> {
     let sms = &settings.sms;
-    let source = addresses::sender(sms, &submission.from).ok_or_else(|| rejected("the sender's name has characters that SMPP can't carry"))?;
+    let source = addresses::sender(sms, &submission.from)
+        .ok_or_else(|| rejected("the sender's name has characters that SMPP can't carry"))?;
     let (coding, parts) = parts_of(sms, submission)?;
     let whole = Message {
         service_type: Bytes::copy_from_slice(sms.service_type.as_bytes()),
@@ -99,7 +100,8 @@ fn binary(sms: &SmsSettings, submission: &Submission, udh: Option<&str>) -> Resu
     };
     let mut short_message = octets_of_hex(udh).ok_or_else(wrong)?;
     short_message.extend(octets);
-    let part = Part { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: vumi_smpp_codec::Tlvs::new() };
+    let part =
+        Part { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: vumi_smpp_codec::Tlvs::new() };
     Ok((data_coding::BINARY, vec![part]))
 }
 
@@ -172,7 +174,11 @@ mod tests {
             ("gsm7_packed", "hello", 0, b"\xe8\x32\x9b\xfd\x06"),
         ] {
             let messages = written(&format!("sms = {{ alphabet = \"{alphabet}\" }}"), &submission(text));
-            assert_eq!((messages[0].data_coding, &messages[0].short_message[..]), (coding, octets), "{alphabet} {text}");
+            assert_eq!(
+                (messages[0].data_coding, &messages[0].short_message[..]),
+                (coding, octets),
+                "{alphabet} {text}"
+            );
         }
         let three = written("sms = { alphabet = \"latin1\", data_coding = 3 }", &submission("é"));
         assert_eq!((three[0].data_coding, &three[0].short_message[..]), (3, &b"\xe9"[..]));
@@ -210,16 +216,17 @@ mod tests {
         let udh = Some("06050415811581".to_owned());
         let ported = Submission { content: Content::Binary { udh }, ..submission("48ff") };
         let message = written("", &ported).remove(0);
-        assert_eq!((message.esm_class, &message.short_message[..]), (0x40, &b"\x06\x05\x04\x15\x81\x15\x81\x48\xff"[..]));
+        assert_eq!(
+            (message.esm_class, &message.short_message[..]),
+            (0x40, &b"\x06\x05\x04\x15\x81\x15\x81\x48\xff"[..])
+        );
     }
 
     #[test]
     fn validity_priority_and_fields_of_the_settings() {
         let give_up_at = NOW.plus(Duration::from_secs(3600));
         let limited = Submission { limited: true, give_up_at, priority: Priority::High, ..submission("hi") };
-        for (validity, expected) in
-            [("relative", "000000010000000R"), ("absolute", "270115090000000+"), ("off", "")]
-        {
+        for (validity, expected) in [("relative", "000000010000000R"), ("absolute", "270115090000000+"), ("off", "")] {
             let message = written(&format!("sms = {{ validity = \"{validity}\" }}"), &limited).remove(0);
             assert_eq!(message.validity_period, expected, "{validity}");
         }

@@ -22,11 +22,7 @@ const SHORTEST_PHONE: usize = 7;
 const KIND: u8 = 0x3c;
 
 /// The receipt, and what is odd about it.
-pub(super) fn report(
-    settings: &Settings,
-    message: &Message,
-    receipt: &SmppReceipt,
-) -> (Receipt, Option<&'static str>) {
+pub(super) fn report(settings: &Settings, message: &Message, receipt: &SmppReceipt) -> (Receipt, Option<&'static str>) {
     let state = receipt.state();
     let underway = message.esm_class & KIND == esm_class::INTERMEDIATE;
     let status = match state {

@@ -27,7 +27,7 @@ use super::{
     state::SharedState,
     statuses::{self, StatusMeaning},
 };
-use crate::outbox::{LookUp, Readiness, Submitted, SubmitSms};
+use crate::outbox::{LookUp, Readiness, SubmitSms, Submitted};
 
 /// Submits SMS over the sessions.
 pub(super) struct SmsSender(pub(super) SharedState);
@@ -166,7 +166,8 @@ impl SmsSender {
                     return Err(PartResult::NotSent(format!("not bound to {}", state.settings.address())));
                 }
                 if let Some(link) = state.freest_link() {
-                    let (fate, place) = link.submit(key, message).map_err(|error| PartResult::NotSent(error.to_string()))?;
+                    let (fate, place) =
+                        link.submit(key, message).map_err(|error| PartResult::NotSent(error.to_string()))?;
                     return Ok(Sent { number: key.number, fate, place });
                 }
             }
@@ -273,7 +274,8 @@ fn of_answer(ids: MessageIds, id: &str) -> IdSpellings {
 
 fn accepted(submission: &Submission, parts: &[TakenPart]) -> Decision {
     let earlier = submission.parts.iter().map(|part| (part.number, part.provider_id.as_ref()));
-    let mut all: Vec<_> = parts.iter().map(|taken| (taken.part.number, taken.part.provider_id.as_ref())).chain(earlier).collect();
+    let mut all: Vec<_> =
+        parts.iter().map(|taken| (taken.part.number, taken.part.provider_id.as_ref())).chain(earlier).collect();
     all.sort_unstable_by_key(|(number, _)| *number);
     let provider_id = all.first().and_then(|(_, id)| id.map(ToString::to_string));
     let id = provider_id.as_deref().map_or_else(|| "no message_id".to_owned(), |id| format!("message_id {id}"));

@@ -7,12 +7,15 @@ use secrecy::ExposeSecret;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
     net::TcpStream,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use vumi_kit::backoff::Backoff;
 use vumi_smpp_codec::{BadLength, Bind, BindMode, Codec, Command, CommandId, Frame, Password, Pdu, status};
 
-use super::{Settings, state::SharedState};
+use super::{
+    Settings,
+    state::{SharedState, SmppState},
+};
 use crate::tls::{ServerSocket, secured};
 
 type Reading = ReadHalf<Box<dyn ServerSocket>>;
@@ -93,7 +96,9 @@ pub(super) async fn keep_bound(shared: SharedState, at: usize) {
             let state = shared.borrow();
             tracing::warn!(transport = %state.name, server = %settings.address(), why = %end.why, again_in_ms = wait.as_millis(), "not bound");
         }
-        sleep(wait).await;
+        let stopped = shared.borrow().bound_changed.clone();
+        let again_at = Instant::now() + wait;
+        while !shared.borrow().stopping && timeout_at(again_at, stopped.notified()).await.is_ok() {}
     }
 }
 
@@ -103,9 +108,9 @@ async fn receiver_first(shared: &SharedState, settings: &Settings, at: usize) {
     if modes.len() < 2 || at.is_multiple_of(modes.len()) {
         return;
     }
-    let freed = shared.borrow().place_freed.clone();
+    let changed = shared.borrow().bound_changed.clone();
     loop {
-        let notified = freed.notified();
+        let notified = changed.notified();
         {
             let state = shared.borrow();
             let bound = state.connections.get(at - 1).is_some_and(|receiver| receiver.link.is_some());
@@ -113,10 +118,7 @@ async fn receiver_first(shared: &SharedState, settings: &Settings, at: usize) {
                 return;
             }
         }
-        // A place may be freed for somebody else: who is woken for nothing hands that on.
         notified.await;
-        freed.notify_one();
-        tokio::task::yield_now().await;
     }
 }
 
@@ -199,7 +201,8 @@ pub(super) fn bound(code: u32) -> Result<(), LinkEnd> {
         status::ESME_ROK => Ok(()),
         status::ESME_RALYBND => end(format!("the SMSC still has our last session: {said}"), EndCause::AlreadyBound),
         status::ESME_RBINDFAIL => {
-            let hint = "check `system_id` and `password`, how many sessions the account may have, and from which address";
+            let hint =
+                "check `system_id` and `password`, how many sessions the account may have, and from which address";
             end(format!("the bind was refused: {said}; {hint}"), EndCause::Refused)
         }
         status::ESME_RINVPASWD | status::ESME_RINVSYSID => {
@@ -262,7 +265,10 @@ impl FrameReader {
                 }
                 match read {
                     Ok(frame) => state.on_frame(at, frame),
-                    Err(bad) => return out_of_step(shared, state, at, bad).await,
+                    Err(bad) => {
+                        out_of_step(&mut state, at, bad);
+                        break;
+                    }
                 }
             }
             loop {
@@ -287,20 +293,11 @@ impl FrameReader {
 }
 
 /// Where the next PDU begins is not known any more: it says so, and ends.
-async fn out_of_step(
-    shared: &SharedState,
-    mut state: std::cell::RefMut<'_, super::state::SmppState>,
-    at: usize,
-    bad: BadLength,
-) -> String {
+fn out_of_step(state: &mut SmppState, at: usize, bad: BadLength) {
     if let Some(link) = state.link(at) {
         link.answer(status::ESME_RINVCMDLEN, 0, Pdu::GenericNack);
         link.end(bad.to_string());
     }
-    drop(state);
-    // The writer ends the connection once that is written.
-    let _shared = shared;
-    std::future::pending().await
 }
 
 /// Writes what waits, all at once, until that fails or the connection is to end.
@@ -339,13 +336,7 @@ async fn write_out(mut write: Writing, shared: &SharedState, at: usize) -> Strin
 }
 
 /// Asks the SMSC whether it is there when nothing came for a time; ends where nothing comes then either.
-async fn enquire(
-    shared: &SharedState,
-    at: usize,
-    every: Duration,
-    limit: Duration,
-    paused: &Cell<bool>,
-) -> String {
+async fn enquire(shared: &SharedState, at: usize, every: Duration, limit: Duration, paused: &Cell<bool>) -> String {
     loop {
         let Some(last) = last_received(shared, at) else { return "the connection is gone".to_owned() };
         if last.elapsed() < every {

@@ -241,7 +241,10 @@ impl Settings {
         ];
         for (key, text, most) in fields {
             if text.len() > most || !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-                problems.push(Problem::new(key, format!("expected {most} characters of ASCII at the most: SMPP carries no more")));
+                problems.push(Problem::new(
+                    key,
+                    format!("expected {most} characters of ASCII at the most: SMPP carries no more"),
+                ));
             }
         }
         problems.extend(self.check_tls());

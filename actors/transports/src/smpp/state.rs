@@ -54,6 +54,8 @@ pub(super) struct SmppState {
     pub(super) place_freed: Rc<Notify>,
     /// Connections were bound or lost.
     pub(super) readiness_changed: Rc<Notify>,
+    /// The same, for all who wait; or the transport stops.
+    pub(super) bound_changed: Rc<Notify>,
     /// Something was finished: a drain may be done.
     pub(super) finished: Rc<Notify>,
     /// Nothing is bound again.
@@ -78,6 +80,7 @@ impl SmppState {
             faults: FaultLog::new(name.clone()),
             place_freed: Rc::default(),
             readiness_changed: Rc::default(),
+            bound_changed: Rc::default(),
             finished: Rc::default(),
             stopping: false,
             unmatched: 0,
@@ -114,7 +117,9 @@ impl SmppState {
     pub(super) fn readiness(&self) -> Readiness {
         let links = self.connections.iter().filter_map(|connection| connection.link.as_ref());
         match links.filter(|link| link.submits()).map(Link::window).sum() {
-            0 if self.connections.iter().any(|one| one.down.as_ref().is_some_and(|down| down.refused)) => Readiness::Refused,
+            0 if self.connections.iter().any(|one| one.down.as_ref().is_some_and(|down| down.refused)) => {
+                Readiness::Refused
+            }
             0 => Readiness::Unconnected,
             window => Readiness::Ready { window },
         }
@@ -148,6 +153,7 @@ impl SmppState {
 
     fn changed(&self) {
         self.place_freed.notify_waiters();
+        self.bound_changed.notify_waiters();
         self.readiness_changed.notify_one();
         self.finished.notify_one();
     }
@@ -261,7 +267,8 @@ impl SmppState {
     /// Answers a message, if its connection is still there.
     pub(super) fn settle(&mut self, place: Place, code: u32) {
         let resp = MessageResp::default();
-        let pdu = if place.response == CommandId::DATA_SM_RESP { Pdu::DataSmResp(resp) } else { Pdu::DeliverSmResp(resp) };
+        let pdu =
+            if place.response == CommandId::DATA_SM_RESP { Pdu::DataSmResp(resp) } else { Pdu::DeliverSmResp(resp) };
         if let Some(link) = self.link_of(place) {
             link.answer(code, place.sequence, pdu);
         }
@@ -285,8 +292,14 @@ impl SmppState {
         let bound = self.connections.iter().filter(|one| one.link.is_some()).count();
         let all = self.connections.len();
         let links = || self.connections.iter().filter_map(|one| one.link.as_ref());
-        let (taken, window) = (links().map(Link::taken).sum::<usize>(), links().filter(|link| link.submits()).map(Link::window).sum::<usize>());
-        let mut detail = format!("{bound} of {all} connections bound to {}, {taken} of {window} PDUs in flight", self.settings.address());
+        let (taken, window) = (
+            links().map(Link::taken).sum::<usize>(),
+            links().filter(|link| link.submits()).map(Link::window).sum::<usize>(),
+        );
+        let mut detail = format!(
+            "{bound} of {all} connections bound to {}, {taken} of {window} PDUs in flight",
+            self.settings.address()
+        );
         let down = self.connections.iter().filter(|one| one.link.is_none()).find_map(|one| one.down.as_ref());
         if let Some(Down { since, why, .. }) = down {
             detail = format!("not bound since {} UTC: {why}; {detail}", since.to_seconds_text());
