@@ -17,9 +17,8 @@ use vumi_smpp_codec::{
 
 use super::{
     Settings, addresses,
-    settings::{SmsSettings, Validity},
+    settings::{SmsSettings, Validity, octets_of_hex},
 };
-use crate::smpp::settings::octets_of_hex;
 
 /// UCS-2, shown at once and not kept.
 const FLASH_UCS2: u8 = 0x18;

@@ -186,7 +186,7 @@ async fn bind(
                 let hint = "the SMSC does not know this kind of bind: set `bind` to `transmitter_and_receiver`";
                 return Err(refused(format!("{hint} ({})", super::statuses::in_words(frame.status))));
             }
-            (command, BIND_SEQUENCE) if command == mode.response() => return bound(frame.status),
+            (command, BIND_SEQUENCE) if command.is_response() => return bound(frame.status),
             // Such as outbind.
             _ => {}
         }

@@ -17,8 +17,8 @@ use vumi_kit::{
 };
 use vumi_smpp_codec::BindMode;
 
-pub(super) use receipts::{PartReceipts, ReceiptSettings};
-pub(super) use sms::{Numbering, SmsSettings, Validity};
+pub(super) use receipts::{MessageIds, PartReceipts, ReceiptSettings};
+pub(super) use sms::{Numbering, SmsSettings, Validity, octets_of_hex};
 
 use super::statuses::{StatusMeaning, status_of_key};
 use crate::{

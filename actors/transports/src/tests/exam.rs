@@ -16,7 +16,10 @@ use super::{
     webhooks::webhook,
 };
 use crate::{
-    outbox::{Submitted, attempt::{AttemptLimits, AttemptResult, attempt}},
+    outbox::{
+        Submitted,
+        attempt::{AttemptLimits, AttemptResult, attempt},
+    },
     provider::Provider,
 };
 
@@ -112,7 +115,8 @@ impl Exam {
             let provider = Rc::new(provider::<P>(self.settings, &server.url));
             // As the outbox does it, which bounds the time.
             let limits = AttemptLimits { call, max_resubmissions: 0 };
-            let AttemptResult::Decided(Submitted { decision, .. }) = attempt(provider, submission("hello world"), limits).await.result
+            let AttemptResult::Decided(Submitted { decision, .. }) =
+                attempt(provider, submission("hello world"), limits).await.result
             else {
                 panic!("{answer_text} was not submitted")
             };

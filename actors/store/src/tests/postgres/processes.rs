@@ -84,7 +84,8 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
     for sms in &kept {
         let id = format!("p{}", sms.id);
         let then = Then::Done { status: TransportStatus::Queued, provider_id: Some(id.clone()) };
-        let outcomes = vec![Outcome { id: sms.id, at: first.now(), attempts: 0, detail: String::new(), then, parts: Vec::new() }];
+        let outcomes =
+            vec![Outcome { id: sms.id, at: first.now(), attempts: 0, detail: String::new(), then, parts: Vec::new() }];
         let receipt = Receipt { provider_id: Some(id), ..Receipt::new(TransportStatus::Delivered, Vec::new()) };
         let told = RecordReceipts { transport: opera(), receipts: vec![receipt] };
         tokio::join!(

@@ -38,9 +38,9 @@ use vumi_smpp_codec::{
 use crate::{smpp::Smpp, tests::exam::CLAIM_TOKEN};
 
 /// Nothing in these tests takes this long unless it never comes.
-pub(super) const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(10);
 
-pub(super) const START: Timestamp = Timestamp::from_seconds(1_000_000);
+const START: Timestamp = Timestamp::from_seconds(1_000_000);
 
 /// What the store was asked for.
 pub(super) enum StoreRequest {
@@ -193,7 +193,6 @@ impl Smsc {
 /// The transport between an SMSC and a store.
 pub(super) struct SmppHarness {
     pub(super) component: Component,
-    pub(super) clock: Clock,
     listener: TcpListener,
     requests: mpsc::UnboundedReceiver<StoreRequest>,
     waiting: Waiting,
@@ -208,17 +207,17 @@ impl SmppHarness {
         let settings = super::settings(&format!("port = {port}\n{quick}{more}"));
         assert_eq!(Smpp::check(&settings), []);
         let (requests_sent, requests) = mpsc::unbounded_channel();
-        let (clock, token, waiting) = (Clock::held(START), StartToken::default(), Waiting::default());
+        let (token, waiting) = (StartToken::default(), Waiting::default());
         let context = ComponentContext {
             owners: SmsOwners::default(),
             name: Name::parse("smsc").unwrap(),
             router: RouterAddress::of(&NoRouter.start()).with_token(&token),
             store: fake_store(&requests_sent, &waiting).with_token(&token),
             board: TransportBoard::default(),
-            clock: clock.clone(),
+            clock: Clock::held(START),
         };
         let component = Smpp::start(context, settings).unwrap();
-        Self { component, clock, listener, requests, waiting }
+        Self { component, listener, requests, waiting }
     }
 
     /// The transport connects.

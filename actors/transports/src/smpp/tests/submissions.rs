@@ -5,7 +5,7 @@ use vumi_kit::{
     sent_parts::SentPart,
     sms::{Submission, TransportStatus},
 };
-use vumi_smpp_codec::{Message, udh::Udh};
+use vumi_smpp_codec::{BindResp, Message, Pdu, udh::Udh};
 
 use super::harness::SmppHarness;
 use crate::tests::exam::submission;
@@ -103,10 +103,7 @@ async fn what_is_in_flight_when_the_connection_is_lost_may_have_arrived_and_noth
     let outcome = harness.next_outcome().await;
     assert!(matches!((outcome.id, &outcome.then), (3, Then::Untried { .. })), "{outcome:?}");
     assert_eq!(harness.waiting(), 1, "nothing is claimed");
-    smsc.answer(0, bind, vumi_smpp_codec::Pdu::BindResp(Default::default())).await;
-    // A bind_resp for another mode answers nothing: the transport waits for the right one.
-    let resp = vumi_smpp_codec::BindResp { mode: vumi_smpp_codec::BindMode::Transceiver, ..Default::default() };
-    smsc.answer(0, bind, vumi_smpp_codec::Pdu::BindResp(resp)).await;
+    smsc.answer(0, bind, Pdu::BindResp(BindResp::default())).await;
     assert_eq!(&smsc.submitted().await.1.short_message[..], b"waits");
 }
 
@@ -151,7 +148,7 @@ async fn an_answer_that_comes_late_is_taken_by_the_next_attempt() {
     assert!(matches!(outcome.then, Then::Again { unknown_outcome: true, .. }), "{outcome:?}");
     smsc.take(sequence, "late").await;
     // What comes behind it on the same connection is read after it.
-    let enquiry = smsc.request(vumi_smpp_codec::Pdu::EnquireLink).await;
+    let enquiry = smsc.request(Pdu::EnquireLink).await;
     smsc.answered(enquiry).await;
     harness.submit(Submission { attempts: 1, unknown_outcomes: 1, ..submission("hello") }).await;
     let then = harness.next_outcome().await.then;
@@ -181,7 +178,7 @@ async fn a_message_the_smsc_can_not_read_is_tried_once_more_and_a_vendors_status
     for (attempts, expected) in [(0, None), (1, Some(TransportStatus::MessageError))] {
         harness.submit(Submission { attempts, ..submission("hello") }).await;
         let (sequence, _) = smsc.submitted().await;
-        smsc.answer(0x03, sequence, vumi_smpp_codec::Pdu::GenericNack).await;
+        smsc.answer(0x03, sequence, Pdu::GenericNack).await;
         let ended = match harness.next_outcome().await.then {
             Then::Done { status, .. } => Some(status),
             _ => None,
