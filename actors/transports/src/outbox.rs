@@ -15,7 +15,7 @@ mod settings;
 mod status;
 mod throughput;
 
-pub(crate) use readiness::Readiness;
+pub(crate) use readiness::SubmitReadiness;
 pub(crate) use settings::OutboxSettings;
 
 use std::{cell::RefCell, future, rc::Rc, sync::Arc};
@@ -60,8 +60,8 @@ pub(crate) trait SubmitSms: 'static {
     }
 
     /// Whether it can submit now. While it can't, nothing is claimed, and what waits here goes back to the ledger.
-    fn readiness(&self) -> Readiness {
-        Readiness::Ready { window: usize::MAX }
+    fn readiness(&self) -> SubmitReadiness {
+        SubmitReadiness::Ready { window: usize::MAX }
     }
 
     /// Ends when [`Self::readiness`] may have changed.

@@ -18,19 +18,19 @@ const FORGOTTEN_AT: f64 = 4.0;
 /// See the module.
 #[derive(Default)]
 pub(super) struct AdaptivePace {
-    limit: Option<Limit>,
-    counted: Option<Counted>,
+    limit: Option<FoundPace>,
+    counted: Option<PartsInSecond>,
 }
 
 /// Parts a second.
-struct Limit {
+struct FoundPace {
     rate: f64,
     refused_at: f64,
     changed: Instant,
 }
 
 /// Parts that went out in a second.
-struct Counted {
+struct PartsInSecond {
     since: Instant,
     now: f64,
     before: f64,
@@ -39,11 +39,11 @@ struct Counted {
 impl AdaptivePace {
     /// So many parts go out now.
     pub(super) fn count(&mut self, parts: u32, now: Instant) {
-        let counted = self.counted.get_or_insert(Counted { since: now, now: 0.0, before: 0.0 });
+        let counted = self.counted.get_or_insert(PartsInSecond { since: now, now: 0.0, before: 0.0 });
         let passed = now.saturating_duration_since(counted.since);
         if passed >= SECOND {
             let before = if passed < SECOND * 2 { counted.now } else { 0.0 };
-            *counted = Counted { since: now, now: 0.0, before };
+            *counted = PartsInSecond { since: now, now: 0.0, before };
         }
         counted.now += f64::from(parts.max(1));
     }
@@ -59,7 +59,7 @@ impl AdaptivePace {
             }
             None => {
                 let refused_at = used.max(SLOWEST);
-                self.limit = Some(Limit { rate: (refused_at * SLOWER).max(SLOWEST), refused_at, changed: now });
+                self.limit = Some(FoundPace { rate: (refused_at * SLOWER).max(SLOWEST), refused_at, changed: now });
             }
         }
     }

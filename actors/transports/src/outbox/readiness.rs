@@ -4,7 +4,7 @@ use vumi_kit::transport_board::Sendability;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Readiness {
+pub(crate) enum SubmitReadiness {
     Ready {
         /// Places: submissions in flight at once, each as many as it takes.
         window: usize,
@@ -15,7 +15,7 @@ pub(crate) enum Readiness {
     Refused,
 }
 
-impl Readiness {
+impl SubmitReadiness {
     /// The places; none while it can't submit.
     pub(crate) const fn window(self) -> usize {
         match self {

@@ -9,7 +9,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Readiness,
+    SubmitReadiness,
     breaker::{Breaker, FirstRefusal, Interruption, InterruptionCause},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct OutboxStatus {
     pub(super) returned_for_lease: u64,
     pub(super) store_error: Option<String>,
     pub(super) breaker: Breaker,
-    pub(super) readiness: Readiness,
+    pub(super) readiness: SubmitReadiness,
     /// Parts a second, where the provider asked for a slower pace.
     pub(super) found_pace: Option<f64>,
     /// Since when submissions are in flight and none was answered.
@@ -48,7 +48,7 @@ impl OutboxStatus {
             returned_for_lease: 0,
             store_error: None,
             breaker,
-            readiness: Readiness::Ready { window: usize::MAX },
+            readiness: SubmitReadiness::Ready { window: usize::MAX },
             found_pace: None,
             silent_since: None,
             usual_call: Duration::ZERO,

@@ -16,15 +16,15 @@ use vumi_smpp_codec::Pdu;
 
 use super::{
     Settings, forwarder,
-    sender::SmsSender,
+    sender::PartSender,
     session,
-    state::{SharedState, SmppState},
+    state::{SharedSmpp, SmppState},
 };
 use crate::outbox::OutboxActor;
 
 /// See the module.
 pub(super) struct SmppTransport {
-    shared: SharedState,
+    shared: SharedSmpp,
     outbox: Recipient<Drain>,
     outbox_health: Recipient<AskHealth>,
     _lifeline: Lifeline,
@@ -35,7 +35,7 @@ pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
     let settings = Rc::new(settings);
     let (name, clock, token) = (context.name.clone(), context.clock.clone(), context.store.ledger.token().clone());
     let shared = Rc::new(RefCell::new(SmppState::new(name, clock, settings.clone(), token)));
-    let outbox = OutboxActor::open(context.clone(), &settings.outbox, SmsSender(shared.clone()));
+    let outbox = OutboxActor::open(context.clone(), &settings.outbox, PartSender(shared.clone()));
     let submit = outbox.endpoints.as_ref().and_then(Endpoints::submit).cloned();
     let (lifeline, ended) = lifeline();
     let mut work = JoinSet::new();
@@ -100,7 +100,7 @@ impl Handler<Drain> for SmppTransport {
 }
 
 /// Finishes what is under way, unbinds and closes the connections.
-async fn drain(shared: SharedState, outbox: Recipient<Drain>) {
+async fn drain(shared: SharedSmpp, outbox: Recipient<Drain>) {
     // SMS first: their answers come over the sessions.
     if outbox.send(Drain).await.is_err() {
         tracing::debug!("the outbox has ended already");

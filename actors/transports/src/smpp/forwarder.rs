@@ -13,8 +13,8 @@ use vumi_kit::{
 use vumi_smpp_codec::status;
 
 use super::{
-    inbox::{Item, Place},
-    state::SharedState,
+    inbox::{Item, ReplyTo},
+    state::SharedSmpp,
 };
 
 /// SMS or receipts in one message to the ledger.
@@ -23,7 +23,7 @@ const BATCH: usize = RecordReceipts::MOST;
 const STORE_RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 /// Forwards them, in the order in which they came.
-pub(super) async fn forward(shared: SharedState, context: ComponentContext) {
+pub(super) async fn forward(shared: SharedSmpp, context: ComponentContext) {
     let arrived = shared.borrow().inbox.arrived.clone();
     let mut failures = 0;
     loop {
@@ -33,7 +33,7 @@ pub(super) async fn forward(shared: SharedState, context: ComponentContext) {
             continue;
         }
         let count = batch.len();
-        let (places, items): (Vec<Place>, Vec<Item>) = batch.into_iter().unzip();
+        let (places, items): (Vec<ReplyTo>, Vec<Item>) = batch.into_iter().unzip();
         let mut kept = 0;
         let recorded = record(&shared, &context, items, &mut kept).await;
         let refusal = match &recorded {
@@ -59,7 +59,7 @@ pub(super) async fn forward(shared: SharedState, context: ComponentContext) {
 
 /// `kept`: how many of them, the first ones, the ledger has.
 async fn record(
-    shared: &SharedState,
+    shared: &SharedSmpp,
     context: &ComponentContext,
     items: Vec<Item>,
     kept: &mut usize,

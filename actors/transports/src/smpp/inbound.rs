@@ -15,7 +15,7 @@ use vumi_smpp_codec::{
 use super::{Settings, addresses, inbox::Item, reports};
 
 /// What came.
-pub(super) struct Arrived {
+pub(super) struct ReadMessage {
     pub(super) item: Item,
     /// Something about it that an operator should see.
     pub(super) odd: Option<&'static str>,
@@ -37,14 +37,14 @@ pub(super) fn message_of(data: DataSm) -> Message {
 }
 
 /// Reads it. An error is the command_status that it is refused with.
-pub(super) fn read(settings: &Settings, message: &Message, now: Timestamp) -> Result<Arrived, u32> {
+pub(super) fn read(settings: &Settings, message: &Message, now: Timestamp) -> Result<ReadMessage, u32> {
     let header = if message.has_udh() { Udh::read(message.octets()) } else { None };
     let octets = message.octets();
     let text = header.and_then(|udh| octets.get(udh.length..)).unwrap_or(octets);
     let receipt = SmppReceipt::read(message.esm_class, text, &message.tlvs, settings.receipts.detect());
     if let Some(receipt) = receipt {
         let (receipt, odd) = reports::report(settings, message, &receipt);
-        return Ok(Arrived { item: Item::Receipt(Box::new(receipt)), odd });
+        return Ok(ReadMessage { item: Item::Receipt(Box::new(receipt)), odd });
     }
     let from = addresses::read(&message.source).ok_or(status::ESME_RINVSRCADR)?;
     let to = addresses::read(&message.destination).or_else(|| settings.short_code.clone());
@@ -61,7 +61,7 @@ pub(super) fn read(settings: &Settings, message: &Message, now: Timestamp) -> Re
         part: concat.and_then(part),
     };
     let odd = (charset == UNREAD).then_some("SMS from people in an alphabet that is not read: kept as hex digits");
-    Ok(Arrived { item: Item::Sms(Box::new(sms)), odd })
+    Ok(ReadMessage { item: Item::Sms(Box::new(sms)), odd })
 }
 
 fn part(concat: Concat) -> Option<InboundPart> {

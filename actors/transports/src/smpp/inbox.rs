@@ -8,7 +8,7 @@ use vumi_smpp_codec::CommandId;
 
 /// Where a message is answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct ReplyTo {
     pub(super) connection: usize,
     /// [`super::link::Link::id`].
     pub(super) link: u64,
@@ -26,7 +26,7 @@ pub(super) enum Item {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Inbox {
-    waiting: VecDeque<(Place, Item)>,
+    waiting: VecDeque<(ReplyTo, Item)>,
     under_way: usize,
     pub(super) arrived: Rc<Notify>,
 }
@@ -37,13 +37,13 @@ impl Inbox {
         self.waiting.len() + self.under_way
     }
 
-    pub(super) fn push(&mut self, place: Place, item: Item) {
+    pub(super) fn push(&mut self, place: ReplyTo, item: Item) {
         self.waiting.push_back((place, item));
         self.arrived.notify_one();
     }
 
     /// The first ones that are of one sort, so many at the most; they are under way until [`Self::done`].
-    pub(super) fn take(&mut self, most: usize) -> Vec<(Place, Item)> {
+    pub(super) fn take(&mut self, most: usize) -> Vec<(ReplyTo, Item)> {
         let sort = |item: &Item| matches!(item, Item::Receipt(_));
         let Some(first) = self.waiting.front().map(|(_, item)| sort(item)) else { return Vec::new() };
         let count = self.waiting.iter().take(most).take_while(|(_, item)| sort(item) == first).count();

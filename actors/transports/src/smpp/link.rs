@@ -77,7 +77,7 @@ struct Unanswered {
 }
 
 /// What the answer to a sequence_number was.
-pub(super) enum Answered {
+pub(super) enum AnswerOf {
     /// A part's: its attempt hears of it.
     Part,
     /// A part's, whose attempt has ended.
@@ -205,11 +205,11 @@ impl Link {
     }
 
     /// An answer came.
-    pub(super) fn answered(&mut self, sequence: u32, answer: PartAnswer) -> Answered {
-        let Some(Unanswered { key, fate, .. }) = self.unanswered.remove(&sequence) else { return Answered::Nothing };
+    pub(super) fn answered(&mut self, sequence: u32, answer: PartAnswer) -> AnswerOf {
+        let Some(Unanswered { key, fate, .. }) = self.unanswered.remove(&sequence) else { return AnswerOf::Nothing };
         match fate.send(PartFate::Answered(answer)) {
-            Err(PartFate::Answered(answer)) => Answered::Late(key, answer),
-            _ => Answered::Part,
+            Err(PartFate::Answered(answer)) => AnswerOf::Late(key, answer),
+            _ => AnswerOf::Part,
         }
     }
 

@@ -24,13 +24,13 @@ use super::{
     link::{PartAnswer, PartFate, PartKey, WindowPlace},
     message,
     settings::{MessageIds, PartReceipts},
-    state::SharedState,
-    statuses::{self, StatusMeaning},
+    state::SharedSmpp,
+    statuses::{self, SubmitStatus},
 };
-use crate::outbox::{LookUp, Readiness, SubmitSms, Submitted};
+use crate::outbox::{LookUp, SubmitReadiness, SubmitSms, Submitted};
 
 /// Submits SMS over the sessions.
-pub(super) struct SmsSender(pub(super) SharedState);
+pub(super) struct PartSender(pub(super) SharedSmpp);
 
 /// What came of a part.
 enum PartResult {
@@ -41,7 +41,7 @@ enum PartResult {
     NotSent(String),
 }
 
-impl SubmitSms for SmsSender {
+impl SubmitSms for PartSender {
     async fn submit(&self, submission: &Submission) -> Submitted {
         let (written, limit) = {
             let state = self.0.borrow();
@@ -64,7 +64,7 @@ impl SubmitSms for SmsSender {
         Vec::new()
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self) -> SubmitReadiness {
         self.0.borrow().readiness()
     }
 
@@ -90,7 +90,7 @@ fn missing(submission: &Submission, messages: Vec<Message>) -> Vec<(PartKey, Mes
     numbered.map(|(number, message)| (PartKey { sms: submission.id, number }, message)).collect()
 }
 
-impl SmsSender {
+impl PartSender {
     async fn submit_parts(&self, submission: &Submission, messages: Vec<Message>, limit: Duration) -> Submitted {
         let deadline = Instant::now() + limit;
         let mut results = Vec::with_capacity(messages.len());
@@ -179,7 +179,7 @@ impl SmsSender {
 
     fn is_taken(&self, result: &PartResult) -> bool {
         let PartResult::Answered(answer) = result else { return false };
-        !answer.nacked && statuses::meaning(&self.0.borrow().settings, answer.status) == StatusMeaning::Accepted
+        !answer.nacked && statuses::meaning(&self.0.borrow().settings, answer.status) == SubmitStatus::Accepted
     }
 
     /// The results of all parts that were not taken before, where all of their answers came late.

@@ -14,12 +14,12 @@ use vumi_smpp_codec::{BadLength, Bind, BindMode, Codec, Command, CommandId, Fram
 
 use super::{
     Settings,
-    state::{SharedState, SmppState},
+    state::{SharedSmpp, SmppState},
 };
 use crate::tls::{ServerSocket, secured};
 
-type Reading = ReadHalf<Box<dyn ServerSocket>>;
-type Writing = WriteHalf<Box<dyn ServerSocket>>;
+type PduSource = ReadHalf<Box<dyn ServerSocket>>;
+type PduSink = WriteHalf<Box<dyn ServerSocket>>;
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
@@ -31,7 +31,7 @@ const BIND_SEQUENCE: u32 = 1;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a connection is not bound any more, or never was.
-pub(super) struct LinkEnd {
+pub(super) struct SessionEnd {
     why: String,
     cause: EndCause,
     /// How long it was bound.
@@ -49,7 +49,7 @@ pub(super) enum EndCause {
     Refused,
 }
 
-impl LinkEnd {
+impl SessionEnd {
     fn never_up(why: impl Into<String>) -> Self {
         Self { why: why.into(), cause: EndCause::Temporary, served: Duration::ZERO }
     }
@@ -57,14 +57,14 @@ impl LinkEnd {
 
 /// The waits between connections.
 #[derive(Default)]
-struct Reconnects {
+struct BindWaits {
     failures: u32,
     last_wait: Duration,
 }
 
-impl Reconnects {
+impl BindWaits {
     /// One that served for longer than the wait before it was good: the waits begin anew.
-    fn wait(&mut self, end: &LinkEnd, settings: &Settings) -> Duration {
+    fn wait(&mut self, end: &SessionEnd, settings: &Settings) -> Duration {
         let Backoff { first, most } = settings.reconnect;
         self.failures = if end.served > self.last_wait { 1 } else { self.failures.saturating_add(1) };
         self.last_wait = match end.cause {
@@ -77,9 +77,9 @@ impl Reconnects {
 }
 
 /// Connects, and connects again, until the transport stops or is replaced.
-pub(super) async fn keep_bound(shared: SharedState, at: usize) {
+pub(super) async fn keep_bound(shared: SharedSmpp, at: usize) {
     let settings = shared.borrow().settings.clone();
-    let mut reconnects = Reconnects::default();
+    let mut reconnects = BindWaits::default();
     loop {
         receiver_first(&shared, &settings, at).await;
         if shared.borrow().stopping || shared.borrow().is_replaced() {
@@ -103,7 +103,7 @@ pub(super) async fn keep_bound(shared: SharedState, at: usize) {
 }
 
 /// A transmitter waits for its receiver, so that no receipt finds nobody.
-async fn receiver_first(shared: &SharedState, settings: &Settings, at: usize) {
+async fn receiver_first(shared: &SharedSmpp, settings: &Settings, at: usize) {
     let modes = settings.bind.modes();
     if modes.len() < 2 || at.is_multiple_of(modes.len()) {
         return;
@@ -122,20 +122,20 @@ async fn receiver_first(shared: &SharedState, settings: &Settings, at: usize) {
     }
 }
 
-async fn connect_and_serve(shared: &SharedState, settings: &Settings, at: usize) -> LinkEnd {
+async fn connect_and_serve(shared: &SharedSmpp, settings: &Settings, at: usize) -> SessionEnd {
     let connected = timeout(settings.connect_limit, connect(settings)).await;
     let stream = match connected {
         Ok(Ok(stream)) => stream,
-        Ok(Err(why)) => return LinkEnd::never_up(why),
-        Err(_) => return LinkEnd::never_up(format!("can't connect: no answer within {:?}", settings.connect_limit)),
+        Ok(Err(why)) => return SessionEnd::never_up(why),
+        Err(_) => return SessionEnd::never_up(format!("can't connect: no answer within {:?}", settings.connect_limit)),
     };
     let (read, mut write) = split(stream);
-    let mut reader = FrameReader { read, codec: Codec::default(), buffer: BytesMut::with_capacity(CHUNK) };
+    let mut reader = PduReader { read, codec: Codec::default(), buffer: BytesMut::with_capacity(CHUNK) };
     let mode = shared.borrow().connections.get(at).map_or_else(BindMode::default, |connection| connection.mode);
     match timeout(settings.bind_limit, bind(settings, mode, &mut reader, &mut write)).await {
         Ok(Ok(())) => {}
         Ok(Err(end)) => return end,
-        Err(_) => return LinkEnd::never_up(format!("no answer to the bind within {:?}", settings.bind_limit)),
+        Err(_) => return SessionEnd::never_up(format!("no answer to the bind within {:?}", settings.bind_limit)),
     }
     shared.borrow_mut().link_up(at);
     tracing::info!(transport = %shared.borrow().name, server = %settings.address(), ?mode, "bound");
@@ -147,7 +147,7 @@ async fn connect_and_serve(shared: &SharedState, settings: &Settings, at: usize)
         why = write_out(write, shared, at) => why,
         why = enquire(shared, at, settings.enquire_link, limit, &paused) => why,
     };
-    LinkEnd { why, cause: EndCause::Temporary, served: since.elapsed() }
+    SessionEnd { why, cause: EndCause::Temporary, served: since.elapsed() }
 }
 
 async fn connect(settings: &Settings) -> Result<Box<dyn ServerSocket>, String> {
@@ -162,9 +162,9 @@ async fn connect(settings: &Settings) -> Result<Box<dyn ServerSocket>, String> {
 async fn bind(
     settings: &Settings,
     mode: BindMode,
-    reader: &mut FrameReader,
-    write: &mut Writing,
-) -> Result<(), LinkEnd> {
+    reader: &mut PduReader,
+    write: &mut PduSink,
+) -> Result<(), SessionEnd> {
     let octets = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     let bind = Bind {
         mode,
@@ -176,10 +176,10 @@ async fn bind(
         addr_npi: 0,
         address_range: octets(&settings.address_range),
     };
-    let refused = |why: String| LinkEnd { why, cause: EndCause::Refused, served: Duration::ZERO };
+    let refused = |why: String| SessionEnd { why, cause: EndCause::Refused, served: Duration::ZERO };
     write_one(write, 0, BIND_SEQUENCE, Pdu::Bind(Box::new(bind))).await?;
     loop {
-        let frame = reader.next().await.map_err(|why| LinkEnd::never_up(format!("can't bind: {why}")))?;
+        let frame = reader.next().await.map_err(|why| SessionEnd::never_up(format!("can't bind: {why}")))?;
         match (frame.command, frame.sequence) {
             (CommandId::ENQUIRE_LINK, sequence) => write_one(write, 0, sequence, Pdu::EnquireLinkResp).await?,
             (CommandId::GENERIC_NACK, _) => {
@@ -194,9 +194,9 @@ async fn bind(
 }
 
 /// What the answer to a bind says.
-pub(super) fn bound(code: u32) -> Result<(), LinkEnd> {
+pub(super) fn bound(code: u32) -> Result<(), SessionEnd> {
     let said = super::statuses::in_words(code);
-    let end = |why: String, cause| Err(LinkEnd { why, cause, served: Duration::ZERO });
+    let end = |why: String, cause| Err(SessionEnd { why, cause, served: Duration::ZERO });
     match code {
         status::ESME_ROK => Ok(()),
         status::ESME_RALYBND => end(format!("the SMSC still has our last session: {said}"), EndCause::AlreadyBound),
@@ -218,24 +218,24 @@ pub(super) fn bound(code: u32) -> Result<(), LinkEnd> {
     }
 }
 
-async fn write_one(write: &mut Writing, code: u32, sequence: u32, pdu: Pdu) -> Result<(), LinkEnd> {
+async fn write_one(write: &mut PduSink, code: u32, sequence: u32, pdu: Pdu) -> Result<(), SessionEnd> {
     let mut out = BytesMut::new();
     let encoded = Command { status: code, sequence, pdu }.encode_into(&mut out);
-    encoded.map_err(|error| LinkEnd::never_up(format!("can't bind: {error}")))?;
+    encoded.map_err(|error| SessionEnd::never_up(format!("can't bind: {error}")))?;
     let written = async {
         write.write_all(&out).await?;
         write.flush().await
     };
-    written.await.map_err(|error: io::Error| LinkEnd::never_up(format!("can't bind: {error}")))
+    written.await.map_err(|error: io::Error| SessionEnd::never_up(format!("can't bind: {error}")))
 }
 
-struct FrameReader {
-    read: Reading,
+struct PduReader {
+    read: PduSource,
     codec: Codec,
     buffer: BytesMut,
 }
 
-impl FrameReader {
+impl PduReader {
     async fn more(&mut self) -> Result<(), String> {
         self.buffer.reserve(CHUNK);
         match self.read.read_buf(&mut self.buffer).await {
@@ -256,7 +256,7 @@ impl FrameReader {
     }
 
     /// Reads PDUs until the connection is lost. While the SMSC does not read what is written, nothing is read: TCP then holds it back.
-    async fn read_frames(&mut self, shared: &SharedState, at: usize, paused: &Cell<bool>) -> String {
+    async fn read_frames(&mut self, shared: &SharedSmpp, at: usize, paused: &Cell<bool>) -> String {
         loop {
             while let Some(read) = self.codec.next(&mut self.buffer) {
                 let mut state = shared.borrow_mut();
@@ -301,7 +301,7 @@ fn out_of_step(state: &mut SmppState, at: usize, bad: BadLength) {
 }
 
 /// Writes what waits, all at once, until that fails or the connection is to end.
-async fn write_out(mut write: Writing, shared: &SharedState, at: usize) -> String {
+async fn write_out(mut write: PduSink, shared: &SharedSmpp, at: usize) -> String {
     loop {
         let (mut out, ending, signals) = {
             let mut state = shared.borrow_mut();
@@ -336,7 +336,7 @@ async fn write_out(mut write: Writing, shared: &SharedState, at: usize) -> Strin
 }
 
 /// Asks the SMSC whether it is there when nothing came for a time; ends where nothing comes then either.
-async fn enquire(shared: &SharedState, at: usize, every: Duration, limit: Duration, paused: &Cell<bool>) -> String {
+async fn enquire(shared: &SharedSmpp, at: usize, every: Duration, limit: Duration, paused: &Cell<bool>) -> String {
     loop {
         let Some(last) = last_received(shared, at) else { return "the connection is gone".to_owned() };
         if last.elapsed() < every {
@@ -361,7 +361,7 @@ async fn enquire(shared: &SharedState, at: usize, every: Duration, limit: Durati
     }
 }
 
-fn last_received(shared: &SharedState, at: usize) -> Option<Instant> {
+fn last_received(shared: &SharedSmpp, at: usize) -> Option<Instant> {
     shared.borrow_mut().link(at).map(|link| link.last_received)
 }
 
@@ -369,7 +369,7 @@ fn last_received(shared: &SharedState, at: usize) -> Option<Instant> {
 mod tests {
     use std::time::Duration;
 
-    use super::{super::tests::settings, EndCause, LinkEnd, Reconnects, bound};
+    use super::{super::tests::settings, BindWaits, EndCause, SessionEnd, bound};
 
     #[test]
     fn answers_to_a_bind_are_told_apart() {
@@ -388,8 +388,8 @@ mod tests {
     #[test]
     fn what_is_refused_is_tried_seldom_and_what_was_good_soon() {
         let settings = settings("reconnect = { first = \"1s\", most = \"60s\" }\nalready_bound = \"45s\"");
-        let mut reconnects = Reconnects::default();
-        let end = |cause, served| LinkEnd { why: String::new(), cause, served };
+        let mut reconnects = BindWaits::default();
+        let end = |cause, served| SessionEnd { why: String::new(), cause, served };
         let seconds = Duration::from_secs;
         assert!(reconnects.wait(&end(EndCause::Refused, Duration::ZERO), &settings) >= seconds(30));
         assert_eq!(reconnects.wait(&end(EndCause::AlreadyBound, Duration::ZERO), &settings), seconds(45));

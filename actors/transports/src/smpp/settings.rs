@@ -17,10 +17,10 @@ use vumi_kit::{
 };
 use vumi_smpp_codec::BindMode;
 
-pub(super) use receipts::{MessageIds, PartReceipts, ReceiptSettings};
+pub(super) use receipts::{MessageIds, PartReceipts, SmppReceiptSettings};
 pub(super) use sms::{Numbering, SmsSettings, Validity, octets_of_hex};
 
-use super::statuses::{StatusMeaning, status_of_key};
+use super::statuses::{SubmitStatus, status_of_key};
 use crate::{
     outbox::OutboxSettings,
     tls::{NO_AUTHORITIES, NO_IDENTITY, TlsTarget, authorities, identity},
@@ -118,7 +118,7 @@ pub(crate) struct Settings {
     /// `accepted`, `retry`, `throttled`, `queue_full`, `routing_error`, `message_error`, `delivery_error`, `misconfigured`,
     /// `bind_again`.
     #[serde(default)]
-    pub(super) statuses: BTreeMap<String, StatusMeaning>,
+    pub(super) statuses: BTreeMap<String, SubmitStatus>,
     /// How often an SMS is tried that the SMSC answers with a temporary error; then it ends as failed. Default 5
     #[serde(default = "default_max_temporary")]
     pub(super) max_temporary: u32,
@@ -127,7 +127,7 @@ pub(crate) struct Settings {
     pub(super) sms: SmsSettings,
     /// How receipts are read.
     #[serde(default)]
-    pub(super) receipts: ReceiptSettings,
+    pub(super) receipts: SmppReceiptSettings,
     /// Window, rate, retries of SMS.
     #[serde(default)]
     pub(super) outbox: OutboxSettings,

@@ -16,12 +16,12 @@ use vumi_smpp_codec::{BindMode, CommandId, FieldFault, Frame, MessageResp, Pdu, 
 
 use super::{
     Settings,
-    inbox::{Inbox, Place},
+    inbox::{Inbox, ReplyTo},
     late::LateAnswers,
-    link::{Answered, Link, PartAnswer},
-    statuses::{StatusMeaning, meaning},
+    link::{AnswerOf, Link, PartAnswer},
+    statuses::{SubmitStatus, meaning},
 };
-use crate::{fault_log::FaultLog, outbox::Readiness};
+use crate::{fault_log::FaultLog, outbox::SubmitReadiness};
 
 /// How a connection is while it is not bound.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub(super) struct Down {
 }
 
 /// A connection that is to be there: of which session, and which way.
-pub(super) struct Connection {
+pub(super) struct SmscConnection {
     pub(super) mode: BindMode,
     pub(super) link: Option<Link>,
     pub(super) down: Option<Down>,
@@ -46,7 +46,7 @@ pub(super) struct SmppState {
     pub(super) name: Name,
     pub(super) clock: Clock,
     pub(super) settings: Rc<Settings>,
-    pub(super) connections: Vec<Connection>,
+    pub(super) connections: Vec<SmscConnection>,
     pub(super) inbox: Inbox,
     pub(super) late: LateAnswers,
     pub(super) faults: FaultLog,
@@ -67,12 +67,12 @@ pub(super) struct SmppState {
     token: StartToken,
 }
 
-pub(super) type SharedState = Rc<RefCell<SmppState>>;
+pub(super) type SharedSmpp = Rc<RefCell<SmppState>>;
 
 impl SmppState {
     pub(super) fn new(name: Name, clock: Clock, settings: Rc<Settings>, token: StartToken) -> Self {
         let modes = (0..settings.sessions).flat_map(|_| settings.bind.modes());
-        let connections = modes.map(|mode| Connection { mode: *mode, link: None, down: None, last_sequence: 0 });
+        let connections = modes.map(|mode| SmscConnection { mode: *mode, link: None, down: None, last_sequence: 0 });
         Self {
             connections: connections.collect(),
             inbox: Inbox::default(),
@@ -103,7 +103,7 @@ impl SmppState {
     }
 
     /// The link of a place, unless another one has taken it.
-    fn link_of(&mut self, place: Place) -> Option<&mut Link> {
+    fn link_of(&mut self, place: ReplyTo) -> Option<&mut Link> {
         self.link(place.connection).filter(|link| link.id == place.link)
     }
 
@@ -114,14 +114,14 @@ impl SmppState {
     }
 
     /// Whether SMS can be submitted.
-    pub(super) fn readiness(&self) -> Readiness {
+    pub(super) fn readiness(&self) -> SubmitReadiness {
         let links = self.connections.iter().filter_map(|connection| connection.link.as_ref());
         match links.filter(|link| link.submits()).map(Link::window).sum() {
             0 if self.connections.iter().any(|one| one.down.as_ref().is_some_and(|down| down.refused)) => {
-                Readiness::Refused
+                SubmitReadiness::Refused
             }
-            0 => Readiness::Unconnected,
-            window => Readiness::Ready { window },
+            0 => SubmitReadiness::Unconnected,
+            window => SubmitReadiness::Ready { window },
         }
     }
 
@@ -160,7 +160,7 @@ impl SmppState {
 
     /// Counts what an answer says of full queues; answers how many in a row said so.
     pub(super) fn count_answer(&mut self, code: u32) -> u32 {
-        let full = meaning(&self.settings, code) == StatusMeaning::QueueFull;
+        let full = meaning(&self.settings, code) == SubmitStatus::QueueFull;
         self.full_in_a_row = if full { self.full_in_a_row.saturating_add(1) } else { 0 };
         self.full_in_a_row
     }
@@ -199,7 +199,7 @@ impl SmppState {
         if !nacked && command != CommandId::SUBMIT_SM_RESP && command != CommandId::DATA_SM_RESP {
             return self.faults.record("answers to nothing we asked", command);
         }
-        let binds_again = !nacked && meaning(&self.settings, code) == StatusMeaning::BindAgain;
+        let binds_again = !nacked && meaning(&self.settings, code) == SubmitStatus::BindAgain;
         let Some(link) = self.link(at) else { return };
         if let Some(congestion) = congestion {
             link.set_congestion(congestion);
@@ -209,9 +209,9 @@ impl SmppState {
             link.end("the SMSC says that the session is not bound as it should be");
         }
         match answered {
-            Answered::Part => {}
-            Answered::Late(key, answer) => self.late.keep(key, answer),
-            Answered::Nothing => self.faults.record("answers to nothing we asked", command),
+            AnswerOf::Part => {}
+            AnswerOf::Late(key, answer) => self.late.keep(key, answer),
+            AnswerOf::Nothing => self.faults.record("answers to nothing we asked", command),
         }
     }
 
@@ -245,7 +245,7 @@ impl SmppState {
     fn on_message(&mut self, at: usize, sequence: u32, command: CommandId, message: vumi_smpp_codec::Message) {
         let Some(link) = self.link(at).map(|link| link.id) else { return };
         let response = command.response().unwrap_or(CommandId::DELIVER_SM_RESP);
-        let place = Place { connection: at, link, sequence, response };
+        let place = ReplyTo { connection: at, link, sequence, response };
         if self.stopping || self.inbox.len() >= self.settings.queue {
             self.faults.record("SMS and receipts put off: as many wait for the ledger as `queue` allows", command);
             return self.settle(place, status::ESME_RX_T_APPN);
@@ -265,7 +265,7 @@ impl SmppState {
     }
 
     /// Answers a message, if its connection is still there.
-    pub(super) fn settle(&mut self, place: Place, code: u32) {
+    pub(super) fn settle(&mut self, place: ReplyTo, code: u32) {
         let resp = MessageResp::default();
         let pdu =
             if place.response == CommandId::DATA_SM_RESP { Pdu::DataSmResp(resp) } else { Pdu::DeliverSmResp(resp) };

@@ -10,7 +10,7 @@ use super::Settings;
 /// What an answer means for its SMS; also what the settings may say of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum StatusMeaning {
+pub(super) enum SubmitStatus {
     /// The SMSC has it.
     Accepted,
     /// A temporary error: again, a few times.
@@ -43,23 +43,23 @@ pub(super) fn status_of_key(key: &str) -> Option<u32> {
 }
 
 /// What a status means: as the settings say, else as usual.
-pub(super) fn meaning(settings: &Settings, status: u32) -> StatusMeaning {
+pub(super) fn meaning(settings: &Settings, status: u32) -> SubmitStatus {
     let named = settings.statuses.iter().find(|(key, _)| status_of_key(key) == Some(status));
     named.map_or_else(|| usual(status), |(_, meaning)| *meaning)
 }
 
-const fn usual(code: u32) -> StatusMeaning {
+const fn usual(code: u32) -> SubmitStatus {
     match code {
-        status::ESME_ROK => StatusMeaning::Accepted,
-        status::ESME_RTHROTTLED => StatusMeaning::Throttled,
-        status::ESME_RMSGQFUL => StatusMeaning::QueueFull,
-        status::ESME_RINVBNDSTS => StatusMeaning::BindAgain,
-        status::ESME_RINVDSTADR | status::ESME_RINVDSTTON | status::ESME_RINVDSTNPI => StatusMeaning::RoutingError,
+        status::ESME_ROK => SubmitStatus::Accepted,
+        status::ESME_RTHROTTLED => SubmitStatus::Throttled,
+        status::ESME_RMSGQFUL => SubmitStatus::QueueFull,
+        status::ESME_RINVBNDSTS => SubmitStatus::BindAgain,
+        status::ESME_RINVDSTADR | status::ESME_RINVDSTTON | status::ESME_RINVDSTNPI => SubmitStatus::RoutingError,
         status::ESME_RINVSYSTYP
         | status::ESME_RSERTYPUNAUTH
         | status::ESME_RPROHIBITED
-        | status::ESME_RSERTYPDENIED => StatusMeaning::Misconfigured,
-        status::ESME_RDELIVERYFAILURE => StatusMeaning::DeliveryError,
+        | status::ESME_RSERTYPDENIED => SubmitStatus::Misconfigured,
+        status::ESME_RDELIVERYFAILURE => SubmitStatus::DeliveryError,
         status::ESME_RINVSRCADR
         | status::ESME_RINVSRCTON
         | status::ESME_RINVSRCNPI
@@ -79,9 +79,9 @@ const fn usual(code: u32) -> StatusMeaning {
         | status::ESME_RMISSINGTLV
         | status::ESME_RINVTLVVAL
         | status::ESME_RX_P_APPN
-        | status::ESME_RX_R_APPN => StatusMeaning::MessageError,
+        | status::ESME_RX_R_APPN => SubmitStatus::MessageError,
         // RSYSERR, RX_T_APPN, RSUBMITFAIL, vendors', what nobody knows: not the SMS's fault as far as it says.
-        _ => StatusMeaning::Retry,
+        _ => SubmitStatus::Retry,
     }
 }
 
@@ -98,17 +98,17 @@ pub(super) fn decision(settings: &Settings, code: u32, attempt: u32, full_in_a_r
     let provider_response = in_words(code);
     let rejected = |status, provider_response| Some(Decision::Rejected { status, provider_response });
     let meaning = match meaning(settings, code) {
-        StatusMeaning::QueueFull if full_in_a_row >= QUEUE_FULL_IN_A_ROW => StatusMeaning::Throttled,
+        SubmitStatus::QueueFull if full_in_a_row >= QUEUE_FULL_IN_A_ROW => SubmitStatus::Throttled,
         meaning => meaning,
     };
     match meaning {
-        StatusMeaning::Accepted => None,
-        StatusMeaning::Throttled => Some(Decision::Throttled { retry_after_s: None, provider_response }),
-        StatusMeaning::RoutingError => rejected(TransportStatus::RoutingError, provider_response),
-        StatusMeaning::MessageError => rejected(TransportStatus::MessageError, provider_response),
-        StatusMeaning::DeliveryError => rejected(TransportStatus::DeliveryError, provider_response),
-        StatusMeaning::Misconfigured => Some(Decision::Misconfigured { provider_response }),
-        StatusMeaning::Retry | StatusMeaning::QueueFull | StatusMeaning::BindAgain => {
+        SubmitStatus::Accepted => None,
+        SubmitStatus::Throttled => Some(Decision::Throttled { retry_after_s: None, provider_response }),
+        SubmitStatus::RoutingError => rejected(TransportStatus::RoutingError, provider_response),
+        SubmitStatus::MessageError => rejected(TransportStatus::MessageError, provider_response),
+        SubmitStatus::DeliveryError => rejected(TransportStatus::DeliveryError, provider_response),
+        SubmitStatus::Misconfigured => Some(Decision::Misconfigured { provider_response }),
+        SubmitStatus::Retry | SubmitStatus::QueueFull | SubmitStatus::BindAgain => {
             if attempt >= settings.max_temporary {
                 let given_up = format!("{provider_response}; given up after {attempt} attempts");
                 return rejected(TransportStatus::DeliveryError, given_up);
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(kind(decision(&settings, 0x58, 1, 0)), "misconfigured");
         assert_eq!(kind(decision(&settings, 0x55F, 1, 0)), "accepted");
         assert_eq!(kind(decision(&settings, 0, 1, 0)), "retry");
-        assert_eq!(meaning(&settings, 0x0B), super::StatusMeaning::RoutingError);
+        assert_eq!(meaning(&settings, 0x0B), super::SubmitStatus::RoutingError);
         for (key, status) in [("0x14", Some(20)), ("20", Some(20)), ("0XfF", Some(255)), ("x", None), ("-1", None)] {
             assert_eq!(status_of_key(key), status, "{key}");
         }

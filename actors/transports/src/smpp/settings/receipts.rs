@@ -10,7 +10,7 @@ use vumi_smpp_codec::{
 /// How receipts are read.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct ReceiptSettings {
+pub(crate) struct SmppReceiptSettings {
     /// How the id in a receipt may differ from that in the answer to the submission. Default auto
     pub(crate) message_ids: MessageIds,
     /// When a long SMS is delivered: when `all` of its parts are, when `any` is, or when the `last` is, for SMSC that report
@@ -21,7 +21,7 @@ pub(crate) struct ReceiptSettings {
     pub(crate) unmarked: bool,
 }
 
-impl ReceiptSettings {
+impl SmppReceiptSettings {
     /// As the codec takes it.
     pub(crate) const fn detect(&self) -> Detect {
         if self.unmarked { Detect::ByTextToo } else { Detect::ByMarks }

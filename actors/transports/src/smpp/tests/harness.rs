@@ -43,7 +43,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const START: Timestamp = Timestamp::from_seconds(1_000_000);
 
 /// What the store was asked for.
-pub(super) enum StoreRequest {
+pub(super) enum LedgerRequest {
     Outcomes(Vec<Outcome>),
     Received(Request<KeepReceived>),
     Receipts(Request<RecordReceipts>),
@@ -77,9 +77,9 @@ impl Handler<Happened> for NoRouter {
 }
 
 /// What waits in the ledger.
-type Waiting = Arc<Mutex<VecDeque<Submission>>>;
+type InLedger = Arc<Mutex<VecDeque<Submission>>>;
 
-fn fake_store(requests: &mpsc::UnboundedSender<StoreRequest>, waiting: &Waiting) -> Store {
+fn fake_store(requests: &mpsc::UnboundedSender<LedgerRequest>, waiting: &InLedger) -> Store {
     let (outcomes, received, receipts) = (requests.clone(), requests.clone(), requests.clone());
     let waiting = waiting.clone();
     FakeStore::default()
@@ -91,11 +91,11 @@ fn fake_store(requests: &mpsc::UnboundedSender<StoreRequest>, waiting: &Waiting)
             Ok(waiting.drain(..count).collect())
         })
         .on(move |ask: RecordOutcomes| {
-            outcomes.send(StoreRequest::Outcomes(ask.outcomes)).ok();
+            outcomes.send(LedgerRequest::Outcomes(ask.outcomes)).ok();
             Ok(RecordedOutcomes { state: OutboxState::Empty, begun: ask.begin, gone: Vec::new() })
         })
-        .on_request(move |request: Request<KeepReceived>| drop(received.send(StoreRequest::Received(request))))
-        .on_request(move |request: Request<RecordReceipts>| drop(receipts.send(StoreRequest::Receipts(request))))
+        .on_request(move |request: Request<KeepReceived>| drop(received.send(LedgerRequest::Received(request))))
+        .on_request(move |request: Request<RecordReceipts>| drop(receipts.send(LedgerRequest::Receipts(request))))
         .start_store()
 }
 
@@ -194,8 +194,8 @@ impl Smsc {
 pub(super) struct SmppHarness {
     pub(super) component: Component,
     listener: TcpListener,
-    requests: mpsc::UnboundedReceiver<StoreRequest>,
-    waiting: Waiting,
+    requests: mpsc::UnboundedReceiver<LedgerRequest>,
+    waiting: InLedger,
 }
 
 impl SmppHarness {
@@ -207,7 +207,7 @@ impl SmppHarness {
         let settings = super::settings(&format!("port = {port}\n{quick}{more}"));
         assert_eq!(Smpp::check(&settings), []);
         let (requests_sent, requests) = mpsc::unbounded_channel();
-        let (token, waiting) = (StartToken::default(), Waiting::default());
+        let (token, waiting) = (StartToken::default(), InLedger::default());
         let context = ComponentContext {
             owners: SmsOwners::default(),
             name: Name::parse("smsc").unwrap(),
@@ -249,14 +249,14 @@ impl SmppHarness {
         submit.send(Submit(vec![sms])).await.unwrap();
     }
 
-    pub(super) async fn next_request(&mut self) -> StoreRequest {
+    pub(super) async fn next_request(&mut self) -> LedgerRequest {
         timeout(LIMIT, self.requests.recv()).await.expect("the store was not asked").unwrap()
     }
 
     /// The outcome of a submission, which the store gets next and alone.
     pub(super) async fn next_outcome(&mut self) -> Outcome {
         match self.next_request().await {
-            StoreRequest::Outcomes(mut outcomes) if outcomes.len() == 1 => outcomes.remove(0),
+            LedgerRequest::Outcomes(mut outcomes) if outcomes.len() == 1 => outcomes.remove(0),
             _ => panic!("no outcome was recorded"),
         }
     }
@@ -264,7 +264,7 @@ impl SmppHarness {
     /// Receipts that come to the ledger, which takes them or not.
     pub(super) async fn next_receipts(&mut self, take: Result<(), StoreError>) -> Vec<Receipt> {
         match self.next_request().await {
-            StoreRequest::Receipts(request) => {
+            LedgerRequest::Receipts(request) => {
                 let receipts = request.operation.receipts;
                 request.reply.send(take.map(|()| Vec::new())).ok();
                 receipts
@@ -276,7 +276,7 @@ impl SmppHarness {
     /// SMS from people that come to the ledger, which takes them or not.
     pub(super) async fn next_received(&mut self, take: Result<(), StoreError>) -> Vec<InboundSms> {
         match self.next_request().await {
-            StoreRequest::Received(request) => {
+            LedgerRequest::Received(request) => {
                 let inbound = request.operation.inbound;
                 request.reply.send(take.map(|()| Vec::new())).ok();
                 inbound

@@ -3,14 +3,14 @@
 use vumi_kit::{sms::InboundPart, store::StoreError};
 use vumi_smpp_codec::{CommandId, DataSm, Pdu, Tlvs, tag};
 
-use super::harness::{SmppHarness, StoreRequest, deliver};
+use super::harness::{LedgerRequest, SmppHarness, deliver};
 
 #[actix_rt::test]
 async fn an_sms_is_answered_when_it_is_committed_and_put_off_where_it_is_not() {
     let mut harness = SmppHarness::start("").await;
     let mut smsc = harness.bound().await;
     let first = smsc.request(Pdu::DeliverSm(Box::new(deliver(b"hi")))).await;
-    let StoreRequest::Received(request) = harness.next_request().await else { panic!("no SMS") };
+    let LedgerRequest::Received(request) = harness.next_request().await else { panic!("no SMS") };
     let enquiry = smsc.request(Pdu::EnquireLink).await;
     assert_eq!(smsc.answered(enquiry).await, 0, "before the SMS, which is not committed");
     assert_eq!(request.operation.inbound[0].message, "hi");
@@ -57,7 +57,7 @@ async fn a_flood_is_put_off_beyond_the_queue_and_nothing_is_lost() {
         sequences.push(smsc.request(Pdu::DeliverSm(Box::new(deliver(format!("{number}").as_bytes())))).await);
     }
     // The store has the first ones, and does not answer yet.
-    let StoreRequest::Received(first) = harness.next_request().await else { panic!("no SMS") };
+    let LedgerRequest::Received(first) = harness.next_request().await else { panic!("no SMS") };
     for _ in 0..100 {
         let beyond = smsc.request(Pdu::DeliverSm(Box::new(deliver(b"beyond")))).await;
         assert_eq!(smsc.answered(beyond).await, 0x64);
