@@ -42,7 +42,9 @@ fn number(settings: &SmsSettings, set: Option<Numbering>, digits: &str) -> SmppA
 /// The number or name of a PDU: a name may be Latin-1, or 7-bit octets packed.
 pub(super) fn read(address: &SmppAddress) -> Option<Address> {
     let octets = &address.addr;
-    let named = address.ton == ton::ALPHANUMERIC && octets.iter().any(|octet| *octet < 0x20 || *octet > 0x7e);
+    // No character of Latin-1 has these octets.
+    let control = |octet: &u8| matches!(octet, 0..=0x1f | 0x7f..=0x9f);
+    let named = address.ton == ton::ALPHANUMERIC && octets.iter().any(control);
     let unpacked = named.then(|| Alphabet::Gsm7.decode(&packed::unpack(octets, 0))).filter(|name| is_name(name));
     Address::inbound(&unpacked.unwrap_or_else(|| Alphabet::Latin1.decode(octets))).ok()
 }

@@ -163,6 +163,12 @@ impl Smsc {
         bind
     }
 
+    /// The transport has read all that was sent before.
+    pub(super) async fn is_heard(&mut self) {
+        let enquiry = self.request(Pdu::EnquireLink).await;
+        assert_eq!(self.answered(enquiry).await, 0);
+    }
+
     /// The next submit_sm.
     pub(super) async fn submitted(&mut self) -> (u32, Message) {
         match self.next().await {
@@ -231,6 +237,7 @@ impl SmppHarness {
         let mut smsc = self.connection().await;
         let bind = smsc.answer_bind(0).await;
         assert_eq!((&bind.system_id[..], &bind.password.0[..]), (&b"vumi"[..], &b"secret"[..]));
+        smsc.is_heard().await;
         smsc
     }
 

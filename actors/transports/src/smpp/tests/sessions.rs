@@ -23,6 +23,7 @@ async fn the_receiver_is_bound_before_its_transmitter() {
     assert!(receives(receiver.answer_bind(0).await.mode));
     let mut transmitter = harness.connection().await;
     assert_eq!(transmitter.answer_bind(0).await.mode, BindMode::Transmitter);
+    transmitter.is_heard().await;
     harness.submit(submission("hello")).await;
     let (sequence, _) = transmitter.submitted().await;
     transmitter.take(sequence, "a").await;
@@ -35,10 +36,12 @@ async fn the_receiver_is_bound_before_its_transmitter() {
 #[actix_rt::test]
 async fn a_peer_that_does_not_answer_enquire_link_is_left() {
     let harness = SmppHarness::start("enquire_link = \"20ms\"\noutbox = { call_limit = \"50ms\" }").await;
-    let mut half_open = harness.bound().await;
+    let mut half_open = harness.connection().await;
+    half_open.answer_bind(0).await;
     let enquiry = half_open.next().await.expect("an enquire_link");
     assert_eq!(enquiry.command, CommandId::ENQUIRE_LINK);
-    let mut again = harness.bound().await;
+    let mut again = harness.connection().await;
+    again.answer_bind(0).await;
     let enquiry = again.next().await.expect("an enquire_link");
     again.answer(0, enquiry.sequence, Pdu::EnquireLinkResp).await;
     let next = again.next().await.expect("the session lives, and is asked again");
