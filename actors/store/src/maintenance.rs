@@ -18,8 +18,9 @@ use vumi_kit::{
 use crate::{
     storage::{Storage, Watch},
     writer::{
+        commands::{Probe, RetainStep, Sweep},
         health::WriterHealth,
-        queue::{Probe, RetainStep, Sweep, WeakQueue, WriteQueue},
+        queue::{WeakQueue, WriteQueue},
     },
 };
 

@@ -28,9 +28,10 @@ use crate::{
     settings::{Database, StoreSettings},
     storage::{Storage, Watch},
     writer::{
+        commands::TakeOver,
         config::{RetentionRules, Rules, WriterParts},
         health::{Lifelines, Watchers, WriterHealth},
-        queue::{QueueLimits, TakeOver, WriteQueue},
+        queue::{QueueLimits, WriteQueue},
     },
 };
 

@@ -5,15 +5,11 @@ use serde::Serialize;
 use vumi_kit::text::{Encoding, Measure, measure, transliterate};
 
 use crate::{
-    api::send::text::text_error,
+    api::send::text::message,
     guard::guarded,
     limits::call_rates::RateClass,
     request::fields::{KnownFields, RequestFields},
-    response::{
-        error::ApiError,
-        field_errors::{FieldError, FieldErrors},
-        views::json,
-    },
+    response::{error::ApiError, field_errors::FieldErrors, views::json},
 };
 
 /// The encoding and parts of a text.
@@ -74,12 +70,7 @@ pub(crate) async fn preview(request: HttpRequest, payload: web::Payload) -> Http
         let body = call.body(payload).await?;
         let fields = RequestFields::of_body(&body.media_type, &body, KNOWN_FIELDS)?;
         let mut errors = FieldErrors::default();
-        let message = fields.required("message", &mut errors).unwrap_or_default();
-        if errors.is_empty()
-            && let Some(detail) = text_error(message, call.state.limits.max_segments)
-        {
-            errors.push(FieldError::new("message", message, detail));
-        }
+        let message = message(&fields, call.state.limits.max_segments, &mut errors).unwrap_or_default();
         if errors.is_empty() { Ok(json(&preview_of(message), 512)) } else { Err(ApiError::InvalidFields(errors)) }
     })
     .await

@@ -11,19 +11,22 @@ use vumi_kit::{
 use super::{
     send::{
         MsisdnField, accept,
-        batch::MessageSource,
-        destination::{Destination, tag_error},
-        text::text_error,
+        batch::{MessageSource, named},
+        destination::{Destination, tag},
+        text::message,
     },
-    status::{self, SmsEvent},
+    status::{self, SmsEvent, StatusListParameters},
 };
 use crate::{
     guard::guarded,
     limits::call_rates::RateClass,
-    request::fields::{KnownFields, RequestFields},
+    request::{
+        fields::{KnownFields, RequestFields},
+        idempotency::IdempotencyHeader,
+    },
     response::{
         error::ApiError,
-        field_errors::{FieldError, FieldErrors},
+        field_errors::FieldErrors,
         views::{SmsView, json},
     },
 };
@@ -49,7 +52,7 @@ pub(crate) struct RoutedBody {
     post,
     path = "/api/v1/sms/send.json",
     tag = "routed",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$")),
+    params(IdempotencyHeader),
     request_body(content((RoutedBody = "application/x-www-form-urlencoded"), (RoutedBody = "application/json"), (RoutedBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
@@ -62,7 +65,7 @@ pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpRes
     post,
     path = "/api/v1/sms/template_send.json",
     tag = "routed",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$")),
+    params(IdempotencyHeader),
     request_body(content((RoutedBody = "application/x-www-form-urlencoded"), (RoutedBody = "application/json"), (RoutedBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
@@ -116,14 +119,7 @@ pub(crate) async fn events(request: HttpRequest) -> HttpResponse {
     get,
     path = "/api/v1/sms/status.json",
     tag = "routed",
-    params(
-        ("since" = Option<String>, Query, description = "`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC", example = "2009-01-01"),
-        ("order" = Option<String>, Query, description = "With `since`, by time of change: `newest` first (the default) or `oldest` first"),
-        ("cursor" = Option<String>, Query, description = "With `since`: where the page begins, from the `Link` of the page before"),
-        ("id" = Option<Vec<u64>>, Query, description = "Ids of SMS"),
-        ("reference" = Option<String>, Query, description = "The client's own name for SMS, as it was given when they were sent"),
-        ("start" = Option<u64>, Query, description = "How many to skip, 10000 at the most: with `since`, better follow the `Link`"),
-    ),
+    params(StatusListParameters),
     responses((
         status = 200,
         description = "The SMS",
@@ -181,30 +177,15 @@ pub(crate) async fn explain(request: HttpRequest, payload: web::Payload) -> Http
         let body = call.body(payload).await?;
         let fields = RequestFields::of_body(&body.media_type, &body, EXPLAINED_FIELDS)?;
         let mut errors = FieldErrors::default();
-        let mut read = |name: &str| fields.required(name, &mut errors);
-        let (to, from, text) = (read("to_msisdn"), read("from_msisdn"), read("message").unwrap_or_default());
-        let tag = fields.one("tag", &mut errors);
-        let mut wrong = |field: &str, value: &str, detail: &str| errors.push(FieldError::new(field, value, detail));
-        let (to, from) = (
-            to.map(|to| (to, destination.addresses().recipient(to))),
-            from.map(|from| (from, destination.addresses().sender(from))),
-        );
-        if let Some((value, Err(detail))) = &to {
-            wrong("to_msisdn", value, detail);
-        }
-        if let Some((value, Err(detail))) = &from {
-            wrong("from_msisdn", value, detail);
-        }
-        if let Some((tag, detail)) = tag.and_then(|tag| Some((tag, tag_error(tag)?))) {
-            wrong("tag", tag, detail);
-        }
-        if let Some(detail) =
-            Some(text).filter(|text| !text.is_empty()).and_then(|text| text_error(text, call.state.limits.max_segments))
-        {
-            wrong("message", text, &detail);
-        }
-        let (Some((_, Ok(to))), Some((_, Ok(from))), true, Destination::Routed { routes, account, .. }) =
-            (to, from, errors.is_empty(), &destination)
+        let addresses = destination.addresses();
+        let to = fields.required("to_msisdn", &mut errors);
+        let to = to.and_then(|text| named("to_msisdn", text, addresses.recipient(text), &mut errors));
+        let from = fields.required("from_msisdn", &mut errors);
+        let from = from.and_then(|text| named("from_msisdn", text, addresses.sender(text), &mut errors));
+        let text = message(&fields, call.state.limits.max_segments, &mut errors);
+        let tag = tag(&fields, &mut errors);
+        let (Some(to), Some(from), Some(text), true, Destination::Routed { routes, account, .. }) =
+            (to, from, text, errors.is_empty(), &destination)
         else {
             return Err(ApiError::InvalidFields(errors));
         };

@@ -32,7 +32,7 @@ use self::{
 use crate::{
     guard::{ApiCall, guarded},
     limits::{call_rates::RateClass, quotas},
-    request::idempotency::key_of,
+    request::idempotency::{IdempotencyHeader, key_of},
     response::{
         error::ApiError,
         views::{SmsView, sms_list},
@@ -164,10 +164,7 @@ sending_body! {
     post,
     path = "/api/v1/sms/{transport}/send.json",
     tag = "sending",
-    params(
-        ("transport" = String, Path, description = "The transport's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$"),
-    ),
+    params(("transport" = String, Path, description = "The transport's name"), IdempotencyHeader),
     request_body(content((SendBody = "application/x-www-form-urlencoded"), (SendBody = "application/json"), (SendBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]
@@ -180,10 +177,7 @@ pub(crate) async fn send(request: HttpRequest, payload: web::Payload) -> HttpRes
     post,
     path = "/api/v1/sms/{transport}/template_send.json",
     tag = "sending",
-    params(
-        ("transport" = String, Path, description = "The transport's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key sends nothing twice", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]{0,253}[!-~])?$"),
-    ),
+    params(("transport" = String, Path, description = "The transport's name"), IdempotencyHeader),
     request_body(content((TemplateBody = "application/x-www-form-urlencoded"), (TemplateBody = "application/json"), (TemplateBody = "multipart/form-data"))),
     responses((status = 200, description = "The SMS, in the order of the recipients", body = Vec<SmsView>)),
 )]

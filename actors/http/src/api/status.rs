@@ -148,6 +148,26 @@ fn no_such(call: &ApiCall<'_>) -> ApiError {
     ApiError::NotFound(format!("this account has no SMS {} sent through {by}", call.segment("id")))
 }
 
+/// What `status.json` takes.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
+pub(crate) struct StatusListParameters {
+    /// `YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC
+    #[param(example = "2009-01-01")]
+    since: Option<String>,
+    /// With `since`, by time of change: `newest` first (the default) or `oldest` first
+    order: Option<String>,
+    /// With `since`: where the page begins, from the `Link` of the page before
+    cursor: Option<String>,
+    /// Ids of SMS
+    id: Option<Vec<u64>>,
+    /// The client's own name for SMS, as it was given when they were sent
+    reference: Option<String>,
+    /// How many to skip, 10000 at the most: with `since`, better follow the `Link`
+    start: Option<u64>,
+}
+
 /// Several SMS: those that changed since a date, those with the given ids, or those of a reference.
 ///
 /// Give `since`, `id` or `reference`. A page holds 100; while there is more, a `Link` header leads to the next: follow it as it is.
@@ -158,15 +178,7 @@ fn no_such(call: &ApiCall<'_>) -> ApiError {
     get,
     path = "/api/v1/sms/{transport}/status.json",
     tag = "status",
-    params(
-        ("transport" = String, Path, description = "The transport's name"),
-        ("since" = Option<String>, Query, description = "`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`, UTC", example = "2009-01-01"),
-        ("order" = Option<String>, Query, description = "With `since`, by time of change: `newest` first (the default) or `oldest` first"),
-        ("cursor" = Option<String>, Query, description = "With `since`: where the page begins, from the `Link` of the page before"),
-        ("id" = Option<Vec<u64>>, Query, description = "Ids of SMS"),
-        ("reference" = Option<String>, Query, description = "The client's own name for SMS, as it was given when they were sent"),
-        ("start" = Option<u64>, Query, description = "How many to skip, 10000 at the most: with `since`, better follow the `Link`"),
-    ),
+    params(("transport" = String, Path, description = "The transport's name"), StatusListParameters),
     responses((
         status = 200,
         description = "The SMS",

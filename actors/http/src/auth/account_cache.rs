@@ -2,6 +2,8 @@
 //! process.
 
 use std::{
+    borrow::Borrow,
+    hash::Hash,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -58,19 +60,11 @@ impl AccountCache {
         name: &str,
         count: impl FnOnce() -> Result<(), ApiError>,
     ) -> Result<Option<Arc<Account>>, ApiError> {
-        let changes = self.changes.load(Ordering::SeqCst);
-        match self.by_name.get(name).await {
-            Some(known) if known.changes == changes => return Ok(known.found),
-            Some(_) => self.by_name.invalidate(name).await,
-            None => {}
-        }
-        let find = async {
+        let ask = async {
             count()?;
-            let found = self.accounts.ask(FindAccount { username: name.to_owned() }).await?;
-            Ok(Remembered { changes, found: found.map(Arc::new) })
+            Ok(self.accounts.ask(FindAccount { username: name.to_owned() }).await?)
         };
-        let known = self.by_name.try_get_with(name.to_owned(), find).await;
-        known.map(|known| known.found).map_err(|error: Arc<ApiError>| (*error).clone())
+        remembered(&self.by_name, name, self.changes.load(Ordering::SeqCst), ask).await
     }
 
     /// What a token logs in. `count` is asked before the store is.
@@ -79,18 +73,32 @@ impl AccountCache {
         digest: &TokenDigest,
         count: impl FnOnce() -> Result<(), ApiError>,
     ) -> Result<Option<Arc<TokenLogIn>>, ApiError> {
-        let changes = self.changes.load(Ordering::SeqCst);
-        match self.by_token.get(digest).await {
-            Some(known) if known.changes == changes => return Ok(known.found),
-            Some(_) => self.by_token.invalidate(digest).await,
-            None => {}
-        }
-        let find = async {
+        let ask = async {
             count()?;
-            let found = self.accounts.ask(FindToken { digest: digest.clone() }).await?;
-            Ok(Remembered { changes, found: found.map(Arc::new) })
+            Ok(self.accounts.ask(FindToken { digest: digest.clone() }).await?)
         };
-        let known = self.by_token.try_get_with(digest.clone(), find).await;
-        known.map(|known| known.found).map_err(|error: Arc<ApiError>| (*error).clone())
+        remembered(&self.by_token, digest, self.changes.load(Ordering::SeqCst), ask).await
     }
+}
+
+/// What is remembered since the last change, else what the store answers: of several who wait for it one asks.
+async fn remembered<K, Q, T>(
+    cache: &Cache<K, Remembered<T>>,
+    key: &Q,
+    changes: i64,
+    ask: impl Future<Output = Result<Option<T>, ApiError>>,
+) -> Result<Option<Arc<T>>, ApiError>
+where
+    K: Borrow<Q> + Hash + Eq + Send + Sync + 'static,
+    Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    T: Clone + Send + Sync + 'static,
+{
+    match cache.get(key).await {
+        Some(known) if known.changes == changes => return Ok(known.found),
+        Some(_) => cache.invalidate(key).await,
+        None => {}
+    }
+    let find = async { Ok(Remembered { changes, found: ask.await?.map(Arc::new) }) };
+    let known = cache.try_get_with(key.to_owned(), find).await;
+    known.map(|known| known.found).map_err(|error: Arc<ApiError>| (*error).clone())
 }

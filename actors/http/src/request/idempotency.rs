@@ -15,6 +15,22 @@ use crate::response::error::ApiError;
 /// The longest key, in characters.
 const MAX_KEY: usize = 255;
 
+/// The header, as the API's description has it.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the header, which `key_of` reads")]
+pub(crate) struct IdempotencyHeader {
+    /// A repeated request with the same key sends nothing twice
+    #[param(
+        rename = "Idempotency-Key",
+        nullable = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]{0,253}[!-~])?$"
+    )]
+    key: Option<String>,
+}
+
 type AccountKey = (AccountId, String);
 
 /// The keys of requests in progress; the limit on connections bounds their number.

@@ -41,15 +41,7 @@ impl WebhookForm for TestWebhookForm {
             let from = Address::inbound(&field("from").unwrap_or_default());
             let from = from.map_err(|error| Unreadable::new("from", error.to_string()))?;
             let to = Address::inbound("38080").unwrap();
-            return Ok(WebhookNews::Inbound(vec![InboundSms {
-                from,
-                to,
-                message,
-                charset: None,
-                provider_id: None,
-                at: None,
-                part: None,
-            }]));
+            return Ok(WebhookNews::Inbound(vec![InboundSms::whole(from, to, message)]));
         }
         let receipt = |id: &str| {
             let sms = id.parse().map_err(|_| Unreadable::new("id", "is required"))?;

@@ -123,6 +123,6 @@ async fn an_explanation_sends_nothing() {
         .await
         .unwrap();
     let fields: Vec<&Value> = refused["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
-    assert_eq!(fields, ["from_msisdn", "message", "to_msisdn", "tag"]);
+    assert_eq!(fields, ["to_msisdn", "from_msisdn", "message", "tag"]);
     assert!(harness.stored().sms.is_empty());
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     schema::{callback_deliveries, idempotency_keys, received_sms, sessions, sms},
-    writer::queue::{Sweep, TakeOver},
+    writer::commands::{Sweep, TakeOver},
 };
 
 /// Rows that one piece looks at, of each kind.

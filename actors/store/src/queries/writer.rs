@@ -1,20 +1,17 @@
 //! The one writer: a thread that takes what is in its queue, commits once, then answers each.
 
+mod probe;
+mod work;
+
 use std::{
-    any::type_name,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use diesel::{
-    connection::SimpleConnection,
-    prelude::*,
-    result::{DatabaseErrorKind, Error},
-};
+use diesel::{connection::SimpleConnection, prelude::*, result::Error};
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 use tracing::{debug, warn};
 use vumi_kit::{
-    account::AccountId,
     clock::Timestamp,
     ledger::{HandOver, ReleaseReceived, ReleaseSms},
     name::Name,
@@ -22,16 +19,24 @@ use vumi_kit::{
     store::{Request, StoreError},
 };
 
-use super::{BEGIN, Conn, Evidence, Failed, Tx, Write, WriterState, alone, finish, into_work, is_lost};
+use self::{
+    probe::write_and_take_back,
+    work::{Care, detail},
+};
+use super::{BEGIN, Conn, Evidence, Tx, WriterState, alone, finish, into_work, is_lost};
 #[cfg(test)]
-use crate::writer::queue::Panic;
+use super::{Failed, Write};
+#[cfg(test)]
+use crate::writer::commands::Panic;
 use crate::{
-    schema::{idempotency_keys, received_sms, sms},
+    schema::{received_sms, sms},
     writer::{
         config::WriterParts,
-        queue::{Probe, Queued, QueuedCommand},
+        queue::{Queued, QueuedCommand},
     },
 };
+
+pub(crate) use self::work::{Work, underway};
 
 /// How long the writer begins again while others hold what it needs.
 const RETRY_FOR: Duration = Duration::from_secs(10);
@@ -272,29 +277,6 @@ fn release(refused: HandOver) -> Box<dyn QueuedCommand> {
     }
 }
 
-/// How a transaction deals with a request that fails.
-#[derive(Clone, Copy)]
-pub(crate) enum Care {
-    /// It ends the transaction: most never fail, and a savepoint costs statements.
-    None,
-    /// It is rolled back alone. One that failed after a wait ends the transaction so many times more.
-    Savepoints { conflicts: usize },
-}
-
-impl Care {
-    const fn less(self) -> Self {
-        match self {
-            Self::None => Self::Savepoints { conflicts: CONFLICTS },
-            Self::Savepoints { conflicts } => Self::Savepoints { conflicts: conflicts.saturating_sub(1) },
-        }
-    }
-}
-
-/// An error's text on one line.
-fn detail(text: &str) -> Arc<str> {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").into()
-}
-
 /// Begins. Each try waits for some seconds while another program (`vumi account add`, say) writes.
 fn begin(conn: &mut Conn) -> Result<(), Error> {
     let started = Instant::now();
@@ -311,180 +293,6 @@ fn is_kept(conn: &mut Conn, evidence: Evidence) -> QueryResult<bool> {
     match evidence {
         Evidence::Sms(id) => diesel::select(diesel::dsl::exists(sms::table.find(id))).get_result(conn),
         Evidence::Received(id) => diesel::select(diesel::dsl::exists(received_sms::table.find(id))).get_result(conn),
-    }
-}
-
-/// Whether the database keeps anything at all: a row of no account, taken back.
-fn write_and_take_back(conn: &mut Conn) -> Result<(), Error> {
-    conn.batch_execute("SAVEPOINT probe")?;
-    insert_probe(conn, "")?;
-    conn.batch_execute("ROLLBACK TO probe; RELEASE probe")
-}
-
-/// No account's number.
-const NOBODY: AccountId = -1;
-
-fn insert_probe(conn: &mut Conn, content: &str) -> Result<(), Error> {
-    diesel::insert_into(idempotency_keys::table)
-        .values((
-            idempotency_keys::account.eq(NOBODY),
-            idempotency_keys::key.eq(""),
-            idempotency_keys::request_digest.eq(content),
-            idempotency_keys::sms_ids.eq(""),
-            idempotency_keys::expires_at.eq(0),
-        ))
-        .execute(conn)
-        .map(drop)
-}
-
-/// Whether the error says by its kind that the request alone is at fault.
-const fn is_the_requests(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::NotFound
-            | Error::DeserializationError(_)
-            | Error::SerializationError(_)
-            | Error::DatabaseError(
-                DatabaseErrorKind::UniqueViolation
-                    | DatabaseErrorKind::ForeignKeyViolation
-                    | DatabaseErrorKind::NotNullViolation
-                    | DatabaseErrorKind::CheckViolation
-                    | DatabaseErrorKind::ExclusionViolation
-                    | DatabaseErrorKind::RestrictViolation,
-                _
-            )
-    )
-}
-
-/// A request that the writer works on, whatever its command.
-pub(crate) trait Work {
-    /// The name of its command's type.
-    fn kind(&self) -> &'static str;
-
-    /// What it is to have for itself.
-    fn lock_keys(&self) -> Vec<String>;
-
-    /// Does it, within the transaction; again if an earlier one was rolled back.
-    fn perform(&mut self, tx: &mut Tx<'_>, care: Care) -> Result<(), Undone>;
-
-    /// Whether the database refused it and did not say whose fault that is.
-    fn is_refused(&self) -> bool;
-
-    /// Whether the database kept what it wrote.
-    fn is_done(&self) -> bool;
-
-    /// A row that tells whether it was committed.
-    fn evidence(&self) -> Option<Evidence>;
-
-    /// Tells who asked, now that the transaction's fate is known.
-    fn answer(self: Box<Self>, failed: Option<&StoreError>);
-}
-
-struct Underway<M: Write> {
-    ask: M,
-    reply: oneshot::Sender<Result<M::Answer, StoreError>>,
-    answer: Option<Result<M::Answer, StoreError>>,
-    refused: bool,
-}
-
-impl<M: Write> Work for Underway<M> {
-    fn kind(&self) -> &'static str {
-        type_name::<M>()
-    }
-
-    fn lock_keys(&self) -> Vec<String> {
-        self.ask.lock_keys()
-    }
-
-    fn is_refused(&self) -> bool {
-        self.refused
-    }
-
-    fn is_done(&self) -> bool {
-        matches!(self.answer, Some(Ok(_)))
-    }
-
-    fn evidence(&self) -> Option<Evidence> {
-        self.answer.as_ref().and_then(|answer| answer.as_ref().ok()).and_then(M::evidence)
-    }
-
-    fn perform(&mut self, tx: &mut Tx<'_>, care: Care) -> Result<(), Undone> {
-        let ask = self.ask.clone();
-        self.refused = false;
-        let answer = match care {
-            Care::None => Ok(ask.write(tx).map_err(|_| Undone::Request)?),
-            Care::Savepoints { conflicts } => attempt(ask, tx, conflicts)?.map_err(|failed| {
-                self.refused = matches!(&failed, Failed::Database(error) if !is_the_requests(error));
-                failed.into()
-            }),
-        };
-        self.answer = Some(answer);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, failed: Option<&StoreError>) {
-        let answer = match (failed, self.answer) {
-            (Some(why), _) => Err(why.clone()),
-            (None, Some(answer)) => answer,
-            (None, None) => return,
-        };
-        let _nobody_waits = self.reply.send(answer);
-    }
-}
-
-/// A command's request as this dialect carries it out.
-pub(crate) fn underway<M: Write>(question: Request<M>) -> Box<dyn Work> {
-    let Request { operation: ask, reply, .. } = question;
-    Box::new(Underway { ask, reply, answer: None, refused: false })
-}
-
-impl From<Failed> for StoreError {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Database(error) => Self::Rejected(detail(&error.to_string())),
-            Failed::Exists(what) => Self::Exists(what),
-        }
-    }
-}
-
-/// Does one request so that its failure is its answer, and leaves nothing behind.
-fn attempt<M: Write>(ask: M, tx: &mut Tx<'_>, conflicts: usize) -> Result<Result<M::Answer, Failed>, Undone> {
-    let (mark, started) = (tx.state.mark(), Instant::now());
-    tx.conn.batch_execute("SAVEPOINT request").map_err(Undone::Database)?;
-    let answer = ask.write(tx);
-    if let Err(Failed::Database(error)) = &answer {
-        let serialization = matches!(error, Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _));
-        let waited = started.elapsed() >= WAITED && !is_the_requests(error);
-        if conflicts > 0
-            && (serialization || waited)
-            && let Err(Failed::Database(error)) = answer
-        {
-            return Err(Undone::Conflict(error));
-        }
-    }
-    if answer.is_err() {
-        // A transaction that goes on over this connection: so it was the request.
-        tx.conn.batch_execute("ROLLBACK TO request").map_err(Undone::Database)?;
-        tx.state.restore(mark);
-    }
-    tx.conn.batch_execute("RELEASE request").map_err(Undone::Database)?;
-    Ok(answer)
-}
-
-/// What a probe writes: more than free pages hold by chance.
-const PROBE_BYTES: usize = 256 * 1024;
-
-impl Write for Probe {
-    fn rows(&self) -> usize {
-        PROBE_BYTES / 1024
-    }
-
-    fn write(self, tx: &mut Tx<'_>) -> Result<(), Failed> {
-        let probe = idempotency_keys::table.find((NOBODY, ""));
-        diesel::delete(probe).execute(tx.conn)?;
-        insert_probe(tx.conn, &"x".repeat(PROBE_BYTES))?;
-        // It has expired already: the sweep removes it.
-        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use vumi_kit::{
     store::StoreError,
 };
 
-use super::queue::Probe;
+use super::commands::Probe;
 
 /// What stands for commands of every kind.
 fn probe() -> &'static str {

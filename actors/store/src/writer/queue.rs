@@ -3,6 +3,8 @@
 //! A transaction takes what is urgent first, and of the rest what still fits. What did not fit goes first in the next one: so
 //! each lane gets on, and an urgent request waits for one other transaction at the most.
 
+mod waiting_by_lane;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
@@ -10,95 +12,16 @@ use std::{
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use vumi_kit::store::{Command, Operation, Request, StoreError, Writes};
+use vumi_kit::store::{Command, Request, StoreError};
 
+use self::waiting_by_lane::{QueuedAt, WaitingByLane};
+
+pub(crate) use self::waiting_by_lane::Lane;
 use crate::dialect::{postgres, sqlite};
-
-/// Makes due again what an earlier process of this name had claimed and no transport will ask for: done at every start.
-#[derive(Clone, Debug)]
-pub(crate) struct TakeOver;
-impl Operation for TakeOver {
-    type Access = Writes;
-    type Answer = ();
-}
-
-/// Removes a bounded number of rows that have expired. Answers whether there may be many more.
-#[derive(Clone, Debug)]
-pub(crate) struct Sweep;
-impl Operation for Sweep {
-    type Access = Writes;
-    type Answer = bool;
-}
-
-/// Takes a step of retention: removes a bounded number of old texts and rows. See `queries/retention.rs`.
-#[derive(Clone, Debug)]
-pub(crate) struct RetainStep;
-impl Operation for RetainStep {
-    type Access = Writes;
-    type Answer = RetainedStep;
-}
-
-/// What a step of retention did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RetainedStep {
-    /// Texts that were removed or masked.
-    pub(crate) texts: usize,
-    /// SMS and callback deliveries that were removed.
-    pub(crate) rows: usize,
-    /// Whether everything has been looked at once since the run began.
-    pub(crate) whole: bool,
-}
-
-/// Writes what needs room, to find out whether a database that refused keeps it again.
-#[derive(Clone, Debug)]
-pub(crate) struct Probe;
-impl Operation for Probe {
-    type Access = Writes;
-    type Answer = ();
-}
-
-/// Panics in the writer's thread.
-#[cfg(test)]
-#[derive(Clone, Debug)]
-pub(crate) struct Panic;
-#[cfg(test)]
-impl Operation for Panic {
-    type Access = Writes;
-    type Answer = ();
-}
 
 /// A command that every dialect carries out.
 pub(crate) trait WriteAnywhere: Command + sqlite::queries::Write + postgres::queries::Write {}
 impl<C: Command + sqlite::queries::Write + postgres::queries::Write> WriteAnywhere for C {}
-
-/// The most rows of a command that counts as urgent.
-const URGENT_ROWS: usize = 20;
-
-/// What waits for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// Sessions, single SMS, whatever is small.
-    Urgent,
-    /// The outboxes' claims, their outcomes where many wait, sweeps, and what else has many rows.
-    Upkeep,
-    /// Batches of clients.
-    Batch,
-}
-
-impl Lane {
-    const ALL: [Self; 3] = [Self::Urgent, Self::Upkeep, Self::Batch];
-    const OTHERS: [Self; 2] = [Self::Upkeep, Self::Batch];
-
-    /// That of a command with so many rows which is no batch of a client's.
-    pub(crate) const fn of_rows(rows: usize) -> Self {
-        if rows <= URGENT_ROWS { Self::Urgent } else { Self::Upkeep }
-    }
-
-    /// That of a client's batch.
-    pub(crate) const fn of_batch(rows: usize) -> Self {
-        if rows <= URGENT_ROWS { Self::Urgent } else { Self::Batch }
-    }
-}
 
 /// What is on its way to the writer.
 pub(crate) struct Queued(Box<dyn QueuedCommand>);
@@ -193,92 +116,6 @@ pub(crate) struct QueueLimits {
     pub(crate) most_per_commit: usize,
     /// For how long a request may wait that can be refused.
     pub(crate) max_wait: Duration,
-}
-
-/// A request in its lane.
-struct QueuedAt {
-    job: Queued,
-    rows: usize,
-    since: Instant,
-    _place: OwnedSemaphorePermit,
-}
-
-#[derive(Default)]
-struct WaitingByLane {
-    waiting: [VecDeque<QueuedAt>; 3],
-    /// Whose turn it is, since it was left out of the transaction before.
-    left_out: Option<Lane>,
-    /// Which of the others was served last.
-    served: Option<Lane>,
-    closed: bool,
-}
-
-impl WaitingByLane {
-    fn of(&mut self, lane: Lane) -> &mut VecDeque<QueuedAt> {
-        let [urgent, upkeep, batch] = &mut self.waiting;
-        match lane {
-            Lane::Urgent => urgent,
-            Lane::Upkeep => upkeep,
-            Lane::Batch => batch,
-        }
-    }
-
-    /// Whether the first of a lane has waited for so long.
-    fn is_behind(&mut self, lane: Lane, by: Duration) -> bool {
-        self.of(lane).front().is_some_and(|first| first.since.elapsed() >= by)
-    }
-
-    /// What the next transaction does: bounded by its rows, except that one request is always taken whole.
-    fn take(&mut self, most: usize) -> Vec<Queued> {
-        let mut taken = TransactionContent { jobs: Vec::new(), rows: 0, most };
-        let due = self.left_out.take();
-        if let Some(lane) = due {
-            self.serve(lane, &mut taken);
-        }
-        let before = taken.jobs.len();
-        while taken.admits_first(self.of(Lane::Urgent)) {}
-        let was_urgent = due.is_none() && taken.jobs.len() > before;
-        for lane in self.others() {
-            self.serve(lane, &mut taken);
-        }
-        if was_urgent {
-            self.left_out = self.others().into_iter().find(|lane| !self.of(*lane).is_empty());
-        }
-        taken.jobs
-    }
-
-    fn serve(&mut self, lane: Lane, taken: &mut TransactionContent) {
-        while taken.admits_first(self.of(lane)) {
-            self.served = Some(lane);
-        }
-    }
-
-    /// The lanes that are not urgent, the one that was served last behind the other.
-    fn others(&self) -> [Lane; 2] {
-        let [first, second] = Lane::OTHERS;
-        if self.served == Some(first) { [second, first] } else { [first, second] }
-    }
-}
-
-/// What a transaction is made of.
-struct TransactionContent {
-    jobs: Vec<Queued>,
-    rows: usize,
-    most: usize,
-}
-
-impl TransactionContent {
-    /// Takes a lane's first request where there is room for it; says whether it did.
-    fn admits_first(&mut self, lane: &mut VecDeque<QueuedAt>) -> bool {
-        let fits = |first: &QueuedAt| self.jobs.is_empty() || self.rows + first.rows <= self.most;
-        if !lane.front().is_some_and(fits) {
-            return false;
-        }
-        let Some(first) = lane.pop_front() else { return false };
-        self.rows += first.rows;
-        self.jobs.push(first.job);
-        true
-    }
 }
 
 struct Shared {
@@ -466,131 +303,4 @@ impl Drop for QueueReceiver {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::sync::oneshot;
-    use vumi_kit::{
-        ledger::{AcceptSms, Accepted, ClaimSms},
-        name::Name,
-        session::CloseSession,
-        store::{Request, StoreError},
-    };
-
-    use super::{NotQueued, QueueLimits, QueueReceiver, Queued, WriteQueue};
-    use crate::tests::one_sms;
-
-    const LIMITS: QueueLimits = QueueLimits { places: 100, most_per_commit: 512, max_wait: Duration::from_secs(60) };
-
-    fn name(name: &str) -> Name {
-        Name::parse(name).unwrap()
-    }
-
-    fn batch(rows: usize, patient: bool) -> (Queued, oneshot::Receiver<Result<Accepted, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        let operation = AcceptSms { batch: vec![one_sms("x"); rows], idempotency: None };
-        (Request { patient, ..Request::new(operation, reply) }.into(), answer)
-    }
-
-    fn accept(rows: usize) -> Queued {
-        batch(rows, false).0
-    }
-
-    fn session() -> Queued {
-        let (owner, person) = (name("quiz"), "a".to_owned());
-        let operation = CloseSession { owner, person, after: None, answers: Vec::new() };
-        Request::new(operation, oneshot::channel().0).into()
-    }
-
-    fn claim(limit: usize) -> Queued {
-        let operation = ClaimSms { transport: name("opera"), limit, capacity: limit };
-        Request::new(operation, oneshot::channel().0).into()
-    }
-
-    fn send(queue: &WriteQueue, job: Queued) {
-        assert!(queue.try_send(job).is_ok());
-    }
-
-    /// The rows of what the next transaction does.
-    fn next(receiver: &QueueReceiver) -> Vec<usize> {
-        receiver.next().unwrap().into_iter().map(|job| job.0.rows()).collect()
-    }
-
-    #[test]
-    fn a_session_waits_for_one_transaction_at_the_most_and_batches_get_on_all_the_same() {
-        let (queue, receiver) = WriteQueue::new(LIMITS);
-        for _ in 0..3 {
-            send(&queue, accept(2_000));
-        }
-        assert_eq!(next(&receiver), [2_000], "nothing else waits");
-        send(&queue, session());
-        send(&queue, session());
-        assert_eq!(next(&receiver), [1, 1], "sessions before batches, and none beside them");
-        send(&queue, session());
-        assert_eq!(next(&receiver), [2_000], "then it is the batch's turn");
-        send(&queue, session());
-        assert_eq!(next(&receiver), [1, 1], "and the sessions' again");
-        assert_eq!(next(&receiver), [2_000]);
-    }
-
-    #[test]
-    fn what_is_small_shares_a_transaction_up_to_its_bound() {
-        let (queue, receiver) = WriteQueue::new(LIMITS);
-        send(&queue, accept(300));
-        send(&queue, claim(200));
-        send(&queue, accept(300));
-        send(&queue, session());
-        assert_eq!(next(&receiver), [1, 200, 300]);
-        assert_eq!(next(&receiver), [300]);
-    }
-
-    #[test]
-    fn batches_and_the_outboxes_take_turns() {
-        let (queue, receiver) = WriteQueue::new(LIMITS);
-        for _ in 0..2 {
-            send(&queue, accept(2_000));
-            send(&queue, claim(1_000));
-        }
-        let order: Vec<_> = (0..4).flat_map(|_| next(&receiver)).collect();
-        assert_eq!(order, [1_000, 2_000, 1_000, 2_000]);
-    }
-
-    #[test]
-    fn a_closed_queue_is_emptied_and_then_ends() {
-        let (queue, receiver) = WriteQueue::new(LIMITS);
-        send(&queue, accept(2_000));
-        send(&queue, session());
-        queue.close();
-        assert!(matches!(queue.try_send(session()), Err(NotQueued::Closed(_))));
-        assert_eq!((next(&receiver), next(&receiver)), (vec![1], vec![2_000]));
-        assert!(receiver.next().is_none());
-        let (queue, receiver) = WriteQueue::new(LIMITS);
-        drop(queue);
-        assert!(receiver.next().is_none(), "nobody can ask any more");
-    }
-
-    #[test]
-    fn who_can_be_refused_is_once_the_first_has_waited_for_half_of_the_bound() {
-        let (queue, _receiver) = WriteQueue::new(QueueLimits { max_wait: Duration::from_secs(10), ..LIMITS });
-        send(&queue, accept(100));
-        send(&queue, accept(100));
-        let (queue, _receiver) = WriteQueue::new(QueueLimits { max_wait: Duration::ZERO, ..LIMITS });
-        send(&queue, accept(100));
-        assert!(matches!(queue.try_send(accept(100)), Err(NotQueued::Full(_))));
-        send(&queue, batch(100, true).0);
-        send(&queue, session());
-    }
-
-    #[test]
-    fn who_waits_for_too_long_is_told_and_who_is_patient_stays_in_order() {
-        let (queue, receiver) = WriteQueue::new(QueueLimits { max_wait: Duration::ZERO, ..LIMITS });
-        let (refusable, mut told) = batch(100, false);
-        send(&queue, refusable);
-        for rows in [101, 102] {
-            send(&queue, batch(rows, true).0);
-        }
-        queue.refuse_overdue();
-        assert!(matches!(told.try_recv(), Ok(Err(StoreError::Busy))));
-        assert_eq!(next(&receiver), [101, 102]);
-    }
-}
+mod tests;

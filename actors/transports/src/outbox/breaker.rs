@@ -46,7 +46,7 @@ pub(super) enum InterruptionCause {
 /// When a transport pauses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BreakerLimits {
-    /// How long a pause takes: longer after each one that the last did not help.
+    /// How long a pause takes: each one in a row longer than the one before, up to a bound.
     pub(super) backoff: Backoff,
     /// `outbox.max_refusals`: so often an SMS is answered as if the account were wrong, then it is refused itself.
     pub(super) max_refusals: u32,

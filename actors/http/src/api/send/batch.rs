@@ -13,9 +13,9 @@ use vumi_kit::{
 };
 
 use super::{
-    destination::{Destination, tag_error},
+    destination::{Destination, tag},
     personalised::{VARIABLE_PREFIX, personalised_texts},
-    text::text_error,
+    text::message,
 };
 use crate::{
     limits::send_limits::SendLimits,
@@ -63,10 +63,7 @@ impl BatchReader {
             (MessageSource::Text, None) => same_text(&fields, given, self.limits, &mut errors),
             (MessageSource::Template, _) => personalised_texts(&fields, given, self.limits, &mut errors),
         };
-        let tag = fields.one("tag", &mut errors);
-        if let Some((tag, detail)) = tag.and_then(|tag| Some((tag, tag_error(tag)?))) {
-            errors.push(FieldError::new("tag", tag, detail));
-        }
+        let tag = tag(&fields, &mut errors);
         match from {
             Some(from) if errors.is_empty() => self.batch(to, &from, messages, options, tag),
             _ => Err(ApiError::InvalidFields(errors)),
@@ -160,18 +157,18 @@ impl BatchReader {
 }
 
 /// The address, or its error named.
-fn named<A>(field: &str, text: &str, read: Result<A, String>, errors: &mut FieldErrors) -> Option<A> {
+pub(crate) fn named<A>(
+    field: &str,
+    text: &str,
+    read: Result<A, impl Into<String>>,
+    errors: &mut FieldErrors,
+) -> Option<A> {
     read.map_err(|detail| errors.push(FieldError::new(field, text, detail))).ok()
 }
 
 fn same_text(fields: &RequestFields<'_>, count: usize, limits: SendLimits, errors: &mut FieldErrors) -> Vec<String> {
-    let Some(message) = fields.required("message", errors) else {
-        return Vec::new();
-    };
-    if let Some(detail) = text_error(message, limits.max_segments) {
-        errors.push(FieldError::new("message", message, detail));
-    }
-    if errors.is_empty() { vec![message.to_owned(); count] } else { Vec::new() }
+    let message = message(fields, limits.max_segments, errors);
+    message.filter(|_| errors.is_empty()).map_or_else(Vec::new, |message| vec![message.to_owned(); count])
 }
 
 #[cfg(test)]

@@ -10,7 +10,11 @@ use vumi_kit::{
 
 use crate::{
     guard::{ApiCall, transport},
-    response::{error::ApiError, field_errors::FieldError},
+    request::fields::RequestFields,
+    response::{
+        error::ApiError,
+        field_errors::{FieldError, FieldErrors},
+    },
 };
 
 /// Where the SMS of a call go. It also says what is taken as their addresses.
@@ -87,8 +91,11 @@ impl Destination {
 /// The longest tag, in bytes.
 const MAX_TAG: usize = 64;
 
-/// What is wrong with a tag, if anything.
-pub(crate) fn tag_error(tag: &str) -> Option<&'static str> {
-    let good = (1..=MAX_TAG).contains(&tag.len()) && !tag.chars().any(char::is_control);
-    (!good).then_some("a tag is 1 to 64 bytes, none of them a control character")
+/// The `tag` of a call, if it has one; what is wrong with it is added to the errors.
+pub(crate) fn tag<'f>(fields: &'f RequestFields<'_>, errors: &mut FieldErrors) -> Option<&'f str> {
+    let tag = fields.one("tag", errors)?;
+    if !(1..=MAX_TAG).contains(&tag.len()) || tag.chars().any(char::is_control) {
+        errors.push(FieldError::new("tag", tag, "a tag is 1 to 64 bytes, none of them a control character"));
+    }
+    Some(tag)
 }

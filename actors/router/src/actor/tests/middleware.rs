@@ -9,7 +9,7 @@ use vumi_kit::{
     middleware::{ChainLink, Middleware, MiddlewareChains, MiddlewareScope, PassingSms, SmsDirection, Verdict},
 };
 
-use super::{RouterHarness, ScriptedCampaign, name, received, soon};
+use super::harness::{RouterHarness, ScriptedCampaign, name, received, soon};
 
 /// Refuses what people `27830000666` write; is slow for `27830000777`; sends what is written to 38081 to 38080.
 struct Scripted;

@@ -29,15 +29,7 @@ fn beside(harness: &StoreHarness) -> StoreHarness {
 async fn a_received_sms_that_another_process_routes_is_not_released() {
     let Some(first) = StoreHarness::new() else { return };
     let second = beside(&first);
-    let inbound = vec![InboundSms {
-        from: sms("").to.into(),
-        to: sms("").from,
-        message: String::new(),
-        charset: None,
-        provider_id: None,
-        at: None,
-        part: None,
-    }];
+    let inbound = vec![InboundSms::whole(sms("").to, sms("").from, "")];
     let kept = first.ledger(KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound }).await;
     first.clock.advance(Duration::from_secs(30));
     assert_eq!(second.ledger(ClaimReceived { limit: 10 }).await.len(), 1);

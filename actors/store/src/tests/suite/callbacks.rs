@@ -42,15 +42,7 @@ fn changed(answer: ChangedCallback) -> Callback {
 
 /// An event that the account's callbacks are told of.
 async fn event(harness: &StoreHarness, account: i64) {
-    let sms = InboundSms {
-        from: msisdn("27831234567").into(),
-        to: msisdn("38080").into(),
-        message: "x".to_owned(),
-        charset: None,
-        provider_id: None,
-        at: None,
-        part: None,
-    };
+    let sms = InboundSms::whole(msisdn("27831234567"), msisdn("38080"), "x");
     harness.ledger(KeepReceived { owner: SmsOwner::Account(account), transport: opera(), inbound: vec![sms] }).await;
 }
 

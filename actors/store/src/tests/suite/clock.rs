@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use vumi_kit::{
     ledger::{KeepReceived, SmsOwner, Then},
-    sms::{InboundPart, InboundSms},
+    sms::{InboundPart, InboundSms, SmsId},
 };
 
 use super::{ALICE, StoreHarness, msisdn, opera};
@@ -26,17 +26,23 @@ async fn a_clock_that_is_set_takes_no_claim_and_ends_nothing() {
     }
 }
 
+/// Two SMS that are to be tried again: one at once, and one in a minute.
+async fn due_now_and_in_a_minute(harness: &StoreHarness) -> (SmsId, SmsId) {
+    harness.open_outbox(0).await;
+    let now = harness.accept(1).await[0].id;
+    let later = harness.accept(1).await[0].id;
+    harness.claimed_ids(10).await;
+    harness.outcome(now, "", Then::Again { at: harness.now(), unknown_outcome: false }).await;
+    let at = harness.now().plus(Duration::from_secs(60));
+    harness.outcome(later, "", Then::Again { at, unknown_outcome: false }).await;
+    (now, later)
+}
+
 #[actix_rt::test]
 async fn what_waits_over_a_restart_keeps_its_time() {
     for set_by in [DAY_AND_MORE, HOUR_BACK] {
         let Some(harness) = StoreHarness::new() else { return };
-        harness.open_outbox(0).await;
-        let now = harness.accept(1).await[0].id;
-        let later = harness.accept(1).await[0].id;
-        harness.claimed_ids(10).await;
-        harness.outcome(now, "", Then::Again { at: harness.now(), unknown_outcome: false }).await;
-        let at = harness.now().plus(Duration::from_secs(60));
-        harness.outcome(later, "", Then::Again { at, unknown_outcome: false }).await;
+        let (now, later) = due_now_and_in_a_minute(&harness).await;
         harness.clock.jump(set_by);
         let harness = harness.restarted().await;
         harness.open_outbox(10).await;
@@ -59,13 +65,7 @@ async fn a_start_of_the_machine_after_a_run_with_a_slow_clock_ends_nothing() {
     // The clock was slow by so much when the router started, and set right while it ran.
     for (slow_by, off_for, back_by) in [(DAY_AND_MORE, 0, 0), (DAY_AND_MORE, 30, 0), (DAY_AND_MORE, 0, HOUR_BACK)] {
         let Some(harness) = StoreHarness::new() else { return };
-        harness.open_outbox(0).await;
-        let now = harness.accept(1).await[0].id;
-        let later = harness.accept(1).await[0].id;
-        harness.claimed_ids(10).await;
-        harness.outcome(now, "", Then::Again { at: harness.now(), unknown_outcome: false }).await;
-        let at = harness.now().plus(Duration::from_secs(60));
-        harness.outcome(later, "", Then::Again { at, unknown_outcome: false }).await;
+        let (now, later) = due_now_and_in_a_minute(&harness).await;
         harness.clock.jump(slow_by);
         harness.sweep().await;
         harness.advance(off_for);
@@ -83,13 +83,8 @@ async fn what_a_provider_repeats_over_a_restart_with_another_clock_is_known() {
     for set_by in [DAY_AND_MORE, HOUR_BACK] {
         let Some(harness) = StoreHarness::new() else { return };
         let inbound = || InboundSms {
-            from: msisdn("27831234567").into(),
-            to: msisdn("38080").into(),
-            message: "x".to_owned(),
-            charset: None,
             provider_id: Some("id".to_owned()),
-            at: None,
-            part: None,
+            ..InboundSms::whole(msisdn("27831234567"), msisdn("38080"), "x")
         };
         let first = InboundPart { reference: "7".to_owned(), number: 1, total: 2 };
         let part = || InboundSms { part: Some(first.clone()), provider_id: Some("part".to_owned()), ..inbound() };

@@ -68,14 +68,8 @@ async fn an_export_is_of_the_account_transport_and_time_that_are_asked_for() {
 #[actix_rt::test]
 async fn sms_from_people_are_exported_too() {
     let Some(harness) = StoreHarness::new() else { return };
-    let inbound = |message: &str| InboundSms {
-        from: Address::inbound("27831234567").unwrap(),
-        to: Address::inbound("38080").unwrap(),
-        message: message.to_owned(),
-        charset: None,
-        provider_id: None,
-        at: None,
-        part: None,
+    let inbound = |message: &str| {
+        InboundSms::whole(Address::inbound("27831234567").unwrap(), Address::inbound("38080").unwrap(), message)
     };
     let inbound = vec![inbound("one"), inbound("two")];
     harness.ledger(KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound }).await;

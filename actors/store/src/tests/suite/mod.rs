@@ -41,7 +41,7 @@ use vumi_kit::{
 };
 
 use super::{ALLOW, BY_ID, COLUMNS, COUNTS, FILL, Fixture, HISTORIES, HOLD, REFUSE, dialect, plan, uses};
-use crate::{OpenStore, StoreSettings, open, writer::queue::Sweep};
+use crate::{OpenStore, StoreSettings, open, writer::commands::Sweep};
 
 /// An open store and what belongs to it.
 pub(super) struct StoreHarness {

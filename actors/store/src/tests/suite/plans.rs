@@ -34,7 +34,7 @@ use vumi_kit::{
 use super::{ALICE, BY_ID, COUNTS, FILL, Fixture, START, dialect, msisdn, opera, plan, sms, uses};
 use crate::{
     migrate,
-    writer::queue::{RetainStep, Sweep},
+    writer::commands::{RetainStep, Sweep},
 };
 use dialect::queries::{Read, write_alone};
 
@@ -204,13 +204,8 @@ fn received_sms_and_callbacks_are_found_by_index() {
     let Some(mut watched) = Watched::new() else { return };
     let transport = opera();
     let inbound = vec![InboundSms {
-        from: msisdn("27831234567").into(),
-        to: msisdn("38080").into(),
-        message: String::new(),
-        charset: None,
         provider_id: Some("mo".to_owned()),
-        at: None,
-        part: None,
+        ..InboundSms::whole(msisdn("27831234567"), msisdn("38080"), "")
     }];
     let parts = |number| InboundSms { part: InboundPart::new("cc", 2, number), ..inbound[0].clone() };
     let parts = vec![parts(2), parts(1)];
@@ -241,15 +236,7 @@ fn callbacks_and_their_deliveries_are_found_by_index() {
     let Some(mut watched) = Watched::new() else { return };
     let (name, url, format, secret) = (CallbackName::SmsReceived, "u".to_owned(), CallbackFormat::Form, "s".to_owned());
     write!(watched, CreateCallback { account: ALICE, name, url, format, secret });
-    let sms = InboundSms {
-        from: msisdn("27831234567").into(),
-        to: msisdn("38080").into(),
-        message: String::new(),
-        charset: None,
-        provider_id: None,
-        at: None,
-        part: None,
-    };
+    let sms = InboundSms::whole(msisdn("27831234567"), msisdn("38080"), "");
     let told =
         write!(watched, KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound: vec![sms] });
     assert!(told.contains("callback_deliveries_due"), "{told}");
@@ -313,15 +300,7 @@ fn exports_and_retention_go_along_an_index() {
     assert!(page.contains(BY_ID), "{page}");
     read!(watched, ExportReceived { range, filter });
     write!(watched, AcceptSms { batch: vec![sms("x")], idempotency: None });
-    let inbound = vec![InboundSms {
-        from: msisdn("27831234567").into(),
-        to: msisdn("38080").into(),
-        message: String::new(),
-        charset: None,
-        provider_id: None,
-        at: None,
-        part: None,
-    }];
+    let inbound = vec![InboundSms::whole(msisdn("27831234567"), msisdn("38080"), "")];
     write!(watched, KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound });
     // Nothing is left to do with them: so one step looks at everything.
     let at_rest = "UPDATE sms SET next_attempt_at = NULL, status = 2, updated_at = 1, text_removed_at = 1; \

@@ -16,13 +16,9 @@ use super::{ALICE, BOB, StoreHarness, msisdn, opera};
 
 fn inbound(provider_id: Option<&str>) -> InboundSms {
     InboundSms {
-        from: msisdn("27831234567").into(),
-        to: msisdn("38080").into(),
-        message: "JOIN the & quiz".to_owned(),
         charset: Some("UTF-8".to_owned()),
         provider_id: provider_id.map(str::to_owned),
-        at: None,
-        part: None,
+        ..InboundSms::whole(msisdn("27831234567"), msisdn("38080"), "JOIN the & quiz")
     }
 }
 

@@ -15,7 +15,7 @@ use vumi_kit::{
 use super::{ALICE, StoreHarness, opera};
 use crate::{
     OldTexts,
-    writer::queue::{RetainStep, RetainedStep},
+    writer::commands::{RetainStep, RetainedStep},
 };
 
 const DAY: u64 = 24 * 3600;
@@ -63,15 +63,11 @@ impl StoreHarness {
     }
 
     async fn receive(&self, message: &str) -> i64 {
-        let inbound = vec![InboundSms {
-            from: Address::inbound("27831234567").unwrap(),
-            to: Address::inbound("38080").unwrap(),
-            message: message.to_owned(),
-            charset: None,
-            provider_id: None,
-            at: None,
-            part: None,
-        }];
+        let inbound = vec![InboundSms::whole(
+            Address::inbound("27831234567").unwrap(),
+            Address::inbound("38080").unwrap(),
+            message,
+        )];
         let keep = KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound };
         let kept = self.ledger(keep).await.remove(0);
         self.ledger(SettleReceived::by_campaign(kept.message_id, None, None)).await;
@@ -193,15 +189,11 @@ async fn what_is_held_or_waits_for_an_account_is_not_at_rest() {
     harness.accept(1).await;
     let hold = "UPDATE sms SET next_attempt_at = NULL, held_at = 1, held_because = 'by an operator'";
     harness.fixture.connect().batch_execute(hold).unwrap();
-    let inbound = vec![InboundSms {
-        from: Address::inbound("27831234567").unwrap(),
-        to: Address::inbound("38080").unwrap(),
-        message: "whose am I?".to_owned(),
-        charset: None,
-        provider_id: None,
-        at: None,
-        part: None,
-    }];
+    let inbound = vec![InboundSms::whole(
+        Address::inbound("27831234567").unwrap(),
+        Address::inbound("38080").unwrap(),
+        "whose am I?",
+    )];
     harness.ledger(KeepReceived { owner: SmsOwner::Nobody, transport: opera(), inbound }).await;
     harness.advance(1000 * DAY);
     assert_eq!(harness.retain().await.0, 0);

@@ -34,15 +34,11 @@ impl StoreHarness {
     }
 
     async fn received_from(&self, owner: SmsOwner, number: &str) {
-        let inbound = vec![InboundSms {
-            from: Address::inbound(number).unwrap(),
-            to: Address::inbound("38080").unwrap(),
-            message: format!("I am {number}"),
-            charset: None,
-            provider_id: None,
-            at: None,
-            part: None,
-        }];
+        let inbound = vec![InboundSms::whole(
+            Address::inbound(number).unwrap(),
+            Address::inbound("38080").unwrap(),
+            format!("I am {number}"),
+        )];
         self.ledger(KeepReceived { owner, transport: opera(), inbound }).await;
     }
 

@@ -16,7 +16,7 @@ use vumi_kit::{
 };
 
 use super::{ALICE, ALLOW, HOLD, REFUSE, StoreHarness, dialect, sms};
-use crate::writer::queue::Panic;
+use crate::writer::commands::Panic;
 
 fn another_program(harness: &StoreHarness) -> dialect::Conn {
     harness.fixture.connect()
