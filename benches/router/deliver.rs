@@ -41,7 +41,7 @@ pub(crate) fn run() {
 /// A provider that accepts and sends no receipts.
 pub(crate) fn provider_harness(providers: u16, truteq: u16) -> BenchHarness {
     BenchHarness::new(&format!(
-        "[sandbox]\nhttp_bind = \"127.0.0.1:{providers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\n[sandbox.clickatell.misbehave]\nreceipts = \"none\"\n"
+        "[sandbox]\nhttp_bind = \"127.0.0.1:{providers}\"\ntruteq_bind = \"127.0.0.1:{truteq}\"\nsmsc_bind = \"127.0.0.1:0\"\n[sandbox.clickatell.misbehave]\nreceipts = \"none\"\n"
     ))
 }
 

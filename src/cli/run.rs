@@ -46,7 +46,8 @@ async fn until_stopped(settings: Settings) -> anyhow::Result<ExitCode> {
     let sandbox = settings.sandbox.clone().filter(|_| settings.deployment.sandbox);
     let sandbox = sandbox.map(vumi_sandbox::start).transpose()?;
     if let Some(sandbox) = &sandbox {
-        info!(http = %sandbox.http_address(), truteq = %sandbox.truteq_address(), "the sandbox's providers are up");
+        let (http, truteq, smsc) = (sandbox.http_address(), sandbox.truteq_address(), sandbox.smsc_address());
+        info!(%http, %truteq, %smsc, "the sandbox's providers are up");
     }
     let deployment = settings.deployment.clone();
     let mut running = supervisor::start(settings).await.map_err(|failed| match failed {

@@ -14,7 +14,8 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let sandbox = vumi_sandbox::start(settings.sandbox.unwrap_or_default())?;
-        info!(http = %sandbox.http_address(), truteq = %sandbox.truteq_address(), "ready; stop with Ctrl-C");
+        let (http, truteq, smsc) = (sandbox.http_address(), sandbox.truteq_address(), sandbox.smsc_address());
+        info!(%http, %truteq, %smsc, "ready; stop with Ctrl-C");
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

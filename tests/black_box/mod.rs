@@ -60,6 +60,7 @@ pub(crate) struct Harness {
     pub(crate) http: u16,
     pub(crate) providers: u16,
     pub(crate) truteq: u16,
+    pub(crate) smsc: u16,
     environment: Vec<(String, String)>,
     client: Client,
     /// A provider that takes connections and never answers.
@@ -74,6 +75,7 @@ impl Harness {
             http: free_port(),
             providers: free_port(),
             truteq: free_port(),
+            smsc: free_port(),
             environment: Vec::new(),
             client: Client::builder().timeout(DEADLINE).no_proxy().build().unwrap(),
             silent: None,
@@ -83,7 +85,8 @@ impl Harness {
             .replace("127.0.0.1:8000", &format!("127.0.0.1:{}", harness.http))
             .replace("127.0.0.1:8010", &format!("127.0.0.1:{}", harness.providers))
             .replace("127.0.0.1:50008", &format!("127.0.0.1:{}", harness.truteq))
-            .replace("port = 50008", &format!("port = {}", harness.truteq));
+            .replace("port = 50008", &format!("port = {}", harness.truteq))
+            .replace("127.0.0.1:2776", &format!("127.0.0.1:{}", harness.smsc));
         fs::write(harness.settings_file(), moved).unwrap();
         harness
     }

@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vumi_kit::settings_schema::HumanDuration;
 
+use crate::smsc::SmscMisbehaviour;
+
 /// A provider's misbehaviour: the table `misbehave` of its settings, and the body of `PUT /misbehave/{provider}`.
 /// A key left out has its default, so `{}` makes a provider behave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,20 +39,23 @@ pub struct Misbehaviour {
     #[schemars(with = "HumanDuration")]
     pub receipt_delay: Duration,
     /// The status in receipts, as the provider writes it. Default: received by the person (`004`, `4`, `D`, `0`,
-    /// `Success`, `delivered`).
+    /// `Success`, `delivered`, `DELIVRD`).
     pub receipt_status: String,
     /// TruTeq only: a new session's first message is sent twice.
     pub duplicate_new: bool,
     /// TruTeq only: every login is refused.
     pub refuse_login: bool,
-    /// TruTeq only: link checks get no answer.
+    /// TruTeq and SMPP only: link checks (enquire_link) get no answer.
     pub ignore_link_checks: bool,
     /// TruTeq only: a malformed frame is sent before each command to the router.
     pub malformed: bool,
-    /// TruTeq only: a connection is closed after n commands from the router; 0, the default, closes none.
+    /// TruTeq and SMPP only: a connection is closed after n commands from the router; 0, the default, closes none.
     pub drop_after: u64,
-    /// TruTeq only, and only by `PUT /misbehave/truteq`: closes every connection there is, once.
+    /// TruTeq and SMPP only, and only by `PUT /misbehave/truteq` and `/misbehave/smsc`: closes every connection there is,
+    /// once.
     pub drop_now: bool,
+    /// SMPP only.
+    pub smpp: SmscMisbehaviour,
 }
 
 impl Default for Misbehaviour {
@@ -70,6 +75,7 @@ impl Default for Misbehaviour {
             malformed: false,
             drop_after: 0,
             drop_now: false,
+            smpp: SmscMisbehaviour::default(),
         }
     }
 }
@@ -116,6 +122,8 @@ pub(crate) struct SubmissionPlan {
     pub(crate) rules: Arc<Misbehaviour>,
     pub(crate) refused: bool,
     pub(crate) dropped: Option<DropWhen>,
+    /// Which submission it is since the start or the last change, from 1.
+    pub(crate) n: u64,
 }
 
 impl SubmissionPlan {
@@ -154,6 +162,7 @@ impl Behaviour {
             refused: hit(rules.refuse_every),
             dropped: hit(rules.drop_every).then_some(rules.drop_when),
             rules,
+            n,
         }
     }
 }

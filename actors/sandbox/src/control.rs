@@ -19,6 +19,7 @@ use crate::{
     provider_core::{ProviderCore, is_msisdn},
     router_client::RouterResponse,
     sandbox_provider::{InboundOrder, SandboxProvider},
+    smsc::{InboundError, SmscNetwork, wrong_status},
     truteq::{HandsetError, HandsetNetwork, HandsetScreen},
 };
 
@@ -26,23 +27,36 @@ use crate::{
 pub(crate) struct ControlPages {
     pub(crate) providers: Vec<Arc<dyn SandboxProvider>>,
     pub(crate) network: Arc<HandsetNetwork>,
+    pub(crate) smsc: Arc<SmscNetwork>,
     pub(crate) callback_url: String,
+    pub(crate) addresses: SandboxAddresses,
+}
+
+/// Where the sandbox listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SandboxAddresses {
     pub(crate) http: SocketAddr,
     pub(crate) truteq: SocketAddr,
+    pub(crate) smsc: SocketAddr,
 }
 
 impl ControlPages {
     fn provider(&self, name: &str) -> Result<&Arc<ProviderCore>, ControlProblem> {
-        let mut cores = self.providers.iter().map(|provider| provider.core()).chain([&self.network.core]);
+        let beside = [&self.network.core, &self.smsc.core];
+        let mut cores = self.providers.iter().map(|provider| provider.core()).chain(beside);
         cores.find(|core| core.name == name).ok_or_else(|| {
             let names: Vec<_> = self.providers.iter().map(|provider| provider.core().name).collect();
-            let there_are = format!("there is no provider `{name}`; there are {}, truteq", names.join(", "));
+            let there_are = format!("there is no provider `{name}`; there are {}, truteq, smsc", names.join(", "));
             ControlProblem::new(StatusCode::NOT_FOUND, there_are)
         })
     }
 
     fn is_truteq(&self, name: &str) -> bool {
         name == self.network.core.name
+    }
+
+    fn is_smsc(&self, name: &str) -> bool {
+        name == self.smsc.core.name
     }
 }
 
@@ -82,6 +96,9 @@ async fn seen(pages: Pages, name: Path<String>, query: Query<SeenQuery>) -> Answ
             shown.insert("ussd".to_owned(), json!(pages.network.counts()));
             shown.insert("routers".to_owned(), json!(pages.network.routers()));
         }
+        if pages.is_smsc(&name) {
+            shown.insert("smsc".to_owned(), pages.smsc.shown(query.ids));
+        }
         if query.ids {
             shown.insert("ids".to_owned(), json!(core.seen.ids()));
         }
@@ -95,6 +112,7 @@ async fn reset(pages: Pages) -> HttpResponse {
     }
     pages.network.core.seen.reset();
     pages.network.reset_counts();
+    pages.smsc.reset();
     HttpResponse::NoContent().finish()
 }
 
@@ -106,11 +124,19 @@ async fn show_behaviour(pages: Pages, name: Path<String>) -> Answered {
 async fn misbehave(pages: Pages, name: Path<String>, body: Bytes) -> Answered {
     let core = pages.provider(&name)?;
     let mut rules: Misbehaviour = read(&body)?;
+    if pages.is_smsc(&name)
+        && let Some(wrong) = wrong_status(&rules)
+    {
+        return Err(ControlProblem::new(StatusCode::BAD_REQUEST, wrong));
+    }
     let drop_now = std::mem::take(&mut rules.drop_now);
     let shown = json_answer(StatusCode::OK, &json!(rules));
     core.behaviour.change(rules);
     if drop_now && pages.is_truteq(&name) {
         pages.network.drop_connections();
+    }
+    if drop_now && pages.is_smsc(&name) {
+        pages.smsc.drop_connections();
     }
     Ok(shown)
 }
@@ -118,6 +144,9 @@ async fn misbehave(pages: Pages, name: Path<String>, body: Bytes) -> Answered {
 async fn inbound(pages: Pages, name: Path<String>, body: Bytes) -> Answered {
     let core = pages.provider(&name)?;
     let order: InboundOrder = read(&body)?;
+    if pages.is_smsc(&name) {
+        return Ok(json_answer(StatusCode::OK, &pages.smsc.send_sms(&order).await?));
+    }
     let Some(provider) = pages.providers.iter().find(|provider| provider.core().name == *name) else {
         let sequence = pages.network.send_sms(&order.from, &order.to, &order.text)?;
         return Ok(json_answer(StatusCode::ACCEPTED, &json!({"sequence": sequence})));
@@ -216,6 +245,17 @@ impl From<HandsetError> for ControlProblem {
             HandsetError::NoRouter | HandsetError::Stuck | HandsetError::TooMany => StatusCode::SERVICE_UNAVAILABLE,
             HandsetError::NoSession | HandsetError::StillWaiting | HandsetError::Interrupted => StatusCode::CONFLICT,
             HandsetError::NoReply(_) => StatusCode::GATEWAY_TIMEOUT,
+        };
+        Self::new(status, why.to_string())
+    }
+}
+
+impl From<InboundError> for ControlProblem {
+    fn from(why: InboundError) -> Self {
+        let status = match &why {
+            InboundError::NoAddress | InboundError::NoMethod | InboundError::TooLong(_) => StatusCode::BAD_REQUEST,
+            InboundError::NoReceiver | InboundError::Full => StatusCode::SERVICE_UNAVAILABLE,
+            InboundError::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::new(status, why.to_string())
     }

@@ -51,7 +51,7 @@ impl<T> DueQueue<T> {
         self.heap.push(Reverse(DueItem { due, order: self.order, item }));
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         self.heap.peek().map(|first| first.0.due)
     }
 

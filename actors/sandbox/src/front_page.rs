@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::control::ControlPages;
 
 pub(crate) fn text(pages: &ControlPages) -> String {
-    let (http, callback) = (pages.http, &pages.callback_url);
+    let (http, callback) = (pages.addresses.http, &pages.callback_url);
     let mut page = String::from(
         "Vumi's sandbox: servers that speak the providers' protocols, on this machine only.\n\n\
          Providers (give a transport this url):\n",
@@ -15,10 +15,13 @@ pub(crate) fn text(pages: &ControlPages) -> String {
         let url = format!("http://{http}/{name}");
         let _written_to_a_string = writeln!(page, "  {name:<20} {url:<48} {}", provider.serves());
     }
-    let address = pages.truteq.to_string();
+    let address = pages.addresses.truteq.to_string();
     let routers = pages.network.routers();
     let _written_to_a_string =
         writeln!(page, "  {:<20} {address:<48} SSMI over TCP; routers logged in: {routers}", "truteq");
+    let address = pages.addresses.smsc.to_string();
+    let _written_to_a_string =
+        writeln!(page, "  {:<20} {address:<48} SMPP 3.4 over TCP; sessions: {}", "smsc", pages.smsc.sessions());
     let _written_to_a_string = write!(
         page,
         "\nReceipts and inbound SMS go to {callback}/{{transport}}/...\n\n\

@@ -1,9 +1,9 @@
 //! Providers for people who have no account with one: servers on this machine that speak the wire protocols of
-//! Clickatell (both of them), Opera, E-Scape, Techsys, Africa's Talking, Twilio and TruTeq, take SMS, send receipts, let
-//! people dial, and misbehave on request.
+//! Clickatell (both of them), Opera, E-Scape, Techsys, Africa's Talking, Twilio, TruTeq and of an SMPP centre, take SMS,
+//! send receipts, let people dial, and misbehave on request.
 //!
-//! It is a second implementation of the providers' documents: it shares no code with the transports but SSMI's codec, so
-//! that a misreading on one side shows. It is no simulator of networks: it has no routing, no prices, and nothing in it
+//! It is a second implementation of the providers' documents: it shares no code with the transports but the codecs of SSMI and
+//! SMPP, so that a misreading on one side shows. It is no simulator of networks: it has no routing, no prices, and nothing in it
 //! happens by chance.
 //!
 //! To add a provider that speaks HTTP: a file in `providers/` with its settings and its server
@@ -21,6 +21,7 @@ use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, sync::oneshot};
 
 mod behaviour;
+mod connections;
 mod control;
 mod due_queue;
 mod form_fields;
@@ -33,6 +34,7 @@ mod sandbox_provider;
 mod seen;
 mod server;
 mod settings;
+mod smsc;
 mod truteq;
 
 #[cfg(test)]
@@ -40,11 +42,13 @@ mod tests;
 
 pub use behaviour::{DropWhen, Misbehaviour, ReceiptMode};
 pub use settings::*;
+pub use smsc::{IdForm, ReceiptForm, SmscMisbehaviour, SmscSettings};
 pub use truteq::TruteqSettings;
 
-use control::ControlPages;
+use control::{ControlPages, SandboxAddresses};
 use provider_core::{ProviderCore, SharedContext};
 use router_client::{ReceiptPoster, RouterClientOptions};
+use smsc::{ReceiptLimits, SmscNetwork};
 use truteq::HandsetNetwork;
 
 /// Why the sandbox did not start.
@@ -53,7 +57,7 @@ pub enum SandboxError {
     /// An address can't be listened on.
     #[error("the sandbox can't listen on {address}; another sandbox or router? change sandbox.{key}")]
     Bind {
-        /// The setting that names the address: `http_bind` or `truteq_bind`.
+        /// The setting that names the address: `http_bind`, `truteq_bind` or `smsc_bind`.
         key: &'static str,
         /// The address that the setting gives.
         address: SocketAddr,
@@ -81,6 +85,7 @@ pub enum SandboxError {
 pub struct RunningSandbox {
     http: SocketAddr,
     truteq: SocketAddr,
+    smsc: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -98,6 +103,12 @@ impl RunningSandbox {
         self.truteq
     }
 
+    /// Where the SMPP centre listens.
+    #[must_use]
+    pub const fn smsc_address(&self) -> SocketAddr {
+        self.smsc
+    }
+
     /// Closes all connections and ends the threads; queued receipts are not posted. Blocks for a few milliseconds.
     pub fn stop(self) {
         let Self { stop, thread, .. } = self;
@@ -109,27 +120,36 @@ impl RunningSandbox {
 }
 
 /// Starts the sandbox on threads of its own, so that its work and the router's do not wait for each other.
-/// Both addresses are bound when it returns.
+/// All addresses are bound when it returns.
 pub fn start(settings: SandboxSettings) -> Result<RunningSandbox, SandboxError> {
     if let Some(problem) = settings.check().into_iter().next() {
         return Err(SandboxError::Settings { key: problem.key, what: problem.what });
     }
     let (http_listener, http) = bind("http_bind", settings.http_bind)?;
     let (truteq_listener, truteq) = bind("truteq_bind", settings.truteq_bind)?;
-    let (pages, poster) = assemble(&settings, http, truteq)?;
+    let (smsc_listener, smsc) = bind("smsc_bind", settings.smsc_bind)?;
+    let (pages, poster) = assemble(&settings, SandboxAddresses { http, truteq, smsc })?;
+    let listeners = Listeners { http: http_listener, truteq: truteq_listener, smsc: smsc_listener };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SandboxError::Thread)?;
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("sandbox".to_owned())
         .spawn(move || {
-            let served = serve(pages, poster, settings.truteq, http_listener, truteq_listener, stopped);
+            let served = serve(pages, poster, settings.truteq, listeners, stopped);
             if let Err(error) = runtime.block_on(served) {
                 tracing::error!(%error, "the sandbox ended");
             }
             runtime.shutdown_timeout(Duration::from_secs(1));
         })
         .map_err(SandboxError::Thread)?;
-    Ok(RunningSandbox { http, truteq, stop, thread })
+    Ok(RunningSandbox { http, truteq, smsc, stop, thread })
+}
+
+/// What is listened on.
+struct Listeners {
+    http: StdListener,
+    truteq: StdListener,
+    smsc: StdListener,
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), SandboxError> {
@@ -145,8 +165,7 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAd
 /// Makes everything that the sockets serve.
 fn assemble(
     settings: &SandboxSettings,
-    http: SocketAddr,
-    truteq: SocketAddr,
+    addresses: SandboxAddresses,
 ) -> Result<(ControlPages, ReceiptPoster), SandboxError> {
     let wrong_url = |what: String| SandboxError::Settings { key: "callback_url".to_owned(), what };
     let (router, poster) = router_client::open(RouterClientOptions {
@@ -161,10 +180,15 @@ fn assemble(
     let callback_url = settings.callback_url.clone();
     let context = SharedContext { callback_url: callback_url.clone(), max_ids: settings.seen_ids, router };
     let providers = settings.servers(&context).map_err(wrong_url)?;
-    let core = ProviderCore::new("truteq", ("truteq", "receive.json"), &settings.truteq.misbehave, &context)
-        .map_err(wrong_url)?;
-    let network = Arc::new(HandsetNetwork::new(core, settings.truteq.answer_limit));
-    Ok((ControlPages { providers, network, callback_url, http, truteq }, poster))
+    // These two call nobody: receipts and SMS go over the router's own connections.
+    let core =
+        |name, misbehave| ProviderCore::new(name, (name, "receive.json"), misbehave, &context).map_err(wrong_url);
+    let network = HandsetNetwork::new(core("truteq", &settings.truteq.misbehave)?, settings.truteq.answer_limit);
+    let limits = ReceiptLimits { queue: settings.receipt_queue, attempts: settings.receipt_attempts };
+    let smsc =
+        SmscNetwork::new(core("smsc", &settings.smsc.misbehave)?, settings.smsc.clone(), limits, settings.seen_ids);
+    let pages = ControlPages { providers, network: Arc::new(network), smsc: Arc::new(smsc), callback_url, addresses };
+    Ok((pages, poster))
 }
 
 /// Serves until `stopped` ends: its sender sends nothing, it is dropped.
@@ -172,17 +196,18 @@ async fn serve(
     pages: ControlPages,
     poster: ReceiptPoster,
     settings: TruteqSettings,
-    http: StdListener,
-    truteq: StdListener,
+    listeners: Listeners,
     stopped: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let network = Arc::clone(&pages.network);
-    let handsets = truteq::serve(TcpListener::from_std(truteq)?, network, settings);
-    let mut server = server::serve(http, pages)?;
+    let handsets = truteq::serve(TcpListener::from_std(listeners.truteq)?, network, settings);
+    let smsc = smsc::serve(TcpListener::from_std(listeners.smsc)?, Arc::clone(&pages.smsc));
+    let mut server = server::serve(listeners.http, pages)?;
     let handle = server.handle();
     tokio::select! {
         ended = &mut server => return ended,
         () = handsets => {}
+        () = smsc => {}
         () = poster.run() => {}
         _ = stopped => {}
     }

@@ -69,14 +69,7 @@ pub(crate) struct QueuedReceipt {
 
 impl QueuedReceipt {
     fn give_up(&self, why: &str) {
-        let mut record = self.seen.record();
-        record.counts.receipts_given_up += 1;
-        let so_far = record.counts.receipts_given_up;
-        drop(record);
-        // The 1st, 2nd, 4th ...: a router that is away must not flood the log.
-        if so_far.is_power_of_two() {
-            tracing::warn!(provider = self.provider, so_far, why, "a receipt was given up");
-        }
+        self.seen.give_up_receipt(self.provider, why);
     }
 }
 

@@ -49,7 +49,8 @@ pub(crate) struct InboundOrder {
     #[serde(default)]
     pub(crate) to: String,
     pub(crate) text: String,
-    /// `GET` or `POST`, for providers that can do both.
+    /// `GET` or `POST`, for providers that can do both; how a long SMS is cut, for SMPP: `udh8`, `udh16`, `sar` or
+    /// `payload`.
     #[serde(default)]
     pub(crate) method: Option<String>,
 }

@@ -109,6 +109,17 @@ impl Seen {
         self.record().counts.dropped += 1;
     }
 
+    /// Counts a receipt that is given up, and logs the 1st, 2nd, 4th ...: a router that is away must not flood the log.
+    pub(crate) fn give_up_receipt(&self, provider: &str, why: &str) {
+        let mut record = self.record();
+        record.counts.receipts_given_up += 1;
+        let so_far = record.counts.receipts_given_up;
+        drop(record);
+        if so_far.is_power_of_two() {
+            tracing::warn!(provider, so_far, why, "a receipt was given up");
+        }
+    }
+
     pub(crate) fn reset(&self) {
         *self.record() = SeenRecord::default();
     }

@@ -21,6 +21,7 @@ use crate::{
     provider_core::{ProviderCore, SharedContext},
     providers,
     sandbox_provider::{SandboxProvider, SandboxProviderSettings},
+    smsc::{SmscSettings, wrong_status},
     truteq::TruteqSettings,
 };
 
@@ -40,6 +41,9 @@ macro_rules! sandbox_settings {
             /// Where TruTeq listens for SSMI. Default `127.0.0.1:50008`; port 0 takes any free one.
             #[serde(deserialize_with = "listen_address")]
             pub truteq_bind: SocketAddr,
+            /// Where the SMPP centre listens. Default `127.0.0.1:2776`; port 0 takes any free one.
+            #[serde(deserialize_with = "listen_address")]
+            pub smsc_bind: SocketAddr,
             /// Below this URL the providers call the router: `{callback_url}/{transport}/receipt.json`.
             pub callback_url: String,
             /// The user of those calls.
@@ -67,6 +71,8 @@ macro_rules! sandbox_settings {
             $($(#[$doc])* pub $table: $Settings,)*
             /// TruTeq.
             pub truteq: TruteqSettings,
+            /// An SMPP centre.
+            pub smsc: SmscSettings,
         }
 
         impl Default for SandboxSettings {
@@ -74,6 +80,7 @@ macro_rules! sandbox_settings {
                 Self {
                     http_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8010)),
                     truteq_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 50008)),
+                    smsc_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 2776)),
                     callback_url: "http://127.0.0.1:8000/api/v1/sms".to_owned(),
                     username: "username".to_owned(),
                     password: SecretString::from("password"),
@@ -84,6 +91,7 @@ macro_rules! sandbox_settings {
                     seen_ids: 2_000_000,
                     $($table: $Settings::default(),)*
                     truteq: TruteqSettings::default(),
+                    smsc: SmscSettings::default(),
                 }
             }
         }
@@ -128,6 +136,12 @@ impl SandboxSettings {
             if let Err(wrong) = Name::parse(transport) {
                 problems.push(Problem::new(format!("{table}.transport"), wrong.to_string()));
             }
+        }
+        if self.smsc.window == 0 {
+            problems.push(Problem::new("smsc.window", "has to be 1 or more"));
+        }
+        if let Some(wrong) = wrong_status(&self.smsc.misbehave) {
+            problems.push(Problem::new("smsc.misbehave", wrong));
         }
         problems
     }

@@ -4,4 +4,5 @@ mod harness;
 mod http_providers;
 mod misbehaviour;
 mod providers;
+mod smsc;
 mod ussd;

@@ -94,6 +94,26 @@ statuses! {
     ESME_RINVBCASTCHANIND = 0x112 "The broadcast's channel is invalid",
 }
 
+/// The highest status that the specification has.
+const LAST: u32 = 0x112;
+
+/// Reads a status as people write it: by its name, with or without `ESME_` and in any case, or by its number, decimal or
+/// hexadecimal with `0x`.
+#[must_use]
+pub fn parse(text: &str) -> Option<u32> {
+    if let Some(digits) = text.strip_prefix("0x") {
+        return u32::from_str_radix(digits, 16).ok();
+    }
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let is_named = |status: &u32| {
+        let bare = name(*status).strip_prefix("ESME_");
+        bare.is_some_and(|bare| bare.eq_ignore_ascii_case(text) || name(*status).eq_ignore_ascii_case(text))
+    };
+    (0..=LAST).find(is_named)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -102,5 +122,12 @@ mod tests {
         assert_eq!(super::name(0x0B), "ESME_RINVDSTADR");
         assert_eq!(super::name(0x55F), "unknown");
         assert_eq!(super::meaning(0x14), "The queue of messages is full");
+        for text in ["ESME_RTHROTTLED", "rthrottled", "88", "0x58"] {
+            assert_eq!(super::parse(text), Some(0x58), "{text}");
+        }
+        assert_eq!(super::parse("0x55F"), Some(0x55F));
+        for text in ["unknown", "", "ESME_", "0x", "-1"] {
+            assert_eq!(super::parse(text), None, "{text}");
+        }
     }
 }

@@ -84,7 +84,7 @@ async fn provider(
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default()?;
     let address = format!("{host}:{port}");
-    let sandbox = settings.sandbox.as_ref().map(|sandbox| [sandbox.http_bind, sandbox.truteq_bind]);
+    let sandbox = settings.sandbox.as_ref().map(|sandbox| [sandbox.http_bind, sandbox.truteq_bind, sandbox.smsc_bind]);
     let sandboxed = sandbox.is_some_and(|binds| address.parse::<SocketAddr>().is_ok_and(|at| binds.contains(&at)));
     if sandboxed && settings.deployment.sandbox {
         return Some(Ok(format!("{address} is the sandbox's, which starts with the router")));

@@ -23,7 +23,7 @@ pub struct Delivery {
     pub name: CallbackName,
     /// Where to post.
     pub url: String,
-    /// See [`Callback::secret`].
+    /// See [`Callback::secret`](super::Callback::secret).
     pub secret: String,
     /// How the body is written: as the callback's format was when the event happened.
     pub format: CallbackFormat,

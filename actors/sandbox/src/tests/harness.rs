@@ -50,6 +50,7 @@ impl SandboxHarness {
         settings.callback_url = format!("http://{}/api/v1/sms", listener.local_addr().unwrap());
         settings.http_bind = "127.0.0.1:0".parse().unwrap();
         settings.truteq_bind = "127.0.0.1:0".parse().unwrap();
+        settings.smsc_bind = "127.0.0.1:0".parse().unwrap();
         let script = Data::new(script);
         let router = HttpServer::new(move || App::new().app_data(script.clone()).default_service(web::to(record_call)));
         tokio::spawn(router.workers(1).disable_signals().listen(listener).unwrap().run());

@@ -113,7 +113,7 @@ async fn the_sms_taken_are_shown_with_their_ids_and_can_be_reset() {
 async fn wrong_requests_get_an_error_that_helps() {
     let harness = SandboxHarness::start(SandboxSettings::default(), &[]).await;
     let unknown = harness.seen("vodacom").await;
-    let names = "clickatell, clickatell-platform, opera, e-scape, techsys, africas-talking, twilio, truteq";
+    let names = "clickatell, clickatell-platform, opera, e-scape, techsys, africas-talking, twilio, truteq, smsc";
     assert_eq!(unknown["detail"], json!(format!("there is no provider `vodacom`; there are {names}")));
     let wrong = harness.client.put(harness.url("misbehave/opera")).body(r#"{"refuse": 3}"#).send().await.unwrap();
     assert_eq!(wrong.status(), 400);
@@ -142,7 +142,9 @@ async fn the_front_page_names_every_provider_and_its_url() {
     ] {
         assert!(page.contains(&harness.url(name)), "{name} in {page}");
     }
-    assert!(page.contains(&harness.running.truteq_address().to_string()), "{page}");
+    for address in [harness.running.truteq_address(), harness.running.smsc_address()] {
+        assert!(page.contains(&address.to_string()), "{page}");
+    }
 }
 
 #[tokio::test]
@@ -160,9 +162,12 @@ async fn a_port_in_use_and_wrong_settings_are_refused_with_what_to_change() {
 async fn a_stopped_sandbox_gives_its_ports_back() {
     let harness = SandboxHarness::start(SandboxSettings::default(), &[]).await;
     techsys(&harness, "a").await.unwrap();
-    let (http_bind, truteq_bind) = (harness.running.http_address(), harness.running.truteq_address());
+    let running = &harness.running;
+    let addresses = [running.http_address(), running.truteq_address(), running.smsc_address()];
+    let [http_bind, truteq_bind, smsc_bind] = addresses;
     harness.running.stop();
-    let again = crate::start(SandboxSettings { http_bind, truteq_bind, ..SandboxSettings::default() }).unwrap();
-    assert_eq!((again.http_address(), again.truteq_address()), (http_bind, truteq_bind));
+    let settings = SandboxSettings { http_bind, truteq_bind, smsc_bind, ..SandboxSettings::default() };
+    let again = crate::start(settings).unwrap();
+    assert_eq!([again.http_address(), again.truteq_address(), again.smsc_address()], addresses);
     again.stop();
 }

@@ -43,9 +43,6 @@ struct RouterConnection {
 
 /// Serves a connection to its end.
 pub(super) async fn run(socket: TcpStream, network: Arc<HandsetNetwork>, settings: Arc<TruteqSettings>) {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "a TruTeq connection keeps its delay");
-    }
     let (reader, writer) = socket.into_split();
     let (sender, orders) = mpsc::channel(MAX_ORDERS);
     let mut connection = RouterConnection {
