@@ -10,6 +10,7 @@ use actix::{Actor, Addr, Arbiter, Recipient};
 use tokio::sync::{mpsc, oneshot};
 use vumi_amqp::{AmqpContext, AmqpSettings, AmqpTopology, SmsTransport};
 use vumi_callbacks::CallbackContext;
+use vumi_front_kit::quotas::QuotaKeeper;
 use vumi_http::{HealthSettings, HttpContext, WebhookMount};
 use vumi_kit::{
     clock::Clock,
@@ -20,13 +21,13 @@ use vumi_kit::{
     name::Name,
     outbound::OutboundRoutes,
     router::Register,
-    sending_quotas::SendingQuotas,
     sms_fields::SmsTimes,
     store::StoreError,
     transport_board::TransportBoard,
 };
 use vumi_middleware::MiddlewareContext;
 use vumi_router::{OutboundRouter, Router, RoutingTable, TransportWatch, WatchedTransport};
+use vumi_smpp::{SmppContext, SmppSettings, SmppTransport};
 use vumi_store::StoreSettings;
 
 use super::{
@@ -83,7 +84,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         supervisor.try_send(WatchFixture(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
     }
     let outbound = (routes.map(|routes| routes as OutboundRoutes), board);
-    let sending = Sending { chains, quotas: SendingQuotas::new(settings.prices.clone()) };
+    let sending = Sending { chains, quotas: QuotaKeeper::new(settings.prices.clone()) };
     let bound = start_components(&supervisor, router.recipient(), &settings, &sending, outbound).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
 }
@@ -102,7 +103,7 @@ fn explained(failed: StartFailed, settings: &StoreSettings) -> StartFailed {
 #[derive(Clone)]
 struct Sending {
     chains: MiddlewareChains,
-    quotas: SendingQuotas,
+    quotas: QuotaKeeper,
 }
 
 async fn start_components(
@@ -141,6 +142,10 @@ async fn start_components(
     }
 
     let bound = Arc::new(OnceLock::new());
+    if let Some(smpp) = settings.smpp.as_ref().filter(|_| deployment.smpp) {
+        let smpp = smpp_component(settings, smpp.clone(), sending.clone(), outbound.0.clone());
+        start_component(supervisor, own_name("smpp"), Role::FrontEnd, smpp).await?;
+    }
     if deployment.http {
         let http = http_component(supervisor, settings, sending, outbound, bound.clone());
         start_component(supervisor, own_name("http"), Role::FrontEnd, http).await?;
@@ -258,6 +263,43 @@ fn http_component(
         };
         let component = vumi_http::start(context, http)?;
         let _same_as_before = bound.set(component.address);
+        Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
+    })
+}
+
+fn smpp_component(
+    settings: &Settings,
+    smpp: SmppSettings,
+    sending: Sending,
+    routes: Option<OutboundRoutes>,
+) -> StartFn {
+    let transport = |transport: &ComponentConfig| {
+        let carries = (transport.kind.carries)(&transport.settings);
+        (transport.name.clone(), SmppTransport { addresses: transport.of_any_kind.clone(), carries })
+    };
+    let transports: BTreeMap<Name, SmppTransport> = settings.transports.iter().map(transport).collect();
+    let (sandbox_account, sms_times) = (settings.sandbox.is_some(), settings.store.sms_times());
+    let bound = OnceLock::new();
+    Arc::new(move |context: ComponentContext| {
+        let mut smpp = smpp.clone();
+        // After a restart the ESMEs find it where it was.
+        if let Some(address) = bound.get() {
+            smpp.bind = *address;
+        }
+        let context = SmppContext {
+            store: context.store,
+            clock: context.clock,
+            transports: transports.clone(),
+            sms_times,
+            quotas: sending.quotas.clone(),
+            chains: sending.chains.clone(),
+            routes: routes.clone(),
+            sandbox_account,
+        };
+        let component = vumi_smpp::start(context, smpp)?;
+        if let Some(address) = component.addresses.first() {
+            let _same_as_before = bound.set(*address);
+        }
         Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
     })
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use vumi_front_kit::quotas::QuotaKeeper;
 use vumi_kit::{
     carries::Carries, clock::Clock, middleware::MiddlewareChains, name::Name, router::RouterAddress,
-    sending_quotas::SendingQuotas, sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings,
+    sms_fields::SmsTimes, store::Store, transport_settings::TransportSettings,
 };
 
 use super::topology::AmqpTopology;
@@ -25,7 +26,7 @@ pub struct AmqpContext {
     /// What SMS pass before they are accepted.
     pub chains: MiddlewareChains,
     /// What the quotas of accounts allow.
-    pub quotas: SendingQuotas,
+    pub quotas: QuotaKeeper,
     /// The connectors of this process.
     pub topology: AmqpTopology,
 }

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
+use vumi_front_kit::quotas::{Patience, QuotaKeeper, QuotaRefusal};
 use vumi_kit::{
-    account::{Account, AccountId, FindAccount, account_stopped},
+    account::{Account, AccountId, BudgetUnit, FindAccount, OverQuota, account_stopped},
     address::Address,
     carries::Carries,
     clock::Clock,
@@ -14,10 +15,9 @@ use vumi_kit::{
     message::UserMessage,
     middleware::{ChainOutcome, MiddlewareChains, PassingSms, SmsDirection},
     name::Name,
-    sending_quotas::{NotWithinQuotas, Patience, QuotaRefusal, SendingQuotas},
     sms::{NewSms, Sms},
     sms_fields::{AskedOptions, SmsTimes},
-    sms_options::{Content, SmsOptions},
+    sms_options::SmsOptions,
     store::{Ask, Store, StoreError},
 };
 
@@ -53,7 +53,7 @@ pub(super) struct OutboundSms {
     transports: BTreeMap<Name, SmsTransport>,
     times: SmsTimes,
     chains: MiddlewareChains,
-    quotas: SendingQuotas,
+    quotas: QuotaKeeper,
 }
 
 impl OutboundSms {
@@ -62,7 +62,7 @@ impl OutboundSms {
         clock: Clock,
         transports: BTreeMap<Name, SmsTransport>,
         times: SmsTimes,
-        (chains, quotas): (MiddlewareChains, SendingQuotas),
+        (chains, quotas): (MiddlewareChains, QuotaKeeper),
     ) -> Self {
         Self { store, clock, transports, times: times.however_late(), chains, quotas }
     }
@@ -146,16 +146,7 @@ impl OutboundSms {
     async fn accept_within_quotas(&self, account: &Account, accept: AcceptSms) -> Result<Accepted, SmsNotAccepted> {
         let accepted = self.quotas.accept(&self.store.ledger, account, accept, Patience::Waits);
         let within_limit = timeout(CALL_LIMIT, accepted).await.map_err(|_| no_answer())?;
-        within_limit.map_err(|refused| match refused {
-            NotWithinQuotas::Refused(which @ QuotaRefusal::Budget { .. }) => never(format!(
-                "{which}; the operator adds to it: `vumi account budget {} --add AMOUNT`",
-                account.username
-            )),
-            NotWithinQuotas::Refused(which) => never(which.to_string()),
-            NotWithinQuotas::NoPrice(_) => never("`to_addr`: no price is known for this number"),
-            NotWithinQuotas::Changing => SmsNotAccepted::Later("the account's quotas are being changed".to_owned()),
-            NotWithinQuotas::Store(error) => not_kept(error),
-        })
+        within_limit.map_err(|refused| beyond_quota(&account.username, refused))
     }
 
     /// A message that comes again must not go through its chain again, nor count as a recipient again.
@@ -174,7 +165,7 @@ impl OutboundSms {
         message: &UserMessage,
         asked: AskedSms<'_>,
     ) -> Result<(Address, Address), SmsNotAccepted> {
-        let is_text = !matches!(asked.options.content, Content::Binary { .. });
+        let is_text = asked.options.content.is_text();
         let mut passing = PassingSms {
             direction: SmsDirection::Outbound,
             account: connector.account.clone(),
@@ -245,6 +236,33 @@ fn never(reason: impl Into<String>) -> SmsNotAccepted {
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, SmsNotAccepted> {
     timeout(CALL_LIMIT, answer).await.map_err(|_| no_answer())?.map_err(not_kept)
+}
+
+/// Which quota an SMS goes beyond, for the nack and the dead letter.
+fn beyond_quota(username: &str, refused: QuotaRefusal) -> SmsNotAccepted {
+    match refused {
+        QuotaRefusal::TooMany { per_minute, .. } => {
+            never(format!("the account may send to {per_minute} recipients a minute"))
+        }
+        QuotaRefusal::NoPrice(_) => never("`to_addr`: no price is known for this number"),
+        QuotaRefusal::Over(OverQuota::Waiting { most, waiting, .. }) => {
+            never(format!("{waiting} SMS of the account wait to be sent, and {most} may"))
+        }
+        QuotaRefusal::Over(OverQuota::Budget { unit, balance, asked }) => {
+            let unit = match unit {
+                BudgetUnit::Segments => " segments",
+                BudgetUnit::Money => "",
+            };
+            never(format!(
+                "the account's budget has {balance}{unit} left, and this SMS takes {asked}; the operator adds to it: \
+                 `vumi account budget {username} --add AMOUNT`"
+            ))
+        }
+        QuotaRefusal::Over(OverQuota::Changed) => {
+            SmsNotAccepted::Later("the account's quotas are being changed".to_owned())
+        }
+        QuotaRefusal::Store(error) => not_kept(error),
+    }
 }
 
 fn no_answer() -> SmsNotAccepted {

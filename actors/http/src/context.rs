@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use actix::Recipient;
+use vumi_front_kit::quotas::QuotaKeeper;
 use vumi_kit::{
     carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, middleware::MiddlewareChains, name::Name,
-    outbound::OutboundRoutes, sending_quotas::SendingQuotas, sms_fields::SmsTimes, store::Store,
-    transport_board::TransportBoard, transport_settings::TransportSettings, webhook::Webhook,
-    webhook_access::WebhookAccess,
+    outbound::OutboundRoutes, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
+    transport_settings::TransportSettings, webhook::Webhook, webhook_access::WebhookAccess,
 };
 
 /// A transport that the API serves, and the webhooks that its provider calls.
@@ -39,7 +39,7 @@ pub struct HttpContext {
     /// How long SMS may wait.
     pub sms_times: SmsTimes,
     /// What the quotas of accounts allow.
-    pub quotas: SendingQuotas,
+    pub quotas: QuotaKeeper,
     /// What SMS pass before they are accepted.
     pub chains: MiddlewareChains,
     /// Chooses the transports of SMS that name none; none: there are no routes.

@@ -3,4 +3,3 @@
 pub(crate) mod call_rates;
 pub(crate) mod quotas;
 pub(crate) mod send_limits;
-pub(crate) mod token_buckets;

@@ -9,10 +9,12 @@ use crate::{
     account::AccountId,
     address::{Address, Msisdn},
     clock::Timestamp,
+    esme::ReceiptRequest,
     life::SmsState,
     name::Name,
     outbound::RouteChoice,
     provider_text::{bounded_id, bounded_name},
+    sent_parts::{IdSpellings, SentPart},
     sms_options::{Content, Priority, SmsOptions},
     text::{keepable, measure},
 };
@@ -48,7 +50,7 @@ impl NewSms {
     pub fn segments(&self) -> u32 {
         match &self.options.content {
             Content::Text | Content::Flash => measure(&self.message).segments.max(1),
-            Content::Binary { .. } => 1,
+            Content::Binary { .. } | Content::Raw { .. } => 1,
         }
     }
 }
@@ -98,6 +100,8 @@ pub struct Sms {
     pub reference: Option<String>,
     /// Where its events are posted, beside the account's callbacks.
     pub callback_url: Option<String>,
+    /// The receipts that an ESME asked for.
+    pub receipts: Option<ReceiptRequest>,
     /// The outbound route that chose the transport; none: the client named it.
     pub route: Option<Name>,
 }
@@ -135,6 +139,7 @@ impl Sms {
             expires_at,
             reference: options.reference.clone(),
             callback_url: options.callback_url.clone(),
+            receipts: options.receipts,
             route: route.map(|choice| choice.route),
         }
     }
@@ -174,6 +179,8 @@ pub struct Submission {
     pub due_at: Timestamp,
     /// Until when the claim holds; a submission not begun by then belongs to whoever claims it next.
     pub lease_until: Timestamp,
+    /// Its parts that the provider took in earlier attempts: they are not submitted again.
+    pub parts: Vec<SentPart>,
     /// After this moment it is not tried again.
     pub give_up_at: Timestamp,
     /// Whether its client limited how long it may wait: the provider is told.
@@ -248,6 +255,8 @@ pub enum Decision {
 pub struct Receipt {
     /// The provider's id for the SMS, or for one of its parts.
     pub provider_id: Option<String>,
+    /// How else the answer to the submission may have written the id; none: as here.
+    pub spellings: Option<IdSpellings>,
     /// Our number for the SMS, where the provider hands it back: then the receipt is about this SMS.
     pub sms: Option<SmsId>,
     /// With both ids given, both must match: the provider gives each SMS one id, whatever its parts.

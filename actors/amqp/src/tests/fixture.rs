@@ -25,6 +25,7 @@ use tokio::{
     sync::{Mutex, mpsc},
     time::timeout,
 };
+use vumi_front_kit::quotas::QuotaKeeper;
 use vumi_kit::{
     clock::Clock,
     health::{AskHealth, Health},
@@ -32,7 +33,6 @@ use vumi_kit::{
     middleware::MiddlewareChains,
     name::Name,
     router::Endpoints,
-    sending_quotas::SendingQuotas,
     sms::Sms,
     sms_fields::SmsTimes,
     start_token::StartToken,
@@ -155,7 +155,7 @@ impl AmqpFixture {
                 .into(),
             sms_times: SmsTimes::default(),
             chains: MiddlewareChains::default(),
-            quotas: SendingQuotas::default(),
+            quotas: QuotaKeeper::default(),
             topology,
         };
         let front_end = RunningFrontEnd(start(context, settings).unwrap());

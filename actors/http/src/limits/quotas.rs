@@ -1,9 +1,12 @@
-//! The quotas of an account, at a call that sends: recipients a minute, SMS waiting, a budget.
+//! The quotas of an account, at a call that sends: what its client is told of them.
 
+use vumi_front_kit::{
+    quotas::{Patience, QuotaRefusal},
+    recipient_rates::TooManyRecipients,
+};
 use vumi_kit::{
-    account::Account,
+    account::{Account, BudgetUnit, OverQuota},
     ledger::{AcceptSms, Accepted},
-    sending_quotas::{NotWithinQuotas, Patience, QuotaRefusal},
 };
 
 use crate::{
@@ -23,37 +26,56 @@ const SMALLER_RETRY_S: u64 = 1;
 pub(crate) async fn accept(state: &ApiState, account: &Account, accept: AcceptSms) -> Result<Accepted, ApiError> {
     let accepted = state.quotas.accept(&state.store.ledger, account, accept, Patience::CanBeRefused).await;
     accepted.map_err(|refused| match refused {
-        NotWithinQuotas::Store(error) => error.into(),
-        NotWithinQuotas::Refused(which) => refusal(&account.username, &which),
-        NotWithinQuotas::Changing => {
-            ApiError::Unavailable(1, "the account's quotas are being changed, nothing was kept")
-        }
-        NotWithinQuotas::NoPrice(numbers) => {
+        QuotaRefusal::TooMany { refused, per_minute, recipients } => too_many(refused, per_minute, recipients),
+        QuotaRefusal::NoPrice(numbers) => {
             let mut errors = FieldErrors::default();
             for number in numbers {
                 errors.push(FieldError::new("to_msisdn", number.as_str(), "no price is known for this number"));
             }
             ApiError::InvalidFields(errors)
         }
+        QuotaRefusal::Over(over) => refusal(&account.username, &over),
+        QuotaRefusal::Store(error) => error.into(),
     })
 }
 
-fn refusal(username: &str, which: &QuotaRefusal) -> ApiError {
-    match which {
-        QuotaRefusal::Recipients { wait_s: Some(wait_s), .. } => {
-            ApiError::OverQuota(*wait_s, format!("{which}: nothing was kept, try again in {wait_s} s"))
+fn too_many(refused: TooManyRecipients, per_minute: u32, recipients: usize) -> ApiError {
+    match refused {
+        TooManyRecipients::Wait(wait_s) => {
+            let what = format!(
+                "the account may send to {per_minute} recipients a minute: nothing was kept, try again in {wait_s} s"
+            );
+            ApiError::OverQuota(wait_s, what)
         }
-        QuotaRefusal::Recipients { asked, wait_s: None, .. } => {
-            let what = format!("{which}, and this call has {asked}: nothing was kept, send smaller batches");
+        TooManyRecipients::Never => {
+            let what = format!(
+                "the account may send to {per_minute} recipients a minute, and this call has {recipients}: nothing was kept, \
+                 send smaller batches"
+            );
             ApiError::OverQuota(SMALLER_RETRY_S, what)
         }
-        QuotaRefusal::Waiting { asked, .. } => {
-            let what =
-                format!("{which}; this call has {asked}: nothing was kept, send them later or in smaller batches");
+    }
+}
+
+fn refusal(username: &str, over: &OverQuota) -> ApiError {
+    match over {
+        OverQuota::Waiting { most, waiting, asked } => {
+            let what = format!(
+                "{waiting} SMS of the account wait to be sent, {most} may, and this call has {asked}: nothing was kept, send \
+                 them later or in smaller batches"
+            );
             ApiError::OverQuota(WAITING_RETRY_S, what)
         }
-        QuotaRefusal::Budget { .. } => ApiError::PaymentRequired(format!(
-            "{which}: nothing was kept; the operator adds to it: `vumi account budget {username} --add AMOUNT`"
-        )),
+        OverQuota::Budget { unit, balance, asked } => {
+            let unit = match unit {
+                BudgetUnit::Segments => " segments",
+                BudgetUnit::Money => "",
+            };
+            ApiError::PaymentRequired(format!(
+                "the account's budget has {balance}{unit} left, and this call takes {asked}: nothing was kept; the operator adds \
+                 to it: `vumi account budget {username} --add AMOUNT`"
+            ))
+        }
+        OverQuota::Changed => ApiError::Unavailable(1, "the account's quotas are being changed, nothing was kept"),
     }
 }

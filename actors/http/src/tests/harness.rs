@@ -8,6 +8,7 @@ use std::sync::{
 use actix::{Actor, Context, Handler, MessageResult, Recipient};
 use bytes::Bytes;
 use reqwest::{Method, RequestBuilder};
+use vumi_front_kit::{password::hash_password, quotas::QuotaKeeper};
 use vumi_kit::{
     account::{Account, AccountRole, AccountRoles},
     address::Address,
@@ -17,7 +18,6 @@ use vumi_kit::{
     ledger::{ReceiptMatch, SmsOwners},
     middleware::MiddlewareChains,
     name::Name,
-    sending_quotas::SendingQuotas,
     sms::{InboundSms, Receipt, TransportStatus},
     sms_fields::SmsTimes,
     store::Store,
@@ -28,7 +28,7 @@ use vumi_kit::{
 };
 
 use super::stored::{Stored, StoredData};
-use crate::{HttpComponent, HttpContext, HttpSettings, WebhookMount, password::hash_password, start};
+use crate::{HttpComponent, HttpContext, HttpSettings, WebhookMount, start};
 
 /// A provider's webhook whose calls carry `id`, once for each receipt, or `text` (an SMS).
 struct TestWebhookForm;
@@ -166,7 +166,7 @@ fn context(store: &Store, supervisor: &Recipient<AskParts>) -> HttpContext {
         transports: transports(),
         sms_times: SmsTimes::default(),
         chains: MiddlewareChains::default(),
-        quotas: SendingQuotas::default(),
+        quotas: QuotaKeeper::default(),
         parts: supervisor.clone(),
         sandbox: Some("127.0.0.1:8010".parse().unwrap()),
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
+use vumi_front_kit::quotas::QuotaKeeper;
 use vumi_kit::{
     account::{AccountQuotas, Budget, BudgetUnit, Micros, OverQuota, QuotaCharge},
     clock::Timestamp,
     price::{PriceSettings, PriceTable},
-    sending_quotas::SendingQuotas,
 };
 
 use super::{assert_problem, harness::HttpHarness, header};
@@ -19,7 +19,7 @@ async fn harness(quotas: AccountQuotas) -> HttpHarness {
     let settings = HttpSettings { account_ttl: Duration::from_nanos(1), ..HttpSettings::default() };
     let price = PriceSettings { prefix: "27".to_owned(), per_segment: "0.012".to_owned() };
     let prices = PriceTable::new(&[price]).unwrap();
-    let harness = HttpHarness::start_with(settings, |context| context.quotas = SendingQuotas::new(prices)).await;
+    let harness = HttpHarness::start_with(settings, |context| context.quotas = QuotaKeeper::new(prices)).await;
     harness.stored().accounts[0].quotas = quotas;
     harness
 }
@@ -87,7 +87,7 @@ async fn what_goes_beyond_a_quota_says_which_and_when_or_how_it_is_mended() {
     harness.stored().over_quota = Some(OverQuota::Waiting { most: 10, waiting: 9, asked: 2 });
     let (retry_after, detail) = refused(send(&harness, &["27123", "27124"], 1).await, 429).await;
     assert_eq!(retry_after, "30");
-    assert!(detail.contains("9 SMS of the account wait") && detail.contains("and 10 may"), "{detail}");
+    assert!(detail.contains("9 SMS of the account wait") && detail.contains("10 may"), "{detail}");
 
     harness.stored().over_quota = Some(OverQuota::Changed);
     assert_eq!(refused(send(&harness, &["27123"], 1).await, 503).await.0, "1");

@@ -15,6 +15,7 @@ use super::{
     Failed, Tx, Write,
     fair_claims::FairClaim,
     life::{self, moves},
+    parts,
     permission::may_go_out,
     rows::{address, content, msisdn, priority, segments},
     waiting,
@@ -104,7 +105,9 @@ impl Write for ClaimSms {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Submission>, Failed> {
         let claim_token = tx.state.outboxes.claim_token(&self.transport, &tx.rules.node);
         tx.state.outboxes.set_capacity(&self.transport, self.capacity);
-        Ok(FairClaim::new(&self.transport, &claim_token, self.limit).run(tx)?)
+        let mut claimed = FairClaim::new(&self.transport, &claim_token, self.limit).run(tx)?;
+        parts::bring_taken(tx, &self.transport, &mut claimed)?;
+        Ok(claimed)
     }
 }
 
@@ -143,6 +146,7 @@ pub(super) fn claim(
         reference: row.reference,
         attempts: row.attempts,
         unknown_outcomes: row.unknown_outcomes.saturating_add(i32::from(lost)),
+        parts: Vec::new(),
         due_at: row.next_attempt_at.map_or(tx.now, Timestamp::from_micros),
         lease_until: tx.lease_until(),
         give_up_at: Timestamp::from_micros(row.give_up_at),

@@ -48,6 +48,7 @@ fn it_says_what_it_carries_beside_texts() {
     for kind in crate::kinds().iter() {
         let carries = match kind.name {
             "clickatell" => Carries::ALL,
+            "smpp" => Carries { raw: true, ..Carries::ALL },
             "clickatell-platform" => Carries { flash: false, ..Carries::ALL },
             "ssmi" => Carries { binary: true, ..Carries::TEXTS },
             // Its template says it: Africa's Talking has no place for either.

@@ -4,6 +4,7 @@ mod accept;
 mod accounts;
 mod callbacks;
 mod clock;
+mod esmes;
 mod export;
 mod fairness;
 mod histories;
@@ -22,6 +23,7 @@ mod schema;
 mod sessions;
 mod status;
 pub(super) mod stopped_accounts;
+mod submitted_parts;
 mod subscriber;
 mod writer;
 
@@ -156,7 +158,7 @@ impl StoreHarness {
         let attempts = format!("SELECT attempts FROM sms WHERE id = {id}");
         let attempts = diesel::dsl::sql::<diesel::sql_types::Integer>(&attempts);
         let attempts = diesel::RunQueryDsl::get_result(attempts, &mut self.fixture.connect()).unwrap();
-        let outcome = Outcome { id, at: self.now(), attempts, detail: said.to_owned(), then };
+        let outcome = Outcome { id, at: self.now(), attempts, detail: said.to_owned(), then, parts: Vec::new() };
         self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin: Vec::new() }).await.state
     }
 

@@ -376,7 +376,7 @@ async fn an_sms_in_parts_has_arrived_once_all_of_them_have_and_what_has_arrived_
         (vec![("a", DeliveryError), ("b", Delivered)], DeliveryError),
         (vec![("b", Delivered), ("a", DeliveryError)], DeliveryError),
         (vec![("b", DeliveryError), ("a", Delivered)], DeliveryError),
-        (vec![("b", Delivered)], AtGateway),
+        (vec![("b", Delivered)], Queued),
         (vec![("b", Delivered), ("a", AtGateway)], AtGateway),
         (vec![("b", Delivered), ("a", Delivered)], Delivered),
         (vec![("b", AtGateway), ("a", Delivered)], AtGateway),
