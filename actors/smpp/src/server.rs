@@ -25,7 +25,7 @@ use crate::{
     deliver, listener,
     login::BindLogin,
     settings::SmppSettings,
-    state::{ConnectionCounts, DeliveryDesk, SmppState},
+    state::{ConnectionCounts, DeliveryDesk, SmppServerState},
     watch,
 };
 
@@ -69,7 +69,7 @@ pub fn start(context: SmppContext, settings: SmppSettings) -> Result<SmppCompone
         addresses.push(address);
         listeners.push((listener, tls));
     }
-    let state = Rc::new(SmppState {
+    let state = Rc::new(SmppServerState {
         context,
         settings,
         binds: Binds::default(),
@@ -110,7 +110,7 @@ fn cannot_listen(bind: SocketAddr, error: &std::io::Error) -> StartError {
 
 /// Owns the server: its tasks end with it.
 struct SmppServer {
-    state: Rc<SmppState>,
+    state: Rc<SmppServerState>,
     listeners: RefCell<Vec<(TcpListener, Option<TlsHandshakes>)>>,
     pair: Option<Arc<CurrentPair>>,
     serving: String,

@@ -13,7 +13,7 @@ use vumi_kit::callback::DeliveryAttempt;
 use crate::{binds::Binds, context::SmppContext, listener::AddressCounts, login::BindLogin, settings::SmppSettings};
 
 /// What all sessions share; on the server's own thread.
-pub(crate) struct SmppState {
+pub(crate) struct SmppServerState {
     pub(crate) context: SmppContext,
     pub(crate) settings: SmppSettings,
     pub(crate) binds: Binds,
@@ -57,14 +57,14 @@ impl DeliveryDesk {
 
 /// A connection that is counted until it is dropped.
 pub(crate) struct CountedSession {
-    state: Rc<SmppState>,
+    state: Rc<SmppServerState>,
     address: IpAddr,
     unbound: bool,
 }
 
 impl CountedSession {
     /// Counts a connection from an address; none: there are as many as may be.
-    pub(crate) fn new(state: &Rc<SmppState>, address: IpAddr) -> Option<Self> {
+    pub(crate) fn new(state: &Rc<SmppServerState>, address: IpAddr) -> Option<Self> {
         let (counts, settings) = (&state.connections, &state.settings);
         if counts.unbound.get() >= settings.max_unbound
             || !counts.by_address.borrow_mut().add(address, settings.connections_per_address)

@@ -35,7 +35,7 @@ use vumi_smpp_codec::{
     Address, Bind, BindMode, Codec, Command, CommandId, Frame, Message, MessageResp, Password, Pdu, status,
 };
 
-use crate::{SmppComponent, SmppContext, SmppSettings, SmppTransport, start};
+use crate::{EsmeTransport, SmppComponent, SmppContext, SmppSettings, start};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -66,7 +66,7 @@ fn settings() -> SmppSettings {
 }
 
 fn serve(store: FakeStore, settings: SmppSettings) -> (SmppComponent, SocketAddr) {
-    let transport = SmppTransport { addresses: TransportSettings::default(), carries: Carries::ALL };
+    let transport = EsmeTransport { addresses: TransportSettings::default(), carries: Carries::ALL };
     let context = SmppContext {
         store: store.start_store(),
         clock: Clock::held(moment()),

@@ -9,7 +9,7 @@ use vumi_smpp_codec::{
     QuerySmResp, Tlvs, status, tag,
 };
 
-use super::{Bound, Done, End, EsmeSession, UNBIND_WITHIN};
+use super::{Done, End, EsmeBind, EsmeSession, UNBIND_WITHIN};
 use crate::{
     binds::BindPlace,
     login::{self, BindStatus},
@@ -192,6 +192,6 @@ impl EsmeSession {
         tracing::info!(account = place.account.id, peer = %self.peer, ?mode, "an ESME is bound");
         self.counted.bound();
         self.codec.set_max_length(MAX_LENGTH);
-        self.bound = Some(Bound { place, mode, tlvs, silent: false });
+        self.bound = Some(EsmeBind { place, mode, tlvs, silent: false });
     }
 }
