@@ -12,6 +12,9 @@ use vumi_kit::callback::DeliveryAttempt;
 
 use crate::{binds::Binds, context::SmppContext, listener::AddressCounts, login::BindLogin, settings::SmppSettings};
 
+/// One address may hold such a part of the connections that are not bound yet: nobody shuts out all others.
+const UNBOUND_SHARE: usize = 4;
+
 /// What all sessions share; on the server's own thread.
 pub(crate) struct SmppServerState {
     pub(crate) context: SmppContext,
@@ -31,6 +34,7 @@ pub(crate) struct ConnectionCounts {
     pub(crate) all: Cell<usize>,
     pub(crate) unbound: Cell<usize>,
     pub(crate) by_address: RefCell<AddressCounts>,
+    pub(crate) unbound_by_address: RefCell<AddressCounts>,
 }
 
 /// What came of deliveries, on its way to the store.
@@ -71,6 +75,11 @@ impl CountedSession {
         {
             return None;
         }
+        let most_of_one = settings.max_unbound.div_ceil(UNBOUND_SHARE);
+        if !counts.unbound_by_address.borrow_mut().add(address, most_of_one) {
+            counts.by_address.borrow_mut().remove(address);
+            return None;
+        }
         counts.all.set(counts.all.get() + 1);
         counts.unbound.set(counts.unbound.get() + 1);
         Some(Self { state: Rc::clone(state), address, unbound: true })
@@ -81,6 +90,7 @@ impl CountedSession {
         if std::mem::take(&mut self.unbound) {
             let unbound = &self.state.connections.unbound;
             unbound.set(unbound.get().saturating_sub(1));
+            self.state.connections.unbound_by_address.borrow_mut().remove(self.address);
         }
     }
 }

@@ -219,6 +219,24 @@ async fn more_than_the_rate_is_throttled_and_the_session_lives() {
     assert!(statuses.contains(&status::ESME_RTHROTTLED), "{statuses:?}");
 }
 
+#[actix_rt::test]
+async fn who_does_not_bind_holds_no_more_than_a_quarter_of_the_places_and_a_bind_gives_its_place_back() {
+    let (_component, address) = serve(store(), SmppSettings { max_unbound: 8, ..settings() });
+    let closed = async |socket: &mut TcpStream| {
+        let read = timeout(Duration::from_millis(500), socket.read(&mut [0])).await;
+        matches!(read, Ok(Ok(0) | Err(_)))
+    };
+    let mut bound = Vec::new();
+    for _ in 0..5 {
+        bound.push(TestEsme::bound(address, BindMode::Transmitter).await);
+    }
+    let mut first = TcpStream::connect(address).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    let mut third = TcpStream::connect(address).await.unwrap();
+    assert!(closed(&mut third).await);
+    assert!(!closed(&mut first).await && !closed(&mut second).await);
+}
+
 fn sms_of_a_person(id: i64) -> EsmeDelivery {
     let sms = EsmeSms { from: "27831234567".to_owned(), to: "38080".to_owned(), message: format!("number {id}") };
     let (event, lease_until) = (Some(EsmeEvent::Sms(sms)), moment().plus(Duration::from_secs(60)));
