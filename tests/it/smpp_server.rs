@@ -1,6 +1,6 @@
 //! ESMEs bind to the SMPP server, submit, and get receipts and SMS from people: over TCP, with PDUs of their own.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, io::Write, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use vumi_smpp_codec::{
@@ -222,6 +222,24 @@ fn a_bind_beyond_the_limit_first_asks_whether_the_others_are_still_there() {
     first.wait_for_close();
     assert!(harness.vumi(&["account", "smpp", "username", "--remove"]).status.success());
     assert!(second.request(CommandId::UNBIND, Duration::from_secs(10)).is_some(), "its account may not bind any more");
+}
+
+#[test]
+fn an_esme_may_keep_the_password_that_it_had_elsewhere_if_smpp_has_room_for_it() {
+    let (harness, _router, port, made_up) = start("");
+    let give = |password: &str| {
+        let mut command = harness.command(&["account", "smpp", "username", "--password-stdin"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
+        child.wait().unwrap().success()
+    };
+    let mut bound = EsmeSocket::bound(port, Receiver, "username", &made_up);
+    assert!(give("kept-1"));
+    assert!(bound.request(CommandId::UNBIND, Duration::from_secs(10)).is_some(), "its password is another one now");
+    let mut esme = EsmeSocket::connect(port);
+    assert_eq!(esme.bind(Receiver, "username", &made_up), status::ESME_RINVPASWD);
+    assert_eq!(esme.bind(Receiver, "username", "kept-1"), 0);
+    assert!(!give("9-letters") && !give("a b") && !give(""));
 }
 
 #[test]
