@@ -7,6 +7,7 @@ use vumi_smpp_codec::{
     Address,
     BindMode::{Receiver, Transceiver, Transmitter},
     CancelSm, CommandId, DataSm, Destination, Message, Pdu, QuerySm, SubmitMulti, Tlvs, esm_class, status, tag,
+    udh::{Concat, Width},
 };
 
 use crate::black_box::{
@@ -100,6 +101,45 @@ fn receipts_wait_for_their_esme_through_a_kill_and_each_is_acknowledged_once() {
     let mut esme = EsmeSocket::bound(port, Receiver, "username", &password);
     assert!(esme.request(CommandId::DELIVER_SM, NOTHING_MORE).is_none(), "one that was acknowledged comes again");
     drop(router);
+}
+
+#[test]
+fn the_parts_of_a_long_text_go_through_to_an_smsc_as_they_came_and_each_has_its_receipt() {
+    let harness = Harness::new();
+    let port = serve_smpp(&harness, "carrier", "");
+    let smsc = harness.smsc;
+    let carrier = format!(
+        "\n[transports.carrier]\nkind = \"smpp\"\nhost = \"127.0.0.1\"\nport = {smsc}\nsystem_id = \"vumi\"\n\
+         password = \"vumi\"\n"
+    );
+    harness.edit(|text| text + &carrier);
+    let _router = harness.run();
+    harness.wait_for_part("carrier");
+    let password = smpp_password(&harness, "username");
+    let mut esme = EsmeSocket::bound(port, Transceiver, "username", &password);
+    // A part by a user data header, and one by TLVs; the @ of GSM is an octet of 0.
+    let first = Message {
+        esm_class: esm_class::UDH,
+        short_message: b"\x06\x08\x04\x01\x07\x02\x01all \x00 ".as_slice().into(),
+        ..message("27831234567", "")
+    };
+    let sar = Concat { reference: 0x0107, width: Width::Sar, total: 2, number: 2 }.sar();
+    let second = Message { tlvs: sar, ..message("27831234567", "once") };
+    let mut ids = BTreeSet::new();
+    for part in [first, second] {
+        let answer = esme.ask(Pdu::SubmitSm(Box::new(part)));
+        assert_eq!(answer.status, 0);
+        ids.insert(message_id(&answer));
+    }
+    eventually("the SMSC has the text whole", || harness.seen("smsc").to_string().contains("all @ once").then_some(()));
+    let mut receipts = BTreeSet::new();
+    while receipts.len() < 2 {
+        let (frame, receipt) = esme.delivered();
+        assert_eq!(receipt.tlvs.octet(tag::MESSAGE_STATE), Some(2));
+        esme.acknowledge(&frame, 0);
+        receipts.insert(tlv_id(&receipt));
+    }
+    assert_eq!(receipts, ids);
 }
 
 #[test]
