@@ -164,7 +164,9 @@ impl Handler<Drain> for SmppServer {
             for bound in state.binds.accounts() {
                 bound.close("the server stops");
             }
-            let busy = || state.connections.all.get() > 0 || state.deliveries.open.get() > 0;
+            // Who is not bound has nothing under way.
+            let has_bound = || state.connections.all.get() > state.connections.unbound.get();
+            let busy = || has_bound() || state.deliveries.open.get() > 0;
             while busy() && Instant::now() < until {
                 tokio::time::sleep(LOOK_EVERY).await;
             }

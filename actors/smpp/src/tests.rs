@@ -282,3 +282,39 @@ async fn a_bind_gets_no_more_than_its_window_and_what_it_leaves_unanswered_is_gi
     assert_eq!(again.map(|attempt| attempt.delivery).collect::<std::collections::BTreeSet<_>>(), [1, 3, 4].into());
     drop(component);
 }
+
+#[actix_rt::test]
+async fn a_bind_that_answers_nothing_is_given_no_more_until_it_does() {
+    let recorded = Arc::new(Mutex::new(Vec::new()));
+    let (noted, numbers) = (Arc::clone(&recorded), Arc::new(Mutex::new(1_i64..)));
+    let store = store()
+        .on(|_: FindEsmeWork| Ok(vec![1]))
+        .on(move |claim: ClaimEsmeEvents| {
+            let most = claim.accounts.iter().map(|(_, most)| *most).sum();
+            Ok(numbers.lock().unwrap().by_ref().take(most).map(sms_of_a_person).collect())
+        })
+        .on(move |record: RecordDeliveryAttempts| {
+            noted.lock().unwrap().extend(record.attempts);
+            Ok(())
+        });
+    let answer_within = Duration::from_millis(300);
+    let (_component, address) = serve(store, SmppSettings { deliver_window: 2, answer_within, ..settings() });
+    let mut peer = TestEsme::bound(address, BindMode::Receiver).await;
+    peer.next().await;
+    let second = peer.next().await;
+    timeout(WITHIN, async {
+        while recorded.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("both are given back");
+    let more = timeout(Duration::from_millis(800), peer.socket.peek(&mut [0])).await;
+    assert!(more.is_err(), "it answers nothing");
+    peer.send(Pdu::EnquireLink).await;
+    assert_eq!(peer.next().await.command, CommandId::ENQUIRE_LINK_RESP, "the session lives");
+    // Too late for that one, but somebody answers again.
+    let pdu = Pdu::DeliverSmResp(MessageResp::default());
+    peer.write(Command { status: 0, sequence: second.sequence, pdu }).await;
+    assert_eq!(peer.next().await.command, CommandId::DELIVER_SM);
+}

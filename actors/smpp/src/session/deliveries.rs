@@ -36,18 +36,18 @@ impl EsmeSession {
         }
     }
 
-    /// The ESME has answered one of ours; true if it was a delivery.
-    pub(super) fn delivery_answered(&mut self, sequence: u32, status: u32) -> bool {
-        let Some(SentDelivery { delivery, .. }) = self.delivering.remove(&sequence) else { return false };
-        let now = self.state.context.clock.now();
-        let EsmeVerdict { then, error } = deliver::answered(status, &delivery, now, &self.state.settings);
-        self.ended(&delivery, then, error);
+    /// The ESME has answered one of ours, maybe one that was given back since: it is given deliveries again.
+    pub(super) fn delivery_answered(&mut self, sequence: u32, status: u32) {
+        if let Some(SentDelivery { delivery, .. }) = self.delivering.remove(&sequence) {
+            let now = self.state.context.clock.now();
+            let EsmeVerdict { then, error } = deliver::answered(status, &delivery, now, &self.state.settings);
+            self.ended(&delivery, then, error);
+        }
         if let Some(bound) = self.bound.as_mut().filter(|bound| bound.silent) {
             bound.silent = false;
             let free = self.state.settings.deliver_window.saturating_sub(self.delivering.len());
             bound.place.entry.room.set(free);
         }
-        true
     }
 
     /// When the oldest delivery should be answered.
