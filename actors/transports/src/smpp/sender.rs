@@ -11,19 +11,16 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use vumi_kit::{
-    sent_parts::{IdSpellings, SentPart, TakenPart},
+    sent_parts::{SentPart, TakenPart},
     sms::{Decision, Submission, TransportStatus},
 };
-use vumi_smpp_codec::{
-    Message,
-    message_id::{lookup_key, lookup_keys},
-};
+use vumi_smpp_codec::Message;
 
 use super::{
     Settings,
     link::{PartAnswer, PartFate, PartKey, WindowPlace},
     message,
-    settings::{MessageIds, PartReceipts},
+    settings::PartReceipts,
     state::SharedSmpp,
     statuses::{self, SubmitStatus},
 };
@@ -257,19 +254,9 @@ impl Sent {
 /// A part that the SMSC took.
 fn taken(settings: &Settings, (number, total): (u8, u8), id: Option<String>) -> TakenPart {
     let reports = id.is_some() && settings.sms.registered_delivery != 0;
-    let spellings = id.as_deref().map(|id| of_answer(settings.receipts.message_ids, id));
+    let spellings = id.as_deref().map(|id| settings.receipts.message_ids.spellings_of_answer(id));
     let must_report = reports && PartReceipts::must_report(settings.receipts.parts, number, total);
     TakenPart { part: SentPart { number, provider_id: id }, spellings, must_report }
-}
-
-/// How receipts may spell the id of an answer.
-fn of_answer(ids: MessageIds, id: &str) -> IdSpellings {
-    if ids == MessageIds::Exact {
-        return IdSpellings { folded: id.to_owned(), others: Vec::new() };
-    }
-    let folded = lookup_key(id);
-    let others = lookup_keys(ids.of_answer(), id).into_iter().filter(|key| *key != folded).collect();
-    IdSpellings { folded, others }
 }
 
 fn accepted(submission: &Submission, parts: &[TakenPart]) -> Decision {
