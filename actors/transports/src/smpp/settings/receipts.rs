@@ -122,13 +122,13 @@ mod tests {
     fn ids_are_converted_as_the_settings_say_and_a_counters_small_numbers_by_themselves_never() {
         let (none, hex): (&[&str], &[&str]) = (&[], &["10c8f40d"]);
         for (ids, id, folded, of_receipt, of_answer) in [
-            (Ids::Auto, "281605133", "281605133", &["10c8f40d", "11046772019"][..], &["10c8f40d", "11046772019"][..]),
+            (Ids::Auto, "281605133", "281605133", &["10c8f40d", "10760507699"][..], &["10c8f40d", "10760507699"][..]),
             (Ids::Auto, "10C8F40D", "10c8f40d", &["281605133"], &["281605133"]),
             (Ids::Auto, "0018", "18", none, none),
             (Ids::Auto, "Ab-7", "ab-7", none, none),
             (Ids::Exact, "0010C8F40D", "0010C8F40D", none, none),
             (Ids::Hex, "0010C8F40D", "10c8f40d", none, none),
-            (Ids::HexThenDecimal, "281605133", "281605133", hex, &["11046772019"]),
+            (Ids::HexThenDecimal, "281605133", "281605133", hex, &["10760507699"]),
             (Ids::HexThenDecimal, "18", "18", &["12"], &["24"]),
             (Ids::DecimalThenHex, "10C8F40D", "10c8f40d", &["281605133"], none),
         ] {
