@@ -31,7 +31,8 @@ pub(super) fn find(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> Quer
         }
         tried.push(spelling);
         // Nearly all are of one part, which the SMS's own id tells.
-        let found = match agreeing(tx, transport, receipt, whole(tx, transport, spelling)?)? {
+        let whole = whole(tx, transport, spelling)?;
+        let found = match agreeing(tx, transport, receipt, whole)? {
             None => {
                 let owners = parts::owners_by_spelling(tx, transport, spelling, MOST_LOOKED_AT)?;
                 agreeing(tx, transport, receipt, owners)?

@@ -47,7 +47,11 @@ use crate::{
 
 /// A self-signed certificate for `localhost` and 127.0.0.1, and its key.
 pub(super) const CERTIFICATE: &str = include_str!("../../ssmi/tests/localhost.crt");
-pub(super) const KEY: &str = include_str!("../../ssmi/tests/localhost.key");
+const KEY: &str = include_str!("../../ssmi/tests/localhost.key");
+
+/// A self-signed certificate of a client, and its key.
+pub(super) const CLIENT_CERTIFICATE: &str = include_str!("client.crt");
+pub(super) const CLIENT_KEY: &str = include_str!("client.key");
 
 /// Nothing in these tests takes this long unless it never comes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -253,7 +257,8 @@ impl SmppHarness {
     pub(super) async fn tls_connection(&self, asks: bool) -> Option<Smsc> {
         let (stream, _) = timeout(LIMIT, self.listener.accept()).await.expect("nobody connects").unwrap();
         let (certificate, key) = identity(CERTIFICATE, KEY).unwrap();
-        let verifier = || WebPkiClientVerifier::builder(authorities(CERTIFICATE).unwrap().into()).build().unwrap();
+        let verifier =
+            || WebPkiClientVerifier::builder(authorities(CLIENT_CERTIFICATE).unwrap().into()).build().unwrap();
         let builder = ServerConfig::builder();
         let builder = if asks { builder.with_client_cert_verifier(verifier()) } else { builder.with_no_client_auth() };
         let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(certificate, key).unwrap()));

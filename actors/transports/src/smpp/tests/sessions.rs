@@ -3,7 +3,7 @@
 use vumi_kit::health::State;
 use vumi_smpp_codec::{BindMode, CommandId, Frame, Pdu, Tlvs};
 
-use super::harness::{CERTIFICATE, KEY, SmppHarness, deliver, receives};
+use super::harness::{CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY, SmppHarness, deliver, receives};
 use crate::tests::exam::submission;
 
 #[actix_rt::test]
@@ -130,7 +130,9 @@ async fn a_congested_smsc_gets_one_pdu_at_a_time() {
 #[actix_rt::test]
 async fn over_tls_both_sides_show_certificates_and_without_ours_no_password_is_sent() {
     let trusting = format!("tls = true\nserver_name = \"localhost\"\nca = \"\"\"{CERTIFICATE}\"\"\"");
-    let shown = format!("{trusting}\nclient_certificate = \"\"\"{CERTIFICATE}\"\"\"\nclient_key = \"\"\"{KEY}\"\"\"");
+    let shown = format!(
+        "{trusting}\nclient_certificate = \"\"\"{CLIENT_CERTIFICATE}\"\"\"\nclient_key = \"\"\"{CLIENT_KEY}\"\"\""
+    );
     let mut harness = SmppHarness::start(&shown).await;
     let mut smsc = harness.tls_connection(true).await.expect("the certificates are trusted");
     smsc.answer_bind(0).await;
