@@ -42,6 +42,8 @@ mod roles;
 mod routes_outwards;
 mod seed_readme;
 mod smpp;
+mod smpp_peers;
+mod smpp_server;
 mod sms;
 mod strangers;
 mod subscriber;

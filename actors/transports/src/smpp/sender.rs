@@ -36,6 +36,8 @@ enum PartResult {
     Lost(&'static str),
     /// It did not.
     NotSent(String),
+    /// It is beyond what SMPP can carry.
+    Unwritable(String),
 }
 
 impl SubmitSms for PartSender {
@@ -164,7 +166,7 @@ impl PartSender {
                 }
                 if let Some(link) = state.freest_link() {
                     let (fate, place) =
-                        link.submit(key, message).map_err(|error| PartResult::NotSent(error.to_string()))?;
+                        link.submit(key, message).map_err(|error| PartResult::Unwritable(error.to_string()))?;
                     return Ok(Sent { number: key.number, fate, place });
                 }
             }
@@ -217,6 +219,9 @@ impl PartSender {
                 }
                 PartResult::Lost(why) => {
                     Some(Decision::Retry { provider_response: why.to_owned(), unknown_outcome: true })
+                }
+                PartResult::Unwritable(provider_response) => {
+                    Some(Decision::Rejected { status: TransportStatus::MessageError, provider_response })
                 }
                 PartResult::NotSent(provider_response) => {
                     Some(Decision::Retry { provider_response, unknown_outcome: false })
