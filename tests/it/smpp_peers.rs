@@ -33,7 +33,7 @@ print(seen["id"], seen["tlv"], seen["receipt"])
 
 /// smpp34's wheel: Rust below, asynchronous.
 const SMPP34: &str = r#"
-import asyncio, sys, smpp34
+import asyncio, os, sys, smpp34
 async def main():
     client = smpp34.Client(host="127.0.0.1", port=int(sys.argv[1]), system_id="username", password=sys.argv[2], bind_type="TRX")
     session = await client.connect()
@@ -44,6 +44,9 @@ async def main():
     print(sent.message_id, tlvs[smpp34.TLV_RECEIPTED_MESSAGE_ID].decode().rstrip("\0"), bytes(event.short_message).decode())
     await session.unbind()
 asyncio.run(main())
+# Its threads crash the interpreter's own end now and then.
+sys.stdout.flush()
+os._exit(0)
 "#;
 
 /// node-smpp: encodes and decodes texts itself.
