@@ -10,13 +10,13 @@ const WINDOW: u64 = 4;
 const SMS: usize = 40;
 
 /// The sandbox's providers, in a process that outlives the router, and the arguments that run the router.
-struct Apart {
+pub(crate) struct Apart {
     _providers: Process,
     settings: String,
 }
 
 impl Apart {
-    fn new(harness: &Harness) -> Self {
+    pub(crate) fn new(harness: &Harness) -> Self {
         let providers = harness.start(&["sandbox"]);
         let alone = harness.folder.path().join("router.toml");
         let text = std::fs::read_to_string(harness.settings_file()).unwrap();
@@ -25,7 +25,7 @@ impl Apart {
         Self { _providers: providers, settings: alone.to_str().unwrap().to_owned() }
     }
 
-    fn run(&self, harness: &Harness) -> Process {
+    pub(crate) fn run(&self, harness: &Harness) -> Process {
         harness.start(&["--settings", &self.settings, "run"])
     }
 }
@@ -71,7 +71,7 @@ fn what_the_provider_answered_while_the_process_was_stopped_is_not_sent_again() 
     let harness = Harness::new();
     harness.add_to("store", &format!("lease = \"{}s\"", LEASE.as_secs()));
     let outbox = format!("outbox = {{ window = {WINDOW}, call_limit = \"1s\" }}");
-    for transport in ["clickatell", "opera", "e-scape", "techsys", "truteq"] {
+    for transport in ["clickatell", "opera", "e-scape", "techsys", "truteq", "smsc"] {
         harness.add_to(&format!("transports.{transport}"), &outbox);
     }
     let apart = Apart::new(&harness);

@@ -41,6 +41,7 @@ mod reports;
 mod roles;
 mod routes_outwards;
 mod seed_readme;
+mod smpp;
 mod smpp_peers;
 mod smpp_server;
 mod sms;

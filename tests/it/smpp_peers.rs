@@ -1,12 +1,13 @@
-//! Programs that others wrote speak SMPP with our server: python-smpplib, smpp34 and node-smpp. Each binds, submits an SMS and
-//! answers its receipt. `.ci/run` installs them; without them these tests say that they were left out.
+//! Programs that others wrote speak SMPP with our server and with our client: python-smpplib, smpp34 and node-smpp. As ESMEs each
+//! binds, submits an SMS and answers its receipt; as SMSCs they take SMS from us and report them. `.ci/run` installs them;
+//! without them these tests say that they were left out.
 
 use std::{fs, process::Command};
 
 use crate::black_box::{
-    Harness,
+    Harness, Process,
     esme::{serve_smpp, smpp_password},
-    words,
+    free_port, words,
 };
 
 /// python-smpplib: synchronous, one PDU at a time.
@@ -36,7 +37,7 @@ print(seen["id"], seen["tlv"], seen["receipt"])
 
 /// smpp34's wheel: Rust below, asynchronous.
 const SMPP34: &str = r#"
-import asyncio, sys, smpp34
+import asyncio, os, sys, smpp34
 async def main():
     client = smpp34.Client(host="127.0.0.1", port=int(sys.argv[1]), system_id="username", password=sys.argv[2], bind_type="TRX")
     session = await client.connect()
@@ -47,6 +48,9 @@ async def main():
     print(sent.message_id, tlvs[smpp34.TLV_RECEIPTED_MESSAGE_ID].decode().rstrip("\0"), bytes(event.short_message).decode())
     await session.unbind()
 asyncio.run(main())
+# Its threads crash the interpreter's own end now and then.
+sys.stdout.flush()
+os._exit(0)
 "#;
 
 /// node-smpp: encodes and decodes texts itself.
@@ -91,6 +95,69 @@ fn speak_to(harness: &Harness, port: u16, interpreter: &str, script: &str, envir
     drop(router);
 }
 
+/// node-smpp as an SMSC: ids in capital hexadecimal digits, receipts with decimal ones.
+const NODE_SMSC: &str = r#"
+const smpp = require("smpp"), port = Number(process.argv.slice(-1));
+let last = 0;
+smpp.createServer(session => {
+  session.on("error", () => {});
+  session.on("pdu", pdu => {
+    if (pdu.command.startsWith("bind_") || pdu.command === "enquire_link" || pdu.command === "unbind") session.send(pdu.response());
+    if (pdu.command !== "submit_sm") return;
+    const id = (++last + 0xabcde0).toString(16).toUpperCase();
+    session.send(pdu.response({ message_id: id }));
+    session.deliver_sm({ source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4,
+      short_message: `id:${parseInt(id, 16)} sub:001 dlvrd:001 stat:DELIVRD err:000 text:` });
+  });
+}).listen(port, "127.0.0.1");
+"#;
+
+/// smpp34's wheel as an SMSC: receipts whose ids are padded.
+const SMPP34_SMSC: &str = r#"
+import asyncio, sys, smpp34
+async def main():
+    server = smpp34.Server(host="127.0.0.1", port=int(sys.argv[1]), system_id="SMSC")
+    await server.start()
+    bound, last = {}, 0
+    while True:
+        event = await server.next()
+        if isinstance(event, smpp34.Esme):
+            bound[event.session_id] = event
+        elif isinstance(event, smpp34.SubmitSmEvent):
+            last += 1
+            event.accept(message_id="%08X" % last)
+            text = b"id:%010d sub:001 dlvrd:001 stat:DELIVRD err:000 text:" % last
+            asyncio.ensure_future(bound[event.session_id].deliver_sm(
+                source_addr=event.destination_addr, destination_addr=event.source_addr, esm_class=4, short_message=text))
+asyncio.run(main())
+"#;
+
+/// Texts that our client submits to a peer's SMSC, which reports all of them, and all parts of the long one.
+const TEXTS: [&str; 3] = ["@_$£é€", "жжж😀", "long "];
+
+/// Binds our client to a peer's SMSC and submits to it.
+fn submit_to(interpreter: &str, script: &str, environment: &[(&str, &str)]) {
+    let (harness, port) = (Harness::new(), free_port());
+    harness.edit(|text| {
+        let (before, ours) = text.split_once("[transports.smsc]").unwrap();
+        let port_line = ours.lines().find(|line| line.starts_with("port = ")).unwrap();
+        let ours = ours.replacen(port_line, &format!("port = {port}"), 1);
+        format!("{before}[transports.smsc]{ours}")
+    });
+    let flag = if interpreter == "node" { "-e" } else { "-c" };
+    let mut command = Command::new(interpreter);
+    command.envs(environment.iter().copied()).args([flag, script, &port.to_string()]);
+    let _smsc = Process::spawn(command);
+    let router = harness.run();
+    harness.wait_for_part("smsc");
+    for text in TEXTS {
+        let text = if text == "long " { text.repeat(80) } else { text.to_owned() };
+        let id = harness.send("smsc", "27831234567", &text);
+        harness.wait_for_status("smsc", id, 4);
+    }
+    assert_eq!(router.stop(), 0, "unbound");
+}
+
 /// The Python with the libraries; none: they are not installed.
 fn python() -> Option<String> {
     let found = std::env::var("VUMI_TEST_SMPP_PYTHON").ok();
@@ -124,6 +191,20 @@ fn python_smpplib_does_so_by_tls() {
 fn smpp34_binds_submits_and_answers_its_receipt() {
     if let Some(python) = python() {
         speak(&python, SMPP34, &[]);
+    }
+}
+
+#[test]
+fn our_client_submits_to_smpp34_and_understands_its_padded_receipts() {
+    if let Some(python) = python() {
+        submit_to(&python, SMPP34_SMSC, &[]);
+    }
+}
+
+#[test]
+fn our_client_submits_to_node_smpp_and_understands_its_receipts_in_another_base() {
+    if let Ok(modules) = std::env::var("VUMI_TEST_SMPP_NODE") {
+        submit_to("node", NODE_SMSC, &[("NODE_PATH", &modules)]);
     }
 }
 

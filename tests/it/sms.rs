@@ -25,12 +25,16 @@ fn an_sms_reaches_the_phone_and_its_status_says_so() {
 }
 
 #[test]
-fn all_four_providers_send_in_their_own_form() {
+fn all_providers_send_in_their_own_form() {
     let harness = Harness::new();
     let _router = harness.run();
-    for (transport, provider, status) in
-        [("clickatell", "clickatell", 4), ("opera", "opera", 4), ("e-scape", "e-scape", 3), ("techsys", "techsys", 3)]
-    {
+    for (transport, provider, status) in [
+        ("clickatell", "clickatell", 4),
+        ("opera", "opera", 4),
+        ("e-scape", "e-scape", 3),
+        ("techsys", "techsys", 3),
+        ("smsc", "smsc", 4),
+    ] {
         let id = harness.send(transport, "27123456789", "crème brûlée [now]");
         harness.wait_for_status(transport, id, status);
         assert_eq!(harness.seen(provider)["submissions"], 1, "{provider}");

@@ -1,6 +1,6 @@
 //! Kinds of transports and campaigns. A kind is a type; a registry is the explicit list of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
@@ -28,6 +28,9 @@ impl Problem {
         Self { key: key.into(), what: what.into() }
     }
 }
+
+/// A session with a provider that is begun and ended. An error says what to mend.
+pub type SessionTrial = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 
 /// A kind of transport or campaign.
 pub trait Kind: 'static {
@@ -85,6 +88,12 @@ pub trait Kind: 'static {
         None
     }
 
+    /// Logs in with its provider and out again, for `vumi check --connect`. None: the connection says all there is.
+    fn try_session(settings: Self::Settings) -> Option<SessionTrial> {
+        let _no_sessions = settings;
+        None
+    }
+
     /// What it carries beside texts.
     fn carries(settings: &Self::Settings) -> Carries {
         let _texts_only = settings;
@@ -118,6 +127,8 @@ pub struct KindEntry {
     pub least_lease: fn(&Value) -> Duration,
     /// [`Kind::provider_url`]; none where the settings do not parse.
     pub provider_url: fn(&Value) -> Option<String>,
+    /// [`Kind::try_session`]; none where the settings do not parse.
+    pub try_session: fn(&Value) -> Option<SessionTrial>,
     /// [`Kind::carries`]; texts only where the settings do not parse.
     pub carries: fn(&Value) -> Carries,
     /// Reads settings and starts the component.
@@ -145,6 +156,7 @@ impl KindEntry {
             account: |settings| read::<K>(settings).ok().and_then(|settings| K::account(&settings)),
             least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
             provider_url: |settings| read::<K>(settings).ok().and_then(|settings| K::provider_url(&settings)),
+            try_session: |settings| read::<K>(settings).ok().and_then(K::try_session),
             carries: |settings| read::<K>(settings).map(|settings| K::carries(&settings)).unwrap_or_default(),
             start: |context, settings| {
                 let settings =

@@ -1,6 +1,6 @@
 //! SMPP, the protocol that mobile operators and aggregators take SMS over, as their client (`docs/providers/smpp.md`).
 //!
-//! The PDUs are those of `vumi_smpp_codec`. [`component`] is the actor, [`session`] connects, binds, reads and writes;
+//! The PDUs are those of `vumi_smpp_codec`. [`component`] is the actor, [`bind`] connects and binds, [`session`] reads and writes;
 //! [`state`] is what they share:
 //!
 //! - [`link`]: one bound connection: its window, what waits for an answer, the octets that wait to be written.
@@ -11,6 +11,7 @@
 //! [`forwarder`] brings those to the ledger, and then has them answered.
 
 mod addresses;
+mod bind;
 mod component;
 mod forwarder;
 mod inbound;
@@ -35,7 +36,7 @@ use std::time::Duration;
 use vumi_kit::{
     carries::Carries,
     component::{Component, ComponentContext, StartError},
-    kind::{Kind, Problem},
+    kind::{Kind, Problem, SessionTrial},
 };
 
 use crate::outbox::OutboxSettings;
@@ -78,6 +79,10 @@ outbox = { window = 20, rate = 100.0 }
 
     fn provider_url(settings: &Settings) -> Option<String> {
         Some(format!("tcp://{}", settings.address()))
+    }
+
+    fn try_session(settings: Settings) -> Option<SessionTrial> {
+        Some(Box::pin(bind::try_binds(settings)))
     }
 
     fn carries(_: &Settings) -> Carries {

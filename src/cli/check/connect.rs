@@ -89,9 +89,15 @@ async fn provider(
     if sandboxed && settings.deployment.sandbox {
         return Some(Ok(format!("{address} is the sandbox's, which starts with the router")));
     }
+    let advice = if sandboxed { ": it is the sandbox's, `vumi run --only sandbox` starts it" } else { "" };
+    if let Some(trial) = (transport.kind.try_session)(&transport.settings) {
+        let tried = timeout(LIMIT * 2, trial).await;
+        let tried = tried.unwrap_or_else(|_| Err(format!("no end within {:?}", LIMIT * 2)));
+        let said = tried.map(|()| format!("{address} lets us in, and out again"));
+        return Some(said.map_err(|why| format!("{address}: {why}{advice}")));
+    }
     let tried = timeout(LIMIT, reach(&host, port, secured.then_some(tls))).await;
     let tried = tried.unwrap_or_else(|_| Err(format!("no answer within {LIMIT:?}: does a firewall keep it away?")));
-    let advice = if sandboxed { ": it is the sandbox's, `vumi run --only sandbox` starts it" } else { "" };
     let answers = if secured { "answers, with a certificate that is good" } else { "answers" };
     Some(tried.map(|()| format!("{address} {answers}")).map_err(|why| format!("{address}: {why}{advice}")))
 }

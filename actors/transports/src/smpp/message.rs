@@ -10,10 +10,11 @@ use vumi_kit::{
     sms_options::{Content, Priority},
 };
 use vumi_smpp_codec::{
-    Alphabet, Message,
+    Alphabet, Message, Tlvs,
     alphabet::packed,
     data_coding, esm_class,
     parts::{Limits, Part, split, split_octets},
+    tag,
     time::SmppTime,
 };
 
@@ -21,6 +22,9 @@ use super::{
     Settings, addresses,
     settings::{SmsSettings, Validity, octets_of_hex},
 };
+
+/// The octets of short_message; more go as message_payload.
+const MOST_SHORT: usize = 254;
 
 /// UCS-2, shown at once and not kept.
 const FLASH_UCS2: u8 = 0x18;
@@ -105,8 +109,7 @@ fn binary(sms: &SmsSettings, submission: &Submission, udh: Option<&str>) -> Resu
     };
     let mut short_message = octets_of_hex(udh).ok_or_else(wrong)?;
     short_message.extend(octets);
-    let part =
-        Part { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: vumi_smpp_codec::Tlvs::new() };
+    let part = Part { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: Tlvs::new() };
     Ok((data_coding::BINARY, vec![part]))
 }
 
@@ -128,8 +131,12 @@ fn raw(sms: &SmsSettings, submission: &Submission, coding: u8, udh: &str) -> Res
         (coding, _) => (coding, octets),
     };
     short_message.extend(octets);
-    let part = Part { short_message: short_message.into(), esm_class, tlvs: vumi_smpp_codec::Tlvs::new() };
-    Ok((coding, vec![part]))
+    let (short_message, tlvs) = if short_message.len() > MOST_SHORT {
+        (Bytes::new(), Tlvs::new().with(tag::MESSAGE_PAYLOAD, short_message))
+    } else {
+        (short_message.into(), Tlvs::new())
+    };
+    Ok((coding, vec![Part { short_message, esm_class, tlvs }]))
 }
 
 /// What the parts of an SMS have in common: made of its number, so that a later attempt has the same. Two SMS to one person share
@@ -265,6 +272,8 @@ mod tests {
             assert_eq!((message.data_coding, message.protocol_id, message.esm_class), (0, 0x7f, 0x40));
             assert_eq!(message.short_message, expected, "{toml}");
         }
+        let long = written("", &raw(0, None, &"61".repeat(300))).remove(0);
+        assert_eq!((long.short_message.len(), long.octets().len()), (0, 300));
         let message = written("", &raw(0xf6, None, "01ff")).remove(0);
         assert_eq!((message.data_coding, message.esm_class, &message.short_message[..]), (0xf6, 0, &b"\x01\xff"[..]));
     }

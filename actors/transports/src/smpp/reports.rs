@@ -8,7 +8,6 @@ use vumi_kit::{
 };
 use vumi_smpp_codec::{
     Address, Message, MessageState, esm_class,
-    message_id::{lookup_key, lookup_keys},
     receipt::{NetworkError, Receipt as SmppReceipt},
     time::read_date,
 };
@@ -70,13 +69,12 @@ const fn status_of(state: MessageState) -> TransportStatus {
 
 /// How the answer to the submission may have spelled the id; `other` is a second id that the receipt names.
 fn spellings(ids: MessageIds, id: &str, other: Option<&str>) -> IdSpellings {
-    let mut others = Vec::new();
-    let folded = if ids == MessageIds::Exact { id.to_owned() } else { lookup_key(id) };
-    for id in [Some(id), other].into_iter().flatten() {
-        let keys = if ids == MessageIds::Exact { vec![id.to_owned()] } else { lookup_keys(ids.of_receipt(), id) };
-        others.extend(keys.into_iter().filter(|key| *key != folded));
+    let mut spellings = ids.spellings_of_receipt(id);
+    if let Some(IdSpellings { folded, others }) = other.map(|other| ids.spellings_of_receipt(other)) {
+        spellings.others.push(folded);
+        spellings.others.extend(others);
     }
-    IdSpellings { folded, others }
+    spellings
 }
 
 /// The person's number: the sender of a receipt; where the SMSC does not swap the addresses, that is our short code.

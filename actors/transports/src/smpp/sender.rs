@@ -11,19 +11,16 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use vumi_kit::{
-    sent_parts::{IdSpellings, SentPart, TakenPart},
+    sent_parts::{SentPart, TakenPart},
     sms::{Decision, Submission, TransportStatus},
 };
-use vumi_smpp_codec::{
-    Message,
-    message_id::{lookup_key, lookup_keys},
-};
+use vumi_smpp_codec::Message;
 
 use super::{
     Settings,
     link::{PartAnswer, PartFate, PartKey, WindowPlace},
     message,
-    settings::{MessageIds, PartReceipts},
+    settings::PartReceipts,
     state::SharedSmpp,
     statuses::{self, SubmitStatus},
 };
@@ -39,6 +36,8 @@ enum PartResult {
     Lost(&'static str),
     /// It did not.
     NotSent(String),
+    /// It is beyond what SMPP can carry.
+    Unwritable(String),
 }
 
 impl SubmitSms for PartSender {
@@ -167,7 +166,7 @@ impl PartSender {
                 }
                 if let Some(link) = state.freest_link() {
                     let (fate, place) =
-                        link.submit(key, message).map_err(|error| PartResult::NotSent(error.to_string()))?;
+                        link.submit(key, message).map_err(|error| PartResult::Unwritable(error.to_string()))?;
                     return Ok(Sent { number: key.number, fate, place });
                 }
             }
@@ -221,6 +220,9 @@ impl PartSender {
                 PartResult::Lost(why) => {
                     Some(Decision::Retry { provider_response: why.to_owned(), unknown_outcome: true })
                 }
+                PartResult::Unwritable(provider_response) => {
+                    Some(Decision::Rejected { status: TransportStatus::MessageError, provider_response })
+                }
                 PartResult::NotSent(provider_response) => {
                     Some(Decision::Retry { provider_response, unknown_outcome: false })
                 }
@@ -257,19 +259,9 @@ impl Sent {
 /// A part that the SMSC took.
 fn taken(settings: &Settings, (number, total): (u8, u8), id: Option<String>) -> TakenPart {
     let reports = id.is_some() && settings.sms.registered_delivery != 0;
-    let spellings = id.as_deref().map(|id| of_answer(settings.receipts.message_ids, id));
+    let spellings = id.as_deref().map(|id| settings.receipts.message_ids.spellings_of_answer(id));
     let must_report = reports && PartReceipts::must_report(settings.receipts.parts, number, total);
     TakenPart { part: SentPart { number, provider_id: id }, spellings, must_report }
-}
-
-/// How receipts may spell the id of an answer.
-fn of_answer(ids: MessageIds, id: &str) -> IdSpellings {
-    if ids == MessageIds::Exact {
-        return IdSpellings { folded: id.to_owned(), others: Vec::new() };
-    }
-    let folded = lookup_key(id);
-    let others = lookup_keys(ids.of_answer(), id).into_iter().filter(|key| *key != folded).collect();
-    IdSpellings { folded, others }
 }
 
 fn accepted(submission: &Submission, parts: &[TakenPart]) -> Decision {

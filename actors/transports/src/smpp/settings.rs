@@ -119,7 +119,8 @@ pub(crate) struct Settings {
     /// `bind_again`.
     #[serde(default)]
     pub(super) statuses: BTreeMap<String, SubmitStatus>,
-    /// How often an SMS is tried that the SMSC answers with a temporary error; then it ends as failed. Default 5
+    /// How often an SMS is tried that the SMSC answers with a temporary error; then it ends as failed. With the usual waits
+    /// (`outbox.retry`) ten attempts take some minutes. Default 10
     #[serde(default = "default_max_temporary")]
     pub(super) max_temporary: u32,
     /// How SMS are written.
@@ -220,7 +221,7 @@ const fn default_queue() -> usize {
 }
 
 const fn default_max_temporary() -> u32 {
-    5
+    10
 }
 
 impl Settings {

@@ -20,8 +20,8 @@ pub(super) fn settings(more: &str) -> Settings {
 /// The content of a file that a key names, as the settings' loader puts it in its place.
 fn content(key: &str) -> &'static str {
     match key {
-        "client_certificate" => include_str!("../ssmi/tests/localhost.crt"),
-        "client_key" => include_str!("../ssmi/tests/localhost.key"),
+        "client_certificate" => include_str!("tests/client.crt"),
+        "client_key" => include_str!("tests/client.key"),
         _ => "secret",
     }
 }

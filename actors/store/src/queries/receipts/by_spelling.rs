@@ -30,31 +30,50 @@ pub(super) fn find(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> Quer
             continue;
         }
         tried.push(spelling);
-        for (id, known_id) in with_spelling(tx, transport, spelling)? {
-            let row = sms::table.find(id).filter(sms::transport.eq(transport.as_str())).select(SmsRow::as_select());
-            let row: Option<SmsRow> = for_update!(row).first(tx.conn).optional()?;
-            let Some(found) = row.map(|row| row.at(tx.now)).transpose()? else { continue };
-            if agree(receipt.to.as_ref().map(|to| to.as_str()), found.to.as_str()) {
-                return Ok(Some((found, known_id)));
+        // Nearly all are of one part, which the SMS's own id tells.
+        let whole = whole(tx, transport, spelling)?;
+        let found = match agreeing(tx, transport, receipt, whole)? {
+            None => {
+                let owners = parts::owners_by_spelling(tx, transport, spelling, MOST_LOOKED_AT)?;
+                agreeing(tx, transport, receipt, owners)?
             }
+            found => found,
+        };
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)
 }
 
-/// SMS whose id or whose part's id is this one, the latest first.
-fn with_spelling(tx: &mut Tx<'_>, transport: &Name, spelling: &str) -> QueryResult<Vec<(SmsId, String)>> {
+/// The first of them whose recipient agrees with the receipt's.
+fn agreeing(
+    tx: &mut Tx<'_>,
+    transport: &Name,
+    receipt: &Receipt,
+    candidates: Vec<(SmsId, String)>,
+) -> QueryResult<Option<(Sms, String)>> {
+    for (id, known_id) in candidates {
+        let row = sms::table.find(id).filter(sms::transport.eq(transport.as_str())).select(SmsRow::as_select());
+        let row: Option<SmsRow> = for_update!(row).first(tx.conn).optional()?;
+        let Some(found) = row.map(|row| row.at(tx.now)).transpose()? else { continue };
+        if agree(receipt.to.as_ref().map(|to| to.as_str()), found.to.as_str()) {
+            return Ok(Some((found, known_id)));
+        }
+    }
+    Ok(None)
+}
+
+/// SMS that have this id, the latest first.
+fn whole(tx: &mut Tx<'_>, transport: &Name, id: &str) -> QueryResult<Vec<(SmsId, String)>> {
     let whole = sms::table
         .filter(sms::transport.eq(transport.as_str()))
-        .filter(sms::provider_id.eq(spelling))
+        .filter(sms::provider_id.eq(id))
         .order(sms::id.desc())
         .limit(MOST_LOOKED_AT)
         .select(sms::id);
     let whole: Vec<SmsId> = whole.load(tx.conn)?;
-    let mut found: Vec<(SmsId, String)> = whole.into_iter().map(|id| (id, spelling.to_owned())).collect();
-    found.extend(parts::owners_by_spelling(tx, transport, spelling, MOST_LOOKED_AT)?);
-    found.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
-    Ok(found)
+    Ok(whole.into_iter().map(|found| (found, id.to_owned())).collect())
 }
 
 /// Whether two numbers are the same as far as both say; a receipt without a number agrees with all.

@@ -2,10 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use vumi_kit::sent_parts::IdSpellings;
 use vumi_smpp_codec::{
-    message_id::{Base, Matching},
+    message_id::{Base, Matching, lookup_key, lookup_keys},
     receipt::Detect,
 };
+
+/// The fewest digits of an id that is compared in another base unless the settings name the bases.
+const SHORTEST_CONVERTED: usize = 5;
 
 /// How receipts are read.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -32,7 +36,7 @@ impl SmppReceiptSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MessageIds {
-    /// In the case of letters, in leading zeros, or one is decimal and the other hexadecimal.
+    /// In the case of letters, in leading zeros, or one is decimal and the other hexadecimal, of five digits or more.
     #[default]
     Auto,
     /// In nothing.
@@ -48,8 +52,35 @@ pub(crate) enum MessageIds {
 }
 
 impl MessageIds {
+    /// How the answer may have spelled the id of a receipt.
+    pub(crate) fn spellings_of_receipt(self, id: &str) -> IdSpellings {
+        self.spellings(self.matching(), id)
+    }
+
+    /// How receipts may spell the id of an answer.
+    pub(crate) fn spellings_of_answer(self, id: &str) -> IdSpellings {
+        let other_way = match self {
+            Self::HexThenDecimal => Self::DecimalThenHex,
+            Self::DecimalThenHex => Self::HexThenDecimal,
+            same => same,
+        };
+        self.spellings(other_way.matching(), id)
+    }
+
+    fn spellings(self, matching: Matching, id: &str) -> IdSpellings {
+        if self == Self::Exact {
+            return IdSpellings { folded: id.to_owned(), others: Vec::new() };
+        }
+        let folded = lookup_key(id);
+        // A counter's small numbers are somebody's in every base: nobody writes those in two.
+        let doubtful = |key: &String| self == Self::Auto && folded.len().min(key.len()) < SHORTEST_CONVERTED;
+        let mut others = lookup_keys(matching, id);
+        others.retain(|key| *key != folded && !doubtful(key));
+        IdSpellings { folded, others }
+    }
+
     /// As the codec takes it, for the id of a receipt.
-    pub(crate) const fn of_receipt(self) -> Matching {
+    const fn matching(self) -> Matching {
         match self {
             Self::Auto => Matching::Auto,
             Self::Exact => Matching::Exact,
@@ -57,15 +88,6 @@ impl MessageIds {
             Self::Hex => Matching::Bases { response: Base::Hex, receipt: Base::Hex },
             Self::HexThenDecimal => Matching::Bases { response: Base::Hex, receipt: Base::Decimal },
             Self::DecimalThenHex => Matching::Bases { response: Base::Decimal, receipt: Base::Hex },
-        }
-    }
-
-    /// The same the other way round: which ids of receipts the id of an answer may have.
-    pub(crate) const fn of_answer(self) -> Matching {
-        match self {
-            Self::HexThenDecimal => Self::DecimalThenHex.of_receipt(),
-            Self::DecimalThenHex => Self::HexThenDecimal.of_receipt(),
-            same => same.of_receipt(),
         }
     }
 }
@@ -89,5 +111,31 @@ impl PartReceipts {
                 Self::Any => false,
                 Self::Last => number == total,
             }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MessageIds as Ids;
+
+    #[test]
+    fn ids_are_converted_as_the_settings_say_and_a_counters_small_numbers_by_themselves_never() {
+        let (none, hex): (&[&str], &[&str]) = (&[], &["10c8f40d"]);
+        for (ids, id, folded, of_receipt, of_answer) in [
+            (Ids::Auto, "281605133", "281605133", &["10c8f40d", "10760507699"][..], &["10c8f40d", "10760507699"][..]),
+            (Ids::Auto, "10C8F40D", "10c8f40d", &["281605133"], &["281605133"]),
+            (Ids::Auto, "0018", "18", none, none),
+            (Ids::Auto, "Ab-7", "ab-7", none, none),
+            (Ids::Exact, "0010C8F40D", "0010C8F40D", none, none),
+            (Ids::Hex, "0010C8F40D", "10c8f40d", none, none),
+            (Ids::HexThenDecimal, "281605133", "281605133", hex, &["10760507699"]),
+            (Ids::HexThenDecimal, "18", "18", &["12"], &["24"]),
+            (Ids::DecimalThenHex, "10C8F40D", "10c8f40d", &["281605133"], none),
+        ] {
+            let (receipt, answer) = (ids.spellings_of_receipt(id), ids.spellings_of_answer(id));
+            assert_eq!((receipt.folded.as_str(), answer.folded.as_str()), (folded, folded), "{ids:?} {id}");
+            assert_eq!(receipt.others, of_receipt, "{ids:?} {id}");
+            assert_eq!(answer.others, of_answer, "{ids:?} {id}");
+        }
     }
 }

@@ -10,9 +10,13 @@ use actix::{Actor, Context, Handler};
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::mpsc,
     time::timeout,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, server::WebPkiClientVerifier},
 };
 use vumi_kit::{
     clock::{Clock, Timestamp},
@@ -35,7 +39,19 @@ use vumi_smpp_codec::{
     Address, Bind, BindMode, BindResp, Codec, Command, CommandId, Frame, Message, MessageResp, Pdu, Tlvs,
 };
 
-use crate::{smpp::Smpp, tests::exam::CLAIM_TOKEN};
+use crate::{
+    smpp::Smpp,
+    tests::exam::CLAIM_TOKEN,
+    tls::{ServerSocket, authorities, identity},
+};
+
+/// A self-signed certificate for `localhost` and 127.0.0.1, and its key.
+pub(super) const CERTIFICATE: &str = include_str!("../../ssmi/tests/localhost.crt");
+const KEY: &str = include_str!("../../ssmi/tests/localhost.key");
+
+/// A self-signed certificate of a client, and its key.
+pub(super) const CLIENT_CERTIFICATE: &str = include_str!("client.crt");
+pub(super) const CLIENT_KEY: &str = include_str!("client.key");
 
 /// Nothing in these tests takes this long unless it never comes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -101,13 +117,17 @@ fn fake_store(requests: &mpsc::UnboundedSender<LedgerRequest>, waiting: &InLedge
 
 /// The SMSC's end of a connection.
 pub(super) struct Smsc {
-    stream: TcpStream,
+    stream: Box<dyn ServerSocket>,
     codec: Codec,
     buffer: BytesMut,
     next_sequence: u32,
 }
 
 impl Smsc {
+    fn on(stream: Box<dyn ServerSocket>) -> Self {
+        Self { stream, codec: Codec::default(), buffer: BytesMut::new(), next_sequence: 100 }
+    }
+
     /// The next PDU; none when the transport has closed the connection.
     pub(super) async fn next(&mut self) -> Option<Frame> {
         timeout(LIMIT, async {
@@ -229,7 +249,21 @@ impl SmppHarness {
     /// The transport connects.
     pub(super) async fn connection(&self) -> Smsc {
         let (stream, _) = timeout(LIMIT, self.listener.accept()).await.expect("nobody connects").unwrap();
-        Smsc { stream, codec: Codec::default(), buffer: BytesMut::new(), next_sequence: 100 }
+        Smsc::on(Box::new(stream))
+    }
+
+    /// The transport connects and shakes hands by TLS; `asks`: for a certificate of ours. None: it does not trust ours, or has
+    /// none for us.
+    pub(super) async fn tls_connection(&self, asks: bool) -> Option<Smsc> {
+        let (stream, _) = timeout(LIMIT, self.listener.accept()).await.expect("nobody connects").unwrap();
+        let (certificate, key) = identity(CERTIFICATE, KEY).unwrap();
+        let verifier =
+            || WebPkiClientVerifier::builder(authorities(CLIENT_CERTIFICATE).unwrap().into()).build().unwrap();
+        let builder = ServerConfig::builder();
+        let builder = if asks { builder.with_client_cert_verifier(verifier()) } else { builder.with_no_client_auth() };
+        let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(certificate, key).unwrap()));
+        let accepted = timeout(LIMIT, acceptor.accept(stream)).await.expect("no handshake");
+        Some(Smsc::on(Box::new(accepted.ok()?)))
     }
 
     /// The transport connects and is bound.

@@ -3,7 +3,7 @@
 use vumi_kit::health::State;
 use vumi_smpp_codec::{BindMode, CommandId, Frame, Pdu, Tlvs};
 
-use super::harness::{SmppHarness, deliver, receives};
+use super::harness::{CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY, SmppHarness, deliver, receives};
 use crate::tests::exam::submission;
 
 #[actix_rt::test]
@@ -125,4 +125,25 @@ async fn a_congested_smsc_gets_one_pdu_at_a_time() {
     smsc.answer(0, sequence, Pdu::SubmitSmResp(resp)).await;
     harness.next_outcome().await;
     assert!(harness.health().await.detail.contains("0 of 1 PDUs in flight"));
+}
+
+#[actix_rt::test]
+async fn over_tls_both_sides_show_certificates_and_without_ours_no_password_is_sent() {
+    let trusting = format!("tls = true\nserver_name = \"localhost\"\nca = \"\"\"{CERTIFICATE}\"\"\"");
+    let shown = format!(
+        "{trusting}\nclient_certificate = \"\"\"{CLIENT_CERTIFICATE}\"\"\"\nclient_key = \"\"\"{CLIENT_KEY}\"\"\""
+    );
+    let mut harness = SmppHarness::start(&shown).await;
+    let mut smsc = harness.tls_connection(true).await.expect("the certificates are trusted");
+    smsc.answer_bind(0).await;
+    smsc.is_heard().await;
+    harness.submit(submission("hello")).await;
+    let (sequence, _) = smsc.submitted().await;
+    smsc.take(sequence, "a").await;
+    harness.next_outcome().await;
+
+    let harness = SmppHarness::start(&trusting).await;
+    assert!(harness.tls_connection(true).await.is_none(), "it has no certificate to show");
+    let mut smsc = harness.tls_connection(false).await.expect("where none is asked for, none is needed");
+    smsc.answer_bind(0).await;
 }
