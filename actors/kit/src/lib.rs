@@ -36,6 +36,7 @@ pub mod receipt;
 mod request;
 pub mod rerouting;
 pub mod router;
+pub mod sent_parts;
 pub mod session;
 pub mod settings_schema;
 pub mod sms;

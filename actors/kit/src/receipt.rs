@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use crate::{
     provider_text::{bounded_id, bounded_words, sha256_hex},
+    sent_parts::IdSpellings,
     sms::{Receipt, TransportStatus},
     text::keepable,
 };
@@ -23,6 +24,7 @@ impl Receipt {
     pub const fn new(status: TransportStatus, fields: Vec<(String, String)>) -> Self {
         Self {
             provider_id: None,
+            spellings: None,
             sms: None,
             both_ids: false,
             part: None,
@@ -50,6 +52,7 @@ impl Receipt {
         let fields = fields.map(|(name, value)| (keepable(name), keepable(value))).collect();
         Self {
             provider_id: self.provider_id.map(bounded_id),
+            spellings: self.spellings.map(IdSpellings::keepable),
             provider_status: self.provider_status.map(bounded_words),
             fields,
             ..self

@@ -13,6 +13,7 @@ use crate::{
     name::Name,
     outbound::RouteChoice,
     provider_text::{bounded_id, bounded_name},
+    sent_parts::{IdSpellings, SentPart},
     sms_options::{Content, Priority, SmsOptions},
     text::{keepable, measure},
 };
@@ -174,6 +175,8 @@ pub struct Submission {
     pub due_at: Timestamp,
     /// Until when the claim holds; a submission not begun by then belongs to whoever claims it next.
     pub lease_until: Timestamp,
+    /// Its parts that the provider took in earlier attempts: they are not submitted again.
+    pub parts: Vec<SentPart>,
     /// After this moment it is not tried again.
     pub give_up_at: Timestamp,
     /// Whether its client limited how long it may wait: the provider is told.
@@ -248,6 +251,8 @@ pub enum Decision {
 pub struct Receipt {
     /// The provider's id for the SMS, or for one of its parts.
     pub provider_id: Option<String>,
+    /// How else the answer to the submission may have written the id; none: as here.
+    pub spellings: Option<IdSpellings>,
     /// Our number for the SMS, where the provider hands it back: then the receipt is about this SMS.
     pub sms: Option<SmsId>,
     /// With both ids given, both must match: the provider gives each SMS one id, whatever its parts.

@@ -123,6 +123,7 @@ async fn record(ledger: &Ledger, transport: &Name, batch: Vec<Submission>) -> Re
         attempts: sms.attempts,
         detail: "ID: 6ba7b810".to_owned(),
         then: then.clone(),
+        parts: Vec::new(),
     };
     let outcomes = batch.into_iter().map(outcome).collect();
     ledger.ask_waiting(RecordOutcomes { transport: transport.clone(), outcomes, begin: Vec::new() }).await?;

@@ -142,6 +142,7 @@ diesel::table! {
         part -> Nullable<Integer>,
         provider_status -> Nullable<Text>,
         digest -> Nullable<Text>,
+        folded_id -> Nullable<Text>,
     }
 }
 
@@ -152,6 +153,9 @@ diesel::table! {
         transport -> Text,
         provider_id -> Nullable<Text>,
         status -> Integer,
+        folded_id -> Nullable<Text>,
+        taken -> Integer,
+        must_report -> Integer,
     }
 }
 

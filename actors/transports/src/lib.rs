@@ -11,6 +11,7 @@
 
 mod charset;
 mod concatenation;
+mod fault_log;
 mod form_reports;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -22,10 +23,12 @@ mod provider;
 mod provider_client;
 mod provider_status;
 mod providers;
+mod smpp;
 mod ssmi;
 #[cfg(test)]
 mod tests;
 mod time;
+mod tls;
 mod webhook_answer;
 mod webhook_fields;
 
@@ -43,5 +46,6 @@ pub fn kinds() -> Registry {
         .with_provider::<providers::opera::Opera>()
         .with_provider::<providers::techsys::Techsys>()
         .with_provider::<http_provider::HttpProvider>()
+        .with::<smpp::Smpp>()
         .with::<ssmi::Ssmi>()
 }

@@ -4,15 +4,18 @@
 //! The actor here takes messages and answers how it is. The work is done by the [`engine`], one future on the actor's
 //! arbiter; if that panics the actor ends, and the supervisor starts the transport again.
 
+mod adaptive_pace;
 pub(crate) mod attempt;
 mod breaker;
 mod engine;
 mod pace;
+mod readiness;
 mod redactor;
 mod settings;
 mod status;
 mod throughput;
 
+pub(crate) use readiness::SubmitReadiness;
 pub(crate) use settings::OutboxSettings;
 
 use std::{cell::RefCell, future, rc::Rc, sync::Arc};
@@ -28,6 +31,7 @@ use vumi_kit::{
     ledger::{Ledger, ReleaseSms},
     name::Name,
     router::{Endpoints, Submit},
+    sent_parts::TakenPart,
     sms::{Decision, Submission},
     store::Ask,
     transport_board::TransportGauge,
@@ -42,7 +46,7 @@ const MAILBOX: usize = 1024;
 /// What an outbox submits SMS through.
 pub(crate) trait SubmitSms: 'static {
     /// Submits once. The caller bounds the time.
-    fn submit(&self, submission: &Submission) -> impl Future<Output = Decision>;
+    fn submit(&self, submission: &Submission) -> impl Future<Output = Submitted>;
 
     /// Asks whether a submission whose answer was lost arrived.
     fn look_up(&self, submission: &Submission) -> impl Future<Output = LookUp> {
@@ -54,6 +58,40 @@ pub(crate) trait SubmitSms: 'static {
     fn credentials(&self) -> Vec<&str> {
         Vec::new()
     }
+
+    /// Whether it can submit now. While it can't, nothing is claimed, and what waits here goes back to the ledger.
+    fn readiness(&self) -> SubmitReadiness {
+        SubmitReadiness::Ready { window: usize::MAX }
+    }
+
+    /// Ends when [`Self::readiness`] may have changed.
+    fn readiness_changed(&self) -> impl Future<Output = ()> {
+        future::pending()
+    }
+
+    /// How many places of the window an SMS takes, 1 at the least.
+    fn places(&self, submission: &Submission) -> usize {
+        let _one_call = submission;
+        1
+    }
+
+    /// Whether the pace is slowed down after an answer that asks for it, and grows again step by step.
+    fn adapts_pace(&self) -> bool {
+        false
+    }
+}
+
+/// What came of a submission: the decision on the SMS, and the parts that the provider took.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Submitted {
+    pub(crate) decision: Decision,
+    pub(crate) parts: Vec<TakenPart>,
+}
+
+impl From<Decision> for Submitted {
+    fn from(decision: Decision) -> Self {
+        Self { decision, parts: Vec::new() }
+    }
 }
 
 /// What a provider knows of a submission whose answer was lost.
@@ -61,6 +99,8 @@ pub(crate) trait SubmitSms: 'static {
 pub(crate) enum LookUp {
     /// What became of it; or a [`Decision::Retry`], where the look-up itself failed.
     Decided(Decision),
+    /// The same of its parts.
+    InParts(Submitted),
     /// It did not arrive.
     NotFound,
     /// The provider can't be asked, or can't tell.

@@ -15,7 +15,7 @@ use vumi_kit::{
 };
 
 use crate::{
-    outbox::{LookUp, OutboxActor, OutboxSettings, SubmitSms},
+    outbox::{LookUp, OutboxActor, OutboxSettings, SubmitSms, Submitted},
     provider_client::check_url,
 };
 
@@ -87,8 +87,8 @@ pub(crate) trait Provider: Sized + 'static {
 }
 
 impl<P: Provider> SubmitSms for P {
-    fn submit(&self, submission: &Submission) -> impl Future<Output = Decision> {
-        Provider::submit(self, submission)
+    async fn submit(&self, submission: &Submission) -> Submitted {
+        Provider::submit(self, submission).await.into()
     }
 
     fn look_up(&self, submission: &Submission) -> impl Future<Output = LookUp> {

@@ -13,7 +13,6 @@
 
 mod component;
 mod connection;
-mod fault_log;
 mod forwarders;
 mod frame_buffer;
 mod paging;
@@ -26,7 +25,6 @@ mod sms_inbox;
 mod sms_numbers;
 mod sms_sender;
 mod state;
-mod tls;
 mod ussd_handler;
 mod ussd_sessions;
 

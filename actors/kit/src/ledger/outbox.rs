@@ -9,6 +9,7 @@ use crate::{
     name::Name,
     provider_text::{bounded_id, bounded_words},
     request::{Operation, Reads, Writes},
+    sent_parts::TakenPart,
     sms::{SmsId, Submission, TransportStatus},
 };
 
@@ -70,6 +71,8 @@ pub struct Outcome {
     /// The provider's response, or what went wrong; secrets redacted.
     pub detail: String,
     pub then: Then,
+    /// The parts that the provider took in this attempt, where the transport submits them one by one.
+    pub parts: Vec<TakenPart>,
 }
 
 impl Outcome {
@@ -81,7 +84,8 @@ impl Outcome {
             Then::Done { status, provider_id } => Then::Done { status, provider_id: provider_id.map(bounded_id) },
             other => other,
         };
-        Self { detail: bounded_words(self.detail), then, ..self }
+        let parts = self.parts.into_iter().map(TakenPart::keepable).collect();
+        Self { id: self.id, at: self.at, attempts: self.attempts, detail: bounded_words(self.detail), then, parts }
     }
 }
 

@@ -154,6 +154,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
                 reference: new.options.reference.clone(),
                 attempts: 0,
                 unknown_outcomes: 0,
+                parts: Vec::new(),
                 due_at: now,
                 lease_until,
                 give_up_at,

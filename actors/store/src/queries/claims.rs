@@ -14,6 +14,7 @@ use super::{
     Failed, Tx, Write,
     fair_claims::FairClaim,
     life::moves,
+    parts,
     permission::may_go_out,
     rows::{address, content, msisdn, priority, segments},
     waiting,
@@ -95,7 +96,9 @@ impl Write for ClaimSms {
     fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Submission>, Failed> {
         let claim_token = tx.state.outboxes.claim_token(&self.transport, &tx.rules.node);
         tx.state.outboxes.set_capacity(&self.transport, self.capacity);
-        Ok(FairClaim::new(&self.transport, &claim_token, self.limit).run(tx)?)
+        let mut claimed = FairClaim::new(&self.transport, &claim_token, self.limit).run(tx)?;
+        parts::bring_taken(tx, &self.transport, &mut claimed)?;
+        Ok(claimed)
     }
 }
 
@@ -132,6 +135,7 @@ pub(super) fn claim(
         reference: row.reference,
         attempts: row.attempts,
         unknown_outcomes: row.unknown_outcomes.saturating_add(i32::from(lost)),
+        parts: Vec::new(),
         due_at: row.next_attempt_at.map_or(tx.now, Timestamp::from_micros),
         lease_until: tx.lease_until(),
         give_up_at: Timestamp::from_micros(row.give_up_at),

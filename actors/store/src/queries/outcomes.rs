@@ -8,6 +8,7 @@ use vumi_kit::{
     ledger::{OutboxState, Outcome, RecordOutcomes, RecordedOutcomes, Then},
     life::LifeEvent,
     name::Name,
+    sent_parts::{IdSpellings, TakenPart},
     sms::{SmsId, TransportStatus},
 };
 
@@ -41,7 +42,12 @@ impl Write for RecordOutcomes {
             Then::Done { provider_id, .. } => provider_id.as_deref(),
             _ => None,
         });
-        ids.map(|id| receipts::lock_key(&self.transport, id)).collect()
+        let parts = self.outcomes.iter().flat_map(|outcome| &outcome.parts);
+        let of_parts = parts.flat_map(|taken| {
+            let spellings = taken.spellings.iter().flat_map(IdSpellings::iter);
+            taken.part.provider_id.as_deref().into_iter().chain(spellings)
+        });
+        ids.chain(of_parts).map(|id| receipts::lock_key(&self.transport, id)).collect()
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<RecordedOutcomes, Failed> {
@@ -94,6 +100,8 @@ struct Recording {
     news: Vec<(String, SmsId)>,
     /// Ids that receipts had brought before, and what they said.
     replaced: Vec<(SmsId, String, TransportStatus)>,
+    /// Parts that the provider took.
+    parts: Vec<(SmsId, Vec<TakenPart>)>,
 }
 
 impl Recording {
@@ -124,7 +132,10 @@ impl Recording {
             tx.state.outboxes.freed(transport, row.begun != 0);
         }
         (row.life.claimed_by, row.begun) = (None, 0);
-        let Outcome { id, at, detail, then, .. } = outcome;
+        let Outcome { id, at, detail, then, parts, .. } = outcome;
+        if !parts.is_empty() {
+            self.parts.push((id, parts));
+        }
         let tried = !matches!(then, Then::Untried { .. });
         let before = row.provider_id.clone().map(|provider_id| (provider_id, row.life.status));
         let by: &[LifeEvent] = match &then {
@@ -152,19 +163,29 @@ impl Recording {
 
     fn write(mut self, tx: &mut Tx<'_>, transport: &Name) -> QueryResult<()> {
         bulk::add_attempts(tx.conn, self.attempts)?;
-        let known: Vec<receipts::Known> = self
+        let recipient = |id: SmsId| Some(self.rows.get(&id)?.recipient.clone());
+        let mut known: Vec<receipts::Known> = self
             .news
             .into_iter()
             .filter_map(|(provider_id, id)| {
-                let row = self.rows.get(&id)?;
-                Some(receipts::Known { id, recipient: row.recipient.clone(), provider_id })
+                Some(receipts::Known { id, recipient: recipient(id)?, provider_id, spellings: None })
             })
             .collect();
+        for (id, TakenPart { part, spellings, .. }) in
+            self.parts.iter().flat_map(|(id, parts)| parts.iter().map(|part| (*id, part)))
+        {
+            let Some((provider_id, recipient)) = part.provider_id.clone().zip(recipient(id)) else { continue };
+            known.retain(|whole| whole.id != id || whole.provider_id != provider_id);
+            known.push(receipts::Known { id, recipient, provider_id, spellings: spellings.clone() });
+        }
         // Once each, as it is after the last of its outcomes.
         let changed = self.changed.into_iter().filter_map(|id| self.rows.remove(&id).map(|row| row.change(id)));
         moves::record(tx, changed.collect())?;
         for (id, provider_id, status) in self.replaced {
             parts::remember(tx, id, transport, &provider_id, status)?;
+        }
+        for (id, taken) in self.parts {
+            parts::take(tx, (id, transport), &taken)?;
         }
         receipts::match_early_receipts(tx, transport, &known)
     }

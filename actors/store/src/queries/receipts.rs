@@ -10,8 +10,11 @@ use vumi_kit::{
     name::Name,
     provider_text::bounded_id,
     receipt::fields_beside,
+    sent_parts::IdSpellings,
     sms::{Receipt, Sms, SmsId, TransportStatus},
 };
+
+mod by_spelling;
 
 use super::{
     Conn, Failed, Fixed, Read, Tx, Write, deliveries,
@@ -32,7 +35,10 @@ impl Write for RecordReceipts {
 
     /// The submission's outcome may be recorded by another process at this moment.
     fn lock_keys(&self) -> Vec<String> {
-        let ids = self.receipts.iter().filter_map(|receipt| receipt.provider_id.as_deref());
+        let ids = self.receipts.iter().flat_map(|receipt| {
+            let spellings = receipt.spellings.iter().flat_map(IdSpellings::iter);
+            receipt.provider_id.as_deref().into_iter().chain(spellings)
+        });
         ids.map(|id| lock_key(&self.transport, id)).collect()
     }
 
@@ -63,13 +69,23 @@ struct Recorded {
 }
 
 fn record(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> QueryResult<Recorded> {
+    if let Some((sms, known_id)) = by_spelling::find(tx, transport, receipt)? {
+        return record_matched(tx, transport, receipt, sms, Some(&known_id));
+    }
     match find(tx, transport, receipt)? {
-        Some(sms) => record_matched(tx, transport, receipt, sms),
+        Some(sms) => record_matched(tx, transport, receipt, sms, receipt.provider_id.as_deref()),
         None => Ok(Recorded { matched: ReceiptMatch::Unmatched, kept: record_unmatched(tx, transport, receipt)? }),
     }
 }
 
-fn record_matched(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt, sms: Sms) -> QueryResult<Recorded> {
+/// `provider_id`: the id as the answer to the submission wrote it.
+fn record_matched(
+    tx: &mut Tx<'_>,
+    transport: &Name,
+    receipt: &Receipt,
+    sms: Sms,
+    provider_id: Option<&str>,
+) -> QueryResult<Recorded> {
     let digest = receipt.digest();
     let known = receipts::table.filter(receipts::sms.eq(sms.id)).filter(receipts::digest.eq(&digest));
     if diesel::select(diesel::dsl::exists(known)).get_result::<bool>(tx.conn)? {
@@ -81,7 +97,8 @@ fn record_matched(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt, sms: Sms
         keep(tx, transport, receipt, &digest, Some(sms.id))?;
     }
     let news = News {
-        provider_id: receipt.provider_id.as_deref(),
+        provider_id,
+        of_parts: receipt.spellings.is_some(),
         part: receipt.part,
         status: receipt.status,
         provider_status: receipt.provider_status.as_deref(),
@@ -120,6 +137,7 @@ fn record_unmatched(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> Que
 fn find(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt) -> QueryResult<Option<Sms>> {
     let row = match receipt.sms {
         Some(id) => find_named(tx, transport, id, receipt)?,
+        None if receipt.spellings.is_some() => None,
         None => find_by_provider_id(tx, transport, receipt)?,
     };
     row.map(|row| row.at(tx.now)).transpose()
@@ -188,6 +206,7 @@ fn keep(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt, digest: &str, sms:
             receipts::part.eq(receipt.part.map(i32::from)),
             receipts::provider_status.eq(receipt.provider_status.as_deref()),
             receipts::digest.eq(digest),
+            receipts::folded_id.eq(by_spelling::folded_id(receipt).filter(|_| sms.is_none())),
         ))
         .execute(tx.conn)
         .map(drop)
@@ -196,6 +215,8 @@ fn keep(tx: &mut Tx<'_>, transport: &Name, receipt: &Receipt, digest: &str, sms:
 /// What a receipt says of the SMS it is matched with.
 pub(super) struct News<'a> {
     pub(super) provider_id: Option<&'a str>,
+    /// The transport may have submitted the SMS in parts.
+    pub(super) of_parts: bool,
     pub(super) part: Option<u8>,
     pub(super) status: TransportStatus,
     provider_status: Option<&'a str>,
@@ -204,11 +225,12 @@ pub(super) struct News<'a> {
 
 /// Changes the SMS as far as the news is news; answers whether it was.
 fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bool)> {
-    let failed_part = parts::follow(tx, &sms, news)?;
-    let status = failed_part.unwrap_or(news.status);
-    let supersedes = match failed_part {
+    let of_parts = parts::follow(tx, &sms, news)?;
+    let status = of_parts.failed.unwrap_or(news.status);
+    let supersedes = match of_parts.failed {
         // It has not arrived while a part of it is known to have failed, whatever came before.
         Some(failed) => sms.status == TransportStatus::Delivered || failed.supersedes(sms.status),
+        None if of_parts.unsent || (of_parts.incomplete && status == TransportStatus::Delivered) => false,
         None => status.supersedes(sms.status),
     };
     let learns_id = sms.provider_id.is_none() && news.provider_id.is_some();
@@ -228,7 +250,8 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
         moves::report(tx, &sms)?;
     }
     // Who sends a receipt has the SMS: it is not submitted again. "Message unknown" says the contrary.
-    if news.status.supersedes(TransportStatus::UnknownMessage) {
+    let unsent = of_parts.unsent && of_parts.failed.is_none();
+    if news.status.supersedes(TransportStatus::UnknownMessage) && !unsent {
         moves::settle(tx, sms.id)?;
         if supersedes {
             let before = std::mem::replace(&mut sms.state, SmsState::at_rest(sms.status, false));
@@ -266,6 +289,7 @@ pub(super) struct Known {
     pub(super) id: SmsId,
     pub(super) recipient: String,
     pub(super) provider_id: String,
+    pub(super) spellings: Option<IdSpellings>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -282,10 +306,14 @@ struct Early {
     part: Option<i32>,
     provider_status: Option<String>,
     digest: Option<String>,
+    folded_id: Option<String>,
 }
 
 impl Early {
     fn is_of(&self, known: &Known) -> bool {
+        if let Some(spellings) = &known.spellings {
+            return self.named_sms.is_none() && by_spelling::is_early_of(self, known, spellings);
+        }
         let named = match self.named_sms {
             Some(id) => id == known.id,
             None => self.recipient.as_ref().is_none_or(|to| *to == known.recipient),
@@ -296,8 +324,8 @@ impl Early {
 
 /// Matches the receipts that came before the provider's answers did.
 pub(super) fn match_early_receipts(tx: &mut Tx<'_>, transport: &Name, known: &[Known]) -> QueryResult<()> {
-    let ids: Vec<&str> = known.iter().map(|known| known.provider_id.as_str()).collect();
-    let early: Vec<Early> = find_all!(
+    let ids: Vec<&str> = known.iter().flat_map(by_spelling::all_of).collect();
+    let mut early: Vec<Early> = find_all!(
         receipts::table
             .filter(receipts::sms.is_null())
             .filter(receipts::transport.eq(transport.as_str()))
@@ -306,6 +334,9 @@ pub(super) fn match_early_receipts(tx: &mut Tx<'_>, transport: &Name, known: &[K
         ids,
         tx.conn
     );
+    early.extend(by_spelling::early_ones(tx, transport, known)?);
+    early.sort_unstable_by_key(|receipt| receipt.id);
+    early.dedup_by_key(|receipt| receipt.id);
     for receipt in early {
         for known in known.iter().filter(|known| receipt.is_of(known)) {
             let row: SmsRow = sms::table.find(known.id).select(SmsRow::as_select()).first(tx.conn)?;
@@ -331,6 +362,7 @@ fn adopt_one(tx: &mut Tx<'_>, receipt: &Early, known: &Known, sent: Sms) -> Quer
     Fixed(diesel::update(receipts::table.find(receipt.id)).set(receipts::sms.eq(Some(known.id)))).execute(tx.conn)?;
     let news = News {
         provider_id: Some(&known.provider_id),
+        of_parts: known.spellings.is_some(),
         part: receipt.part.and_then(|part| u8::try_from(part).ok()),
         status: rows::status(receipt.status)?,
         provider_status: receipt.provider_status.as_deref(),

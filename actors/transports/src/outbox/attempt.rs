@@ -6,18 +6,20 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 use vumi_kit::sms::{Decision, Submission};
 
-use super::{LookUp, SubmitSms};
+use super::{LookUp, SubmitSms, Submitted};
 
 /// A submission whose attempt has ended.
 pub(crate) struct Completed {
     pub(crate) submission: Submission,
     pub(crate) result: AttemptResult,
     pub(crate) duration: Duration,
+    /// What it took of the window: [`SubmitSms::places`].
+    pub(crate) places: usize,
 }
 
 /// The result of an attempt.
 pub(crate) enum AttemptResult {
-    Decided(Decision),
+    Decided(Submitted),
     /// Not submitted again: earlier answers were lost, the provider can't say whether the SMS arrived, and it was
     /// submitted `max_resubmissions` times more.
     UnknownOutcome,
@@ -38,13 +40,13 @@ pub(crate) async fn attempt<S: SubmitSms>(
     submission: Submission,
     limits: AttemptLimits,
 ) -> Completed {
-    let began = Instant::now();
+    let (began, places) = (Instant::now(), submitter.places(&submission));
     let attempt = AssertUnwindSafe(look_up_or_submit(&*submitter, &submission, limits)).catch_unwind();
     let result = attempt.await.unwrap_or_else(|_panic| {
         let provider_response = "the transport failed inside; its log says where".to_owned();
-        AttemptResult::Decided(Decision::Retry { provider_response, unknown_outcome: true })
+        AttemptResult::Decided(Decision::Retry { provider_response, unknown_outcome: true }.into())
     });
-    Completed { submission, result, duration: began.elapsed() }
+    Completed { submission, result, duration: began.elapsed(), places }
 }
 
 async fn look_up_or_submit<S: SubmitSms>(
@@ -57,9 +59,10 @@ async fn look_up_or_submit<S: SubmitSms>(
         match looked_up.unwrap_or_else(|| LookUp::Decided(no_answer())) {
             LookUp::Decided(Decision::Retry { provider_response, .. }) => {
                 // A lost look-up is no lost submission.
-                return AttemptResult::Decided(Decision::Retry { provider_response, unknown_outcome: false });
+                return AttemptResult::Decided(Decision::Retry { provider_response, unknown_outcome: false }.into());
             }
-            LookUp::Decided(decision) => return AttemptResult::Decided(decision),
+            LookUp::Decided(decision) => return AttemptResult::Decided(decision.into()),
+            LookUp::InParts(submitted) => return AttemptResult::Decided(submitted),
             LookUp::Unknown if submission.unknown_outcomes.unsigned_abs() > limits.max_resubmissions => {
                 return AttemptResult::UnknownOutcome;
             }
@@ -67,7 +70,7 @@ async fn look_up_or_submit<S: SubmitSms>(
         }
     }
     let submitted = within(limits.call, submitter.submit(submission)).await;
-    AttemptResult::Decided(submitted.unwrap_or_else(no_answer))
+    AttemptResult::Decided(submitted.unwrap_or_else(|| no_answer().into()))
 }
 
 /// How long after its limit a call is still listened to. After a time in which the process was stopped, every limit is over

@@ -31,6 +31,9 @@ const UNAVAILABLE_AFTER: u32 = 10;
 /// The longest pause after rejections: each probe that is rejected ends an SMS, and those of others wait behind it.
 const LONGEST_AFTER_REJECTIONS: Duration = Duration::from_secs(60);
 
+/// The longest pause where the provider asks for a slower pace and names no time.
+const LONGEST_THROTTLED: Duration = Duration::from_secs(30);
+
 /// Why a transport pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InterruptionCause {
@@ -190,7 +193,11 @@ impl Breaker {
             return true;
         }
         self.pauses += 1;
-        let most = if cause == InterruptionCause::Rejects { LONGEST_AFTER_REJECTIONS } else { Duration::MAX };
+        let most = match cause {
+            InterruptionCause::Rejects => LONGEST_AFTER_REJECTIONS,
+            InterruptionCause::Throttled if asked.is_none() => LONGEST_THROTTLED,
+            _ => Duration::MAX,
+        };
         let until = now + asked.unwrap_or_else(|| self.limits.backoff.wait(self.pauses)).min(most);
         let since = self.interruption.as_ref().map_or(at, |interruption| interruption.since);
         let provider_response = provider_response.to_owned();

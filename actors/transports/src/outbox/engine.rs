@@ -71,6 +71,8 @@ pub(super) struct Engine<S> {
     queue: SubmissionQueue,
     in_hand: InHand,
     in_flight: FuturesUnordered<LocalBoxFuture<'static, Completed>>,
+    /// Of the window, taken by those in flight.
+    places_taken: usize,
     outcomes: VecDeque<Outcome>,
     ledger_requests: FuturesUnordered<LocalBoxFuture<'static, LedgerReply>>,
     /// What is in the requests to record and to begin that are under way.
@@ -110,6 +112,7 @@ impl<S: SubmitSms> Engine<S> {
             queue: SubmissionQueue::default(),
             in_hand: InHand::default(),
             in_flight: FuturesUnordered::new(),
+            places_taken: 0,
             outcomes: VecDeque::new(),
             ledger_requests: FuturesUnordered::new(),
             recording: UnderWay::default(),
@@ -135,6 +138,7 @@ impl<S: SubmitSms> Engine<S> {
         }
         // One that was blocked, and goes on after a fresh one has taken its place, submits nothing more.
         while !self.ledger.token().is_replaced() {
+            self.return_unless_ready();
             self.begin_submissions();
             self.send_ledger_requests();
             self.update_status();
@@ -157,15 +161,36 @@ impl<S: SubmitSms> Engine<S> {
                         return;
                     }
                 }
+                () = self.submitter.readiness_changed() => self.more_in_ledger = true,
                 () = tokio::time::sleep_until(wake) => {}
             }
+        }
+    }
+
+    /// How many places there are now.
+    fn window(&self) -> usize {
+        self.settings.window.min(self.submitter.readiness().window())
+    }
+
+    /// What waits here waits in the ledger while nothing can be submitted: another transport may take it from there.
+    fn return_unless_ready(&mut self) {
+        if self.queue.is_empty() || self.window() > 0 {
+            return;
+        }
+        let at = self.clock.now();
+        for submission in self.queue.take() {
+            self.return_untried(&submission, "the transport is not connected", at, submission.due_at);
         }
     }
 
     /// How many submissions may be held now: as many as are in flight at once, and behind them no more than the provider takes
     /// within [`REACH`]: what comes later, of another account or of a higher priority, waits for these and for no others.
     fn capacity(&self) -> usize {
-        let OutboxSettings { window, queue, rate, .. } = self.settings;
+        let OutboxSettings { queue, rate, .. } = self.settings;
+        let window = self.window();
+        if window == 0 {
+            return 0;
+        }
         let processes = f64::from(self.status.borrow().gauge.processes());
         let rate = rate.map(|rate| rate / processes);
         let reach = self.throughput.within(REACH, window, rate);
@@ -196,7 +221,7 @@ impl<S: SubmitSms> Engine<S> {
 
     fn begin_submissions(&mut self) {
         let now = Instant::now();
-        while self.in_flight.len() < self.settings.window
+        while self.places_taken < self.window()
             && self.pace.next() <= now
             && self.status.borrow().breaker.allows(now, self.in_flight.len())
         {
@@ -215,7 +240,10 @@ impl<S: SubmitSms> Engine<S> {
             self.status.borrow_mut().returned_for_lease += 1;
             self.return_untried(&submission, "its lease was nearly over", at, submission.due_at);
         } else {
-            self.pace.take(now, submission.segments, self.status.borrow().gauge.processes());
+            let places = self.submitter.places(&submission);
+            self.places_taken += places;
+            let parts = submission.segments.max(u32::try_from(places).unwrap_or(1));
+            self.pace.take(now, parts, self.status.borrow().gauge.processes());
             let (call, max_resubmissions) = (self.settings.call_limit, self.settings.max_resubmissions);
             let limits = AttemptLimits { call, max_resubmissions };
             let (token, submitter) = (self.ledger.token().clone(), self.submitter.clone());
@@ -235,7 +263,7 @@ impl<S: SubmitSms> Engine<S> {
         let status = self.status.borrow();
         match status.breaker.interruption() {
             Some(_) => usize::from(begun == 0 && status.breaker.paused_until(now).is_none()),
-            None => self.settings.window.saturating_sub(begun),
+            None => self.window().saturating_sub(begun),
         }
     }
 
@@ -318,6 +346,7 @@ impl<S: SubmitSms> Engine<S> {
         let mut status = self.status.borrow_mut();
         status.in_flight = self.in_flight.len();
         status.waiting = self.queue.len();
+        (status.readiness, status.found_pace) = (self.submitter.readiness(), self.pace.found());
         status.unrecorded = self.outcomes.len() + self.recording.outcomes;
         status.usual_call = self.throughput.usual_call();
         status.tell();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::adaptive_pace::AdaptivePace;
+
 /// A timer wakes about a millisecond late. Submissions missed by that may follow at once, but no more than this.
 const SLACK: Duration = Duration::from_millis(10);
 
@@ -12,12 +14,13 @@ pub(super) struct Pace {
     /// Of one part, for a process alone.
     interval: Duration,
     next: Instant,
+    adaptive: AdaptivePace,
 }
 
 impl Pace {
     pub(super) fn new(rate: Option<f64>) -> Self {
         let interval = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
-        Self { interval, next: Instant::now() }
+        Self { interval, next: Instant::now(), adaptive: AdaptivePace::default() }
     }
 
     /// When the next submission may begin.
@@ -25,10 +28,23 @@ impl Pace {
         self.next
     }
 
+    /// The provider asks for a slower pace.
+    pub(super) fn slow_down(&mut self, now: Instant) {
+        self.adaptive.slow_down(now);
+    }
+
+    /// The parts a second that were found to be taken, where the provider asked for a slower pace.
+    pub(super) fn found(&self) -> Option<f64> {
+        self.adaptive.rate()
+    }
+
     /// Counts one that begins now and has so many parts, while so many processes share the rate.
     pub(super) fn take(&mut self, now: Instant, parts: u32, processes: u32) {
         let earliest = now.checked_sub(SLACK).unwrap_or(now);
-        let interval = self.interval.saturating_mul(parts.max(1)).saturating_mul(processes.max(1));
+        self.adaptive.count(parts, now);
+        // What the provider refused was this process's share.
+        let found = self.adaptive.interval(now).unwrap_or_default();
+        let interval = self.interval.saturating_mul(processes.max(1)).max(found).saturating_mul(parts.max(1));
         self.next = self.next.max(earliest) + interval;
     }
 }

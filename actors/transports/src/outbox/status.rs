@@ -8,7 +8,10 @@ use vumi_kit::{
     transport_board::{Sendability, TransportGauge},
 };
 
-use super::breaker::{Breaker, FirstRefusal, Interruption, InterruptionCause};
+use super::{
+    SubmitReadiness,
+    breaker::{Breaker, FirstRefusal, Interruption, InterruptionCause},
+};
 
 /// A provider that answers nothing for so long, and for three times as long as its calls usually last, is passed over by
 /// routes: its calls need not run into their limits first.
@@ -24,6 +27,9 @@ pub(super) struct OutboxStatus {
     pub(super) returned_for_lease: u64,
     pub(super) store_error: Option<String>,
     pub(super) breaker: Breaker,
+    pub(super) readiness: SubmitReadiness,
+    /// Parts a second, where the provider asked for a slower pace.
+    pub(super) found_pace: Option<f64>,
     /// Since when submissions are in flight and none was answered.
     pub(super) silent_since: Option<Instant>,
     /// How long calls usually last.
@@ -42,6 +48,8 @@ impl OutboxStatus {
             returned_for_lease: 0,
             store_error: None,
             breaker,
+            readiness: SubmitReadiness::Ready { window: usize::MAX },
+            found_pace: None,
             silent_since: None,
             usual_call: Duration::ZERO,
             gauge: Arc::default(),
@@ -50,6 +58,9 @@ impl OutboxStatus {
 
     /// Tells those who choose transports whether the provider takes SMS now.
     pub(super) fn tell(&self) {
+        if let (State::Starting | State::Up | State::Degraded, Some(fault)) = (self.state, self.readiness.fault()) {
+            return self.gauge.tell(fault, false);
+        }
         let interruption = self.breaker.interruption();
         let sendability = match (self.state, interruption.map(|interruption| interruption.cause)) {
             (State::Stopping, _) => Sendability::Away,
@@ -105,7 +116,9 @@ impl OutboxStatus {
             0 => String::new(),
             count => format!(", {count} given back since their lease was nearly over (`store.lease`)"),
         };
-        format!("{} in flight, {} waiting here{returned}", self.in_flight, self.waiting)
+        let pace =
+            self.found_pace.map_or_else(String::new, |pace| format!(", slowed down to {pace:.1} parts a second"));
+        format!("{} in flight, {} waiting here{pace}{returned}", self.in_flight, self.waiting)
     }
 }
 

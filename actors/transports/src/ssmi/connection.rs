@@ -16,8 +16,8 @@ use super::{
     Settings,
     server_link::{LinkState, Signals},
     state::SharedState,
-    tls::{ServerSocket, secured},
 };
+use crate::tls::{ServerSocket, secured};
 
 /// The two directions of a connection.
 type Reading = ReadHalf<Box<dyn ServerSocket>>;
@@ -118,7 +118,7 @@ async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &
         return LinkEnd::never_up(format!("can't connect: {error}"));
     }
     let secured = tokio::select! {
-        secured = timeout(settings.connect_limit, secured(settings, stream)) => secured,
+        secured = timeout(settings.connect_limit, secured(settings.tls_target(), stream)) => secured,
         () = signals.stop.notified() => return LinkEnd::Stopped,
     };
     let stream = match secured {

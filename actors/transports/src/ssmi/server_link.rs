@@ -6,10 +6,8 @@ use tokio::sync::Notify;
 use vumi_kit::{address::Msisdn, clock::Timestamp, name::Name};
 use vumi_ssmi_codec::{ClientCommand, UssdType};
 
-use super::{
-    fault_log::FaultLog,
-    frame_buffer::{FrameBuffer, FramedReply},
-};
+use super::frame_buffer::{FrameBuffer, FramedReply};
+use crate::fault_log::FaultLog;
 
 /// How the futures of the transport wake one another.
 #[derive(Default)]

@@ -14,8 +14,10 @@ use vumi_kit::{
 };
 use vumi_ssmi_codec::{SCREEN_UNITS, screen_units, to_latin1};
 
-use super::tls::{NO_AUTHORITIES, authorities};
-use crate::outbox::OutboxSettings;
+use crate::{
+    outbox::OutboxSettings,
+    tls::{NO_AUTHORITIES, TlsTarget, authorities},
+};
 
 /// A connection to a server that speaks SSMI.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -226,6 +228,12 @@ impl Settings {
     /// Host and port.
     pub(super) fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// What the connection trusts; none: it is without TLS.
+    pub(super) fn tls_target(&self) -> Option<TlsTarget> {
+        let server_name = self.server_name.as_ref().unwrap_or(&self.host).clone();
+        self.tls.then(|| TlsTarget { server_name, ca: self.ca.clone(), identity: None })
     }
 
     fn check_tls(&self) -> Vec<Problem> {

@@ -11,23 +11,24 @@ use super::{
     sms_numbers::SmsNumber,
     state::{SharedState, SsmiState},
 };
-use crate::outbox::{LookUp, SubmitSms};
+use crate::outbox::{LookUp, SubmitSms, Submitted};
 
 /// Submits SMS over the connection.
 pub(super) struct SmsSender(pub(super) SharedState);
 
 impl SubmitSms for SmsSender {
-    async fn submit(&self, submission: &Submission) -> Decision {
+    async fn submit(&self, submission: &Submission) -> Submitted {
         let sent = send(&mut self.0.borrow_mut(), submission);
         let (numbered, replaced) = match sent {
             Ok(sent) => sent,
-            Err(decision) => return decision,
+            Err(decision) => return decision.into(),
         };
-        match numbered.await {
+        let decision = match numbered.await {
             Ok(SmsNumber::Assigned(number)) => accepted(number, &replaced),
             Ok(SmsNumber::NeverWritten) => retry("the connection was lost before it was written", false),
             Err(_) => retry("the connection was lost before it was numbered", true),
-        }
+        };
+        decision.into()
     }
 
     /// The server can't be asked, but its answer may have come late.

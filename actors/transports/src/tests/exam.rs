@@ -16,7 +16,10 @@ use super::{
     webhooks::webhook,
 };
 use crate::{
-    outbox::attempt::{AttemptLimits, AttemptResult, attempt},
+    outbox::{
+        Submitted,
+        attempt::{AttemptLimits, AttemptResult, attempt},
+    },
     provider::Provider,
 };
 
@@ -35,6 +38,7 @@ pub(crate) fn submission(message: &str) -> Submission {
         reference: None,
         attempts: 0,
         unknown_outcomes: 0,
+        parts: Vec::new(),
         due_at: Timestamp::from_seconds(0),
         lease_until: Timestamp::from_seconds(2_000_000_000),
         give_up_at: Timestamp::from_seconds(2_000_000_000),
@@ -111,7 +115,8 @@ impl Exam {
             let provider = Rc::new(provider::<P>(self.settings, &server.url));
             // As the outbox does it, which bounds the time.
             let limits = AttemptLimits { call, max_resubmissions: 0 };
-            let AttemptResult::Decided(decision) = attempt(provider, submission("hello world"), limits).await.result
+            let AttemptResult::Decided(Submitted { decision, .. }) =
+                attempt(provider, submission("hello world"), limits).await.result
             else {
                 panic!("{answer_text} was not submitted")
             };

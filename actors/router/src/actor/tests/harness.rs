@@ -235,6 +235,7 @@ pub(super) fn submission(id: i64) -> Submission {
         reference: None,
         attempts: 0,
         unknown_outcomes: 0,
+        parts: Vec::new(),
         due_at: at,
         lease_until: at,
         give_up_at: at,

@@ -76,7 +76,8 @@ async fn a_receipt_and_the_answer_it_belongs_to_meet_whichever_process_has_which
     for sms in &kept {
         let id = format!("p{}", sms.id);
         let then = Then::Done { status: TransportStatus::Queued, provider_id: Some(id.clone()) };
-        let outcomes = vec![Outcome { id: sms.id, at: first.now(), attempts: 0, detail: String::new(), then }];
+        let outcomes =
+            vec![Outcome { id: sms.id, at: first.now(), attempts: 0, detail: String::new(), then, parts: Vec::new() }];
         let receipt = Receipt { provider_id: Some(id), ..Receipt::new(TransportStatus::Delivered, Vec::new()) };
         let told = RecordReceipts { transport: opera(), receipts: vec![receipt] };
         tokio::join!(
@@ -123,7 +124,7 @@ async fn what_another_process_has_taken_over_is_not_given_away_by_the_one_that_w
     late.clock.advance(Duration::from_secs(121));
     assert_eq!(other.claimed_ids(10).await, [id]);
     let then = Then::Again { at: late.now(), unknown_outcome: true };
-    let outcomes = vec![Outcome { id, at: late.now(), attempts: 0, detail: "503".to_owned(), then }];
+    let outcomes = vec![Outcome { id, at: late.now(), attempts: 0, detail: "503".to_owned(), then, parts: Vec::new() }];
     late.ledger(RecordOutcomes { transport: opera(), outcomes, begin: Vec::new() }).await;
     assert!(late.claimed_ids(10).await.is_empty(), "the other one has it in hand");
 }

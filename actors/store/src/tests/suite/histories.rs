@@ -252,7 +252,7 @@ impl World {
             }
         };
         let attempts = submission.attempts;
-        let outcome = Outcome { id, at: now, attempts, detail: "said".to_owned(), then };
+        let outcome = Outcome { id, at: now, attempts, detail: "said".to_owned(), then, parts: Vec::new() };
         self.harness.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin: vec![] }).await;
         self.begin().await
     }

@@ -21,6 +21,7 @@ mod retention;
 mod schema;
 mod sessions;
 mod status;
+mod submitted_parts;
 mod subscriber;
 mod writer;
 
@@ -155,7 +156,7 @@ impl StoreHarness {
         let attempts = format!("SELECT attempts FROM sms WHERE id = {id}");
         let attempts = diesel::dsl::sql::<diesel::sql_types::Integer>(&attempts);
         let attempts = diesel::RunQueryDsl::get_result(attempts, &mut self.fixture.connect()).unwrap();
-        let outcome = Outcome { id, at: self.now(), attempts, detail: said.to_owned(), then };
+        let outcome = Outcome { id, at: self.now(), attempts, detail: said.to_owned(), then, parts: Vec::new() };
         self.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin: Vec::new() }).await.state
     }
 

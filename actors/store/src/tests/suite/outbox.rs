@@ -89,7 +89,8 @@ async fn as_many_are_begun_as_the_window_allows_and_the_others_are_held() {
     assert_eq!(batch.iter().map(|sms| sms.begun).collect::<Vec<_>>(), [true, true, false, false]);
     let recorded = harness.begin(&ids[2..]).await;
     assert_eq!((recorded.begun, recorded.gone), (vec![], vec![]), "the window is full");
-    let outcome = Outcome { id: ids[0], at: harness.now(), attempts: 0, detail: String::new(), then: done() };
+    let outcome =
+        Outcome { id: ids[0], at: harness.now(), attempts: 0, detail: String::new(), then: done(), parts: Vec::new() };
     let begin = ids[2..].to_vec();
     let recorded = harness.ledger(RecordOutcomes { transport: opera(), outcomes: vec![outcome], begin }).await;
     assert_eq!((recorded.begun, recorded.gone), (vec![ids[2]], vec![]), "in the place of the first");
@@ -353,7 +354,8 @@ async fn an_attempt_that_is_recorded_twice_does_not_give_away_what_is_in_flight_
     harness.open_outbox(1).await;
     let id = harness.accept(1).await[0].id;
     let again = Then::Again { at: harness.now(), unknown_outcome: true };
-    let outcome = Outcome { id, at: harness.now(), attempts: 0, detail: "503".to_owned(), then: again };
+    let outcome =
+        Outcome { id, at: harness.now(), attempts: 0, detail: "503".to_owned(), then: again, parts: Vec::new() };
     record_again(&harness, &outcome).await;
     record_again(&harness, &outcome).await;
     let in_flight = harness.claim(1).await;
@@ -371,7 +373,8 @@ async fn what_was_not_tried_and_is_recorded_twice_does_not_give_away_what_is_in_
     let held_until = harness.now().plus(Duration::from_secs(120));
     harness.advance(1);
     let untried = Then::Untried { at: harness.now(), held_until };
-    let outcome = Outcome { id, at: harness.now(), attempts: 0, detail: "slow".to_owned(), then: untried };
+    let outcome =
+        Outcome { id, at: harness.now(), attempts: 0, detail: "slow".to_owned(), then: untried, parts: Vec::new() };
     record_again(&harness, &outcome).await;
     assert_eq!(harness.claimed_ids(1).await, [id]);
     record_again(&harness, &outcome).await;
@@ -383,7 +386,7 @@ async fn an_end_that_is_recorded_twice_is_one_attempt_and_one_of_another_holder_
     let Some(harness) = StoreHarness::new() else { return };
     harness.open_outbox(1).await;
     let id = harness.accept(1).await[0].id;
-    let done = Outcome { id, at: harness.now(), attempts: 0, detail: "ok".to_owned(), then: done() };
+    let done = Outcome { id, at: harness.now(), attempts: 0, detail: "ok".to_owned(), then: done(), parts: Vec::new() };
     record_again(&harness, &done).await;
     record_again(&harness, &done).await;
     assert_eq!(harness.find(id).await.attempts, 1);
@@ -466,7 +469,8 @@ async fn expired_sms_do_not_hide_those_behind_them() {
 async fn an_outcome_for_another_transport_or_for_nothing_changes_nothing() {
     let Some(harness) = StoreHarness::new() else { return };
     let id = harness.accept(1).await[0].id;
-    let outcome = |id| Outcome { id, at: super::START, attempts: 0, detail: String::new(), then: done() };
+    let outcome =
+        |id| Outcome { id, at: super::START, attempts: 0, detail: String::new(), then: done(), parts: Vec::new() };
     let other = Name::parse("techsys").unwrap();
     let outcomes = vec![outcome(id), outcome(999)];
     harness.ledger(RecordOutcomes { transport: other, outcomes, begin: Vec::new() }).await;

@@ -150,7 +150,7 @@ fn the_outbox_works_by_index() {
     assert!(uses(&claim, "sms_waiting", "transport=? AND priority=? AND account=? AND next_attempt_at<?"), "{claim}");
     assert!(uses(&claim, "sms_claimed", "transport=? AND next_attempt_at<?"), "{claim}");
     let then = Then::Done { status: TransportStatus::Queued, provider_id: Some("abc".to_owned()) };
-    let outcomes = vec![Outcome { id: 1, at: START, attempts: 0, detail: String::new(), then }];
+    let outcomes = vec![Outcome { id: 1, at: START, attempts: 0, detail: String::new(), then, parts: Vec::new() }];
     let recorded = write!(watched, RecordOutcomes { transport: transport.clone(), outcomes, begin: vec![2] });
     assert!(uses(&recorded, "receipts_unmatched", "transport=? AND provider_id=?"), "{recorded}");
     write_alone(ReleaseSms { transport: transport.clone(), ids: vec![1] }, &mut watched.conn, START).unwrap();

@@ -90,6 +90,7 @@ fn receipt(id: SmsId) -> Receipt {
     Receipt {
         provider_id: Some(format!("p{id}")),
         sms: Some(id),
+        spellings: None,
         both_ids: false,
         part: None,
         to: None,

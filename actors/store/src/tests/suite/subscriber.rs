@@ -99,6 +99,7 @@ async fn a_person_is_found_in_every_table_and_taken_out_of_all_and_counts_stay()
     let receipt = |sms| Receipt {
         provider_id: Some("7".to_owned()),
         sms,
+        spellings: None,
         both_ids: false,
         part: None,
         to: Some(msisdn(NUMBER)),

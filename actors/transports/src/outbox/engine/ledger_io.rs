@@ -128,6 +128,9 @@ impl<S: SubmitSms> Engine<S> {
     /// How many to claim now: none while few places are free, one as a probe during an interruption.
     fn claim_limit(&self, now: Instant) -> usize {
         let status = self.status.borrow();
+        if self.window() == 0 {
+            return 0;
+        }
         if status.breaker.interruption().is_some() {
             let idle = self.queue.is_empty() && self.in_flight.is_empty();
             return usize::from(idle && status.breaker.paused_until(now).is_none());

@@ -4,31 +4,38 @@ use tokio::time::Instant;
 use vumi_kit::{
     clock::Timestamp,
     ledger::{Outcome, Then},
+    sent_parts::TakenPart,
     sms::{Decision, SmsId, Submission, TransportStatus},
 };
 
 use super::Engine;
 use crate::outbox::{
-    SubmitSms,
+    SubmitSms, Submitted,
     attempt::{AttemptResult, Completed},
     breaker::{Interruption, InterruptionCause},
 };
 
 impl<S: SubmitSms> Engine<S> {
-    pub(super) fn complete(&mut self, Completed { submission, result, duration }: Completed) {
+    pub(super) fn complete(&mut self, Completed { submission, result, duration, places }: Completed) {
         let (now, at) = (Instant::now(), self.clock.now());
+        self.places_taken = self.places_taken.saturating_sub(places);
         self.status.borrow_mut().silent_since = (!self.in_flight.is_empty()).then_some(now);
-        let decision = match result {
-            AttemptResult::Decided(decision) => self.redacted(decision),
+        let Submitted { decision, parts } = match result {
+            AttemptResult::Decided(submitted) => {
+                Submitted { decision: self.redacted(submitted.decision), parts: submitted.parts }
+            }
             AttemptResult::UnknownOutcome => return self.end_with_unknown_outcome(&submission, at),
         };
         // A call that did not reach the provider tells nothing of the provider's speed.
         if !matches!(decision, Decision::Retry { unknown_outcome: false, .. }) {
             self.throughput.record(duration);
         }
+        if matches!(decision, Decision::Throttled { .. }) && self.submitter.adapts_pace() {
+            self.pace.slow_down(now);
+        }
         let pause_begins = self.update_breaker(submission.id, &decision, now, at);
         let decision = self.refused_too_often(submission.id, decision);
-        let outcome = self.outcome(&submission, decision, now, at);
+        let outcome = self.outcome(&submission, decision, parts, now, at);
         self.outcomes.push_back(outcome);
         if pause_begins {
             let waiting = self.queue.take();
@@ -90,7 +97,14 @@ impl<S: SubmitSms> Engine<S> {
         decision
     }
 
-    fn outcome(&self, submission: &Submission, decision: Decision, now: Instant, at: Timestamp) -> Outcome {
+    fn outcome(
+        &self,
+        submission: &Submission,
+        decision: Decision,
+        parts: Vec<TakenPart>,
+        now: Instant,
+        at: Timestamp,
+    ) -> Outcome {
         let (detail, then) = match decision {
             Decision::Accepted { provider_id, status, provider_response } => {
                 (provider_response, Then::Done { status, provider_id })
@@ -100,6 +114,12 @@ impl<S: SubmitSms> Engine<S> {
             }
             Decision::Retry { provider_response, unknown_outcome } => {
                 self.retry(submission, provider_response, unknown_outcome, at)
+            }
+            // Something of it was taken: the attempt counts, and the next one has to know.
+            Decision::Throttled { provider_response, .. } | Decision::Misconfigured { provider_response }
+                if !parts.is_empty() =>
+            {
+                (provider_response, Then::Again { at: self.resumes_at(now, at), unknown_outcome: false })
             }
             Decision::Throttled { provider_response, .. } => {
                 let held_until = submission.lease_until;
@@ -113,7 +133,7 @@ impl<S: SubmitSms> Engine<S> {
             }
         };
         // Many wait here while the ledger is away.
-        outcome_of(submission, at, detail, then).keepable()
+        Outcome { parts, ..outcome_of(submission, at, detail, then) }.keepable()
     }
 
     /// Another attempt, or the end where it would come too late.
@@ -163,5 +183,5 @@ impl<S: SubmitSms> Engine<S> {
 }
 
 fn outcome_of(submission: &Submission, at: Timestamp, detail: String, then: Then) -> Outcome {
-    Outcome { id: submission.id, at, attempts: submission.attempts, detail, then }
+    Outcome { id: submission.id, at, attempts: submission.attempts, detail, then, parts: Vec::new() }
 }

@@ -46,10 +46,7 @@ use vumi_kit::{
 };
 use vumi_ssmi_codec::{AckKind, ClientCommand, Codec, Phase, ServerCommand, SsmiCommand, UssdType};
 
-use crate::{
-    ssmi::{Ssmi, tls::ServerSocket},
-    tests::exam::CLAIM_TOKEN,
-};
+use crate::{ssmi::Ssmi, tests::exam::CLAIM_TOKEN, tls::ServerSocket};
 
 /// Nothing in these tests takes this long unless it never comes.
 const LIMIT: Duration = Duration::from_secs(10);

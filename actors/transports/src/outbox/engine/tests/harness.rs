@@ -28,7 +28,7 @@ use vumi_kit::{
 
 use crate::{
     outbox::{
-        LookUp, OutboxSettings, SubmitSms,
+        LookUp, OutboxSettings, SubmitSms, Submitted,
         engine::{Engine, EngineCommand},
         status::OutboxStatus,
     },
@@ -129,7 +129,26 @@ fn accepted() -> Decision {
 }
 
 impl SubmitSms for ScriptedSubmitter {
-    async fn submit(&self, submission: &Submission) -> Decision {
+    async fn submit(&self, submission: &Submission) -> Submitted {
+        self.decide(submission).await.into()
+    }
+
+    async fn look_up(&self, submission: &Submission) -> LookUp {
+        self.0.looked_up.borrow_mut().push(submission.id);
+        match submission.message.as_str() {
+            "arrived" => LookUp::Decided(accepted()),
+            "no look-up" => LookUp::Decided(Decision::Retry {
+                provider_response: "no answer to the look-up".to_owned(),
+                unknown_outcome: true,
+            }),
+            "not found" => LookUp::NotFound,
+            _ => LookUp::Unknown,
+        }
+    }
+}
+
+impl ScriptedSubmitter {
+    async fn decide(&self, submission: &Submission) -> Decision {
         self.0.submitted.borrow_mut().push(submission.id);
         if self.0.down.get() {
             return Decision::Retry { provider_response: "connection refused".to_owned(), unknown_outcome: false };
@@ -154,19 +173,6 @@ impl SubmitSms for ScriptedSubmitter {
                 accepted()
             }
             _ => accepted(),
-        }
-    }
-
-    async fn look_up(&self, submission: &Submission) -> LookUp {
-        self.0.looked_up.borrow_mut().push(submission.id);
-        match submission.message.as_str() {
-            "arrived" => LookUp::Decided(accepted()),
-            "no look-up" => LookUp::Decided(Decision::Retry {
-                provider_response: "no answer to the look-up".to_owned(),
-                unknown_outcome: true,
-            }),
-            "not found" => LookUp::NotFound,
-            _ => LookUp::Unknown,
         }
     }
 }
@@ -258,6 +264,7 @@ pub(super) fn sms(id: i64, message: &str) -> Submission {
         reference: None,
         attempts: 0,
         unknown_outcomes: 0,
+        parts: Vec::new(),
         due_at: START,
         lease_until: START.plus(LEASE),
         give_up_at: START.plus(Duration::from_secs(3600)),

@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// Counts faults by kind. The kinds are constants of the code, so their number is bounded.
 #[derive(Debug)]
-pub(super) struct FaultLog {
+pub(crate) struct FaultLog {
     transport: Name,
     kinds: HashMap<&'static str, FaultCount>,
 }
@@ -22,12 +22,12 @@ struct FaultCount {
 }
 
 impl FaultLog {
-    pub(super) fn new(transport: Name) -> Self {
+    pub(crate) fn new(transport: Name) -> Self {
         Self { transport, kinds: HashMap::new() }
     }
 
     /// Counts a fault. `detail` goes to the log: no text and no number of a person.
-    pub(super) fn record(&mut self, what: &'static str, detail: impl std::fmt::Display) {
+    pub(crate) fn record(&mut self, what: &'static str, detail: impl std::fmt::Display) {
         let kind = self.kinds.entry(what).or_default();
         kind.count += 1;
         if kind.logged.is_none_or(|logged| logged.elapsed() >= PAUSE) {
@@ -37,7 +37,7 @@ impl FaultLog {
     }
 
     /// The counts, for an operator; empty where there was no fault.
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let mut kinds: Vec<_> = self.kinds.iter().map(|(what, kind)| format!("{what}: {}", kind.count)).collect();
         kinds.sort_unstable();
         kinds.join("; ")

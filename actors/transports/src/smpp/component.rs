@@ -1,0 +1,141 @@
+//! The actor: it answers how the transport is, and drains.
+
+use std::{cell::RefCell, rc::Rc};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture,
+};
+use tokio::{task::JoinSet, time::timeout};
+use vumi_kit::{
+    component::{Component, ComponentContext, Drain, Lifeline, lifeline},
+    health::{AskHealth, Health, State},
+    name::Name,
+    router::Endpoints,
+};
+use vumi_smpp_codec::Pdu;
+
+use super::{
+    Settings, forwarder,
+    sender::PartSender,
+    session,
+    state::{SharedSmpp, SmppState},
+};
+use crate::outbox::OutboxActor;
+
+/// See the module.
+pub(super) struct SmppTransport {
+    shared: SharedSmpp,
+    outbox: Recipient<Drain>,
+    outbox_health: Recipient<AskHealth>,
+    _lifeline: Lifeline,
+}
+
+/// Starts the transport on the present arbiter.
+pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
+    let settings = Rc::new(settings);
+    let (name, clock, token) = (context.name.clone(), context.clock.clone(), context.store.ledger.token().clone());
+    let shared = Rc::new(RefCell::new(SmppState::new(name, clock, settings.clone(), token)));
+    let outbox = OutboxActor::open(context.clone(), &settings.outbox, PartSender(shared.clone()));
+    let submit = outbox.endpoints.as_ref().and_then(Endpoints::submit).cloned();
+    let (lifeline, ended) = lifeline();
+    let mut work = JoinSet::new();
+    work.spawn_local(forwarder::forward(shared.clone(), context.clone()));
+    let connections = shared.borrow().connections.len();
+    for at in 0..connections {
+        work.spawn_local(session::keep_bound(shared.clone(), at));
+    }
+    let transport = SmppTransport::create(|ctx| {
+        let transport =
+            SmppTransport { shared, outbox: outbox.drain, outbox_health: outbox.health, _lifeline: lifeline };
+        ctx.spawn(first_failure(context.name, work).into_actor(&transport).map(|(), _, ctx| ctx.stop()));
+        ctx.spawn(outbox.ended.wait().into_actor(&transport).map(|(), _, ctx| ctx.stop()));
+        transport
+    });
+    Component {
+        endpoints: submit.map(|submit| Endpoints::Transport { submit, outbound: None }),
+        health: transport.clone().recipient(),
+        drain: transport.recipient(),
+        ended,
+    }
+}
+
+/// Waits until one of the futures panics, or all have ended: then the actor ends, too.
+async fn first_failure(name: Name, mut work: JoinSet<()>) {
+    while let Some(ended) = work.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(transport = %name, %error, "the transport failed inside");
+            return;
+        }
+    }
+}
+
+impl Actor for SmppTransport {
+    type Context = Context<Self>;
+}
+
+impl Handler<AskHealth> for SmppTransport {
+    type Result = ResponseFuture<Health>;
+
+    fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
+        let (shared, sms) = (self.shared.clone(), self.outbox_health.send(AskHealth));
+        Box::pin(async move {
+            let sms = sms.await;
+            let mut health = shared.borrow().health();
+            if let Ok(sms) = sms {
+                let degraded = health.state == State::Up && sms.state == State::Degraded;
+                health.state = if degraded { State::Degraded } else { health.state };
+                health.detail = format!("{}; SMS: {}", health.detail, sms.detail);
+            }
+            health
+        })
+    }
+}
+
+impl Handler<Drain> for SmppTransport {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        Box::pin(drain(self.shared.clone(), self.outbox.clone()))
+    }
+}
+
+/// Finishes what is under way, unbinds and closes the connections.
+async fn drain(shared: SharedSmpp, outbox: Recipient<Drain>) {
+    // SMS first: their answers come over the sessions.
+    if outbox.send(Drain).await.is_err() {
+        tracing::debug!("the outbox has ended already");
+    }
+    let (limit, finished) = {
+        let mut state = shared.borrow_mut();
+        state.stopping = true;
+        // Those that wait to connect hear of it.
+        state.bound_changed.notify_waiters();
+        (state.settings.drain_limit, state.finished.clone())
+    };
+    let settled = wait_until(&finished, || shared.borrow().inbox.len() == 0);
+    if timeout(limit, settled).await.is_err() {
+        tracing::warn!(?limit, "not all SMS and receipts were recorded in time: the SMSC sends them again");
+    }
+    for connection in &mut shared.borrow_mut().connections {
+        if let Some(link) = &mut connection.link
+            && let Err(error) = link.send(0, None, Pdu::Unbind)
+        {
+            tracing::debug!(%error, "no unbind was sent");
+        }
+    }
+    let unbound = wait_until(&finished, || shared.borrow().connections.iter().all(|one| one.link.is_none()));
+    if timeout(limit, unbound).await.is_err() {
+        tracing::warn!(?limit, "the SMSC did not answer unbind: the connections are closed");
+        for connection in &mut shared.borrow_mut().connections {
+            if let Some(link) = &mut connection.link {
+                link.end("the transport stops");
+            }
+        }
+    }
+}
+
+async fn wait_until(finished: &tokio::sync::Notify, done: impl Fn() -> bool) {
+    while !done() {
+        finished.notified().await;
+    }
+}
