@@ -86,7 +86,8 @@ impl Harness {
             .replace("127.0.0.1:8010", &format!("127.0.0.1:{}", harness.providers))
             .replace("127.0.0.1:50008", &format!("127.0.0.1:{}", harness.truteq))
             .replace("port = 50008", &format!("port = {}", harness.truteq))
-            .replace("127.0.0.1:2776", &format!("127.0.0.1:{}", harness.smsc));
+            .replace("127.0.0.1:2776", &format!("127.0.0.1:{}", harness.smsc))
+            .replace("port = 2776", &format!("port = {}", harness.smsc));
         fs::write(harness.settings_file(), moved).unwrap();
         harness
     }

@@ -12,9 +12,20 @@ fn status_shows_every_part_and_whether_all_are_ready() {
     let status = harness.vumi(&["status"]);
     assert!(status.status.success(), "{}", words(&status));
     let output = words(&status);
-    for part in
-        ["store", "router", "http", "callbacks", "clickatell", "opera", "e-scape", "techsys", "truteq", "echo", "quiz"]
-    {
+    for part in [
+        "store",
+        "router",
+        "http",
+        "callbacks",
+        "clickatell",
+        "opera",
+        "e-scape",
+        "techsys",
+        "truteq",
+        "smsc",
+        "echo",
+        "quiz",
+    ] {
         assert!(output.contains(part), "{part} in {output}");
     }
     assert!(output.trim_end().ends_with("ready"), "{output}");

@@ -1,6 +1,6 @@
 //! Kinds of transports and campaigns. A kind is a type; a registry is the explicit list of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
@@ -85,6 +85,13 @@ pub trait Kind: 'static {
         None
     }
 
+    /// Logs in at its provider as the component would, and leaves; says how it went. None: connecting to
+    /// [`Self::provider_url`] is all that can be tried.
+    fn try_connect(settings: Self::Settings) -> Option<TryConnect> {
+        let _no_way = settings;
+        None
+    }
+
     /// What it carries beside texts.
     fn carries(settings: &Self::Settings) -> Carries {
         let _texts_only = settings;
@@ -94,6 +101,9 @@ pub trait Kind: 'static {
     /// Starts the component on the present arbiter: called at start-up, and again for each restart.
     fn start(context: ComponentContext, settings: Self::Settings) -> Result<Component, StartError>;
 }
+
+/// A trial of a provider under way: what can be said of it when it went well, and why it did not.
+pub type TryConnect = Pin<Box<dyn Future<Output = Result<String, String>>>>;
 
 /// A kind without its type: the same functions, on settings not parsed yet.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +128,8 @@ pub struct KindEntry {
     pub least_lease: fn(&Value) -> Duration,
     /// [`Kind::provider_url`]; none where the settings do not parse.
     pub provider_url: fn(&Value) -> Option<String>,
+    /// [`Kind::try_connect`]; none where the settings do not parse.
+    pub try_connect: fn(&Value) -> Option<TryConnect>,
     /// [`Kind::carries`]; texts only where the settings do not parse.
     pub carries: fn(&Value) -> Carries,
     /// Reads settings and starts the component.
@@ -145,6 +157,7 @@ impl KindEntry {
             account: |settings| read::<K>(settings).ok().and_then(|settings| K::account(&settings)),
             least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
             provider_url: |settings| read::<K>(settings).ok().and_then(|settings| K::provider_url(&settings)),
+            try_connect: |settings| read::<K>(settings).ok().and_then(K::try_connect),
             carries: |settings| read::<K>(settings).map(|settings| K::carries(&settings)).unwrap_or_default(),
             start: |context, settings| {
                 let settings =

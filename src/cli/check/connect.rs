@@ -89,6 +89,10 @@ async fn provider(
     if sandboxed && settings.deployment.sandbox {
         return Some(Ok(format!("{address} is the sandbox's, which starts with the router")));
     }
+    if let Some(trial) = (transport.kind.try_connect)(&transport.settings) {
+        let tried = timeout(3 * LIMIT, trial).await;
+        return Some(tried.unwrap_or_else(|_| Err(format!("no answer within {:?}", 3 * LIMIT))));
+    }
     let tried = timeout(LIMIT, reach(&host, port, secured.then_some(tls))).await;
     let tried = tried.unwrap_or_else(|_| Err(format!("no answer within {LIMIT:?}: does a firewall keep it away?")));
     let advice = if sandboxed { ": it is the sandbox's, `vumi run --only sandbox` starts it" } else { "" };

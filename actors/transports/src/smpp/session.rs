@@ -50,6 +50,11 @@ pub(super) enum EndCause {
 }
 
 impl SessionEnd {
+    /// Why, in words for an operator.
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
+
     fn never_up(why: impl Into<String>) -> Self {
         Self { why: why.into(), cause: EndCause::Temporary, served: Duration::ZERO }
     }
@@ -150,12 +155,28 @@ async fn connect_and_serve(shared: &SharedSmpp, settings: &Settings, at: usize) 
     SessionEnd { why, cause: EndCause::Temporary, served: since.elapsed() }
 }
 
-async fn connect(settings: &Settings) -> Result<Box<dyn ServerSocket>, String> {
+/// Connects, with TLS where the settings say so.
+pub(super) async fn connect(settings: &Settings) -> Result<Box<dyn ServerSocket>, String> {
     let can_not = |error: io::Error| format!("can't connect: {error}");
     let stream = TcpStream::connect(settings.address()).await.map_err(can_not)?;
     // PDUs are written together already; the kernel need not wait for more.
     stream.set_nodelay(true).map_err(can_not)?;
     secured(settings.tls_target(), stream).await.map_err(|why| format!("can't connect: {why}"))
+}
+
+/// The bind that the settings ask for.
+pub(super) fn bind_pdu(settings: &Settings, mode: BindMode) -> Pdu {
+    let octets = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    Pdu::Bind(Box::new(Bind {
+        mode,
+        system_id: octets(&settings.system_id),
+        password: Password(octets(settings.password.expose_secret())),
+        system_type: octets(&settings.system_type),
+        interface_version: settings.version.number(),
+        addr_ton: 0,
+        addr_npi: 0,
+        address_range: octets(&settings.address_range),
+    }))
 }
 
 /// Binds; an error says why not. Before the answer the SMSC may only ask whether we are there.
@@ -165,19 +186,8 @@ async fn bind(
     reader: &mut PduReader,
     write: &mut PduSink,
 ) -> Result<(), SessionEnd> {
-    let octets = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    let bind = Bind {
-        mode,
-        system_id: octets(&settings.system_id),
-        password: Password(octets(settings.password.expose_secret())),
-        system_type: octets(&settings.system_type),
-        interface_version: settings.version.number(),
-        addr_ton: 0,
-        addr_npi: 0,
-        address_range: octets(&settings.address_range),
-    };
     let refused = |why: String| SessionEnd { why, cause: EndCause::Refused, served: Duration::ZERO };
-    write_one(write, 0, BIND_SEQUENCE, Pdu::Bind(Box::new(bind))).await?;
+    write_one(write, 0, BIND_SEQUENCE, bind_pdu(settings, mode)).await?;
     loop {
         let frame = reader.next().await.map_err(|why| SessionEnd::never_up(format!("can't bind: {why}")))?;
         match (frame.command, frame.sequence) {
