@@ -29,10 +29,12 @@ use vumi_kit::{
 use vumi_middleware::MiddlewareSettings;
 use vumi_router::{OutboundTable, RouterSettings, RoutingTable};
 use vumi_sandbox::SandboxSettings;
+use vumi_smpp::SmppSettings;
 use vumi_store::StoreSettings;
 
 use crate::supervisor::SupervisorSettings;
 pub use deployment::Deployment;
+use deployment::DeploymentParts;
 pub use error::{SettingsError, SettingsProblem};
 use files::Layers;
 use reader::SettingsReader;
@@ -42,7 +44,7 @@ pub use settings_page::settings_page;
 pub const EMBEDDED_DEFAULT: &str = include_str!("../settings/default.toml");
 
 /// Names of vumi's own parts.
-pub(crate) const RESERVED: [&str; 6] = ["store", "router", "callbacks", "http", "health", "amqp"];
+pub(crate) const RESERVED: [&str; 7] = ["store", "router", "callbacks", "http", "health", "amqp", "smpp"];
 
 /// `true` (or 1, yes, on) makes a process with `[amqp]` work entirely by itself, as the variable did in the first Vumi.
 const SKIP_QUEUE: &str = "VUMI_SKIP_QUEUE";
@@ -80,6 +82,8 @@ pub struct Settings {
     pub health: Option<HealthSettings>,
     /// `[amqp]`: connectors whose other side lives in another process.
     pub amqp: Option<AmqpSettings>,
+    /// `[smpp]`: the SMPP server; none: there is none.
+    pub smpp: Option<SmppSettings>,
     /// `[callbacks]`.
     pub callbacks: CallbackSettings,
     /// `[router]`.
@@ -118,6 +122,8 @@ struct Sections {
     health: Option<Value>,
     #[serde(default)]
     amqp: Option<Value>,
+    #[serde(default)]
+    smpp: Option<Value>,
     #[serde(default)]
     callbacks: Value,
     #[serde(default)]
@@ -165,6 +171,7 @@ impl Settings {
         let health = reader.optional_section("health", sections.health, HealthSettings::check);
         let broker = sections.amqp.filter(|_| !skip_queue);
         let amqp = reader.optional_section("amqp", broker, AmqpSettings::check);
+        let smpp = reader.optional_section("smpp", sections.smpp, SmppSettings::check);
         let callbacks = reader.section("callbacks", sections.callbacks, CallbackSettings::check);
         let router = reader.section_renamed("router", sections.router, RouterSettings::RENAMED, RouterSettings::check);
         let supervisor = reader.section("supervisor", sections.supervisor, SupervisorSettings::check);
@@ -173,8 +180,13 @@ impl Settings {
         let campaigns = reader.component_configs("campaigns", sections.campaigns, &kinds.campaigns);
         let sandboxed = matches!(sandbox, Some(Some(_)));
         let broker = amqp.as_ref().map(Option::as_ref);
-        let deployment =
-            cross_checks::deployment(&mut reader, only, &transports, &campaigns, sandboxed, broker, skip_queue);
+        let parts = DeploymentParts {
+            transports: &transports,
+            campaigns: &campaigns,
+            sandbox: sandboxed,
+            smpp: matches!(smpp, Some(Some(_))),
+        };
+        let deployment = cross_checks::deployment(&mut reader, only, &parts, broker, skip_queue);
         let elsewhere = deployment.amqp.as_ref();
         cross_checks::distinct(&mut reader, &transports, &campaigns, &deployment, elsewhere);
         if let (Some(http), true, true) = (&http, sandboxed, deployment.http) {
@@ -186,6 +198,10 @@ impl Settings {
         if let (Some(http), Some(supervisor)) = (&http, &supervisor) {
             cross_checks::drain(&mut reader, http.drain_within, supervisor.drain);
         }
+        if let Some(Some(smpp)) = &smpp {
+            let drain = supervisor.as_ref().map(|supervisor| supervisor.drain);
+            cross_checks::smpp(&mut reader, smpp, &transports, !sections.outbound.is_empty(), drain);
+        }
         let table = cross_checks::routes(&mut reader, sections.routes, &campaigns, elsewhere);
         let middleware = middleware::middleware(&mut reader, sections.middleware, &transports, &campaigns, elsewhere);
         let outbound =
@@ -196,12 +212,13 @@ impl Settings {
         let table = table.map(|table| table.with_accounts(accounts));
         let prices = cross_checks::prices(&mut reader, sections.price);
 
-        match (store, http, health, amqp, callbacks, router, supervisor, sandbox, table, prices, outbound) {
+        match (store, http, health, amqp, smpp, callbacks, router, supervisor, sandbox, table, prices, outbound) {
             (
                 Some(store),
                 Some(http),
                 Some(health),
                 Some(amqp),
+                Some(smpp),
                 Some(callbacks),
                 Some(router),
                 Some(supervisor),
@@ -214,6 +231,7 @@ impl Settings {
                 http,
                 health,
                 amqp,
+                smpp,
                 callbacks,
                 router,
                 supervisor,

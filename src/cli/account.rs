@@ -4,6 +4,7 @@ mod access;
 mod password;
 mod quota;
 mod rights;
+mod smpp;
 mod stop;
 mod token;
 mod values;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use vumi_http::password::hash_password;
+use vumi_front_kit::password::hash_password;
 use vumi_kit::{
     account::{
         Account, AccountChange, AccountRole, AccountRoles, ChangeAccount, CreateAccount, FindAccount, ListAccounts,
@@ -28,6 +29,7 @@ use self::{
     password::{NameAndPassword, RotateArgs},
     quota::{BudgetArgs, QuotaArgs},
     rights::AllowArgs,
+    smpp::SmppArgs,
     stop::StopArgs,
     token::TokenCommand,
     values::ExpiryTime,
@@ -79,6 +81,8 @@ pub(super) enum AccountCommand {
     Quota(QuotaArgs),
     /// Says what an account may spend, in segments or money
     Budget(BudgetArgs),
+    /// Lets programs of an account bind to the SMPP server: shows a fresh password for that once, good for nothing else
+    Smpp(SmppArgs),
     /// Sends nothing more for an account, and cancels what waits; its calls that read go on
     Stop(StopArgs),
     /// Sends for an account again
@@ -122,6 +126,7 @@ pub(super) fn run(command: &AccountCommand, settings: Settings) -> anyhow::Resul
         AccountCommand::Allow(args) => rights::allow(store, args, &transports).await,
         AccountCommand::Quota(args) => quota::set(store, args).await,
         AccountCommand::Budget(args) => quota::budget(store, args).await,
+        AccountCommand::Smpp(args) => smpp::set(store, args).await,
         AccountCommand::Stop(args) => stop::stop(store, args).await,
         AccountCommand::Start(AccountName { name }) => change(store, name, AccountChange::Start).await,
     })?;

@@ -6,7 +6,7 @@ mod warnings;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use vumi_http::TlsSettings;
+use vumi_front_kit::tls::{TlsSettings, read_facts};
 use vumi_kit::name::Name;
 
 use super::run::RunPart;
@@ -43,7 +43,13 @@ pub(super) fn check(
     println!("{what}: good");
     println!("  http        {}", if deployment.http { settings.http.bind.to_string() } else { "elsewhere".to_owned() });
     if let Some(tls) = settings.http.tls.as_ref().filter(|_| deployment.http) {
-        println!("  tls         {}", tls_line(tls, settings.http.bind)?);
+        println!("  tls         {}", tls_line("http.tls", tls, settings.http.bind)?);
+    }
+    if let Some(smpp) = &settings.smpp {
+        println!("  smpp        {}", if deployment.smpp { smpp.bind.to_string() } else { "elsewhere".to_owned() });
+        if let Some(tls) = smpp.tls.as_ref().filter(|_| deployment.smpp) {
+            println!("  smpp tls    {}", tls_line("smpp.tls", tls, smpp.bind)?);
+        }
     }
     println!("  health      {}", health(&settings));
     println!("  store       {}", settings.store.shown_url());
@@ -61,12 +67,12 @@ pub(super) fn check(
 }
 
 /// Where TLS is spoken, and until when the certificate is good.
-fn tls_line(tls: &TlsSettings, http: SocketAddr) -> anyhow::Result<String> {
-    let facts = vumi_http::read_facts(tls)?;
+fn tls_line(table: &str, tls: &TlsSettings, plain: SocketAddr) -> anyhow::Result<String> {
+    let facts = read_facts(table, tls)?;
     let until = facts
         .expires_at
         .map_or_else(String::new, |at| format!(", its certificate is good until {} UTC", at.to_seconds_text()));
-    Ok(format!("{}{until}", tls.bind.unwrap_or(http)))
+    Ok(format!("{}{until}", tls.bind.unwrap_or(plain)))
 }
 
 /// Where the process will say how it is.

@@ -10,8 +10,9 @@ use vumi_kit::{
     price::{PriceSettings, PriceTable},
 };
 use vumi_router::{Route, RoutingTable};
+use vumi_smpp::SmppSettings;
 
-use super::{ComponentConfig, Deployment, RESERVED, reader::SettingsReader};
+use super::{ComponentConfig, Deployment, RESERVED, deployment::DeploymentParts, reader::SettingsReader};
 
 /// Everybody knows the password of the sandbox's account.
 pub(super) fn sandbox_stays_inside(reader: &mut SettingsReader<'_>, http: &HttpSettings) {
@@ -102,6 +103,34 @@ pub(super) fn routes(
         .ok()
 }
 
+/// What ESMEs submit must have somewhere to go, and what the supervisor cuts off the server would not have had.
+pub(super) fn smpp(
+    reader: &mut SettingsReader<'_>,
+    smpp: &SmppSettings,
+    transports: &[ComponentConfig],
+    routed: bool,
+    drain: Option<Duration>,
+) {
+    match &smpp.transport {
+        Some(name) if !transports.iter().any(|transport| transport.name == *name) => {
+            let known: Vec<&str> = transports.iter().map(|transport| transport.name.as_str()).collect();
+            reader.add("smpp.transport", format!("there is no transport `{name}`: one of {}", known.join(", ")));
+        }
+        None if !routed => {
+            let what = "what ESMEs submit has nowhere to go: expected the name of a transport, or [[outbound]] routes";
+            reader.add("smpp.transport", what.to_owned());
+        }
+        Some(_) | None => {}
+    }
+    if let Some(drain) = drain.filter(|drain| smpp.drain_within > *drain) {
+        let own = smpp.drain_within;
+        let what = format!(
+            "{own:?} is longer than `supervisor.drain`, {drain:?}, which cuts it off: expected no more than that"
+        );
+        reader.add("smpp.drain_within", what);
+    }
+}
+
 /// Reads `[[price]]`; none where a line is wrong, which the reader has noted.
 pub(super) fn prices(reader: &mut SettingsReader<'_>, lines: Vec<Value>) -> Option<PriceTable> {
     let mut read: Vec<PriceSettings> = Vec::new();
@@ -121,13 +150,11 @@ pub(super) fn prices(reader: &mut SettingsReader<'_>, lines: Vec<Value>) -> Opti
 pub(super) fn deployment(
     reader: &mut SettingsReader<'_>,
     only: &[String],
-    transports: &[ComponentConfig],
-    campaigns: &[ComponentConfig],
-    sandbox: bool,
+    parts: &DeploymentParts<'_>,
     amqp: Option<Option<&AmqpSettings>>,
     skip_queue: bool,
 ) -> Deployment {
-    let mut deployment = Deployment::of(only, transports, campaigns, sandbox).unwrap_or_else(|wrong| {
+    let mut deployment = Deployment::of(only, parts).unwrap_or_else(|wrong| {
         reader.add_for("--only", wrong);
         Deployment::default()
     });
@@ -135,7 +162,7 @@ pub(super) fn deployment(
     if let Some(amqp) = amqp
         && reader.problems.is_empty()
     {
-        match deployment.amqp_topology(amqp, transports, campaigns, skip_queue) {
+        match deployment.amqp_topology(amqp, parts.transports, parts.campaigns, skip_queue) {
             Ok(topology) => deployment.amqp = topology,
             Err(apart) => apart.into_iter().for_each(|what| reader.add_for("--only", what)),
         }

@@ -13,6 +13,8 @@ pub struct Deployment {
     pub part: bool,
     /// The HTTP API and the providers' webhooks.
     pub http: bool,
+    /// The SMPP server.
+    pub smpp: bool,
     /// The component that posts callbacks.
     pub callbacks: bool,
     /// The sandbox's providers.
@@ -25,18 +27,27 @@ pub struct Deployment {
     pub amqp: Option<AmqpTopology>,
 }
 
+/// What there is to run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeploymentParts<'a> {
+    /// `[transports.*]`.
+    pub(super) transports: &'a [ComponentConfig],
+    /// `[campaigns.*]`.
+    pub(super) campaigns: &'a [ComponentConfig],
+    /// Whether there is a `[sandbox]`.
+    pub(super) sandbox: bool,
+    /// Whether there is an `[smpp]`.
+    pub(super) smpp: bool,
+}
+
 impl Deployment {
     /// What `--only` names, or everything if it names nothing. The error says what is wrong with `--only`.
-    pub(super) fn of(
-        only: &[String],
-        transports: &[ComponentConfig],
-        campaigns: &[ComponentConfig],
-        sandbox: bool,
-    ) -> Result<Self, String> {
-        let (transports, campaigns) = (names(transports), names(campaigns));
+    pub(super) fn of(only: &[String], parts: &DeploymentParts<'_>) -> Result<Self, String> {
+        let all = Self::all(parts);
         if only.is_empty() {
-            return Ok(Self { part: false, http: true, callbacks: true, sandbox, transports, campaigns, amqp: None });
+            return Ok(Self { part: false, ..all });
         }
+        let (transports, campaigns) = (&all.transports, &all.campaigns);
         let mut deployment = Self { part: true, ..Self::default() };
         for asked in only.iter().map(|asked| asked.trim()) {
             let found = |prefix: &str, all: &[Name]| {
@@ -45,13 +56,14 @@ impl Deployment {
             match asked {
                 "http" => deployment.http = true,
                 "callbacks" => deployment.callbacks = true,
-                "sandbox" if sandbox => deployment.sandbox = true,
+                "smpp" if parts.smpp => deployment.smpp = true,
+                "sandbox" if parts.sandbox => deployment.sandbox = true,
                 "transports" => deployment.transports.extend(transports.clone()),
                 "campaigns" => deployment.campaigns.extend(campaigns.clone()),
-                _ => match (found("transport:", &transports), found("campaign:", &campaigns)) {
+                _ => match (found("transport:", transports), found("campaign:", campaigns)) {
                     (Some(transport), _) => deployment.transports.push(transport),
                     (None, Some(campaign)) => deployment.campaigns.push(campaign),
-                    (None, None) => return Err(unknown(asked, &transports, &campaigns, sandbox)),
+                    (None, None) => return Err(unknown(asked, &all)),
                 },
             }
         }
@@ -62,9 +74,16 @@ impl Deployment {
         Ok(deployment)
     }
 
+    /// Everything there is.
+    fn all(parts: &DeploymentParts<'_>) -> Self {
+        let DeploymentParts { transports, campaigns, sandbox, smpp } = *parts;
+        let (transports, campaigns) = (names(transports), names(campaigns));
+        Self { part: true, http: true, smpp, callbacks: true, sandbox, transports, campaigns, amqp: None }
+    }
+
     /// Whether only the sandbox runs, which needs no store.
     pub(crate) fn sandbox_alone(&self) -> bool {
-        self.sandbox && self.part && !self.http && !self.callbacks && self.components() == 0
+        self.sandbox && self.part && !self.http && !self.smpp && !self.callbacks && self.components() == 0
     }
 
     fn components(&self) -> usize {
@@ -136,7 +155,7 @@ impl Deployment {
 impl std::fmt::Display for Deployment {
     /// As it is written after `--only`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let own = [("http", self.http), ("callbacks", self.callbacks), ("sandbox", self.sandbox)];
+        let own = [("http", self.http), ("smpp", self.smpp), ("callbacks", self.callbacks), ("sandbox", self.sandbox)];
         let own = own.into_iter().filter(|(_, runs)| *runs).map(|(name, _)| name.to_owned());
         let transports = self.transports.iter().map(|name| format!("transport:{name}"));
         let campaigns = self.campaigns.iter().map(|name| format!("campaign:{name}"));
@@ -152,19 +171,10 @@ fn listed(names: &[Name]) -> String {
     names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn unknown(asked: &str, transports: &[Name], campaigns: &[Name], sandbox: bool) -> String {
-    if asked == "sandbox" {
-        return "these settings have no [sandbox]".to_owned();
+fn unknown(asked: &str, all: &Deployment) -> String {
+    if ["sandbox", "smpp"].contains(&asked) {
+        return format!("these settings have no [{asked}]");
     }
-    let all = Deployment {
-        part: true,
-        http: true,
-        callbacks: true,
-        sandbox,
-        transports: transports.to_vec(),
-        campaigns: campaigns.to_vec(),
-        amqp: None,
-    };
     let all = all.to_string().replace(',', ", ");
     format!("there is no `{asked}` in these settings: one of transports, campaigns, {all}")
 }

@@ -16,6 +16,7 @@ use vumi_kit::{
 use vumi_middleware::MiddlewareSettings;
 use vumi_router::{OutboundRoute, Route, RouterSettings};
 use vumi_sandbox::SandboxSettings;
+use vumi_smpp::SmppSettings;
 use vumi_store::StoreSettings;
 
 use super::{EMBEDDED_DEFAULT, Kinds};
@@ -59,6 +60,7 @@ pub fn settings_page(kinds: &Kinds) -> String {
     page.section::<HttpSettings>("http");
     page.section::<HealthSettings>("health");
     page.section::<AmqpSettings>("amqp");
+    page.section::<SmppSettings>("smpp");
     page.section::<CallbackSettings>("callbacks");
     page.section::<RouterSettings>("router");
     page.section::<SupervisorSettings>("supervisor");

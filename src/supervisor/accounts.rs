@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use secrecy::ExposeSecret;
 use tracing::warn;
-use vumi_http::password::{hash_password, verify_password};
+use vumi_front_kit::password::{hash_password, verify_password};
 use vumi_kit::{
     account::{
         Account, AccountChange, AccountRole, AccountRoles, ChangeAccount, CreateAccount, FindAccount, ListAccounts,

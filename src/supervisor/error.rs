@@ -15,7 +15,7 @@ pub enum StartFailed {
     Operation(#[from] StoreError),
     /// The sandbox's password could not be hashed.
     #[error(transparent)]
-    Password(#[from] vumi_http::password::HashError),
+    Password(#[from] vumi_front_kit::password::HashError),
     /// A component could not start.
     #[error("{0}: {1}")]
     Component(Name, StartError),

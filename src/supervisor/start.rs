@@ -26,6 +26,7 @@ use vumi_kit::{
 };
 use vumi_middleware::MiddlewareContext;
 use vumi_router::{OutboundRouter, Router, RoutingTable, TransportWatch, WatchedTransport};
+use vumi_smpp::{SmppContext, SmppSettings, SmppTransport};
 use vumi_store::StoreSettings;
 
 use super::{
@@ -132,6 +133,10 @@ async fn start_components(
     }
 
     let bound = Arc::new(OnceLock::new());
+    if let Some(smpp) = settings.smpp.as_ref().filter(|_| deployment.smpp) {
+        let smpp = smpp_component(settings, smpp.clone(), chains.clone(), outbound.0.clone());
+        start_component(supervisor, own_name("smpp"), Role::FrontEnd, smpp).await?;
+    }
     if deployment.http {
         let http = http_component(supervisor, settings, chains, outbound, bound.clone());
         start_component(supervisor, own_name("http"), Role::FrontEnd, http).await?;
@@ -249,6 +254,43 @@ fn http_component(
         };
         let component = vumi_http::start(context, http)?;
         let _same_as_before = bound.set(component.address);
+        Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
+    })
+}
+
+fn smpp_component(
+    settings: &Settings,
+    smpp: SmppSettings,
+    chains: MiddlewareChains,
+    routes: Option<OutboundRoutes>,
+) -> StartFn {
+    let transport = |transport: &ComponentConfig| {
+        let carries = (transport.kind.carries)(&transport.settings);
+        (transport.name.clone(), SmppTransport { addresses: transport.of_any_kind.clone(), carries })
+    };
+    let transports: BTreeMap<Name, SmppTransport> = settings.transports.iter().map(transport).collect();
+    let (sandbox_account, sms_times) = (settings.sandbox.is_some(), settings.store.sms_times());
+    let (prices, bound) = (settings.prices.clone(), OnceLock::new());
+    Arc::new(move |context: ComponentContext| {
+        let mut smpp = smpp.clone();
+        // After a restart the ESMEs find it where it was.
+        if let Some(address) = bound.get() {
+            smpp.bind = *address;
+        }
+        let context = SmppContext {
+            store: context.store,
+            clock: context.clock,
+            transports: transports.clone(),
+            sms_times,
+            prices: prices.clone(),
+            chains: chains.clone(),
+            routes: routes.clone(),
+            sandbox_account,
+        };
+        let component = vumi_smpp::start(context, smpp)?;
+        if let Some(address) = component.addresses.first() {
+            let _same_as_before = bound.set(*address);
+        }
         Ok(Component { endpoints: None, health: component.health, drain: component.drain, ended: component.ended })
     })
 }

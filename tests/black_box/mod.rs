@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod database;
+pub(crate) mod esme;
 pub(crate) mod peer;
 
 use std::{

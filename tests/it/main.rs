@@ -41,6 +41,8 @@ mod reports;
 mod roles;
 mod routes_outwards;
 mod seed_readme;
+mod smpp_peers;
+mod smpp_server;
 mod sms;
 mod strangers;
 mod subscriber;

@@ -16,7 +16,7 @@ use vumi_kit::{
     name::Name,
     sms::{NewSms, Sms},
     sms_fields::{AskedOptions, SmsTimes},
-    sms_options::{Content, SmsOptions},
+    sms_options::SmsOptions,
     store::{Ask, Store, StoreError},
 };
 
@@ -160,7 +160,7 @@ impl OutboundSms {
         message: &UserMessage,
         asked: AskedSms<'_>,
     ) -> Result<(Address, Address), SmsNotAccepted> {
-        let is_text = !matches!(asked.options.content, Content::Binary { .. });
+        let is_text = asked.options.content.is_text();
         let mut passing = PassingSms {
             direction: SmsDirection::Outbound,
             account: connector.account.clone(),

@@ -106,6 +106,7 @@ mod tests {
             expires_at: moment(),
             reference: None,
             callback_url: None,
+            receipts: None,
             route: None,
         }
     }

@@ -5,5 +5,3 @@ mod account_cache;
 pub(crate) mod audit_log;
 pub(crate) mod authenticator;
 mod credentials;
-mod login_limiter;
-pub mod password;

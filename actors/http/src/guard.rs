@@ -10,18 +10,19 @@ use actix_web::{
     middleware::Next,
     web,
 };
+use vumi_front_kit::client_prefix::client_prefix;
 use vumi_kit::{
     account::{Account, AccountId, AccountRole},
     name::Name,
 };
 
 use crate::{
+    auth::audit_log,
     connection::track::connection_of,
     limits::call_rates::{RateClass, RateLeft},
     request::{
         body::{BufferedBody, content_type_charset},
         cross_site::is_cross_site,
-        trusted_proxies::client_prefix,
     },
     response::error::ApiError,
     state::ApiState,
@@ -121,15 +122,15 @@ pub(crate) async fn log_in(state: &ApiState, request: &HttpRequest) -> Result<Ar
     let header = request.headers().get(AUTHORIZATION);
     let log_in = state.authenticator.authenticate(header, prefix, sandbox).await.inspect_err(|error| {
         if *error == ApiError::Unauthenticated {
-            state.audit.wrong_credentials(header, client);
+            audit_log::wrong_credentials(&state.audit, header, client);
         }
     })?;
     // Whoever has shown the right credentials learns why they are not enough.
     if let Some(refused) = log_in.no_access(client, state.clock.wall()) {
-        state.audit.no_access(&log_in, refused, client);
+        audit_log::no_access(&state.audit, &log_in, refused, client);
         return Err(ApiError::Forbidden(refused.sentence(&log_in, client)));
     }
-    state.audit.logged_in(&log_in, client);
+    audit_log::logged_in(&state.audit, &log_in, client);
     admit_connection(request);
     Ok(log_in.account)
 }

@@ -8,9 +8,8 @@
 //! | `guard` | what every call of the API passes first: log-in, rate, deadline |
 //! | `request` | bodies, their fields, idempotency keys, the client's address |
 //! | `response` | errors as problem documents, the JSON of an SMS |
-//! | `auth` | HTTP Basic, passwords, how many may be tried |
+//! | `auth` | HTTP Basic and tokens, whose account may call |
 //! | `connection` | how long a client may take, idle connections, answers that nobody reads |
-//! | `tls` | the certificate, read anew when its files change; handshakes |
 //! | `limits` | rates, how much one call may send |
 //! | `tally` | what clients do wrong, counted for the log |
 //! | `openapi`, `landing`, `health` | what needs no password: the API's description, the page at `/`, `/health/` |
@@ -36,16 +35,13 @@ mod server;
 mod settings;
 mod state;
 mod tally;
-mod tls;
 mod webhooks;
 
 #[cfg(test)]
 mod tests;
 
-pub use auth::password;
 pub use context::{HttpContext, WebhookMount};
 pub use health::HealthSettings;
 pub use request::trusted_proxies::ForwardedHeader;
 pub use server::{HttpComponent, HttpFrontEnd, start, start_health};
 pub use settings::{HttpSettings, RateSettings};
-pub use tls::{TlsPairError, TlsPairFacts, TlsSettings, read_facts};

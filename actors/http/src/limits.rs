@@ -2,6 +2,4 @@
 
 pub(crate) mod call_rates;
 pub(crate) mod quotas;
-pub(crate) mod recipient_rates;
 pub(crate) mod send_limits;
-pub(crate) mod token_buckets;

@@ -14,6 +14,7 @@ use actix_web::{
     web::ServiceConfig,
 };
 use socket2::{Domain, Protocol, Socket, Type};
+use vumi_front_kit::tls::{ClientSocket, TlsHandshakes};
 
 use crate::{
     connection::{
@@ -25,7 +26,6 @@ use crate::{
         unread::UnreadAnswers,
     },
     tally::{ClientFault, Tally},
-    tls::{ClientSocket, TlsHandshakes},
 };
 
 /// Connections that the system holds until they are accepted.

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture, WrapFuture};
 use actix_server::{Server, ServerHandle};
 use actix_web::{http::KeepAlive, web};
+use vumi_front_kit::tls::{CurrentPair, TlsHandshakes, keep_fresh};
 use vumi_kit::{
     component::{Drain, Lifeline, StartError, Terminated, lifeline},
     health::{AskHealth, AskParts, Health, State},
@@ -21,7 +22,6 @@ use crate::{
     settings::HttpSettings,
     state::ApiState,
     tally::{self, Tally},
-    tls::{CurrentPair, TlsHandshakes, keep_fresh},
 };
 
 /// A started front-end.
@@ -63,8 +63,12 @@ pub fn start(context: HttpContext, settings: HttpSettings) -> Result<HttpCompone
     }
     let data = AppData::new(context, &settings)?;
     let (tally, state) = (Arc::clone(&data.state.tally), data.state.clone());
-    let pair =
-        settings.tls.as_ref().map(CurrentPair::read).transpose().map_err(|error| StartError(error.to_string()))?;
+    let pair = settings
+        .tls
+        .as_ref()
+        .map(|tls| CurrentPair::read("http.tls", tls))
+        .transpose()
+        .map_err(|error| StartError(error.to_string()))?;
     let addresses = addresses(&settings, pair.as_ref())?;
     let server = serve(data, &settings, addresses).map_err(|(bind, error)| cannot_listen("http", bind, &error))?;
     Ok(component(server, HttpFrontEndParts { tally, api: Some(state), pair }, "serving HTTP"))
@@ -74,7 +78,8 @@ pub fn start(context: HttpContext, settings: HttpSettings) -> Result<HttpCompone
 fn addresses(settings: &HttpSettings, pair: Option<&Arc<CurrentPair>>) -> Result<Vec<ListenAddress>, StartError> {
     let plain = |bind| ListenAddress { bind, tls: None };
     let (Some(tls), Some(pair)) = (&settings.tls, pair) else { return Ok(vec![plain(settings.bind)]) };
-    let handshakes = TlsHandshakes::new(Arc::clone(pair), tls).map_err(|error| StartError(error.to_string()))?;
+    let handshakes =
+        TlsHandshakes::new(Arc::clone(pair), tls, Some(b"http/1.1")).map_err(|error| StartError(error.to_string()))?;
     let secured = |bind| ListenAddress { bind, tls: Some(handshakes) };
     Ok(match tls.bind {
         Some(bind) => vec![plain(settings.bind), secured(bind)],

@@ -7,9 +7,10 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use vumi_front_kit::tls::TlsSettings;
 use vumi_kit::{address::listen_address, kind::Problem, network::Network, settings_schema::HumanDuration};
 
-use crate::{request::trusted_proxies::ForwardedHeader, tls::TlsSettings};
+use crate::request::trusted_proxies::ForwardedHeader;
 
 /// The settings of the HTTP front-end. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

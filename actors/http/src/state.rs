@@ -4,17 +4,18 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
+use vumi_front_kit::{
+    log_in_trail::LogInTrail, password::HashError, recipient_rates::RecipientRates, token_buckets::TokenBuckets,
+};
 use vumi_kit::{
     clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes,
     price::PriceTable, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
 };
 
 use crate::{
-    auth::{audit_log::AuditLog, authenticator::Authenticator, password::HashError},
+    auth::authenticator::Authenticator,
     context::HttpContext,
-    limits::{
-        call_rates::CallRates, recipient_rates::RecipientRates, send_limits::SendLimits, token_buckets::TokenBuckets,
-    },
+    limits::{call_rates::CallRates, send_limits::SendLimits},
     request::{
         body::{BodyReader, BufferedBody},
         idempotency::KeysInProgress,
@@ -58,7 +59,7 @@ pub(crate) struct ApiState {
     pub(crate) sandbox_account: bool,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) authenticator: Authenticator,
-    pub(crate) audit: AuditLog,
+    pub(crate) audit: LogInTrail,
     pub(crate) rates: CallRates,
     pub(crate) recipient_rates: RecipientRates,
     pub(crate) prices: PriceTable,
@@ -84,7 +85,7 @@ impl ApiState {
     pub(crate) fn new(context: HttpContext, settings: &HttpSettings) -> Result<Self, HashError> {
         Ok(Self {
             authenticator: Authenticator::new(context.store.accounts.clone(), context.clock.clone(), settings)?,
-            audit: AuditLog::new(context.store.accounts.clone()),
+            audit: LogInTrail::new(context.store.accounts.clone()),
             store: context.store,
             transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
             routes: context.routes,

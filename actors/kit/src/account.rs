@@ -55,6 +55,23 @@ pub struct Account {
     pub rights: SendingRights,
     /// How much it may send.
     pub quotas: AccountQuotas,
+    /// How its ESMEs bind; none: they may not.
+    pub smpp: Option<SmppAccess>,
+}
+
+/// How an account's ESMEs bind.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SmppAccess {
+    /// Argon2id, in PHC form: of a password that is good for SMPP only, since SMPP has room for 8 characters.
+    pub password_hash: String,
+    /// Binds at once, in each process; none: as many as `smpp.binds_per_account`.
+    pub most_binds: Option<u32>,
+}
+
+impl fmt::Debug for SmppAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SmppAccess({:?} binds)", self.most_binds)
+    }
 }
 
 /// A password that was replaced and is right for a while longer.
@@ -89,6 +106,7 @@ impl Account {
             networks: Vec::new(),
             rights: SendingRights::default(),
             quotas: AccountQuotas::default(),
+            smpp: None,
         }
     }
 

@@ -14,6 +14,7 @@ pub use self::delivery::{
 use crate::{
     account::AccountId,
     clock::Timestamp,
+    esme::{ClaimEsmeEvents, FindEsmeWork, GiveUpEsmeEvents},
     request::{Operation, Reads, Writes, store_address},
 };
 
@@ -30,11 +31,17 @@ pub enum CallbackName {
     SmsReceipt,
     /// Receipts of the SMS that name a `callback_url` of their own: they are posted there, as this callback says how.
     SmsCallbackUrl,
+    /// Receipts and SMS for the account's ESMEs, which bind for them: nothing is posted. An operator makes and removes it, with
+    /// the account's password for SMPP.
+    Esme,
 }
 
 impl CallbackName {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::SmsReceived, Self::SmsReceipt, Self::SmsCallbackUrl];
+    pub const ALL: [Self; 4] = [Self::SmsReceived, Self::SmsReceipt, Self::SmsCallbackUrl, Self::Esme];
+
+    /// Those that clients make and change.
+    pub const OF_CLIENTS: [Self; 3] = [Self::SmsReceived, Self::SmsReceipt, Self::SmsCallbackUrl];
 
     /// As clients write it.
     #[must_use]
@@ -43,6 +50,7 @@ impl CallbackName {
             Self::SmsReceived => "sms_received",
             Self::SmsReceipt => "sms_receipt",
             Self::SmsCallbackUrl => "sms_callback_url",
+            Self::Esme => "esme",
         }
     }
 
@@ -279,6 +287,9 @@ store_address! {
         disabled: ListDisabled,
         delete: DeleteCallback,
         claim: ClaimDeliveries,
+        find_esme_work: FindEsmeWork,
+        claim_esme_events: ClaimEsmeEvents,
+        give_up_esme_events: GiveUpEsmeEvents,
         record: RecordDeliveryAttempts,
         parked: ListParked,
         replay: ReplayParked,

@@ -11,13 +11,15 @@ pub struct Carries {
     pub binary: bool,
     /// A user data header before octets.
     pub udh: bool,
+    /// Octets with any data coding, as an ESME handed them in.
+    pub raw: bool,
 }
 
 impl Carries {
     /// What a transport carries that knows texts alone, in every language.
-    pub const TEXTS: Self = Self { flash: false, binary: false, udh: false };
-    /// Texts, flash messages, and octets with or without a header.
-    pub const ALL: Self = Self { flash: true, binary: true, udh: true };
+    pub const TEXTS: Self = Self { flash: false, binary: false, udh: false, raw: false };
+    /// Texts, flash messages, and octets with or without a header: all that an HTTP client can ask for.
+    pub const ALL: Self = Self { flash: true, binary: true, udh: true, raw: false };
 
     /// Whether the transport can carry an SMS of this content.
     #[must_use]
@@ -26,6 +28,7 @@ impl Carries {
             Content::Text => true,
             Content::Flash => self.flash,
             Content::Binary { udh } => self.binary && (self.udh || udh.is_none()),
+            Content::Raw { .. } => self.raw,
         }
     }
 
@@ -41,7 +44,8 @@ impl Carries {
             Content::Flash if !self.flash => wrong("flash", "flash SMS"),
             Content::Binary { .. } if !self.binary => wrong("data", "binary SMS"),
             Content::Binary { udh: Some(_) } if !self.udh => wrong("udh", "user data headers"),
-            Content::Text | Content::Flash | Content::Binary { .. } => None,
+            Content::Raw { .. } if !self.raw => wrong("data_coding", "parts and data codings of an ESME's own"),
+            Content::Text | Content::Flash | Content::Binary { .. } | Content::Raw { .. } => None,
         }
     }
 }

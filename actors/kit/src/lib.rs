@@ -14,6 +14,7 @@ pub mod carries;
 pub mod charset;
 pub mod clock;
 pub mod component;
+pub mod esme;
 pub mod export;
 pub mod field_errors;
 pub mod health;

@@ -9,6 +9,7 @@ use crate::{
     account::AccountId,
     address::{Address, Msisdn},
     clock::Timestamp,
+    esme::ReceiptRequest,
     life::SmsState,
     name::Name,
     outbound::RouteChoice,
@@ -49,7 +50,7 @@ impl NewSms {
     pub fn segments(&self) -> u32 {
         match &self.options.content {
             Content::Text | Content::Flash => measure(&self.message).segments.max(1),
-            Content::Binary { .. } => 1,
+            Content::Binary { .. } | Content::Raw { .. } => 1,
         }
     }
 }
@@ -99,6 +100,8 @@ pub struct Sms {
     pub reference: Option<String>,
     /// Where its events are posted, beside the account's callbacks.
     pub callback_url: Option<String>,
+    /// The receipts that an ESME asked for.
+    pub receipts: Option<ReceiptRequest>,
     /// The outbound route that chose the transport; none: the client named it.
     pub route: Option<Name>,
 }
@@ -136,6 +139,7 @@ impl Sms {
             expires_at,
             reference: options.reference.clone(),
             callback_url: options.callback_url.clone(),
+            receipts: options.receipts,
             route: route.map(|choice| choice.route),
         }
     }

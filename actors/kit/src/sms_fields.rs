@@ -122,7 +122,16 @@ impl<'a> SmsFields<'a> {
             (None, false) => Content::Text,
         };
         AskedOptions {
-            options: SmsOptions { priority, send_at, validity, reference, callback_url, content, held: None },
+            options: SmsOptions {
+                priority,
+                send_at,
+                validity,
+                reference,
+                callback_url,
+                receipts: None,
+                content,
+                held: None,
+            },
             data,
         }
     }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, esme::ReceiptRequest};
 
 /// One for all SMS of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct SmsOptions {
     pub reference: Option<String>,
     /// Where its events are posted, beside the account's callbacks.
     pub callback_url: Option<String>,
+    /// The receipts that an ESME asks for; what an ESME submits has no [`Self::callback_url`].
+    pub receipts: Option<ReceiptRequest>,
     /// What its text is.
     pub content: Content,
     /// Why it is kept and not sent until an operator releases it.
@@ -84,4 +86,23 @@ pub enum Content {
         /// The user data header, in hex.
         udh: Option<String>,
     },
+    /// Octets as an ESME handed them in, which the SMS's text names in hex: a part of a longer text, or what has a data
+    /// coding of its own. One SMS, which goes out as it is.
+    Raw {
+        /// SMPP's `data_coding`. With 0 an octet holds a septet of the GSM alphabet (3GPP TS 23.038), whatever the ESME's own
+        /// default is.
+        data_coding: u8,
+        /// SMPP's `protocol_id`.
+        protocol_id: u8,
+        /// The user data header, in hex.
+        udh: Option<String>,
+    },
+}
+
+impl Content {
+    /// Whether it is a text that people read; else the SMS's text names octets in hex.
+    #[must_use]
+    pub const fn is_text(&self) -> bool {
+        matches!(self, Self::Text | Self::Flash)
+    }
 }

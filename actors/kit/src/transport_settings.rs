@@ -45,6 +45,16 @@ impl TransportSettings {
     /// The names of these keys.
     pub const KEYS: [&'static str; 5] = ["country_code", "country", "sender_names", "charset", "receipts_within"];
 
+    /// What is taken as addresses where the transport is chosen later: the country of a number that begins with 0 must not
+    /// depend on which it is. `own` is the sending account's country.
+    #[must_use]
+    pub fn of_any<'a>(transports: impl IntoIterator<Item = &'a Self>, own: Option<&CountryCode>) -> Self {
+        let mut codes = transports.into_iter().map(|transport| &transport.country_code);
+        let first = codes.next().cloned().flatten();
+        let of_all = first.filter(|first| codes.all(|other| other.as_ref() == Some(first)));
+        Self { country_code: own.cloned().or(of_all), ..Self::default() }
+    }
+
     /// Reads a recipient. The error is what is wrong with it.
     pub fn recipient(&self, text: &str) -> Result<Msisdn, &'static str> {
         let punctuated = text.trim().contains(is_punctuation);

@@ -17,6 +17,8 @@ diesel::table! {
         transports -> Text,
         countries -> Text,
         country_code -> Nullable<Text>,
+        smpp_hash -> Nullable<Text>,
+        smpp_binds -> Nullable<Integer>,
     }
 }
 
@@ -89,6 +91,7 @@ diesel::table! {
         segments -> Integer,
         batch -> Nullable<BigInt>,
         reference -> Nullable<Text>,
+        // Where an SMS is told of: a URL, or what an ESME asked for.
         callback_url -> Nullable<Text>,
         content -> Text,
         udh -> Nullable<Text>,

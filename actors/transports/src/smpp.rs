@@ -87,7 +87,7 @@ outbox = { window = 20, rate = 100.0 }
     }
 
     fn carries(_: &Settings) -> Carries {
-        Carries::ALL
+        Carries { raw: true, ..Carries::ALL }
     }
 
     fn start(context: ComponentContext, settings: Settings) -> Result<Component, StartError> {

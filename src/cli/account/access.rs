@@ -1,7 +1,7 @@
 //! `vumi account show`, and what `list` says beside an account.
 
 use vumi_kit::{
-    account::{Account, AccountToken, ListTokens},
+    account::{Account, AccountToken, ListTokens, SmppAccess},
     address::CountryCode,
     clock::{Clock, Timestamp},
     store::{Ask, Store},
@@ -51,11 +51,17 @@ fn lines(account: &Account, tokens: &[AccountToken], now: Timestamp) -> Vec<(&'s
         ("SMS waiting", limit(quotas.most_waiting)),
         ("budget", quotas.budget.map_or_else(|| "no limit".to_owned(), |budget| budget.to_string())),
         ("tokens", listed(&labels, "none")),
+        ("SMPP", account.smpp.as_ref().map_or_else(|| "none".to_owned(), smpp)),
     ];
     lines.extend(
         former.map(|former| ("former password", format!("right until {} UTC", former.until.to_seconds_text()))),
     );
     lines
+}
+
+fn smpp(access: &SmppAccess) -> String {
+    let binds = access.most_binds.map_or_else(|| "the settings' number of".to_owned(), |most| most.to_string());
+    format!("may bind, {binds} binds in each process")
 }
 
 fn listed(items: impl IntoIterator<Item = impl ToString>, none: &str) -> String {

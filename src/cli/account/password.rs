@@ -4,7 +4,7 @@ use std::{io::BufRead, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use vumi_http::password::hash_password;
+use vumi_front_kit::password::hash_password;
 use vumi_kit::{
     account::{AccountChange, TokenDigest},
     clock::Clock,

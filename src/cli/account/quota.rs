@@ -13,7 +13,7 @@ use super::{change, changed, find};
 
 /// A quota that may be none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) struct Most(Option<u32>);
+pub(in crate::cli) struct Most(pub(super) Option<u32>);
 
 impl FromStr for Most {
     type Err = String;

@@ -3,19 +3,24 @@
 use std::{path::Path, time::Duration};
 
 use reqwest::Url;
-use vumi_http::TlsSettings;
+use vumi_front_kit::tls::{TlsSettings, read_facts};
 use vumi_kit::clock::{Clock, Timestamp};
+use vumi_smpp::SmppSettings;
 
 use crate::config::Settings;
 
 /// A line for each.
 pub(super) fn warnings(settings: &Settings) -> anyhow::Result<Vec<String>> {
-    let keys = settings.http.tls.iter().map(|tls| &tls.key);
+    let smpp_tls = settings.smpp.as_ref().and_then(|smpp| smpp.tls.as_ref());
+    let keys = settings.http.tls.iter().chain(smpp_tls).map(|tls| &tls.key);
     let mut found: Vec<String> = settings.secret_files.iter().chain(keys).filter_map(|file| readable(file)).collect();
     found.extend(vumi_store::check_file_system(&settings.store)?);
     found.extend(unverified_database(&settings.store.url));
     found.extend(settings.transports.iter().filter_map(|transport| unowned(settings, transport)));
-    found.extend(settings.http.tls.as_ref().and_then(|tls| expiring(tls, Clock::system().wall())));
+    let now = Clock::system().wall();
+    found.extend(settings.http.tls.as_ref().and_then(|tls| expiring("http.tls", tls, now)));
+    found.extend(smpp_tls.and_then(|tls| expiring("smpp.tls", tls, now)));
+    found.extend(settings.smpp.as_ref().and_then(open_smpp));
     let rates = &settings.http.rates;
     if [rates.receipts, rates.inbound].into_iter().flatten().any(|rate| rate > 0) {
         found.push("http.rates: `receipts` and `inbound` are no longer used, providers' calls have no rate".to_owned());
@@ -27,10 +32,21 @@ pub(super) fn warnings(settings: &Settings) -> anyhow::Result<Vec<String>> {
 const RENEW_BEFORE: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// A certificate that has expired, or will soon.
-fn expiring(tls: &TlsSettings, now: Timestamp) -> Option<String> {
-    let at = vumi_http::read_facts(tls).ok()?.expires_at.filter(|at| *at < now.plus(RENEW_BEFORE))?;
+fn expiring(table: &str, tls: &TlsSettings, now: Timestamp) -> Option<String> {
+    let at = read_facts(table, tls).ok()?.expires_at.filter(|at| *at < now.plus(RENEW_BEFORE))?;
     let what = if at <= now { "has expired" } else { "expires soon" };
-    Some(format!("http.tls.certificate: {} {what}, {} UTC: renew it", tls.certificate.display(), at.to_seconds_text()))
+    Some(format!("{table}.certificate: {} {what}, {} UTC: renew it", tls.certificate.display(), at.to_seconds_text()))
+}
+
+/// An SMPP server that others can reach, without TLS.
+fn open_smpp(smpp: &SmppSettings) -> Option<String> {
+    let plain = smpp.tls.as_ref().is_none_or(|tls| tls.bind.is_some());
+    (plain && !smpp.bind.ip().is_loopback()).then(|| {
+        format!(
+            "smpp.bind: passwords and texts go over {} as they are: use [smpp.tls], or a network of your own",
+            smpp.bind
+        )
+    })
 }
 
 /// A file with secrets that more than its owner and its group can read.

@@ -116,5 +116,6 @@ const fn content(content: &Content) -> &'static str {
         Content::Text => "text",
         Content::Flash => "flash",
         Content::Binary { .. } => "binary",
+        Content::Raw { .. } => "raw",
     }
 }

@@ -289,9 +289,9 @@ fn format_of(text: &str, errors: &mut FieldErrors) -> Option<CallbackFormat> {
 }
 
 fn name(text: &str, errors: &mut FieldErrors) -> Option<CallbackName> {
-    let name = CallbackName::parse(text);
+    let name = CallbackName::parse(text).filter(|name| CallbackName::OF_CLIENTS.contains(name));
     if name.is_none() {
-        let names: Vec<&str> = CallbackName::ALL.into_iter().map(CallbackName::as_str).collect();
+        let names: Vec<&str> = CallbackName::OF_CLIENTS.into_iter().map(CallbackName::as_str).collect();
         errors.push(FieldError::new("name", text, format!("is one of: {}", names.join(", "))));
     }
     name

@@ -1,7 +1,6 @@
 //! Sending: `send.json` and `template_send.json`.
 
 pub(super) mod batch;
-mod chain;
 pub(super) mod destination;
 mod personalised;
 mod template;
@@ -18,6 +17,7 @@ use utoipa::openapi::{
     Ref, RefOr, Schema, Type,
     schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder},
 };
+use vumi_front_kit::sending_chain::{NotPassed, SendingChain};
 use vumi_kit::{
     ledger::{AcceptSms, Accepted, FindAccepted},
     sms::Sms,
@@ -26,7 +26,6 @@ use vumi_kit::{
 
 use self::{
     batch::{BatchReader, MessageSource},
-    chain::SendingChain,
     destination::Destination,
 };
 use crate::{
@@ -214,8 +213,17 @@ pub(super) async fn accept(
     let batch = call.state.parse(&body, move |media_type, bytes| reader.read(media_type, bytes)).await?;
     let max_segments = call.state.limits.max_segments;
     let chain = SendingChain { chains: &call.state.chains, account: &call.caller.username, max_segments };
-    let batch = chain.pass(batch).await?;
+    let batch = chain.pass(batch).await.map_err(not_passed)?;
     answer(&quotas::accept(call.state, &call.caller, AcceptSms { batch, idempotency }).await?)
+}
+
+fn not_passed(refused: NotPassed) -> ApiError {
+    match refused {
+        NotPassed::Fields(errors) => ApiError::InvalidFields(errors),
+        NotPassed::Later => {
+            ApiError::Unavailable(5, "a middleware can't say now whether these SMS may be sent, nothing was kept")
+        }
+    }
 }
 
 fn answer(accepted: &Accepted) -> Result<HttpResponse, ApiError> {

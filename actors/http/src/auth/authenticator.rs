@@ -16,17 +16,16 @@ use actix_web::http::header::HeaderValue;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
+use vumi_front_kit::{
+    login_limiter::{LoginLimiter, LoginWay},
+    password::{HashError, hash_password, verify_password},
+};
 use vumi_kit::{
     account::{Account, AccountToken, Accounts, TokenDigest},
     clock::{Clock, Timestamp},
 };
 
-use super::{
-    account_cache::AccountCache,
-    credentials::Credentials,
-    login_limiter::{LoginLimiter, LoginWay},
-    password::{HashError, hash_password, verify_password},
-};
+use super::{account_cache::AccountCache, credentials::Credentials};
 use crate::{response::error::ApiError, settings::HttpSettings};
 
 /// The most names and the most passwords in each cache; the least used are evicted.

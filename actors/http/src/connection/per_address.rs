@@ -12,11 +12,9 @@ use std::{
 
 use actix_web::rt::net::TcpStream;
 use socket2::SockRef;
+use vumi_front_kit::client_prefix::client_prefix;
 
-use crate::{
-    request::trusted_proxies::{TrustedProxies, client_prefix},
-    response::error::ApiError,
-};
+use crate::{request::trusted_proxies::TrustedProxies, response::error::ApiError};
 
 /// When a client that holds too many connections may try again, in seconds.
 const RETRY_AFTER_S: u64 = 5;

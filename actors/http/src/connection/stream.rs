@@ -15,6 +15,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep, sleep_until},
 };
+use vumi_front_kit::tls::{ClientSocket, TLS_BUFFER};
 
 use super::{
     idle::Place,
@@ -22,10 +23,7 @@ use super::{
     per_address::CountedConnection,
     unread::{UnreadAnswer, UnreadAnswers},
 };
-use crate::{
-    tally::{ClientFault, Tally},
-    tls::{ClientSocket, TLS_BUFFER},
-};
+use crate::tally::{ClientFault, Tally};
 
 /// A client's socket.
 pub(crate) struct ClientStream {

@@ -1,13 +1,14 @@
-//! The quotas of an account, at a call that sends: recipients a minute, SMS waiting, a budget.
+//! The quotas of an account, at a call that sends: what its client is told of them.
 
+use vumi_front_kit::{
+    quotas::{QuotaKeeper, QuotaRefusal},
+    recipient_rates::TooManyRecipients,
+};
 use vumi_kit::{
-    account::{Account, AccountQuotas, BudgetUnit, OverQuota, QuotaCharge},
-    ledger::{AcceptSms, AcceptWithinQuota, Accepted, AcceptedWithinQuota},
-    sms::NewSms,
-    store::Ask,
+    account::{Account, BudgetUnit, OverQuota},
+    ledger::{AcceptSms, Accepted},
 };
 
-use super::recipient_rates::TooManyRecipients;
 use crate::{
     response::{
         error::ApiError,
@@ -23,32 +24,19 @@ const SMALLER_RETRY_S: u64 = 1;
 
 /// Accepts what the account's quotas allow: all of it, or nothing.
 pub(crate) async fn accept(state: &ApiState, account: &Account, accept: AcceptSms) -> Result<Accepted, ApiError> {
-    let quotas = &account.quotas;
-    if let Some(per_minute) = quotas.recipients_per_minute {
-        let taken = state.recipient_rates.take(account.id, per_minute, accept.batch.len());
-        taken.map_err(|refused| too_many(refused, per_minute, accept.batch.len()))?;
-    }
-    if !quotas.is_counted() {
-        return Ok(state.store.ledger.ask(accept).await?);
-    }
-    let charge = charge(state, quotas, &accept.batch)?;
-    match state.store.ledger.ask(AcceptWithinQuota { accept, account: account.id, charge }).await? {
-        AcceptedWithinQuota::Accepted(accepted) => Ok(accepted),
-        AcceptedWithinQuota::Over(over) => Err(refusal(&account.username, &over)),
-    }
-}
-
-fn charge(state: &ApiState, quotas: &AccountQuotas, batch: &[NewSms]) -> Result<QuotaCharge, ApiError> {
-    let Some(unit) = quotas.budget.map(|budget| budget.unit) else { return Ok(QuotaCharge::default()) };
-    let mut errors = FieldErrors::default();
-    let mut of_each = Vec::with_capacity(batch.len());
-    for sms in batch {
-        match state.prices.charge(unit, sms) {
-            Some(charge) => of_each.push(charge),
-            None => errors.push(FieldError::new("to_msisdn", sms.to.as_str(), "no price is known for this number")),
+    let keeper = QuotaKeeper { ledger: &state.store.ledger, prices: &state.prices, rates: &state.recipient_rates };
+    keeper.accept(account, accept).await.map_err(|refused| match refused {
+        QuotaRefusal::TooMany { refused, per_minute, recipients } => too_many(refused, per_minute, recipients),
+        QuotaRefusal::NoPrice(numbers) => {
+            let mut errors = FieldErrors::default();
+            for number in numbers {
+                errors.push(FieldError::new("to_msisdn", number.as_str(), "no price is known for this number"));
+            }
+            ApiError::InvalidFields(errors)
         }
-    }
-    if errors.is_empty() { Ok(QuotaCharge { unit: Some(unit), of_each }) } else { Err(ApiError::InvalidFields(errors)) }
+        QuotaRefusal::Over(over) => refusal(&account.username, &over),
+        QuotaRefusal::Store(error) => error.into(),
+    })
 }
 
 fn too_many(refused: TooManyRecipients, per_minute: u32, recipients: usize) -> ApiError {

@@ -4,7 +4,7 @@
 //! A header is believed only as far as trusted proxies wrote it: it is read from its end, past the trusted proxies, to
 //! the first address that is not one of them. Anybody may have written what precedes that address.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::{
     HttpRequest,
@@ -12,6 +12,7 @@ use actix_web::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use vumi_front_kit::client_prefix::client_prefix;
 use vumi_kit::network::Network;
 
 use crate::connection::track::connection_of;
@@ -132,14 +133,6 @@ fn address(node: &str) -> Option<IpAddr> {
     }
     let without_port = || node.rsplit_once(':').and_then(|(host, _port)| host.parse().ok());
     node.parse().ok().or_else(without_port)
-}
-
-/// The prefix that limits count as one client: an IPv4 address, or the /64 network that one IPv6 customer is given.
-pub(crate) fn client_prefix(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 /// The network that an address most likely shares with others of one owner: a /24 of IPv4, a /64 of IPv6.

@@ -91,7 +91,7 @@ impl<'a> SmsView<'a> {
     /// The SMS as it is now.
     pub(crate) fn now(sms: &'a Sms) -> Self {
         let encoding = match sms.content {
-            Content::Binary { .. } => "8-bit",
+            Content::Binary { .. } | Content::Raw { .. } => "8-bit",
             Content::Text | Content::Flash => measure(&sms.message).encoding.as_str(),
         };
         Self {
@@ -226,6 +226,7 @@ mod tests {
             expires_at: Timestamp::parse("2010-05-14 11:34:34").unwrap(),
             reference: Some("order 7".to_owned()),
             callback_url: None,
+            receipts: None,
             route: None,
         }
     }

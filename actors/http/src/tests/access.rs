@@ -145,7 +145,7 @@ async fn a_changed_password_takes_effect_once_the_account_is_read_again() {
     let no_time = HttpSettings { account_ttl: std::time::Duration::from_nanos(1), ..HttpSettings::default() };
     let harness = HttpHarness::start(no_time).await;
     assert_eq!(harness.send().send().await.unwrap().status(), StatusCode::OK);
-    let hash = crate::password::hash_password("another").unwrap();
+    let hash = vumi_front_kit::password::hash_password("another").unwrap();
     harness.stored().accounts[0].password_hash = hash;
     assert_problem(&harness.send().send().await.unwrap(), 401);
     harness.stored().accounts.clear();

@@ -15,7 +15,8 @@ use vumi_kit::{
 };
 
 use super::{assert_problem, harness::HttpHarness, stored::test_time};
-use crate::{HttpSettings, RateSettings, password::hash_password};
+use crate::{HttpSettings, RateSettings};
+use vumi_front_kit::password::hash_password;
 
 /// The moment at which the harness's clock stands.
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);

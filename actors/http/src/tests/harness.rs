@@ -8,6 +8,7 @@ use std::sync::{
 use actix::{Actor, Context, Handler, MessageResult, Recipient};
 use bytes::Bytes;
 use reqwest::{Method, RequestBuilder};
+use vumi_front_kit::password::hash_password;
 use vumi_kit::{
     account::{Account, AccountRole, AccountRoles},
     address::Address,
@@ -28,7 +29,7 @@ use vumi_kit::{
 };
 
 use super::stored::{Stored, StoredData};
-use crate::{HttpComponent, HttpContext, HttpSettings, WebhookMount, password::hash_password, start};
+use crate::{HttpComponent, HttpContext, HttpSettings, WebhookMount, start};
 
 /// A provider's webhook whose calls carry `id`, once for each receipt, or `text` (an SMS).
 struct TestWebhookForm;

@@ -18,7 +18,8 @@ use tokio_rustls::{
 };
 
 use super::harness::HttpHarness;
-use crate::{HttpSettings, TlsSettings, read_facts};
+use crate::HttpSettings;
+use vumi_front_kit::tls::{TlsSettings, read_facts};
 
 const FIRST: [&str; 2] = [include_str!("tls/first.crt"), include_str!("tls/first.key")];
 const SECOND: [&str; 2] = [include_str!("tls/second.crt"), include_str!("tls/second.key")];
@@ -132,16 +133,16 @@ async fn a_new_pair_is_used_without_a_restart_and_a_broken_one_is_not() {
     // The key is missing, and then another one's: what was there goes on for whoever connects.
     fs::remove_file(&key).unwrap();
     write(&certificate, SECOND[0]);
-    assert!(read_facts(&tls).unwrap_err().to_string().contains("there is no such file"));
+    assert!(read_facts("http.tls", &tls).unwrap_err().to_string().contains("there is no such file"));
     write(&key, FIRST[1]);
-    assert!(read_facts(&tls).unwrap_err().to_string().contains("can't be used together"));
+    assert!(read_facts("http.tls", &tls).unwrap_err().to_string().contains("can't be used together"));
     let long_lived = connect(address, FIRST[0], &[&TLS13]).await.unwrap();
     write(&key, SECOND[1]);
     until_shown(address, SECOND[0]).await;
     assert!(ask(long_lived).await.starts_with("HTTP/1.1 200 OK"), "a connection from before goes on");
     assert!(connect(address, FIRST[0], &[&TLS13]).await.is_err());
     write(&certificate, "no certificate");
-    assert!(read_facts(&tls).unwrap_err().to_string().contains("holds no certificate in PEM form"));
+    assert!(read_facts("http.tls", &tls).unwrap_err().to_string().contains("holds no certificate in PEM form"));
     assert!(ask(connect(address, SECOND[0], &[&TLS13]).await.unwrap()).await.ends_with("OK"));
 }
 
@@ -179,7 +180,7 @@ async fn a_pair_that_can_not_be_used_is_a_start_error_that_names_the_file() {
 #[test]
 fn what_is_wrong_with_the_settings_is_named_and_the_expiry_is_read() {
     let (_folder, tls) = files(FIRST);
-    let facts = read_facts(&tls).unwrap();
+    let facts = read_facts("http.tls", &tls).unwrap();
     assert!(facts.expires_at.unwrap().to_seconds_text().starts_with("2126-"), "{facts:?}");
     let wrong = r#"{"bind": "127.0.0.1:8000", "tls": {"bind": "127.0.0.1:8000", "certificate": "", "key": "k",
         "handshake_within": "0s", "handshakes": 0}}"#;

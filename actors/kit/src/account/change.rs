@@ -66,6 +66,12 @@ pub enum AccountChange {
     AddToBudget(Micros),
     /// It may spend without limit, and what it spends is no longer counted.
     NoBudget,
+    /// Its ESMEs bind with another password (Argon2id, in PHC form).
+    SmppPassword(String),
+    /// So many of its ESMEs may be bound at once in each process; without a password nothing changes.
+    SmppBinds(Option<u32>),
+    /// Its ESMEs may not bind. What they were to be told is gone.
+    NoSmpp,
 }
 
 impl fmt::Display for AccountChange {
@@ -91,6 +97,9 @@ impl fmt::Display for AccountChange {
             Self::SetBudget(unit, balance) => write!(f, "budget: {balance} {}", unit.as_str()),
             Self::AddToBudget(more) => write!(f, "budget: {more} added"),
             Self::NoBudget => f.write_str("budget: none"),
+            Self::SmppPassword(_) => f.write_str("SMPP: another password"),
+            Self::SmppBinds(most) => write!(f, "SMPP: binds: {}", limit(*most)),
+            Self::NoSmpp => f.write_str("SMPP: none"),
         }
     }
 }

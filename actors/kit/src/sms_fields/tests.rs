@@ -53,6 +53,7 @@ fn every_field_is_read_and_none_asks_for_nothing() {
             validity: Some(Duration::from_secs(600)),
             reference: Some("order 7".to_owned()),
             callback_url: Some("https://client.example/sms?of=1".to_owned()),
+            receipts: None,
             content: Content::Flash,
             held: None,
         }

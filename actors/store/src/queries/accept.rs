@@ -1,6 +1,6 @@
 //! SMS come in.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use diesel::prelude::*;
 use vumi_kit::{
@@ -15,7 +15,7 @@ use vumi_kit::{
 use super::{
     Conn, Evidence, Failed, Tx, Write, idempotency,
     life::{self, moves},
-    rows::{content_columns, priority_number},
+    rows::{content_columns, priority_number, told_column},
     timeline,
 };
 use crate::{schema::sms, writer::queue::Lane};
@@ -98,8 +98,13 @@ impl Incoming {
     }
 
     /// What its text is, and the header of a binary one.
-    pub(crate) fn content(&self) -> (&'static str, Option<&str>) {
+    pub(crate) fn content(&self) -> (Cow<'static, str>, Option<&str>) {
         content_columns(&self.new.options.content)
+    }
+
+    /// Whom it is told of beside the account's callbacks.
+    pub(crate) fn told(&self) -> Option<Cow<'_, str>> {
+        told_column(&self.new.options)
     }
 
     pub(crate) fn route(&self) -> Option<&str> {
@@ -203,7 +208,7 @@ pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming, batch: Option<Sms
             sms::segments.eq(incoming.segments()),
             sms::batch.eq(batch),
             sms::reference.eq(new.options.reference.as_deref()),
-            sms::callback_url.eq(new.options.callback_url.as_deref()),
+            sms::callback_url.eq(incoming.told()),
             sms::content.eq(content),
             sms::udh.eq(udh),
             sms::route.eq(incoming.route()),

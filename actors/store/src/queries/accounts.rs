@@ -12,7 +12,7 @@ use diesel::{
 use vumi_kit::{
     account::{
         Account, AccountId, AccountQuotas, AccountRoles, Budget, CountAccountChanges, CreateAccount, FindAccount,
-        FormerPassword, ListAccounts, Micros, RemoveAccount, SendingRights,
+        FormerPassword, ListAccounts, Micros, RemoveAccount, SendingRights, SmppAccess,
     },
     address::{Address, CountryCode},
     audit::AuditEvent,
@@ -42,6 +42,8 @@ struct AccountRow {
     transports: String,
     countries: String,
     country_code: Option<String>,
+    smpp_hash: Option<String>,
+    smpp_binds: Option<i32>,
 }
 
 #[derive(Default, Queryable, Selectable)]
@@ -78,6 +80,7 @@ impl AccountRow {
                 country_code: self.country_code.as_deref().map(CountryCode::parse).transpose().map_err(unreadable)?,
             },
             quotas: quotas.unwrap_or_default().quotas()?,
+            smpp: smpp_access(self.smpp_hash, self.smpp_binds),
         })
     }
 }
@@ -97,6 +100,11 @@ impl QuotaRow {
             }),
         })
     }
+}
+
+fn smpp_access(hash: Option<String>, binds: Option<i32>) -> Option<SmppAccess> {
+    let most_binds = binds.and_then(|binds| u32::try_from(binds).ok());
+    hash.map(|password_hash| SmppAccess { password_hash, most_binds })
 }
 
 fn unreadable(why: impl Display) -> Error {

@@ -124,6 +124,7 @@ impl Read for ListCallbacks {
     fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<Callback>, Failed> {
         let rows: Vec<Row> = callbacks::table
             .filter(callbacks::account.eq(self.account))
+            .filter(callbacks::name.ne(CallbackName::Esme.as_str()))
             .order(callbacks::id)
             .select(Row::as_select())
             .load(conn)?;
@@ -132,7 +133,8 @@ impl Read for ListCallbacks {
 }
 
 fn find(conn: &mut Conn, account: AccountId, id: i64) -> QueryResult<Option<Callback>> {
-    let own = callbacks::table.find(id).filter(callbacks::account.eq(account)).select(Row::as_select());
+    let own = callbacks::table.find(id).filter(callbacks::account.eq(account));
+    let own = own.filter(callbacks::name.ne(CallbackName::Esme.as_str())).select(Row::as_select());
     own.first(conn).optional()?.map(Callback::try_from).transpose()
 }
 
@@ -223,8 +225,8 @@ pub(super) fn disable(tx: &mut Tx<'_>, id: CallbackId, posted_at: Timestamp, rea
     let unchanged = callbacks::table
         .find(id)
         .filter(callbacks::disabled_at.is_null())
-        // One SMS's URL is not that of the others.
-        .filter(callbacks::name.ne(CallbackName::SmsCallbackUrl.as_str()))
+        // One SMS's URL is not that of the others, and ESMEs have none.
+        .filter(callbacks::name.ne_all([CallbackName::SmsCallbackUrl.as_str(), CallbackName::Esme.as_str()]))
         .filter(callbacks::updated_at.le(posted_at.micros()));
     let disabled = Fixed(
         diesel::update(unchanged)
@@ -237,8 +239,35 @@ pub(super) fn disable(tx: &mut Tx<'_>, id: CallbackId, posted_at: Timestamp, rea
 impl Write for DeleteCallback {
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         let own = callbacks::table.find(self.id).filter(callbacks::account.eq(self.account));
+        let own = own.filter(callbacks::name.ne(CallbackName::Esme.as_str()));
         Ok(diesel::delete(own).execute(tx.conn)? > 0)
     }
+}
+
+/// The callback that stands for an account's ESMEs; none: it has no password for SMPP.
+pub(super) fn of_esmes(conn: &mut Conn, account: AccountId) -> QueryResult<Option<CallbackId>> {
+    callbacks::table
+        .filter(callbacks::account.eq(account))
+        .filter(callbacks::name.eq(CallbackName::Esme.as_str()))
+        .order(callbacks::id)
+        .select(callbacks::id)
+        .first(conn)
+        .optional()
+}
+
+/// From now on what happens is told to the account's ESMEs.
+pub(super) fn add_esme(tx: &mut Tx<'_>, account: AccountId) -> QueryResult<()> {
+    if of_esmes(tx.conn, account)?.is_none() {
+        let (name, format) = (CallbackName::Esme, CallbackFormat::Json);
+        insert(tx, CreateCallback { account, name, url: String::new(), format, secret: String::new() })?;
+    }
+    Ok(())
+}
+
+/// Nothing is told to them any more; the sweep deletes what waits.
+pub(super) fn remove_esme(tx: &mut Tx<'_>, account: AccountId) -> QueryResult<()> {
+    let own = callbacks::table.filter(callbacks::account.eq(account));
+    diesel::delete(own.filter(callbacks::name.eq(CallbackName::Esme.as_str()))).execute(tx.conn).map(drop)
 }
 
 /// Deletes an account's callbacks. What was still to be posted to them is never posted, and the sweep deletes it.

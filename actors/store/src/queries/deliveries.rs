@@ -10,7 +10,7 @@ use vumi_kit::{
     account::AccountId,
     callback::{
         CallbackFormat, CallbackId, CallbackName, ClaimDeliveries, ClaimedDeliveries, Delivery, DeliveryAttempt,
-        DeliveryThen, RecordDeliveryAttempts,
+        DeliveryId, DeliveryThen, RecordDeliveryAttempts,
     },
     clock::Timestamp,
     sms::SmsId,
@@ -76,6 +76,17 @@ struct EventPost<'a> {
     format: CallbackFormat,
     body: &'a str,
     url: Option<&'a str>,
+}
+
+/// Writes one for the account's ESMEs.
+pub(super) fn enqueue_for_esmes(
+    tx: &mut Tx<'_>,
+    callback: CallbackId,
+    name: CallbackName,
+    sms: Option<SmsId>,
+    body: &str,
+) -> QueryResult<()> {
+    write(tx, callback, &EventPost { name, sms, format: CallbackFormat::Json, body, url: None })
 }
 
 /// Writes one. Where as many wait as may, it is parked at once: those that wait keep their turns.
@@ -148,13 +159,13 @@ fn is_full(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<bool> {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = callback_deliveries)]
-struct DueDelivery {
-    id: i64,
+pub(super) struct DueDelivery {
+    pub(super) id: i64,
     name: String,
     format: String,
-    body: String,
-    attempts: i32,
-    created_at: i64,
+    pub(super) body: String,
+    pub(super) attempts: i32,
+    pub(super) created_at: i64,
     next_attempt_at: Option<i64>,
     url: Option<String>,
 }
@@ -196,11 +207,7 @@ impl Write for ClaimDeliveries {
         let deliveries = due
             .into_iter()
             .map(|(row, callback, url, secret)| {
-                Fixed(diesel::update(callback_deliveries::table.find(row.id)).set((
-                    callback_deliveries::next_attempt_at.eq(Some(lease_until.micros())),
-                    callback_deliveries::claimed_by.eq(Some(&tx.rules.node)),
-                )))
-                .execute(tx.conn)?;
+                claim(tx, row.id, lease_until)?;
                 Ok(Delivery {
                     id: row.id,
                     callback,
@@ -219,9 +226,11 @@ impl Write for ClaimDeliveries {
     }
 }
 
-/// Where to post, and the secret. `None`: the callback is gone or disabled, and the sweep takes what waits for it.
+/// Where to post, and the secret. `None`: the callback is gone or disabled, and the sweep takes what waits for it; or it is
+/// that of the account's ESMEs, which get theirs as they bind.
 fn target(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<Option<(String, String)>> {
-    let its = callbacks::table.find(callback).select((callbacks::url, callbacks::secret, callbacks::disabled_at));
+    let its = callbacks::table.find(callback).filter(callbacks::name.ne(CallbackName::Esme.as_str()));
+    let its = its.select((callbacks::url, callbacks::secret, callbacks::disabled_at));
     let found = its.first::<(String, String, Option<i64>)>(tx.conn).optional()?;
     Ok(found.and_then(|(url, secret, disabled_at)| disabled_at.is_none().then_some((url, secret))))
 }
@@ -253,7 +262,16 @@ fn claimed_of(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<usize> {
     Ok(usize::try_from(claimed).unwrap_or(usize::MAX))
 }
 
-fn due_of(tx: &mut Tx<'_>, callback: CallbackId, limit: usize) -> QueryResult<Vec<DueDelivery>> {
+pub(super) fn claim(tx: &mut Tx<'_>, id: DeliveryId, lease_until: Timestamp) -> QueryResult<()> {
+    Fixed(diesel::update(callback_deliveries::table.find(id)).set((
+        callback_deliveries::next_attempt_at.eq(Some(lease_until.micros())),
+        callback_deliveries::claimed_by.eq(Some(&tx.rules.node)),
+    )))
+    .execute(tx.conn)
+    .map(drop)
+}
+
+pub(super) fn due_of(tx: &mut Tx<'_>, callback: CallbackId, limit: usize) -> QueryResult<Vec<DueDelivery>> {
     let due = callback_deliveries::table
         .filter(callback_deliveries::callback.eq(callback))
         .filter(callback_deliveries::next_attempt_at.le(tx.now.micros()))

@@ -15,6 +15,7 @@ mod backlog;
 mod callbacks;
 mod claims;
 mod deliveries;
+mod esmes;
 mod expanding;
 mod export;
 mod fair_claims;

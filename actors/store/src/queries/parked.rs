@@ -26,12 +26,17 @@ const LOOKED_AT: usize = 8;
 /// Parks what was still to be posted to a callback, a piece of it; answers how many.
 pub(super) fn park(tx: &mut Tx<'_>, callback: CallbackId) -> QueryResult<usize> {
     let ids = waiting_of(tx, callback, PIECE)?;
+    park_these(tx, &ids, "the callback is disabled")
+}
+
+/// Parks those of these that wait, and says why; answers how many these are.
+pub(super) fn park_these(tx: &mut Tx<'_>, ids: &[DeliveryId], why: &str) -> QueryResult<usize> {
     if ids.is_empty() {
         return Ok(0);
     }
-    let waiting = callback_deliveries::table.filter(among!(callback_deliveries::id, "callback_deliveries.id", &ids));
+    let waiting = callback_deliveries::table.filter(among!(callback_deliveries::id, "callback_deliveries.id", ids));
     Fixed(diesel::update(waiting.filter(callback_deliveries::next_attempt_at.is_not_null())).set((
-        callback_deliveries::last_error.eq(Some("the callback is disabled")),
+        callback_deliveries::last_error.eq(Some(why)),
         callback_deliveries::next_attempt_at.eq(None::<i64>),
         callback_deliveries::claimed_by.eq(None::<String>),
         callback_deliveries::parked_at.eq(Some(tx.now.micros())),

@@ -17,7 +17,7 @@ use vumi_kit::{
 mod by_spelling;
 
 use super::{
-    Conn, Failed, Fixed, Read, Tx, Write, deliveries,
+    Conn, Failed, Fixed, Read, Tx, Write, deliveries, esmes,
     life::{check_step, moves},
     parts,
     rows::{self, SmsRow, as_limit},
@@ -249,6 +249,7 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
         sms.updated_at = tx.now;
         moves::report(tx, &sms)?;
     }
+    let ended = supersedes && sms.status.is_final();
     // Who sends a receipt has the SMS: it is not submitted again. "Message unknown" says the contrary.
     let unsent = of_parts.unsent && of_parts.failed.is_none();
     if news.status.supersedes(TransportStatus::UnknownMessage) && !unsent {
@@ -257,6 +258,9 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
             let before = std::mem::replace(&mut sms.state, SmsState::at_rest(sms.status, false));
             check_step(sms.id, before, &[LifeEvent::Receipt, LifeEvent::PartFailed], sms.state);
         }
+    }
+    if ended {
+        esmes::tell(tx, &sms)?;
     }
     Ok((sms, supersedes || learns_id))
 }

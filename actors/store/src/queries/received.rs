@@ -19,7 +19,7 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Evidence, Failed, Fixed, Read, Tx, Write, accept, deliveries, idempotency, received_parts,
+    Conn, Evidence, Failed, Fixed, Read, Tx, Write, accept, deliveries, esmes, idempotency, received_parts,
     rows::{NOBODY, ReceivedRow, address, as_limit, name},
 };
 use crate::{
@@ -143,6 +143,7 @@ pub(super) fn keep(
 /// Has an SMS posted to its account's callbacks, and routed after the commit.
 fn pass_on(tx: &mut Tx<'_>, account: AccountId, received: &Received) -> QueryResult<()> {
     deliveries::enqueue(tx, account, CallbackName::SmsReceived, None, &callback_fields(received))?;
+    esmes::tell_received(tx, account, received)?;
     tx.state.received.push(received.clone());
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! Rows, and the kit's types made of them.
 
+use std::borrow::Cow;
+
 use diesel::{prelude::*, result::Error};
 use vumi_kit::{
     address::{Address, Msisdn},
     clock::Timestamp,
+    esme::ReceiptRequest,
     name::Name,
     sms::{InboundSms, Received, Sms, TransportStatus},
-    sms_options::{Content, Priority},
+    sms_options::{Content, Priority, SmsOptions},
 };
 
 use super::{Conn, Fixed, life::LifeColumns};
@@ -48,6 +51,7 @@ impl SmsRow {
     /// The SMS as it is at this moment.
     pub(super) fn at(self, now: Timestamp) -> Result<Sms, Error> {
         let row = self;
+        let (callback_url, receipts) = told(row.callback_url);
         Ok(Sms {
             id: row.id,
             account: row.account,
@@ -69,7 +73,8 @@ impl SmsRow {
             scheduled_at: row.life.scheduled_at(),
             expires_at: Timestamp::from_micros(row.give_up_at),
             reference: row.reference,
-            callback_url: row.callback_url,
+            callback_url,
+            receipts,
             route: row.route.as_deref().map(name).transpose()?,
         })
     }
@@ -160,11 +165,38 @@ pub(super) fn priority(number: i32) -> Result<Priority, Error> {
 }
 
 /// A content as its columns have it, the second with the header.
-pub(super) fn content_columns(content: &Content) -> (&'static str, Option<&str>) {
+pub(super) fn content_columns(content: &Content) -> (Cow<'static, str>, Option<&str>) {
     match content {
-        Content::Text => ("text", None),
-        Content::Flash => ("flash", None),
-        Content::Binary { udh } => ("binary", udh.as_deref()),
+        Content::Text => ("text".into(), None),
+        Content::Flash => ("flash".into(), None),
+        Content::Binary { udh } => ("binary".into(), udh.as_deref()),
+        Content::Raw { data_coding, protocol_id, udh } => {
+            (format!("{RAW}{data_coding} {protocol_id}").into(), udh.as_deref())
+        }
+    }
+}
+
+/// Before data coding and protocol id.
+const RAW: &str = "raw ";
+
+fn raw(numbers: &str, udh: Option<String>) -> Option<Content> {
+    let (data_coding, protocol_id) = numbers.split_once(' ')?;
+    Some(Content::Raw { data_coding: data_coding.parse().ok()?, protocol_id: protocol_id.parse().ok()?, udh })
+}
+
+/// What the column of an SMS's own callbacks keeps: their URL, or the receipts that an ESME asked for.
+pub(super) fn told_column(options: &SmsOptions) -> Option<Cow<'_, str>> {
+    match &options.receipts {
+        Some(request) => Some(request.to_string().into()),
+        None => options.callback_url.as_deref().map(Cow::Borrowed),
+    }
+}
+
+/// Reads what [`told_column`] wrote.
+fn told(kept: Option<String>) -> (Option<String>, Option<ReceiptRequest>) {
+    match kept.as_deref().map(str::parse) {
+        Some(Ok(request)) => (None, Some(request)),
+        Some(Err(_)) | None => (kept, None),
     }
 }
 
@@ -173,7 +205,10 @@ pub(super) fn content(word: &str, udh: Option<String>) -> Result<Content, Error>
         "text" => Ok(Content::Text),
         "flash" => Ok(Content::Flash),
         "binary" => Ok(Content::Binary { udh }),
-        other => Err(Error::DeserializationError(format!("no content is called {other}").into())),
+        other => {
+            let raw = other.strip_prefix(RAW).and_then(|numbers| raw(numbers, udh));
+            raw.ok_or_else(|| Error::DeserializationError(format!("no content is called {other}").into()))
+        }
     }
 }
 

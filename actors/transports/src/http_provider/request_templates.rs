@@ -49,6 +49,7 @@ pub(super) fn carries(templates: &[SmsTemplate]) -> Carries {
         flash: all.flash || one.flash,
         binary: all.binary || one.binary,
         udh: all.udh || one.udh,
+        raw: false,
     })
 }
 

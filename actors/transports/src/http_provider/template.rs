@@ -88,7 +88,12 @@ impl SmsTemplate {
     /// What it has places for, beside texts.
     pub(super) fn carries(&self) -> Carries {
         let has = |placeholder| self.0.iter().any(|piece| matches!(piece, TemplatePiece::Of(of) if *of == placeholder));
-        Carries { flash: has(Placeholder::Flash), binary: has(Placeholder::Data), udh: has(Placeholder::Udh) }
+        Carries {
+            flash: has(Placeholder::Flash),
+            binary: has(Placeholder::Data),
+            udh: has(Placeholder::Udh),
+            raw: false,
+        }
     }
 
     /// Fills it in; `escape` is applied to what is put in, not to the template's own text.
@@ -130,7 +135,9 @@ fn piece(name: &str, secrets: &BTreeMap<String, SecretString>) -> Result<Templat
 fn value(placeholder: Placeholder, submission: &Submission, now: Timestamp) -> String {
     let (text, data, udh) = match &submission.content {
         Content::Text | Content::Flash => (submission.message.as_str(), "", ""),
-        Content::Binary { udh } => ("", submission.message.as_str(), udh.as_deref().unwrap_or_default()),
+        Content::Binary { udh } | Content::Raw { udh, .. } => {
+            ("", submission.message.as_str(), udh.as_deref().unwrap_or_default())
+        }
     };
     let validity = || submission.give_up_at.since(now).as_secs();
     match placeholder {

@@ -190,8 +190,8 @@ impl Clickatell {
         let (needed, msg_type) = match &submission.content {
             Content::Text => (0, Some("SMS_TEXT")),
             Content::Flash => (FLASH, Some("SMS_FLASH")),
-            Content::Binary { udh: None } => (OCTETS, None),
-            Content::Binary { udh: Some(_) } => (OCTETS + USER_DATA_HEADER, None),
+            Content::Binary { udh: None } | Content::Raw { udh: None, .. } => (OCTETS, None),
+            Content::Binary { udh: Some(_) } | Content::Raw { udh: Some(_), .. } => (OCTETS + USER_DATA_HEADER, None),
         };
         let start = self.credentials.expose_secret();
         let mut form = form_urlencoded::Serializer::for_suffix(format!("{start}&"), start.len() + 1);
@@ -212,7 +212,7 @@ impl Clickatell {
         }
         match &submission.content {
             Content::Text | Content::Flash => self.add_text(&mut form, &submission.message),
-            Content::Binary { udh } => {
+            Content::Binary { udh } | Content::Raw { udh, .. } => {
                 if let Some(udh) = udh {
                     form.append_pair("udh", udh);
                 }

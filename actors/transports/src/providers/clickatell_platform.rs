@@ -158,7 +158,7 @@ impl ClickatellPlatform {
         if let Some(minutes) = submission.validity_minutes(self.clock.now()) {
             message.push(("validityPeriod", json!(minutes)));
         }
-        if let Content::Binary { udh } = &submission.content {
+        if let Content::Binary { udh } | Content::Raw { udh, .. } = &submission.content {
             message.push(("binary", json!(true)));
             message.extend(udh.as_ref().map(|udh| ("userDataHeader", json!(udh))));
         }

@@ -10,7 +10,9 @@ use vumi_kit::{
     sms_options::{Content, Priority},
 };
 use vumi_smpp_codec::{
-    Alphabet, Message, data_coding, esm_class,
+    Alphabet, Message,
+    alphabet::packed,
+    data_coding, esm_class,
     parts::{Limits, Part, split, split_octets},
     time::SmppTime,
 };
@@ -33,7 +35,10 @@ pub(super) fn of(settings: &Settings, submission: &Submission, now: Timestamp) -
         service_type: Bytes::copy_from_slice(sms.service_type.as_bytes()),
         source,
         destination: addresses::recipient(sms, &submission.to),
-        protocol_id: sms.protocol_id,
+        protocol_id: match submission.content {
+            Content::Raw { protocol_id, .. } => protocol_id,
+            _ => sms.protocol_id,
+        },
         priority_flag: priority_flag(sms, submission.priority),
         validity_period: validity(sms, submission, now),
         registered_delivery: sms.registered_delivery,
@@ -62,6 +67,7 @@ fn parts_of(sms: &SmsSettings, submission: &Submission) -> Result<(u8, Vec<Part>
     let method = sms.long_texts.method();
     match &submission.content {
         Content::Binary { udh } => binary(sms, submission, udh.as_deref()),
+        Content::Raw { data_coding, udh, .. } => raw(sms, submission, *data_coding, udh.as_deref().unwrap_or_default()),
         content => {
             let flash = *content == Content::Flash;
             let (coding, alphabet) = written_in(sms, &submission.message, flash);
@@ -102,6 +108,28 @@ fn binary(sms: &SmsSettings, submission: &Submission, udh: Option<&str>) -> Resu
     let part =
         Part { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: vumi_smpp_codec::Tlvs::new() };
     Ok((data_coding::BINARY, vec![part]))
+}
+
+/// What an ESME handed in, as it came. Septets become what `data_coding = 0` is to this SMSC.
+fn raw(sms: &SmsSettings, submission: &Submission, coding: u8, udh: &str) -> Result<(u8, Vec<Part>), Decision> {
+    let wrong = || rejected("its octets can't be read");
+    let octets = octets_of_hex(&submission.message).ok_or_else(wrong)?;
+    let mut short_message = octets_of_hex(udh).ok_or_else(wrong)?;
+    let esm_class = if short_message.is_empty() { 0 } else { esm_class::UDH };
+    let (coding, octets) = match (coding, sms.alphabet.alphabet()) {
+        (data_coding::DEFAULT, Alphabet::Gsm7) => (sms.data_coding, octets),
+        (data_coding::DEFAULT, Alphabet::Gsm7Packed) => {
+            (sms.data_coding, packed::pack(&octets, packed::fill_bits(short_message.len())))
+        }
+        (data_coding::DEFAULT, usual) => {
+            let octets = usual.encode(&Alphabet::Gsm7.decode(&octets));
+            (sms.data_coding, octets.map_err(|lacks| rejected(&lacks.to_string()))?)
+        }
+        (coding, _) => (coding, octets),
+    };
+    short_message.extend(octets);
+    let part = Part { short_message: short_message.into(), esm_class, tlvs: vumi_smpp_codec::Tlvs::new() };
+    Ok((coding, vec![part]))
 }
 
 /// What the parts of an SMS have in common: made of its number, so that a later attempt has the same. Two SMS to one person share
@@ -219,6 +247,26 @@ mod tests {
             (message.esm_class, &message.short_message[..]),
             (0x40, &b"\x06\x05\x04\x15\x81\x15\x81\x48\xff"[..])
         );
+    }
+
+    #[test]
+    fn what_an_esme_handed_in_goes_out_as_it_came() {
+        let raw = |data_coding, udh: Option<&str>, octets: &str| Submission {
+            content: Content::Raw { data_coding, protocol_id: 0x7f, udh: udh.map(str::to_owned) },
+            ..submission(octets)
+        };
+        let part = raw(0, Some("050003070201"), "00");
+        for (toml, expected) in [
+            ("", &b"\x05\x00\x03\x07\x02\x01\x00"[..]),
+            ("sms = { alphabet = \"latin1\" }", b"\x05\x00\x03\x07\x02\x01@"),
+            ("sms = { alphabet = \"gsm7_packed\" }", b"\x05\x00\x03\x07\x02\x01\x00"),
+        ] {
+            let message = written(toml, &part).remove(0);
+            assert_eq!((message.data_coding, message.protocol_id, message.esm_class), (0, 0x7f, 0x40));
+            assert_eq!(message.short_message, expected, "{toml}");
+        }
+        let message = written("", &raw(0xf6, None, "01ff")).remove(0);
+        assert_eq!((message.data_coding, message.esm_class, &message.short_message[..]), (0xf6, 0, &b"\x01\xff"[..]));
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn frame(state: &SsmiState, submission: &Submission) -> ClientCommand {
     };
     match submission.content {
         Content::Text | Content::Flash => ClientCommand::SendSms { validity, msisdn, message: text },
-        Content::Binary { .. } => {
+        Content::Binary { .. } | Content::Raw { .. } => {
             let (pid, coding) = (Pid::Standard, Coding::EightBit);
             ClientCommand::SendBinarySms { validity, msisdn, pid, coding, hex: text }
         }

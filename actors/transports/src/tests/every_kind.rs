@@ -47,7 +47,8 @@ fn a_key_by_its_old_name_is_refused_with_the_new_one() {
 fn it_says_what_it_carries_beside_texts() {
     for kind in crate::kinds().iter() {
         let carries = match kind.name {
-            "clickatell" | "smpp" => Carries::ALL,
+            "clickatell" => Carries::ALL,
+            "smpp" => Carries { raw: true, ..Carries::ALL },
             "clickatell-platform" => Carries { flash: false, ..Carries::ALL },
             "ssmi" => Carries { binary: true, ..Carries::TEXTS },
             // Its template says it: Africa's Talking has no place for either.

@@ -120,6 +120,7 @@ fn sms(status: TransportStatus, at: Timestamp) -> Sms {
         expires_at: at,
         reference: None,
         callback_url: None,
+        receipts: None,
         route: None,
     }
 }

@@ -47,12 +47,8 @@ impl Destination {
                         in sms/{transport}/send.json";
             ApiError::NotFound(what.to_owned())
         })?;
-        // The country of a number that begins with 0 must not depend on the transport that is chosen for it.
-        let mut codes = call.state.transports.values().map(|transport| &transport.settings.country_code);
-        let first = codes.next().cloned().flatten();
-        let of_all = first.filter(|first| codes.all(|other| other.as_ref() == Some(first)));
-        let country_code = own_country.clone().or(of_all);
-        let addresses = TransportSettings { country_code, ..TransportSettings::default() };
+        let of_all = call.state.transports.values().map(|transport| &transport.settings);
+        let addresses = TransportSettings::of_any(of_all, own_country.as_ref());
         Ok(Self::Routed { routes, account: call.caller.username.clone(), addresses })
     }
 

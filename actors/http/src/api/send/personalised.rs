@@ -1,9 +1,8 @@
 //! The texts of `template_send.json`: a template, and values for each recipient.
 
-use super::{
-    template::{MustacheTemplate, TemplateError},
-    text::text_error,
-};
+use vumi_front_kit::sms_text::text_error;
+
+use super::template::{MustacheTemplate, TemplateError};
 use crate::{
     limits::send_limits::SendLimits,
     request::fields::RequestFields,

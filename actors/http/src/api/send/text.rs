@@ -1,6 +1,6 @@
-//! The text of an SMS: what may be sent.
+//! The text of a call.
 
-use vumi_kit::text::{is_writable, measure};
+use vumi_front_kit::sms_text::text_error;
 
 use crate::{
     request::fields::RequestFields,
@@ -18,18 +18,4 @@ pub(crate) fn message<'f>(
         errors.push(FieldError::new("message", text, detail));
     }
     Some(text)
-}
-
-/// Says what is wrong with a text, if anything.
-pub(crate) fn text_error(text: &str, max_segments: u32) -> Option<String> {
-    if text.trim().is_empty() {
-        return Some("the text is empty".to_owned());
-    }
-    if let Some(c) = text.chars().find(|&c| !is_writable(c)) {
-        return Some(format!("the text holds U+{:04X}, which no carrier takes", u32::from(c)));
-    }
-    let measured = measure(text);
-    (measured.segments > max_segments).then(|| {
-        format!("the text takes {} parts in {}, {max_segments} are allowed", measured.segments, measured.encoding)
-    })
 }

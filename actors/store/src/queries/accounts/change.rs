@@ -7,7 +7,10 @@ use vumi_kit::{
     audit::AuditEvent,
 };
 
-use super::{super::Fixed, AccountRow, Failed, Tx, Write, audit, note_change, with_quotas};
+use super::{
+    super::{Fixed, callbacks},
+    AccountRow, Failed, Tx, Write, audit, note_change, with_quotas,
+};
 use crate::schema::{account_quotas, accounts};
 
 impl Write for ChangeAccount {
@@ -16,6 +19,11 @@ impl Write for ChangeAccount {
         let found: Option<AccountRow> = for_update!(named).first(tx.conn).optional()?;
         let Some(mut row) = found else { return Ok(None) };
         let said = self.change.to_string();
+        match &self.change {
+            AccountChange::SmppPassword(_) => callbacks::add_esme(tx, row.id)?,
+            AccountChange::NoSmpp => callbacks::remove_esme(tx, row.id)?,
+            _ => {}
+        }
         if let Some(quota) = row.change(self.change, tx.now.micros()) {
             change_quota(tx, row.id, quota)?;
         } else {
@@ -54,6 +62,11 @@ impl AccountRow {
             AccountChange::Transports(transports) => self.transports = lines(transports),
             AccountChange::Countries(codes) => self.countries = lines(codes.iter().map(CountryCode::as_str)),
             AccountChange::CountryCode(code) => self.country_code = code.map(String::from),
+            AccountChange::SmppPassword(hash) => self.smpp_hash = Some(hash),
+            AccountChange::SmppBinds(most) => {
+                self.smpp_binds = most.map(|most| i32::try_from(most).unwrap_or(i32::MAX));
+            }
+            AccountChange::NoSmpp => (self.smpp_hash, self.smpp_binds) = (None, None),
             quota @ (AccountChange::RecipientsPerMinute(_)
             | AccountChange::MostWaiting(_)
             | AccountChange::SetBudget(..)

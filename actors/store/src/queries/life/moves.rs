@@ -10,7 +10,7 @@ use vumi_kit::{
     sms::{Sms, SmsId, Submission, TransportStatus},
 };
 
-use super::super::{Change, Fixed, Incoming, Tx, bulk};
+use super::super::{Change, Fixed, Incoming, Tx, bulk, esmes, rows};
 use crate::schema::sms;
 
 /// What an SMS that nobody could try says of itself.
@@ -76,7 +76,10 @@ pub(in super::super) fn return_one(tx: &mut Tx<'_>, id: SmsId, due: Option<i64>)
 
 /// Return, submit, refuse, lose track or expire: what came of submissions.
 pub(in super::super) fn record(tx: &mut Tx<'_>, changes: Vec<Change>) -> QueryResult<()> {
-    bulk::change_sms(tx.conn, changes, tx.now.micros())
+    let ended = |change: &&Change| rows::status(change.status).is_ok_and(TransportStatus::is_final);
+    let ended: Vec<SmsId> = changes.iter().filter(ended).map(|change| change.id).collect();
+    bulk::change_sms(tx.conn, changes, tx.now.micros())?;
+    esmes::tell_ended(tx, &ended)
 }
 
 /// Expire: its time ran out, and it ends with the last reason.
@@ -90,8 +93,8 @@ pub(in super::super) fn expire(tx: &mut Tx<'_>, id: SmsId, provider_response: Op
         sms::held_at.eq(None::<i64>),
         sms::updated_at.eq(tx.now.micros()),
     )))
-    .execute(tx.conn)
-    .map(drop)
+    .execute(tx.conn)?;
+    esmes::tell_ended(tx, &[id])
 }
 
 /// Receipt: the SMS as it is after it.
@@ -159,8 +162,8 @@ pub(super) fn cancel(tx: &mut Tx<'_>, id: SmsId, reason: &str) -> QueryResult<()
         sms::held_because.eq(None::<String>),
         sms::updated_at.eq(tx.now.micros()),
     )))
-    .execute(tx.conn)
-    .map(drop)
+    .execute(tx.conn)?;
+    esmes::tell_ended(tx, &[id])
 }
 
 /// Resend: due at once, with so much time, and no lost answers counted: an operator has decided.

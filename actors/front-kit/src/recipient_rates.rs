@@ -15,7 +15,7 @@ use vumi_kit::account::AccountId;
 
 /// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TooManyRecipients {
+pub enum TooManyRecipients {
     /// There are none left for so many; in so many seconds there are.
     Wait(u64),
     /// There never are so many at once.
@@ -27,7 +27,7 @@ type Bucket = (u32, Arc<DefaultDirectRateLimiter>);
 
 /// What each account has left of its recipients a minute. A bucket begins full, also after a restart.
 #[derive(Default)]
-pub(crate) struct RecipientRates {
+pub struct RecipientRates {
     // By accounts that exist and have a quota: bounded by their number.
     buckets: Mutex<HashMap<AccountId, Bucket>>,
     clock: DefaultClock,
@@ -35,7 +35,7 @@ pub(crate) struct RecipientRates {
 
 impl RecipientRates {
     /// Takes so many recipients of an account's quota, all of them or none.
-    pub(crate) fn take(&self, account: AccountId, per_minute: u32, recipients: usize) -> Result<(), TooManyRecipients> {
+    pub fn take(&self, account: AccountId, per_minute: u32, recipients: usize) -> Result<(), TooManyRecipients> {
         let Some(recipients) = u32::try_from(recipients).map_or(Some(NonZeroU32::MAX), NonZeroU32::new) else {
             return Ok(());
         };

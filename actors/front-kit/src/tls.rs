@@ -1,4 +1,4 @@
-//! TLS for the HTTP API: `[http.tls]`.
+//! TLS for a listener.
 //!
 //! The certificate is in files that somebody else renews. They are looked at every few seconds, and at once after SIGHUP. A new
 //! pair is used for the connections that begin then; one that is broken is refused, and the pair before goes on.
@@ -10,8 +10,7 @@ mod socket;
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::rt::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::{net::TcpStream, sync::Semaphore};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, crypto::aws_lc_rs},
@@ -19,31 +18,30 @@ use tokio_rustls::{
 
 pub use self::{
     pair::{TlsPairError, TlsPairFacts, read_facts},
-    settings::TlsSettings,
-};
-pub(crate) use self::{
     reload::{CurrentPair, keep_fresh},
+    settings::TlsSettings,
     socket::ClientSocket,
 };
 
 /// Bytes of an answer that TLS holds for a client which does not read: they count as unread.
-pub(crate) const TLS_BUFFER: usize = 16 * 1024;
+pub const TLS_BUFFER: usize = 16 * 1024;
 
 /// Shakes hands with clients, a bounded number at once and each within a time.
 #[derive(Clone)]
-pub(crate) struct TlsHandshakes {
+pub struct TlsHandshakes {
     acceptor: TlsAcceptor,
     within: Duration,
     at_once: Arc<Semaphore>,
 }
 
 impl TlsHandshakes {
-    pub(crate) fn new(pair: Arc<CurrentPair>, settings: &TlsSettings) -> Result<Self, TlsPairError> {
+    /// With this pair, for a protocol of this name in ALPN, where it has one.
+    pub fn new(pair: Arc<CurrentPair>, settings: &TlsSettings, protocol: Option<&[u8]>) -> Result<Self, TlsPairError> {
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| TlsPairError::Unusable(error.to_string()))?;
+            .map_err(|error| TlsPairError::Unusable(pair.table.to_owned(), error.to_string()))?;
         let mut config = config.with_no_client_auth().with_cert_resolver(pair);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             within: settings.handshake_within,
@@ -52,7 +50,7 @@ impl TlsHandshakes {
     }
 
     /// The socket with TLS on it; none: the client does not speak it, or not in time.
-    pub(crate) async fn shake_hands(&self, socket: TcpStream) -> Option<ClientSocket> {
+    pub async fn shake_hands(&self, socket: TcpStream) -> Option<ClientSocket> {
         let shake = async {
             let _turn = self.at_once.acquire().await.ok()?;
             let accept = self.acceptor.accept_with(socket, |session| session.set_buffer_limit(Some(TLS_BUFFER)));

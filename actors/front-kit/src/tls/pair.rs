@@ -15,19 +15,19 @@ use super::TlsSettings;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsPairError {
     /// A file can't be read.
-    #[error("http.tls.{0}: {1} can't be read: {2}")]
-    File(&'static str, String, String),
+    #[error("{0}: {1} can't be read: {2}")]
+    File(String, String, String),
     /// A file is no PEM file of what is expected.
-    #[error("http.tls.{0}: {1} holds no {2} in PEM form")]
-    NoPem(&'static str, String, &'static str),
+    #[error("{0}: {1} holds no {2} in PEM form")]
+    NoPem(String, String, &'static str),
     /// The key is another certificate's, or TLS can do nothing with the two.
-    #[error("http.tls: certificate and key can't be used together: {0}")]
-    Unusable(String),
+    #[error("{0}: certificate and key can't be used together: {1}")]
+    Unusable(String, String),
 }
 
 /// What a pair is.
 #[derive(Clone, Debug)]
-pub(crate) struct TlsPair {
+pub(super) struct TlsPair {
     pub(super) key: Arc<CertifiedKey>,
     pub(super) facts: TlsPairFacts,
 }
@@ -39,26 +39,28 @@ pub struct TlsPairFacts {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Reads the pair of the settings, and says when it expires. Reads files: not for an actor's thread.
-pub fn read_facts(settings: &TlsSettings) -> Result<TlsPairFacts, TlsPairError> {
-    read_pair(settings).map(|pair| pair.facts)
+/// Reads the pair of the settings of this table, such as `http.tls`, and says when it expires. Reads files: not for an actor's thread.
+pub fn read_facts(table: &str, settings: &TlsSettings) -> Result<TlsPairFacts, TlsPairError> {
+    read_pair(table, settings).map(|pair| pair.facts)
 }
 
 /// Reads the pair: key and certificate belong together, and TLS can use them.
-pub(super) fn read_pair(settings: &TlsSettings) -> Result<TlsPair, TlsPairError> {
+pub(super) fn read_pair(table: &str, settings: &TlsSettings) -> Result<TlsPair, TlsPairError> {
     let (certificate, key) = (("certificate", settings.certificate.as_path()), ("key", settings.key.as_path()));
     let chain = CertificateDer::pem_file_iter(certificate.1).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| wrong(certificate, "certificate", &error))?;
-    let Some(own) = chain.first() else { return Err(wrong(certificate, "certificate", &pem::Error::NoItemsFound)) };
+    let chain = chain.map_err(|error| wrong(table, certificate, "certificate", &error))?;
+    let Some(own) = chain.first() else {
+        return Err(wrong(table, certificate, "certificate", &pem::Error::NoItemsFound));
+    };
     let expires_at = expiry(own);
-    let private = PrivateKeyDer::from_pem_file(key.1).map_err(|error| wrong(key, "private key", &error))?;
+    let private = PrivateKeyDer::from_pem_file(key.1).map_err(|error| wrong(table, key, "private key", &error))?;
     let key = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
-    let key = key.map_err(|error| TlsPairError::Unusable(error.to_string()))?;
+    let key = key.map_err(|error| TlsPairError::Unusable(table.to_owned(), error.to_string()))?;
     Ok(TlsPair { key: Arc::new(key), facts: TlsPairFacts { expires_at } })
 }
 
-fn wrong((setting, path): (&'static str, &Path), expected: &'static str, error: &pem::Error) -> TlsPairError {
-    let path = path.display().to_string();
+fn wrong(table: &str, (setting, path): (&str, &Path), expected: &'static str, error: &pem::Error) -> TlsPairError {
+    let (setting, path) = (format!("{table}.{setting}"), path.display().to_string());
     match error {
         pem::Error::Io(error) if error.kind() == io::ErrorKind::NotFound => {
             TlsPairError::File(setting, path, "there is no such file".to_owned())

@@ -4,30 +4,31 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use vumi_kit::{
+    field_errors::{FieldError, FieldErrors},
     middleware::{ChainOutcome, MiddlewareChains, PassingSms, SmsDirection},
     sms::NewSms,
-    sms_options::{Content, SmsOptions},
+    sms_options::SmsOptions,
 };
 
-use super::text::text_error;
-use crate::response::{
-    error::ApiError,
-    field_errors::{FieldError, FieldErrors},
-};
+use crate::sms_text::text_error;
 
 /// SMS of one call that are in their chains at once: each may wait for an answer from elsewhere.
 const AT_ONCE: usize = 16;
 
 /// The chains, and whose SMS they are.
-pub(super) struct SendingChain<'c> {
-    pub(super) chains: &'c MiddlewareChains,
-    pub(super) account: &'c str,
-    pub(super) max_segments: u32,
+#[derive(Clone, Copy, Debug)]
+pub struct SendingChain<'c> {
+    /// The chains.
+    pub chains: &'c MiddlewareChains,
+    /// The name of the account that sends.
+    pub account: &'c str,
+    /// The most parts of one SMS.
+    pub max_segments: u32,
 }
 
 impl SendingChain<'_> {
     /// The SMS as they left their chains. An error names every one that is refused.
-    pub(super) async fn pass(&self, batch: Vec<NewSms>) -> Result<Vec<NewSms>, ApiError> {
+    pub async fn pass(&self, batch: Vec<NewSms>) -> Result<Vec<NewSms>, NotPassed> {
         if !self.chains.see(SmsDirection::Outbound) {
             return Ok(batch);
         }
@@ -37,18 +38,15 @@ impl SendingChain<'_> {
         while let Some(result) = results.next().await {
             match result {
                 Ok(sms) => passed.push(sms),
-                Err(NotPassed::Field(error)) => errors.push(error),
-                Err(NotPassed::Later) => {
-                    let why = "a middleware can't say now whether these SMS may be sent, nothing was kept";
-                    return Err(ApiError::Unavailable(5, why));
-                }
+                Err(OneNotPassed::Field(error)) => errors.push(error),
+                Err(OneNotPassed::Later) => return Err(NotPassed::Later),
             }
         }
-        if errors.is_empty() { Ok(passed) } else { Err(ApiError::InvalidFields(errors)) }
+        if errors.is_empty() { Ok(passed) } else { Err(NotPassed::Fields(errors)) }
     }
 
-    async fn one(&self, mut sms: NewSms) -> Result<NewSms, NotPassed> {
-        let is_text = !matches!(sms.options.content, Content::Binary { .. });
+    async fn one(&self, mut sms: NewSms) -> Result<NewSms, OneNotPassed> {
+        let is_text = sms.options.content.is_text();
         let mut passing = PassingSms {
             direction: SmsDirection::Outbound,
             account: Some(self.account.to_owned()),
@@ -60,7 +58,7 @@ impl SendingChain<'_> {
             is_text,
             tags: Vec::new(),
         };
-        let refused = |field, value: &str, why: String| Err(NotPassed::Field(FieldError::new(field, value, why)));
+        let refused = |field, value: &str, why: String| Err(OneNotPassed::Field(FieldError::new(field, value, why)));
         match self.chains.run(&mut passing).await {
             ChainOutcome::Passed => {}
             ChainOutcome::Held(why) => {
@@ -68,7 +66,7 @@ impl SendingChain<'_> {
                 sms.options = Arc::new(options);
             }
             ChainOutcome::Refused(why) => return refused("to_msisdn", sms.to.as_str(), why),
-            ChainOutcome::Later(_) => return Err(NotPassed::Later),
+            ChainOutcome::Later(_) => return Err(OneNotPassed::Later),
         }
         let PassingSms { from, to, message, .. } = passing;
         if let Some(wrong) = text_error(&message, self.max_segments).filter(|_| is_text && message != sms.message) {
@@ -82,8 +80,17 @@ impl SendingChain<'_> {
     }
 }
 
+/// Why SMS are not taken; none of them is.
+#[derive(Debug)]
+pub enum NotPassed {
+    /// What is wrong with each, by the fields of a call.
+    Fields(FieldErrors),
+    /// A middleware can't say now.
+    Later,
+}
+
 /// Why an SMS is not taken.
-enum NotPassed {
+enum OneNotPassed {
     Field(FieldError),
     Later,
 }

@@ -14,14 +14,16 @@ const MAX_KEYS: u64 = 20_000;
 const FULL_AFTER: Duration = Duration::from_secs(60);
 
 /// A token bucket for each key.
-pub(crate) struct TokenBuckets<K> {
+pub struct TokenBuckets<K> {
     buckets: Cache<K, Arc<DefaultDirectRateLimiter>>,
     quota: Quota,
     clock: DefaultClock,
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static> TokenBuckets<K> {
-    pub(crate) fn new(per_minute: u32) -> Self {
+    /// Buckets of so many tokens a minute, one at the least.
+    #[must_use]
+    pub fn new(per_minute: u32) -> Self {
         Self {
             buckets: Cache::builder().max_capacity(MAX_KEYS).time_to_idle(FULL_AFTER).build(),
             quota: Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN)),
@@ -30,7 +32,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> TokenBuckets<K> {
     }
 
     /// Takes a token; `Err` has the seconds until there is one.
-    pub(crate) fn take(&self, key: K) -> Result<(), u64> {
+    pub fn take(&self, key: K) -> Result<(), u64> {
         let bucket = self.buckets.get_with(key, || Arc::new(RateLimiter::direct(self.quota)));
         bucket.check().map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());

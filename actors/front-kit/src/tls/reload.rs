@@ -23,7 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The pair that clients are shown.
 #[derive(Debug)]
-pub(crate) struct CurrentPair {
+pub struct CurrentPair {
+    pub(super) table: &'static str,
     settings: TlsSettings,
     key: RwLock<Arc<CertifiedKey>>,
 }
@@ -41,29 +42,29 @@ fn stamps(settings: &TlsSettings) -> [FileStamp; 2] {
 }
 
 impl CurrentPair {
-    /// Reads the pair, at the start.
-    pub(crate) fn read(settings: &TlsSettings) -> Result<Arc<Self>, TlsPairError> {
-        let TlsPair { key, facts } = read_pair(settings)?;
-        tell("the certificate of [http.tls] is used", facts);
-        Ok(Arc::new(Self { settings: settings.clone(), key: RwLock::new(key) }))
+    /// Reads the pair of the settings of this table, such as `http.tls`, at the start.
+    pub fn read(table: &'static str, settings: &TlsSettings) -> Result<Arc<Self>, TlsPairError> {
+        let TlsPair { key, facts } = read_pair(table, settings)?;
+        tell(table, "this certificate is used", facts);
+        Ok(Arc::new(Self { table, settings: settings.clone(), key: RwLock::new(key) }))
     }
 
     fn reload(&self) {
-        match read_pair(&self.settings) {
+        match read_pair(self.table, &self.settings) {
             Ok(TlsPair { key, facts }) => {
                 *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
-                tell("another certificate of [http.tls] is used from now on", facts);
+                tell(self.table, "another certificate is used from now on", facts);
             }
             Err(error) => {
-                tracing::error!(%error, "the new files of [http.tls] are not used, the certificate before goes on")
+                tracing::error!(table = self.table, %error, "the new files are not used, the certificate before goes on");
             }
         }
     }
 }
 
-fn tell(what: &str, facts: TlsPairFacts) {
+fn tell(table: &str, what: &str, facts: TlsPairFacts) {
     let expires = facts.expires_at.map_or_else(|| "?".to_owned(), |at| at.to_seconds_text());
-    tracing::info!(%expires, "{what}");
+    tracing::info!(table, %expires, "{what}");
 }
 
 impl ResolvesServerCert for CurrentPair {
@@ -73,7 +74,7 @@ impl ResolvesServerCert for CurrentPair {
 }
 
 /// Looks at the files, and reads them where they are others than before, or where SIGHUP comes.
-pub(crate) async fn keep_fresh(pair: Arc<CurrentPair>) {
+pub async fn keep_fresh(pair: Arc<CurrentPair>) {
     let mut hangup = signal(SignalKind::hangup());
     let of = Arc::clone(&pair);
     let Ok(mut known) = tokio::task::spawn_blocking(move || stamps(&of.settings)).await else { return };

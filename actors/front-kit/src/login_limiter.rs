@@ -10,7 +10,7 @@ use std::{net::IpAddr, time::Duration};
 
 use moka::sync::Cache;
 
-use crate::limits::token_buckets::TokenBuckets;
+use crate::token_buckets::TokenBuckets;
 
 /// An address has the tries of so many names: clients behind one address have names of their own.
 const NAMES_PER_ADDRESS: u32 = 10;
@@ -32,7 +32,7 @@ type NameAndAddress = (String, Option<IpAddr>);
 
 /// By which way a try that was counted goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LoginWay {
+pub enum LoginWay {
     /// The name has tries left: it is checked in the queue that all share.
     Usual,
     /// The name's tries of all addresses are used up: it is checked beside the others, one at a time.
@@ -40,7 +40,7 @@ pub(crate) enum LoginWay {
 }
 
 /// Counts tries by user name and address.
-pub(crate) struct LoginLimiter {
+pub struct LoginLimiter {
     by_address: TokenBuckets<Option<IpAddr>>,
     by_name_and_address: TokenBuckets<NameAndAddress>,
     by_name: TokenBuckets<String>,
@@ -50,7 +50,8 @@ pub(crate) struct LoginLimiter {
 
 impl LoginLimiter {
     /// Allows `per_minute` tries for one name from one address.
-    pub(crate) fn new(per_minute: u32) -> Self {
+    #[must_use]
+    pub fn new(per_minute: u32) -> Self {
         let remembered = || Cache::builder().max_capacity(MAX_REMEMBERED);
         Self {
             by_address: TokenBuckets::new(per_minute.saturating_mul(NAMES_PER_ADDRESS)),
@@ -62,7 +63,7 @@ impl LoginLimiter {
     }
 
     /// Counts a try; `Err` has the seconds until the next one is allowed.
-    pub(crate) fn count(&self, user: &str, client: Option<IpAddr>) -> Result<LoginWay, u64> {
+    pub fn count(&self, user: &str, client: Option<IpAddr>) -> Result<LoginWay, u64> {
         let both = (user.to_owned(), client);
         // The name's bucket first: a try that it refuses must not take a token of the address's other names.
         self.by_name_and_address.take(both.clone())?;
@@ -80,12 +81,12 @@ impl LoginLimiter {
     }
 
     /// The address has logged in with the name.
-    pub(crate) fn logged_in(&self, user: &str, client: Option<IpAddr>) {
+    pub fn logged_in(&self, user: &str, client: Option<IpAddr>) {
         self.logged_in.insert((user.to_owned(), client), ());
     }
 
     /// Counts a try of a token, whose account is not known yet: nobody's name is made to wait by it.
-    pub(crate) fn count_token(&self, client: Option<IpAddr>) -> Result<(), u64> {
+    pub fn count_token(&self, client: Option<IpAddr>) -> Result<(), u64> {
         self.by_address.take(client)
     }
 }

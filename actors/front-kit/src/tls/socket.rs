@@ -6,19 +6,25 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use tokio_rustls::server::TlsStream;
 
 /// What a connection is read from and written to, whichever way it came.
-pub(crate) enum ClientSocket {
+#[derive(Debug)]
+pub enum ClientSocket {
+    /// Without TLS.
     Plain(TcpStream),
+    /// With.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl ClientSocket {
     /// The TCP connection below, for its options and addresses: bytes read from it would be missing above.
-    pub(crate) fn tcp(&self) -> &TcpStream {
+    #[must_use]
+    pub fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => stream.get_ref().0,

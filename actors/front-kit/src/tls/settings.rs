@@ -1,4 +1,4 @@
-//! `[http.tls]`.
+//! The table of a listener with TLS: `[http.tls]`, `[smpp.tls]`.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -10,8 +10,8 @@ use vumi_kit::{address::listen_address, kind::Problem, settings_schema::HumanDur
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
-    /// The address to listen on with TLS, beside `http.bind` without it. None: `http.bind` itself speaks TLS, and nothing
-    /// is served without.
+    /// The address to listen on with TLS, beside `bind` of the table above without it. None: that `bind` itself speaks TLS,
+    /// and nothing is served without.
     #[serde(default, deserialize_with = "optional_address")]
     #[schemars(example = &"0.0.0.0:8443")]
     pub bind: Option<SocketAddr>,
@@ -44,17 +44,20 @@ const fn default_handshakes() -> usize {
 }
 
 impl TlsSettings {
-    /// What is wrong with them, but for what is in the files.
-    pub(crate) fn check(&self, http_bind: SocketAddr) -> Vec<Problem> {
+    /// What is wrong with them, but for what is in the files; `plain` is the listener beside it.
+    #[must_use]
+    pub fn check(&self, plain: SocketAddr) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (key, path) in [("tls.certificate", &self.certificate), ("tls.key", &self.key)] {
             if path.as_os_str().is_empty() {
                 problems.push(Problem::new(key, "is empty; expected the path of a PEM file"));
             }
         }
-        if self.bind.is_some_and(|bind| bind == http_bind && bind.port() != 0) {
-            problems
-                .push(Problem::new("tls.bind", "is http.bind: leave it out to have TLS there, or choose another port"));
+        if self.bind.is_some_and(|bind| bind == plain && bind.port() != 0) {
+            problems.push(Problem::new(
+                "tls.bind",
+                "is the `bind` without TLS, too: leave it out to have TLS there, or choose another port",
+            ));
         }
         if self.handshake_within.is_zero() {
             problems.push(Problem::new("tls.handshake_within", "must be longer than 0s"));
