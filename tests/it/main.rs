@@ -44,6 +44,7 @@ mod seed_readme;
 mod smpp_peers;
 mod smpp_server;
 mod sms;
+mod smsc;
 mod strangers;
 mod subscriber;
 mod supervision;
