@@ -1,6 +1,6 @@
 //! `vumi smpp`: looks at an SMSC PDU by PDU.
 
-mod shown;
+mod printer;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -92,7 +92,7 @@ pub(super) fn run(command: &SmppCommand) -> anyhow::Result<ExitCode> {
         let lines: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.key, problem.what)).collect();
         anyhow::anyhow!("{}", lines.join("\n"))
     })?;
-    let mut printer = shown::Printer::new();
+    let mut printer = printer::Printer::new();
     block_on(trial.run(args.mode.into(), sms.as_ref(), &mut |step| printer.print(&step)))?;
     Ok(ExitCode::SUCCESS)
 }
