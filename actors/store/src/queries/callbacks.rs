@@ -228,11 +228,9 @@ pub(super) fn disable(tx: &mut Tx<'_>, id: CallbackId, posted_at: Timestamp, rea
         // One SMS's URL is not that of the others, and ESMEs have none.
         .filter(callbacks::name.ne_all([CallbackName::SmsCallbackUrl.as_str(), CallbackName::Esme.as_str()]))
         .filter(callbacks::updated_at.le(posted_at.micros()));
-    let disabled = Fixed(
-        diesel::update(unchanged)
-            .set((callbacks::disabled_at.eq(Some(tx.now.micros())), callbacks::disabled_because.eq(Some(reason)))),
-    )
-    .execute(tx.conn)?;
+    let disabled = diesel::update(unchanged)
+        .set((callbacks::disabled_at.eq(Some(tx.now.micros())), callbacks::disabled_because.eq(Some(reason))))
+        .execute(tx.conn)?;
     Ok(disabled > 0)
 }
 

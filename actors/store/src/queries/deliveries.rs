@@ -268,7 +268,6 @@ pub(super) fn claim(tx: &mut Tx<'_>, id: DeliveryId, lease_until: Timestamp) -> 
         callback_deliveries::claimed_by.eq(Some(&tx.rules.node)),
     )))
     .execute(tx.conn)
-    .map(drop)
 }
 
 pub(super) fn due_of(tx: &mut Tx<'_>, callback: CallbackId, limit: usize) -> QueryResult<Vec<DueDelivery>> {

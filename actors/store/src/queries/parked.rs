@@ -250,13 +250,15 @@ fn make_due(tx: &mut Tx<'_>, rows: &[ParkedRow]) -> QueryResult<ReplayedDeliveri
     };
     let (enabled, of_disabled) = (of_those(false), of_those(true).len());
     let these = callback_deliveries::table.filter(among!(callback_deliveries::id, "callback_deliveries.id", &enabled));
-    let due = Fixed(diesel::update(these.filter(callback_deliveries::parked_at.is_not_null())).set((
-        // Its time to be given up is behind it, or it would not be parked: it gets a fresh one.
-        callback_deliveries::created_at.eq(tx.now.micros()),
-        callback_deliveries::next_attempt_at.eq(Some(tx.now.micros())),
-        callback_deliveries::parked_at.eq(None::<i64>),
-    )))
-    .execute(tx.conn)?;
+    let parked = these.filter(callback_deliveries::parked_at.is_not_null());
+    let due = diesel::update(parked)
+        .set((
+            // Its time to be given up is behind it, or it would not be parked: it gets a fresh one.
+            callback_deliveries::created_at.eq(tx.now.micros()),
+            callback_deliveries::next_attempt_at.eq(Some(tx.now.micros())),
+            callback_deliveries::parked_at.eq(None::<i64>),
+        ))
+        .execute(tx.conn)?;
     Ok(ReplayedDeliveries { due, of_disabled, next: None })
 }
 

@@ -175,7 +175,7 @@ pub(super) fn remember(
 pub(super) fn forget_statuses(tx: &mut Tx<'_>, sms: SmsId) -> QueryResult<()> {
     let pending = sms_parts::status.eq(i32::from(TransportStatus::Pending));
     let anew = (pending, sms_parts::taken.eq(0), sms_parts::must_report.eq(0));
-    Fixed(diesel::update(sms_parts::table.filter(sms_parts::sms.eq(sms))).set(anew)).execute(tx.conn).map(drop)
+    Fixed(diesel::update(sms_parts::table.filter(sms_parts::sms.eq(sms))).set(anew)).execute(tx.conn)
 }
 
 /// In the order of the parts.

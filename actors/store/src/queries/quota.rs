@@ -80,11 +80,14 @@ fn take(asked: &AcceptWithinQuota, tx: &mut Tx<'_>) -> QueryResult<TakenQuota> {
     let taken = match unit {
         Some(unit) => {
             let row = row.filter(account_quotas::budget_unit.eq(unit)).filter(account_quotas::balance.ge(cost));
-            Fixed(diesel::update(row).set(more)).execute(tx.conn)?
+            Fixed(diesel::update(row).set(more).returning(account_quotas::account)).load::<i64>(tx.conn)?
         }
-        None => Fixed(diesel::update(row.filter(account_quotas::budget_unit.is_null())).set(more)).execute(tx.conn)?,
+        None => {
+            let row = row.filter(account_quotas::budget_unit.is_null());
+            Fixed(diesel::update(row).set(more).returning(account_quotas::account)).load::<i64>(tx.conn)?
+        }
     };
-    if taken > 0 {
+    if !taken.is_empty() {
         return Ok(TakenQuota::Counted);
     }
     let row = account_quotas::table.find(asked.account).select(QuotaState::as_select());

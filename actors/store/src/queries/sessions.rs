@@ -102,7 +102,8 @@ fn put(tx: &mut Tx<'_>, session: &SessionRecord, over: i64) -> QueryResult<bool>
             sessions::state.eq(excluded(sessions::state)),
             sessions::expires_at.eq(excluded(sessions::expires_at)),
         ));
-    Fixed(methods::FilterDsl::filter(upsert, sessions::expires_at.lt(over))).execute(tx.conn).map(|rows| rows > 0)
+    let opened = methods::FilterDsl::filter(upsert, sessions::expires_at.lt(over)).returning(sessions::person);
+    Fixed(opened).load::<String>(tx.conn).map(|opened| !opened.is_empty())
 }
 
 /// Writes a session where its last message is this one.
@@ -111,14 +112,13 @@ fn change(tx: &mut Tx<'_>, session: &SessionRecord, last: &str) -> QueryResult<b
         .find((session.owner.as_str(), &session.person))
         .filter(sessions::last_message_id.eq(last))
         .filter(sessions::expires_at.ge(tx.now.micros()));
-    Fixed(diesel::update(before).set((
+    let changed = diesel::update(before).set((
         sessions::address.eq(&session.address),
         sessions::last_message_id.eq(&session.last_message_id),
         sessions::state.eq(&session.state),
         sessions::expires_at.eq(session.expires_at.micros()),
-    )))
-    .execute(tx.conn)
-    .map(|rows| rows > 0)
+    ));
+    Fixed(changed.returning(sessions::person)).load::<String>(tx.conn).map(|changed| !changed.is_empty())
 }
 
 impl Write for CloseSession {
@@ -194,7 +194,6 @@ pub(super) fn recount(tx: &mut Tx<'_>, campaign: &str, question: &str, answer: &
             .set(answer_counts::count.eq(answer_counts::count + excluded(answer_counts::count))),
     )
     .execute(tx.conn)
-    .map(drop)
 }
 
 /// How often an answer was given.

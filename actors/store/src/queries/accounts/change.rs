@@ -7,10 +7,7 @@ use vumi_kit::{
     audit::AuditEvent,
 };
 
-use super::{
-    super::{Fixed, callbacks},
-    AccountRow, Failed, Tx, Write, audit, note_change, with_quotas,
-};
+use super::{super::callbacks, AccountRow, Failed, Tx, Write, audit, note_change, with_quotas};
 use crate::schema::{account_quotas, accounts};
 
 impl Write for ChangeAccount {
@@ -90,10 +87,10 @@ fn change_quota(tx: &mut Tx<'_>, account: AccountId, change: AccountChange) -> Q
     let changed = match change {
         AccountChange::RecipientsPerMinute(most) => {
             let most = most.map(i64::from);
-            Fixed(diesel::update(row).set(account_quotas::recipients_per_minute.eq(most))).execute(tx.conn)
+            diesel::update(row).set(account_quotas::recipients_per_minute.eq(most)).execute(tx.conn)
         }
         AccountChange::MostWaiting(most) => {
-            Fixed(diesel::update(row).set(account_quotas::most_waiting.eq(most.map(i64::from)))).execute(tx.conn)
+            diesel::update(row).set(account_quotas::most_waiting.eq(most.map(i64::from))).execute(tx.conn)
         }
         AccountChange::SetBudget(unit, balance) => {
             let budget = (
@@ -101,12 +98,12 @@ fn change_quota(tx: &mut Tx<'_>, account: AccountId, change: AccountChange) -> Q
                 account_quotas::balance.eq(balance.get()),
                 account_quotas::spent.eq(0),
             );
-            Fixed(diesel::update(row).set(budget)).execute(tx.conn)
+            diesel::update(row).set(budget).execute(tx.conn)
         }
         AccountChange::AddToBudget(more) => {
             let with_budget = row.filter(account_quotas::budget_unit.is_not_null());
             let balance = account_quotas::balance.eq(account_quotas::balance + more.get());
-            Fixed(diesel::update(with_budget).set(balance)).execute(tx.conn)
+            diesel::update(with_budget).set(balance).execute(tx.conn)
         }
         AccountChange::NoBudget => {
             let none = (
@@ -114,7 +111,7 @@ fn change_quota(tx: &mut Tx<'_>, account: AccountId, change: AccountChange) -> Q
                 account_quotas::balance.eq(0),
                 account_quotas::spent.eq(0),
             );
-            Fixed(diesel::update(row).set(none)).execute(tx.conn)
+            diesel::update(row).set(none).execute(tx.conn)
         }
         _ => Ok(0),
     };
