@@ -14,7 +14,7 @@ fn long() -> String {
 /// Retries that tests can wait for.
 fn impatient() -> Harness {
     let harness = Harness::new();
-    let outbox = "outbox = { call_limit = \"700ms\", retry = { first = \"50ms\", most = \"200ms\" } }\n\
+    let outbox = "outbox = { call_limit = \"2s\", retry = { first = \"50ms\", most = \"200ms\" } }\n\
                   reconnect = { first = \"20ms\", most = \"100ms\" }";
     harness.add_to("transports.smsc", outbox);
     harness

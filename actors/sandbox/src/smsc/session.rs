@@ -30,7 +30,7 @@ const MAX_LATE_ANSWERS: usize = 10_000;
 const IO_LIMIT: Duration = Duration::from_secs(30);
 /// The largest group of answers that come out of order, and how long one waits to be complete.
 const MAX_GROUP: usize = 100;
-const GROUP_LIMIT: Duration = Duration::from_secs(1);
+const GROUP_LIMIT: Duration = Duration::from_millis(500);
 /// The last sequence_number; 1 follows.
 const LAST_SEQUENCE: u32 = 0x7FFF_FFFF;
 /// SMPP 3.4, and the first version that knows TLVs.
