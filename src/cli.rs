@@ -16,6 +16,7 @@ mod run;
 mod sandbox;
 mod send;
 mod settings;
+mod smpp;
 mod sms;
 mod status;
 mod store;
@@ -99,6 +100,9 @@ enum CliCommand {
     Receipts(receipts::ReceiptsArgs),
     /// Runs the sandbox's providers alone, for a router in another process
     Sandbox,
+    /// An SMSC, PDU by PDU: whether it lets us in, and what it answers
+    #[command(subcommand)]
+    Smpp(smpp::SmppCommand),
     /// Lists the kinds of transport and campaign there are, each with settings to start from
     Kinds(kinds::KindsArgs),
     /// Prints docs/settings.md, the page of every key
@@ -148,6 +152,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Route(command) => route::run(command, &load()?),
         CliCommand::Receipts(options) => receipts::list(options, load()?),
         CliCommand::Sandbox => sandbox::run(load()?),
+        CliCommand::Smpp(command) => smpp::run(command),
         CliCommand::Settings(command) => settings::run(command, kinds),
         CliCommand::Kinds(options) => kinds::list(options, kinds),
     }

@@ -31,7 +31,7 @@ pub(crate) fn run() {
     }
 }
 
-fn median(mut rounds: Vec<Figures>) -> Figures {
+pub(crate) fn median(mut rounds: Vec<Figures>) -> Figures {
     rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
     rounds.swap_remove(rounds.len() / 2)
 }

@@ -92,7 +92,7 @@ fn sms(database: Option<&BenchDatabase>, layout: &[&str]) -> f64 {
         vec![(harness, running)]
     };
     let begun = Instant::now();
-    let last = deliver::send_all(http, SMS);
+    let last = deliver::send_all(http, "clickatell", SMS);
     deliver::wait_until_recorded(http, providers, SMS, last);
     let elapsed = begun.elapsed();
     drop(running);

@@ -23,7 +23,7 @@ pub(crate) fn run() {
     let provider = provider_harness.start(&["sandbox"]);
     let router = router_harness.start(&["run"]);
     let begun = Instant::now();
-    let last = send_all(http, SMS);
+    let last = send_all(http, "clickatell", SMS);
     let accepted = begun.elapsed();
     wait_until_recorded(http, providers, SMS, last);
     let elapsed = begun.elapsed();
@@ -49,12 +49,12 @@ pub(crate) fn settings(http: u16, providers: u16) -> String {
     crate::accept::settings(http).replace("http://127.0.0.1:9/", &format!("http://127.0.0.1:{providers}/"))
 }
 
-/// Sends so many and answers the highest number given.
-pub(crate) fn send_all(http: u16, sms: usize) -> i64 {
+/// Sends so many by a transport and answers the highest number given.
+pub(crate) fn send_all(http: u16, transport: &str, sms: usize) -> i64 {
     let address = SocketAddr::from(([127, 0, 0, 1], http));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let body = "to_msisdn=27123456789&from_msisdn=27123456780&message=hello+world%2C+this+is+a+text+of+a+usual+length";
-    let request = form_request("/api/v1/sms/clickatell/send.json", body);
+    let request = form_request(&format!("/api/v1/sms/{transport}/send.json"), body);
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let tasks: Vec<_> = (0..CONNECTIONS)
             .map(|_| {

@@ -59,6 +59,13 @@ impl BenchHarness {
         assert!(child.wait().unwrap().success());
     }
 
+    /// A fresh password with which `username` binds over SMPP: 8 characters, the last word of what the command says.
+    pub(crate) fn smpp_password(&self) -> String {
+        let made = self.command(&["account", "smpp", "username"]).output().unwrap();
+        assert!(made.status.success());
+        String::from_utf8(made.stdout).unwrap().split_whitespace().last().unwrap().to_owned()
+    }
+
     /// Starts the binary and waits until it is ready.
     pub(crate) fn start(&self, arguments: &[&str]) -> BenchProcess {
         wait_until_ready(self.command(arguments))
@@ -100,6 +107,11 @@ fn wait_until_said(mut command: Command, signs: &'static [&str]) -> BenchProcess
 pub(crate) struct BenchProcess(Child);
 
 impl BenchProcess {
+    /// A process that says nothing of itself.
+    pub(crate) const fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Resident memory in MB.
     pub(crate) fn resident_mb(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();

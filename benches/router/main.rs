@@ -22,6 +22,7 @@ mod harness;
 mod http;
 mod memory;
 mod reference;
+mod smpp;
 mod status;
 mod ussd;
 
@@ -46,6 +47,9 @@ fn main() {
     }
     if wanted("ussd") {
         ussd::run();
+    }
+    if wanted("smpp") {
+        smpp::run();
     }
     if wanted("bulk") {
         bulk::run();

@@ -105,7 +105,7 @@ fn the_shipped_settings_are_good() {
 fn every_kind_shows_settings_that_pass_the_check() {
     let harness = Harness::new();
     let kinds = words(&harness.vumi(&["kinds"]));
-    for kind in ["clickatell", "opera", "e-scape", "techsys", "ssmi", "smpp", "echo", "quiz"] {
+    for kind in ["clickatell", "opera", "e-scape", "techsys", "smpp", "ssmi", "echo", "quiz"] {
         assert!(kinds.contains(&format!("kind = \"{kind}\"")), "{kind} in {kinds}");
     }
     harness.edit(|_| kinds);

@@ -45,6 +45,7 @@ mod smpp;
 mod smpp_peers;
 mod smpp_server;
 mod sms;
+mod smsc;
 mod strangers;
 mod subscriber;
 mod supervision;

@@ -29,9 +29,6 @@ impl Problem {
     }
 }
 
-/// A session with a provider that is begun and ended. An error says what to mend.
-pub type SessionTrial = Pin<Box<dyn Future<Output = Result<(), String>>>>;
-
 /// A kind of transport or campaign.
 pub trait Kind: 'static {
     /// As `kind = "..."` names it.
@@ -88,9 +85,10 @@ pub trait Kind: 'static {
         None
     }
 
-    /// Logs in with its provider and out again, for `vumi check --connect`. None: the connection says all there is.
-    fn try_session(settings: Self::Settings) -> Option<SessionTrial> {
-        let _no_sessions = settings;
+    /// Logs in at its provider as the component would, and leaves; says how it went. None: connecting to
+    /// [`Self::provider_url`] is all that can be tried.
+    fn try_connect(settings: Self::Settings) -> Option<TryConnect> {
+        let _no_way = settings;
         None
     }
 
@@ -103,6 +101,9 @@ pub trait Kind: 'static {
     /// Starts the component on the present arbiter: called at start-up, and again for each restart.
     fn start(context: ComponentContext, settings: Self::Settings) -> Result<Component, StartError>;
 }
+
+/// A trial of a provider under way: what can be said of it when it went well, and why it did not.
+pub type TryConnect = Pin<Box<dyn Future<Output = Result<String, String>>>>;
 
 /// A kind without its type: the same functions, on settings not parsed yet.
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +128,8 @@ pub struct KindEntry {
     pub least_lease: fn(&Value) -> Duration,
     /// [`Kind::provider_url`]; none where the settings do not parse.
     pub provider_url: fn(&Value) -> Option<String>,
-    /// [`Kind::try_session`]; none where the settings do not parse.
-    pub try_session: fn(&Value) -> Option<SessionTrial>,
+    /// [`Kind::try_connect`]; none where the settings do not parse.
+    pub try_connect: fn(&Value) -> Option<TryConnect>,
     /// [`Kind::carries`]; texts only where the settings do not parse.
     pub carries: fn(&Value) -> Carries,
     /// Reads settings and starts the component.
@@ -156,7 +157,7 @@ impl KindEntry {
             account: |settings| read::<K>(settings).ok().and_then(|settings| K::account(&settings)),
             least_lease: |settings| read::<K>(settings).map(|settings| K::least_lease(&settings)).unwrap_or_default(),
             provider_url: |settings| read::<K>(settings).ok().and_then(|settings| K::provider_url(&settings)),
-            try_session: |settings| read::<K>(settings).ok().and_then(K::try_session),
+            try_connect: |settings| read::<K>(settings).ok().and_then(K::try_connect),
             carries: |settings| read::<K>(settings).map(|settings| K::carries(&settings)).unwrap_or_default(),
             start: |context, settings| {
                 let settings =

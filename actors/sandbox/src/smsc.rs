@@ -2,7 +2,7 @@
 
 mod counts;
 mod delivery;
-mod esme;
+mod esme_queue;
 mod inbound;
 mod misbehaviour;
 mod network;

@@ -35,6 +35,7 @@ mod webhook_fields;
 use vumi_kit::kind::Registry;
 
 use provider::WithProvider;
+pub use smpp::{SmppTrial, TrialError, TrialSms, TrialStep};
 
 /// All kinds of transport.
 #[must_use]

@@ -8,7 +8,7 @@
 //!   says what an answer means, [`late`] keeps answers that came after their attempt had ended.
 //! - [`inbox`], [`reports`], [`inbound`]: delivery receipts and SMS from people.
 //!
-//! [`forwarder`] brings those to the ledger, and then has them answered.
+//! [`forwarder`] brings those to the ledger, and then has them answered. [`trial`] is what an operator asks an SMSC with.
 
 mod addresses;
 mod bind;
@@ -25,18 +25,20 @@ mod session;
 mod settings;
 mod state;
 mod statuses;
+mod trial;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use settings::Settings;
+pub use trial::{SmppTrial, TrialError, TrialSms, TrialStep};
 
 use std::time::Duration;
 
 use vumi_kit::{
     carries::Carries,
     component::{Component, ComponentContext, StartError},
-    kind::{Kind, Problem, SessionTrial},
+    kind::{Kind, Problem, TryConnect},
 };
 
 use crate::outbox::OutboxSettings;
@@ -81,8 +83,8 @@ outbox = { window = 20, rate = 100.0 }
         Some(format!("tcp://{}", settings.address()))
     }
 
-    fn try_session(settings: Settings) -> Option<SessionTrial> {
-        Some(Box::pin(bind::try_binds(settings)))
+    fn try_connect(settings: Settings) -> Option<TryConnect> {
+        Some(Box::pin(SmppTrial::of(settings).try_connect()))
     }
 
     fn carries(_: &Settings) -> Carries {

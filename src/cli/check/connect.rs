@@ -90,11 +90,10 @@ async fn provider(
         return Some(Ok(format!("{address} is the sandbox's, which starts with the router")));
     }
     let advice = if sandboxed { ": it is the sandbox's, `vumi run --only sandbox` starts it" } else { "" };
-    if let Some(trial) = (transport.kind.try_session)(&transport.settings) {
-        let tried = timeout(LIMIT * 2, trial).await;
-        let tried = tried.unwrap_or_else(|_| Err(format!("no end within {:?}", LIMIT * 2)));
-        let said = tried.map(|()| format!("{address} lets us in, and out again"));
-        return Some(said.map_err(|why| format!("{address}: {why}{advice}")));
+    if let Some(trial) = (transport.kind.try_connect)(&transport.settings) {
+        let tried = timeout(3 * LIMIT, trial).await;
+        let tried = tried.unwrap_or_else(|_| Err(format!("no answer within {:?}", 3 * LIMIT)));
+        return Some(tried.map_err(|why| format!("{why}{advice}")));
     }
     let tried = timeout(LIMIT, reach(&host, port, secured.then_some(tls))).await;
     let tried = tried.unwrap_or_else(|_| Err(format!("no answer within {LIMIT:?}: does a firewall keep it away?")));

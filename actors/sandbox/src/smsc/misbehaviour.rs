@@ -22,7 +22,7 @@ pub struct SmscMisbehaviour {
     pub refuse_next: u64,
     /// The part of this number of each long SMS is refused, with `refuse_with`; 0, the default, refuses none.
     pub refuse_part: u8,
-    /// Answers come in groups of n, the last first, 100 at the most; a group waits a second to be complete. The parts of
+    /// Answers come in groups of n, the last first, 100 at the most; a group waits 500 ms to be complete. The parts of
     /// inbound SMS, too, come the last first. 0, the default, keeps the order.
     pub out_of_order: u64,
     /// Receipts come before the answer to their submission, without waiting for `receipt_delay`.

@@ -11,7 +11,7 @@ use vumi_smpp_codec::{Bind, BindMode, Message, status};
 use super::{
     counts::SmscCounts,
     delivery::{DeliveryContent, SmscDelivery},
-    esme::Esme,
+    esme_queue::EsmeQueue,
     reassembly::Reassembly,
     settings::SmscSettings,
     taken::{TakenMessages, TakenSms},
@@ -39,7 +39,7 @@ pub(crate) struct ReceiptLimits {
 
 #[derive(Debug, Default)]
 struct SmscState {
-    esmes: Vec<Arc<Esme>>,
+    esmes: Vec<Arc<EsmeQueue>>,
     taken: TakenMessages,
     reassembly: Reassembly,
     counts: SmscCounts,
@@ -123,7 +123,7 @@ impl SmscNetwork {
     }
 
     /// Who binds; or the status that refuses it.
-    pub(super) fn bind(&self, bind: &Bind) -> Result<Arc<Esme>, u32> {
+    pub(super) fn bind(&self, bind: &Bind) -> Result<Arc<EsmeQueue>, u32> {
         let found = self.authenticate(bind);
         self.count(|counts| {
             let count = if found.is_ok() { &mut counts.binds } else { &mut counts.binds_refused };
@@ -132,7 +132,7 @@ impl SmscNetwork {
         found
     }
 
-    fn authenticate(&self, bind: &Bind) -> Result<Arc<Esme>, u32> {
+    fn authenticate(&self, bind: &Bind) -> Result<Arc<EsmeQueue>, u32> {
         let refusal = &self.core.behaviour.rules().smpp.refuse_bind;
         if !refusal.is_empty() {
             return Err(status::parse(refusal).unwrap_or(status::ESME_RBINDFAIL));
@@ -150,7 +150,7 @@ impl SmscNetwork {
     }
 
     /// The one with that system_id; none if too many are known.
-    fn esme(&self, system_id: &str) -> Option<Arc<Esme>> {
+    fn esme(&self, system_id: &str) -> Option<Arc<EsmeQueue>> {
         let mut state = self.state();
         if let Some(known) = state.esmes.iter().find(|esme| esme.system_id == system_id) {
             return Some(Arc::clone(known));
@@ -161,13 +161,13 @@ impl SmscNetwork {
         if state.esmes.len() >= MAX_ESMES {
             return None;
         }
-        let esme = Arc::new(Esme::new(system_id.to_owned()));
+        let esme = Arc::new(EsmeQueue::new(system_id.to_owned()));
         state.esmes.push(Arc::clone(&esme));
         Some(esme)
     }
 
     /// One that takes deliveries, each in turn.
-    pub(super) fn receiver(&self) -> Option<Arc<Esme>> {
+    pub(super) fn receiver(&self) -> Option<Arc<EsmeQueue>> {
         let mut state = self.state();
         state.turns = state.turns.wrapping_add(1);
         let receivers: Vec<_> = state.esmes.iter().filter(|esme| esme.receives()).collect();
@@ -219,7 +219,7 @@ impl SmscNetwork {
     }
 
     /// Queues a receipt, as often as the rules say.
-    pub(super) fn queue_receipts(&self, esme: &Esme, sms: &Arc<TakenSms>, plan: &SubmissionPlan, due: Instant) {
+    pub(super) fn queue_receipts(&self, esme: &EsmeQueue, sms: &Arc<TakenSms>, plan: &SubmissionPlan, due: Instant) {
         for _ in 0..plan.rules.receipts.times() {
             let delivery = SmscDelivery::new(DeliveryContent::Receipt(Arc::clone(sms)));
             if esme.put(due, delivery, self.limits.queue).is_err() {
@@ -229,12 +229,17 @@ impl SmscNetwork {
     }
 
     /// Queues an inbound message, unless the queue is full.
-    pub(super) fn queue_inbound(&self, esme: &Esme, due: Instant, delivery: SmscDelivery) -> Result<(), SmscDelivery> {
+    pub(super) fn queue_inbound(
+        &self,
+        esme: &EsmeQueue,
+        due: Instant,
+        delivery: SmscDelivery,
+    ) -> Result<(), SmscDelivery> {
         esme.put(due, delivery, self.limits.queue)
     }
 
     /// The router has answered a delivery with this status: counts it, and sends a refused receipt again.
-    pub(super) fn acknowledged(&self, esme: &Esme, mut delivery: SmscDelivery, status: u32) {
+    pub(super) fn acknowledged(&self, esme: &EsmeQueue, mut delivery: SmscDelivery, status: u32) {
         let taken = status == status::ESME_ROK;
         if let DeliveryContent::Inbound { answered, .. } = delivery.content {
             self.count(|counts| {

@@ -18,7 +18,7 @@ use vumi_smpp_codec::{Bind, BindResp, Codec, Command, CommandId, Frame, Message,
 
 use super::{
     delivery::{DeliveryContent, SmscDelivery},
-    esme::Esme,
+    esme_queue::EsmeQueue,
     network::{SmscNetwork, directions},
     receipts::{deliver, odd_commands, receipt},
 };
@@ -30,15 +30,15 @@ const MAX_LATE_ANSWERS: usize = 10_000;
 const IO_LIMIT: Duration = Duration::from_secs(30);
 /// The largest group of answers that come out of order, and how long one waits to be complete.
 const MAX_GROUP: usize = 100;
-const GROUP_LIMIT: Duration = Duration::from_secs(1);
+const GROUP_LIMIT: Duration = Duration::from_millis(500);
 /// The last sequence_number; 1 follows.
 const LAST_SEQUENCE: u32 = 0x7FFF_FFFF;
 /// SMPP 3.4, and the first version that knows TLVs.
 const VERSION_3_4: u8 = 0x34;
 
 /// What a connection is bound as.
-pub(super) struct Bound {
-    pub(super) esme: Arc<Esme>,
+pub(super) struct BoundSession {
+    pub(super) esme: Arc<EsmeQueue>,
     pub(super) submits: bool,
     receives: bool,
     added: watch::Receiver<()>,
@@ -46,7 +46,7 @@ pub(super) struct Bound {
 
 pub(super) struct SmscSession {
     pub(super) network: Arc<SmscNetwork>,
-    pub(super) bound: Option<Bound>,
+    pub(super) bound: Option<BoundSession>,
     /// Answers, each at its time.
     answers: DueQueue<Command>,
     /// Answers that wait until their group is complete, and how long.
@@ -314,7 +314,7 @@ impl SmscSession {
         };
         let (submits, receives) = directions(mode);
         esme.bound(receives);
-        self.bound = Some(Bound { added: esme.added(), esme, submits, receives });
+        self.bound = Some(BoundSession { added: esme.added(), esme, submits, receives });
         let tlvs = if bind.interface_version < VERSION_3_4 {
             Tlvs::new()
         } else {
@@ -347,7 +347,7 @@ impl SmscSession {
 }
 
 /// Waits until a delivery is due for a connection that takes them; for ever if it takes none.
-async fn deliverable(bound: Option<&mut Bound>) {
+async fn deliverable(bound: Option<&mut BoundSession>) {
     let Some(bound) = bound.filter(|bound| bound.receives) else { return std::future::pending().await };
     let Some(due) = bound.esme.next_due() else {
         if bound.added.changed().await.is_err() {

@@ -7,7 +7,6 @@ use secrecy::ExposeSecret;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
     net::TcpStream,
-    time::timeout,
 };
 use vumi_smpp_codec::{Bind, BindMode, Codec, Command, CommandId, Frame, Password, Pdu, status};
 
@@ -57,22 +56,19 @@ pub(super) async fn connect(settings: &Settings) -> Result<Box<dyn ServerSocket>
     secured(settings.tls_target(), stream).await.map_err(|why| format!("can't connect: {why}"))
 }
 
-/// Binds each way that the settings name, and unbinds.
-pub(super) async fn try_binds(settings: Settings) -> Result<(), String> {
-    for mode in settings.bind.modes() {
-        let connected = timeout(settings.connect_limit, connect(&settings)).await;
-        let stream =
-            connected.map_err(|_| format!("can't connect: no answer within {:?}", settings.connect_limit))??;
-        let (read, mut write) = split(stream);
-        let mut reader = PduReader::new(read);
-        let bound = timeout(settings.bind_limit, bind(&settings, *mode, &mut reader, &mut write)).await;
-        let bound = bound.map_err(|_| format!("no answer to the bind within {:?}", settings.bind_limit))?;
-        bound.map_err(|end| end.why)?;
-        write_one(&mut write, 0, BIND_SEQUENCE + 1, Pdu::Unbind).await.map_err(|end| end.why)?;
-        // An SMSC that only closes has heard it, too.
-        let _answered = timeout(settings.drain_limit, reader.next()).await;
-    }
-    Ok(())
+/// The bind that the settings ask for.
+pub(super) fn bind_pdu(settings: &Settings, mode: BindMode) -> Pdu {
+    let octets = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    Pdu::Bind(Box::new(Bind {
+        mode,
+        system_id: octets(&settings.system_id),
+        password: Password(octets(settings.password.expose_secret())),
+        system_type: octets(&settings.system_type),
+        interface_version: settings.version.number(),
+        addr_ton: 0,
+        addr_npi: 0,
+        address_range: octets(&settings.address_range),
+    }))
 }
 
 /// Binds; an error says why not. Before the answer the SMSC may only ask whether we are there.
@@ -82,19 +78,8 @@ pub(super) async fn bind(
     reader: &mut PduReader,
     write: &mut PduSink,
 ) -> Result<(), SessionEnd> {
-    let octets = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    let bind = Bind {
-        mode,
-        system_id: octets(&settings.system_id),
-        password: Password(octets(settings.password.expose_secret())),
-        system_type: octets(&settings.system_type),
-        interface_version: settings.version.number(),
-        addr_ton: 0,
-        addr_npi: 0,
-        address_range: octets(&settings.address_range),
-    };
     let refused = |why: String| SessionEnd { why, cause: EndCause::Refused, served: Duration::ZERO };
-    write_one(write, 0, BIND_SEQUENCE, Pdu::Bind(Box::new(bind))).await?;
+    write_one(write, 0, BIND_SEQUENCE, bind_pdu(settings, mode)).await?;
     loop {
         let frame = reader.next().await.map_err(|why| SessionEnd::never_up(format!("can't bind: {why}")))?;
         match (frame.command, frame.sequence) {

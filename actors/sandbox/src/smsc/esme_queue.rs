@@ -19,7 +19,7 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from
 
 /// Who has bound with one system_id. Its receipts outlive its connections.
 #[derive(Debug)]
-pub(super) struct Esme {
+pub(super) struct EsmeQueue {
     pub(super) system_id: String,
     /// Connections that take deliveries.
     receivers: AtomicUsize,
@@ -30,7 +30,7 @@ pub(super) struct Esme {
     added: watch::Sender<()>,
 }
 
-impl Esme {
+impl EsmeQueue {
     pub(super) fn new(system_id: String) -> Self {
         Self {
             system_id,
