@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
     task::LocalSet,
 };
-use vumi_smpp_codec::{Address, Bind, Codec, Command, Frame, Message, Password, Pdu, status};
+use vumi_smpp_codec::{Bind, BindPassword, IncomingPdu, Message, OutgoingPdu, Pdu, PduAddress, SmppCodec, status};
 
 use crate::{
     accept,
@@ -116,7 +116,7 @@ fn hammer(port: u16, system_id: &str, password: &str) -> Figures {
 /// A program that submits.
 struct BenchEsme {
     stream: TcpStream,
-    codec: Codec,
+    codec: SmppCodec,
     buffer: BytesMut,
     sequence: u32,
 }
@@ -125,15 +125,15 @@ impl BenchEsme {
     async fn bound(address: SocketAddr, system_id: &str, password: &str) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut esme = Self { stream, codec: Codec::default(), buffer: BytesMut::new(), sequence: 1 };
+        let mut esme = Self { stream, codec: SmppCodec::default(), buffer: BytesMut::new(), sequence: 1 };
         let bind = Bind {
             system_id: Bytes::copy_from_slice(system_id.as_bytes()),
-            password: Password(Bytes::copy_from_slice(password.as_bytes())),
+            password: BindPassword(Bytes::copy_from_slice(password.as_bytes())),
             interface_version: 0x34,
             ..Bind::default()
         };
         let mut out = BytesMut::new();
-        let command = Command { status: status::ESME_ROK, sequence: 1, pdu: Pdu::Bind(Box::new(bind)) };
+        let command = OutgoingPdu { status: status::ESME_ROK, sequence: 1, pdu: Pdu::Bind(Box::new(bind)) };
         command.encode_into(&mut out).unwrap();
         esme.stream.write_all(&out).await.unwrap();
         let answer = esme.next().await;
@@ -141,7 +141,7 @@ impl BenchEsme {
         esme
     }
 
-    async fn next(&mut self) -> Frame {
+    async fn next(&mut self) -> IncomingPdu {
         loop {
             if let Some(frame) = self.codec.next(&mut self.buffer) {
                 return frame.unwrap();
@@ -159,7 +159,7 @@ impl BenchEsme {
             while waiting.len() < WINDOW {
                 self.sequence += 1;
                 let pdu = Pdu::SubmitSm(Box::new(sms()));
-                Command { status: status::ESME_ROK, sequence: self.sequence, pdu }.encode_into(&mut out).unwrap();
+                OutgoingPdu { status: status::ESME_ROK, sequence: self.sequence, pdu }.encode_into(&mut out).unwrap();
                 waiting.insert(self.sequence, Instant::now());
             }
             self.stream.write_all_buf(&mut out).await.unwrap();
@@ -187,8 +187,8 @@ impl BenchEsme {
 
 fn sms() -> Message {
     Message {
-        source: Address::new(3, 0, "38080"),
-        destination: Address::new(1, 1, "27123456789"),
+        source: PduAddress::new(3, 0, "38080"),
+        destination: PduAddress::new(1, 1, "27123456789"),
         short_message: Bytes::from_static(b"hello world, this is a text of a usual length"),
         ..Message::default()
     }

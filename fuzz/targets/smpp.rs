@@ -5,8 +5,8 @@
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use vumi_smpp_codec::{
-    Alphabet, BadLength, Codec, Command, Frame, Message, Pdu,
-    receipt::{Detect, Receipt},
+    Alphabet, BadLength, SmppCodec, OutgoingPdu, IncomingPdu, Message, Pdu,
+    receipt::{Detect, SmppReceipt},
     time::{SmppTime, read_date},
     udh::{Concat, Udh},
 };
@@ -23,8 +23,8 @@ const ALPHABETS: [Alphabet; 9] = [
     Alphabet::Utf8,
 ];
 
-fn read(pieces: &[&[u8]]) -> Vec<Result<Frame, BadLength>> {
-    let (mut codec, mut buffer, mut items) = (Codec::with_max_length(2000), BytesMut::new(), Vec::new());
+fn read(pieces: &[&[u8]]) -> Vec<Result<IncomingPdu, BadLength>> {
+    let (mut codec, mut buffer, mut items) = (SmppCodec::with_max_length(2000), BytesMut::new(), Vec::new());
     for piece in pieces {
         buffer.extend_from_slice(piece);
         while let Some(item) = codec.next(&mut buffer) {
@@ -34,16 +34,16 @@ fn read(pieces: &[&[u8]]) -> Vec<Result<Frame, BadLength>> {
     items
 }
 
-fn check(frame: Frame) {
+fn check(frame: IncomingPdu) {
     let Ok(pdu) = frame.body else { return };
     if let Pdu::SubmitSm(message) | Pdu::DeliverSm(message) = &pdu {
         look_into(message);
     }
-    let command = Command { status: frame.status, sequence: frame.sequence, pdu };
+    let command = OutgoingPdu { status: frame.status, sequence: frame.sequence, pdu };
     let mut octets = BytesMut::new();
     if command.encode_into(&mut octets).is_ok() && octets.len() <= 2000 {
-        let Command { status, sequence, pdu } = command;
-        let frame = Frame { command: frame.command, status, sequence, body: Ok(pdu) };
+        let OutgoingPdu { status, sequence, pdu } = command;
+        let frame = IncomingPdu { command: frame.command, status, sequence, body: Ok(pdu) };
         assert_eq!(read(&[&octets]), [Ok(frame)]);
     }
 }
@@ -55,7 +55,7 @@ fn look_into(message: &Message) {
         let _ = alphabet.decode_after_udh(&octets[udh..], udh);
     }
     for detect in [Detect::ByMarks, Detect::ByTextToo] {
-        let receipt = Receipt::read(message.esm_class, octets, &message.tlvs, detect);
+        let receipt = SmppReceipt::read(message.esm_class, octets, &message.tlvs, detect);
         let _ = receipt.and_then(|receipt| read_date(&receipt.done_date?));
     }
     let _ = Concat::from_sar(&message.tlvs);

@@ -9,7 +9,8 @@ use std::{
 
 use bytes::BytesMut;
 use vumi_smpp_codec::{
-    Address, Bind, BindMode, Codec, Command, CommandId, Frame, Message, MessageResp, Password, Pdu, registered_delivery,
+    Bind, BindMode, BindPassword, CommandId, IncomingPdu, Message, MessageResp, OutgoingPdu, Pdu, PduAddress,
+    SmppCodec, registered_delivery,
 };
 
 use super::{DEADLINE, Harness, free_port, words};
@@ -33,10 +34,10 @@ pub(crate) fn smpp_password(harness: &Harness, account: &str) -> String {
 /// A socket to the server.
 pub(crate) struct EsmeSocket {
     socket: TcpStream,
-    codec: Codec,
+    codec: SmppCodec,
     read: BytesMut,
     /// What came while something else was waited for.
-    other: VecDeque<Frame>,
+    other: VecDeque<IncomingPdu>,
     sequence: u32,
 }
 
@@ -44,7 +45,7 @@ impl EsmeSocket {
     pub(crate) fn connect(port: u16) -> Self {
         let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_nodelay(true).unwrap();
-        Self { socket, codec: Codec::default(), read: BytesMut::new(), other: VecDeque::new(), sequence: 0 }
+        Self { socket, codec: SmppCodec::default(), read: BytesMut::new(), other: VecDeque::new(), sequence: 0 }
     }
 
     /// Connects and binds.
@@ -59,7 +60,7 @@ impl EsmeSocket {
         let bind = Bind {
             mode,
             system_id: system_id.to_owned().into(),
-            password: Password(password.to_owned().into()),
+            password: BindPassword(password.to_owned().into()),
             interface_version: 0x34,
             ..Bind::default()
         };
@@ -69,7 +70,7 @@ impl EsmeSocket {
     /// Sends a request; answers its sequence_number.
     pub(crate) fn send(&mut self, pdu: Pdu) -> u32 {
         self.sequence += 1;
-        self.write(&Command { status: 0, sequence: self.sequence, pdu });
+        self.write(&OutgoingPdu { status: 0, sequence: self.sequence, pdu });
         self.sequence
     }
 
@@ -78,29 +79,29 @@ impl EsmeSocket {
         self.socket.write_all(octets).unwrap();
     }
 
-    fn write(&mut self, command: &Command) {
+    fn write(&mut self, command: &OutgoingPdu) {
         let mut octets = BytesMut::new();
         command.encode_into(&mut octets).unwrap();
         self.send_raw(&octets);
     }
 
     /// Sends a request and waits for its answer.
-    pub(crate) fn ask(&mut self, pdu: Pdu) -> Frame {
+    pub(crate) fn ask(&mut self, pdu: Pdu) -> IncomingPdu {
         let sequence = self.send(pdu);
         self.answer_to(sequence)
     }
 
     /// Waits for the answer to a request.
-    pub(crate) fn answer_to(&mut self, sequence: u32) -> Frame {
+    pub(crate) fn answer_to(&mut self, sequence: u32) -> IncomingPdu {
         self.find(DEADLINE, |frame| frame.command.is_response() && frame.sequence == sequence).unwrap()
     }
 
     /// Waits for a request of the server's; none: none came within that time.
-    pub(crate) fn request(&mut self, command: CommandId, within: Duration) -> Option<Frame> {
+    pub(crate) fn request(&mut self, command: CommandId, within: Duration) -> Option<IncomingPdu> {
         self.find(within, |frame| frame.command == command)
     }
 
-    fn find(&mut self, within: Duration, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
+    fn find(&mut self, within: Duration, wanted: impl Fn(&IncomingPdu) -> bool) -> Option<IncomingPdu> {
         if let Some(at) = self.other.iter().position(&wanted) {
             return self.other.remove(at);
         }
@@ -115,7 +116,7 @@ impl EsmeSocket {
     }
 
     /// The next PDU; none: none came in time, or the server has closed.
-    fn next(&mut self, deadline: Instant) -> Option<Frame> {
+    fn next(&mut self, deadline: Instant) -> Option<IncomingPdu> {
         loop {
             if let Some(frame) = self.codec.next(&mut self.read) {
                 return Some(frame.unwrap());
@@ -154,13 +155,13 @@ impl EsmeSocket {
     }
 
     /// Answers a deliver_sm.
-    pub(crate) fn acknowledge(&mut self, delivered: &Frame, status: u32) {
+    pub(crate) fn acknowledge(&mut self, delivered: &IncomingPdu, status: u32) {
         let (sequence, pdu) = (delivered.sequence, Pdu::DeliverSmResp(MessageResp::default()));
-        self.write(&Command { status, sequence, pdu });
+        self.write(&OutgoingPdu { status, sequence, pdu });
     }
 
     /// The next deliver_sm.
-    pub(crate) fn delivered(&mut self) -> (Frame, Message) {
+    pub(crate) fn delivered(&mut self) -> (IncomingPdu, Message) {
         let frame = self.request(CommandId::DELIVER_SM, DEADLINE).unwrap();
         let message = match &frame.body {
             Ok(Pdu::DeliverSm(message)) => Some((**message).clone()),
@@ -173,8 +174,8 @@ impl EsmeSocket {
 /// A text to a number, with a receipt asked for.
 pub(crate) fn message(to: &str, text: &str) -> Message {
     Message {
-        source: Address::new(5, 0, "MYCLINIC"),
-        destination: Address::new(1, 1, to.to_owned()),
+        source: PduAddress::new(5, 0, "MYCLINIC"),
+        destination: PduAddress::new(1, 1, to.to_owned()),
         registered_delivery: registered_delivery::ALWAYS,
         short_message: text.to_owned().into(),
         ..Message::default()
@@ -182,7 +183,7 @@ pub(crate) fn message(to: &str, text: &str) -> Message {
 }
 
 /// The message_id of an answer.
-pub(crate) fn message_id(answer: &Frame) -> String {
+pub(crate) fn message_id(answer: &IncomingPdu) -> String {
     let id = match &answer.body {
         Ok(Pdu::SubmitSmResp(body) | Pdu::DataSmResp(body)) => Some(body.message_id.to_vec()),
         Ok(Pdu::SubmitMultiResp(body)) => Some(body.message_id.to_vec()),

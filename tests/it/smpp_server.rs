@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, io::Write, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use vumi_smpp_codec::{
-    Address,
     BindMode::{Receiver, Transceiver, Transmitter},
-    CancelSm, CommandId, DataSm, Destination, Message, Pdu, QuerySm, SubmitMulti, Tlvs, esm_class, status, tag,
+    CancelSm, CommandId, DataSm, Message, MultiDestination, Pdu, PduAddress, QuerySm, SubmitMulti, Tlvs, esm_class,
+    status, tag,
     udh::{Concat, Width},
 };
 
@@ -41,8 +41,8 @@ fn an_esme_submits_an_sms_and_gets_its_receipt_once() {
     assert_eq!((sms["from_msisdn"].as_str(), sms["message"].as_str()), (Some("MYCLINIC"), Some("hello")));
     let (frame, receipt) = esme.delivered();
     assert_eq!((receipt.esm_class, tlv_id(&receipt)), (esm_class::RECEIPT, id.clone()));
-    assert_eq!(receipt.source, Address::new(1, 1, "27831234567"));
-    assert_eq!(receipt.destination, Address::new(5, 0, "MYCLINIC"));
+    assert_eq!(receipt.source, PduAddress::new(1, 1, "27831234567"));
+    assert_eq!(receipt.destination, PduAddress::new(5, 0, "MYCLINIC"));
     assert!(
         String::from_utf8_lossy(&receipt.short_message).starts_with(&format!("id:{id} sub:001 dlvrd:001 submit date:"))
     );
@@ -177,10 +177,10 @@ fn a_pdu_in_a_wrong_state_or_a_broken_one_is_answered_and_the_session_lives() {
         (message("", "x"), status::ESME_RINVDSTADR),
         (message("27831234567", ""), status::ESME_RINVMSGLEN),
         (
-            Message { source: Address::new(5, 0, "TWELVE SIGNS"), ..message("27831234567", "x") },
+            Message { source: PduAddress::new(5, 0, "TWELVE SIGNS"), ..message("27831234567", "x") },
             status::ESME_RINVSRCADR,
         ),
-        (Message { source: Address::default(), ..message("27831234567", "x") }, status::ESME_RINVSRCADR),
+        (Message { source: PduAddress::default(), ..message("27831234567", "x") }, status::ESME_RINVSRCADR),
         (
             Message { validity_period: "100513113434000+".into(), ..message("27831234567", "x") },
             status::ESME_RINVEXPIRY,
@@ -299,7 +299,7 @@ fn wrong_passwords_are_counted_and_a_right_one_is_not() {
 fn submit_multi_data_sm_query_sm_and_cancel_sm() {
     let (harness, _router, port, password) = start("");
     let mut esme = EsmeSocket::bound(port, Transmitter, "username", &password);
-    let address = |to: &str| Destination::Address(Address::new(1, 1, to.to_owned()));
+    let address = |to: &str| MultiDestination::Address(PduAddress::new(1, 1, to.to_owned()));
     let destinations = vec![address("27831234560"), address("not a number"), address("27831234561")];
     let multi = SubmitMulti { destinations, message: message("", "to many") };
     let answer = esme.ask(Pdu::SubmitMulti(Box::new(multi)));
@@ -309,8 +309,8 @@ fn submit_multi_data_sm_query_sm_and_cancel_sm() {
     harness.wait_for_status("clickatell", message_id(&answer).parse().unwrap(), 4);
 
     let data = DataSm {
-        source: Address::new(5, 0, "MYCLINIC"),
-        destination: Address::new(1, 1, "27831234562"),
+        source: PduAddress::new(5, 0, "MYCLINIC"),
+        destination: PduAddress::new(1, 1, "27831234562"),
         tlvs: Tlvs::new().with(tag::MESSAGE_PAYLOAD, Bytes::from("a".repeat(300))),
         ..DataSm::default()
     };
@@ -337,7 +337,7 @@ fn submit_multi_data_sm_query_sm_and_cancel_sm() {
     assert_eq!(harness.status("clickatell", later.parse().unwrap())["state"], "cancelled");
     let tomorrow = |to: &str| Message { schedule_delivery_time: "000001000000000R".into(), ..message(to, "tomorrow") };
     let all = |to: &str| {
-        let (source, destination) = (Address::new(5, 0, "MYCLINIC"), Address::new(1, 1, to.to_owned()));
+        let (source, destination) = (PduAddress::new(5, 0, "MYCLINIC"), PduAddress::new(1, 1, to.to_owned()));
         Pdu::CancelSm(Box::new(CancelSm { source, destination, ..CancelSm::default() }))
     };
     let two: Vec<String> =

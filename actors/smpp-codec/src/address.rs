@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::field::{FieldFault, Reader, Writer};
+use crate::field::{FieldFault, FieldWriter, Reader};
 
 /// Types of number.
 #[expect(missing_docs, reason = "the specification's own names")]
@@ -40,7 +40,7 @@ pub(crate) const LONG_ADDRESS: usize = 65;
 
 /// An address as it came: an alphanumeric one may hold any octets but NUL, an international one may begin with `+`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Address {
+pub struct PduAddress {
     /// See [`ton`].
     pub ton: u8,
     /// See [`npi`].
@@ -50,7 +50,7 @@ pub struct Address {
     pub addr: Bytes,
 }
 
-impl Address {
+impl PduAddress {
     /// An address of these parts.
     #[must_use]
     pub fn new(ton: u8, npi: u8, addr: impl Into<Bytes>) -> Self {
@@ -61,7 +61,7 @@ impl Address {
         Ok(Self { ton: from.u8(field)?, npi: from.u8(field)?, addr: from.c_string(field)? })
     }
 
-    pub(crate) fn write(&self, to: &mut Writer<'_>, field: &'static str, max: usize) {
+    pub(crate) fn write(&self, to: &mut FieldWriter<'_>, field: &'static str, max: usize) {
         to.u8(self.ton);
         to.u8(self.npi);
         to.c_string(field, &self.addr, max);

@@ -32,7 +32,7 @@ pub enum Alphabet {
 /// The first character of a text that the alphabet lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the alphabet has no {character:?} (character {position} of the text)")]
-pub struct Lacks {
+pub struct LacksCharacter {
     /// The character.
     pub character: char,
     /// Which one of the text, from 0.
@@ -41,7 +41,7 @@ pub struct Lacks {
 
 impl Alphabet {
     /// The octets of a text.
-    pub fn encode(self, text: &str) -> Result<Vec<u8>, Lacks> {
+    pub fn encode(self, text: &str) -> Result<Vec<u8>, LacksCharacter> {
         match self {
             Self::Gsm7 => gsm::encode(text),
             Self::Gsm7Packed => Ok(packed::pack(&gsm::encode(text)?, 0)),
@@ -81,19 +81,19 @@ impl Alphabet {
     }
 
     /// The octets that [`crate::parts`] cuts: septets, one an octet, where the alphabet is packed later.
-    pub(crate) fn encode_units(self, text: &str) -> Result<Vec<u8>, Lacks> {
+    pub(crate) fn encode_units(self, text: &str) -> Result<Vec<u8>, LacksCharacter> {
         if self == Self::Gsm7Packed { gsm::encode(text) } else { self.encode(text) }
     }
 }
 
-fn single_octets(text: &str, last: u8) -> Result<Vec<u8>, Lacks> {
+fn single_octets(text: &str, last: u8) -> Result<Vec<u8>, LacksCharacter> {
     let octet = |(position, character)| {
-        u8::try_from(character).ok().filter(|octet| *octet <= last).ok_or(Lacks { character, position })
+        u8::try_from(character).ok().filter(|octet| *octet <= last).ok_or(LacksCharacter { character, position })
     };
     text.chars().enumerate().map(octet).collect()
 }
 
-fn by_table(encoding: &'static Encoding, text: &str) -> Result<Vec<u8>, Lacks> {
+fn by_table(encoding: &'static Encoding, text: &str) -> Result<Vec<u8>, LacksCharacter> {
     let (octets, _, unmappable) = encoding.encode(text);
     if !unmappable {
         return Ok(octets.into_owned());
@@ -101,7 +101,7 @@ fn by_table(encoding: &'static Encoding, text: &str) -> Result<Vec<u8>, Lacks> {
     let mut buffer = [0; 4];
     let lacking = |&(_, c): &(usize, char)| encoding.encode(c.encode_utf8(&mut buffer)).2;
     match text.chars().enumerate().find(lacking) {
-        Some((position, character)) => Err(Lacks { character, position }),
+        Some((position, character)) => Err(LacksCharacter { character, position }),
         None => Ok(octets.into_owned()),
     }
 }
@@ -115,7 +115,7 @@ fn decode_utf16(octets: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Alphabet as A, Lacks};
+    use super::{Alphabet as A, LacksCharacter};
 
     #[test]
     fn alphabets_have_these_octets() {
@@ -139,12 +139,12 @@ mod tests {
     #[test]
     fn the_first_character_that_lacks_is_named() {
         let table = [
-            (A::Gsm7, "aéç€ж", Lacks { character: 'ç', position: 2 }),
-            (A::Ascii, "é", Lacks { character: 'é', position: 0 }),
-            (A::Latin1, "é€", Lacks { character: '€', position: 1 }),
-            (A::Cp1252, "€ж", Lacks { character: 'ж', position: 1 }),
-            (A::Iso8859_5, "Жé", Lacks { character: 'é', position: 1 }),
-            (A::Iso8859_8, "ж", Lacks { character: 'ж', position: 0 }),
+            (A::Gsm7, "aéç€ж", LacksCharacter { character: 'ç', position: 2 }),
+            (A::Ascii, "é", LacksCharacter { character: 'é', position: 0 }),
+            (A::Latin1, "é€", LacksCharacter { character: '€', position: 1 }),
+            (A::Cp1252, "€ж", LacksCharacter { character: 'ж', position: 1 }),
+            (A::Iso8859_5, "Жé", LacksCharacter { character: 'é', position: 1 }),
+            (A::Iso8859_8, "ж", LacksCharacter { character: 'ж', position: 0 }),
         ];
         for (alphabet, text, lacks) in table {
             assert_eq!(alphabet.encode(text), Err(lacks), "{alphabet:?}");

@@ -17,7 +17,7 @@ pub const MAX_LENGTH: usize = 65 * 1024;
 
 /// A PDU that was read: its header, and its body or the fault in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct IncomingPdu {
     /// Which operation.
     pub command: CommandId,
     /// The command_status: 0 in requests and in responses of success; see [`crate::status`].
@@ -30,7 +30,7 @@ pub struct Frame {
 
 /// A PDU to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
+pub struct OutgoingPdu {
     /// The command_status: 0 in requests.
     pub status: u32,
     /// The sequence_number: 1 to 0x7FFFFFFF in our requests, the peer's in responses.
@@ -80,18 +80,18 @@ pub enum WriteFault {
 
 /// Reads PDUs of either direction from a stream, and writes them. After [`BadLength`] it reads nothing more.
 #[derive(Debug)]
-pub struct Codec {
+pub struct SmppCodec {
     max_length: usize,
     failed: bool,
 }
 
-impl Default for Codec {
+impl Default for SmppCodec {
     fn default() -> Self {
         Self::with_max_length(MAX_LENGTH)
     }
 }
 
-impl Codec {
+impl SmppCodec {
     /// A codec that reads PDUs of at most `max_length` octets, header included: a low limit for a peer that is not bound
     /// yet.
     #[must_use]
@@ -107,7 +107,7 @@ impl Codec {
     /// The next PDU; `None` until more octets come. What it reads is removed from the front of the buffer. The
     /// buffer never needs to hold more than the limit. Fields are slices of the buffer's memory: whoever keeps one
     /// for long should copy it.
-    pub fn next(&mut self, buffer: &mut BytesMut) -> Option<Result<Frame, BadLength>> {
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Option<Result<IncomingPdu, BadLength>> {
         if self.failed {
             buffer.clear();
             return None;
@@ -125,19 +125,19 @@ impl Codec {
         let mut pdu = buffer.split_to(octets).freeze();
         pdu.advance(4);
         let (command, status, sequence) = (CommandId(pdu.get_u32()), pdu.get_u32(), pdu.get_u32());
-        Some(Ok(Frame { command, status, sequence, body: Pdu::read(command, status, pdu) }))
+        Some(Ok(IncomingPdu { command, status, sequence, body: Pdu::read(command, status, pdu) }))
     }
 }
 
-impl Decoder for Codec {
-    type Item = Frame;
+impl Decoder for SmppCodec {
+    type Item = IncomingPdu;
     type Error = StreamFault;
 
-    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, StreamFault> {
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<IncomingPdu>, StreamFault> {
         Ok(self.next(buffer).transpose()?)
     }
 
-    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, StreamFault> {
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<IncomingPdu>, StreamFault> {
         match self.decode(buffer)? {
             None if !buffer.is_empty() => {
                 let octets = buffer.len();
@@ -149,23 +149,23 @@ impl Decoder for Codec {
     }
 }
 
-impl Encoder<&Command> for Codec {
+impl Encoder<&OutgoingPdu> for SmppCodec {
     type Error = WriteFault;
 
-    fn encode(&mut self, command: &Command, buffer: &mut BytesMut) -> Result<(), WriteFault> {
+    fn encode(&mut self, command: &OutgoingPdu, buffer: &mut BytesMut) -> Result<(), WriteFault> {
         Ok(command.encode_into(buffer)?)
     }
 }
 
-impl Encoder<Command> for Codec {
+impl Encoder<OutgoingPdu> for SmppCodec {
     type Error = WriteFault;
 
-    fn encode(&mut self, command: Command, buffer: &mut BytesMut) -> Result<(), WriteFault> {
+    fn encode(&mut self, command: OutgoingPdu, buffer: &mut BytesMut) -> Result<(), WriteFault> {
         Ok(command.encode_into(buffer)?)
     }
 }
 
-impl Command {
+impl OutgoingPdu {
     /// Appends the PDU's octets. Nothing is appended on an error.
     pub fn encode_into(&self, buffer: &mut BytesMut) -> Result<(), EncodeError> {
         let start = buffer.len();

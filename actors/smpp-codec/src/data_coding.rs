@@ -23,7 +23,7 @@ pub const FLASH_GSM7: u8 = 0xF0;
 
 /// What the octets of a message are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Charset {
+pub enum DataCharset {
     /// The default alphabet of the SMSC: mostly GSM 03.38, a setting elsewhere.
     Default,
     /// GSM 03.38, by 23.038.
@@ -48,7 +48,7 @@ pub enum Charset {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Coding {
     /// The alphabet.
-    pub charset: Charset,
+    pub charset: DataCharset,
     /// The message class: 0 flash, 1 device, 2 SIM, 3 terminal.
     pub class: Option<u8>,
     /// Whether it tells of a message that waits elsewhere.
@@ -65,32 +65,32 @@ pub const fn coding(data_coding: u8) -> Coding {
     Coding { charset: charset(data_coding), class, message_waiting: matches!(data_coding, 0xC0..=0xEF) }
 }
 
-const fn charset(data_coding: u8) -> Charset {
+const fn charset(data_coding: u8) -> DataCharset {
     match data_coding {
-        0x00 => Charset::Default,
-        0x01 => Charset::Ascii,
-        0x02 | 0x04 => Charset::Binary,
-        0x03 => Charset::Latin1,
-        0x06 => Charset::Cyrillic,
-        0x07 => Charset::Hebrew,
-        0x08 | 0x48 | 0xE0..=0xEF => Charset::Ucs2,
-        0x0F | 0xC0..=0xDF => Charset::Gsm7,
+        0x00 => DataCharset::Default,
+        0x01 => DataCharset::Ascii,
+        0x02 | 0x04 => DataCharset::Binary,
+        0x03 => DataCharset::Latin1,
+        0x06 => DataCharset::Cyrillic,
+        0x07 => DataCharset::Hebrew,
+        0x08 | 0x48 | 0xE0..=0xEF => DataCharset::Ucs2,
+        0x0F | 0xC0..=0xDF => DataCharset::Gsm7,
         0x10..=0x1F => match (data_coding >> 2) & 3 {
-            0 => Charset::Gsm7,
-            1 => Charset::Binary,
-            2 => Charset::Ucs2,
-            _ => Charset::Raw,
+            0 => DataCharset::Gsm7,
+            1 => DataCharset::Binary,
+            2 => DataCharset::Ucs2,
+            _ => DataCharset::Raw,
         },
         // Bit 3 is reserved there.
-        0xF0..=0xFF if data_coding & 4 == 0 => Charset::Gsm7,
-        0xF0..=0xFF => Charset::Binary,
-        _ => Charset::Raw,
+        0xF0..=0xFF if data_coding & 4 == 0 => DataCharset::Gsm7,
+        0xF0..=0xFF => DataCharset::Binary,
+        _ => DataCharset::Raw,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Charset as C, Coding, coding};
+    use super::{Coding, DataCharset as C, coding};
 
     #[test]
     fn codings_of_the_specification_and_of_23_038() {

@@ -139,14 +139,14 @@ impl Reader {
     }
 }
 
-/// Writes fields to the end of a buffer. The first error is kept; [`Writer::finish`] gives it.
+/// Writes fields to the end of a buffer. The first error is kept; [`FieldWriter::finish`] gives it.
 #[derive(Debug)]
-pub(crate) struct Writer<'a> {
+pub(crate) struct FieldWriter<'a> {
     out: &'a mut BytesMut,
     error: Option<EncodeError>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> FieldWriter<'a> {
     pub(crate) const fn new(out: &'a mut BytesMut) -> Self {
         Self { out, error: None }
     }

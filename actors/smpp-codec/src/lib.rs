@@ -1,8 +1,8 @@
 //! SMPP 3.4 with what 5.0 adds to it: PDUs, the octets that carry them, and what they hold (alphabets, parts,
 //! receipts, times, message ids). No I/O.
 //!
-//! [`Codec`] reads a stream of either direction. It is tolerant by field: a fault in a body is the value of that
-//! [`Frame`], beside the header, so that the PDU is answered with a status and the session lives. What is written
+//! [`SmppCodec`] reads a stream of either direction. It is tolerant by field: a fault in a body is the value of that
+//! [`IncomingPdu`], beside the header, so that the PDU is answered with a status and the session lives. What is written
 //! keeps the maxima of the specification; [`EncodeError`] names the field that does not, and nothing is written.
 
 pub mod address;
@@ -28,14 +28,14 @@ mod tlv;
 #[cfg(test)]
 mod tests;
 
-pub use address::Address;
+pub use address::PduAddress;
 pub use alphabet::Alphabet;
-pub use codec::{BadLength, Codec, Command, Frame, MAX_LENGTH, StreamFault, WriteFault};
+pub use codec::{BadLength, IncomingPdu, MAX_LENGTH, OutgoingPdu, SmppCodec, StreamFault, WriteFault};
 pub use command_id::CommandId;
 pub use field::{EncodeError, FaultKind, FieldFault};
 pub use message_state::MessageState;
 pub use pdu::{
-    AlertNotification, Bind, BindMode, BindResp, CancelSm, DataSm, Destination, Message, MessageResp, MultiFailure,
-    Outbind, Password, Pdu, QuerySm, QuerySmResp, ReplaceSm, SubmitMulti, SubmitMultiResp,
+    AlertNotification, Bind, BindMode, BindPassword, BindResp, CancelSm, DataSm, Message, MessageResp,
+    MultiDestination, MultiFailure, Outbind, Pdu, QuerySm, QuerySmResp, ReplaceSm, SubmitMulti, SubmitMultiResp,
 };
 pub use tlv::{MAX_TLVS, Tlv, Tlvs, tag};

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::{
     Alphabet, Message, Tlvs,
-    alphabet::{Lacks, packed},
+    alphabet::{LacksCharacter, packed},
     esm_class, tag,
     udh::{Concat, Width},
 };
@@ -26,12 +26,12 @@ pub enum Method {
 /// How many octets a single SMS holds, and how many of the text a part of a longer one. Septets count as octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "named by the type")]
-pub struct Limits {
+pub struct PartLimits {
     pub single: usize,
     pub part: usize,
 }
 
-impl Limits {
+impl PartLimits {
     /// The limits of an alphabet, or of binary octets. The SMSC writes a UDH of 8 bits for `sar`.
     #[must_use]
     pub const fn of(alphabet: Option<Alphabet>, method: Method) -> Self {
@@ -49,7 +49,7 @@ impl Limits {
 
 /// What a PDU carries of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct MessagePart {
     /// The UDH and the octets; empty where the TLVs hold them.
     pub short_message: Bytes,
     /// [`esm_class::UDH`] where a UDH leads the octets, else 0.
@@ -58,7 +58,7 @@ pub struct Part {
     pub tlvs: Tlvs,
 }
 
-impl Part {
+impl MessagePart {
     /// Puts the part into a PDU: its octets, its bit of esm_class, its TLVs.
     pub fn put_into(self, message: &mut Message) {
         message.short_message = self.short_message;
@@ -70,17 +70,17 @@ impl Part {
 /// Why a text could not be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SplitError {
-    /// See [`Lacks`].
+    /// See [`LacksCharacter`].
     #[error(transparent)]
-    Lacks(#[from] Lacks),
+    LacksCharacter(#[from] LacksCharacter),
     /// It takes more than 255 parts, or more than 65,535 octets of message_payload.
     #[error("the text takes more than 255 parts, or more than 65,535 octets")]
     TooLong,
 }
 
 /// Cuts a text by the limits of its alphabet. `reference` is the same for all parts; of it `Udh8` uses the lower 8 bits.
-pub fn split(alphabet: Alphabet, text: &str, method: Method, reference: u16) -> Result<Vec<Part>, SplitError> {
-    let limits = Limits::of(Some(alphabet), method);
+pub fn split(alphabet: Alphabet, text: &str, method: Method, reference: u16) -> Result<Vec<MessagePart>, SplitError> {
+    let limits = PartLimits::of(Some(alphabet), method);
     split_octets(Some(alphabet), &alphabet.encode_units(text)?, method, limits, reference)
 }
 
@@ -90,12 +90,12 @@ pub fn split_octets(
     alphabet: Option<Alphabet>,
     octets: &[u8],
     method: Method,
-    limits: Limits,
+    limits: PartLimits,
     reference: u16,
-) -> Result<Vec<Part>, SplitError> {
+) -> Result<Vec<MessagePart>, SplitError> {
     if octets.len() <= limits.single {
         let short_message = written(alphabet, octets, 0).into();
-        return Ok(vec![Part { short_message, esm_class: 0, tlvs: Tlvs::new() }]);
+        return Ok(vec![MessagePart { short_message, esm_class: 0, tlvs: Tlvs::new() }]);
     }
     let width = match method {
         Method::Udh8 => Width::Eight,
@@ -110,22 +110,22 @@ pub fn split_octets(
     Ok((1..=total).zip(pieces).map(part).collect())
 }
 
-fn payload(octets: &[u8]) -> Result<Vec<Part>, SplitError> {
+fn payload(octets: &[u8]) -> Result<Vec<MessagePart>, SplitError> {
     if octets.len() > usize::from(u16::MAX) {
         return Err(SplitError::TooLong);
     }
     let tlvs = Tlvs::new().with(tag::MESSAGE_PAYLOAD, octets.to_vec());
-    Ok(vec![Part { short_message: Bytes::new(), esm_class: 0, tlvs }])
+    Ok(vec![MessagePart { short_message: Bytes::new(), esm_class: 0, tlvs }])
 }
 
-fn part(alphabet: Option<Alphabet>, piece: &[u8], concat: Concat) -> Part {
+fn part(alphabet: Option<Alphabet>, piece: &[u8], concat: Concat) -> MessagePart {
     match concat.udh() {
         Some(mut short_message) => {
             let text = written(alphabet, piece, short_message.len());
             short_message.extend(text);
-            Part { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: Tlvs::new() }
+            MessagePart { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: Tlvs::new() }
         }
-        None => Part { short_message: written(alphabet, piece, 0).into(), esm_class: 0, tlvs: concat.sar() },
+        None => MessagePart { short_message: written(alphabet, piece, 0).into(), esm_class: 0, tlvs: concat.sar() },
     }
 }
 
@@ -172,13 +172,13 @@ fn cut(alphabet: Option<Alphabet>, octets: &[u8], most: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Alphabet as A, Limits, Method as M, Part, SplitError, split, split_octets};
+    use super::{Alphabet as A, MessagePart, Method as M, PartLimits, SplitError, split, split_octets};
     use crate::{
         Tlvs, tag,
         udh::{Concat, Udh, Width},
     };
 
-    fn lengths(parts: &[Part]) -> Vec<usize> {
+    fn lengths(parts: &[MessagePart]) -> Vec<usize> {
         parts.iter().map(|part| part.short_message.len()).collect()
     }
 
@@ -193,8 +193,8 @@ mod tests {
             (None, 140, 134, 133),
         ];
         for (alphabet, single, narrow, wide) in table {
-            assert_eq!(Limits::of(alphabet, M::Udh8), Limits { single, part: narrow }, "{alphabet:?}");
-            assert_eq!(Limits::of(alphabet, M::Udh16), Limits { single, part: wide }, "{alphabet:?}");
+            assert_eq!(PartLimits::of(alphabet, M::Udh8), PartLimits { single, part: narrow }, "{alphabet:?}");
+            assert_eq!(PartLimits::of(alphabet, M::Udh16), PartLimits { single, part: wide }, "{alphabet:?}");
         }
     }
 
@@ -248,12 +248,12 @@ mod tests {
         assert_eq!(split(A::Gsm7, &"a".repeat(255 * 153), M::Udh8, 1).unwrap().len(), 255);
         assert_eq!(split(A::Gsm7, &"a".repeat(255 * 153 + 1), M::Udh8, 1), Err(SplitError::TooLong));
         assert_eq!(split(A::Utf8, &"a".repeat(65536), M::Payload, 1), Err(SplitError::TooLong));
-        assert!(matches!(split(A::Gsm7, "ж", M::Payload, 1), Err(SplitError::Lacks(_))));
+        assert!(matches!(split(A::Gsm7, "ж", M::Payload, 1), Err(SplitError::LacksCharacter(_))));
     }
 
     #[test]
     fn binary_octets_are_cut_anywhere() {
-        let limits = Limits::of(None, M::Udh8);
+        let limits = PartLimits::of(None, M::Udh8);
         assert_eq!(lengths(&split_octets(None, &[0x1B; 141], M::Udh8, limits, 1).unwrap()), [140, 13]);
     }
 }

@@ -7,15 +7,15 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Address, CommandId, Tlvs, esm_class, tag};
+use crate::{CommandId, PduAddress, Tlvs, esm_class, tag};
 
 /// A password in a bind; `Debug` hides it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Password(pub Bytes);
+pub struct BindPassword(pub Bytes);
 
-impl fmt::Debug for Password {
+impl fmt::Debug for BindPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(***)")
+        f.write_str("BindPassword(***)")
     }
 }
 
@@ -37,7 +37,7 @@ pub enum BindMode {
 pub struct Bind {
     pub mode: BindMode,
     pub system_id: Bytes,
-    pub password: Password,
+    pub password: BindPassword,
     pub system_type: Bytes,
     /// 0x34 for 3.4, 0x50 for 5.0; 0x33 and below know no TLVs.
     pub interface_version: u8,
@@ -61,8 +61,8 @@ pub struct BindResp {
 #[expect(missing_docs, reason = "the specification's own names")]
 pub struct Message {
     pub service_type: Bytes,
-    pub source: Address,
-    pub destination: Address,
+    pub source: PduAddress,
+    pub destination: PduAddress,
     /// See [`crate::esm_class`].
     pub esm_class: u8,
     pub protocol_id: u8,
@@ -108,9 +108,9 @@ pub struct MessageResp {
 
 /// A recipient of submit_multi.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
+pub enum MultiDestination {
     /// An address.
-    Address(Address),
+    Address(PduAddress),
     /// The name of a distribution list, at most 20 octets.
     List(Bytes),
 }
@@ -119,7 +119,7 @@ pub enum Destination {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubmitMulti {
     /// 1 to 254 recipients.
-    pub destinations: Vec<Destination>,
+    pub destinations: Vec<MultiDestination>,
     /// The rest; its `destination` is not sent, and is empty where the PDU was read.
     pub message: Message,
 }
@@ -128,7 +128,7 @@ pub struct SubmitMulti {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MultiFailure {
     /// The recipient.
-    pub address: Address,
+    pub address: PduAddress,
     /// The command_status for it.
     pub status: u32,
 }
@@ -148,8 +148,8 @@ pub struct SubmitMultiResp {
 #[expect(missing_docs, reason = "the specification's own names")]
 pub struct DataSm {
     pub service_type: Bytes,
-    pub source: Address,
-    pub destination: Address,
+    pub source: PduAddress,
+    pub destination: PduAddress,
     pub esm_class: u8,
     pub registered_delivery: u8,
     pub data_coding: u8,
@@ -161,7 +161,7 @@ pub struct DataSm {
 #[expect(missing_docs, reason = "the specification's own names")]
 pub struct QuerySm {
     pub message_id: Bytes,
-    pub source: Address,
+    pub source: PduAddress,
 }
 
 /// What answers query_sm.
@@ -183,8 +183,8 @@ pub struct QuerySmResp {
 pub struct CancelSm {
     pub service_type: Bytes,
     pub message_id: Bytes,
-    pub source: Address,
-    pub destination: Address,
+    pub source: PduAddress,
+    pub destination: PduAddress,
 }
 
 /// Replaces the text of a message that waits.
@@ -192,7 +192,7 @@ pub struct CancelSm {
 #[expect(missing_docs, reason = "the specification's own names")]
 pub struct ReplaceSm {
     pub message_id: Bytes,
-    pub source: Address,
+    pub source: PduAddress,
     pub schedule_delivery_time: Bytes,
     pub validity_period: Bytes,
     pub registered_delivery: u8,
@@ -206,15 +206,15 @@ pub struct ReplaceSm {
 #[expect(missing_docs, reason = "the specification's own names")]
 pub struct Outbind {
     pub system_id: Bytes,
-    pub password: Password,
+    pub password: BindPassword,
 }
 
 /// A recipient is reachable again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the specification's own names")]
 pub struct AlertNotification {
-    pub source: Address,
-    pub esme: Address,
+    pub source: PduAddress,
+    pub esme: PduAddress,
     pub tlvs: Tlvs,
 }
 

@@ -10,7 +10,7 @@ use crate::{MessageState, Tlvs, esm_class, tag};
 /// A receipt, as far as the SMSC tells it. Texts are as they were spelled; empty ones are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the specification's own names")]
-pub struct Receipt {
+pub struct SmppReceipt {
     /// `id:` of the text.
     pub id: Option<String>,
     /// The TLV receipted_message_id.
@@ -53,7 +53,7 @@ pub enum Detect {
     ByTextToo,
 }
 
-impl Receipt {
+impl SmppReceipt {
     /// Reads a deliver_sm or data_sm. `None` where it is no receipt: no bit of esm_class for one, not both TLVs
     /// receipted_message_id and message_state, and no such text where [`Detect`] asks for it. `text` is what
     /// [`crate::Message::octets`] gives, without a UDH: octets of ASCII, or UTF-16BE.

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-use crate::field::{EncodeError, FaultKind, FieldFault, Writer};
+use crate::field::{EncodeError, FaultKind, FieldFault, FieldWriter};
 
 /// How many TLVs of a PDU are read, and may be written.
 pub const MAX_TLVS: usize = 256;
@@ -153,7 +153,7 @@ impl Tlvs {
         list
     }
 
-    pub(crate) fn write(&self, to: &mut Writer<'_>) {
+    pub(crate) fn write(&self, to: &mut FieldWriter<'_>) {
         if self.0.len() > MAX_TLVS {
             to.fail(EncodeError::BadCount { field: "tlvs", max: MAX_TLVS });
         }

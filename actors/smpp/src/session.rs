@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use vumi_front_kit::tls::ClientSocket;
-use vumi_smpp_codec::{BindMode, Codec, Command, EncodeError, MAX_LENGTH, Pdu, status};
+use vumi_smpp_codec::{BindMode, EncodeError, MAX_LENGTH, OutgoingPdu, Pdu, SmppCodec, status};
 
 use self::deliveries::SentDelivery;
 use crate::{
@@ -55,7 +55,7 @@ pub(crate) struct EsmeSession {
     state: Rc<SmppServerState>,
     counted: CountedSession,
     peer: IpAddr,
-    codec: Codec,
+    codec: SmppCodec,
     read: BytesMut,
     out: BytesMut,
     /// Something was written and may still be in TLS's buffer.
@@ -106,7 +106,7 @@ enum End {
 /// What was worked on is done.
 enum Done {
     /// Answer with this.
-    Answer(Command),
+    Answer(OutgoingPdu),
     /// A bind was checked.
     Bind { sequence: u32, mode: BindMode, tlvs: bool, outcome: Result<BindPlace, BindStatus> },
 }
@@ -118,7 +118,7 @@ impl EsmeSession {
             state,
             counted,
             peer,
-            codec: Codec::with_max_length(UNBOUND_LENGTH),
+            codec: SmppCodec::with_max_length(UNBOUND_LENGTH),
             read: BytesMut::new(),
             out: BytesMut::new(),
             unflushed: false,
@@ -207,7 +207,7 @@ impl EsmeSession {
                 None => break,
                 Some(Ok(frame)) => self.take(frame),
                 Some(Err(_)) => {
-                    self.answer(Command { status: status::ESME_RINVCMDLEN, sequence: 0, pdu: Pdu::GenericNack });
+                    self.answer(OutgoingPdu { status: status::ESME_RINVCMDLEN, sequence: 0, pdu: Pdu::GenericNack });
                     self.close();
                 }
             }
@@ -237,14 +237,14 @@ impl EsmeSession {
     }
 
     /// Writes a PDU. One that can't be written, since a peer's own field is too long to be sent back, is answered without it.
-    fn answer(&mut self, command: Command) {
+    fn answer(&mut self, command: OutgoingPdu) {
         let (status, sequence) = (command.status, command.sequence);
         if self.write(&command).is_err() {
-            let _cannot_fail = self.write(&Command { status, sequence, pdu: Pdu::GenericNack });
+            let _cannot_fail = self.write(&OutgoingPdu { status, sequence, pdu: Pdu::GenericNack });
         }
     }
 
-    fn write(&mut self, command: &Command) -> Result<(), EncodeError> {
+    fn write(&mut self, command: &OutgoingPdu) -> Result<(), EncodeError> {
         if self.out.is_empty() {
             self.last_written = Instant::now();
         }
@@ -262,7 +262,7 @@ impl EsmeSession {
         if self.asked.is_none() {
             let sequence = self.next_sequence();
             self.asked = Some((sequence, Instant::now()));
-            self.answer(Command { status: status::ESME_ROK, sequence, pdu: Pdu::EnquireLink });
+            self.answer(OutgoingPdu { status: status::ESME_ROK, sequence, pdu: Pdu::EnquireLink });
         }
     }
 
@@ -274,7 +274,7 @@ impl EsmeSession {
         tracing::info!(peer = %self.peer, why, "an ESME is unbound");
         self.leave(why);
         let sequence = self.next_sequence();
-        self.answer(Command { status: status::ESME_ROK, sequence, pdu: Pdu::Unbind });
+        self.answer(OutgoingPdu { status: status::ESME_ROK, sequence, pdu: Pdu::Unbind });
         self.end = End::Unbinding { until: Instant::now() + UNBIND_WITHIN };
     }
 
@@ -298,7 +298,7 @@ impl EsmeSession {
         if let End::AskedToUnbind { sequence, .. } = self.end
             && self.work.is_empty()
         {
-            self.answer(Command { status: status::ESME_ROK, sequence, pdu: Pdu::UnbindResp });
+            self.answer(OutgoingPdu { status: status::ESME_ROK, sequence, pdu: Pdu::UnbindResp });
             self.close();
         }
     }

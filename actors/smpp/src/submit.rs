@@ -25,8 +25,8 @@ use vumi_kit::{
     transport_settings::TransportSettings,
 };
 use vumi_smpp_codec::{
-    Address as PduAddress, DataSm, Destination, Message, MultiFailure, SubmitMulti, SubmitMultiResp, Tlvs,
-    address::ton, registered_delivery, status,
+    DataSm, Message, MultiDestination, MultiFailure, PduAddress, SubmitMulti, SubmitMultiResp, Tlvs, address::ton,
+    registered_delivery, status,
 };
 
 use self::content::{Handed, handed};
@@ -74,11 +74,11 @@ impl Submitter {
         // Together, so that they share a commit.
         let kept = join_all(destinations.into_iter().map(|destination| async move {
             match destination {
-                Destination::Address(address) => match self.read(message, &address) {
+                MultiDestination::Address(address) => match self.read(message, &address) {
                     Ok(sms) => (address, self.keep(sms).await),
                     Err(status) => (address, Err(status)),
                 },
-                Destination::List(_) => (PduAddress::default(), Err(status::ESME_RINVDLNAME)),
+                MultiDestination::List(_) => (PduAddress::default(), Err(status::ESME_RINVDLNAME)),
             }
         }));
         let (mut failures, mut first, mut last) = (Vec::new(), None, status::ESME_RINVDSTADR);

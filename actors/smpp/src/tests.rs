@@ -31,7 +31,8 @@ use vumi_kit::{
     transport_settings::TransportSettings,
 };
 use vumi_smpp_codec::{
-    Address, Bind, BindMode, Codec, Command, CommandId, Frame, Message, MessageResp, Password, Pdu, status,
+    Bind, BindMode, BindPassword, CommandId, IncomingPdu, Message, MessageResp, OutgoingPdu, Pdu, PduAddress,
+    SmppCodec, status,
 };
 
 use crate::{EsmeTransport, SmppComponent, SmppContext, SmppSettings, start};
@@ -84,7 +85,7 @@ fn serve(store: FakeStore, settings: SmppSettings) -> (SmppComponent, SocketAddr
 /// A client.
 struct TestEsme {
     socket: TcpStream,
-    codec: Codec,
+    codec: SmppCodec,
     read: BytesMut,
     sequence: u32,
 }
@@ -92,8 +93,8 @@ struct TestEsme {
 impl TestEsme {
     async fn bound(address: SocketAddr, mode: BindMode) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
-        let mut peer = Self { socket, codec: Codec::default(), read: BytesMut::new(), sequence: 0 };
-        let (system_id, password) = ("clinic".into(), Password("secret".into()));
+        let mut peer = Self { socket, codec: SmppCodec::default(), read: BytesMut::new(), sequence: 0 };
+        let (system_id, password) = ("clinic".into(), BindPassword("secret".into()));
         let bind = Bind { mode, system_id, password, interface_version: 0x34, ..Bind::default() };
         peer.send(Pdu::Bind(Box::new(bind))).await;
         assert_eq!(peer.next().await.status, status::ESME_ROK);
@@ -102,10 +103,10 @@ impl TestEsme {
 
     async fn send(&mut self, pdu: Pdu) {
         self.sequence += 1;
-        self.write(Command { status: 0, sequence: self.sequence, pdu }).await;
+        self.write(OutgoingPdu { status: 0, sequence: self.sequence, pdu }).await;
     }
 
-    async fn write(&mut self, command: Command) {
+    async fn write(&mut self, command: OutgoingPdu) {
         let mut octets = BytesMut::new();
         command.encode_into(&mut octets).unwrap();
         self.socket.write_all(&octets).await.unwrap();
@@ -113,15 +114,15 @@ impl TestEsme {
 
     async fn submit(&mut self) {
         let message = Message {
-            source: Address::new(5, 0, "CLINIC"),
-            destination: Address::new(1, 1, "27831234567"),
+            source: PduAddress::new(5, 0, "CLINIC"),
+            destination: PduAddress::new(1, 1, "27831234567"),
             short_message: "x".into(),
             ..Message::default()
         };
         self.send(Pdu::SubmitSm(Box::new(message))).await;
     }
 
-    async fn next(&mut self) -> Frame {
+    async fn next(&mut self) -> IncomingPdu {
         timeout(WITHIN, async {
             loop {
                 if let Some(frame) = self.codec.next(&mut self.read) {
@@ -266,7 +267,7 @@ async fn a_bind_gets_no_more_than_its_window_and_what_it_leaves_unanswered_is_gi
     let more = timeout(Duration::from_millis(600), peer.socket.peek(&mut [0])).await;
     assert!(more.is_err(), "more than its window");
     let (sequence, pdu) = (first[1].sequence, Pdu::DeliverSmResp(MessageResp::default()));
-    peer.write(Command { status: 0, sequence, pdu }).await;
+    peer.write(OutgoingPdu { status: 0, sequence, pdu }).await;
     assert_eq!(peer.next().await.command, CommandId::DELIVER_SM, "its answer makes room");
     drop(peer);
     timeout(WITHIN, async {
@@ -314,6 +315,6 @@ async fn a_bind_that_answers_nothing_is_given_no_more_until_it_does() {
     assert_eq!(peer.next().await.command, CommandId::ENQUIRE_LINK_RESP, "the session lives");
     // Too late for that one, but somebody answers again.
     let pdu = Pdu::DeliverSmResp(MessageResp::default());
-    peer.write(Command { status: 0, sequence: second.sequence, pdu }).await;
+    peer.write(OutgoingPdu { status: 0, sequence: second.sequence, pdu }).await;
     assert_eq!(peer.next().await.command, CommandId::DELIVER_SM);
 }

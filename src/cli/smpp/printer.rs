@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Instant};
 
-use vumi_smpp_codec::{Address, BindMode, Command, CommandId, Frame, Message, Pdu, Tlvs, status, tag};
+use vumi_smpp_codec::{BindMode, CommandId, IncomingPdu, Message, OutgoingPdu, Pdu, PduAddress, Tlvs, status, tag};
 use vumi_transports::TrialStep;
 
 /// Prints what happens, with the time since the start.
@@ -24,11 +24,11 @@ impl Printer {
 fn line(step: &TrialStep<'_>) -> String {
     match step {
         TrialStep::Connected { server, tls } => format!("connected to {server}{}", if *tls { ", TLS" } else { "" }),
-        TrialStep::Sent(Command { status, sequence, pdu }) => {
+        TrialStep::Sent(OutgoingPdu { status, sequence, pdu }) => {
             let head = head("->", pdu.command_id(), *sequence, *status);
             format!("{head}{}", fields(pdu))
         }
-        TrialStep::Received(Frame { command, status, sequence, body }) => {
+        TrialStep::Received(IncomingPdu { command, status, sequence, body }) => {
             let head = head("<-", *command, *sequence, *status);
             match body {
                 Ok(pdu) => format!("{head}{}", fields(pdu)),
@@ -117,7 +117,7 @@ fn message_fields(message: &Message) -> String {
 }
 
 /// Type, plan and the first digits: which country and network, and not who.
-fn address(address: &Address) -> String {
+fn address(address: &PduAddress) -> String {
     let text = octets(&address.addr);
     let known: String = text.chars().take(if text.chars().count() > 6 { 5 } else { 6 }).collect();
     let hidden = "*".repeat(text.chars().count() - known.chars().count());
@@ -146,15 +146,15 @@ fn octets(octets: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vumi_smpp_codec::{Address, Bind, Command, Frame, Message, Password, Pdu, status};
+    use vumi_smpp_codec::{Bind, BindPassword, IncomingPdu, Message, OutgoingPdu, Pdu, PduAddress, status};
     use vumi_transports::TrialStep;
 
     use super::line;
 
     #[test]
     fn a_line_names_what_came_and_neither_password_number_nor_text() {
-        let bind = Bind { system_id: "acme".into(), password: Password("hunter2".into()), ..Bind::default() };
-        let bind = Command { status: 0, sequence: 1, pdu: Pdu::Bind(Box::new(bind)) };
+        let bind = Bind { system_id: "acme".into(), password: BindPassword("hunter2".into()), ..Bind::default() };
+        let bind = OutgoingPdu { status: 0, sequence: 1, pdu: Pdu::Bind(Box::new(bind)) };
         let shown = line(&TrialStep::Sent(&bind));
         assert!(
             shown.contains("bind_transceiver") && shown.contains("system_id=acme") && shown.contains("***"),
@@ -162,18 +162,19 @@ mod tests {
         );
         assert!(!shown.contains("hunter2"));
         let message = Message {
-            source: Address::new(1, 1, "27831234567"),
-            destination: Address::new(3, 0, "38080"),
+            source: PduAddress::new(1, 1, "27831234567"),
+            destination: PduAddress::new(3, 0, "38080"),
             short_message: "a secret".into(),
             ..Message::default()
         };
         let pdu = Pdu::DeliverSm(Box::new(message));
-        let frame = Frame { command: pdu.command_id(), status: 0, sequence: 7, body: Ok(pdu) };
+        let frame = IncomingPdu { command: pdu.command_id(), status: 0, sequence: 7, body: Ok(pdu) };
         let shown = line(&TrialStep::Received(&frame));
         assert!(shown.contains("from 1/1/27831****** to 3/0/38080") && shown.contains("8 octets"), "{shown}");
         assert!(!shown.contains("234567") && !shown.contains("secret"), "{shown}");
         let pdu = Pdu::GenericNack;
-        let frame = Frame { command: pdu.command_id(), status: status::ESME_RINVCMDID, sequence: 7, body: Ok(pdu) };
+        let frame =
+            IncomingPdu { command: pdu.command_id(), status: status::ESME_RINVCMDID, sequence: 7, body: Ok(pdu) };
         assert!(line(&TrialStep::Received(&frame)).ends_with("0x03 ESME_RINVCMDID (The command id is not known)"));
     }
 }

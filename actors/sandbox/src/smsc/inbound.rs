@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use tokio::{sync::oneshot, time::Instant};
 use vumi_smpp_codec::{
-    Address, Alphabet, Message,
+    Alphabet, Message, PduAddress,
     address::{npi, ton},
     data_coding,
-    parts::{Method, Part, split},
+    parts::{MessagePart, Method, split},
     status,
 };
 
@@ -91,7 +91,7 @@ fn messages(order: &InboundOrder, number: u64) -> Result<Vec<Message>, InboundEr
     let reference = u16::try_from(number % 0x1_0000).unwrap_or_default();
     let parts =
         split(alphabet, &order.text, method, reference).map_err(|error| InboundError::TooLong(error.to_string()))?;
-    let message = |part: Part| {
+    let message = |part: MessagePart| {
         let (source, destination) = (source.clone(), destination.clone());
         let mut message = Message { source, destination, data_coding, ..Message::default() };
         part.put_into(&mut message);
@@ -101,15 +101,15 @@ fn messages(order: &InboundOrder, number: u64) -> Result<Vec<Message>, InboundEr
 }
 
 /// An address by its looks: a number, a short code or a name.
-pub(super) fn address(text: &str) -> Result<Address, InboundError> {
+pub(super) fn address(text: &str) -> Result<PduAddress, InboundError> {
     let digits = text.strip_prefix('+').unwrap_or(text);
     if is_msisdn(digits) && digits.len() > SHORT_CODE {
-        return Ok(Address::new(ton::INTERNATIONAL, npi::ISDN, digits.to_owned()));
+        return Ok(PduAddress::new(ton::INTERNATIONAL, npi::ISDN, digits.to_owned()));
     }
     if text.is_empty() || text.len() > 20 {
         return Err(InboundError::NoAddress);
     }
     let number_type =
         if digits.bytes().all(|b| b.is_ascii_digit()) { ton::NETWORK_SPECIFIC } else { ton::ALPHANUMERIC };
-    Ok(Address::new(number_type, npi::UNKNOWN, text.to_owned()))
+    Ok(PduAddress::new(number_type, npi::UNKNOWN, text.to_owned()))
 }

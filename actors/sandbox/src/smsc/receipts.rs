@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use vumi_kit::clock::Timestamp;
 use vumi_smpp_codec::{
-    Address, AlertNotification, Command, CommandId, DataSm, Message, MessageResp, MessageState, Pdu, Tlvs, esm_class,
-    status, tag,
+    AlertNotification, CommandId, DataSm, Message, MessageResp, MessageState, OutgoingPdu, Pdu, PduAddress, Tlvs,
+    esm_class, status, tag,
 };
 
 use super::{
@@ -79,10 +79,10 @@ fn tlvs(id: &str, state: MessageState, odd: bool) -> Tlvs {
 }
 
 /// What `odd_pdus` sends before a delivery: an unknown command, a response that nobody asked for, an alert_notification.
-pub(super) fn odd_commands(sequence: u32, recipient: &Address) -> [Command; 3] {
+pub(super) fn odd_commands(sequence: u32, recipient: &PduAddress) -> [OutgoingPdu; 3] {
     let unasked = MessageResp { message_id: "odd".into(), ..MessageResp::default() };
     let alert = AlertNotification { source: recipient.clone(), ..AlertNotification::default() };
-    let command = |sequence, pdu| Command { status: status::ESME_ROK, sequence, pdu };
+    let command = |sequence, pdu| OutgoingPdu { status: status::ESME_ROK, sequence, pdu };
     [
         command(sequence, Pdu::Unknown { command: NO_COMMAND, raw: Bytes::from_static(b"odd") }),
         command(NO_SEQUENCE, Pdu::SubmitSmResp(unasked)),

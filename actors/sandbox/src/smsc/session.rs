@@ -14,7 +14,9 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::codec::FramedRead;
-use vumi_smpp_codec::{Bind, BindResp, Codec, Command, CommandId, Frame, Message, Pdu, StreamFault, Tlvs, status, tag};
+use vumi_smpp_codec::{
+    Bind, BindResp, CommandId, IncomingPdu, Message, OutgoingPdu, Pdu, SmppCodec, StreamFault, Tlvs, status, tag,
+};
 
 use super::{
     delivery::{DeliveryContent, SmscDelivery},
@@ -48,9 +50,9 @@ pub(super) struct SmscSession {
     pub(super) network: Arc<SmscNetwork>,
     pub(super) bound: Option<BoundSession>,
     /// Answers, each at its time.
-    answers: DueQueue<Command>,
+    answers: DueQueue<OutgoingPdu>,
     /// Answers that wait until their group is complete, and how long.
-    held: Vec<(Instant, Command)>,
+    held: Vec<(Instant, OutgoingPdu)>,
     held_by: Option<Instant>,
     /// Deliveries that the router has not acknowledged, by sequence_number.
     unacknowledged: HashMap<u32, SmscDelivery>,
@@ -78,7 +80,7 @@ pub(super) async fn run(socket: TcpStream, network: Arc<SmscNetwork>) {
         submissions: 0,
         out: BytesMut::new(),
     };
-    let frames = FramedRead::new(reader, Codec::default());
+    let frames = FramedRead::new(reader, SmppCodec::default());
     if let Err(error) = session.serve(frames, writer).await {
         tracing::debug!(%error, "a router's connection to the SMPP centre failed");
     }
@@ -88,7 +90,7 @@ pub(super) async fn run(socket: TcpStream, network: Arc<SmscNetwork>) {
 impl SmscSession {
     async fn serve(
         &mut self,
-        mut frames: FramedRead<OwnedReadHalf, Codec>,
+        mut frames: FramedRead<OwnedReadHalf, SmppCodec>,
         mut writer: OwnedWriteHalf,
     ) -> Result<(), StreamFault> {
         let bind_by = Instant::now() + IO_LIMIT;
@@ -134,7 +136,7 @@ impl SmscSession {
     fn nack_stream(&mut self, fault: &StreamFault) {
         if matches!(fault, StreamFault::BadLength(_)) {
             self.network.count(|counts| counts.ignored += 1);
-            self.write(&Command { status: status::ESME_RINVCMDLEN, sequence: 0, pdu: Pdu::GenericNack });
+            self.write(&OutgoingPdu { status: status::ESME_RINVCMDLEN, sequence: 0, pdu: Pdu::GenericNack });
         }
     }
 
@@ -171,7 +173,7 @@ impl SmscSession {
     }
 
     /// Puts an answer at its time into the queue; where answers come out of order, once its group is complete.
-    pub(super) fn answer_at(&mut self, due: Instant, answer: Command, group: usize) {
+    pub(super) fn answer_at(&mut self, due: Instant, answer: OutgoingPdu, group: usize) {
         if group == 0 {
             return self.answers.put(due, answer);
         }
@@ -225,7 +227,7 @@ impl SmscSession {
         }
         let sequence = self.next_sequence();
         self.unacknowledged.insert(sequence, delivery);
-        self.write(&Command { status: status::ESME_ROK, sequence, pdu });
+        self.write(&OutgoingPdu { status: status::ESME_ROK, sequence, pdu });
     }
 
     pub(super) fn next_sequence(&mut self) -> u32 {
@@ -233,20 +235,20 @@ impl SmscSession {
         self.last_sequence
     }
 
-    pub(super) fn write(&mut self, command: &Command) {
+    pub(super) fn write(&mut self, command: &OutgoingPdu) {
         if let Err(error) = command.encode_into(&mut self.out) {
             tracing::debug!(%error, "the SMPP centre could not write a PDU");
         }
     }
 
     /// Handles a PDU; `Break` closes the connection, once what was written is sent.
-    fn handle(&mut self, frame: Frame) -> ControlFlow<()> {
+    fn handle(&mut self, frame: IncomingPdu) -> ControlFlow<()> {
         let rules = self.rules();
         if rules.smpp.half_open {
             self.network.count(|counts| counts.ignored += 1);
             return ControlFlow::Continue(());
         }
-        let Frame { command, status, sequence, body } = frame;
+        let IncomingPdu { command, status, sequence, body } = frame;
         match body {
             Err(fault) => {
                 self.network.count(|counts| counts.ignored += 1);
@@ -269,12 +271,12 @@ impl SmscSession {
             Pdu::EnquireLink => {
                 self.network.count(|counts| counts.enquiries += 1);
                 if !self.rules().ignore_link_checks {
-                    self.write(&Command { status: status::ESME_ROK, sequence, pdu: Pdu::EnquireLinkResp });
+                    self.write(&OutgoingPdu { status: status::ESME_ROK, sequence, pdu: Pdu::EnquireLinkResp });
                 }
             }
             Pdu::Unbind => {
                 self.network.count(|counts| counts.unbinds += 1);
-                self.write(&Command { status: status::ESME_ROK, sequence, pdu: Pdu::UnbindResp });
+                self.write(&OutgoingPdu { status: status::ESME_ROK, sequence, pdu: Pdu::UnbindResp });
                 return ControlFlow::Break(());
             }
             Pdu::UnbindResp => return ControlFlow::Break(()),
@@ -298,7 +300,7 @@ impl SmscSession {
     /// Answers a request with a status and no more; responses get no answer.
     pub(super) fn refuse(&mut self, request: CommandId, sequence: u32, status: u32) {
         if let Some(pdu) = Pdu::bare_response(request) {
-            self.write(&Command { status, sequence, pdu });
+            self.write(&OutgoingPdu { status, sequence, pdu });
         }
     }
 
@@ -308,7 +310,11 @@ impl SmscSession {
         let esme = match found {
             Ok(esme) => esme,
             Err(status) => {
-                self.write(&Command { status, sequence, pdu: Pdu::BindResp(BindResp { mode, ..BindResp::default() }) });
+                self.write(&OutgoingPdu {
+                    status,
+                    sequence,
+                    pdu: Pdu::BindResp(BindResp { mode, ..BindResp::default() }),
+                });
                 return;
             }
         };
@@ -321,7 +327,7 @@ impl SmscSession {
             Tlvs::new().with(tag::SC_INTERFACE_VERSION, vec![VERSION_3_4])
         };
         let pdu = Pdu::BindResp(BindResp { mode, system_id: "vumi-sandbox".into(), tlvs });
-        self.write(&Command { status: status::ESME_ROK, sequence, pdu });
+        self.write(&OutgoingPdu { status: status::ESME_ROK, sequence, pdu });
     }
 
     fn acknowledge(&mut self, sequence: u32, status: u32) {

@@ -3,7 +3,9 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use tokio::time::Instant;
-use vumi_smpp_codec::{CancelSm, Command, CommandId, DataSm, Message, MessageResp, Pdu, QuerySm, QuerySmResp, status};
+use vumi_smpp_codec::{
+    CancelSm, CommandId, DataSm, Message, MessageResp, OutgoingPdu, Pdu, QuerySm, QuerySmResp, status,
+};
 
 use super::{session::SmscSession, text::PduText};
 use crate::behaviour::{DropWhen, SubmissionPlan};
@@ -67,7 +69,7 @@ impl SmscSession {
             let resp = MessageResp { message_id: message_id.into(), ..MessageResp::default() };
             let pdu = if command == CommandId::DATA_SM { Pdu::DataSmResp(resp) } else { Pdu::SubmitSmResp(resp) };
             let group = usize::try_from(plan.rules.smpp.out_of_order).unwrap_or(usize::MAX);
-            self.answer_at(answered, Command { status, sequence, pdu }, group);
+            self.answer_at(answered, OutgoingPdu { status, sequence, pdu }, group);
         }
         self.unbind_if_asked(plan.rules.smpp.unbind_after);
         ControlFlow::Continue(())
@@ -77,7 +79,7 @@ impl SmscSession {
         self.submissions += 1;
         if self.submissions == after {
             let sequence = self.next_sequence();
-            self.write(&Command { status: status::ESME_ROK, sequence, pdu: Pdu::Unbind });
+            self.write(&OutgoingPdu { status: status::ESME_ROK, sequence, pdu: Pdu::Unbind });
         }
     }
 
@@ -98,7 +100,7 @@ impl SmscSession {
             message_state: state.into(),
             ..QuerySmResp::default()
         };
-        self.write(&Command { status: status::ESME_ROK, sequence, pdu: Pdu::QuerySmResp(resp) });
+        self.write(&OutgoingPdu { status: status::ESME_ROK, sequence, pdu: Pdu::QuerySmResp(resp) });
     }
 
     pub(super) fn cancel(&mut self, command: CommandId, sequence: u32, cancel: &CancelSm) {

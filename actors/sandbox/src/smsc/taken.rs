@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use vumi_kit::clock::Timestamp;
-use vumi_smpp_codec::{Address, MessageState, registered_delivery};
+use vumi_smpp_codec::{MessageState, PduAddress, registered_delivery};
 
 /// How many submissions can be asked for; older ones are forgotten.
 const MAX_TAKEN: usize = 100_000;
@@ -20,8 +20,8 @@ const MAX_TAKEN: usize = 100_000;
 pub(super) struct TakenSms {
     /// The number that its id spells.
     pub(super) number: u64,
-    pub(super) source: Address,
-    pub(super) destination: Address,
+    pub(super) source: PduAddress,
+    pub(super) destination: PduAddress,
     pub(super) registered_delivery: u8,
     pub(super) submitted_at: Timestamp,
     /// When it has its last state.
@@ -38,7 +38,7 @@ impl TakenSms {
     /// `stat` is as receipts write it; the addresses are copied, so that they do not keep the PDU they came in.
     pub(super) fn new(
         number: u64,
-        (source, destination): (&Address, &Address),
+        (source, destination): (&PduAddress, &PduAddress),
         registered_delivery: u8,
         (submitted_at, final_at): (Timestamp, Timestamp),
         (stat, text): (&str, &str),
@@ -92,8 +92,8 @@ impl TakenSms {
     }
 }
 
-fn copied(address: &Address) -> Address {
-    Address::new(address.ton, address.npi, Bytes::copy_from_slice(&address.addr))
+fn copied(address: &PduAddress) -> PduAddress {
+    PduAddress::new(address.ton, address.npi, Bytes::copy_from_slice(&address.addr))
 }
 
 /// The newest of them, by number.

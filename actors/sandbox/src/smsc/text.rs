@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use vumi_smpp_codec::{
     Alphabet, Message,
-    data_coding::{Charset, coding},
+    data_coding::{DataCharset, coding},
     udh::{Concat, Udh},
 };
 
@@ -30,13 +30,13 @@ impl PduText {
 /// Data coding 0 is GSM 03.38, unpacked.
 fn decode(data_coding: u8, octets: &[u8]) -> String {
     let alphabet = match coding(data_coding).charset {
-        Charset::Default | Charset::Gsm7 => Alphabet::Gsm7,
-        Charset::Ascii => Alphabet::Ascii,
-        Charset::Latin1 => Alphabet::Latin1,
-        Charset::Cyrillic => Alphabet::Iso8859_5,
-        Charset::Hebrew => Alphabet::Iso8859_8,
-        Charset::Ucs2 => Alphabet::Ucs2,
-        Charset::Binary | Charset::Raw => return hex(octets),
+        DataCharset::Default | DataCharset::Gsm7 => Alphabet::Gsm7,
+        DataCharset::Ascii => Alphabet::Ascii,
+        DataCharset::Latin1 => Alphabet::Latin1,
+        DataCharset::Cyrillic => Alphabet::Iso8859_5,
+        DataCharset::Hebrew => Alphabet::Iso8859_8,
+        DataCharset::Ucs2 => Alphabet::Ucs2,
+        DataCharset::Binary | DataCharset::Raw => return hex(octets),
     };
     alphabet.decode(octets)
 }

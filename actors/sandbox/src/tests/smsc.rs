@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
 use vumi_smpp_codec::{
-    Address, Alphabet, Bind, BindMode, CancelSm, Codec, Command, CommandId, Frame, Message, MessageResp, Password, Pdu,
-    QuerySm, ReplaceSm,
+    Alphabet, Bind, BindMode, BindPassword, CancelSm, CommandId, IncomingPdu, Message, MessageResp, OutgoingPdu, Pdu,
+    PduAddress, QuerySm, ReplaceSm, SmppCodec,
     parts::{Method, split},
     status, tag,
 };
@@ -20,14 +20,14 @@ use crate::{SandboxSettings, SmscSettings};
 
 /// The router's end of a connection.
 struct ScriptedEsme {
-    stream: Framed<TcpStream, Codec>,
+    stream: Framed<TcpStream, SmppCodec>,
     sequence: u32,
 }
 
 impl ScriptedEsme {
     async fn connect(harness: &SandboxHarness) -> Self {
         let socket = TcpStream::connect(harness.running.smsc_address()).await.unwrap();
-        Self { stream: Framed::new(socket, Codec::default()), sequence: 0 }
+        Self { stream: Framed::new(socket, SmppCodec::default()), sequence: 0 }
     }
 
     async fn bound(harness: &SandboxHarness, mode: BindMode) -> Self {
@@ -40,7 +40,7 @@ impl ScriptedEsme {
         let bind = Bind {
             mode,
             system_id: system_id.into(),
-            password: Password(password.into()),
+            password: BindPassword(password.into()),
             interface_version: 0x34,
             ..Bind::default()
         };
@@ -55,20 +55,20 @@ impl ScriptedEsme {
     }
 
     async fn answer(&mut self, sequence: u32, status: u32, pdu: Pdu) {
-        self.stream.send(Command { status, sequence, pdu }).await.unwrap();
+        self.stream.send(OutgoingPdu { status, sequence, pdu }).await.unwrap();
     }
 
-    async fn receive(&mut self) -> Frame {
+    async fn receive(&mut self) -> IncomingPdu {
         self.next().await.expect("the centre closed the connection")
     }
 
-    async fn next(&mut self) -> Option<Frame> {
+    async fn next(&mut self) -> Option<IncomingPdu> {
         let frame = tokio::time::timeout(DEADLINE, self.stream.next()).await.expect("the centre sent nothing");
         frame.map(|frame| frame.unwrap())
     }
 
     /// Sends a request and reads its answer.
-    async fn ask(&mut self, pdu: Pdu) -> Frame {
+    async fn ask(&mut self, pdu: Pdu) -> IncomingPdu {
         let sequence = self.send(pdu).await;
         let frame = self.receive().await;
         assert_eq!(frame.sequence, sequence, "{frame:?}");
@@ -94,7 +94,7 @@ impl ScriptedEsme {
 }
 
 /// The status and the message_id of a submit_sm_resp.
-fn taken(frame: &Frame) -> (u32, String) {
+fn taken(frame: &IncomingPdu) -> (u32, String) {
     let Ok(Pdu::SubmitSmResp(resp)) = &frame.body else { panic!("no submit_sm_resp: {frame:?}") };
     (frame.status, words(&resp.message_id))
 }
@@ -105,8 +105,8 @@ fn words(octets: &Bytes) -> String {
 
 fn sms(text: &str) -> Message {
     Message {
-        source: Address::new(3, 0, "38080"),
-        destination: Address::new(1, 1, "27831234567"),
+        source: PduAddress::new(3, 0, "38080"),
+        destination: PduAddress::new(1, 1, "27831234567"),
         registered_delivery: 1,
         short_message: Alphabet::Gsm7.encode(text).unwrap().into(),
         ..Message::default()
@@ -115,7 +115,7 @@ fn sms(text: &str) -> Message {
 
 fn parts(text: &str, method: Method) -> Vec<Message> {
     let cut = split(Alphabet::Gsm7, text, method, 7).unwrap();
-    let part = |part: vumi_smpp_codec::parts::Part| {
+    let part = |part: vumi_smpp_codec::parts::MessagePart| {
         let mut message = sms("");
         part.put_into(&mut message);
         message
@@ -216,9 +216,9 @@ async fn an_sms_can_be_asked_for_and_cancelled() {
     harness.misbehave("smsc", json!({"receipt_delay": "1h"})).await;
     let mut esme = ScriptedEsme::bound(&harness, BindMode::Transmitter).await;
     let (_, id) = esme.submit(sms("a")).await;
-    let ours = Address::new(3, 0, "38080");
+    let ours = PduAddress::new(3, 0, "38080");
     let query = |id: &str| Pdu::QuerySm(QuerySm { message_id: id.to_owned().into(), source: ours.clone() });
-    let state = |frame: Frame| match frame.body {
+    let state = |frame: IncomingPdu| match frame.body {
         Ok(Pdu::QuerySmResp(resp)) => (frame.status, resp.message_state),
         other => panic!("{other:?}"),
     };
@@ -226,7 +226,7 @@ async fn an_sms_can_be_asked_for_and_cancelled() {
     assert_eq!(state(esme.ask(query(&id)).await), (status::ESME_ROK, enroute));
     assert_eq!(state(esme.ask(query("1")).await).0, status::ESME_RQUERYFAIL);
     let cancel = |id: &str| {
-        let destination = Address::new(1, 1, "27831234567");
+        let destination = PduAddress::new(1, 1, "27831234567");
         let message_id = id.to_owned().into();
         Pdu::CancelSm(Box::new(CancelSm { message_id, source: ours.clone(), destination, ..CancelSm::default() }))
     };
@@ -260,7 +260,7 @@ async fn a_person_writes_to_the_router() {
     let text: String = messages.iter().map(|part| Alphabet::Ucs2.decode(&part.short_message)).collect();
     assert_eq!((text, messages[1].data_coding), (long, 8));
     let addresses = (&messages[0].source, &messages[0].destination);
-    assert_eq!(addresses, (&Address::new(1, 1, "27831234567"), &Address::new(3, 0, "38080")));
+    assert_eq!(addresses, (&PduAddress::new(1, 1, "27831234567"), &PduAddress::new(3, 0, "38080")));
     let counts: Value = harness.seen("smsc").await["smsc"]["smpp"].clone();
     assert_eq!([&counts["inbound_taken"], &counts["inbound_refused"]], [1, 1].map(|n| json!(n)).each_ref());
 }

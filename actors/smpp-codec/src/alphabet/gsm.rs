@@ -1,6 +1,6 @@
 //! GSM 03.38 (3GPP TS 23.038, 6.2.1): the default alphabet and its extension table, an octet a septet.
 
-use super::Lacks;
+use super::LacksCharacter;
 
 /// Leads a character of the extension table.
 const ESCAPE: u8 = 0x1B;
@@ -31,7 +31,7 @@ const EXTENSION: [(u8, char); 10] = [
     (0x65, '€'),
 ];
 
-pub(super) fn encode(text: &str) -> Result<Vec<u8>, Lacks> {
+pub(super) fn encode(text: &str) -> Result<Vec<u8>, LacksCharacter> {
     let mut septets = Vec::with_capacity(text.len());
     for (position, character) in text.chars().enumerate() {
         if let Some(septet) = basic(character) {
@@ -39,7 +39,7 @@ pub(super) fn encode(text: &str) -> Result<Vec<u8>, Lacks> {
         } else if let Some((septet, _)) = EXTENSION.iter().find(|(_, extended)| *extended == character) {
             septets.extend([ESCAPE, *septet]);
         } else {
-            return Err(Lacks { character, position });
+            return Err(LacksCharacter { character, position });
         }
     }
     Ok(septets)

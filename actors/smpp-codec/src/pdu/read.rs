@@ -3,20 +3,20 @@
 use bytes::Bytes;
 
 use super::{
-    AlertNotification, Bind, BindMode, BindResp, CancelSm, DataSm, Destination, Message, MessageResp, MultiFailure,
-    Outbind, Password, Pdu, QuerySm, QuerySmResp, ReplaceSm, SubmitMulti, SubmitMultiResp,
+    AlertNotification, Bind, BindMode, BindPassword, BindResp, CancelSm, DataSm, Message, MessageResp,
+    MultiDestination, MultiFailure, Outbind, Pdu, QuerySm, QuerySmResp, ReplaceSm, SubmitMulti, SubmitMultiResp,
 };
 use crate::{
-    Address, CommandId as Id, Tlvs,
+    CommandId as Id, PduAddress, Tlvs,
     field::{FaultKind, FieldFault, Reader},
     status::ESME_ROK,
 };
 
-type Read<T> = Result<T, FieldFault>;
+type FieldResult<T> = Result<T, FieldFault>;
 
 impl Pdu {
     /// Reads a body. An error response is read as one without a body where its body cannot be read.
-    pub(crate) fn read(command: Id, status: u32, body: Bytes) -> Read<Self> {
+    pub(crate) fn read(command: Id, status: u32, body: Bytes) -> FieldResult<Self> {
         let read = Self::read_body(command, body);
         if command.is_response() && status != ESME_ROK {
             return read.or_else(|_| Self::read_body(command, Bytes::new()));
@@ -24,7 +24,7 @@ impl Pdu {
         read
     }
 
-    fn read_body(command: Id, body: Bytes) -> Read<Self> {
+    fn read_body(command: Id, body: Bytes) -> FieldResult<Self> {
         let from = Reader::new(body);
         Ok(match command {
             Id::BIND_RECEIVER => Self::Bind(Box::new(Bind::read(from, BindMode::Receiver)?)),
@@ -60,11 +60,11 @@ impl Pdu {
 }
 
 impl Bind {
-    fn read(mut from: Reader, mode: BindMode) -> Read<Self> {
+    fn read(mut from: Reader, mode: BindMode) -> FieldResult<Self> {
         Ok(Self {
             mode,
             system_id: from.c_string("system_id")?,
-            password: Password(from.c_string("password")?),
+            password: BindPassword(from.c_string("password")?),
             system_type: from.c_string("system_type")?,
             interface_version: from.u8("interface_version")?,
             addr_ton: from.u8("addr_ton")?,
@@ -75,27 +75,32 @@ impl Bind {
 }
 
 impl BindResp {
-    fn read(mut from: Reader, mode: BindMode) -> Read<Self> {
+    fn read(mut from: Reader, mode: BindMode) -> FieldResult<Self> {
         Ok(Self { mode, system_id: from.last_c_string("system_id"), tlvs: Tlvs::read(from.into_rest())? })
     }
 }
 
 impl Outbind {
-    fn read(mut from: Reader) -> Read<Self> {
-        Ok(Self { system_id: from.c_string("system_id")?, password: Password(from.last_c_string("password")) })
+    fn read(mut from: Reader) -> FieldResult<Self> {
+        Ok(Self { system_id: from.c_string("system_id")?, password: BindPassword(from.last_c_string("password")) })
     }
 }
 
 impl Message {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         let service_type = from.c_string("service_type")?;
-        let source = Address::read(&mut from, "source_addr")?;
-        let destination = Address::read(&mut from, "destination_addr")?;
+        let source = PduAddress::read(&mut from, "source_addr")?;
+        let destination = PduAddress::read(&mut from, "destination_addr")?;
         Self::read_rest(from, service_type, source, destination)
     }
 
     /// What follows the recipients, which is the same for one and for many.
-    fn read_rest(mut from: Reader, service_type: Bytes, source: Address, destination: Address) -> Read<Self> {
+    fn read_rest(
+        mut from: Reader,
+        service_type: Bytes,
+        source: PduAddress,
+        destination: PduAddress,
+    ) -> FieldResult<Self> {
         Ok(Self {
             service_type,
             source,
@@ -115,23 +120,23 @@ impl Message {
     }
 }
 
-fn short_message(from: &mut Reader) -> Read<Bytes> {
+fn short_message(from: &mut Reader) -> FieldResult<Bytes> {
     let length = from.u8("sm_length")?;
     from.octets("short_message", usize::from(length))
 }
 
 impl MessageResp {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         Ok(Self { message_id: from.last_c_string("message_id"), tlvs: Tlvs::read(from.into_rest())? })
     }
 }
 
 impl DataSm {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         Ok(Self {
             service_type: from.c_string("service_type")?,
-            source: Address::read(&mut from, "source_addr")?,
-            destination: Address::read(&mut from, "destination_addr")?,
+            source: PduAddress::read(&mut from, "source_addr")?,
+            destination: PduAddress::read(&mut from, "destination_addr")?,
             esm_class: from.u8("esm_class")?,
             registered_delivery: from.u8("registered_delivery")?,
             data_coding: from.u8("data_coding")?,
@@ -141,19 +146,19 @@ impl DataSm {
 }
 
 impl SubmitMulti {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         let service_type = from.c_string("service_type")?;
-        let source = Address::read(&mut from, "source_addr")?;
+        let source = PduAddress::read(&mut from, "source_addr")?;
         let count = from.u8("number_of_dests")?;
-        let destinations = (0..count).map(|_| Destination::read(&mut from)).collect::<Read<_>>()?;
-        Ok(Self { destinations, message: Message::read_rest(from, service_type, source, Address::default())? })
+        let destinations = (0..count).map(|_| MultiDestination::read(&mut from)).collect::<FieldResult<_>>()?;
+        Ok(Self { destinations, message: Message::read_rest(from, service_type, source, PduAddress::default())? })
     }
 }
 
-impl Destination {
-    fn read(from: &mut Reader) -> Read<Self> {
+impl MultiDestination {
+    fn read(from: &mut Reader) -> FieldResult<Self> {
         match from.u8("dest_flag")? {
-            1 => Ok(Self::Address(Address::read(from, "destination_addr")?)),
+            1 => Ok(Self::Address(PduAddress::read(from, "destination_addr")?)),
             2 => Ok(Self::List(from.c_string("dl_name")?)),
             _ => Err(FieldFault { field: "dest_flag", kind: FaultKind::Undefined }),
         }
@@ -161,28 +166,28 @@ impl Destination {
 }
 
 impl SubmitMultiResp {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         let message_id = from.last_c_string("message_id");
         let count = if from.is_empty() { 0 } else { from.u8("no_unsuccess")? };
-        let failures = (0..count).map(|_| MultiFailure::read(&mut from)).collect::<Read<_>>()?;
+        let failures = (0..count).map(|_| MultiFailure::read(&mut from)).collect::<FieldResult<_>>()?;
         Ok(Self { message_id, failures, tlvs: Tlvs::read(from.into_rest())? })
     }
 }
 
 impl MultiFailure {
-    fn read(from: &mut Reader) -> Read<Self> {
-        Ok(Self { address: Address::read(from, "destination_addr")?, status: from.u32("error_status_code")? })
+    fn read(from: &mut Reader) -> FieldResult<Self> {
+        Ok(Self { address: PduAddress::read(from, "destination_addr")?, status: from.u32("error_status_code")? })
     }
 }
 
 impl QuerySm {
-    fn read(mut from: Reader) -> Read<Self> {
-        Ok(Self { message_id: from.c_string("message_id")?, source: Address::read(&mut from, "source_addr")? })
+    fn read(mut from: Reader) -> FieldResult<Self> {
+        Ok(Self { message_id: from.c_string("message_id")?, source: PduAddress::read(&mut from, "source_addr")? })
     }
 }
 
 impl QuerySmResp {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         if from.is_empty() {
             return Ok(Self::default());
         }
@@ -197,21 +202,21 @@ impl QuerySmResp {
 }
 
 impl CancelSm {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         Ok(Self {
             service_type: from.c_string("service_type")?,
             message_id: from.c_string("message_id")?,
-            source: Address::read(&mut from, "source_addr")?,
-            destination: Address::read(&mut from, "destination_addr")?,
+            source: PduAddress::read(&mut from, "source_addr")?,
+            destination: PduAddress::read(&mut from, "destination_addr")?,
         })
     }
 }
 
 impl ReplaceSm {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         Ok(Self {
             message_id: from.c_string("message_id")?,
-            source: Address::read(&mut from, "source_addr")?,
+            source: PduAddress::read(&mut from, "source_addr")?,
             schedule_delivery_time: from.c_string("schedule_delivery_time")?,
             validity_period: from.c_string("validity_period")?,
             registered_delivery: from.u8("registered_delivery")?,
@@ -223,10 +228,10 @@ impl ReplaceSm {
 }
 
 impl AlertNotification {
-    fn read(mut from: Reader) -> Read<Self> {
+    fn read(mut from: Reader) -> FieldResult<Self> {
         Ok(Self {
-            source: Address::read(&mut from, "source_addr")?,
-            esme: Address::read(&mut from, "esme_addr")?,
+            source: PduAddress::read(&mut from, "source_addr")?,
+            esme: PduAddress::read(&mut from, "esme_addr")?,
             tlvs: Tlvs::read(from.into_rest())?,
         })
     }

@@ -3,12 +3,12 @@
 use bytes::BytesMut;
 
 use super::{
-    AlertNotification, Bind, BindResp, CancelSm, DataSm, Destination, Message, MessageResp, Outbind, Pdu, QuerySm,
+    AlertNotification, Bind, BindResp, CancelSm, DataSm, Message, MessageResp, MultiDestination, Outbind, Pdu, QuerySm,
     QuerySmResp, ReplaceSm, SubmitMulti, SubmitMultiResp,
 };
 use crate::{
     address::{LONG_ADDRESS, SHORT_ADDRESS},
-    field::{EncodeError, Writer},
+    field::{EncodeError, FieldWriter},
     status::ESME_ROK,
 };
 
@@ -32,7 +32,7 @@ impl Pdu {
         if status != ESME_ROK && self.is_bare() {
             return Ok(());
         }
-        let mut to = Writer::new(out);
+        let mut to = FieldWriter::new(out);
         match self {
             Self::Bind(body) => body.write(&mut to),
             Self::BindResp(body) => body.write(&mut to),
@@ -68,7 +68,7 @@ impl Pdu {
 }
 
 impl Bind {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("system_id", &self.system_id, SYSTEM_ID);
         to.c_string("password", &self.password.0, PASSWORD);
         to.c_string("system_type", &self.system_type, SYSTEM_TYPE);
@@ -80,32 +80,32 @@ impl Bind {
 }
 
 impl BindResp {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("system_id", &self.system_id, SYSTEM_ID);
         self.tlvs.write(to);
     }
 }
 
 impl Outbind {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("system_id", &self.system_id, SYSTEM_ID);
         to.c_string("password", &self.password.0, PASSWORD);
     }
 }
 
 impl Message {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         self.write_sender(to);
         self.destination.write(to, "destination_addr", SHORT_ADDRESS);
         self.write_rest(to);
     }
 
-    fn write_sender(&self, to: &mut Writer<'_>) {
+    fn write_sender(&self, to: &mut FieldWriter<'_>) {
         to.c_string("service_type", &self.service_type, SERVICE_TYPE);
         self.source.write(to, "source_addr", SHORT_ADDRESS);
     }
 
-    fn write_rest(&self, to: &mut Writer<'_>) {
+    fn write_rest(&self, to: &mut FieldWriter<'_>) {
         to.u8(self.esm_class);
         to.u8(self.protocol_id);
         to.u8(self.priority_flag);
@@ -121,14 +121,14 @@ impl Message {
 }
 
 impl MessageResp {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("message_id", &self.message_id, MESSAGE_ID);
         self.tlvs.write(to);
     }
 }
 
 impl DataSm {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("service_type", &self.service_type, SERVICE_TYPE);
         self.source.write(to, "source_addr", LONG_ADDRESS);
         self.destination.write(to, "destination_addr", LONG_ADDRESS);
@@ -140,7 +140,7 @@ impl DataSm {
 }
 
 impl SubmitMulti {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         self.message.write_sender(to);
         match u8::try_from(self.destinations.len()) {
             Ok(count) if count > 0 && usize::from(count) <= DESTINATIONS => to.u8(count),
@@ -148,11 +148,11 @@ impl SubmitMulti {
         }
         for destination in &self.destinations {
             match destination {
-                Destination::Address(address) => {
+                MultiDestination::Address(address) => {
                     to.u8(1);
                     address.write(to, "destination_addr", SHORT_ADDRESS);
                 }
-                Destination::List(name) => {
+                MultiDestination::List(name) => {
                     to.u8(2);
                     to.c_string("dl_name", name, DL_NAME);
                 }
@@ -163,7 +163,7 @@ impl SubmitMulti {
 }
 
 impl SubmitMultiResp {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("message_id", &self.message_id, MESSAGE_ID);
         match u8::try_from(self.failures.len()) {
             Ok(count) => to.u8(count),
@@ -178,14 +178,14 @@ impl SubmitMultiResp {
 }
 
 impl QuerySm {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("message_id", &self.message_id, MESSAGE_ID);
         self.source.write(to, "source_addr", SHORT_ADDRESS);
     }
 }
 
 impl QuerySmResp {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("message_id", &self.message_id, MESSAGE_ID);
         to.time("final_date", &self.final_date);
         to.u8(self.message_state);
@@ -195,7 +195,7 @@ impl QuerySmResp {
 }
 
 impl CancelSm {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("service_type", &self.service_type, SERVICE_TYPE);
         to.c_string("message_id", &self.message_id, MESSAGE_ID);
         self.source.write(to, "source_addr", SHORT_ADDRESS);
@@ -204,7 +204,7 @@ impl CancelSm {
 }
 
 impl ReplaceSm {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         to.c_string("message_id", &self.message_id, MESSAGE_ID);
         self.source.write(to, "source_addr", SHORT_ADDRESS);
         to.time("schedule_delivery_time", &self.schedule_delivery_time);
@@ -217,7 +217,7 @@ impl ReplaceSm {
 }
 
 impl AlertNotification {
-    fn write(&self, to: &mut Writer<'_>) {
+    fn write(&self, to: &mut FieldWriter<'_>) {
         self.source.write(to, "source_addr", LONG_ADDRESS);
         self.esme.write(to, "esme_addr", LONG_ADDRESS);
         self.tlvs.write(to);

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::Receipt;
+use super::SmppReceipt;
 use crate::{Alphabet, MessageState};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Key {
+enum ReceiptKey {
     Id,
     Sub,
     Dlvrd,
@@ -18,21 +18,21 @@ enum Key {
 }
 
 /// Without blanks and the colon: these are optional between the words of a key.
-const KEYS: [(&str, Key); 8] = [
-    ("id", Key::Id),
-    ("sub", Key::Sub),
-    ("dlvrd", Key::Dlvrd),
-    ("submitdate", Key::SubmitDate),
-    ("donedate", Key::DoneDate),
-    ("stat", Key::Stat),
-    ("err", Key::Err),
-    ("text", Key::Text),
+const KEYS: [(&str, ReceiptKey); 8] = [
+    ("id", ReceiptKey::Id),
+    ("sub", ReceiptKey::Sub),
+    ("dlvrd", ReceiptKey::Dlvrd),
+    ("submitdate", ReceiptKey::SubmitDate),
+    ("donedate", ReceiptKey::DoneDate),
+    ("stat", ReceiptKey::Stat),
+    ("err", ReceiptKey::Err),
+    ("text", ReceiptKey::Text),
 ];
 
 /// What a text says; nothing of it is required. Nothing behind the first `text:` is read: it is the person's.
-pub(super) fn scan(octets: &[u8]) -> Receipt {
+pub(super) fn scan(octets: &[u8]) -> SmppReceipt {
     let text = plain(octets);
-    let mut receipt = Receipt::default();
+    let mut receipt = SmppReceipt::default();
     let mut bare_state = None;
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -44,7 +44,7 @@ pub(super) fn scan(octets: &[u8]) -> Receipt {
             rest = after;
             continue;
         };
-        if key == Key::Text {
+        if key == ReceiptKey::Text {
             break;
         }
         // A key right behind a key: the first has no value.
@@ -64,17 +64,17 @@ pub(super) fn value(octets: &[u8]) -> Option<String> {
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }
 
-impl Receipt {
-    fn keep(&mut self, key: Key, found: &str) {
+impl SmppReceipt {
+    fn keep(&mut self, key: ReceiptKey, found: &str) {
         let place = match key {
-            Key::Id => &mut self.id,
-            Key::Sub => &mut self.sub,
-            Key::Dlvrd => &mut self.dlvrd,
-            Key::SubmitDate => &mut self.submit_date,
-            Key::DoneDate => &mut self.done_date,
-            Key::Stat => &mut self.stat,
-            Key::Err => &mut self.err,
-            Key::Text => return,
+            ReceiptKey::Id => &mut self.id,
+            ReceiptKey::Sub => &mut self.sub,
+            ReceiptKey::Dlvrd => &mut self.dlvrd,
+            ReceiptKey::SubmitDate => &mut self.submit_date,
+            ReceiptKey::DoneDate => &mut self.done_date,
+            ReceiptKey::Stat => &mut self.stat,
+            ReceiptKey::Err => &mut self.err,
+            ReceiptKey::Text => return,
         };
         if place.is_none() && !found.is_empty() {
             *place = Some(found.to_owned());
@@ -95,7 +95,7 @@ fn word(text: &str) -> (&str, &str) {
 }
 
 /// A key at the front of a text, and what follows its colon.
-fn key(text: &str) -> Option<(Key, &str)> {
+fn key(text: &str) -> Option<(ReceiptKey, &str)> {
     KEYS.into_iter().find_map(|(name, key)| Some((key, after_key(text, name)?)))
 }
 

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
-    Address, AlertNotification, Bind, BindMode, BindResp, CancelSm, Command, CommandId, DataSm, Destination, Message,
-    MessageResp, MultiFailure, Outbind, Password, Pdu, QuerySm, QuerySmResp, ReplaceSm, SubmitMulti, SubmitMultiResp,
-    Tlvs,
+    AlertNotification, Bind, BindMode, BindPassword, BindResp, CancelSm, CommandId, DataSm, Message, MessageResp,
+    MultiDestination, MultiFailure, Outbind, OutgoingPdu, Pdu, PduAddress, QuerySm, QuerySmResp, ReplaceSm,
+    SubmitMulti, SubmitMultiResp, Tlvs,
 };
 
 fn string(max: usize) -> impl Strategy<Value = Bytes> {
@@ -17,8 +17,8 @@ fn time() -> impl Strategy<Value = Bytes> {
     prop_oneof!["", "[0-9]{15}[-+R]"].prop_map(Bytes::from)
 }
 
-fn address(max: usize) -> impl Strategy<Value = Address> {
-    (any::<u8>(), any::<u8>(), string(max)).prop_map(|(ton, npi, addr)| Address { ton, npi, addr })
+fn address(max: usize) -> impl Strategy<Value = PduAddress> {
+    (any::<u8>(), any::<u8>(), string(max)).prop_map(|(ton, npi, addr)| PduAddress { ton, npi, addr })
 }
 
 /// Tag 0 is left out: with it a list may read as one behind a stray NUL.
@@ -62,7 +62,7 @@ fn bind() -> impl Strategy<Value = Bind> {
         |(mode, system_id, password, system_type, [version, ton, npi], address_range)| Bind {
             mode,
             system_id,
-            password: Password(password),
+            password: BindPassword(password),
             system_type,
             interface_version: version,
             addr_ton: ton,
@@ -87,9 +87,9 @@ fn data_sm() -> impl Strategy<Value = DataSm> {
 }
 
 fn submit_multi() -> impl Strategy<Value = SubmitMulti> {
-    let one = prop_oneof![address(20).prop_map(Destination::Address), string(20).prop_map(Destination::List)];
+    let one = prop_oneof![address(20).prop_map(MultiDestination::Address), string(20).prop_map(MultiDestination::List)];
     (vec(one, 1..6), message()).prop_map(|(destinations, mut message)| {
-        message.destination = Address::default();
+        message.destination = PduAddress::default();
         SubmitMulti { destinations, message }
     })
 }
@@ -125,7 +125,8 @@ fn session_pdu() -> impl Strategy<Value = Pdu> {
             system_id,
             tlvs
         })),
-        (string(15), string(8)).prop_map(|(system_id, p)| Pdu::Outbind(Outbind { system_id, password: Password(p) })),
+        (string(15), string(8))
+            .prop_map(|(system_id, p)| Pdu::Outbind(Outbind { system_id, password: BindPassword(p) })),
         (address(64), address(64), tlvs()).prop_map(|(source, esme, tlvs)| Pdu::AlertNotification(Box::new(
             AlertNotification { source, esme, tlvs }
         ))),
@@ -164,9 +165,9 @@ fn message_pdu() -> impl Strategy<Value = Pdu> {
 }
 
 /// Any PDU that can be written; a status in responses only.
-pub(super) fn command() -> impl Strategy<Value = Command> {
+pub(super) fn command() -> impl Strategy<Value = OutgoingPdu> {
     (any::<u32>(), any::<u32>(), prop_oneof![session_pdu(), message_pdu()]).prop_map(|(status, sequence, pdu)| {
         let status = if pdu.command_id().is_response() { status % 3 * 0x58 } else { 0 };
-        Command { status, sequence, pdu }
+        OutgoingPdu { status, sequence, pdu }
     })
 }

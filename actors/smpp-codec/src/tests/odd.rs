@@ -5,8 +5,8 @@ use tokio_util::codec::Decoder;
 
 use super::{read, read_pieces, written};
 use crate::{
-    Address, BadLength, Codec, Command, CommandId, EncodeError, FaultKind, FieldFault, Frame, Message, MessageResp,
-    Pdu, StreamFault, Tlvs, status, tag,
+    BadLength, CommandId, EncodeError, FaultKind, FieldFault, IncomingPdu, Message, MessageResp, OutgoingPdu, Pdu,
+    PduAddress, SmppCodec, StreamFault, Tlvs, status, tag,
 };
 
 fn pdu(command: u32, status: u32, sequence: u32, body: &[u8]) -> Vec<u8> {
@@ -40,8 +40,8 @@ fn deliver(source: &[u8], validity: &[u8], tail: &[u8]) -> Message {
 #[test]
 fn deliver_sm_as_peers_send_it() {
     let plain = deliver(b"27831234567", b"", b"");
-    assert_eq!(plain.source, Address::new(1, 1, &b"27831234567"[..]));
-    assert_eq!(plain.destination, Address::new(1, 1, &b"12345"[..]));
+    assert_eq!(plain.source, PduAddress::new(1, 1, &b"27831234567"[..]));
+    assert_eq!(plain.destination, PduAddress::new(1, 1, &b"12345"[..]));
     assert_eq!((plain.esm_class, &plain.short_message[..]), (4, &b"id:1 stat:DELIVRD"[..]));
     let receipts: [(&str, &[u8]); 4] = [
         ("id with NUL", b"\0\x1e\0\x04abc\0\x04\x27\0\x01\x02"),
@@ -84,8 +84,8 @@ fn a_fault_leaves_the_header_and_the_stream() {
     let cut = pdu(4, 0, 9, b"\0\x01\x01277");
     let stream = [&cut[..], &pdu(0x15, 0, 10, b"")].concat();
     let fault = FieldFault { field: "source_addr", kind: FaultKind::NoNul };
-    let first = Frame { command: CommandId::SUBMIT_SM, status: 0, sequence: 9, body: Err(fault) };
-    let second = Frame { command: CommandId::ENQUIRE_LINK, status: 0, sequence: 10, body: Ok(Pdu::EnquireLink) };
+    let first = IncomingPdu { command: CommandId::SUBMIT_SM, status: 0, sequence: 9, body: Err(fault) };
+    let second = IncomingPdu { command: CommandId::ENQUIRE_LINK, status: 0, sequence: 10, body: Ok(Pdu::EnquireLink) };
     assert_eq!(read(&stream), [Ok(first), Ok(second)]);
     assert_eq!(fault.status(), status::ESME_RINVSRCADR);
     assert_eq!(body_of(4, 0, &[&[0; 16][..], b"\x05ab"].concat()).unwrap_err().status(), status::ESME_RINVMSGLEN);
@@ -115,7 +115,7 @@ fn a_bad_length_is_fatal_and_said_once() {
 fn a_pdu_that_the_end_of_the_stream_cuts_off_is_said() {
     let mut buffer = BytesMut::from(&pdu(0x15, 0, 1, b"")[..]);
     buffer.extend_from_slice(b"\0\0\0\x10\0");
-    let mut codec = Codec::default();
+    let mut codec = SmppCodec::default();
     assert!(codec.decode_eof(&mut buffer).unwrap().is_some());
     assert!(matches!(codec.decode_eof(&mut buffer), Err(StreamFault::CutOff { octets: 5 })));
     assert!(codec.decode_eof(&mut buffer).unwrap().is_none());
@@ -145,7 +145,7 @@ fn what_is_above_the_maxima_is_not_written() {
     ];
     for (pdu, error) in table {
         let mut buffer = BytesMut::from(&b"before"[..]);
-        assert_eq!(Command { status: 0, sequence: 1, pdu }.encode_into(&mut buffer), error);
+        assert_eq!(OutgoingPdu { status: 0, sequence: 1, pdu }.encode_into(&mut buffer), error);
         assert_eq!(&buffer[..], b"before");
     }
 }
@@ -165,6 +165,6 @@ fn an_error_response_has_no_body() {
 
 #[test]
 fn passwords_are_not_shown() {
-    let bind = crate::Bind { password: crate::Password(Bytes::from_static(b"secret")), ..Default::default() };
+    let bind = crate::Bind { password: crate::BindPassword(Bytes::from_static(b"secret")), ..Default::default() };
     assert!(!format!("{:?}", Pdu::Bind(Box::new(bind))).contains("secret"));
 }

@@ -6,8 +6,9 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::written;
 use crate::{
-    Address, AlertNotification, Bind, BindMode, BindResp, CancelSm, DataSm, Destination, Message, MessageResp,
-    MultiFailure, Outbind, Password, Pdu, QuerySm, QuerySmResp, ReplaceSm, SubmitMulti, SubmitMultiResp, Tlvs, tag,
+    AlertNotification, Bind, BindMode, BindPassword, BindResp, CancelSm, DataSm, Message, MessageResp,
+    MultiDestination, MultiFailure, Outbind, Pdu, PduAddress, QuerySm, QuerySmResp, ReplaceSm, SubmitMulti,
+    SubmitMultiResp, Tlvs, tag,
 };
 
 fn bytes(text: &'static str) -> Bytes {
@@ -17,8 +18,8 @@ fn bytes(text: &'static str) -> Bytes {
 fn message() -> Message {
     Message {
         service_type: bytes("USSD"),
-        source: Address::new(5, 0, &b"Vumi"[..]),
-        destination: Address::new(1, 1, &b"27831234567"[..]),
+        source: PduAddress::new(5, 0, &b"Vumi"[..]),
+        destination: PduAddress::new(1, 1, &b"27831234567"[..]),
         esm_class: 0x40,
         protocol_id: 1,
         priority_flag: 2,
@@ -41,7 +42,7 @@ fn samples() -> Vec<(u32, Pdu)> {
     let resp = || MessageResp { message_id: bytes("1234567890"), tlvs: Tlvs::new() };
     let mut samples = Vec::new();
     for mode in [BindMode::Receiver, BindMode::Transmitter, BindMode::Transceiver] {
-        let (system_id, password) = (bytes("system"), Password(bytes("password")));
+        let (system_id, password) = (bytes("system"), BindPassword(bytes("password")));
         let (system_type, address_range) = (bytes("type"), bytes("^27"));
         let bind = Bind {
             mode,
@@ -69,7 +70,7 @@ fn samples() -> Vec<(u32, Pdu)> {
         ..message()
     };
     let long = Message { esm_class: 0, short_message: Bytes::new(), tlvs: payload(), ..message() };
-    let recipients = vec![Destination::Address(destination.clone()), Destination::List(bytes("list"))];
+    let recipients = vec![MultiDestination::Address(destination.clone()), MultiDestination::List(bytes("list"))];
     let multi = SubmitMulti { destinations: recipients, message: message() };
     let failures = vec![MultiFailure { address: destination.clone(), status: 0x0B }];
     let data = DataSm {
@@ -122,7 +123,7 @@ fn samples() -> Vec<(u32, Pdu)> {
         (0x11, Pdu::CancelSmResp),
         (0, Pdu::ReplaceSm(Box::new(replace))),
         (0, Pdu::ReplaceSmResp),
-        (0, Pdu::Outbind(Outbind { system_id: bytes("smsc"), password: Password(bytes("secret")) })),
+        (0, Pdu::Outbind(Outbind { system_id: bytes("smsc"), password: BindPassword(bytes("secret")) })),
         (0, Pdu::AlertNotification(Box::new(alert))),
         (0, Pdu::Unbind),
         (0, Pdu::UnbindResp),

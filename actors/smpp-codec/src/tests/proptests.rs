@@ -5,9 +5,9 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{any_pdu::command, read, read_pieces};
 use crate::{
-    Alphabet, Frame,
-    parts::{Limits, Method, split, split_octets},
-    receipt::{Detect, Receipt},
+    Alphabet, IncomingPdu,
+    parts::{Method, PartLimits, split, split_octets},
+    receipt::{Detect, SmppReceipt},
     time::{SmppTime, read_date},
     udh::Udh,
 };
@@ -49,7 +49,7 @@ proptest! {
         let mut octets = BytesMut::new();
         command.encode_into(&mut octets).unwrap();
         let id = command.pdu.command_id();
-        let frame = Frame { command: id, status: command.status, sequence: command.sequence, body: Ok(command.pdu) };
+        let frame = IncomingPdu { command: id, status: command.status, sequence: command.sequence, body: Ok(command.pdu) };
         prop_assert_eq!(read(&octets), vec![Ok(frame)]);
     }
 
@@ -71,8 +71,8 @@ proptest! {
         prop_assert!(udh.is_none_or(|udh| udh.length <= octets.len()));
         let decoded = alphabet.decode(&octets);
         prop_assert!(decoded.chars().count() <= octets.len() * 8 / 7 + 1);
-        let _ = Receipt::read(esm, &octets, &crate::Tlvs::new(), Detect::ByTextToo);
-        let _ = Receipt::read(4, text.as_bytes(), &crate::Tlvs::new(), Detect::ByMarks);
+        let _ = SmppReceipt::read(esm, &octets, &crate::Tlvs::new(), Detect::ByTextToo);
+        let _ = SmppReceipt::read(4, text.as_bytes(), &crate::Tlvs::new(), Detect::ByMarks);
         let _ = SmppTime::read(&octets);
         let _ = read_date(&text);
     }
@@ -104,7 +104,7 @@ proptest! {
         octets in vec(any::<u8>(), 0..250), alphabet in any_alphabet(), single in 0..50_usize, part in 0..20_usize,
     ) {
         prop_assume!(alphabet != Alphabet::Gsm7Packed);
-        if let Ok(parts) = split_octets(Some(alphabet), &octets, Method::Sar, Limits { single, part }, 1) {
+        if let Ok(parts) = split_octets(Some(alphabet), &octets, Method::Sar, PartLimits { single, part }, 1) {
             let joined: Vec<_> = parts.iter().flat_map(|part| part.short_message.to_vec()).collect();
             prop_assert_eq!(joined, octets);
         }

@@ -5,7 +5,7 @@ use chrono::DateTime;
 
 use crate::{
     MessageState as S, Tlvs,
-    receipt::{Detect, NetworkError, Receipt, ReceiptText},
+    receipt::{Detect, NetworkError, ReceiptText, SmppReceipt},
     tag,
     time::read_date,
 };
@@ -14,8 +14,8 @@ fn tlvs(id: &'static [u8], state: u8) -> Tlvs {
     Tlvs::new().with(tag::RECEIPTED_MESSAGE_ID, Bytes::from_static(id)).with(tag::MESSAGE_STATE, vec![state])
 }
 
-fn read(text: &str, tlvs: &Tlvs) -> Receipt {
-    Receipt::read(4, text.as_bytes(), tlvs, Detect::ByMarks).unwrap()
+fn read(text: &str, tlvs: &Tlvs) -> SmppReceipt {
+    SmppReceipt::read(4, text.as_bytes(), tlvs, Detect::ByMarks).unwrap()
 }
 
 struct Shape {
@@ -162,9 +162,9 @@ fn shape_13_has_tlvs_only() {
     );
     assert_eq!(receipt.network_error, Some(NetworkError { network: 3, code: 0x22 }));
     // They make a receipt whatever esm_class says; one of them alone does not.
-    assert_eq!(Receipt::read(0, b"", &with_error, Detect::ByMarks), Some(receipt));
+    assert_eq!(SmppReceipt::read(0, b"", &with_error, Detect::ByMarks), Some(receipt));
     let only_id = Tlvs::new().with(tag::RECEIPTED_MESSAGE_ID, &b"abc"[..]);
-    assert_eq!(Receipt::read(0, b"hello", &only_id, Detect::ByMarks), None);
+    assert_eq!(SmppReceipt::read(0, b"hello", &only_id, Detect::ByMarks), None);
 }
 
 #[test]
@@ -199,16 +199,16 @@ fn the_tlvs_state_wins_unless_it_is_not_final_and_the_texts_is() {
 fn what_marks_a_receipt() {
     let text = b"id:1 stat:DELIVRD err:000";
     for esm in [0x04, 0x08, 0x0C, 0x10, 0x18, 0x20, 0x44] {
-        let receipt = Receipt::read(esm, text, &Tlvs::new(), Detect::ByMarks).unwrap();
+        let receipt = SmppReceipt::read(esm, text, &Tlvs::new(), Detect::ByMarks).unwrap();
         assert_eq!(receipt.intermediate, esm == 0x20);
     }
-    assert_eq!(Receipt::read(0, text, &Tlvs::new(), Detect::ByMarks), None);
-    assert!(Receipt::read(0, text, &Tlvs::new(), Detect::ByTextToo).is_some());
+    assert_eq!(SmppReceipt::read(0, text, &Tlvs::new(), Detect::ByMarks), None);
+    assert!(SmppReceipt::read(0, text, &Tlvs::new(), Detect::ByTextToo).is_some());
     for person in ["hello", "id:1 is my id", "stat:DELIVRD", "text:id:1 stat:DELIVRD", "kid:1 stat:DELIVRD", ""] {
-        assert_eq!(Receipt::read(0, person.as_bytes(), &Tlvs::new(), Detect::ByTextToo), None, "{person}");
+        assert_eq!(SmppReceipt::read(0, person.as_bytes(), &Tlvs::new(), Detect::ByTextToo), None, "{person}");
     }
     let wide: Vec<u8> = "id:1 stat:DELIVRD".encode_utf16().flat_map(u16::to_be_bytes).collect();
-    assert_eq!(Receipt::read(4, &wide, &Tlvs::new(), Detect::ByMarks).unwrap().state(), Some(S::Delivered));
+    assert_eq!(SmppReceipt::read(4, &wide, &Tlvs::new(), Detect::ByMarks).unwrap().state(), Some(S::Delivered));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use vumi_kit::{
     sms::TransportStatus,
 };
 use vumi_smpp_codec::{
-    Address, Alphabet, Message, Pdu, Tlvs,
+    Alphabet, Message, Pdu, PduAddress, Tlvs,
     address::{npi, ton},
     data_coding, esm_class,
     receipt::{NetworkError, ReceiptText},
@@ -81,19 +81,19 @@ fn date(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
-fn address(plan: NumberPlan, text: &str) -> Address {
-    Address::new(plan.ton, plan.npi, octets(text))
+fn address(plan: NumberPlan, text: &str) -> PduAddress {
+    PduAddress::new(plan.ton, plan.npi, octets(text))
 }
 
 /// An address that came from elsewhere: a number of a person, a short code or a name.
-fn guessed(text: &str) -> Address {
+fn guessed(text: &str) -> PduAddress {
     let (ton, npi) = match Sender::inbound(text) {
         Ok(sender) if !sender.is_number() => (ton::ALPHANUMERIC, npi::UNKNOWN),
         Ok(sender) if sender.as_str().len() <= SHORT_CODE => (ton::NETWORK_SPECIFIC, npi::UNKNOWN),
         Ok(_) => (ton::INTERNATIONAL, npi::ISDN),
         Err(_) => (ton::UNKNOWN, npi::UNKNOWN),
     };
-    Address::new(ton, npi, octets(text))
+    PduAddress::new(ton, npi, octets(text))
 }
 
 /// The octets of an address: 20 at the most, none of them a NUL. What Latin-1 lacks is a question mark.
@@ -109,8 +109,8 @@ mod tests {
         sms::TransportStatus as S,
     };
     use vumi_smpp_codec::{
-        Command, MessageState as M,
-        receipt::{Detect, Receipt},
+        MessageState as M, OutgoingPdu,
+        receipt::{Detect, SmppReceipt},
     };
 
     use super::*;
@@ -132,7 +132,7 @@ mod tests {
     fn message(event: &EsmeEvent, alphabet: Alphabet, tlvs: bool) -> Message {
         let pdu = pdu_of(event, alphabet, tlvs);
         let mut buffer = bytes::BytesMut::new();
-        (Command { status: 0, sequence: 1, pdu: pdu.clone() }).encode_into(&mut buffer).unwrap();
+        (OutgoingPdu { status: 0, sequence: 1, pdu: pdu.clone() }).encode_into(&mut buffer).unwrap();
         let Pdu::DeliverSm(message) = pdu else { panic!("no deliver_sm") };
         *message
     }
@@ -144,9 +144,9 @@ mod tests {
         assert_eq!(std::str::from_utf8(&sent.short_message).unwrap(), text);
         assert_eq!(
             (sent.source, sent.destination),
-            (Address::new(1, 1, "27831234567"), Address::new(5, 0, "MYCLINIC"))
+            (PduAddress::new(1, 1, "27831234567"), PduAddress::new(5, 0, "MYCLINIC"))
         );
-        let read = Receipt::read(sent.esm_class, &sent.short_message, &sent.tlvs, Detect::ByMarks).unwrap();
+        let read = SmppReceipt::read(sent.esm_class, &sent.short_message, &sent.tlvs, Detect::ByMarks).unwrap();
         assert_eq!((read.tlv_id.as_deref(), read.state()), (Some("281"), Some(M::Delivered)));
         assert_eq!(sent.tlvs.get(tag::RECEIPTED_MESSAGE_ID).unwrap().as_ref(), b"281\0");
         let old = message(&EsmeEvent::Receipt(receipt(S::Delivered)), Alphabet::Gsm7, false);
@@ -177,7 +177,10 @@ mod tests {
         };
         let short = message(&event("hi @"), Alphabet::Gsm7, true);
         assert_eq!((short.data_coding, short.short_message.as_ref()), (0, &b"hi \0"[..]));
-        assert_eq!((short.source, short.destination), (Address::new(1, 1, "27831234567"), Address::new(3, 0, "38080")));
+        assert_eq!(
+            (short.source, short.destination),
+            (PduAddress::new(1, 1, "27831234567"), PduAddress::new(3, 0, "38080"))
+        );
         let latin = message(&event("hi @"), Alphabet::Latin1, true);
         assert_eq!(latin.short_message.as_ref(), b"hi @");
         let cyrillic = message(&event("Ж"), Alphabet::Gsm7, true);

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 use vumi_kit::{callback::DeliveryThen, esme::EsmeDelivery};
-use vumi_smpp_codec::{Command, status};
+use vumi_smpp_codec::{OutgoingPdu, status};
 
 use super::EsmeSession;
 use crate::deliver::{self, EsmeVerdict};
@@ -28,7 +28,7 @@ impl EsmeSession {
             );
         };
         let sequence = self.next_sequence();
-        match self.write(&Command { status: status::ESME_ROK, sequence, pdu }) {
+        match self.write(&OutgoingPdu { status: status::ESME_ROK, sequence, pdu }) {
             Ok(()) => {
                 self.delivering.insert(sequence, SentDelivery { delivery, at: Instant::now() });
             }

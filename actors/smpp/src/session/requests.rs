@@ -5,7 +5,7 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use vumi_smpp_codec::{
-    Bind, BindMode, BindResp, Command, CommandId, FieldFault, Frame, MAX_LENGTH, Message, MessageResp, Pdu,
+    Bind, BindMode, BindResp, CommandId, FieldFault, IncomingPdu, MAX_LENGTH, Message, MessageResp, OutgoingPdu, Pdu,
     QuerySmResp, Tlvs, status, tag,
 };
 
@@ -22,8 +22,8 @@ const KNOWS_TLVS: u8 = 0x34;
 
 impl EsmeSession {
     /// Deals with a PDU.
-    pub(super) fn take(&mut self, frame: Frame) {
-        let Frame { command, status, sequence, body } = frame;
+    pub(super) fn take(&mut self, frame: IncomingPdu) {
+        let IncomingPdu { command, status, sequence, body } = frame;
         // Whatever comes shows that somebody is there.
         self.asked = None;
         for probe in self.probes.drain(..) {
@@ -58,7 +58,7 @@ impl EsmeSession {
     /// Answers with a status alone.
     fn respond(&mut self, command: CommandId, sequence: u32, status: u32) {
         if let Some(pdu) = Pdu::bare_response(command) {
-            self.answer(Command { status, sequence, pdu });
+            self.answer(OutgoingPdu { status, sequence, pdu });
         }
     }
 
@@ -75,7 +75,7 @@ impl EsmeSession {
             Pdu::Outbind(_) | Pdu::AlertNotification(_) => {}
             Pdu::Unknown { .. } => {
                 let (status, pdu) = (status::ESME_RINVCMDID, Pdu::GenericNack);
-                self.answer(Command { status, sequence, pdu });
+                self.answer(OutgoingPdu { status, sequence, pdu });
             }
             Pdu::DeliverSm(_) => self.respond(command, sequence, status::ESME_RINVCMDID),
             _ if !self.transmits() => self.respond(command, sequence, unbound),
@@ -88,7 +88,7 @@ impl EsmeSession {
                 if let Some(submitter) = self.submitter() {
                     self.work_on(async move {
                         let (status, pdu) = submitter.submit_multi(*multi).await;
-                        Command { status, sequence, pdu: Pdu::SubmitMultiResp(pdu) }
+                        OutgoingPdu { status, sequence, pdu: Pdu::SubmitMultiResp(pdu) }
                     });
                 }
             }
@@ -99,7 +99,7 @@ impl EsmeSession {
                             Ok(found) => (status::ESME_ROK, found),
                             Err(status) => (status, QuerySmResp::default()),
                         };
-                        Command { status, sequence, pdu: Pdu::QuerySmResp(found) }
+                        OutgoingPdu { status, sequence, pdu: Pdu::QuerySmResp(found) }
                     });
                 }
             }
@@ -107,7 +107,7 @@ impl EsmeSession {
                 if let Some(submitter) = self.submitter() {
                     self.work_on(async move {
                         let status = lookup::cancel(&submitter, &cancel).await.err().unwrap_or(status::ESME_ROK);
-                        Command { status, sequence, pdu: Pdu::CancelSmResp }
+                        OutgoingPdu { status, sequence, pdu: Pdu::CancelSmResp }
                     });
                 }
             }
@@ -128,7 +128,7 @@ impl EsmeSession {
         Some(Submitter { state: Rc::clone(&self.state), account, bind: bound.place.entry.id })
     }
 
-    fn work_on(&self, work: impl Future<Output = Command> + 'static) {
+    fn work_on(&self, work: impl Future<Output = OutgoingPdu> + 'static) {
         self.work.push(async move { Done::Answer(work.await) }.boxed_local());
     }
 
@@ -143,7 +143,7 @@ impl EsmeSession {
                 Ok(id) => (status::ESME_ROK, id.to_string().into()),
                 Err(status) => (status, bytes::Bytes::new()),
             };
-            Command { status, sequence, pdu: answer(MessageResp { message_id, tlvs: Tlvs::new() }) }
+            OutgoingPdu { status, sequence, pdu: answer(MessageResp { message_id, tlvs: Tlvs::new() }) }
         });
     }
 
@@ -180,13 +180,13 @@ impl EsmeSession {
         let mut answer = BindResp { mode, ..BindResp::default() };
         let place = match outcome {
             Ok(place) => place,
-            Err(status) => return self.answer(Command { status, sequence, pdu: Pdu::BindResp(answer) }),
+            Err(status) => return self.answer(OutgoingPdu { status, sequence, pdu: Pdu::BindResp(answer) }),
         };
         answer.system_id = self.state.settings.system_id.clone().into();
         if tlvs {
             answer.tlvs = Tlvs::new().with(tag::SC_INTERFACE_VERSION, vec![KNOWS_TLVS]);
         }
-        self.answer(Command { status: status::ESME_ROK, sequence, pdu: Pdu::BindResp(answer) });
+        self.answer(OutgoingPdu { status: status::ESME_ROK, sequence, pdu: Pdu::BindResp(answer) });
         tracing::info!(account = place.account.id, peer = %self.peer, ?mode, "an ESME is bound");
         self.counted.bound();
         self.codec.set_max_length(MAX_LENGTH);

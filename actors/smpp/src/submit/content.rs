@@ -6,7 +6,7 @@ use vumi_front_kit::sms_text::text_error;
 use vumi_kit::sms_options::Content;
 use vumi_smpp_codec::{
     Alphabet, Message,
-    data_coding::{self, Charset, Coding, coding},
+    data_coding::{self, Coding, DataCharset, coding},
     status, tag,
     udh::{Concat, Udh, Width},
 };
@@ -59,18 +59,18 @@ fn header<'m>(message: &Message, octets: &'m [u8]) -> Result<(Option<Vec<u8>>, &
 
 /// The alphabet of a text; none: it is octets. node-smpp writes GSM 03.38 where it says ASCII: octets that ASCII has no
 /// characters for tell.
-fn alphabet(charset: Charset, default: Alphabet, body: &[u8]) -> Option<Alphabet> {
+fn alphabet(charset: DataCharset, default: Alphabet, body: &[u8]) -> Option<Alphabet> {
     let controls = || body.iter().any(|octet| *octet < b' ' && !b"\n\r".contains(octet));
     match charset {
-        Charset::Default => Some(default),
-        Charset::Gsm7 => Some(Alphabet::Gsm7),
-        Charset::Ascii if controls() => Some(Alphabet::Gsm7),
-        Charset::Ascii => Some(Alphabet::Ascii),
-        Charset::Latin1 => Some(Alphabet::Latin1),
-        Charset::Cyrillic => Some(Alphabet::Iso8859_5),
-        Charset::Hebrew => Some(Alphabet::Iso8859_8),
-        Charset::Ucs2 => Some(Alphabet::Ucs2),
-        Charset::Binary | Charset::Raw => None,
+        DataCharset::Default => Some(default),
+        DataCharset::Gsm7 => Some(Alphabet::Gsm7),
+        DataCharset::Ascii if controls() => Some(Alphabet::Gsm7),
+        DataCharset::Ascii => Some(Alphabet::Ascii),
+        DataCharset::Latin1 => Some(Alphabet::Latin1),
+        DataCharset::Cyrillic => Some(Alphabet::Iso8859_5),
+        DataCharset::Hebrew => Some(Alphabet::Iso8859_8),
+        DataCharset::Ucs2 => Some(Alphabet::Ucs2),
+        DataCharset::Binary | DataCharset::Raw => None,
     }
 }
 
@@ -98,7 +98,7 @@ fn raw(
 ) -> Result<Handed, RefusalStatus> {
     let (mut data_coding, mut octets, mut of_septets) =
         (message.data_coding, body.to_vec(), alphabet == Some(Alphabet::Gsm7));
-    if coding.charset == Charset::Default && default != Alphabet::Gsm7 {
+    if coding.charset == DataCharset::Default && default != Alphabet::Gsm7 {
         let text = default.decode(body);
         match Alphabet::Gsm7.encode(&text) {
             Ok(septets) => (octets, of_septets) = (septets, true),

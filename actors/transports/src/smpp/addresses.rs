@@ -2,7 +2,7 @@
 
 use vumi_kit::address::{Address, Msisdn};
 use vumi_smpp_codec::{
-    Address as SmppAddress, Alphabet,
+    Alphabet, PduAddress,
     address::{npi, ton},
     alphabet::packed,
 };
@@ -13,21 +13,21 @@ use super::settings::{Numbering, SmsSettings};
 const LONGEST_SHORT_CODE: usize = 6;
 
 /// A sender. None: it is a name with characters that SMPP can't carry.
-pub(super) fn sender(settings: &SmsSettings, from: &Address) -> Option<SmppAddress> {
+pub(super) fn sender(settings: &SmsSettings, from: &Address) -> Option<PduAddress> {
     if from.is_number() {
         return Some(number(settings, settings.source, from.as_str()));
     }
     let Numbering { ton, npi } = settings.source.unwrap_or(Numbering { ton: ton::ALPHANUMERIC, npi: npi::UNKNOWN });
     let name = Alphabet::Latin1.encode(from.as_str()).ok()?;
-    Some(SmppAddress::new(ton, npi, name))
+    Some(PduAddress::new(ton, npi, name))
 }
 
 /// A recipient.
-pub(super) fn recipient(settings: &SmsSettings, to: &Msisdn) -> SmppAddress {
+pub(super) fn recipient(settings: &SmsSettings, to: &Msisdn) -> PduAddress {
     number(settings, settings.destination, to.as_str())
 }
 
-fn number(settings: &SmsSettings, set: Option<Numbering>, digits: &str) -> SmppAddress {
+fn number(settings: &SmsSettings, set: Option<Numbering>, digits: &str) -> PduAddress {
     let found = match digits {
         short if short.len() <= LONGEST_SHORT_CODE => Numbering { ton: ton::NETWORK_SPECIFIC, npi: npi::UNKNOWN },
         national if national.starts_with('0') => Numbering { ton: ton::NATIONAL, npi: npi::ISDN },
@@ -36,11 +36,11 @@ fn number(settings: &SmsSettings, set: Option<Numbering>, digits: &str) -> SmppA
     let Numbering { ton, npi } = set.unwrap_or(found);
     let international = found.ton == ton::INTERNATIONAL;
     let written = if settings.plus && international { format!("+{digits}") } else { digits.to_owned() };
-    SmppAddress::new(ton, npi, written.into_bytes())
+    PduAddress::new(ton, npi, written.into_bytes())
 }
 
 /// The number or name of a PDU: a name may be Latin-1, or 7-bit octets packed.
-pub(super) fn read(address: &SmppAddress) -> Option<Address> {
+pub(super) fn read(address: &PduAddress) -> Option<Address> {
     let octets = &address.addr;
     // No character of Latin-1 has these octets.
     let control = |octet: &u8| matches!(octet, 0..=0x1f | 0x7f..=0x9f);
@@ -57,7 +57,7 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use vumi_kit::address::{Address, Msisdn};
-    use vumi_smpp_codec::Address as SmppAddress;
+    use vumi_smpp_codec::PduAddress;
 
     use super::{super::tests::settings, read, recipient, sender};
 
@@ -74,13 +74,13 @@ mod tests {
         ] {
             let from = Address::sender(from).unwrap();
             for (settings, (ton, npi, written)) in [(&auto, by_form), (&set, as_set)] {
-                let expected = SmppAddress::new(ton, npi, written.as_bytes().to_vec());
+                let expected = PduAddress::new(ton, npi, written.as_bytes().to_vec());
                 assert_eq!(sender(settings, &from), Some(expected));
             }
         }
         let to = Msisdn::parse("27831234567").unwrap();
-        assert_eq!(recipient(&auto, &to), SmppAddress::new(1, 1, &b"27831234567"[..]));
-        assert_eq!(recipient(&set, &to), SmppAddress::new(0, 1, &b"+27831234567"[..]));
+        assert_eq!(recipient(&auto, &to), PduAddress::new(1, 1, &b"27831234567"[..]));
+        assert_eq!(recipient(&set, &to), PduAddress::new(0, 1, &b"+27831234567"[..]));
         assert_eq!(sender(&auto, &Address::sender("ΔΔΔΔa").unwrap()), None, "not in Latin-1");
     }
 
@@ -95,7 +95,7 @@ mod tests {
             (5, &[0xd6, 0x37, 0x39, 0x3c, 0x7e, 0xb7, 0x01], Some("Vodacom")),
             (0, b"", None),
         ] {
-            let read = read(&SmppAddress::new(ton, 0, octets));
+            let read = read(&PduAddress::new(ton, 0, octets));
             assert_eq!(read.as_ref().map(Address::as_str), expected, "{octets:?}");
         }
     }

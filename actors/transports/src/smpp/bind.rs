@@ -5,10 +5,10 @@ use std::{io, time::Duration};
 use bytes::{Bytes, BytesMut};
 use secrecy::ExposeSecret;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
 };
-use vumi_smpp_codec::{Bind, BindMode, Codec, Command, CommandId, Frame, Password, Pdu, status};
+use vumi_smpp_codec::{Bind, BindMode, BindPassword, CommandId, IncomingPdu, OutgoingPdu, Pdu, SmppCodec, status};
 
 use super::{Settings, statuses::in_words};
 use crate::tls::{ServerSocket, secured};
@@ -62,7 +62,7 @@ pub(super) fn bind_pdu(settings: &Settings, mode: BindMode) -> Pdu {
     Pdu::Bind(Box::new(Bind {
         mode,
         system_id: octets(&settings.system_id),
-        password: Password(octets(settings.password.expose_secret())),
+        password: BindPassword(octets(settings.password.expose_secret())),
         system_type: octets(&settings.system_type),
         interface_version: settings.version.number(),
         addr_ton: 0,
@@ -122,7 +122,7 @@ pub(super) fn bound(code: u32) -> Result<(), SessionEnd> {
 
 async fn write_one(write: &mut PduSink, code: u32, sequence: u32, pdu: Pdu) -> Result<(), SessionEnd> {
     let mut out = BytesMut::new();
-    let encoded = Command { status: code, sequence, pdu }.encode_into(&mut out);
+    let encoded = OutgoingPdu { status: code, sequence, pdu }.encode_into(&mut out);
     encoded.map_err(|error| SessionEnd::never_up(format!("can't bind: {error}")))?;
     let written = async {
         write.write_all(&out).await?;
@@ -134,13 +134,13 @@ async fn write_one(write: &mut PduSink, code: u32, sequence: u32, pdu: Pdu) -> R
 /// Reads PDUs from a connection.
 pub(super) struct PduReader {
     read: PduSource,
-    pub(super) codec: Codec,
+    pub(super) codec: SmppCodec,
     pub(super) buffer: BytesMut,
 }
 
 impl PduReader {
     pub(super) fn new(read: PduSource) -> Self {
-        Self { read, codec: Codec::default(), buffer: BytesMut::with_capacity(CHUNK) }
+        Self { read, codec: SmppCodec::default(), buffer: BytesMut::with_capacity(CHUNK) }
     }
 
     /// Reads what has come into the buffer; an error says why there is no more.
@@ -153,7 +153,7 @@ impl PduReader {
         }
     }
 
-    async fn next(&mut self) -> Result<Frame, String> {
+    async fn next(&mut self) -> Result<IncomingPdu, String> {
         loop {
             match self.codec.next(&mut self.buffer) {
                 Some(Ok(frame)) => return Ok(frame),

@@ -6,8 +6,8 @@ use vumi_kit::{
 };
 use vumi_smpp_codec::{
     Alphabet, DataSm, Message,
-    data_coding::{Charset, coding},
-    receipt::Receipt as SmppReceipt,
+    data_coding::{DataCharset, coding},
+    receipt::SmppReceipt,
     status,
     udh::{Concat, Udh, Width},
 };
@@ -82,15 +82,15 @@ const UNREAD: &str = "unknown";
 /// The text, and its alphabet; octets that are no text as hex digits.
 fn decoded(settings: &Settings, data_coding: u8, octets: &[u8], header: usize) -> (String, &'static str) {
     let alphabet = match coding(data_coding).charset {
-        Charset::Default => settings.sms.alphabet.alphabet(),
-        Charset::Gsm7 => Alphabet::Gsm7,
-        Charset::Ascii => Alphabet::Ascii,
-        Charset::Latin1 => Alphabet::Latin1,
-        Charset::Cyrillic => Alphabet::Iso8859_5,
-        Charset::Hebrew => Alphabet::Iso8859_8,
-        Charset::Ucs2 => Alphabet::Ucs2,
-        Charset::Binary => return (hex(octets), BINARY),
-        Charset::Raw => return (hex(octets), UNREAD),
+        DataCharset::Default => settings.sms.alphabet.alphabet(),
+        DataCharset::Gsm7 => Alphabet::Gsm7,
+        DataCharset::Ascii => Alphabet::Ascii,
+        DataCharset::Latin1 => Alphabet::Latin1,
+        DataCharset::Cyrillic => Alphabet::Iso8859_5,
+        DataCharset::Hebrew => Alphabet::Iso8859_8,
+        DataCharset::Ucs2 => Alphabet::Ucs2,
+        DataCharset::Binary => return (hex(octets), BINARY),
+        DataCharset::Raw => return (hex(octets), UNREAD),
     };
     let name = match alphabet {
         Alphabet::Gsm7 | Alphabet::Gsm7Packed => "GSM 03.38",
@@ -112,7 +112,7 @@ fn hex(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use vumi_kit::{clock::Timestamp, sms::InboundPart};
-    use vumi_smpp_codec::{Address, Message, status, tag};
+    use vumi_smpp_codec::{Message, PduAddress, status, tag};
 
     use super::{super::tests::settings, Item, read};
 
@@ -120,8 +120,8 @@ mod tests {
 
     fn message(data_coding: u8, octets: &[u8]) -> Message {
         Message {
-            source: Address::new(1, 1, &b"27831234567"[..]),
-            destination: Address::new(3, 0, &b"38080"[..]),
+            source: PduAddress::new(1, 1, &b"27831234567"[..]),
+            destination: PduAddress::new(3, 0, &b"38080"[..]),
             data_coding,
             short_message: octets.to_vec().into(),
             ..Message::default()
@@ -184,11 +184,11 @@ mod tests {
 
     #[test]
     fn names_are_senders_and_what_lacks_an_address_is_refused() {
-        let named = Message { source: Address::new(5, 0, &b"Vodacom"[..]), ..message(0, b"hi") };
+        let named = Message { source: PduAddress::new(5, 0, &b"Vodacom"[..]), ..message(0, b"hi") };
         assert_eq!(sms("", &named).from.as_str(), "Vodacom");
-        let nobody = Message { source: Address::default(), ..message(0, b"hi") };
+        let nobody = Message { source: PduAddress::default(), ..message(0, b"hi") };
         assert_eq!(read(&settings(""), &nobody, NOW).map(|_| ()), Err(status::ESME_RINVSRCADR));
-        let nowhere = Message { destination: Address::default(), ..message(0, b"hi") };
+        let nowhere = Message { destination: PduAddress::default(), ..message(0, b"hi") };
         assert_eq!(read(&settings(""), &nowhere, NOW).map(|_| ()), Err(status::ESME_RINVDSTADR));
         assert_eq!(sms("short_code = \"38080\"", &nowhere).to.as_str(), "38080");
     }

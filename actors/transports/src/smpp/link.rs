@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 use vumi_kit::sms::SmsId;
-use vumi_smpp_codec::{BindMode, Command, EncodeError, Message, Pdu};
+use vumi_smpp_codec::{BindMode, EncodeError, Message, OutgoingPdu, Pdu};
 
 /// Octets that may wait for an SMSC that does not read; beyond, nothing more is read from it nor submitted to it.
 const MOST_UNWRITTEN: usize = 256 * 1024;
@@ -188,7 +188,7 @@ impl Link {
     pub(super) fn send(&mut self, status: u32, answers: Option<u32>, pdu: Pdu) -> Result<u32, EncodeError> {
         let sequence = answers.unwrap_or(if self.sequence >= LAST_SEQUENCE { 1 } else { self.sequence + 1 });
         let before = self.out.len();
-        Command { status, sequence, pdu }.encode_into(&mut self.out)?;
+        OutgoingPdu { status, sequence, pdu }.encode_into(&mut self.out)?;
         if answers.is_none() {
             self.sequence = sequence;
         }

@@ -13,7 +13,7 @@ use vumi_smpp_codec::{
     Alphabet, Message, Tlvs,
     alphabet::packed,
     data_coding, esm_class,
-    parts::{Limits, Part, split, split_octets},
+    parts::{MessagePart, PartLimits, split, split_octets},
     tag,
     time::SmppTime,
 };
@@ -50,7 +50,7 @@ pub(super) fn of(settings: &Settings, submission: &Submission, now: Timestamp) -
         tlvs: sms.tlvs.iter().filter_map(|tlv| Some((tlv.tag, tlv.value()?))).collect(),
         ..Message::default()
     };
-    let with = |part: Part| {
+    let with = |part: MessagePart| {
         let mut message = whole.clone();
         part.put_into(&mut message);
         message
@@ -67,7 +67,7 @@ pub(super) fn count(settings: &Settings, submission: &Submission) -> usize {
     parts_of(&settings.sms, submission).map_or(1, |(_, parts)| parts.len()).max(1)
 }
 
-fn parts_of(sms: &SmsSettings, submission: &Submission) -> Result<(u8, Vec<Part>), Decision> {
+fn parts_of(sms: &SmsSettings, submission: &Submission) -> Result<(u8, Vec<MessagePart>), Decision> {
     let method = sms.long_texts.method();
     match &submission.content {
         Content::Binary { udh } => binary(sms, submission, udh.as_deref()),
@@ -99,22 +99,22 @@ fn written_in(sms: &SmsSettings, text: &str, flash: bool) -> (u8, Alphabet) {
     }
 }
 
-fn binary(sms: &SmsSettings, submission: &Submission, udh: Option<&str>) -> Result<(u8, Vec<Part>), Decision> {
+fn binary(sms: &SmsSettings, submission: &Submission, udh: Option<&str>) -> Result<(u8, Vec<MessagePart>), Decision> {
     let wrong = || rejected("its octets can't be read");
     let octets = octets_of_hex(&submission.message).ok_or_else(wrong)?;
     let Some(udh) = udh else {
         let method = sms.long_texts.method();
-        let parts = split_octets(None, &octets, method, Limits::of(None, method), reference(submission.id));
+        let parts = split_octets(None, &octets, method, PartLimits::of(None, method), reference(submission.id));
         return Ok((data_coding::BINARY, parts.map_err(|error| rejected(&error.to_string()))?));
     };
     let mut short_message = octets_of_hex(udh).ok_or_else(wrong)?;
     short_message.extend(octets);
-    let part = Part { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: Tlvs::new() };
+    let part = MessagePart { short_message: short_message.into(), esm_class: esm_class::UDH, tlvs: Tlvs::new() };
     Ok((data_coding::BINARY, vec![part]))
 }
 
 /// What an ESME handed in, as it came. Septets become what `data_coding = 0` is to this SMSC.
-fn raw(sms: &SmsSettings, submission: &Submission, coding: u8, udh: &str) -> Result<(u8, Vec<Part>), Decision> {
+fn raw(sms: &SmsSettings, submission: &Submission, coding: u8, udh: &str) -> Result<(u8, Vec<MessagePart>), Decision> {
     let wrong = || rejected("its octets can't be read");
     let octets = octets_of_hex(&submission.message).ok_or_else(wrong)?;
     let mut short_message = octets_of_hex(udh).ok_or_else(wrong)?;
@@ -136,7 +136,7 @@ fn raw(sms: &SmsSettings, submission: &Submission, coding: u8, udh: &str) -> Res
     } else {
         (short_message.into(), Tlvs::new())
     };
-    Ok((coding, vec![Part { short_message, esm_class, tlvs }]))
+    Ok((coding, vec![MessagePart { short_message, esm_class, tlvs }]))
 }
 
 /// What the parts of an SMS have in common: made of its number, so that a later attempt has the same. Two SMS to one person share

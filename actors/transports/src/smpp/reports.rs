@@ -7,8 +7,8 @@ use vumi_kit::{
     sms::{Receipt, TransportStatus},
 };
 use vumi_smpp_codec::{
-    Address, Message, MessageState, esm_class,
-    receipt::{NetworkError, Receipt as SmppReceipt},
+    Message, MessageState, PduAddress, esm_class,
+    receipt::{NetworkError, SmppReceipt},
     time::read_date,
 };
 
@@ -79,7 +79,7 @@ fn spellings(ids: MessageIds, id: &str, other: Option<&str>) -> IdSpellings {
 
 /// The person's number: the sender of a receipt; where the SMSC does not swap the addresses, that is our short code.
 fn recipient(message: &Message) -> Option<Msisdn> {
-    let phone = |address: &Address| {
+    let phone = |address: &PduAddress| {
         let number = addresses::read(address)?.msisdn()?;
         (number.as_str().len() >= SHORTEST_PHONE).then_some(number)
     };
@@ -88,7 +88,7 @@ fn recipient(message: &Message) -> Option<Msisdn> {
 
 /// What it says, in the order of the book, in the provider's own spelling.
 fn fields(message: &Message, receipt: &SmppReceipt) -> Vec<(String, String)> {
-    let address = |address: &Address| addresses::read(address).map(|address| address.as_str().to_owned());
+    let address = |address: &PduAddress| addresses::read(address).map(|address| address.as_str().to_owned());
     let network = receipt.network_error.map(|NetworkError { network, code }| format!("{network}:{code}"));
     let state = receipt.tlv_state.map(|state| u8::from(state).to_string());
     let named = [

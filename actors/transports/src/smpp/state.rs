@@ -12,7 +12,7 @@ use vumi_kit::{
     name::Name,
     start_token::StartToken,
 };
-use vumi_smpp_codec::{BindMode, CommandId, FieldFault, Frame, MessageResp, Pdu, status, tag};
+use vumi_smpp_codec::{BindMode, CommandId, FieldFault, IncomingPdu, MessageResp, Pdu, status, tag};
 
 use super::{
     Settings,
@@ -166,7 +166,7 @@ impl SmppState {
     }
 
     /// Handles a PDU that came after the bind.
-    pub(super) fn on_frame(&mut self, at: usize, frame: Frame) {
+    pub(super) fn on_frame(&mut self, at: usize, frame: IncomingPdu) {
         let Some(link) = self.link(at) else { return };
         link.last_received = tokio::time::Instant::now();
         if frame.command.is_response() {
@@ -176,8 +176,8 @@ impl SmppState {
         }
     }
 
-    fn on_response(&mut self, at: usize, frame: Frame) {
-        let Frame { command, status: code, sequence, body } = frame;
+    fn on_response(&mut self, at: usize, frame: IncomingPdu) {
+        let IncomingPdu { command, status: code, sequence, body } = frame;
         let (message_id, congestion) = match &body {
             Ok(Pdu::SubmitSmResp(resp) | Pdu::DataSmResp(resp)) => {
                 (id_of(resp), resp.tlvs.octet(tag::CONGESTION_STATE))
@@ -215,8 +215,8 @@ impl SmppState {
         }
     }
 
-    fn on_request(&mut self, at: usize, frame: Frame) {
-        let Frame { command, sequence, body, .. } = frame;
+    fn on_request(&mut self, at: usize, frame: IncomingPdu) {
+        let IncomingPdu { command, sequence, body, .. } = frame;
         match body {
             Ok(Pdu::EnquireLink) => self.answer(at, status::ESME_ROK, sequence, Pdu::EnquireLinkResp),
             Ok(Pdu::Unbind) => {

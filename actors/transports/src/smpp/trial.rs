@@ -17,7 +17,7 @@ use vumi_kit::{
     sms_options::{Content, Priority},
 };
 use vumi_smpp_codec::{
-    BadLength, BindMode, Codec, Command, EncodeError, Frame, Message, MessageResp, Pdu, esm_class, status,
+    BadLength, BindMode, EncodeError, IncomingPdu, Message, MessageResp, OutgoingPdu, Pdu, SmppCodec, esm_class, status,
 };
 
 use super::{
@@ -54,9 +54,9 @@ pub enum TrialStep<'a> {
         tls: bool,
     },
     /// A PDU of ours went out.
-    Sent(&'a Command),
+    Sent(&'a OutgoingPdu),
     /// A PDU came.
-    Received(&'a Frame),
+    Received(&'a IncomingPdu),
 }
 
 /// Why a trial failed. The text says what to check.
@@ -144,7 +144,7 @@ impl SmppTrial {
         show(TrialStep::Connected { server: &server, tls: self.settings.tls });
         let mut trial = TrialSession {
             stream,
-            codec: Codec::default(),
+            codec: SmppCodec::default(),
             buffer: BytesMut::new(),
             sequence: 0,
             ids: Vec::new(),
@@ -216,7 +216,7 @@ fn submission(sms: &TrialSms, now: Timestamp) -> Submission {
 
 struct TrialSession<'s> {
     stream: Box<dyn ServerSocket>,
-    codec: Codec,
+    codec: SmppCodec,
     buffer: BytesMut,
     sequence: u32,
     /// The ids of what it submitted.
@@ -226,7 +226,7 @@ struct TrialSession<'s> {
 
 impl TrialSession<'_> {
     async fn send(&mut self, status: u32, sequence: u32, pdu: Pdu) -> Result<(), TrialError> {
-        let command = Command { status, sequence, pdu };
+        let command = OutgoingPdu { status, sequence, pdu };
         let mut out = BytesMut::new();
         command.encode_into(&mut out)?;
         (self.show)(TrialStep::Sent(&command));
@@ -235,7 +235,7 @@ impl TrialSession<'_> {
     }
 
     /// The next PDU; none when the time is over or the connection closed.
-    async fn next_until(&mut self, until: Instant) -> Result<Option<Frame>, TrialError> {
+    async fn next_until(&mut self, until: Instant) -> Result<Option<IncomingPdu>, TrialError> {
         loop {
             if let Some(frame) = self.codec.next(&mut self.buffer).transpose()? {
                 (self.show)(TrialStep::Received(&frame));
@@ -249,7 +249,7 @@ impl TrialSession<'_> {
     }
 
     /// Sends a request and waits for its answer; other requests of the SMSC are answered in between.
-    async fn ask(&mut self, request: &'static str, pdu: Pdu, limit: Duration) -> Result<Frame, TrialError> {
+    async fn ask(&mut self, request: &'static str, pdu: Pdu, limit: Duration) -> Result<IncomingPdu, TrialError> {
         self.sequence += 1;
         self.send(status::ESME_ROK, self.sequence, pdu).await?;
         let until = Instant::now() + limit;
@@ -264,7 +264,7 @@ impl TrialSession<'_> {
     }
 
     /// Answers a request of the SMSC.
-    async fn respond(&mut self, frame: &Frame) -> Result<(), TrialError> {
+    async fn respond(&mut self, frame: &IncomingPdu) -> Result<(), TrialError> {
         let Some(pdu) = Pdu::bare_response(frame.command) else { return Ok(()) };
         let status = match &frame.body {
             Err(fault) => fault.status(),

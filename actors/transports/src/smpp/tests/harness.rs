@@ -36,7 +36,8 @@ use vumi_kit::{
     transport_board::TransportBoard,
 };
 use vumi_smpp_codec::{
-    Address, Bind, BindMode, BindResp, Codec, Command, CommandId, Frame, Message, MessageResp, Pdu, Tlvs,
+    Bind, BindMode, BindResp, CommandId, IncomingPdu, Message, MessageResp, OutgoingPdu, Pdu, PduAddress, SmppCodec,
+    Tlvs,
 };
 
 use crate::{
@@ -118,18 +119,18 @@ fn fake_store(requests: &mpsc::UnboundedSender<LedgerRequest>, waiting: &InLedge
 /// The SMSC's end of a connection.
 pub(super) struct Smsc {
     stream: Box<dyn ServerSocket>,
-    codec: Codec,
+    codec: SmppCodec,
     buffer: BytesMut,
     next_sequence: u32,
 }
 
 impl Smsc {
     fn on(stream: Box<dyn ServerSocket>) -> Self {
-        Self { stream, codec: Codec::default(), buffer: BytesMut::new(), next_sequence: 100 }
+        Self { stream, codec: SmppCodec::default(), buffer: BytesMut::new(), next_sequence: 100 }
     }
 
     /// The next PDU; none when the transport has closed the connection.
-    pub(super) async fn next(&mut self) -> Option<Frame> {
+    pub(super) async fn next(&mut self) -> Option<IncomingPdu> {
         timeout(LIMIT, async {
             loop {
                 if let Some(frame) = self.codec.next(&mut self.buffer) {
@@ -150,7 +151,7 @@ impl Smsc {
 
     pub(super) async fn answer(&mut self, status: u32, sequence: u32, pdu: Pdu) {
         let mut out = BytesMut::new();
-        Command { status, sequence, pdu }.encode_into(&mut out).unwrap();
+        OutgoingPdu { status, sequence, pdu }.encode_into(&mut out).unwrap();
         self.raw(&out).await;
     }
 
@@ -171,7 +172,7 @@ impl Smsc {
 
     pub(super) async fn expect_bind(&mut self) -> (u32, Bind) {
         match self.next().await {
-            Some(Frame { sequence, body: Ok(Pdu::Bind(bind)), .. }) => (sequence, *bind),
+            Some(IncomingPdu { sequence, body: Ok(Pdu::Bind(bind)), .. }) => (sequence, *bind),
             other => panic!("no bind: {other:?}"),
         }
     }
@@ -192,7 +193,7 @@ impl Smsc {
     /// The next submit_sm.
     pub(super) async fn submitted(&mut self) -> (u32, Message) {
         match self.next().await {
-            Some(Frame { sequence, body: Ok(Pdu::SubmitSm(message)), .. }) => (sequence, *message),
+            Some(IncomingPdu { sequence, body: Ok(Pdu::SubmitSm(message)), .. }) => (sequence, *message),
             other => panic!("no submit_sm: {other:?}"),
         }
     }
@@ -355,8 +356,8 @@ impl SmppHarness {
 /// A message from a person.
 pub(super) fn deliver(text: &[u8]) -> Message {
     Message {
-        source: Address::new(1, 1, &b"27831234567"[..]),
-        destination: Address::new(3, 0, &b"38080"[..]),
+        source: PduAddress::new(1, 1, &b"27831234567"[..]),
+        destination: PduAddress::new(3, 0, &b"38080"[..]),
         short_message: text.to_vec().into(),
         ..Message::default()
     }

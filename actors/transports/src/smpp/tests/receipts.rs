@@ -5,7 +5,7 @@ use vumi_kit::{
     sms::{Receipt, TransportStatus as S},
     store::StoreError,
 };
-use vumi_smpp_codec::{Address, Message, Pdu, tag};
+use vumi_smpp_codec::{Message, Pdu, PduAddress, tag};
 
 use super::{
     harness::{SmppHarness, receipt},
@@ -111,7 +111,7 @@ fn the_recipient_is_the_phone_whichever_address_has_it() {
     let mut message = receipt("id:7 stat:DELIVRD");
     std::mem::swap(&mut message.source, &mut message.destination);
     assert_eq!(read("", &message).unwrap().to.map(String::from).as_deref(), Some("27831234567"));
-    message.destination = Address::default();
+    message.destination = PduAddress::default();
     assert_eq!(read("", &message).unwrap().to, None);
 }
 

@@ -1,7 +1,7 @@
 //! Sessions: bound, refused, lost, odd.
 
 use vumi_kit::health::State;
-use vumi_smpp_codec::{BindMode, CommandId, Frame, Pdu, Tlvs};
+use vumi_smpp_codec::{BindMode, CommandId, IncomingPdu, Pdu, Tlvs};
 
 use super::harness::{CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY, SmppHarness, deliver, receives};
 use crate::tests::exam::submission;
@@ -96,7 +96,7 @@ async fn where_the_next_pdu_begins_is_not_known_the_session_ends_with_a_generic_
     let mut smsc = harness.bound().await;
     smsc.raw(b"GET / HTTP/1.1\r\n\r\n").await;
     let nack = smsc.next().await.expect("a generic_nack");
-    let Frame { command, status, sequence, .. } = nack;
+    let IncomingPdu { command, status, sequence, .. } = nack;
     assert_eq!((command, status, sequence), (CommandId::GENERIC_NACK, 0x02, 0));
     assert_eq!(smsc.next().await, None);
     harness.bound().await;
