@@ -26,7 +26,7 @@ use vumi_kit::{
 };
 use vumi_middleware::MiddlewareContext;
 use vumi_router::{OutboundRouter, Router, RoutingTable, TransportWatch, WatchedTransport};
-use vumi_smpp::{SmppContext, SmppSettings, SmppTransport};
+use vumi_smpp::{EsmeTransport, SmppContext, SmppSettings};
 use vumi_store::StoreSettings;
 
 use super::{
@@ -266,9 +266,9 @@ fn smpp_component(
 ) -> StartFn {
     let transport = |transport: &ComponentConfig| {
         let carries = (transport.kind.carries)(&transport.settings);
-        (transport.name.clone(), SmppTransport { addresses: transport.of_any_kind.clone(), carries })
+        (transport.name.clone(), EsmeTransport { addresses: transport.of_any_kind.clone(), carries })
     };
-    let transports: BTreeMap<Name, SmppTransport> = settings.transports.iter().map(transport).collect();
+    let transports: BTreeMap<Name, EsmeTransport> = settings.transports.iter().map(transport).collect();
     let (sandbox_account, sms_times) = (settings.sandbox.is_some(), settings.store.sms_times());
     let (prices, bound) = (settings.prices.clone(), OnceLock::new());
     Arc::new(move |context: ComponentContext| {

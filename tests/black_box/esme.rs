@@ -31,7 +31,7 @@ pub(crate) fn smpp_password(harness: &Harness, account: &str) -> String {
 }
 
 /// A socket to the server.
-pub(crate) struct Esme {
+pub(crate) struct EsmeSocket {
     socket: TcpStream,
     codec: Codec,
     read: BytesMut,
@@ -40,7 +40,7 @@ pub(crate) struct Esme {
     sequence: u32,
 }
 
-impl Esme {
+impl EsmeSocket {
     pub(crate) fn connect(port: u16) -> Self {
         let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_nodelay(true).unwrap();

@@ -2,7 +2,7 @@
 //! binds, submits an SMS and answers its receipt; as SMSCs they take SMS from us and report them. `.ci/run` installs them;
 //! without them these tests say that they were left out.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use crate::black_box::{
     Harness, Process,
@@ -12,9 +12,13 @@ use crate::black_box::{
 
 /// python-smpplib: synchronous, one PDU at a time.
 const SMPPLIB: &str = r#"
-import sys, smpplib.client
+import os, ssl, sys, smpplib.client
 port, password = int(sys.argv[1]), sys.argv[2]
-client = smpplib.client.Client("127.0.0.1", port, timeout=15, allow_unknown_opt_params=True)
+trusted = os.environ.get("TRUSTED")
+context = ssl.create_default_context(cafile=trusted) if trusted else None
+if context:
+    context.check_hostname = False  # smpplib names no host
+client = smpplib.client.Client("127.0.0.1", port, timeout=15, allow_unknown_opt_params=True, ssl_context=context)
 seen = {}
 client.set_message_sent_handler(lambda pdu: seen.update(id=pdu.message_id.decode()))
 def received(pdu):
@@ -69,11 +73,15 @@ session.on("deliver_sm", pdu => {
 "#;
 
 /// Runs a peer against a server of its own; answers the id that it was given.
-fn speak(interpreter: &str, script: &str, environment: &[(&str, &str)]) -> (Harness, i64) {
+fn speak(interpreter: &str, script: &str, environment: &[(&str, &str)]) {
     let harness = Harness::new();
     let port = serve_smpp(&harness, "clickatell", "");
+    speak_to(&harness, port, interpreter, script, environment);
+}
+
+fn speak_to(harness: &Harness, port: u16, interpreter: &str, script: &str, environment: &[(&str, &str)]) {
     let router = harness.run();
-    let password = smpp_password(&harness, "username");
+    let password = smpp_password(harness, "username");
     let flag = if interpreter == "node" { "-e" } else { "-c" };
     let mut command = Command::new(interpreter);
     command.envs(environment.iter().copied()).args([flag, script, &port.to_string(), &password]);
@@ -85,7 +93,6 @@ fn speak(interpreter: &str, script: &str, environment: &[(&str, &str)]) -> (Harn
     let number = id.parse().unwrap();
     assert_eq!(harness.status("clickatell", number)["transport_status"], 4);
     drop(router);
-    (harness, number)
 }
 
 /// node-smpp as an SMSC: ids in capital hexadecimal digits, receipts with decimal ones.
@@ -165,6 +172,19 @@ fn python_smpplib_binds_submits_and_answers_its_receipt() {
     if let Some(python) = python() {
         speak(&python, SMPPLIB, &[]);
     }
+}
+
+#[test]
+fn python_smpplib_does_so_by_tls() {
+    let Some(python) = python() else { return };
+    let harness = Harness::new();
+    let tls = "tls = { certificate = \"crt.pem\", key = \"key.pem\" }";
+    let port = serve_smpp(&harness, "clickatell", tls);
+    let folder = harness.folder.path();
+    let (certificate, key) = (folder.join("crt.pem"), folder.join("key.pem"));
+    fs::write(&certificate, include_str!("../../actors/http/src/tests/tls/first.crt")).unwrap();
+    fs::write(key, include_str!("../../actors/http/src/tests/tls/first.key")).unwrap();
+    speak_to(&harness, port, &python, SMPPLIB, &[("TRUSTED", certificate.to_str().unwrap())]);
 }
 
 #[test]

@@ -1,17 +1,18 @@
 //! ESMEs bind to the SMPP server, submit, and get receipts and SMS from people: over TCP, with PDUs of their own.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, io::Write, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use vumi_smpp_codec::{
     Address,
     BindMode::{Receiver, Transceiver, Transmitter},
     CancelSm, CommandId, DataSm, Destination, Message, Pdu, QuerySm, SubmitMulti, Tlvs, esm_class, status, tag,
+    udh::{Concat, Width},
 };
 
 use crate::black_box::{
     Harness, Process,
-    esme::{Esme, message, message_id, serve_smpp, smpp_password},
+    esme::{EsmeSocket, message, message_id, serve_smpp, smpp_password},
     eventually, words,
 };
 
@@ -34,7 +35,7 @@ fn tlv_id(receipt: &Message) -> String {
 #[test]
 fn an_esme_submits_an_sms_and_gets_its_receipt_once() {
     let (harness, router, port, password) = start("");
-    let mut esme = Esme::bound(port, Transceiver, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Transceiver, "username", &password);
     let id = esme.submit("27831234567", "hello");
     let sms = harness.wait_for_status("clickatell", id.parse().unwrap(), 4);
     assert_eq!((sms["from_msisdn"].as_str(), sms["message"].as_str()), (Some("MYCLINIC"), Some("hello")));
@@ -66,7 +67,7 @@ fn an_esme_submits_an_sms_and_gets_its_receipt_once() {
 #[test]
 fn receipts_wait_for_their_esme_through_a_kill_and_each_is_acknowledged_once() {
     let (harness, router, port, password) = start("");
-    let mut esme = Esme::bound(port, Transmitter, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Transmitter, "username", &password);
     let ids: Vec<String> = (0..6).map(|n| esme.submit(&format!("2783123456{n}"), "wait")).collect();
     drop(esme);
     for id in &ids {
@@ -74,7 +75,7 @@ fn receipts_wait_for_their_esme_through_a_kill_and_each_is_acknowledged_once() {
     }
     router.kill();
     let router = harness.run();
-    let mut esme = Esme::bound(port, Receiver, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Receiver, "username", &password);
     let first: Vec<_> = (0..2).map(|_| esme.delivered()).collect();
     let mut acknowledged: BTreeSet<String> = BTreeSet::new();
     for (frame, receipt) in &first {
@@ -87,7 +88,7 @@ fn receipts_wait_for_their_esme_through_a_kill_and_each_is_acknowledged_once() {
         Some(())
     });
     drop(esme);
-    let mut esme = Esme::bound(port, Transceiver, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Transceiver, "username", &password);
     while acknowledged.len() < ids.len() {
         let (frame, receipt) = esme.delivered();
         esme.acknowledge(&frame, 0);
@@ -97,15 +98,54 @@ fn receipts_wait_for_their_esme_through_a_kill_and_each_is_acknowledged_once() {
     assert!(esme.request(CommandId::DELIVER_SM, NOTHING_MORE).is_none());
     assert_eq!(router.stop(), 0);
     let router = harness.run();
-    let mut esme = Esme::bound(port, Receiver, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Receiver, "username", &password);
     assert!(esme.request(CommandId::DELIVER_SM, NOTHING_MORE).is_none(), "one that was acknowledged comes again");
     drop(router);
 }
 
 #[test]
+fn the_parts_of_a_long_text_go_through_to_an_smsc_as_they_came_and_each_has_its_receipt() {
+    let harness = Harness::new();
+    let port = serve_smpp(&harness, "carrier", "");
+    let smsc = harness.smsc;
+    let carrier = format!(
+        "\n[transports.carrier]\nkind = \"smpp\"\nhost = \"127.0.0.1\"\nport = {smsc}\nsystem_id = \"vumi\"\n\
+         password = \"vumi\"\n"
+    );
+    harness.edit(|text| text + &carrier);
+    let _router = harness.run();
+    harness.wait_for_part("carrier");
+    let password = smpp_password(&harness, "username");
+    let mut esme = EsmeSocket::bound(port, Transceiver, "username", &password);
+    // A part by a user data header, and one by TLVs; the @ of GSM is an octet of 0.
+    let first = Message {
+        esm_class: esm_class::UDH,
+        short_message: b"\x06\x08\x04\x01\x07\x02\x01all \x00 ".as_slice().into(),
+        ..message("27831234567", "")
+    };
+    let sar = Concat { reference: 0x0107, width: Width::Sar, total: 2, number: 2 }.sar();
+    let second = Message { tlvs: sar, ..message("27831234567", "once") };
+    let mut ids = BTreeSet::new();
+    for part in [first, second] {
+        let answer = esme.ask(Pdu::SubmitSm(Box::new(part)));
+        assert_eq!(answer.status, 0);
+        ids.insert(message_id(&answer));
+    }
+    eventually("the SMSC has the text whole", || harness.seen("smsc").to_string().contains("all @ once").then_some(()));
+    let mut receipts = BTreeSet::new();
+    while receipts.len() < 2 {
+        let (frame, receipt) = esme.delivered();
+        assert_eq!(receipt.tlvs.octet(tag::MESSAGE_STATE), Some(2));
+        esme.acknowledge(&frame, 0);
+        receipts.insert(tlv_id(&receipt));
+    }
+    assert_eq!(receipts, ids);
+}
+
+#[test]
 fn what_an_esme_refuses_for_now_comes_again_and_what_it_refuses_for_good_is_given_up() {
     let (harness, _router, port, password) = start("");
-    let mut esme = Esme::bound(port, Transceiver, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Transceiver, "username", &password);
     let id = esme.submit("27831234567", "x");
     let (frame, _) = esme.delivered();
     esme.acknowledge(&frame, status::ESME_RX_T_APPN);
@@ -121,7 +161,7 @@ fn what_an_esme_refuses_for_now_comes_again_and_what_it_refuses_for_good_is_give
 fn a_pdu_in_a_wrong_state_or_a_broken_one_is_answered_and_the_session_lives() {
     let (_harness, _router, port, password) = start("");
     let submit = || Pdu::SubmitSm(Box::new(message("27831234567", "x")));
-    let mut esme = Esme::connect(port);
+    let mut esme = EsmeSocket::connect(port);
     assert_eq!(esme.ask(submit()).status, status::ESME_RINVBNDSTS);
     assert_eq!(esme.ask(Pdu::EnquireLink).status, 0);
     assert_eq!(esme.bind(Receiver, "username", "wrong"), status::ESME_RINVPASWD);
@@ -131,7 +171,7 @@ fn a_pdu_in_a_wrong_state_or_a_broken_one_is_answered_and_the_session_lives() {
     assert_eq!(esme.ask(submit()).status, status::ESME_RINVBNDSTS);
     drop(esme);
 
-    let mut esme = Esme::bound(port, Transceiver, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Transceiver, "username", &password);
     for (message, expected) in [
         (message("+27 83 123", "x"), status::ESME_RINVDSTADR),
         (message("", "x"), status::ESME_RINVDSTADR),
@@ -176,8 +216,8 @@ fn a_pdu_in_a_wrong_state_or_a_broken_one_is_answered_and_the_session_lives() {
 fn who_does_not_bind_in_time_or_does_not_answer_is_closed() {
     let (_harness, _router, port, password) =
         start("bind_within = \"300ms\"\nenquire_link_after = \"300ms\"\nanswer_within = \"400ms\"");
-    Esme::connect(port).wait_for_close();
-    let mut esme = Esme::bound(port, Receiver, "username", &password);
+    EsmeSocket::connect(port).wait_for_close();
+    let mut esme = EsmeSocket::bound(port, Receiver, "username", &password);
     assert!(esme.request(CommandId::ENQUIRE_LINK, Duration::from_secs(5)).is_some());
     esme.wait_for_close();
 }
@@ -186,8 +226,8 @@ fn who_does_not_bind_in_time_or_does_not_answer_is_closed() {
 fn a_flood_whose_answers_nobody_reads_is_answered_whole_and_delays_no_other_bind() {
     const FLOOD: u32 = 3_000;
     let (harness, _router, port, password) = start("window = 16");
-    let mut flood = Esme::bound(port, Transmitter, "username", &password);
-    let mut other = Esme::bound(port, Transceiver, "username", &password);
+    let mut flood = EsmeSocket::bound(port, Transmitter, "username", &password);
+    let mut other = EsmeSocket::bound(port, Transceiver, "username", &password);
     let quiet = |n: u32| Message { registered_delivery: 0, ..message(&format!("2783{n:07}"), "flood") };
     let sequences: Vec<u32> = (0..FLOOD).map(|n| flood.send(Pdu::SubmitSm(Box::new(quiet(n))))).collect();
     assert_eq!(other.ask(Pdu::EnquireLink).status, 0);
@@ -207,8 +247,8 @@ fn a_flood_whose_answers_nobody_reads_is_answered_whole_and_delays_no_other_bind
 fn a_bind_beyond_the_limit_first_asks_whether_the_others_are_still_there() {
     let (harness, _router, port, password) = start("");
     assert!(harness.vumi(&["account", "smpp", "username", "--binds", "1"]).status.success());
-    let mut first = Esme::bound(port, Transceiver, "username", &password);
-    let mut second = Esme::connect(port);
+    let mut first = EsmeSocket::bound(port, Transceiver, "username", &password);
+    let mut second = EsmeSocket::connect(port);
     let waits = std::thread::spawn(move || {
         let status = second.bind(Transceiver, "username", &password);
         (second, status, password)
@@ -225,12 +265,30 @@ fn a_bind_beyond_the_limit_first_asks_whether_the_others_are_still_there() {
 }
 
 #[test]
+fn an_esme_may_keep_the_password_that_it_had_elsewhere_if_smpp_has_room_for_it() {
+    let (harness, _router, port, made_up) = start("");
+    let give = |password: &str| {
+        let mut command = harness.command(&["account", "smpp", "username", "--password-stdin"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
+        child.wait().unwrap().success()
+    };
+    let mut bound = EsmeSocket::bound(port, Receiver, "username", &made_up);
+    assert!(give("kept-1"));
+    assert!(bound.request(CommandId::UNBIND, Duration::from_secs(10)).is_some(), "its password is another one now");
+    let mut esme = EsmeSocket::connect(port);
+    assert_eq!(esme.bind(Receiver, "username", &made_up), status::ESME_RINVPASWD);
+    assert_eq!(esme.bind(Receiver, "username", "kept-1"), 0);
+    assert!(!give("9-letters") && !give("a b") && !give(""));
+}
+
+#[test]
 fn wrong_passwords_are_counted_and_a_right_one_is_not() {
     let (_harness, _router, port, password) = start("wrong_passwords = 3");
     for _ in 0..8 {
-        drop(Esme::bound(port, Receiver, "username", &password));
+        drop(EsmeSocket::bound(port, Receiver, "username", &password));
     }
-    let mut esme = Esme::connect(port);
+    let mut esme = EsmeSocket::connect(port);
     let statuses: Vec<u32> = (0..8).map(|n| esme.bind(Receiver, "username", &format!("wrong{n}"))).collect();
     assert!(statuses.contains(&status::ESME_RTHROTTLED), "{statuses:x?}");
     assert!(statuses.iter().all(|status| [status::ESME_RINVPASWD, status::ESME_RTHROTTLED].contains(status)));
@@ -240,7 +298,7 @@ fn wrong_passwords_are_counted_and_a_right_one_is_not() {
 #[test]
 fn submit_multi_data_sm_query_sm_and_cancel_sm() {
     let (harness, _router, port, password) = start("");
-    let mut esme = Esme::bound(port, Transmitter, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Transmitter, "username", &password);
     let address = |to: &str| Destination::Address(Address::new(1, 1, to.to_owned()));
     let destinations = vec![address("27831234560"), address("not a number"), address("27831234561")];
     let multi = SubmitMulti { destinations, message: message("", "to many") };
@@ -287,7 +345,7 @@ fn submit_multi_data_sm_query_sm_and_cancel_sm() {
     assert_eq!(esme.ask(all("27831234565")).status, status::ESME_RCANCELFAIL, "there is none");
     assert_eq!(esme.ask(all("27831234564")).status, 0);
     assert!(two.iter().all(|id| harness.status("clickatell", id.parse().unwrap())["state"] == "cancelled"));
-    let mut receiver = Esme::bound(port, Receiver, "username", &password);
+    let mut receiver = EsmeSocket::bound(port, Receiver, "username", &password);
     let stat = |wanted: &str| {
         let text = format!("stat:{wanted} ");
         move |receipt: &Message| String::from_utf8_lossy(&receipt.short_message).contains(&text)
@@ -307,7 +365,7 @@ fn submit_multi_data_sm_query_sm_and_cancel_sm() {
 #[test]
 fn an_sms_of_a_person_is_delivered_to_a_receiver_of_its_account_and_routed_all_the_same() {
     let (harness, _router, port, password) = start("");
-    let mut esme = Esme::bound(port, Transceiver, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Transceiver, "username", &password);
     let inbound = [
         ("api_id", "1234"),
         ("moMsgId", "person-1"),
@@ -328,7 +386,7 @@ fn an_sms_of_a_person_is_delivered_to_a_receiver_of_its_account_and_routed_all_t
 #[test]
 fn a_server_that_stops_unbinds_its_esmes_and_settings_that_lead_nowhere_are_refused() {
     let (harness, router, port, password) = start("");
-    let mut esme = Esme::bound(port, Transceiver, "username", &password);
+    let mut esme = EsmeSocket::bound(port, Transceiver, "username", &password);
     let checked = words(&harness.vumi(&["check"]));
     assert!(checked.contains(&format!("smpp        127.0.0.1:{port}")), "{checked}");
     let part = harness.part("smpp").unwrap();

@@ -18,7 +18,7 @@ use vumi_kit::{
 };
 use vumi_smpp_codec::BindMode;
 
-use crate::state::SmppState;
+use crate::state::SmppServerState;
 
 /// The number of a bind: no two have the same, in whatever process.
 pub(crate) type BindId = u64;
@@ -69,7 +69,7 @@ pub(crate) struct Binds(RefCell<HashMap<AccountId, Rc<BoundAccount>>>);
 
 /// A place among the binds, until it is dropped.
 pub(crate) struct BindPlace {
-    state: Rc<SmppState>,
+    state: Rc<SmppServerState>,
     pub(crate) account: Rc<BoundAccount>,
     pub(crate) entry: Rc<BindEntry>,
     pub(crate) commands: mpsc::Receiver<SessionCommand>,
@@ -179,7 +179,12 @@ impl BoundAccount {
 }
 
 /// Takes a place for a bind of an account, which has not as many as it may.
-pub(crate) fn take_place(state: &Rc<SmppState>, account: Arc<Account>, mode: BindMode, window: usize) -> BindPlace {
+pub(crate) fn take_place(
+    state: &Rc<SmppServerState>,
+    account: Arc<Account>,
+    mode: BindMode,
+    window: usize,
+) -> BindPlace {
     let (sender, commands) = mpsc::channel(window + OTHER_COMMANDS);
     let room = Cell::new(if matches!(mode, BindMode::Transmitter) { 0 } else { window });
     let entry = Rc::new(BindEntry { id: rand::random(), mode, commands: sender, room });

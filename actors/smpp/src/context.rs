@@ -9,7 +9,7 @@ use vumi_kit::{
 
 /// A transport that ESMEs' SMS may go over.
 #[derive(Clone, Debug)]
-pub struct SmppTransport {
+pub struct EsmeTransport {
     /// What it takes as addresses.
     pub addresses: TransportSettings,
     /// What it carries beside texts.
@@ -24,7 +24,7 @@ pub struct SmppContext {
     /// Where timestamps come from.
     pub clock: Clock,
     /// All transports of the settings.
-    pub transports: BTreeMap<Name, SmppTransport>,
+    pub transports: BTreeMap<Name, EsmeTransport>,
     /// How long SMS may wait.
     pub sms_times: SmsTimes,
     /// What segments cost, for budgets in money.

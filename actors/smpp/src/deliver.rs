@@ -19,7 +19,7 @@ pub(crate) use self::pdu::pdu_of;
 use crate::{
     binds::BindId,
     settings::{LONGEST_ANSWER, SmppSettings},
-    state::SmppState,
+    state::SmppServerState,
 };
 
 /// Time between looks for something to deliver.
@@ -71,7 +71,7 @@ pub(crate) fn attempt(
 }
 
 /// Delivers until the server stops.
-pub(crate) async fn deliver(state: Rc<SmppState>) {
+pub(crate) async fn deliver(state: Rc<SmppServerState>) {
     let mut turn = 0_usize;
     loop {
         let idle = match claim(&state, &mut turn).await {
@@ -95,7 +95,7 @@ pub(crate) async fn deliver(state: Rc<SmppState>) {
 }
 
 /// Gives up what waits for longer than it may, until the server stops: also what no bind has come for.
-pub(crate) async fn give_up(state: Rc<SmppState>) {
+pub(crate) async fn give_up(state: Rc<SmppServerState>) {
     loop {
         tokio::time::sleep(GIVE_UP_EVERY).await;
         let before = state.context.clock.now().minus(state.settings.give_up_after);
@@ -105,7 +105,7 @@ pub(crate) async fn give_up(state: Rc<SmppState>) {
 }
 
 /// Claims what binds have room for, and hands it to them. Answers how many.
-async fn claim(state: &Rc<SmppState>, turn: &mut usize) -> Result<usize, StoreError> {
+async fn claim(state: &Rc<SmppServerState>, turn: &mut usize) -> Result<usize, StoreError> {
     let mut rooms = state.binds.with_room();
     if rooms.is_empty() || state.draining.get() || state.deliveries.attempts.borrow().len() > MOST_UNRECORDED {
         return Ok(0);
@@ -138,7 +138,7 @@ async fn claim(state: &Rc<SmppState>, turn: &mut usize) -> Result<usize, StoreEr
     Ok(count)
 }
 
-fn hand_over(state: &Rc<SmppState>, delivery: EsmeDelivery) {
+fn hand_over(state: &Rc<SmppServerState>, delivery: EsmeDelivery) {
     let now = state.context.clock.now();
     if now > delivery.created_at.plus(state.settings.give_up_after) {
         let why = "no ESME took it within smpp.give_up_after".to_owned();
@@ -160,7 +160,7 @@ fn hand_over(state: &Rc<SmppState>, delivery: EsmeDelivery) {
 }
 
 /// Records what came of deliveries, until the server stops.
-pub(crate) async fn record(state: Rc<SmppState>) {
+pub(crate) async fn record(state: Rc<SmppServerState>) {
     loop {
         state.deliveries.recordable.notified().await;
         loop {
@@ -182,7 +182,7 @@ pub(crate) async fn record(state: Rc<SmppState>) {
 }
 
 /// Records attempts, however long the store is away; false: it has stopped.
-async fn record_all(state: &SmppState, attempts: Vec<DeliveryAttempt>) -> bool {
+async fn record_all(state: &SmppServerState, attempts: Vec<DeliveryAttempt>) -> bool {
     let mut failures = 0;
     loop {
         let record = RecordDeliveryAttempts { attempts: attempts.clone(), disable_after: NEVER };

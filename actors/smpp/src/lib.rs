@@ -30,6 +30,6 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use context::{SmppContext, SmppTransport};
+pub use context::{EsmeTransport, SmppContext};
 pub use server::{SmppComponent, start};
 pub use settings::{EsmeAlphabet, SmppSettings};

@@ -17,7 +17,7 @@ use vumi_front_kit::{
 
 use crate::{
     session::EsmeSession,
-    state::{CountedSession, SmppState},
+    state::{CountedSession, SmppServerState},
 };
 
 /// Connections that the system holds until they are taken.
@@ -66,7 +66,7 @@ pub(crate) fn listen(bind: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes connections until the server stops; each has a task of its own.
-pub(crate) async fn accept(listener: TcpListener, tls: Option<TlsHandshakes>, state: Rc<SmppState>) {
+pub(crate) async fn accept(listener: TcpListener, tls: Option<TlsHandshakes>, state: Rc<SmppServerState>) {
     loop {
         while state.connections.all.get() >= state.settings.max_connections {
             tokio::time::sleep(LOOK_FOR_ROOM_EVERY).await;
@@ -81,7 +81,7 @@ pub(crate) async fn accept(listener: TcpListener, tls: Option<TlsHandshakes>, st
     }
 }
 
-fn begin(socket: TcpStream, peer: SocketAddr, tls: Option<TlsHandshakes>, state: &Rc<SmppState>) {
+fn begin(socket: TcpStream, peer: SocketAddr, tls: Option<TlsHandshakes>, state: &Rc<SmppServerState>) {
     if state.draining.get() {
         return;
     }

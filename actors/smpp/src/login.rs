@@ -22,7 +22,7 @@ use vumi_smpp_codec::{Bind, BindMode, status};
 use crate::{
     binds::{BindPlace, take_place},
     settings::SmppSettings,
-    state::SmppState,
+    state::SmppServerState,
 };
 
 /// The most credentials that are remembered as right.
@@ -75,7 +75,7 @@ impl BindLogin {
         name: &str,
         password: &[u8],
         peer: IpAddr,
-        state: &SmppState,
+        state: &SmppServerState,
     ) -> Result<Arc<Account>, BindStatus> {
         // One peer's invented names are no more reads of the store than its tries.
         let counted = !self.known_names.contains_key(name);
@@ -182,7 +182,7 @@ pub(crate) fn no_access_now(account: &Account, now: Timestamp) -> Option<&'stati
 }
 
 /// Checks a bind, and gives it its place.
-pub(crate) async fn bind(state: Rc<SmppState>, bind: Box<Bind>, peer: IpAddr) -> Result<BindPlace, BindStatus> {
+pub(crate) async fn bind(state: Rc<SmppServerState>, bind: Box<Bind>, peer: IpAddr) -> Result<BindPlace, BindStatus> {
     if state.draining.get() {
         return Err(status::ESME_RSYSERR);
     }

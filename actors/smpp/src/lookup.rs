@@ -12,10 +12,10 @@ use vumi_kit::{
 };
 use vumi_smpp_codec::{CancelSm, MessageState, QuerySm, QuerySmResp, Tlvs, status, time::SmppTime};
 
-use crate::submit::{SubmitStatus, Submitter, store_status};
+use crate::submit::{RefusalStatus, Submitter, store_status};
 
 /// What became of an SMS of the account.
-pub(crate) async fn query(submitter: &Submitter, query: &QuerySm) -> Result<QuerySmResp, SubmitStatus> {
+pub(crate) async fn query(submitter: &Submitter, query: &QuerySm) -> Result<QuerySmResp, RefusalStatus> {
     let unknown = status::ESME_RQUERYFAIL;
     let id = number(&query.message_id).ok_or(unknown)?;
     for transport in ways(submitter) {
@@ -32,7 +32,7 @@ pub(crate) async fn query(submitter: &Submitter, query: &QuerySm) -> Result<Quer
 const MOST_CANCELLED: usize = 100;
 
 /// Cancels an SMS of the account that has not begun to go out; without a number all from that sender to that recipient.
-pub(crate) async fn cancel(submitter: &Submitter, cancel: &CancelSm) -> Result<(), SubmitStatus> {
+pub(crate) async fn cancel(submitter: &Submitter, cancel: &CancelSm) -> Result<(), RefusalStatus> {
     if cancel.message_id.is_empty() {
         return cancel_all(submitter, cancel).await;
     }
@@ -40,7 +40,7 @@ pub(crate) async fn cancel(submitter: &Submitter, cancel: &CancelSm) -> Result<(
 }
 
 /// It is done where one of them was cancelled.
-async fn cancel_all(submitter: &Submitter, cancel: &CancelSm) -> Result<(), SubmitStatus> {
+async fn cancel_all(submitter: &Submitter, cancel: &CancelSm) -> Result<(), RefusalStatus> {
     let (from, to) = submitter.ends(&cancel.source, &cancel.destination)?;
     let states = vec![SmsState::Accepted, SmsState::Scheduled, SmsState::Held, SmsState::Claimed];
     let filter = SmsFilter { account: Some(account(submitter)), states, to: Some(to), ..SmsFilter::default() };
@@ -53,7 +53,7 @@ async fn cancel_all(submitter: &Submitter, cancel: &CancelSm) -> Result<(), Subm
     done
 }
 
-async fn cancel_one(submitter: &Submitter, id: SmsId) -> Result<(), SubmitStatus> {
+async fn cancel_one(submitter: &Submitter, id: SmsId) -> Result<(), RefusalStatus> {
     for transport in ways(submitter) {
         let cancel = CancelSms { account: account(submitter), transport, id };
         let result = submitter.state.context.store.ledger.ask(cancel).await;

@@ -25,7 +25,7 @@ use crate::{
     deliver, listener,
     login::BindLogin,
     settings::SmppSettings,
-    state::{ConnectionCounts, DeliveryDesk, SmppState},
+    state::{ConnectionCounts, DeliveryDesk, SmppServerState},
     watch,
 };
 
@@ -69,7 +69,7 @@ pub fn start(context: SmppContext, settings: SmppSettings) -> Result<SmppCompone
         addresses.push(address);
         listeners.push((listener, tls));
     }
-    let state = Rc::new(SmppState {
+    let state = Rc::new(SmppServerState {
         context,
         settings,
         binds: Binds::default(),
@@ -110,7 +110,7 @@ fn cannot_listen(bind: SocketAddr, error: &std::io::Error) -> StartError {
 
 /// Owns the server: its tasks end with it.
 struct SmppServer {
-    state: Rc<SmppState>,
+    state: Rc<SmppServerState>,
     listeners: RefCell<Vec<(TcpListener, Option<TlsHandshakes>)>>,
     pair: Option<Arc<CurrentPair>>,
     serving: String,
@@ -164,7 +164,9 @@ impl Handler<Drain> for SmppServer {
             for bound in state.binds.accounts() {
                 bound.close("the server stops");
             }
-            let busy = || state.connections.all.get() > 0 || state.deliveries.open.get() > 0;
+            // Who is not bound has nothing under way.
+            let has_bound = || state.connections.all.get() > state.connections.unbound.get();
+            let busy = || has_bound() || state.deliveries.open.get() > 0;
             while busy() && Instant::now() < until {
                 tokio::time::sleep(LOOK_EVERY).await;
             }

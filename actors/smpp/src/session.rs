@@ -24,11 +24,11 @@ use tokio::{
 use vumi_front_kit::tls::ClientSocket;
 use vumi_smpp_codec::{BindMode, Codec, Command, EncodeError, MAX_LENGTH, Pdu, status};
 
-use self::deliveries::Sent;
+use self::deliveries::SentDelivery;
 use crate::{
     binds::{BindPlace, SessionCommand},
     login::BindStatus,
-    state::{CountedSession, SmppState},
+    state::{CountedSession, SmppServerState},
 };
 
 /// The longest PDU of an ESME that is not bound yet: a bind is much shorter.
@@ -52,7 +52,7 @@ const LAST_SEQUENCE: u32 = 0x7FFF_FFFF;
 
 /// A session.
 pub(crate) struct EsmeSession {
-    state: Rc<SmppState>,
+    state: Rc<SmppServerState>,
     counted: CountedSession,
     peer: IpAddr,
     codec: Codec,
@@ -63,11 +63,11 @@ pub(crate) struct EsmeSession {
     work: FuturesUnordered<LocalBoxFuture<'static, Done>>,
     /// A password is being checked.
     binding: bool,
-    bound: Option<Bound>,
+    bound: Option<EsmeBind>,
     /// The last sequence_number of ours.
     sequence: u32,
     /// Delivered and not answered, by their sequence_number.
-    delivering: HashMap<u32, Sent>,
+    delivering: HashMap<u32, SentDelivery>,
     /// The enquire_link that was not answered, and since when.
     asked: Option<(u32, Instant)>,
     probes: Vec<oneshot::Sender<()>>,
@@ -79,7 +79,7 @@ pub(crate) struct EsmeSession {
 }
 
 /// A bind of this session.
-struct Bound {
+struct EsmeBind {
     place: BindPlace,
     mode: BindMode,
     /// Whether the ESME knows TLVs.
@@ -112,7 +112,7 @@ enum Done {
 }
 
 impl EsmeSession {
-    pub(crate) fn new(state: Rc<SmppState>, counted: CountedSession, peer: IpAddr) -> Self {
+    pub(crate) fn new(state: Rc<SmppServerState>, counted: CountedSession, peer: IpAddr) -> Self {
         let now = Instant::now();
         Self {
             state,

@@ -42,7 +42,7 @@ pub struct SmppSettings {
     pub connections_per_address: usize,
     /// Connections at once; more wait to be accepted.
     pub max_connections: usize,
-    /// Connections that are not bound yet, at once; further ones are closed.
+    /// Connections that are not bound yet, at once; further ones are closed, and those of one address beyond a quarter of them.
     pub max_unbound: usize,
     /// How long a connection may take to bind.
     #[serde(with = "humantime_serde")]

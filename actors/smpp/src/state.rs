@@ -12,8 +12,11 @@ use vumi_kit::callback::DeliveryAttempt;
 
 use crate::{binds::Binds, context::SmppContext, listener::AddressCounts, login::BindLogin, settings::SmppSettings};
 
+/// One address may hold such a part of the connections that are not bound yet: nobody shuts out all others.
+const UNBOUND_SHARE: usize = 4;
+
 /// What all sessions share; on the server's own thread.
-pub(crate) struct SmppState {
+pub(crate) struct SmppServerState {
     pub(crate) context: SmppContext,
     pub(crate) settings: SmppSettings,
     pub(crate) binds: Binds,
@@ -31,6 +34,7 @@ pub(crate) struct ConnectionCounts {
     pub(crate) all: Cell<usize>,
     pub(crate) unbound: Cell<usize>,
     pub(crate) by_address: RefCell<AddressCounts>,
+    pub(crate) unbound_by_address: RefCell<AddressCounts>,
 }
 
 /// What came of deliveries, on its way to the store.
@@ -57,18 +61,23 @@ impl DeliveryDesk {
 
 /// A connection that is counted until it is dropped.
 pub(crate) struct CountedSession {
-    state: Rc<SmppState>,
+    state: Rc<SmppServerState>,
     address: IpAddr,
     unbound: bool,
 }
 
 impl CountedSession {
     /// Counts a connection from an address; none: there are as many as may be.
-    pub(crate) fn new(state: &Rc<SmppState>, address: IpAddr) -> Option<Self> {
+    pub(crate) fn new(state: &Rc<SmppServerState>, address: IpAddr) -> Option<Self> {
         let (counts, settings) = (&state.connections, &state.settings);
         if counts.unbound.get() >= settings.max_unbound
             || !counts.by_address.borrow_mut().add(address, settings.connections_per_address)
         {
+            return None;
+        }
+        let most_of_one = settings.max_unbound.div_ceil(UNBOUND_SHARE);
+        if !counts.unbound_by_address.borrow_mut().add(address, most_of_one) {
+            counts.by_address.borrow_mut().remove(address);
             return None;
         }
         counts.all.set(counts.all.get() + 1);
@@ -81,6 +90,7 @@ impl CountedSession {
         if std::mem::take(&mut self.unbound) {
             let unbound = &self.state.connections.unbound;
             unbound.set(unbound.get().saturating_sub(1));
+            self.state.connections.unbound_by_address.borrow_mut().remove(self.address);
         }
     }
 }

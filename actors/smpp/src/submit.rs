@@ -30,10 +30,10 @@ use vumi_smpp_codec::{
 };
 
 use self::content::{Handed, handed};
-use crate::{binds::BindId, context::SmppTransport, state::SmppState};
+use crate::{binds::BindId, context::EsmeTransport, state::SmppServerState};
 
 /// Why an SMS is not kept: the command_status of the answer.
-pub(crate) type SubmitStatus = u32;
+pub(crate) type RefusalStatus = u32;
 
 /// The most recipients of a submit_multi, each an SMS of its own.
 const MOST_RECIPIENTS: usize = 254;
@@ -42,7 +42,7 @@ const URGENT: u8 = 2;
 
 /// Submits for an account that is bound.
 pub(crate) struct Submitter {
-    pub(crate) state: Rc<SmppState>,
+    pub(crate) state: Rc<SmppServerState>,
     pub(crate) account: Arc<Account>,
     /// Who is told first what became of it.
     pub(crate) bind: BindId,
@@ -51,21 +51,21 @@ pub(crate) struct Submitter {
 /// Where SMS go.
 enum Way<'a> {
     /// To this transport.
-    Named(&'a Name, &'a SmppTransport),
+    Named(&'a Name, &'a EsmeTransport),
     /// Each by the route that takes it.
     Routed,
 }
 
 impl Submitter {
     /// Keeps an SMS, and answers its number once it is committed.
-    pub(crate) async fn submit(&self, message: Message) -> Result<SmsId, SubmitStatus> {
+    pub(crate) async fn submit(&self, message: Message) -> Result<SmsId, RefusalStatus> {
         let sms = self.read(&message, &message.destination)?;
         self.keep(sms).await
     }
 
     /// Keeps an SMS for each recipient. Those that can't be are listed; the id is that of the first that was kept, and the
     /// others' follow in no field of the answer.
-    pub(crate) async fn submit_multi(&self, multi: SubmitMulti) -> (SubmitStatus, SubmitMultiResp) {
+    pub(crate) async fn submit_multi(&self, multi: SubmitMulti) -> (RefusalStatus, SubmitMultiResp) {
         let SubmitMulti { destinations, message } = multi;
         if destinations.is_empty() || destinations.len() > MOST_RECIPIENTS {
             return (status::ESME_RINVNUMDESTS, SubmitMultiResp::default());
@@ -95,8 +95,8 @@ impl Submitter {
         (status::ESME_ROK, SubmitMultiResp { message_id: Bytes::from(first.to_string()), failures, tlvs: Tlvs::new() })
     }
 
-    async fn keep(&self, sms: NewSms) -> Result<SmsId, SubmitStatus> {
-        let SmppState { context, settings, recipient_rates, .. } = &*self.state;
+    async fn keep(&self, sms: NewSms) -> Result<SmsId, RefusalStatus> {
+        let SmppServerState { context, settings, recipient_rates, .. } = &*self.state;
         let (chains, account) = (&context.chains, self.account.username.as_str());
         let chain = SendingChain { chains, account, max_segments: settings.max_segments };
         let batch = chain.pass(vec![sms]).await.map_err(|refused| match refused {
@@ -112,8 +112,8 @@ impl Submitter {
     }
 
     /// Reads an SMS to one recipient.
-    fn read(&self, message: &Message, to: &PduAddress) -> Result<NewSms, SubmitStatus> {
-        let SmppState { context, settings, .. } = &*self.state;
+    fn read(&self, message: &Message, to: &PduAddress) -> Result<NewSms, RefusalStatus> {
+        let SmppServerState { context, settings, .. } = &*self.state;
         let way = self.way()?;
         let (from, to_number) = self.ends_by(&way, &message.source, to)?;
         let (now, times) = (context.clock.now(), &context.sms_times);
@@ -142,11 +142,11 @@ impl Submitter {
     }
 
     /// The sender and the recipient that an ESME names.
-    pub(crate) fn ends(&self, from: &PduAddress, to: &PduAddress) -> Result<(Address, Msisdn), SubmitStatus> {
+    pub(crate) fn ends(&self, from: &PduAddress, to: &PduAddress) -> Result<(Address, Msisdn), RefusalStatus> {
         self.ends_by(&self.way()?, from, to)
     }
 
-    fn ends_by(&self, way: &Way<'_>, from: &PduAddress, to: &PduAddress) -> Result<(Address, Msisdn), SubmitStatus> {
+    fn ends_by(&self, way: &Way<'_>, from: &PduAddress, to: &PduAddress) -> Result<(Address, Msisdn), RefusalStatus> {
         let addresses = match way {
             Way::Named(_, transport) => self.of_account(&transport.addresses),
             Way::Routed => {
@@ -163,8 +163,8 @@ impl Submitter {
     }
 
     /// Where the account's SMS go, if it may send now.
-    fn way(&self) -> Result<Way<'_>, SubmitStatus> {
-        let SmppState { context, settings, .. } = &*self.state;
+    fn way(&self) -> Result<Way<'_>, RefusalStatus> {
+        let SmppServerState { context, settings, .. } = &*self.state;
         match &settings.transport {
             Some(name) => {
                 let transport = context.transports.get(name).ok_or(status::ESME_RSUBMITFAIL)?;
@@ -184,9 +184,9 @@ impl Submitter {
         to: &Msisdn,
         text: &str,
         options: &SmsOptions,
-    ) -> Result<(Name, Option<Box<RouteChoice>>), SubmitStatus> {
+    ) -> Result<(Name, Option<Box<RouteChoice>>), RefusalStatus> {
         match way {
-            Way::Named(name, SmppTransport { carries, .. }) => {
+            Way::Named(name, EsmeTransport { carries, .. }) => {
                 if carries.takes(&options.content) {
                     Ok(((*name).clone(), None))
                 } else {
@@ -205,7 +205,7 @@ impl Submitter {
     }
 
     /// The sender; where the ESME leaves it empty, the only one that the account may have.
-    fn sender(&self, source: &PduAddress, addresses: &TransportSettings) -> Result<Address, SubmitStatus> {
+    fn sender(&self, source: &PduAddress, addresses: &TransportSettings) -> Result<Address, RefusalStatus> {
         let wrong = status::ESME_RINVSRCADR;
         let rights = &self.account.rights;
         let sender = match (source.addr.is_empty(), rights.senders.as_slice()) {
@@ -216,7 +216,7 @@ impl Submitter {
         if rights.sender_error(&sender).is_some() { Err(wrong) } else { Ok(sender) }
     }
 
-    fn recipient(&self, to: &PduAddress, addresses: &TransportSettings) -> Result<Msisdn, SubmitStatus> {
+    fn recipient(&self, to: &PduAddress, addresses: &TransportSettings) -> Result<Msisdn, RefusalStatus> {
         let text = text_of(&to.addr);
         // A national number may come without the 0 that it has within the country.
         let national = to.ton == ton::NATIONAL && addresses.country_code.is_some() && !text.starts_with(['0', '+']);
@@ -241,7 +241,7 @@ fn text_of(octets: &[u8]) -> String {
 }
 
 /// What no transport carries: a header, or a data coding.
-fn not_carried(options: &SmsOptions) -> SubmitStatus {
+fn not_carried(options: &SmsOptions) -> RefusalStatus {
     match &options.content {
         Content::Binary { udh: Some(_) } | Content::Raw { udh: Some(_), .. } => status::ESME_RINVESMCLASS,
         Content::Binary { udh: None } | Content::Raw { udh: None, .. } | Content::Flash => status::ESME_RINVDCS,
@@ -249,7 +249,7 @@ fn not_carried(options: &SmsOptions) -> SubmitStatus {
     }
 }
 
-fn quota_status(refused: &QuotaRefusal) -> SubmitStatus {
+fn quota_status(refused: &QuotaRefusal) -> RefusalStatus {
     match refused {
         QuotaRefusal::TooMany { .. } => status::ESME_RTHROTTLED,
         QuotaRefusal::NoPrice(_) => status::ESME_RINVDSTADR,
@@ -261,7 +261,7 @@ fn quota_status(refused: &QuotaRefusal) -> SubmitStatus {
 }
 
 /// What the ESME is told of the store.
-pub(crate) const fn store_status(error: &StoreError) -> SubmitStatus {
+pub(crate) const fn store_status(error: &StoreError) -> RefusalStatus {
     match error {
         StoreError::Busy => status::ESME_RMSGQFUL,
         StoreError::Rejected(_) => status::ESME_RSUBMITFAIL,

@@ -35,7 +35,7 @@ use vumi_smpp_codec::{
     Address, Bind, BindMode, Codec, Command, CommandId, Frame, Message, MessageResp, Password, Pdu, status,
 };
 
-use crate::{SmppComponent, SmppContext, SmppSettings, SmppTransport, start};
+use crate::{EsmeTransport, SmppComponent, SmppContext, SmppSettings, start};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -66,7 +66,7 @@ fn settings() -> SmppSettings {
 }
 
 fn serve(store: FakeStore, settings: SmppSettings) -> (SmppComponent, SocketAddr) {
-    let transport = SmppTransport { addresses: TransportSettings::default(), carries: Carries::ALL };
+    let transport = EsmeTransport { addresses: TransportSettings::default(), carries: Carries::ALL };
     let context = SmppContext {
         store: store.start_store(),
         clock: Clock::held(moment()),
@@ -219,6 +219,24 @@ async fn more_than_the_rate_is_throttled_and_the_session_lives() {
     assert!(statuses.contains(&status::ESME_RTHROTTLED), "{statuses:?}");
 }
 
+#[actix_rt::test]
+async fn who_does_not_bind_holds_no_more_than_a_quarter_of_the_places_and_a_bind_gives_its_place_back() {
+    let (_component, address) = serve(store(), SmppSettings { max_unbound: 8, ..settings() });
+    let closed = async |socket: &mut TcpStream| {
+        let read = timeout(Duration::from_millis(500), socket.read(&mut [0])).await;
+        matches!(read, Ok(Ok(0) | Err(_)))
+    };
+    let mut bound = Vec::new();
+    for _ in 0..5 {
+        bound.push(TestEsme::bound(address, BindMode::Transmitter).await);
+    }
+    let mut first = TcpStream::connect(address).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    let mut third = TcpStream::connect(address).await.unwrap();
+    assert!(closed(&mut third).await);
+    assert!(!closed(&mut first).await && !closed(&mut second).await);
+}
+
 fn sms_of_a_person(id: i64) -> EsmeDelivery {
     let sms = EsmeSms { from: "27831234567".to_owned(), to: "38080".to_owned(), message: format!("number {id}") };
     let (event, lease_until) = (Some(EsmeEvent::Sms(sms)), moment().plus(Duration::from_secs(60)));
@@ -263,4 +281,40 @@ async fn a_bind_gets_no_more_than_its_window_and_what_it_leaves_unanswered_is_gi
     let again = recorded.iter().filter(|attempt| attempt.then == vumi_kit::callback::DeliveryThen::Again(moment()));
     assert_eq!(again.map(|attempt| attempt.delivery).collect::<std::collections::BTreeSet<_>>(), [1, 3, 4].into());
     drop(component);
+}
+
+#[actix_rt::test]
+async fn a_bind_that_answers_nothing_is_given_no_more_until_it_does() {
+    let recorded = Arc::new(Mutex::new(Vec::new()));
+    let (noted, numbers) = (Arc::clone(&recorded), Arc::new(Mutex::new(1_i64..)));
+    let store = store()
+        .on(|_: FindEsmeWork| Ok(vec![1]))
+        .on(move |claim: ClaimEsmeEvents| {
+            let most = claim.accounts.iter().map(|(_, most)| *most).sum();
+            Ok(numbers.lock().unwrap().by_ref().take(most).map(sms_of_a_person).collect())
+        })
+        .on(move |record: RecordDeliveryAttempts| {
+            noted.lock().unwrap().extend(record.attempts);
+            Ok(())
+        });
+    let answer_within = Duration::from_millis(300);
+    let (_component, address) = serve(store, SmppSettings { deliver_window: 2, answer_within, ..settings() });
+    let mut peer = TestEsme::bound(address, BindMode::Receiver).await;
+    peer.next().await;
+    let second = peer.next().await;
+    timeout(WITHIN, async {
+        while recorded.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("both are given back");
+    let more = timeout(Duration::from_millis(800), peer.socket.peek(&mut [0])).await;
+    assert!(more.is_err(), "it answers nothing");
+    peer.send(Pdu::EnquireLink).await;
+    assert_eq!(peer.next().await.command, CommandId::ENQUIRE_LINK_RESP, "the session lives");
+    // Too late for that one, but somebody answers again.
+    let pdu = Pdu::DeliverSmResp(MessageResp::default());
+    peer.write(Command { status: 0, sequence: second.sequence, pdu }).await;
+    assert_eq!(peer.next().await.command, CommandId::DELIVER_SM);
 }

@@ -5,13 +5,13 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use vumi_kit::{account::CountAccountChanges, store::Ask};
 
-use crate::{login::no_access_now, state::SmppState};
+use crate::{login::no_access_now, state::SmppServerState};
 
 /// Time between looks: whoever is locked out is out within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Looks until the server stops.
-pub(crate) async fn watch(state: Rc<SmppState>) {
+pub(crate) async fn watch(state: Rc<SmppServerState>) {
     let mut known = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -34,7 +34,7 @@ pub(crate) async fn watch(state: Rc<SmppState>) {
 }
 
 /// Reads all bound accounts again; false: the store did not answer for all of them.
-async fn look_at_all(state: &SmppState) -> bool {
+async fn look_at_all(state: &SmppServerState) -> bool {
     for bound in state.binds.accounts() {
         let before = Arc::clone(&bound.account.borrow());
         let Ok(found) = state.login.find(&before.username).await else { return false };

@@ -74,14 +74,20 @@ pub(super) fn chosen(who: &NameAndPassword) -> anyhow::Result<(String, bool)> {
     if !who.password_stdin {
         return Ok((ids::secret(), true));
     }
+    let password = from_stdin()?;
+    if TokenDigest::of(&password).is_some() {
+        bail!("the password looks like a token, and would be taken for one: choose another");
+    }
+    Ok((password, false))
+}
+
+/// The first line of standard input.
+pub(super) fn from_stdin() -> anyhow::Result<String> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).context("the password can't be read from standard input")?;
     let password = line.trim_end_matches(['\r', '\n']).to_owned();
     if password.is_empty() {
         bail!("the password is empty: its first line on standard input is taken");
     }
-    if TokenDigest::of(&password).is_some() {
-        bail!("the password looks like a token, and would be taken for one: choose another");
-    }
-    Ok((password, false))
+    Ok(password)
 }

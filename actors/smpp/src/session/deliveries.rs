@@ -8,7 +8,7 @@ use super::EsmeSession;
 use crate::deliver::{self, EsmeVerdict};
 
 /// A delivery on its way.
-pub(super) struct Sent {
+pub(super) struct SentDelivery {
     delivery: EsmeDelivery,
     at: Instant,
 }
@@ -30,24 +30,24 @@ impl EsmeSession {
         let sequence = self.next_sequence();
         match self.write(&Command { status: status::ESME_ROK, sequence, pdu }) {
             Ok(()) => {
-                self.delivering.insert(sequence, Sent { delivery, at: Instant::now() });
+                self.delivering.insert(sequence, SentDelivery { delivery, at: Instant::now() });
             }
             Err(error) => self.ended(&delivery, DeliveryThen::Parked, Some(error.to_string())),
         }
     }
 
-    /// The ESME has answered one of ours; true if it was a delivery.
-    pub(super) fn delivery_answered(&mut self, sequence: u32, status: u32) -> bool {
-        let Some(Sent { delivery, .. }) = self.delivering.remove(&sequence) else { return false };
-        let now = self.state.context.clock.now();
-        let EsmeVerdict { then, error } = deliver::answered(status, &delivery, now, &self.state.settings);
-        self.ended(&delivery, then, error);
+    /// The ESME has answered one of ours, maybe one that was given back since: it is given deliveries again.
+    pub(super) fn delivery_answered(&mut self, sequence: u32, status: u32) {
+        if let Some(SentDelivery { delivery, .. }) = self.delivering.remove(&sequence) {
+            let now = self.state.context.clock.now();
+            let EsmeVerdict { then, error } = deliver::answered(status, &delivery, now, &self.state.settings);
+            self.ended(&delivery, then, error);
+        }
         if let Some(bound) = self.bound.as_mut().filter(|bound| bound.silent) {
             bound.silent = false;
             let free = self.state.settings.deliver_window.saturating_sub(self.delivering.len());
             bound.place.entry.room.set(free);
         }
-        true
     }
 
     /// When the oldest delivery should be answered.
@@ -69,7 +69,7 @@ impl EsmeSession {
             bound.silent = true;
         }
         for sequence in late {
-            if let Some(Sent { delivery, .. }) = self.delivering.remove(&sequence) {
+            if let Some(SentDelivery { delivery, .. }) = self.delivering.remove(&sequence) {
                 self.give_back(&delivery, "the ESME did not answer in time");
             }
         }
@@ -80,7 +80,7 @@ impl EsmeSession {
 
     /// Gives back all that is on its way.
     pub(super) fn return_deliveries(&mut self, why: &'static str) {
-        for (_, Sent { delivery, .. }) in std::mem::take(&mut self.delivering) {
+        for (_, SentDelivery { delivery, .. }) in std::mem::take(&mut self.delivering) {
             self.give_back(&delivery, why);
         }
     }

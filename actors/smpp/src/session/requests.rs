@@ -9,7 +9,7 @@ use vumi_smpp_codec::{
     QuerySmResp, Tlvs, status, tag,
 };
 
-use super::{Bound, Done, End, EsmeSession, UNBIND_WITHIN};
+use super::{Done, End, EsmeBind, EsmeSession, UNBIND_WITHIN};
 use crate::{
     binds::BindPlace,
     login::{self, BindStatus},
@@ -38,9 +38,7 @@ impl EsmeSession {
 
     fn take_response(&mut self, status: u32, sequence: u32, pdu: Pdu) {
         match pdu {
-            Pdu::DeliverSmResp(_) | Pdu::DataSmResp(_) | Pdu::GenericNack => {
-                let _of_nothing = self.delivery_answered(sequence, status);
-            }
+            Pdu::DeliverSmResp(_) | Pdu::DataSmResp(_) | Pdu::GenericNack => self.delivery_answered(sequence, status),
             Pdu::UnbindResp if matches!(self.end, End::Unbinding { .. }) => self.close(),
             // An answer to nothing that was asked, or one that says no more than that somebody is there.
             _ => {}
@@ -54,7 +52,7 @@ impl EsmeSession {
         }
         // An answer that can't be read is one all the same.
         let status = if status == status::ESME_ROK { fault.status() } else { status };
-        let _of_nothing = self.delivery_answered(sequence, status);
+        self.delivery_answered(sequence, status);
     }
 
     /// Answers with a status alone.
@@ -192,6 +190,6 @@ impl EsmeSession {
         tracing::info!(account = place.account.id, peer = %self.peer, ?mode, "an ESME is bound");
         self.counted.bound();
         self.codec.set_max_length(MAX_LENGTH);
-        self.bound = Some(Bound { place, mode, tlvs, silent: false });
+        self.bound = Some(EsmeBind { place, mode, tlvs, silent: false });
     }
 }

@@ -11,7 +11,7 @@ use vumi_smpp_codec::{
     udh::{Concat, Udh, Width},
 };
 
-use super::SubmitStatus;
+use super::RefusalStatus;
 
 /// The most octets of an SMS, and septets.
 const MAX_OCTETS: usize = 140;
@@ -27,7 +27,7 @@ pub(super) struct Handed {
 }
 
 /// Reads what is handed in. `default` is what `data_coding = 0` means.
-pub(super) fn handed(message: &Message, default: Alphabet, max_segments: u32) -> Result<Handed, SubmitStatus> {
+pub(super) fn handed(message: &Message, default: Alphabet, max_segments: u32) -> Result<Handed, RefusalStatus> {
     if message.tlvs.get(tag::MESSAGE_PAYLOAD).is_some() && !message.short_message.is_empty() {
         return Err(status::ESME_RINVMSGLEN);
     }
@@ -47,7 +47,7 @@ pub(super) fn handed(message: &Message, default: Alphabet, max_segments: u32) ->
 }
 
 /// The user data header and what follows it; one of TLVs is as one in front of the text.
-fn header<'m>(message: &Message, octets: &'m [u8]) -> Result<(Option<Vec<u8>>, &'m [u8]), SubmitStatus> {
+fn header<'m>(message: &Message, octets: &'m [u8]) -> Result<(Option<Vec<u8>>, &'m [u8]), RefusalStatus> {
     if message.has_udh() {
         let length = Udh::read(octets).ok_or(status::ESME_RINVESMCLASS)?.length;
         let (header, body) = octets.split_at_checked(length).ok_or(status::ESME_RINVESMCLASS)?;
@@ -79,7 +79,7 @@ fn is_plain(message: &Message, coding: &Coding) -> bool {
     message.protocol_id == 0 && !coding.message_waiting && matches!(coding.class, None | Some(FLASH))
 }
 
-fn text(text: &str, coding: &Coding, max_segments: u32) -> Result<Handed, SubmitStatus> {
+fn text(text: &str, coding: &Coding, max_segments: u32) -> Result<Handed, RefusalStatus> {
     if text_error(text, max_segments).is_some() {
         return Err(status::ESME_RINVMSGLEN);
     }
@@ -95,7 +95,7 @@ fn raw(
     body: &[u8],
     alphabet: Option<Alphabet>,
     default: Alphabet,
-) -> Result<Handed, SubmitStatus> {
+) -> Result<Handed, RefusalStatus> {
     let (mut data_coding, mut octets, mut of_septets) =
         (message.data_coding, body.to_vec(), alphabet == Some(Alphabet::Gsm7));
     if coding.charset == Charset::Default && default != Alphabet::Gsm7 {
@@ -115,7 +115,7 @@ fn raw(
 }
 
 /// The octets in hex, if they fit into one SMS with the header: of septets it takes 8 for 7 octets.
-fn sized(udh: &Option<Vec<u8>>, octets: &[u8], most: usize) -> Result<String, SubmitStatus> {
+fn sized(udh: &Option<Vec<u8>>, octets: &[u8], most: usize) -> Result<String, RefusalStatus> {
     let header = udh.as_ref().map_or(0, Vec::len);
     let taken = if most == MAX_SEPTETS { (header * 8).div_ceil(7) } else { header };
     if octets.is_empty() || octets.len() + taken > most { Err(status::ESME_RINVMSGLEN) } else { Ok(hex(octets)) }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use vumi_kit::{clock::Timestamp, sms_fields::SmsTimes};
 use vumi_smpp_codec::{Message, status, time::SmppTime};
 
-use super::SubmitStatus;
+use super::RefusalStatus;
 
 /// Not before when, and how long it may wait from then on; a longer validity than the router tries is cut to that.
 pub(super) fn read(
@@ -13,7 +13,7 @@ pub(super) fn read(
     now: Timestamp,
     wall: Timestamp,
     times: &SmsTimes,
-) -> Result<(Option<Timestamp>, Option<Duration>), SubmitStatus> {
+) -> Result<(Option<Timestamp>, Option<Duration>), RefusalStatus> {
     let bad_schedule = status::ESME_RINVSCHED;
     let from_now = |time: SmppTime| match time {
         SmppTime::Relative(wait) => Ahead::In(wait),
