@@ -113,6 +113,7 @@ pub(crate) struct Settings {
     pub(super) account: Option<String>,
     /// The number people write to, where the SMSC does not say.
     #[serde(default)]
+    #[schemars(example = &"38080")]
     pub(super) short_code: Option<Address>,
     /// What answers to submissions mean where it is not the usual: the command_status, decimal or with `0x`, and one of
     /// `accepted`, `retry`, `throttled`, `queue_full`, `routing_error`, `message_error`, `delivery_error`, `misconfigured`,

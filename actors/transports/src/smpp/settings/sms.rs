@@ -136,7 +136,11 @@ pub(crate) enum Validity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Numbering {
+    /// 0 unknown, 1 international, 2 national, 3 network specific (short codes), 5 alphanumeric.
+    #[schemars(example = 1)]
     pub(crate) ton: u8,
+    /// 0 unknown, 1 the telephone numbering plan (E.164).
+    #[schemars(example = 1)]
     pub(crate) npi: u8,
 }
 
@@ -150,9 +154,11 @@ pub(crate) struct FixedTlv {
     text: Option<String>,
     /// The same with a NUL at the end.
     #[serde(default)]
+    #[schemars(example = &"1101")]
     c_string: Option<String>,
     /// Octets in hex.
     #[serde(default)]
+    #[schemars(example = &"0a0b")]
     hex: Option<String>,
 }
 
