@@ -7,7 +7,7 @@ use diesel::{
 };
 use vumi_kit::{account::AccountId, clock::Timestamp};
 
-use super::Tx;
+use super::{Fixed, Tx};
 use crate::schema::{accounts, sms};
 
 /// Its time has not run out, and its account is not stopped.
@@ -25,8 +25,9 @@ impl Tx<'_> {
             return Ok(*known);
         }
         let stopped = accounts::table.find(account).filter(accounts::stopped_at.is_not_null()).select(accounts::id);
-        let found: Option<AccountId> = stopped.first(self.conn).optional()?;
-        self.stopped.insert(account, found.is_some());
-        Ok(found.is_some())
+        // Asked in each transaction that accepts.
+        let is_stopped = !Fixed(stopped).load::<AccountId>(self.conn)?.is_empty();
+        self.stopped.insert(account, is_stopped);
+        Ok(is_stopped)
     }
 }
