@@ -23,6 +23,7 @@ fuzz_target!(|data: &str| {
         attempts: 0,
         unknown_outcomes: 0,
         due_at: Timestamp::from_seconds(0),
+        parts: Vec::new(),
         lease_until: Timestamp::from_seconds(0),
         give_up_at: Timestamp::from_seconds(0),
         limited: false,

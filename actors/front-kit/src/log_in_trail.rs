@@ -40,7 +40,7 @@ enum NotedLogIn {
     Refused(String, &'static str, Option<IpAddr>),
 }
 
-/// Notes log-ins and refusals in the audit trail, [`AT_ONCE`] entries at a time at the most.
+/// Notes log-ins and refusals in the audit trail, 32 entries at a time at the most.
 pub struct LogInTrail {
     accounts: Accounts,
     noted: Cache<NotedLogIn, ()>,
