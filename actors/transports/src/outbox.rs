@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use vumi_kit::{
     clock::Clock,
     component::{Component, ComponentContext, Drain, Lifeline, lifeline},
-    health::AskHealth,
+    health::{AskHealth, Health, State},
     ledger::{Ledger, ReleaseSms},
     name::Name,
     router::{Endpoints, Submit},
@@ -42,6 +42,18 @@ use status::OutboxStatus;
 
 /// Messages that may wait for the actor, and for the engine behind it. What exceeds it is released to the ledger.
 const MAILBOX: usize = 1024;
+
+/// The health of a transport that has an outbox beside its sessions: it is degraded where one of them is. `sms` is none where
+/// the outbox has ended: then the transport ends, too.
+pub(crate) fn with_outbox_health(mut health: Health, sms: Option<Health>) -> Health {
+    if let Some(sms) = sms {
+        if health.state == State::Up && sms.state == State::Degraded {
+            health.state = State::Degraded;
+        }
+        health.detail = format!("{}; SMS: {}", health.detail, sms.detail);
+    }
+    health
+}
 
 /// What an outbox submits SMS through.
 pub(crate) trait SubmitSms: 'static {

@@ -147,14 +147,3 @@ fn another_library_reads_and_writes_the_same() {
         assert_eq!(back, octets, "{pdu:?}\n{read:?}");
     }
 }
-
-/// Prints every sample as `text2pcap` takes it, for a look by a third reader: `--ignored --nocapture`.
-#[test]
-#[ignore = "prints hex for a look by hand"]
-fn samples_in_hex() {
-    for (sequence, (status, pdu)) in (1..).zip(samples()) {
-        let octets = written(status, sequence, pdu);
-        let hex: Vec<_> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-        println!("000000 {}", hex.join(" "));
-    }
-}

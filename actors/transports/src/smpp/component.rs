@@ -8,7 +8,7 @@ use actix::{
 use tokio::{task::JoinSet, time::timeout};
 use vumi_kit::{
     component::{Component, ComponentContext, Drain, Lifeline, lifeline},
-    health::{AskHealth, Health, State},
+    health::{AskHealth, Health},
     name::Name,
     router::Endpoints,
 };
@@ -20,7 +20,7 @@ use super::{
     session,
     state::{SharedSmpp, SmppState},
 };
-use crate::outbox::OutboxActor;
+use crate::outbox::{OutboxActor, with_outbox_health};
 
 /// See the module.
 pub(super) struct SmppTransport {
@@ -79,14 +79,9 @@ impl Handler<AskHealth> for SmppTransport {
     fn handle(&mut self, _: AskHealth, _: &mut Self::Context) -> Self::Result {
         let (shared, sms) = (self.shared.clone(), self.outbox_health.send(AskHealth));
         Box::pin(async move {
-            let sms = sms.await;
-            let mut health = shared.borrow().health();
-            if let Ok(sms) = sms {
-                let degraded = health.state == State::Up && sms.state == State::Degraded;
-                health.state = if degraded { State::Degraded } else { health.state };
-                health.detail = format!("{}; SMS: {}", health.detail, sms.detail);
-            }
-            health
+            let sms = sms.await.ok();
+            let health = shared.borrow().health();
+            with_outbox_health(health, sms)
         })
     }
 }
