@@ -156,6 +156,14 @@ pub struct DataSm {
     pub tlvs: Tlvs,
 }
 
+/// A data_sm in the form of a submit_sm or deliver_sm, which have the same and more. Its text is the TLV message_payload.
+impl From<DataSm> for Message {
+    fn from(data: DataSm) -> Self {
+        let DataSm { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs } = data;
+        Self { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs, ..Self::default() }
+    }
+}
+
 /// Asks what became of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the specification's own names")]

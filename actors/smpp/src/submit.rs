@@ -25,7 +25,7 @@ use vumi_kit::{
     transport_settings::TransportSettings,
 };
 use vumi_smpp_codec::{
-    DataSm, Message, MultiDestination, MultiFailure, PduAddress, SubmitMulti, SubmitMultiResp, Tlvs, address::ton,
+    Message, MultiDestination, MultiFailure, PduAddress, SubmitMulti, SubmitMultiResp, Tlvs, address::ton,
     registered_delivery, status,
 };
 
@@ -271,20 +271,5 @@ pub(crate) const fn store_status(error: &StoreError) -> RefusalStatus {
         | StoreError::Unavailable(_)
         | StoreError::Unconfirmed(_)
         | StoreError::Exists(_) => status::ESME_RSYSERR,
-    }
-}
-
-/// A data_sm as a submit_sm, which has the same and more.
-pub(crate) fn message_of_data(data: DataSm) -> Message {
-    let DataSm { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs } = data;
-    Message {
-        service_type,
-        source,
-        destination,
-        esm_class,
-        registered_delivery,
-        data_coding,
-        tlvs,
-        ..Message::default()
     }
 }

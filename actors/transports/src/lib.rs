@@ -11,6 +11,7 @@
 
 mod charset;
 mod concatenation;
+mod failure;
 mod fault_log;
 mod form_reports;
 #[cfg(feature = "fuzzing")]

@@ -14,7 +14,7 @@ use crate::{
     binds::BindPlace,
     login::{self, BindStatus},
     lookup,
-    submit::{self, Submitter},
+    submit::Submitter,
 };
 
 /// The versions of the protocol from which on an ESME knows TLVs.
@@ -80,7 +80,7 @@ impl EsmeSession {
             Pdu::DeliverSm(_) => self.respond(command, sequence, status::ESME_RINVCMDID),
             _ if !self.transmits() => self.respond(command, sequence, unbound),
             Pdu::SubmitSm(message) => self.submit(command, sequence, message),
-            Pdu::DataSm(data) => self.submit(command, sequence, Box::new(submit::message_of_data(*data))),
+            Pdu::DataSm(data) => self.submit(command, sequence, Box::new(Message::from(*data))),
             Pdu::SubmitMulti(multi) => {
                 if self.is_over_rate(u32::try_from(multi.destinations.len()).unwrap_or(u32::MAX)) {
                     return self.respond(command, sequence, status::ESME_RTHROTTLED);

@@ -9,7 +9,6 @@ use tokio::{task::JoinSet, time::timeout};
 use vumi_kit::{
     component::{Component, ComponentContext, Drain, Lifeline, lifeline},
     health::{AskHealth, Health},
-    name::Name,
     router::Endpoints,
 };
 use vumi_smpp_codec::Pdu;
@@ -20,7 +19,10 @@ use super::{
     session,
     state::{SharedSmpp, SmppState},
 };
-use crate::outbox::{OutboxActor, with_outbox_health};
+use crate::{
+    failure::first_failure,
+    outbox::{OutboxActor, with_outbox_health},
+};
 
 /// See the module.
 pub(super) struct SmppTransport {
@@ -56,16 +58,6 @@ pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
         health: transport.clone().recipient(),
         drain: transport.recipient(),
         ended,
-    }
-}
-
-/// Waits until one of the futures panics, or all have ended: then the actor ends, too.
-async fn first_failure(name: Name, mut work: JoinSet<()>) {
-    while let Some(ended) = work.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(transport = %name, %error, "the transport failed inside");
-            return;
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use vumi_kit::{
     sms::{InboundPart, InboundSms},
 };
 use vumi_smpp_codec::{
-    Alphabet, DataSm, Message,
+    Alphabet, Message,
     data_coding::{DataCharset, coding},
     receipt::SmppReceipt,
     status,
@@ -19,21 +19,6 @@ pub(super) struct ReadMessage {
     pub(super) item: Item,
     /// Something about it that an operator should see.
     pub(super) odd: Option<&'static str>,
-}
-
-/// A data_sm in the form of a deliver_sm: its text is the TLV message_payload.
-pub(super) fn message_of(data: DataSm) -> Message {
-    let DataSm { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs } = data;
-    Message {
-        service_type,
-        source,
-        destination,
-        esm_class,
-        registered_delivery,
-        data_coding,
-        tlvs,
-        ..Message::default()
-    }
 }
 
 /// Reads it. An error is the command_status that it is refused with.

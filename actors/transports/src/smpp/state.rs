@@ -226,7 +226,7 @@ impl SmppState {
                 }
             }
             Ok(Pdu::DeliverSm(message)) => self.on_message(at, sequence, command, *message),
-            Ok(Pdu::DataSm(data)) => self.on_message(at, sequence, command, super::inbound::message_of(*data)),
+            Ok(Pdu::DataSm(data)) => self.on_message(at, sequence, command, (*data).into()),
             Ok(Pdu::AlertNotification(_) | Pdu::Outbind(_)) => {}
             Ok(_) => {
                 self.faults.record("requests that a client does not take", command);

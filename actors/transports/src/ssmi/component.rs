@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 use vumi_kit::{
     component::{Component, ComponentContext, Drain, Lifeline, lifeline},
     health::{AskHealth, Health},
-    name::Name,
     router::{Endpoints, Outbound, Refused},
 };
 use vumi_ssmi_codec::ClientCommand;
@@ -19,7 +18,10 @@ use super::{
     sms_sender::SmsSender,
     state::{SharedState, SsmiState},
 };
-use crate::outbox::{OutboxActor, with_outbox_health};
+use crate::{
+    failure::first_failure,
+    outbox::{OutboxActor, with_outbox_health},
+};
 
 /// See the module.
 pub(super) struct SsmiTransport {
@@ -71,16 +73,6 @@ fn spawn_forwarders(shared: &SharedState, context: &ComponentContext, settings: 
         }
     });
     set
-}
-
-/// Waits until one of the futures panics, or all have ended: then the actor ends, too.
-async fn first_failure(name: Name, mut forwarders: JoinSet<()>) {
-    while let Some(ended) = forwarders.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(transport = %name, %error, "the transport failed inside");
-            return;
-        }
-    }
 }
 
 impl Actor for SsmiTransport {
