@@ -27,13 +27,13 @@ pub struct NumberPlan {
 /// The receipts that an ESME asks of an SMS (`registered_delivery`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptRequest {
-    /// Where it arrived.
+    /// Whether a receipt is wanted for an SMS that arrived.
     pub success: bool,
-    /// Where it did not.
+    /// Whether a receipt is wanted for an SMS that did not arrive.
     pub failure: bool,
-    /// Of the sender.
+    /// Type of number and numbering plan of the sender, as the ESME gave them.
     pub from: NumberPlan,
-    /// Of the recipient.
+    /// Type of number and numbering plan of the recipient, as the ESME gave them.
     pub to: NumberPlan,
     /// The bind that submitted it: it is told first, while it lasts.
     pub bind: u64,
@@ -96,15 +96,15 @@ pub enum EsmeEvent {
 pub struct EsmeReceipt {
     /// Its number, which the ESME knows as `message_id`.
     pub id: SmsId,
-    /// Its sender.
+    /// The sender that the ESME gave; the receipt names it as its recipient.
     pub from: Address,
-    /// Of the sender.
+    /// As the ESME gave it; given back in the receipt.
     pub from_plan: NumberPlan,
-    /// Its recipient.
+    /// The recipient of the SMS; the receipt names it as its sender.
     pub to: Msisdn,
-    /// Of the recipient.
+    /// As the ESME gave it; given back in the receipt.
     pub to_plan: NumberPlan,
-    /// How it ended.
+    /// The state that is told, final or not.
     pub status: TransportStatus,
     /// When it was accepted, in microseconds since 1970.
     pub accepted_at: i64,
@@ -117,11 +117,11 @@ pub struct EsmeReceipt {
 /// An SMS from a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EsmeSms {
-    /// The person.
+    /// The number or the name of who wrote.
     pub from: String,
     /// The short code or number they wrote to.
     pub to: String,
-    /// What they wrote.
+    /// The text as the person wrote it.
     pub message: String,
 }
 
@@ -179,13 +179,13 @@ impl Operation for GiveUpEsmeEvents {
 pub struct EsmeDelivery {
     /// Its number in the queue.
     pub id: DeliveryId,
-    /// Whose ESMEs.
+    /// The account whose ESMEs may take it.
     pub account: AccountId,
     /// What happened; none: its text was removed after the time for which texts are kept.
     pub event: Option<EsmeEvent>,
     /// How often it was tried before.
     pub attempts: i32,
-    /// When it happened.
+    /// When the event happened, on the ledger's clock.
     pub created_at: Timestamp,
     /// Until when the claim holds.
     pub lease_until: Timestamp,

@@ -17,19 +17,19 @@ pub type DeliveryId = i64;
 pub struct Delivery {
     /// Its number; the `webhook-id` of every attempt, so that the client can tell a repeated one.
     pub id: DeliveryId,
-    /// The callback.
+    /// The callback that the delivery is of; its account set it.
     pub callback: CallbackId,
-    /// What happened.
+    /// The event that is told, as the client named it when it set the callback.
     pub name: CallbackName,
-    /// Where to post.
+    /// The address to post to, as the account has it now.
     pub url: String,
-    /// See [`Callback::secret`](super::Callback::secret).
+    /// The key of the signature: [`Callback::secret`](super::Callback::secret).
     pub secret: String,
     /// How the body is written: as the callback's format was when the event happened.
     pub format: CallbackFormat,
     /// What is posted, in the callback's format.
     pub body: String,
-    /// Attempts made before.
+    /// Attempts that have ended; the one that is claimed is not counted yet.
     pub attempts: i32,
     /// When the event happened, or was replayed: the give-up time counts from here.
     pub created_at: Timestamp,
@@ -79,27 +79,27 @@ pub struct ClaimedDeliveries {
 /// What came of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryAttempt {
-    /// The delivery.
+    /// Which delivery was attempted; one claimed by this process.
     pub delivery: DeliveryId,
     /// The [`Delivery::lease_until`] of the claim it was made under. Where the delivery was claimed again since, the
     /// attempt is kept, and what follows is up to the one who holds it now.
     pub held_until: Timestamp,
-    /// When.
+    /// When the attempt ended, on the ledger's clock.
     pub at: Timestamp,
     /// The HTTP status, where there was one.
     pub http_status: Option<u16>,
     /// What went wrong, where something did.
     pub error: Option<String>,
-    /// What follows.
+    /// What becomes of the delivery after this attempt.
     pub then: DeliveryThen,
 }
 
 /// What follows an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryThen {
-    /// It arrived.
+    /// The URL answered with a status from 200 to 299: nothing follows.
     Done,
-    /// Try again then.
+    /// Another attempt, no sooner than this time.
     Again(Timestamp),
     /// Given up: it waits until an operator replays it.
     Parked,
@@ -111,7 +111,7 @@ pub enum DeliveryThen {
 /// disabled. What was still to be posted to a disabled callback is parked.
 #[derive(Clone, Debug)]
 pub struct RecordDeliveryAttempts {
-    /// The attempts.
+    /// Attempts in the order in which they ended; each is recorded once.
     pub attempts: Vec<DeliveryAttempt>,
     /// How long nothing was delivered.
     pub disable_after: Duration,
@@ -159,13 +159,13 @@ pub struct DroppedDeliveries {
 pub struct ParkedDelivery {
     /// The number of the last delivery that was looked at, among those that were parked at that moment.
     pub id: DeliveryId,
-    /// What happened.
+    /// The event that was to be told.
     pub name: CallbackName,
     /// Where it was to go.
     pub url: String,
-    /// Attempts made.
+    /// All attempts, those before a replay included.
     pub attempts: i32,
-    /// The last error.
+    /// What the last attempt came to: a status or the connection's error, no words of the URL's.
     pub error: String,
     /// When the event happened.
     pub created_at: Timestamp,
@@ -175,7 +175,7 @@ pub struct ParkedDelivery {
 /// parked.
 #[derive(Clone, Debug)]
 pub struct ReplayParked {
-    /// Which.
+    /// Which of the parked ones are meant.
     pub which: ParkedSelection,
 }
 
@@ -198,7 +198,7 @@ pub enum ParkedSelection {
 pub struct ParkedCursor {
     /// When the last one that was looked at was parked.
     pub parked_at: Timestamp,
-    /// Its number.
+    /// Its number, by which a replay names it.
     pub id: DeliveryId,
     /// What was parked later is not replayed.
     pub until: Timestamp,
