@@ -1,0 +1,3 @@
+mod history;
+mod hostile;
+mod rows;
