@@ -3,14 +3,14 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
 use super::{
-    Campaign, Limits, Screen, Session,
+    Campaign, KnownBy, Limits, Screen, Session,
     session::without_plus,
     session_store::{SessionStore, TurnError},
+    stored_dialogue::{DialogueBefore, StoredDialogue},
 };
 use vumi_kit::{
+    address::Msisdn,
     clock::Timestamp,
     message::{SessionEvent, TransportType, UserMessage},
     name::Name,
@@ -23,16 +23,12 @@ const KEEP_ENDED_FOR: Duration = Duration::from_secs(300);
 /// How often a turn is tried where other processes change the same person's session meanwhile.
 const ATTEMPTS: usize = 4;
 
-/// A session's state as it is stored. The screen is the last one shown: it answers a repeated message.
-#[derive(Serialize, Deserialize)]
-struct StoredState<State> {
-    state: State,
-    screen: Screen,
-}
-
-/// The key of a person's session: `<transport>/<msisdn>`.
-pub(crate) fn person(message: &UserMessage) -> String {
+/// The key of a person's session: `<transport>/<msisdn>`, or `<msisdn>` of a person who is known by the number.
+pub(crate) fn person(known_by: KnownBy, message: &UserMessage) -> String {
     let (transport, from) = (message.transport_name.as_str(), without_plus(&message.from_addr));
+    if known_by == KnownBy::Number && Msisdn::parse(from).is_ok() {
+        return from.to_owned();
+    }
     let mut person = String::with_capacity(transport.len() + 1 + from.len());
     person.push_str(transport);
     person.push('/');
@@ -47,6 +43,8 @@ pub(crate) struct Dialogue<'a, C> {
     pub(crate) limits: &'a Limits,
     pub(crate) sessions: &'a Rc<dyn SessionStore>,
     pub(crate) now: Timestamp,
+    /// Messages of the person whose turn was given up and may have been saved all the same: what they led to was not shown.
+    pub(crate) given_up: &'a [String],
     /// The last message of the session that was found: a write applies only to the session as it was after that message.
     pub(crate) last_message: RefCell<Option<String>>,
 }
@@ -67,54 +65,71 @@ impl<C: Campaign> Dialogue<'_, C> {
         let found = self.sessions.find(self.name.clone(), person.to_owned()).await?;
         let last = found.as_ref().map(|record| record.last_message_id.clone());
         self.last_message.replace(last.clone());
-        let (address, state) = match found.and_then(|record| self.read(record, message)) {
-            Some(Before::Answered(screen)) => return Ok(Some(screen)),
-            Some(Before::Open { address, state }) => (address, Some(state)),
-            None => (String::new(), None),
+        let before = found.and_then(|record| StoredDialogue::read(record, self.name, message));
+        if message.session_event == Some(SessionEvent::Close) {
+            return self.close(person, message, before).await.map(|()| None);
+        }
+        let Some(before) = before else { return self.begin(person, message, Vec::new()).await };
+        if before.last_message_id == message.message_id {
+            return Ok(Some(before.stored.screen));
+        }
+        if !before.stored.screen.is_open() {
+            return self.begin(person, message, Vec::new()).await;
+        }
+        if message.session_event == Some(SessionEvent::New) || !before.goes_on_with(message, self.now) {
+            return self.begin_again(person, message, before).await;
+        }
+        if self.given_up.contains(&before.last_message_id) {
+            // The person has not seen this screen, and answers an earlier one.
+            return Ok(Some(before.stored.screen));
+        }
+        let input = message.content.as_deref().unwrap_or_default().trim();
+        let session = self.session(before.stored.state, before.stored.dialogue.as_deref(), message);
+        self.answer(person, message, session, Some(input), Vec::new()).await
+    }
+
+    /// The person has hung up, or the network timed out. What waits to be gone on with is kept.
+    async fn close(
+        &self,
+        person: &str,
+        message: &UserMessage,
+        before: Option<DialogueBefore<C::State>>,
+    ) -> Result<(), TurnError> {
+        let Some(before) = before else { return Ok(()) };
+        let over = !before.stored.screen.is_open() || before.last_message_id == message.message_id;
+        if over || !before.goes_on_with(message, self.now) {
+            return Ok(());
+        }
+        let DialogueBefore { address, last_message_id: last, stored } = before;
+        let session = self.session(stored.state, stored.dialogue.as_deref(), message).at(address.clone());
+        let (state, answers) = self.end(session).await?;
+        let (owner, person) = (self.name.clone(), person.to_owned());
+        let applied = if self.limits.keep > Duration::ZERO {
+            let stored = StoredDialogue::cut_off(state, stored.screen, message);
+            let session = SessionRecord {
+                owner,
+                person,
+                address,
+                last_message_id: message.message_id.clone(),
+                state: serde_json::to_string(&stored)?,
+                expires_at: self.now.plus(self.limits.keep),
+            };
+            self.sessions.save(SaveSession { session, after: After::Message(last), answers }).await?
+        } else {
+            self.sessions.close(CloseSession { owner, person, after: Some(last), answers }).await?
         };
-        match (message.session_event, state) {
-            (Some(SessionEvent::Close), None) => Ok(None),
-            (Some(SessionEvent::Close), Some(state)) => {
-                let answers = self.end(self.session(state, message).at(address)).await?;
-                let (owner, person) = (self.name.clone(), person.to_owned());
-                let closed = self.sessions.close(CloseSession { owner, person, after: last, answers }).await?;
-                if closed { Ok(None) } else { Err(TurnError::Conflict) }
-            }
-            (Some(SessionEvent::New), Some(state)) => {
-                let answers = self.end(self.session(state, message).at(address)).await?;
-                self.begin(person, message, answers).await
-            }
-            (_, None) => self.begin(person, message, Vec::new()).await,
-            (_, Some(state)) => {
-                let input = message.content.as_deref().unwrap_or_default().trim();
-                self.answer(person, message, self.session(state, message), Some(input), Vec::new()).await
-            }
-        }
+        if applied { Ok(()) } else { Err(TurnError::Conflict) }
     }
 
-    /// The dialogue before this message; None where it is over or its state can't be read.
-    fn read(&self, record: SessionRecord, message: &UserMessage) -> Option<Before<C::State>> {
-        match serde_json::from_str::<StoredState<C::State>>(&record.state) {
-            Ok(stored) if record.last_message_id == message.message_id => Some(Before::Answered(stored.screen)),
-            Ok(stored) => {
-                stored.screen.is_open().then_some(Before::Open { address: record.address, state: stored.state })
-            }
-            Err(error) => {
-                // serde_json's message can quote what it read; the position is enough to find the change.
-                let (line, column) = (error.line(), error.column());
-                vumi_kit::warn_limited!(self.name.as_str(), campaign = %self.name, message = %message.message_id, line, column, "a session's state can't be read: has the campaign changed? The dialogue begins anew");
-                None
-            }
-        }
+    fn session(&self, state: C::State, dialogue: Option<&str>, message: &UserMessage) -> Session<C::State> {
+        let id = message.session_id().or(dialogue.map(Into::into));
+        let id = id.map_or_else(|| message.message_id.clone(), |id| id.into_owned());
+        Session::new(state, id, message, self.now, self.name.clone(), self.sessions.clone())
     }
 
-    fn session(&self, state: C::State, message: &UserMessage) -> Session<C::State> {
-        Session::new(state, message, self.now, self.name.clone(), self.sessions.clone())
-    }
-
-    async fn end(&self, mut session: Session<C::State>) -> Result<Vec<Answer>, TurnError> {
+    async fn end(&self, mut session: Session<C::State>) -> Result<(C::State, Vec<Answer>), TurnError> {
         self.campaign.ended(&mut session).await;
-        Ok(session.finish()?.1)
+        session.finish()
     }
 
     async fn begin(
@@ -123,9 +138,25 @@ impl<C: Campaign> Dialogue<'_, C> {
         message: &UserMessage,
         answers: Vec<Answer>,
     ) -> Result<Option<Screen>, TurnError> {
-        let text = message.content.as_deref().filter(|_| message.transport_type != TransportType::Ussd);
-        let session = self.session(C::State::default(), message).opened_by(text.map(str::trim));
+        let session = self.session(C::State::default(), None, message).opened_by(message);
         self.answer(person, message, session, None, answers).await
+    }
+
+    /// The person begins anew over a dialogue that is not over: the campaign may go on with it.
+    async fn begin_again(
+        &self,
+        person: &str,
+        message: &UserMessage,
+        before: DialogueBefore<C::State>,
+    ) -> Result<Option<Screen>, TurnError> {
+        let is_active = before.stored.is_active(self.now);
+        let mut session = self.session(before.stored.state, None, message).opened_by(message);
+        if let Some(screen) = self.campaign.resume(&mut session).await {
+            return self.save(person, message, session, screen, Vec::new()).await;
+        }
+        // One that expired or was cut off was told so, or ends without it.
+        let answers = if is_active { self.end(session.at(before.address)).await?.1 } else { Vec::new() };
+        self.begin(person, message, answers).await
     }
 
     /// Asks the campaign, and saves its screen and state together with the `earlier` answers and the new ones.
@@ -138,36 +169,50 @@ impl<C: Campaign> Dialogue<'_, C> {
         earlier: Vec<Answer>,
     ) -> Result<Option<Screen>, TurnError> {
         let screen = self.campaign.answer(&mut session, input).await;
+        self.save(person, message, session, screen, earlier).await
+    }
+
+    async fn save(
+        &self,
+        person: &str,
+        message: &UserMessage,
+        session: Session<C::State>,
+        screen: Screen,
+        earlier: Vec<Answer>,
+    ) -> Result<Option<Screen>, TurnError> {
+        let dialogue = session.id().to_owned();
         let (state, new) = session.finish()?;
         let mut answers = earlier;
         answers.extend(new);
-        let stored = StoredState { state, screen };
+        let (active_until, expires_at) = self.lifetime(message.transport_type, &screen);
+        let stored = StoredDialogue {
+            state,
+            screen,
+            dialogue: Some(dialogue),
+            transport: Some(message.transport_name.clone()),
+            network: Some(message.transport_type),
+            active_until: Some(active_until.micros()),
+        };
         let session = SessionRecord {
             owner: self.name.clone(),
             person: person.to_owned(),
             address: message.to_addr.clone(),
             last_message_id: message.message_id.clone(),
             state: serde_json::to_string(&stored)?,
-            expires_at: self.now.plus(self.lifetime(message.transport_type, &stored.screen)),
+            expires_at,
         };
         let after = self.last_message.borrow().clone().map_or(After::Nothing, After::Message);
         let saved = self.sessions.save(SaveSession { session, after, answers }).await?;
         if saved { Ok(Some(stored.screen)) } else { Err(TurnError::Conflict) }
     }
 
-    fn lifetime(&self, network: TransportType, screen: &Screen) -> Duration {
+    /// Until when an input goes on with the dialogue, and until when its state is kept.
+    fn lifetime(&self, network: TransportType, screen: &Screen) -> (Timestamp, Timestamp) {
         let lifetime = match network {
             TransportType::Ussd => self.limits.forget_ussd_after,
             _ => self.limits.forget_sms_after,
         };
-        if screen.is_open() { lifetime } else { lifetime.min(KEEP_ENDED_FOR) }
+        let kept = if screen.is_open() { lifetime.max(self.limits.keep) } else { lifetime.min(KEEP_ENDED_FOR) };
+        (self.now.plus(lifetime), self.now.plus(kept))
     }
-}
-
-/// What the stored session means for a message.
-enum Before<State> {
-    /// The message was answered before, with this screen.
-    Answered(Screen),
-    /// The dialogue is open.
-    Open { address: String, state: State },
 }

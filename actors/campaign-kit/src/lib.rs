@@ -5,7 +5,8 @@
 //! - saves each person's state ([`Session::state`]) in the store before the answer leaves, so that a restart or a crash in
 //!   the midst of a dialogue goes unnoticed;
 //! - recognises a message that is delivered twice, and answers it with the same screen;
-//! - survives a campaign that panics or takes too long: that one person reads [`Campaign::sorry`], nobody else notices.
+//! - survives a campaign that panics: that one person reads [`Campaign::sorry`], nobody else notices;
+//! - answers a person for whom the campaign takes too long with [`Campaign::delayed`], and leaves the dialogue where it was.
 //!
 //! A campaign lives on one thread, so its futures need not be `Send`. It is called from many dialogues at the same
 //! time, so what it shares between them goes into a `Cell`; what must outlive a restart goes into the session.
@@ -14,10 +15,12 @@
 
 mod component;
 mod dialogue;
+mod given_up;
 mod person_queue;
 mod screen;
 mod session;
 mod session_store;
+mod stored_dialogue;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -27,8 +30,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use component::{CampaignKind, WithCampaign};
-pub use screen::{DoesNotFit, Screen, USSD_CHARACTERS};
+pub use screen::{DoesNotFit, Screen};
 pub use session::Session;
+pub use vumi_kit::message::ScreenLimit;
 
 use vumi_kit::{kind::Problem, settings_schema::HumanDuration};
 
@@ -62,15 +66,48 @@ pub trait Campaign: Sized + 'static {
         let _nothing_to_do = session;
     }
 
+    /// A person whose dialogue was cut off begins anew: dials again, or comes by another transport (see
+    /// [`Campaign::known_by`]). `session.state` is the dialogue's as it was. The screen is shown and the dialogue goes on from
+    /// `session.state`: so set there what the next input answers. None: the dialogue begins with a default state, by
+    /// [`Campaign::answer`]. What began it is there as at any beginning: [`Session::opened_with`],
+    /// [`Session::dialled_inputs`]. How long states wait: [`Limits::keep`].
+    async fn resume(&self, session: &mut Session<Self::State>) -> Option<Screen> {
+        let _begins_anew = session;
+        None
+    }
+
+    /// By what a person is known again.
+    fn known_by(&self) -> KnownBy {
+        KnownBy::Transport
+    }
+
     /// How many messages it takes at once, and when its sessions expire.
     fn limits(&self) -> Limits {
         Limits::default()
+    }
+
+    /// The screen that a person reads for whom an answer takes longer than [`Limits::answer_within`]. The session stays open and
+    /// the dialogue where it was, as if the person had not written.
+    fn delayed(&self) -> &str {
+        "Sorry, that took too long. Nothing is lost: please send your answer again."
     }
 
     /// The last screen of a session whose turn failed.
     fn sorry(&self) -> &str {
         "Sorry, something went wrong here. Please try again later."
     }
+}
+
+/// By what a campaign knows a person again: whose dialogue goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KnownBy {
+    /// The transport and the number: a dialogue by USSD and one by SMS are two.
+    #[default]
+    Transport,
+    /// The number alone: what is begun by USSD can be finished by SMS ([`Campaign::resume`]). Who has no number is known by
+    /// transport and address.
+    Number,
 }
 
 /// How many messages a campaign takes at once, and when its sessions expire. It can be a part of a campaign's settings.
@@ -93,6 +130,11 @@ pub struct Limits {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub forget_sms_after: Duration,
+    /// How long the state of a dialogue that was cut off waits for its person to go on, from the person's last message; longer than the two
+    /// above to have any effect. Only for campaigns that let people go on.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub keep: Duration,
 }
 
 impl Default for Limits {
@@ -103,6 +145,7 @@ impl Default for Limits {
             answer_within: Duration::from_secs(10),
             forget_ussd_after: Duration::from_secs(360),
             forget_sms_after: Duration::from_secs(24 * 3600),
+            keep: Duration::ZERO,
         }
     }
 }

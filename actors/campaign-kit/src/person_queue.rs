@@ -15,6 +15,7 @@ use tracing::{error, warn};
 use super::{
     Campaign, Limits, Screen,
     dialogue::{Dialogue, person},
+    given_up::GivenUp,
     session_store::{SessionStore, TurnError},
 };
 use vumi_kit::{
@@ -55,6 +56,7 @@ pub(super) struct PersonQueue<C> {
     pub(super) counts: CampaignCounts,
     /// By person, as [`person`] writes them.
     queue: RefCell<KeyedQueue<String, UserMessage>>,
+    given_up: GivenUp,
     draining: Cell<bool>,
     drained: Notify,
 }
@@ -70,6 +72,7 @@ impl<C: Campaign> PersonQueue<C> {
         let limits = campaign.limits();
         Self {
             queue: RefCell::new(KeyedQueue::new(limits.at_once, limits.waiting_per_person)),
+            given_up: GivenUp::new(limits.at_once),
             campaign,
             name,
             limits,
@@ -97,7 +100,7 @@ impl<C: Campaign> PersonQueue<C> {
         if self.draining.get() {
             return Err(Refused::Away(self.name.clone()));
         }
-        let person = person(&message);
+        let person = person(self.campaign.known_by(), &message);
         match self.queue.borrow_mut().arrive(person.clone(), message) {
             // A task of its own, not a future of the actor's context: that polls all of them for each that wakes.
             Arrival::Begin(message) => drop(actix_rt::spawn(self.clone().serve(person, message))),
@@ -150,12 +153,14 @@ impl<C: Campaign> PersonQueue<C> {
 
     /// Takes a turn of the dialogue. A failure comes with the last message of the session that the turn began from.
     async fn turn(&self, person: &str, message: &UserMessage) -> Result<Option<Screen>, (TurnError, Option<String>)> {
+        let given_up = self.given_up.take(person);
         let dialogue = Dialogue {
             campaign: &self.campaign,
             name: &self.name,
             limits: &self.limits,
             sessions: &self.sessions,
             now: self.clock.now(),
+            given_up: &given_up,
             last_message: RefCell::default(),
         };
         // What a panic leaves half done belongs to this one session, which is closed.
@@ -165,7 +170,13 @@ impl<C: Campaign> PersonQueue<C> {
             Ok(Err(_panic)) => Err(TurnError::Panic),
             Err(_) => Err(TurnError::Timeout(self.limits.answer_within)),
         };
-        done.map_err(|error| (error, dialogue.last_message.take()))
+        let last_message = dialogue.last_message.take();
+        if let Err(error) = &done
+            && error.is_late()
+        {
+            self.given_up.note(person, given_up, &message.message_id);
+        }
+        done.map_err(|error| (error, last_message))
     }
 
     /// The screen that stands in for an answer. None where the message is delivered again by itself, or where the person
@@ -179,11 +190,19 @@ impl<C: Campaign> PersonQueue<C> {
     ) -> Option<Screen> {
         increment(&self.counts.failed);
         let (campaign, id) = (&self.name, &message.message_id);
+        let goes_on = message.session_event != Some(SessionEvent::Close);
+        let is_routed_again = error.is_transient() && message.transport_type == TransportType::Sms;
+        if error.is_late() && goes_on && !is_routed_again {
+            if let Some(left_out) = FAILURES.due(&format!("{campaign}: late")) {
+                warn!(%campaign, message = %id, %error, left_out, "no answer in time: the person is asked to answer again");
+            }
+            return Some(Screen::ask(self.campaign.delayed()));
+        }
         if error.is_transient() {
             if let Some(left_out) = FAILURES.due(&format!("{campaign}: no answer")) {
                 warn!(%campaign, message = %id, %error, left_out, "no answer could be made");
             }
-            if message.transport_type == TransportType::Sms {
+            if is_routed_again {
                 return None;
             }
         } else {
@@ -192,7 +211,7 @@ impl<C: Campaign> PersonQueue<C> {
             }
             self.close_session(person, last_message, id).await;
         }
-        (message.session_event != Some(SessionEvent::Close)).then(|| Screen::end(self.campaign.sorry()))
+        goes_on.then(|| Screen::end(self.campaign.sorry()))
     }
 
     /// Closes the session that a failed turn began from, unless another process has changed it meanwhile.

@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use super::session_store::{SessionStore, TurnError};
 use vumi_kit::{
     clock::Timestamp,
-    message::{TransportType, UserMessage},
+    message::{ScreenLimit, TransportType, UserMessage},
     name::Name,
     session::Answer,
     text::keepable,
@@ -18,11 +18,14 @@ const LONGEST_KEY: usize = 1_000;
 pub struct Session<State> {
     /// The campaign's state of this dialogue: its value after an answer is there again at the next message.
     pub state: State,
+    id: String,
     msisdn: String,
     code: String,
     transport: Name,
     transport_type: TransportType,
+    screen_limit: ScreenLimit,
     opened_with: Option<String>,
+    dialled_inputs: Vec<String>,
     now: Timestamp,
     campaign: Name,
     store: Rc<dyn SessionStore>,
@@ -31,6 +34,14 @@ pub struct Session<State> {
 }
 
 impl<State> Session<State> {
+    /// The dialogue's id: the same from its beginning to its end, also across restarts of the router, and no other dialogue over
+    /// the same transport has it. Over USSD it is the network's session, so a person who dials again and goes on
+    /// ([`Campaign::resume`](crate::Campaign::resume)) has another one.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The person's number, without `+`; on networks without numbers, the person's address there.
     #[must_use]
     pub fn msisdn(&self) -> &str {
@@ -59,6 +70,20 @@ impl<State> Session<State> {
     #[must_use]
     pub fn opened_with(&self) -> Option<&str> {
         self.opened_with.as_deref()
+    }
+
+    /// What the person dialled beyond the code of the route, at the dialogue's first turn only: `1`, `2` of
+    /// `*120*663*79*1*2#` where `*120*663*79#` is the route. A campaign that has shortcuts takes them as the first answers; any
+    /// other shows its first screen: codes that go too far are published, too.
+    #[must_use]
+    pub fn dialled_inputs(&self) -> &[String] {
+        &self.dialled_inputs
+    }
+
+    /// How much a USSD screen holds on the person's transport.
+    #[must_use]
+    pub const fn screen_limit(&self) -> ScreenLimit {
+        self.screen_limit
     }
 
     /// When the message is answered.
@@ -103,6 +128,7 @@ impl<State> Session<State> {
 
     pub(super) fn new(
         state: State,
+        id: String,
         message: &UserMessage,
         now: Timestamp,
         campaign: Name,
@@ -110,11 +136,14 @@ impl<State> Session<State> {
     ) -> Self {
         Self {
             state,
+            id,
             msisdn: without_plus(&message.from_addr).to_owned(),
             code: message.to_addr.clone(),
             transport: message.transport_name.clone(),
             transport_type: message.transport_type,
+            screen_limit: message.screen_limit.unwrap_or_default(),
             opened_with: None,
+            dialled_inputs: Vec::new(),
             now,
             campaign,
             store,
@@ -123,8 +152,11 @@ impl<State> Session<State> {
         }
     }
 
-    pub(super) fn opened_by(mut self, text: Option<&str>) -> Self {
-        self.opened_with = text.map(str::to_owned);
+    /// At a beginning: what began it.
+    pub(super) fn opened_by(mut self, message: &UserMessage) -> Self {
+        let text = message.content.as_deref().filter(|_| message.transport_type != TransportType::Ussd);
+        self.opened_with = text.map(|text| text.trim().to_owned());
+        self.dialled_inputs.clone_from(&message.dialled_inputs);
         self
     }
 

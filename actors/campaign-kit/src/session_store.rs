@@ -48,6 +48,13 @@ impl TurnError {
     }
 }
 
+impl TurnError {
+    /// Whether the turn took too long, so that the person is asked to answer again. It may have been saved all the same.
+    pub(crate) const fn is_late(&self) -> bool {
+        matches!(self, Self::StoreTimeout(_) | Self::Timeout(_))
+    }
+}
+
 /// Stores sessions and answers: the router's store, or a map in a test.
 #[async_trait(?Send)]
 pub(crate) trait SessionStore {

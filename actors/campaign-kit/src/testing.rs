@@ -66,6 +66,10 @@ pub struct Phone<C> {
     network: Rc<PhoneNetwork<C>>,
     msisdn: String,
     code: RefCell<String>,
+    /// The id of the open USSD session.
+    session: RefCell<String>,
+    /// What is dialled beyond the route's code.
+    beyond: RefCell<Vec<String>>,
     last: RefCell<Option<UserMessage>>,
 }
 
@@ -103,7 +107,14 @@ impl<C: Campaign> Phone<C> {
     }
 
     fn of(network: Rc<PhoneNetwork<C>>, msisdn: &str) -> Self {
-        Self { network, msisdn: msisdn.to_owned(), code: RefCell::default(), last: RefCell::default() }
+        Self {
+            network,
+            msisdn: msisdn.to_owned(),
+            code: RefCell::default(),
+            session: RefCell::default(),
+            beyond: RefCell::default(),
+            last: RefCell::default(),
+        }
     }
 
     /// This phone with another number.
@@ -122,7 +133,15 @@ impl<C: Campaign> Phone<C> {
     /// Dials a USSD code, and shows the campaign's first screen.
     #[track_caller]
     pub fn dial(&self, code: &str) -> PhoneScreen {
+        self.dial_beyond(code, &[])
+    }
+
+    /// Dials beyond the code of the campaign's route: `*120*663*79*1*2#` is the route's code with 1 and 2 beyond it.
+    #[track_caller]
+    pub fn dial_beyond(&self, code: &str, beyond: &[&str]) -> PhoneScreen {
         code.clone_into(&mut self.code.borrow_mut());
+        self.session.replace(format!("s{}", self.network.messages.get()));
+        self.beyond.replace(beyond.iter().map(|input| (*input).to_owned()).collect());
         self.ussd(SessionEvent::New, None)
     }
 
@@ -195,6 +214,10 @@ impl<C: Campaign> Phone<C> {
         message.message_id = format!("{number:032x}");
         message.session_event = event;
         message.content = text.map(str::to_owned);
+        if transport_type == TransportType::Ussd {
+            message.set_session_id(&self.session.borrow());
+            message.dialled_inputs = self.beyond.take();
+        }
         message
     }
 }
@@ -209,9 +232,10 @@ impl<C: Campaign> PhoneNetwork<C> {
             limits: &campaign.limits(),
             sessions: &self.sessions,
             now: self.clock.now(),
+            given_up: &[],
             last_message: RefCell::default(),
         };
-        let person = person(message);
+        let person = person(campaign.known_by(), message);
         let turn = self.runtime.block_on(dialogue.turn(&person, message));
         assert!(turn.is_ok(), "no screen could be made: {turn:?}");
         turn.unwrap_or_default()

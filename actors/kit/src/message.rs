@@ -4,14 +4,24 @@
 //! the router treats a peer in another process like one in its own.
 
 mod event;
+mod screen_limit;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::screen_limit::ScreenLimit;
 use crate::{clock::Timestamp, ids, name::Name};
 
 /// The version every message carries.
 pub const MESSAGE_VERSION: &str = "20110921";
+
+/// The key of [`UserMessage::transport_metadata`] that has the session's id.
+const SESSION_ID: &str = "session_id";
+
+/// The longest session id that a transport may give, in bytes: a longer one is cut.
+const LONGEST_SESSION_ID: usize = 200;
 
 /// What a message does to its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +105,14 @@ pub struct UserMessage {
     /// the campaign that serves `from_addr` is told. It does not leave the process.
     #[serde(skip)]
     pub sent_by: Option<Name>,
+    /// What the person dialled beyond the code of the route, one by one: `1`, `2` of `*120*663*79*1*2#` where
+    /// `*120*663*79#` is the route. The router sets it at the beginning of a session. It does not leave the process.
+    #[serde(skip)]
+    pub dialled_inputs: Vec<String>,
+    /// How much a screen of the person's session holds; none: [`ScreenLimit::default`]. Its transport sets it. It does not
+    /// leave the process.
+    #[serde(skip)]
+    pub screen_limit: Option<ScreenLimit>,
     /// Unknown keys, passed on.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -133,8 +151,28 @@ impl UserMessage {
             to_addr_type: None,
             from_addr_type: Some("msisdn".to_owned()),
             sent_by: None,
+            dialled_inputs: Vec::new(),
+            screen_limit: None,
             other: Map::new(),
         }
+    }
+
+    /// The id of the session that it belongs to: the same in all messages of a dialogue with a person, in both directions,
+    /// and no other dialogue of its transport has it. None where the network has no sessions (SMS), and where a peer names
+    /// none. On the broker it is `session_id` of `transport_metadata`, which every worker of the family copies to replies.
+    #[must_use]
+    pub fn session_id(&self) -> Option<Cow<'_, str>> {
+        match self.transport_metadata.get(SESSION_ID)? {
+            Value::String(id) if !id.is_empty() => Some(Cow::Borrowed(cut(id))),
+            Value::Number(id) => Some(Cow::Owned(id.to_string())),
+            _ => None,
+        }
+    }
+
+    /// Notes the session that it belongs to; of an id the first 200 bytes. Transports with sessions call it after they have set
+    /// the other metadata.
+    pub fn set_session_id(&mut self, id: &str) {
+        self.transport_metadata.insert(SESSION_ID.to_owned(), cut(id).into());
     }
 
     /// The answer to this message: addresses swapped, transport, metadata, group and provider copied.
@@ -160,6 +198,8 @@ impl UserMessage {
             to_addr_type: self.from_addr_type.clone(),
             from_addr_type: self.to_addr_type.clone(),
             sent_by: None,
+            dialled_inputs: Vec::new(),
+            screen_limit: None,
             other: Map::new(),
         }
     }
@@ -179,10 +219,16 @@ impl UserMessage {
             to_addr_type: self.from_addr_type,
             from_addr_type: self.to_addr_type,
             sent_by: None,
+            dialled_inputs: Vec::new(),
+            screen_limit: None,
             other: Map::new(),
             ..self
         }
     }
+}
+
+fn cut(id: &str) -> &str {
+    id.get(..id.floor_char_boundary(LONGEST_SESSION_ID)).unwrap_or(id)
 }
 
 /// What became of an outbound message: every one gets exactly one ack or nack, and perhaps delivery reports.
@@ -308,6 +354,26 @@ mod tests {
         assert_eq!(message.session_event, Some(SessionEvent::New));
         let written: serde_json::Value = serde_json::to_value(&message).unwrap();
         assert_eq!(written, serde_json::from_str::<serde_json::Value>(theirs).unwrap());
+    }
+
+    #[test]
+    fn the_sessions_id_is_in_the_metadata_that_replies_copy_and_not_beside_the_familys_keys() {
+        let theirs = r#"{"message_version":"20110921","message_type":"user_message","timestamp":"2012-04-11T09:25:00Z",
+            "message_id":"5b1d","to_addr":"*120#","from_addr":"+27831234567","transport_name":"truteq","transport_type":"ussd"}"#;
+        let mut message: UserMessage = serde_json::from_str(theirs).unwrap();
+        assert_eq!(message.session_id(), None);
+        message.set_session_id("s1");
+        assert_eq!(message.reply(None, None, message.timestamp).session_id().as_deref(), Some("s1"));
+        let written = serde_json::to_value(&message).unwrap();
+        assert_eq!(written.pointer("/transport_metadata/session_id"), Some(&"s1".into()));
+        assert_eq!(written.get("session_id"), None);
+        assert_eq!(written.get("dialled_inputs"), None);
+        for (value, id) in [("7", Some("7")), ("\"\"", None), ("null", None), ("[1]", None)] {
+            message.transport_metadata.insert("session_id".to_owned(), serde_json::from_str(value).unwrap());
+            assert_eq!(message.session_id().as_deref(), id, "{value}");
+        }
+        message.set_session_id(&"é".repeat(200));
+        assert_eq!(message.session_id().map(|id| id.len()), Some(200));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use vumi_kit::{
     health::{AskHealth, Health, State},
     ledger::HandOver,
     log_limiter::LogLimiter,
-    message::{TransportType, UserMessage},
+    message::{SessionEvent, TransportType, UserMessage},
     middleware::{MiddlewareChains, SmsDirection},
     name::Name,
     router::{Deregister, Endpoints, FromComponent, Happened, Inbound, Refused, Register, RouterAddress},
@@ -34,6 +34,9 @@ use crate::{
     table::RoutingTable,
     unowned::UnownedRound,
 };
+
+/// The most bytes that are taken as inputs dialled beyond a route's code: a phone dials no more.
+const LONGEST_DIALLED: usize = 182;
 
 /// The store's refusals: while it is away, each message would have a line of its own.
 static STORE_FAILURES: LogLimiter = LogLimiter::new();
@@ -177,10 +180,15 @@ impl Handler<Inbound> for Router {
 }
 
 impl Router {
-    fn hand_to_campaign(&self, message: UserMessage) -> ResponseFuture<Result<(), Refused>> {
+    fn hand_to_campaign(&self, mut message: UserMessage) -> ResponseFuture<Result<(), Refused>> {
         let campaign = match message.transport_type {
             TransportType::Sms => self.table.sms(&message.to_addr, message.content.as_deref().unwrap_or_default()),
-            _ => self.table.ussd(&message.to_addr),
+            _ => self.table.ussd_route(&message.to_addr).map(|(campaign, beyond)| {
+                if message.session_event == Some(SessionEvent::New) {
+                    message.dialled_inputs = dialled_inputs(beyond);
+                }
+                campaign
+            }),
         };
         let Some(campaign) = campaign else {
             let to = message.to_addr;
@@ -189,6 +197,14 @@ impl Router {
         let inbound = self.components.get(campaign).and_then(Endpoints::inbound);
         hand_over(inbound, Inbound(message), campaign.clone(), self.limit())
     }
+}
+
+/// The inputs dialled beyond a route's code. Nothing stands for an empty one, and none of a code that no phone can dial.
+fn dialled_inputs(beyond: &str) -> Vec<String> {
+    if beyond.len() > LONGEST_DIALLED {
+        return Vec::new();
+    }
+    beyond.split('*').filter(|input| !input.is_empty()).map(str::to_owned).collect()
 }
 
 /// Hands a message to a component and passes its answer on; one with a full mailbox has `limit` to take it.

@@ -180,17 +180,29 @@ impl RoutingTable {
     /// The campaign that serves a USSD code.
     #[must_use]
     pub fn ussd(&self, code: &str) -> Option<&Name> {
-        let prefix = || self.prefixes.iter().find(|(prefix, _)| code.starts_with(prefix.as_str()));
-        let pattern = || self.patterns.iter().find(|(pattern, _)| pattern.is_match(code)).map(|(_, name)| name);
+        self.ussd_route(code).map(|(campaign, _)| campaign)
+    }
+
+    /// The campaign that serves a USSD code, and what is dialled beyond the code of its route: `1*2` of
+    /// `*120*663*79*1*2#` where `*120*663*79#` is the route; empty for any other way to match.
+    pub(crate) fn ussd_route<'d>(&self, dialled: &'d str) -> Option<(&Name, &'d str)> {
+        let prefix = || self.prefixes.iter().find(|(prefix, _)| dialled.starts_with(prefix.as_str()));
+        let pattern = || self.patterns.iter().find(|(pattern, _)| pattern.is_match(dialled)).map(|(_, name)| name);
+        let beyond = |length, name| {
+            let rest = dialled.get(length..).unwrap_or_default();
+            (name, rest.strip_suffix('#').unwrap_or(rest))
+        };
+        let whole = |name| (name, "");
         self.codes
-            .get(code)
-            .or_else(|| match (prefix(), self.code_beyond(code)) {
-                (Some((prefix, _)), Some((length, name))) if length > prefix.len() => Some(name),
-                (Some((_, name)), _) => Some(name),
-                (None, Some((_, name))) => pattern().or(Some(name)),
-                (None, None) => pattern(),
+            .get(dialled)
+            .map(whole)
+            .or_else(|| match (prefix(), self.code_beyond(dialled)) {
+                (Some((prefix, _)), Some((length, name))) if length > prefix.len() => Some(beyond(length, name)),
+                (Some((_, name)), _) => Some(whole(name)),
+                (None, Some((length, name))) => Some(pattern().map_or_else(|| beyond(length, name), whole)),
+                (None, None) => pattern().map(whole),
             })
-            .or(self.default.as_ref().map(|default| &default.campaign))
+            .or(self.default.as_ref().map(|default| whole(&default.campaign)))
     }
 
     /// The longest code of a route beyond which a person has dialled, up to its `*`, with its length.
@@ -363,6 +375,23 @@ mod tests {
             ("*120*663*7#", None),
         ] {
             assert_eq!(table.ussd(code).map(|name| name.as_str()), campaign, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_dialled_beyond_a_route_is_told_and_nothing_where_a_route_says_more() {
+        let table = RoutingTable::new(&routes(ALL)).unwrap();
+        for (dialled, campaign, beyond) in [
+            ("*120*663*79#", "quiz", ""),
+            ("*120*663*79*1*2#", "quiz", "1*2"),
+            ("*120*663*79*#", "quiz", ""),
+            ("*120*663*79**2#", "quiz", "*2"),
+            ("*120*663*81*4#", "eight", ""),
+            ("*130*5#", "any130", ""),
+            ("*999*1#", "echo", ""),
+        ] {
+            let found = table.ussd_route(dialled).map(|(name, beyond)| (name.as_str(), beyond));
+            assert_eq!(found, Some((campaign, beyond)), "{dialled}");
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::CampaignActor;
 use crate::testing::MemorySessions;
-use crate::{Campaign, Limits, Screen, Session, WithCampaign, dialogue::person};
+use crate::{Campaign, KnownBy, Limits, Screen, Session, WithCampaign, dialogue::person};
 use vumi_kit::{
     clock::{Clock, Timestamp},
     component::Drain,
@@ -23,7 +23,7 @@ use vumi_kit::{
     name::Name,
     router::{Happened, Inbound, Outbound, Refused, RouterAddress},
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord, Sessions},
-    store::StoreError,
+    store::{Request, StoreError},
     testing::FakeStore,
 };
 
@@ -73,6 +73,10 @@ impl Campaign for ObedientCampaign {
     fn sorry(&self) -> &str {
         "sorry"
     }
+
+    fn delayed(&self) -> &str {
+        "late"
+    }
 }
 
 /// Which requests the store refuses.
@@ -81,6 +85,10 @@ enum StoreFault {
     None,
     All,
     Counting,
+    /// It answers nothing.
+    Silent,
+    /// It saves, and does not say so.
+    SavesSilently,
 }
 
 type SharedSessions = Arc<Mutex<MemorySessions>>;
@@ -96,10 +104,27 @@ fn sessions(memory: &SharedSessions, fault: &SharedFault) -> Sessions {
         }
     };
     let [find, save, close, answers] = [(); 4].map(|()| answer(&[StoreFault::All]));
+    let (find_fault, save_fault) = (fault.clone(), fault.clone());
+    // A reply channel that is dropped would be an answer, too.
+    let (mut unanswered_finds, mut unanswered_saves) = (Vec::new(), Vec::new());
     let count = answer(&[StoreFault::All, StoreFault::Counting]);
     FakeStore::default()
-        .on(move |ask: FindSession| Ok(find()?.lock().unwrap().find_session(ask.owner, ask.person)))
-        .on(move |ask: SaveSession| Ok(save()?.lock().unwrap().save_session(ask)))
+        .on_request(move |request: Request<FindSession>| {
+            if *find_fault.lock().unwrap() == StoreFault::Silent {
+                unanswered_finds.push(request.reply);
+                return;
+            }
+            let FindSession { owner, person } = request.operation;
+            request.reply.send(find().map(|memory| memory.lock().unwrap().find_session(owner, person))).ok();
+        })
+        .on_request(move |request: Request<SaveSession>| {
+            let saved = save().map(|memory| memory.lock().unwrap().save_session(request.operation));
+            if *save_fault.lock().unwrap() == StoreFault::SavesSilently {
+                unanswered_saves.push(request.reply);
+                return;
+            }
+            request.reply.send(saved).ok();
+        })
         .on(move |ask: CloseSession| Ok(close()?.lock().unwrap().close_session(ask)))
         .on(move |ask: CountAnswers| Ok(count()?.lock().unwrap().count_answers(&ask.campaign, &ask.question)))
         .on(move |ask: FindAnswers| Ok(answers()?.lock().unwrap().find_answers(&ask.campaign, &ask.person)))
@@ -190,7 +215,7 @@ impl CampaignHarness {
     async fn next(&mut self) -> (String, UserMessage) {
         let (answer, saved) = self.answers.recv().await.unwrap();
         let text = answer.content.clone().unwrap_or_else(|| "-".to_owned());
-        assert!(saved || text == "sorry", "{text} was sent before it was saved");
+        assert!(saved || text == "sorry" || text == "late", "{text} was sent before it was saved");
         (format!("{}: {text}", answer.to_addr), answer)
     }
 
@@ -205,7 +230,8 @@ impl CampaignHarness {
 
     /// Another process takes a person's dialogue, as it is, to a fifth turn that shows "theirs".
     fn overtake(&self, from: &str, last_message_id: &str) {
-        let found = self.memory.lock().unwrap().find_session(name("obeying"), person(&dial(from))).unwrap();
+        let found =
+            self.memory.lock().unwrap().find_session(name("obeying"), person(KnownBy::Transport, &dial(from))).unwrap();
         let state = json!({"state": 5, "screen": {"ask": "theirs"}}).to_string();
         let session = SessionRecord { last_message_id: last_message_id.to_owned(), state, ..found };
         self.memory.lock().unwrap().save_session(SaveSession { session, after: After::Anything, answers: Vec::new() });
@@ -309,7 +335,14 @@ async fn hanging_up_ends_the_dialogue_without_an_answer() {
     harness.say(dial("111")).await;
     harness.hand(&message("111", Some(SessionEvent::Close), None)).await.unwrap();
     assert_eq!(harness.say(dial("222")).await, "222: new 1");
-    assert!(harness.memory.lock().unwrap().find_session(name("obeying"), person(&dial("111"))).is_none());
+    assert!(
+        harness
+            .memory
+            .lock()
+            .unwrap()
+            .find_session(name("obeying"), person(KnownBy::Transport, &dial("111")))
+            .is_none()
+    );
     assert_eq!(harness.memory.lock().unwrap().count_answers(&name("obeying"), "ended"), [("yes".to_owned(), 1)]);
 }
 
@@ -329,11 +362,39 @@ async fn a_panic_ends_one_dialogue_politely_and_no_other() {
 }
 
 #[actix::test]
-async fn an_answer_that_never_comes_is_apologised_for() {
+async fn an_answer_that_comes_too_late_leaves_the_session_open_and_the_dialogue_where_it_was() {
     let mut harness = CampaignHarness::new();
     harness.say(dial("111")).await;
-    assert_eq!(harness.say(say("111", "hang")).await, "111: sorry");
-    assert_eq!(harness.say(dial("111")).await, "111: new 1");
+    harness.say(say("111", "a")).await;
+    harness.hand(&say("111", "hang")).await.unwrap();
+    let (text, answer) = harness.next().await;
+    assert_eq!((text.as_str(), answer.session_event), ("111: late", None));
+    assert_eq!(harness.say(say("111", "b")).await, "111: b 3");
+    assert_eq!(harness.say(sms("222", "hang")).await, "222: new 1");
+    assert_eq!(harness.say(sms("222", "hang")).await, "222: late");
+    assert_eq!(harness.say(sms("222", "c")).await, "222: c 2");
+}
+
+#[actix::test]
+async fn a_first_screen_that_comes_too_late_is_made_at_the_persons_next_input() {
+    let mut harness = CampaignHarness::new();
+    harness.set_fault(StoreFault::Silent);
+    assert_eq!(harness.say(dial("111")).await, "111: late");
+    harness.set_fault(StoreFault::None);
+    assert_eq!(harness.say(say("111", "1")).await, "111: new 1");
+}
+
+#[actix::test]
+async fn what_was_saved_though_it_came_too_late_is_shown_before_anything_answers_it() {
+    let mut harness = CampaignHarness::new();
+    harness.say(dial("111")).await;
+    harness.set_fault(StoreFault::SavesSilently);
+    assert_eq!(harness.say(say("111", "a")).await, "111: late");
+    harness.set_fault(StoreFault::None);
+    harness.hand(&say("111", "b")).await.unwrap();
+    let (answer, _) = harness.answers.recv().await.unwrap();
+    assert_eq!(answer.content.as_deref(), Some("a 2"), "b answers a screen before that one");
+    assert_eq!(harness.say(say("111", "c")).await, "111: c 3");
 }
 
 #[actix::test]
@@ -400,8 +461,8 @@ async fn settings_are_checked_by_making_the_campaign() {
 
 #[test]
 fn a_persons_session_is_found_with_and_without_the_plus() {
-    assert_eq!(person(&dial("+27831234567")), "ussd/27831234567");
-    assert_eq!(person(&dial("27831234567")), "ussd/27831234567");
+    assert_eq!(person(KnownBy::Transport, &dial("+27831234567")), "ussd/27831234567");
+    assert_eq!(person(KnownBy::Transport, &dial("27831234567")), "ussd/27831234567");
     assert_eq!(Limits::default().answer_within, Duration::from_secs(10));
 }
 
@@ -461,6 +522,6 @@ async fn a_campaign_that_fails_forgets_no_session_that_another_process_took_furt
     harness.hand(&say("111", "hang")).await.unwrap();
     harness.say(dial("222")).await;
     harness.overtake("111", "another");
-    assert_eq!(harness.next_text().await, "111: sorry");
+    assert_eq!(harness.next_text().await, "111: late");
     assert_eq!(harness.say(say("111", "a")).await, "111: a 6");
 }

@@ -3,7 +3,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::Phone;
-use crate::{Campaign, Screen, Session};
+use crate::{Campaign, KnownBy, Limits, Screen, Session};
 use vumi_kit::kind::Problem;
 
 /// Counts the turns; `bye` ends, `hush` is not answered; hanging up is noted.
@@ -166,4 +166,136 @@ fn a_state_of_another_version_of_the_campaign_begins_anew() {
     let new = Phone::of(Rc::new(network), &old.msisdn);
     assert_eq!(new.send("1"), "begin");
     assert_eq!(new.send("2"), "begin");
+}
+
+/// Asks for a name and a town, lets people go on, and knows them by their number; `ended` is noted.
+#[derive(Default)]
+struct Form {
+    keep: Duration,
+    ended: Rc<RefCell<Vec<String>>>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Filled {
+    name: Option<String>,
+    asks_to_go_on: bool,
+}
+
+impl Campaign for Form {
+    const NAME: &'static str = "form";
+    const EXAMPLE: &'static str = "";
+    type Settings = ();
+    type State = Filled;
+
+    fn new((): ()) -> Result<Self, Vec<Problem>> {
+        Ok(Self::default())
+    }
+
+    fn known_by(&self) -> KnownBy {
+        KnownBy::Number
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { keep: self.keep, ..Limits::default() }
+    }
+
+    async fn resume(&self, session: &mut Session<Filled>) -> Option<Screen> {
+        session.state.name.as_ref()?;
+        session.state.asks_to_go_on = true;
+        Some(Screen::ask(format!("Go on? {}", session.opened_with().unwrap_or("-"))))
+    }
+
+    async fn answer(&self, session: &mut Session<Filled>, input: Option<&str>) -> Screen {
+        let shortcut = session.dialled_inputs().first().cloned();
+        let Some(input) = input.or(shortcut.as_deref()) else { return Screen::ask("Name?") };
+        match &session.state.name {
+            Some(_) if std::mem::take(&mut session.state.asks_to_go_on) => Screen::ask("Town?"),
+            Some(name) => Screen::end(format!("{name} of {input} in {}", session.id())),
+            None => {
+                session.state.name = Some(input.to_owned());
+                Screen::ask("Town?")
+            }
+        }
+    }
+
+    async fn ended(&self, session: &mut Session<Filled>) {
+        self.ended.borrow_mut().push(format!("{} on {}", session.id(), session.code()));
+    }
+}
+
+fn form() -> (Phone<Form>, Rc<RefCell<Vec<String>>>) {
+    let form = Form { keep: Duration::from_secs(7 * 24 * 3600), ended: Rc::default() };
+    let ended = form.ended.clone();
+    (Phone::new(form), ended)
+}
+
+#[test]
+fn a_person_who_was_cut_off_goes_on_days_later_where_the_campaign_keeps_the_state() {
+    let (phone, ended) = form();
+    phone.dial("*120#");
+    assert_eq!(phone.send("Thandi"), "Town?");
+    phone.hang_up();
+    assert_eq!(*ended.borrow(), ["s0 on *120#"]);
+    phone.wait(Duration::from_secs(6 * 24 * 3600));
+    assert_eq!(phone.dial("*121#"), "Go on? -");
+    assert_eq!(phone.send("1"), "Town?");
+    assert_eq!(phone.send("Durban"), "Thandi of Durban in s3");
+    assert_eq!(phone.dial("*120#"), "Name?", "what is over is not gone on with");
+    assert_eq!(*ended.borrow(), ["s0 on *120#"]);
+}
+
+#[test]
+fn the_time_that_a_state_is_kept_begins_anew_with_each_message() {
+    let (phone, _) = form();
+    phone.dial("*120#");
+    phone.send("Thandi");
+    for _ in 0..3 {
+        phone.wait(Duration::from_secs(6 * 24 * 3600));
+        assert_eq!(phone.dial("*120#"), "Go on? -");
+    }
+    phone.wait(Duration::from_secs(8 * 24 * 3600));
+    assert_eq!(phone.dial("*120#"), "Name?");
+}
+
+#[test]
+fn what_is_begun_by_ussd_is_finished_by_sms_by_a_person_who_is_known_by_the_number() {
+    let (phone, ended) = form();
+    phone.dial("*120#");
+    phone.send("Thandi");
+    assert_eq!(phone.sms("38080", " FORM "), "Go on? FORM");
+    phone.hang_up();
+    assert!(ended.borrow().is_empty(), "the session that timed out is not the dialogue any more");
+    assert_eq!(phone.sms("38080", "1"), "Town?");
+    assert!(phone.sms("38080", "Durban").contains("Thandi of Durban"));
+}
+
+#[test]
+fn a_message_of_another_session_is_no_answer_to_a_screen_it_never_showed() {
+    let (phone, _) = form();
+    phone.dial("*120#");
+    phone.send("Thandi");
+    phone.wait(Duration::from_secs(1));
+    // The beginning of the next session got lost.
+    phone.session.replace("another".to_owned());
+    assert_eq!(phone.send("Durban"), "Go on? -");
+}
+
+#[test]
+fn without_a_state_worth_it_the_campaign_begins_anew_and_the_old_dialogue_is_told_so_once() {
+    let (phone, ended) = form();
+    phone.dial("*120#");
+    assert_eq!(phone.dial("*121#"), "Name?");
+    assert_eq!(*ended.borrow(), ["s1 on *120#"]);
+    phone.hang_up();
+    assert_eq!(phone.dial("*122#"), "Name?");
+    assert_eq!(*ended.borrow(), ["s1 on *120#", "s1 on *121#"]);
+}
+
+#[test]
+fn a_campaign_takes_what_is_dialled_beyond_its_code_and_only_at_the_beginning() {
+    let (phone, _) = form();
+    assert_eq!(phone.dial_beyond("*120*1*Thandi#", &["Thandi", "2"]), "Town?");
+    assert_eq!(phone.send("Durban"), "Thandi of Durban in s0");
+    let counting = Phone::new(Counting::default());
+    assert_eq!(counting.dial_beyond("*120*1*2#", &["1", "2"]), "new *120*1*2# -", "one without shortcuts");
 }

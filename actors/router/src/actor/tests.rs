@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use vumi_kit::{
     clock::Timestamp,
     ledger::HandOver,
-    message::{Event, TransportType},
+    message::{Event, SessionEvent, TransportType},
     router::{Deregister, Endpoints, Happened, Inbound, Outbound, Refused, Register, Submit},
     sms::Received,
     start_token::StartToken,
@@ -26,6 +26,29 @@ async fn a_message_goes_to_the_campaign_of_its_route() {
     harness.campaign("other", &other).await;
     assert_eq!(harness.dial("*120*1#").await, Ok(()));
     assert_eq!((quiz.taken.borrow().len(), other.taken.borrow().len()), (1, 0));
+}
+
+#[actix_rt::test]
+async fn what_is_dialled_beyond_a_route_comes_as_inputs_at_the_beginning_of_a_session_only() {
+    let (harness, quiz) = (RouterHarness::new(), ScriptedCampaign::default());
+    harness.campaign("quiz", &quiz).await;
+    let long = format!("*120*1*{}#", "1*".repeat(100));
+    for (dialled, event, inputs) in [
+        ("*120*1*1*22#", SessionEvent::New, &["1", "22"][..]),
+        ("*120*1**2*#", SessionEvent::New, &["2"]),
+        ("*120*1#", SessionEvent::New, &[]),
+        ("*120*1*1*22#", SessionEvent::Resume, &[]),
+        (&long, SessionEvent::New, &[]),
+    ] {
+        let mut message = message(TransportType::Ussd, dialled);
+        message.session_event = Some(event);
+        harness.router.send(Inbound(message)).await.unwrap().unwrap();
+        let taken = quiz.taken.borrow_mut().pop().unwrap();
+        assert_eq!(
+            (taken.to_addr.as_str(), taken.dialled_inputs.as_slice()),
+            (dialled, &*inputs.iter().map(|input| (*input).to_owned()).collect::<Vec<_>>())
+        );
+    }
 }
 
 #[actix_rt::test]

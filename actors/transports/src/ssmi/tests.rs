@@ -138,7 +138,8 @@ async fn extended_messages_bring_their_genfields_raw_and_labelled() {
     assert_eq!(message.provider.as_deref(), Some("mtn"));
     let genfields = json!({"raw": "655011234567890:1:mtn::", "imsi": "655011234567890", "subscriber_type": "1",
         "operator_id": "mtn"});
-    let expected = json!({"phase": 2, "ussd_type": 1, "genfields": genfields});
+    let session_id = message.message_id.clone();
+    let expected = json!({"phase": 2, "ussd_type": 1, "genfields": genfields, "session_id": session_id});
     assert_eq!(serde_json::Value::from(message.transport_metadata), expected);
 }
 

@@ -71,6 +71,7 @@ impl UssdHandler<'_> {
         let mut message = self.sessions.message(&input.person, code.as_str(), SessionEvent::New, input.at);
         let first_id = message.message_id.clone();
         message.transport_metadata = metadata(&input);
+        message.set_session_id(&first_id);
         message.provider = operator(input.genfields.as_ref());
         match self.sessions.table.open(&input.person, code.into(), first_id.clone(), input.at) {
             Opened::Fresh => {}
@@ -109,6 +110,7 @@ impl UssdHandler<'_> {
         }
         let mut message = self.sessions.message(&input.person, &code, SessionEvent::Resume, input.at);
         message.transport_metadata = metadata(&input);
+        message.set_session_id(&first_id);
         message.provider = operator(input.genfields.as_ref());
         message.content = Some(std::mem::take(&mut input.text));
         self.sessions.to_router.push(input.person, ToRouter { message, first_id });

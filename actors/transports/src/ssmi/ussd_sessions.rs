@@ -52,6 +52,7 @@ impl UssdSessions {
     /// Tells the campaign that a session has ended which was removed from the table, and has the store forget it.
     pub(super) fn ended(&self, person: Msisdn, session: UssdSession, content: Option<String>, now: Timestamp) {
         let mut message = self.message(&person, &session.code, SessionEvent::Close, now);
+        message.set_session_id(&session.first_id);
         message.content = content;
         self.to_store.push(person.clone(), SessionChange::Close);
         self.to_router.push(person, ToRouter { message, first_id: session.first_id });
