@@ -170,22 +170,22 @@ fn a_state_of_another_version_of_the_campaign_begins_anew() {
 
 /// Asks for a name and a town, lets people go on, and knows them by their number; `ended` is noted.
 #[derive(Default)]
-struct Form {
+struct TownForm {
     keep: Duration,
     ended: Rc<RefCell<Vec<String>>>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct Filled {
+struct TownAnswers {
     name: Option<String>,
     asks_to_go_on: bool,
 }
 
-impl Campaign for Form {
+impl Campaign for TownForm {
     const NAME: &'static str = "form";
     const EXAMPLE: &'static str = "";
     type Settings = ();
-    type State = Filled;
+    type State = TownAnswers;
 
     fn new((): ()) -> Result<Self, Vec<Problem>> {
         Ok(Self::default())
@@ -199,13 +199,13 @@ impl Campaign for Form {
         Limits { keep: self.keep, ..Limits::default() }
     }
 
-    async fn resume(&self, session: &mut Session<Filled>) -> Option<Screen> {
+    async fn resume(&self, session: &mut Session<TownAnswers>) -> Option<Screen> {
         session.state.name.as_ref()?;
         session.state.asks_to_go_on = true;
         Some(Screen::ask(format!("Go on? {}", session.opened_with().unwrap_or("-"))))
     }
 
-    async fn answer(&self, session: &mut Session<Filled>, input: Option<&str>) -> Screen {
+    async fn answer(&self, session: &mut Session<TownAnswers>, input: Option<&str>) -> Screen {
         let shortcut = session.dialled_inputs().first().cloned();
         let Some(input) = input.or(shortcut.as_deref()) else { return Screen::ask("Name?") };
         match &session.state.name {
@@ -218,13 +218,13 @@ impl Campaign for Form {
         }
     }
 
-    async fn ended(&self, session: &mut Session<Filled>) {
+    async fn ended(&self, session: &mut Session<TownAnswers>) {
         self.ended.borrow_mut().push(format!("{} on {}", session.id(), session.code()));
     }
 }
 
-fn form() -> (Phone<Form>, Rc<RefCell<Vec<String>>>) {
-    let form = Form { keep: Duration::from_secs(7 * 24 * 3600), ended: Rc::default() };
+fn form() -> (Phone<TownForm>, Rc<RefCell<Vec<String>>>) {
+    let form = TownForm { keep: Duration::from_secs(7 * 24 * 3600), ended: Rc::default() };
     let ended = form.ended.clone();
     (Phone::new(form), ended)
 }

@@ -31,6 +31,8 @@ use crate::table::{Route, RoutingTable};
 #[derive(Clone, Default)]
 pub(super) struct ScriptedCampaign {
     pub(super) taken: Rc<RefCell<Vec<String>>>,
+    /// What was dialled beyond the route's code with the message taken last.
+    pub(super) dialled_inputs: Rc<RefCell<Vec<String>>>,
     pub(super) refusals: Rc<RefCell<usize>>,
     pub(super) silent: bool,
     pub(super) events: Rc<RefCell<Vec<String>>>,
@@ -53,6 +55,7 @@ impl Handler<Inbound> for ScriptedCampaign {
         *refusals = refusals.saturating_sub(1);
         let answer = if refused { Err(Refused::Busy(name("quiz"))) } else { Ok(()) };
         if !refused {
+            self.dialled_inputs.replace(message.dialled_inputs);
             self.taken.borrow_mut().push(message.content.unwrap_or_default());
         }
         if let Some(arrived) = &self.arrived {
