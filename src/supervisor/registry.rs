@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 use vumi_kit::{
+    campaign_sms::CampaignSmsOffice,
     clock::{Clock, ClockWatch, Timestamp},
     component::{Component, ComponentContext, Drain, StartError},
     health::{AskHealth, AskParts, Health, Part, State},
@@ -111,6 +112,7 @@ pub(super) struct Supervisor {
     clock: Clock,
     owners: SmsOwners,
     board: TransportBoard,
+    campaign_sms: CampaignSmsOffice,
     pub(super) components: BTreeMap<Name, Supervised>,
     fixtures: Vec<Fixture>,
     /// Components that were replaced and whose threads have not ended.
@@ -130,7 +132,21 @@ impl Supervisor {
     ) -> Self {
         let (owners, board) = (SmsOwners::default(), TransportBoard::default());
         let (components, fixtures) = (BTreeMap::new(), Vec::new());
-        Self { settings, router, table, store, clock, owners, board, components, fixtures, lingering: 0, fatal }
+        let campaign_sms = CampaignSmsOffice::default();
+        Self {
+            settings,
+            router,
+            table,
+            store,
+            clock,
+            owners,
+            board,
+            campaign_sms,
+            components,
+            fixtures,
+            lingering: 0,
+            fatal,
+        }
     }
 
     /// The same, for components that ask whose SMS from people are.
@@ -145,8 +161,15 @@ impl Supervisor {
         self
     }
 
+    /// The same, for campaigns that send SMS beside their answers.
+    pub(super) fn with_campaign_sms(mut self, campaign_sms: CampaignSmsOffice) -> Self {
+        self.campaign_sms = campaign_sms;
+        self
+    }
+
     fn context(&self, name: &Name, token: &StartToken) -> ComponentContext {
         ComponentContext {
+            campaign_sms: self.campaign_sms.clone(),
             owners: self.owners.clone(),
             name: name.clone(),
             router: self.router.with_token(token),

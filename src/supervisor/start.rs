@@ -10,9 +10,10 @@ use actix::{Actor, Addr, Arbiter, Recipient};
 use tokio::sync::{mpsc, oneshot};
 use vumi_amqp::{AmqpContext, AmqpSettings, AmqpTopology, SmsTransport};
 use vumi_callbacks::CallbackContext;
-use vumi_front_kit::quotas::QuotaKeeper;
+use vumi_front_kit::{campaign_sms::CampaignSmsDesk, quotas::QuotaKeeper};
 use vumi_http::{HealthSettings, HttpContext, WebhookMount};
 use vumi_kit::{
+    campaign_sms::CampaignSmsOffice,
     clock::Clock,
     component::{Component, ComponentContext, StartError, Terminated},
     health::AskParts,
@@ -22,7 +23,7 @@ use vumi_kit::{
     outbound::OutboundRoutes,
     router::Register,
     sms_fields::SmsTimes,
-    store::StoreError,
+    store::{Store, StoreError},
     transport_board::TransportBoard,
 };
 use vumi_middleware::MiddlewareContext;
@@ -64,6 +65,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     let (router, ended) = on(&router_arbiter, start_router).await.ok_or(StartFailed::Terminated("router"))?;
     watch(ended, "router", tell_fatal.clone());
 
+    let sending = Sending { chains, quotas: QuotaKeeper::new(settings.prices.clone()) };
+    let sms_routes = routes.clone().map(|routes| routes as OutboundRoutes);
+    let campaign_sms = campaign_sms(&settings, &sending, sms_routes, store.store.clone(), clock.clone());
     let address = Router::address(&router);
     let supervisor = Supervisor::new(
         settings.supervisor.clone(),
@@ -75,6 +79,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
     )
     .with_owners(owners(settings.table.clone()))
     .with_board(board.clone())
+    .with_campaign_sms(CampaignSmsOffice::new(campaign_sms))
     .start();
     let fixtures = [
         Fixture { name: own_name("store"), role: Role::Store, health: store.health() },
@@ -84,7 +89,6 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         supervisor.try_send(WatchFixture(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
     }
     let outbound = (routes.map(|routes| routes as OutboundRoutes), board);
-    let sending = Sending { chains, quotas: QuotaKeeper::new(settings.prices.clone()) };
     let bound = start_components(&supervisor, router.recipient(), &settings, &sending, outbound).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
 }
@@ -180,6 +184,25 @@ fn watch_of(settings: &Settings, board: &TransportBoard, routes: Option<Arc<Outb
         receipts_within: transport.of_any_kind.receipts_within,
     });
     TransportWatch::new(board.clone(), watched.collect(), routes, settings.store.is_shared())
+}
+
+/// What decides of campaigns' SMS, by the same quotas as of clients'.
+fn campaign_sms(
+    settings: &Settings,
+    sending: &Sending,
+    routes: Option<OutboundRoutes>,
+    store: Store,
+    clock: Clock,
+) -> CampaignSmsDesk {
+    let transports = settings.transports.iter();
+    CampaignSmsDesk {
+        store,
+        transports: transports.map(|transport| (transport.name.clone(), transport.of_any_kind.clone())).collect(),
+        chains: sending.chains.clone(),
+        quotas: sending.quotas.clone(),
+        routes,
+        clock,
+    }
 }
 
 /// Whose SMS from people are, as routes and transports say.

@@ -283,7 +283,7 @@ fn save(context: &ComponentContext) -> impl Future<Output = Result<bool, StoreEr
         expires_at: Timestamp::from_seconds(4_000_000_000),
     };
     let sessions = context.store.sessions.clone();
-    async move { sessions.ask(SaveSession { session, after: After::Anything, answers: vec![] }).await }
+    async move { sessions.ask(SaveSession { session, after: After::Anything, answers: vec![], sms: Vec::new() }).await }
 }
 
 #[actix::test]

@@ -14,7 +14,6 @@ use vumi_kit::{
     kind::{Kind, Problem, Registry},
     name::Name,
     router::{Endpoints, Inbound, Refused, RouterAddress},
-    session::Sessions,
 };
 
 /// Adds campaigns to a registry of kinds.
@@ -48,8 +47,8 @@ impl<C: Campaign> Kind for CampaignKind<C> {
             let problems: Vec<String> = problems.iter().map(|wrong| format!("{}: {}", wrong.key, wrong.what)).collect();
             StartError(problems.join("; "))
         })?;
-        let (actor, ended) =
-            CampaignActor::open(campaign, context.name, context.store.sessions, context.router, context.clock);
+        let stored = StoredSessions(context.store.sessions, context.campaign_sms);
+        let (actor, ended) = CampaignActor::open(campaign, context.name, stored, context.router, context.clock);
         Ok(Component {
             endpoints: Some(Endpoints::Campaign { inbound: actor.clone().recipient(), events: None }),
             health: actor.clone().recipient(),
@@ -102,12 +101,12 @@ impl<C: Campaign> CampaignActor<C> {
     pub(super) fn open(
         campaign: C,
         name: Name,
-        sessions: Sessions,
+        stored: StoredSessions,
         router: RouterAddress,
         clock: Clock,
     ) -> (Addr<Self>, Terminated) {
         let (lifeline, ended) = lifeline();
-        let queue = Rc::new(PersonQueue::new(campaign, name, Rc::new(StoredSessions(sessions)), router, clock));
+        let queue = Rc::new(PersonQueue::new(campaign, name, Rc::new(stored), router, clock));
         let actor = Self::create(|ctx| {
             ctx.set_mailbox_capacity(queue.mailbox());
             Self { queue, _lifeline: lifeline }

@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use super::{
     Campaign, KnownBy, Limits, Screen, Session,
-    session::without_plus,
+    session::{TurnWrites, without_plus},
     session_store::{SessionStore, TurnError},
     stored_dialogue::{DialogueBefore, StoredDialogue},
 };
@@ -14,7 +14,7 @@ use vumi_kit::{
     clock::Timestamp,
     message::{SessionEvent, TransportType, UserMessage},
     name::Name,
-    session::{After, Answer, CloseSession, SaveSession, SessionRecord},
+    session::{After, CloseSession, SaveSession, SessionRecord},
 };
 
 /// How long a dialogue that is over is kept, so that its last message is recognised when it is delivered again.
@@ -69,12 +69,12 @@ impl<C: Campaign> Dialogue<'_, C> {
         if message.session_event == Some(SessionEvent::Close) {
             return self.close(person, message, before).await.map(|()| None);
         }
-        let Some(before) = before else { return self.begin(person, message, Vec::new()).await };
+        let Some(before) = before else { return self.begin(person, message, TurnWrites::default()).await };
         if before.last_message_id == message.message_id {
             return Ok(Some(before.stored.screen));
         }
         if !before.stored.screen.is_open() {
-            return self.begin(person, message, Vec::new()).await;
+            return self.begin(person, message, TurnWrites::default()).await;
         }
         if message.session_event == Some(SessionEvent::New) || !before.goes_on_with(message, self.now) {
             return self.begin_again(person, message, before).await;
@@ -85,7 +85,7 @@ impl<C: Campaign> Dialogue<'_, C> {
         }
         let input = message.content.as_deref().unwrap_or_default().trim();
         let session = self.session(before.stored.state, before.stored.dialogue.as_deref(), message);
-        self.answer(person, message, session, Some(input), Vec::new()).await
+        self.answer(person, message, session, Some(input), TurnWrites::default()).await
     }
 
     /// The person has hung up, or the network timed out. What waits to be gone on with is kept.
@@ -102,7 +102,7 @@ impl<C: Campaign> Dialogue<'_, C> {
         }
         let DialogueBefore { address, last_message_id: last, stored } = before;
         let session = self.session(stored.state, stored.dialogue.as_deref(), message).at(address.clone());
-        let (state, answers) = self.end(session).await?;
+        let (state, TurnWrites { answers, sms }) = self.end(session).await?;
         let (owner, person) = (self.name.clone(), person.to_owned());
         let applied = if self.limits.keep > Duration::ZERO {
             let stored = StoredDialogue::cut_off(state, stored.screen, message);
@@ -114,9 +114,9 @@ impl<C: Campaign> Dialogue<'_, C> {
                 state: serde_json::to_string(&stored)?,
                 expires_at: self.now.plus(self.limits.keep),
             };
-            self.sessions.save(SaveSession { session, after: After::Message(last), answers }).await?
+            self.sessions.save(SaveSession { session, after: After::Message(last), answers, sms }).await?
         } else {
-            self.sessions.close(CloseSession { owner, person, after: Some(last), answers }).await?
+            self.sessions.close(CloseSession { owner, person, after: Some(last), answers, sms }).await?
         };
         if applied { Ok(()) } else { Err(TurnError::Conflict) }
     }
@@ -124,10 +124,11 @@ impl<C: Campaign> Dialogue<'_, C> {
     fn session(&self, state: C::State, dialogue: Option<&str>, message: &UserMessage) -> Session<C::State> {
         let id = message.session_id().or(dialogue.map(Into::into));
         let id = id.map_or_else(|| message.message_id.clone(), |id| id.into_owned());
-        Session::new(state, id, message, self.now, self.name.clone(), self.sessions.clone())
+        let sender = self.campaign.sms_sender().cloned();
+        Session::new(state, id, message, self.now, self.name.clone(), self.sessions.clone(), sender)
     }
 
-    async fn end(&self, mut session: Session<C::State>) -> Result<(C::State, Vec<Answer>), TurnError> {
+    async fn end(&self, mut session: Session<C::State>) -> Result<(C::State, TurnWrites), TurnError> {
         self.campaign.ended(&mut session).await;
         session.finish()
     }
@@ -136,10 +137,10 @@ impl<C: Campaign> Dialogue<'_, C> {
         &self,
         person: &str,
         message: &UserMessage,
-        answers: Vec<Answer>,
+        earlier: TurnWrites,
     ) -> Result<Option<Screen>, TurnError> {
         let session = self.session(C::State::default(), None, message).opened_by(message);
-        self.answer(person, message, session, None, answers).await
+        self.answer(person, message, session, None, earlier).await
     }
 
     /// The person begins anew over a dialogue that is not over: the campaign may go on with it.
@@ -152,11 +153,11 @@ impl<C: Campaign> Dialogue<'_, C> {
         let is_active = before.stored.is_active(self.now);
         let mut session = self.session(before.stored.state, None, message).opened_by(message);
         if let Some(screen) = self.campaign.resume(&mut session).await {
-            return self.save(person, message, session, screen, Vec::new()).await;
+            return self.save(person, message, session, screen, TurnWrites::default()).await;
         }
         // One that expired or was cut off was told so, or ends without it.
-        let answers = if is_active { self.end(session.at(before.address)).await?.1 } else { Vec::new() };
-        self.begin(person, message, answers).await
+        let last = if is_active { self.end(session.at(before.address)).await?.1 } else { TurnWrites::default() };
+        self.begin(person, message, last).await
     }
 
     /// Asks the campaign, and saves its screen and state together with the `earlier` answers and the new ones.
@@ -166,7 +167,7 @@ impl<C: Campaign> Dialogue<'_, C> {
         message: &UserMessage,
         mut session: Session<C::State>,
         input: Option<&str>,
-        earlier: Vec<Answer>,
+        earlier: TurnWrites,
     ) -> Result<Option<Screen>, TurnError> {
         let screen = self.campaign.answer(&mut session, input).await;
         self.save(person, message, session, screen, earlier).await
@@ -178,12 +179,11 @@ impl<C: Campaign> Dialogue<'_, C> {
         message: &UserMessage,
         session: Session<C::State>,
         screen: Screen,
-        earlier: Vec<Answer>,
+        earlier: TurnWrites,
     ) -> Result<Option<Screen>, TurnError> {
         let dialogue = session.id().to_owned();
         let (state, new) = session.finish()?;
-        let mut answers = earlier;
-        answers.extend(new);
+        let TurnWrites { answers, sms } = earlier.and(new);
         let (active_until, expires_at) = self.lifetime(message.transport_type, &screen);
         let stored = StoredDialogue {
             state,
@@ -202,7 +202,7 @@ impl<C: Campaign> Dialogue<'_, C> {
             expires_at,
         };
         let after = self.last_message.borrow().clone().map_or(After::Nothing, After::Message);
-        let saved = self.sessions.save(SaveSession { session, after, answers }).await?;
+        let saved = self.sessions.save(SaveSession { session, after, answers, sms }).await?;
         if saved { Ok(Some(stored.screen)) } else { Err(TurnError::Conflict) }
     }
 

@@ -32,7 +32,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use component::{CampaignKind, WithCampaign};
 pub use screen::{DoesNotFit, Screen};
 pub use session::Session;
-pub use vumi_kit::message::ScreenLimit;
+pub use vumi_kit::{
+    campaign_sms::{CampaignSender, CampaignSmsRefused},
+    message::ScreenLimit,
+};
 
 use vumi_kit::{kind::Problem, settings_schema::HumanDuration};
 
@@ -79,6 +82,11 @@ pub trait Campaign: Sized + 'static {
     /// By what a person is known again.
     fn known_by(&self) -> KnownBy {
         KnownBy::Transport
+    }
+
+    /// As whom it sends SMS beside its answers ([`Session::send_sms`]); none: it sends none. From the settings of the campaign.
+    fn sms_sender(&self) -> Option<&CampaignSender> {
+        None
     }
 
     /// How many messages it takes at once, and when its sessions expire.

@@ -220,7 +220,7 @@ impl<C: Campaign> PersonQueue<C> {
             return;
         }
         let (owner, person) = (self.name.clone(), person.to_owned());
-        let close = CloseSession { owner, person, after: last_message, answers: Vec::new() };
+        let close = CloseSession { owner, person, after: last_message, answers: Vec::new(), sms: Vec::new() };
         if let Err(error) = self.sessions.close(close).await
             && let Some(left_out) = FAILURES.due(&format!("{}: not closed", self.name))
         {

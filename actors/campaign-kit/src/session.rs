@@ -4,6 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::session_store::{SessionStore, TurnError};
 use vumi_kit::{
+    campaign_sms::{CampaignSender, CampaignSms, CampaignSmsRefused, DialogueSms},
     clock::Timestamp,
     message::{ScreenLimit, TransportType, UserMessage},
     name::Name,
@@ -13,6 +14,25 @@ use vumi_kit::{
 
 /// The longest question or answer that is kept, in bytes: both are in an index, and PostgreSQL bounds its rows.
 const LONGEST_KEY: usize = 1_000;
+
+/// The most SMS that a turn sends.
+const MOST_SMS: usize = 20;
+
+/// What a turn writes beside the session.
+#[derive(Default)]
+pub(super) struct TurnWrites {
+    pub(super) answers: Vec<Answer>,
+    pub(super) sms: Vec<DialogueSms>,
+}
+
+impl TurnWrites {
+    /// These, and those of a later part of the turn.
+    pub(super) fn and(mut self, later: Self) -> Self {
+        self.answers.extend(later.answers);
+        self.sms.extend(later.sms);
+        self
+    }
+}
 
 /// A person's dialogue with a campaign.
 pub struct Session<State> {
@@ -29,6 +49,9 @@ pub struct Session<State> {
     now: Timestamp,
     campaign: Name,
     store: Rc<dyn SessionStore>,
+    sender: Option<CampaignSender>,
+    message_id: String,
+    sms: Vec<DialogueSms>,
     answers: Vec<Answer>,
     error: RefCell<Option<TurnError>>,
 }
@@ -104,6 +127,41 @@ impl<State> Session<State> {
         });
     }
 
+    /// Sends the person an SMS beside the answer, by the account, transport and sender of
+    /// [`Campaign::sms_sender`](crate::Campaign::sms_sender): now, or `at` a moment of the next 400 days; one that is past is
+    /// now. It is kept as an SMS of the ledger in one transaction with the session, after the turn: once for each `step` of this
+    /// message, though the turn may be taken twice. An error says, for the log, why it can't be sent; the turn goes on, and
+    /// what to show is up to the campaign.
+    pub async fn send_sms(
+        &mut self,
+        step: &str,
+        text: impl Into<String>,
+        at: Option<Timestamp>,
+    ) -> Result<(), CampaignSmsRefused> {
+        let Some(sender) = self.sender.clone() else {
+            return Err(CampaignSmsRefused::Never("the campaign has no sender for SMS".to_owned()));
+        };
+        self.send_sms_as(sender, step, text, at).await
+    }
+
+    /// As [`Self::send_sms`], by a sender of its own.
+    pub async fn send_sms_as(
+        &mut self,
+        sender: CampaignSender,
+        step: &str,
+        text: impl Into<String>,
+        at: Option<Timestamp>,
+    ) -> Result<(), CampaignSmsRefused> {
+        if self.sms.len() >= MOST_SMS {
+            return Err(CampaignSmsRefused::Never(format!("a turn sends {MOST_SMS} SMS at the most")));
+        }
+        let (campaign, to, text) = (self.campaign.clone(), self.msisdn.clone(), text.into());
+        let asked = CampaignSms { campaign, sender, to, text, at: at.filter(|at| *at > self.now) };
+        let prepared = self.store.prepare_sms(asked).await?;
+        self.sms.push(DialogueSms::of_turn(&self.campaign, &self.message_id, step, prepared));
+        Ok(())
+    }
+
     /// How often each answer to a question was given, by everybody, the most frequent first.
     ///
     /// Empty if the store fails; the screen that the campaign makes of that is not shown: the person reads
@@ -133,6 +191,7 @@ impl<State> Session<State> {
         now: Timestamp,
         campaign: Name,
         store: Rc<dyn SessionStore>,
+        sender: Option<CampaignSender>,
     ) -> Self {
         Self {
             state,
@@ -147,6 +206,9 @@ impl<State> Session<State> {
             now,
             campaign,
             store,
+            sender,
+            message_id: message.message_id.clone(),
+            sms: Vec::new(),
             answers: Vec::new(),
             error: RefCell::new(None),
         }
@@ -165,11 +227,11 @@ impl<State> Session<State> {
         self
     }
 
-    /// The state and the answers to store, unless the store has failed during the turn.
-    pub(super) fn finish(self) -> Result<(State, Vec<Answer>), TurnError> {
+    /// The state and what else is to be stored, unless the store has failed during the turn.
+    pub(super) fn finish(self) -> Result<(State, TurnWrites), TurnError> {
         match self.error.into_inner() {
             Some(error) => Err(error),
-            None => Ok((self.state, self.answers)),
+            None => Ok((self.state, TurnWrites { answers: self.answers, sms: self.sms })),
         }
     }
 }

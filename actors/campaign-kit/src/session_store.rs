@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 use vumi_kit::{
+    campaign_sms::{CampaignSms, CampaignSmsOffice, CampaignSmsRefused, PreparedSms},
     name::Name,
     session::{CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord, Sessions},
     store::{Accepts, Ask, Operation, StoreError},
@@ -65,10 +66,12 @@ pub(crate) trait SessionStore {
     async fn close(&self, close: CloseSession) -> Result<bool, TurnError>;
     async fn counts(&self, campaign: Name, question: String) -> Result<Vec<(String, u64)>, TurnError>;
     async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError>;
+    /// An SMS as it is to be kept with the session; nothing is kept yet.
+    async fn prepare_sms(&self, asked: CampaignSms) -> Result<PreparedSms, CampaignSmsRefused>;
 }
 
 /// Sessions and answers in the router's store.
-pub(crate) struct StoredSessions(pub(crate) Sessions);
+pub(crate) struct StoredSessions(pub(crate) Sessions, pub(crate) CampaignSmsOffice);
 
 impl StoredSessions {
     /// Waits where the store's mailbox is full: a person waits for the answer, and there is time to.
@@ -103,6 +106,10 @@ impl SessionStore for StoredSessions {
 
     async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError> {
         self.ask(FindAnswers { campaign, person }).await
+    }
+
+    async fn prepare_sms(&self, asked: CampaignSms) -> Result<PreparedSms, CampaignSmsRefused> {
+        self.1.prepare(asked).await
     }
 }
 

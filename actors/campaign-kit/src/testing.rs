@@ -76,7 +76,7 @@ pub struct Phone<C> {
 /// What all phones of a test share.
 struct PhoneNetwork<C> {
     campaign: RefCell<Rc<C>>,
-    sessions: Rc<dyn SessionStore>,
+    sessions: Rc<MemorySessions>,
     clock: Clock,
     runtime: Runtime,
     messages: Cell<u64>,
@@ -173,6 +173,14 @@ impl<C: Campaign> Phone<C> {
         last.map_or_else(|| PhoneScreen(Screen::Silence), |message| self.show(message))
     }
 
+    /// The SMS that this phone got or will get beside answers, the first first. Nobody checks them: accounts, rights and quotas
+    /// are the running router's.
+    #[must_use]
+    pub fn sent_sms(&self) -> Vec<PhoneSms> {
+        let theirs = self.network.sessions.sent().into_iter().filter(|sms| sms.to.as_str() == self.msisdn);
+        theirs.map(|sms| PhoneSms { text: sms.message, from: sms.from.to_string(), at: sms.options.send_at }).collect()
+    }
+
     /// Lets time pass, for all phones: sessions expire.
     pub fn wait(&self, time: Duration) {
         self.network.clock.advance(time);
@@ -226,11 +234,12 @@ impl<C: Campaign> PhoneNetwork<C> {
     #[track_caller]
     fn turn(&self, message: &UserMessage) -> Option<Screen> {
         let campaign = self.campaign.borrow().clone();
+        let sessions: Rc<dyn SessionStore> = self.sessions.clone();
         let dialogue = Dialogue {
             campaign: &*campaign,
             name: &self.campaign_name,
             limits: &campaign.limits(),
-            sessions: &self.sessions,
+            sessions: &sessions,
             now: self.clock.now(),
             given_up: &[],
             last_message: RefCell::default(),
@@ -240,6 +249,17 @@ impl<C: Campaign> PhoneNetwork<C> {
         assert!(turn.is_ok(), "no screen could be made: {turn:?}");
         turn.unwrap_or_default()
     }
+}
+
+/// An SMS that a campaign sent beside its answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhoneSms {
+    /// What it says.
+    pub text: String,
+    /// Who sent it.
+    pub from: String,
+    /// When it is to be sent; none: at once.
+    pub at: Option<Timestamp>,
 }
 
 /// What a phone shows.

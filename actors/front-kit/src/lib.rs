@@ -6,8 +6,10 @@
 //! | `token_buckets`, `recipient_rates`, `quotas` | how much a client may send |
 //! | `log_in_trail`, `client_prefix` | log-ins in the audit trail; what limits count as one client |
 //! | `sms_text`, `sending_chain` | what may be sent, and what middleware makes of it |
+//! | `campaign_sms` | what campaigns send beside their answers |
 //! | `tls` | a certificate that is read anew when its files change; handshakes |
 
+pub mod campaign_sms;
 pub mod client_prefix;
 pub mod log_in_trail;
 pub mod login_limiter;

@@ -95,6 +95,17 @@ impl QuotaKeeper {
         }
     }
 
+    /// Takes an SMS that is kept together with something else from the rate of the account's recipients. Answers what it takes
+    /// from the account's quotas where they count it.
+    pub fn charge_one(&self, account: &Account, sms: &NewSms) -> Result<Option<QuotaCharge>, QuotaRefusal> {
+        let quotas = &account.quotas;
+        if let Some(per_minute) = quotas.recipients_per_minute {
+            let taken = self.rates.take(account.id, per_minute, 1);
+            taken.map_err(|refused| QuotaRefusal::TooMany { refused, per_minute, recipients: 1 })?;
+        }
+        quotas.is_counted().then(|| self.charge(quotas, std::slice::from_ref(sms))).transpose()
+    }
+
     fn charge(&self, quotas: &AccountQuotas, batch: &[NewSms]) -> Result<QuotaCharge, QuotaRefusal> {
         let Some(unit) = quotas.budget.map(|budget| budget.unit) else { return Ok(QuotaCharge::default()) };
         let (mut unpriced, mut of_each) = (Vec::new(), Vec::with_capacity(batch.len()));

@@ -6,6 +6,7 @@ use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
 use crate::{
+    campaign_sms::CampaignSmsOffice,
     clock::Clock,
     health::AskHealth,
     ledger::SmsOwners,
@@ -28,6 +29,8 @@ pub struct ComponentContext {
     pub owners: SmsOwners,
     /// Where transports tell how they are.
     pub board: TransportBoard,
+    /// Prepares the SMS that campaigns send beside their answers.
+    pub campaign_sms: CampaignSmsOffice,
     /// Timestamps come from it; deadlines within the process do not.
     pub clock: Clock,
 }

@@ -10,6 +10,7 @@ pub mod address;
 pub mod audit;
 pub mod backoff;
 pub mod callback;
+pub mod campaign_sms;
 pub mod carries;
 pub mod charset;
 pub mod clock;

@@ -4,6 +4,7 @@
 //! the person is in its dialogue. Each is one row, found by owner and person.
 
 use crate::{
+    campaign_sms::DialogueSms,
     clock::Timestamp,
     name::Name,
     request::{Operation, Reads, Writes, store_address},
@@ -71,6 +72,9 @@ pub struct SaveSession {
     pub after: After,
     /// Answers to keep beyond the session.
     pub answers: Vec<Answer>,
+    /// SMS to the person, kept with it as SMS of the ledger. One that the account's quotas do not allow by then is left out and
+    /// logged.
+    pub sms: Vec<DialogueSms>,
 }
 impl Operation for SaveSession {
     type Access = Writes;
@@ -89,6 +93,8 @@ pub struct CloseSession {
     pub after: Option<String>,
     /// Answers to keep beyond the session.
     pub answers: Vec<Answer>,
+    /// As [`SaveSession::sms`].
+    pub sms: Vec<DialogueSms>,
 }
 impl Operation for CloseSession {
     type Access = Writes;

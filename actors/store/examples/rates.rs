@@ -144,7 +144,9 @@ async fn dials(sessions: Sessions, person: String) -> usize {
             state: "{\"question\":2,\"score\":1}".to_owned(),
             expires_at,
         };
-        let saved = sessions.ask_waiting(SaveSession { session, after: After::Anything, answers: Vec::new() }).await;
+        let saved = sessions
+            .ask_waiting(SaveSession { session, after: After::Anything, answers: Vec::new(), sms: Vec::new() })
+            .await;
         rounds += usize::from(saved.is_ok());
     }
     rounds

@@ -11,10 +11,11 @@ use actix::{Actor, Addr, Context, Handler};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::CampaignActor;
+use super::{CampaignActor, StoredSessions};
 use crate::testing::MemorySessions;
 use crate::{Campaign, KnownBy, Limits, Screen, Session, WithCampaign, dialogue::person};
 use vumi_kit::{
+    campaign_sms::CampaignSmsOffice,
     clock::{Clock, Timestamp},
     component::Drain,
     health::AskHealth,
@@ -199,8 +200,9 @@ impl CampaignHarness {
         let router = AnswerRecorder { answers: record, memory: memory.clone(), refuses: refuses.clone() }.start();
         let router = RouterAddress::of(&router);
         let gate = Rc::new(Semaphore::new(0));
+        let stored = StoredSessions(sessions, CampaignSmsOffice::default());
         let campaign = ObedientCampaign { gate: gate.clone(), limits };
-        let (actor, _ended) = CampaignActor::open(campaign, name("obeying"), sessions, router, clock);
+        let (actor, _ended) = CampaignActor::open(campaign, name("obeying"), stored, router, clock);
         Self { actor, answers, memory, fault, refuses, gate }
     }
 
@@ -234,7 +236,12 @@ impl CampaignHarness {
             self.memory.lock().unwrap().find_session(name("obeying"), person(KnownBy::Transport, &dial(from))).unwrap();
         let state = json!({"state": 5, "screen": {"ask": "theirs"}}).to_string();
         let session = SessionRecord { last_message_id: last_message_id.to_owned(), state, ..found };
-        self.memory.lock().unwrap().save_session(SaveSession { session, after: After::Anything, answers: Vec::new() });
+        self.memory.lock().unwrap().save_session(SaveSession {
+            session,
+            after: After::Anything,
+            answers: Vec::new(),
+            sms: Vec::new(),
+        });
     }
 
     async fn drain(&self) {

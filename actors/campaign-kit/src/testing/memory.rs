@@ -1,14 +1,18 @@
 //! Sessions and answers in a map: the store of a campaign's tests.
 
-use std::{cell::RefCell, cmp::Reverse, collections::BTreeMap};
+use std::{cell::RefCell, cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
 use crate::session_store::{SessionStore, TurnError};
 use vumi_kit::{
+    address::Msisdn,
+    campaign_sms::{CampaignSms, CampaignSmsRefused, DialogueSms, PreparedSms},
     clock::Clock,
     name::Name,
     session::{After, Answer, CloseSession, SaveSession, SessionRecord},
+    sms::NewSms,
+    sms_options::SmsOptions,
 };
 
 /// Sessions by owner and person; answers by campaign, person and question.
@@ -16,11 +20,13 @@ pub(crate) struct MemorySessions {
     clock: Clock,
     sessions: RefCell<BTreeMap<(Name, String), SessionRecord>>,
     answers: RefCell<BTreeMap<(Name, String, String), String>>,
+    /// By their keys, in the order of their turns.
+    sms: RefCell<Vec<DialogueSms>>,
 }
 
 impl MemorySessions {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, sessions: RefCell::default(), answers: RefCell::default() }
+        Self { clock, sessions: RefCell::default(), answers: RefCell::default(), sms: RefCell::default() }
     }
 
     pub(crate) fn find_session(&self, owner: Name, person: String) -> Option<SessionRecord> {
@@ -28,7 +34,7 @@ impl MemorySessions {
         self.sessions.borrow().get(&(owner, person)).filter(|session| session.expires_at > now).cloned()
     }
 
-    pub(crate) fn save_session(&self, SaveSession { session, after, answers }: SaveSession) -> bool {
+    pub(crate) fn save_session(&self, SaveSession { session, after, answers, sms }: SaveSession) -> bool {
         let before = self.find_session(session.owner.clone(), session.person.clone());
         let applies = match after {
             After::Anything => true,
@@ -40,17 +46,33 @@ impl MemorySessions {
         }
         self.sessions.borrow_mut().insert((session.owner.clone(), session.person.clone()), session);
         self.save_answers(answers);
+        self.save_sms(sms);
         true
     }
 
-    pub(crate) fn close_session(&self, CloseSession { owner, person, after, answers }: CloseSession) -> bool {
+    pub(crate) fn close_session(&self, CloseSession { owner, person, after, answers, sms }: CloseSession) -> bool {
         let before = self.find_session(owner.clone(), person.clone());
         if after.is_some() && before.map(|before| before.last_message_id) != after {
             return false;
         }
         self.sessions.borrow_mut().remove(&(owner, person));
         self.save_answers(answers);
+        self.save_sms(sms);
         true
+    }
+
+    fn save_sms(&self, sms: Vec<DialogueSms>) {
+        let mut kept = self.sms.borrow_mut();
+        for one in sms {
+            if kept.iter().all(|before| before.key.key != one.key.key) {
+                kept.push(one);
+            }
+        }
+    }
+
+    /// What was sent beside answers, in the order of the turns.
+    pub(crate) fn sent(&self) -> Vec<NewSms> {
+        self.sms.borrow().iter().map(|sms| sms.prepared.sms.clone()).collect()
     }
 
     fn save_answers(&self, answers: Vec<Answer>) {
@@ -97,5 +119,15 @@ impl SessionStore for MemorySessions {
 
     async fn answers(&self, campaign: Name, person: String) -> Result<Vec<(String, String)>, TurnError> {
         Ok(self.find_answers(&campaign, &person))
+    }
+
+    async fn prepare_sms(&self, asked: CampaignSms) -> Result<PreparedSms, CampaignSmsRefused> {
+        let CampaignSms { campaign, sender, to, text, at } = asked;
+        let to = Msisdn::parse(&to).map_err(|wrong| CampaignSmsRefused::Never(wrong.to_string()))?;
+        let options = Arc::new(SmsOptions { send_at: at, ..SmsOptions::default() });
+        // Nobody routes it: the campaign's name stands for a transport that its sender does not name.
+        let transport = sender.transport.unwrap_or(campaign);
+        let sms = NewSms { account: 1, transport, to, from: sender.from, message: text, route: None, options };
+        Ok(PreparedSms { sms, charge: None })
     }
 }

@@ -3,7 +3,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::Phone;
-use crate::{Campaign, KnownBy, Limits, Screen, Session};
+use crate::{Campaign, CampaignSender, KnownBy, Limits, Screen, Session};
 use vumi_kit::kind::Problem;
 
 /// Counts the turns; `bye` ends, `hush` is not answered; hanging up is noted.
@@ -298,4 +298,47 @@ fn a_campaign_takes_what_is_dialled_beyond_its_code_and_only_at_the_beginning() 
     assert_eq!(phone.send("Durban"), "Thandi of Durban in s0");
     let counting = Phone::new(Counting::default());
     assert_eq!(counting.dial_beyond("*120*1*2#", &["1", "2"]), "new *120*1*2# -", "one without shortcuts");
+}
+
+/// Sends an SMS now and one later.
+struct Reminding(CampaignSender);
+
+impl Campaign for Reminding {
+    const NAME: &'static str = "reminding";
+    const EXAMPLE: &'static str = "";
+    type Settings = CampaignSender;
+    type State = ();
+
+    fn new(sender: CampaignSender) -> Result<Self, Vec<Problem>> {
+        Ok(Self(sender))
+    }
+
+    fn sms_sender(&self) -> Option<&CampaignSender> {
+        Some(&self.0)
+    }
+
+    async fn answer(&self, session: &mut Session<()>, input: Option<&str>) -> Screen {
+        let Some(input) = input else { return Screen::ask("Where?") };
+        let later = session.now().plus(Duration::from_secs(3600));
+        session.send_sms("now", format!("You said {input}."), None).await.unwrap();
+        session.send_sms("later", "Come!", Some(later)).await.unwrap();
+        session.send_sms("past", "Gone.", Some(session.now())).await.unwrap();
+        Screen::ask("More?")
+    }
+}
+
+#[test]
+fn a_campaign_sends_sms_beside_its_screens_once_for_each_step_of_a_message() {
+    let sender = serde_json::json!({"account": "clinic", "from": "38080"});
+    let phone = Phone::new(Reminding::new(serde_json::from_value(sender).unwrap()).unwrap());
+    phone.dial("*120#");
+    phone.send("here");
+    phone.repeat();
+    let sent = phone.sent_sms();
+    let at = |at: &super::PhoneSms| at.at.is_some();
+    assert_eq!(sent.iter().map(|sms| sms.text.as_str()).collect::<Vec<_>>(), ["You said here.", "Come!", "Gone."]);
+    assert_eq!(sent.iter().map(at).collect::<Vec<_>>(), [false, true, false], "what is past goes at once");
+    assert!(phone.another("27830000000").sent_sms().is_empty());
+    phone.send("there");
+    assert_eq!(phone.sent_sms().len(), 6);
 }

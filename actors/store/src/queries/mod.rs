@@ -15,6 +15,7 @@ mod backlog;
 mod callbacks;
 mod claims;
 mod deliveries;
+mod dialogue_sms;
 mod esmes;
 mod expanding;
 mod export;

@@ -8,7 +8,7 @@ use vumi_kit::{
     },
 };
 
-use super::{Conn, Failed, Fixed, Read, Tx, Write, rows};
+use super::{Conn, Failed, Fixed, Read, Tx, Write, dialogue_sms, rows};
 use crate::schema::{answer_counts, answers, sessions};
 
 #[derive(Queryable, Selectable)]
@@ -66,8 +66,12 @@ impl Read for OpenSessions {
 }
 
 impl Write for SaveSession {
+    fn rows(&self) -> usize {
+        1 + self.sms.len()
+    }
+
     fn lock_keys(&self) -> Vec<String> {
-        counted(&self.answers)
+        counted(&self.answers).into_iter().chain(dialogue_sms::lock_keys(&self.sms)).collect()
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
@@ -78,6 +82,7 @@ impl Write for SaveSession {
         };
         if applied {
             keep_answers(tx, &self.answers)?;
+            dialogue_sms::keep(tx, self.sms)?;
         }
         Ok(applied)
     }
@@ -122,8 +127,12 @@ fn change(tx: &mut Tx<'_>, session: &SessionRecord, last: &str) -> QueryResult<b
 }
 
 impl Write for CloseSession {
+    fn rows(&self) -> usize {
+        1 + self.sms.len()
+    }
+
     fn lock_keys(&self) -> Vec<String> {
-        counted(&self.answers)
+        counted(&self.answers).into_iter().chain(dialogue_sms::lock_keys(&self.sms)).collect()
     }
 
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
@@ -141,6 +150,7 @@ impl Write for CloseSession {
         };
         if applied {
             keep_answers(tx, &self.answers)?;
+            dialogue_sms::keep(tx, self.sms)?;
         }
         Ok(applied)
     }

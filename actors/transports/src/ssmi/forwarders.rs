@@ -95,11 +95,13 @@ async fn write_session(shared: SharedState, context: ComponentContext, person: M
         let written = match &change {
             SessionChange::Save(record) => {
                 let (session, after) = ((**record).clone(), After::Anything);
-                sessions.ask_waiting(SaveSession { session, after, answers: Vec::new() }).await
+                sessions.ask_waiting(SaveSession { session, after, answers: Vec::new(), sms: Vec::new() }).await
             }
             SessionChange::Close => {
                 let (owner, person) = (context.name.clone(), person.as_str().to_owned());
-                sessions.ask_waiting(CloseSession { owner, person, after: None, answers: Vec::new() }).await
+                sessions
+                    .ask_waiting(CloseSession { owner, person, after: None, answers: Vec::new(), sms: Vec::new() })
+                    .await
             }
         };
         let Err(error) = written else { return };

@@ -108,6 +108,7 @@ async fn of_two_processes_that_take_a_session_further_at_once_one_does() {
         },
         after: after.clone(),
         answers: Vec::new(),
+        sms: Vec::new(),
     };
     let mut after = After::Nothing;
     for turn in 0..20 {

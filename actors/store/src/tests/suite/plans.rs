@@ -263,7 +263,7 @@ fn sessions_answers_and_accounts_are_found_by_index() {
     read!(watched, FindSession { owner: campaign.clone(), person: person.clone() });
     for after in [None, Some("m".to_owned())] {
         let (owner, person) = (campaign.clone(), person.clone());
-        write!(watched, CloseSession { owner, person, after, answers: Vec::new() });
+        write!(watched, CloseSession { owner, person, after, answers: Vec::new(), sms: Vec::new() });
     }
     for after in [After::Nothing, After::Message("m".to_owned())] {
         let session = SessionRecord {
@@ -274,7 +274,7 @@ fn sessions_answers_and_accounts_are_found_by_index() {
             state: String::new(),
             expires_at: START,
         };
-        write!(watched, SaveSession { session, after, answers: Vec::new() });
+        write!(watched, SaveSession { session, after, answers: Vec::new(), sms: Vec::new() });
     }
     read!(watched, FindAnswers { campaign: campaign.clone(), person });
     read!(watched, FindAccount { username: "alice".to_owned() });

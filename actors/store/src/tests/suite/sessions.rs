@@ -27,19 +27,23 @@ fn session(harness: &StoreHarness, person: &str) -> SessionRecord {
 }
 
 async fn save(harness: &StoreHarness, session: SessionRecord) {
-    assert!(harness.sessions(SaveSession { session, after: After::Anything, answers: Vec::new() }).await);
+    assert!(
+        harness.sessions(SaveSession { session, after: After::Anything, answers: Vec::new(), sms: Vec::new() }).await
+    );
 }
 
 /// Saves the answer "red" with a session, as another message of the person `p` left it.
 async fn save_after(harness: &StoreHarness, last_message_id: &str, after: After) -> bool {
     let session = SessionRecord { last_message_id: last_message_id.to_owned(), ..session(harness, "p") };
-    harness.sessions(SaveSession { session, after, answers: vec![answer("p", "red")] }).await
+    harness.sessions(SaveSession { session, after, answers: vec![answer("p", "red")], sms: Vec::new() }).await
 }
 
 /// Closes the session of the person `p` after a message, with the answer "blue".
 async fn close_after(harness: &StoreHarness, after: &str) -> bool {
     let (person, answers) = ("p".to_owned(), vec![answer("p", "blue")]);
-    harness.sessions(CloseSession { owner: quiz(), person, after: Some(after.to_owned()), answers }).await
+    harness
+        .sessions(CloseSession { owner: quiz(), person, after: Some(after.to_owned()), answers, sms: Vec::new() })
+        .await
 }
 
 fn message(id: &str) -> After {
@@ -56,8 +60,13 @@ fn answer(person: &str, answer: &str) -> Answer {
 }
 
 async fn says(harness: &StoreHarness, person: &str, said: &str) {
-    let close =
-        CloseSession { owner: quiz(), person: person.to_owned(), after: None, answers: vec![answer(person, said)] };
+    let close = CloseSession {
+        owner: quiz(),
+        person: person.to_owned(),
+        after: None,
+        answers: vec![answer(person, said)],
+        sms: Vec::new(),
+    };
     assert!(harness.sessions(close).await);
 }
 
@@ -73,7 +82,8 @@ async fn a_session_is_found_as_it_was_saved_last_until_it_is_closed() {
     let changed = SessionRecord { state: "2".to_owned(), last_message_id: "m2".to_owned(), ..session(&harness, "p") };
     save(&harness, changed.clone()).await;
     assert_eq!(find(&harness, "p").await, Some(changed));
-    let close = CloseSession { owner: quiz(), person: "p".to_owned(), after: None, answers: Vec::new() };
+    let close =
+        CloseSession { owner: quiz(), person: "p".to_owned(), after: None, answers: Vec::new(), sms: Vec::new() };
     assert!(harness.sessions(close).await);
     assert_eq!(find(&harness, "p").await, None);
 }
@@ -126,7 +136,9 @@ async fn a_later_answer_replaces_the_earlier_and_the_counts_follow() {
 async fn answers_are_kept_with_the_session_they_came_in() {
     let Some(harness) = StoreHarness::new() else { return };
     let answers = vec![answer("p", "red")];
-    harness.sessions(SaveSession { session: session(&harness, "p"), after: After::Nothing, answers }).await;
+    harness
+        .sessions(SaveSession { session: session(&harness, "p"), after: After::Nothing, answers, sms: Vec::new() })
+        .await;
     assert!(find(&harness, "p").await.is_some());
     assert_eq!(counts(&harness).await, [("red".to_owned(), 1)]);
 }

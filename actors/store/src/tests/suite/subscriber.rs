@@ -58,7 +58,7 @@ impl StoreHarness {
             expires_at: self.now().plus(std::time::Duration::from_secs(60)),
         };
         let answers = vec![Answer { campaign: quiz(), person, question: "who".to_owned(), answer: answer.to_owned() }];
-        self.sessions(SaveSession { session, after: After::Anything, answers }).await;
+        self.sessions(SaveSession { session, after: After::Anything, answers, sms: Vec::new() }).await;
     }
 
     async fn erase(&self, subscriber: &Subscriber, rows: PersonRows) -> ErasedRows {

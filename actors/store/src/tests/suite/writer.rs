@@ -188,7 +188,7 @@ async fn what_has_expired_is_swept_piece_by_piece() {
             state: String::new(),
             expires_at: if n < 3 { harness.now() } else { harness.now().plus(Duration::from_secs(600)) },
         };
-        harness.sessions(SaveSession { session, after: After::Anything, answers: Vec::new() }).await;
+        harness.sessions(SaveSession { session, after: After::Anything, answers: Vec::new(), sms: Vec::new() }).await;
     }
     let key = IdempotencyKey { key: "k".to_owned(), request_digest: vec![1], keep_s: 1 };
     harness.ledger(AcceptSms { batch: vec![sms("x")], idempotency: Some(key) }).await;

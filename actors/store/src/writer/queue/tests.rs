@@ -31,7 +31,7 @@ fn accept(rows: usize) -> Queued {
 
 fn session() -> Queued {
     let (owner, person) = (name("quiz"), "a".to_owned());
-    let operation = CloseSession { owner, person, after: None, answers: Vec::new() };
+    let operation = CloseSession { owner, person, after: None, answers: Vec::new(), sms: Vec::new() };
     Request::new(operation, oneshot::channel().0).into()
 }
 

@@ -236,6 +236,7 @@ impl SmppHarness {
         let (requests_sent, requests) = mpsc::unbounded_channel();
         let (token, waiting) = (StartToken::default(), InLedger::default());
         let context = ComponentContext {
+            campaign_sms: vumi_kit::campaign_sms::CampaignSmsOffice::default(),
             owners: SmsOwners::default(),
             name: Name::parse("smsc").unwrap(),
             router: RouterAddress::of(&NoRouter.start()).with_token(&token),

@@ -245,6 +245,7 @@ impl SsmiHarness {
         let clock = Clock::held(Timestamp::from_seconds(1_000_000));
         let token = StartToken::default();
         let context = ComponentContext {
+            campaign_sms: vumi_kit::campaign_sms::CampaignSmsOffice::default(),
             owners: SmsOwners::default(),
             name: Name::parse("truteq").unwrap(),
             router: RouterAddress::of(&router).with_token(&token),
