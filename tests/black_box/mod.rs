@@ -1,6 +1,7 @@
 //! Starts the built binary with settings and a database of its own, and talks to it as its users do.
 
 pub(crate) mod broker;
+pub(crate) mod browser;
 pub(crate) mod database;
 pub(crate) mod esme;
 pub(crate) mod peer;

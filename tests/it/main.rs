@@ -35,6 +35,7 @@ mod listener;
 mod middleware;
 mod opera_webhooks;
 mod order;
+mod phone;
 mod quotas;
 mod received_list;
 mod reports;

@@ -16,6 +16,7 @@ use crate::{
     behaviour::Misbehaviour,
     front_page,
     http::{answer, json_answer},
+    phone::{self, HandsetEvent, LongPolls},
     provider_core::{ProviderCore, is_msisdn},
     router_client::RouterResponse,
     sandbox_provider::{InboundOrder, SandboxProvider},
@@ -28,6 +29,8 @@ pub(crate) struct ControlPages {
     pub(crate) providers: Vec<Arc<dyn SandboxProvider>>,
     pub(crate) network: Arc<HandsetNetwork>,
     pub(crate) smsc: Arc<SmscNetwork>,
+    /// The pages of the phone that wait for something to happen.
+    pub(crate) polls: LongPolls,
     pub(crate) callback_url: String,
     pub(crate) addresses: SandboxAddresses,
 }
@@ -75,7 +78,8 @@ pub(crate) fn mount(config: &mut ServiceConfig) {
         .route("/inbound/{provider}", web::post().to(inbound))
         .route("/handset/dial", web::post().to(dial))
         .route("/handset/answer", web::post().to(answer_session))
-        .route("/handset/hang_up", web::post().to(hang_up));
+        .route("/handset/hang_up", web::post().to(hang_up))
+        .configure(phone::mount);
 }
 
 async fn show_front_page(pages: Pages) -> HttpResponse {
@@ -144,17 +148,32 @@ async fn misbehave(pages: Pages, name: Path<String>, body: Bytes) -> Answered {
 async fn inbound(pages: Pages, name: Path<String>, body: Bytes) -> Answered {
     let core = pages.provider(&name)?;
     let order: InboundOrder = read(&body)?;
-    if pages.is_smsc(&name) {
-        return Ok(json_answer(StatusCode::OK, &pages.smsc.send_sms(&order).await?));
+    let answered = deliver_inbound(&pages, core, &order).await;
+    let failure = match &answered {
+        Ok(answer) if answer.status().is_success() => None,
+        Ok(answer) => Some(format!("the router answered {} to the SMS", answer.status())),
+        Err(problem) => Some(problem.detail.clone()),
+    };
+    core.journal.record(&order.from, || match failure {
+        Some(text) => HandsetEvent::Failed { text },
+        None => HandsetEvent::SmsSent { provider: core.name, other: order.to, text: order.text },
+    });
+    answered
+}
+
+async fn deliver_inbound(pages: &ControlPages, core: &ProviderCore, order: &InboundOrder) -> Answered {
+    let name = core.name;
+    if pages.is_smsc(name) {
+        return Ok(json_answer(StatusCode::OK, &pages.smsc.send_sms(order).await?));
     }
-    let Some(provider) = pages.providers.iter().find(|provider| provider.core().name == *name) else {
+    let Some(provider) = pages.providers.iter().find(|provider| provider.core().name == name) else {
         let sequence = pages.network.send_sms(&order.from, &order.to, &order.text)?;
         return Ok(json_answer(StatusCode::ACCEPTED, &json!({"sequence": sequence})));
     };
     if order.to.is_empty() || !is_msisdn(order.from.strip_prefix('+').unwrap_or(&order.from)) {
         return Err(ControlProblem::new(StatusCode::BAD_REQUEST, "give `from` as 3 to 15 digits, and `to`"));
     }
-    let Some(call) = provider.inbound(&order) else {
+    let Some(call) = provider.inbound(order) else {
         return Err(ControlProblem::new(StatusCode::NOT_FOUND, format!("{name} delivers no inbound SMS")));
     };
     let response = core.call(call).await.map_err(|error| {
@@ -196,22 +215,25 @@ struct HangUp {
 async fn dial(pages: Pages, body: Bytes) -> Answered {
     let Dial { msisdn, code } = read(&body)?;
     let begun = Instant::now();
-    shown(begun, pages.network.dial(&msisdn, &code).await)
+    shown(&pages, &msisdn, begun, pages.network.dial(&msisdn, &code).await)
 }
 
 async fn answer_session(pages: Pages, body: Bytes) -> Answered {
     let AnswerSession { msisdn, text } = read(&body)?;
     let begun = Instant::now();
-    shown(begun, pages.network.answer(&msisdn, &text).await)
+    shown(&pages, &msisdn, begun, pages.network.answer(&msisdn, &text).await)
 }
 
 async fn hang_up(pages: Pages, body: Bytes) -> Answered {
     let HangUp { msisdn } = read(&body)?;
-    shown(Instant::now(), pages.network.hang_up(&msisdn))
+    shown(&pages, &msisdn, Instant::now(), pages.network.hang_up(&msisdn))
 }
 
-/// What a handset shows.
-fn shown(begun: Instant, screen: Result<HandsetScreen, HandsetError>) -> Answered {
+/// What a handset shows; why it shows nothing is remembered, too.
+fn shown(pages: &ControlPages, msisdn: &str, begun: Instant, screen: Result<HandsetScreen, HandsetError>) -> Answered {
+    if let Err(why) = &screen {
+        pages.network.core.journal.record(msisdn, || HandsetEvent::Failed { text: why.to_string() });
+    }
     let screen = screen?;
     let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let session = if screen.open { "open" } else { "closed" };
@@ -225,13 +247,13 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlProblem> {
 /// An error as `application/problem+json`.
 #[derive(Debug, thiserror::Error)]
 #[error("{detail}")]
-struct ControlProblem {
+pub(crate) struct ControlProblem {
     status: StatusCode,
     detail: String,
 }
 
 impl ControlProblem {
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into() }
     }
 }

@@ -6,8 +6,11 @@ use crate::control::ControlPages;
 
 pub(crate) fn text(pages: &ControlPages) -> String {
     let (http, callback) = (pages.addresses.http, &pages.callback_url);
-    let mut page = String::from(
-        "Vumi's sandbox: servers that speak the providers' protocols, on this machine only.\n\n\
+    let mut page =
+        String::from("Vumi's sandbox: servers that speak the providers' protocols, on this machine only.\n\n");
+    let _written_to_a_string = write!(
+        page,
+        "The phone in the browser: http://{http}/phone\n\n\
          Providers (give a transport this url):\n",
     );
     for provider in &pages.providers {

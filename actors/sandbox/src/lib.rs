@@ -19,6 +19,7 @@ use std::{
 
 use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, sync::oneshot};
+use vumi_kit::clock::Clock;
 
 mod behaviour;
 mod connections;
@@ -27,6 +28,7 @@ mod due_queue;
 mod form_fields;
 mod front_page;
 mod http;
+mod phone;
 mod provider_core;
 mod providers;
 mod router_client;
@@ -46,6 +48,7 @@ pub use smsc::{IdForm, ReceiptForm, SmscMisbehaviour, SmscSettings};
 pub use truteq::TruteqSettings;
 
 use control::{ControlPages, SandboxAddresses};
+use phone::{HandsetJournal, LongPolls};
 use provider_core::{ProviderCore, SharedContext};
 use router_client::{ReceiptPoster, RouterClientOptions};
 use smsc::{ReceiptLimits, SmscNetwork};
@@ -178,7 +181,8 @@ fn assemble(
     })
     .map_err(SandboxError::Client)?;
     let callback_url = settings.callback_url.clone();
-    let context = SharedContext { callback_url: callback_url.clone(), max_ids: settings.seen_ids, router };
+    let journal = Arc::new(HandsetJournal::new(Clock::system()));
+    let context = SharedContext { callback_url: callback_url.clone(), max_ids: settings.seen_ids, router, journal };
     let providers = settings.servers(&context).map_err(wrong_url)?;
     // These two call nobody: receipts and SMS go over the router's own connections.
     let core =
@@ -187,7 +191,8 @@ fn assemble(
     let limits = ReceiptLimits { queue: settings.receipt_queue, attempts: settings.receipt_attempts };
     let smsc =
         SmscNetwork::new(core("smsc", &settings.smsc.misbehave)?, settings.smsc.clone(), limits, settings.seen_ids);
-    let pages = ControlPages { providers, network: Arc::new(network), smsc: Arc::new(smsc), callback_url, addresses };
+    let (network, smsc, polls) = (Arc::new(network), Arc::new(smsc), LongPolls::new());
+    let pages = ControlPages { providers, network, smsc, polls, callback_url, addresses };
     Ok((pages, poster))
 }
 

@@ -14,6 +14,7 @@ use vumi_kit::clock::{Clock, Timestamp};
 use crate::{
     behaviour::{Behaviour, DropWhen, Misbehaviour, SubmissionPlan},
     http::drop_connection,
+    phone::{HandsetEvent, HandsetJournal},
     router_client::{QueuedReceipt, RouterCall, RouterClient, RouterResponse},
     seen::{Seen, Taken},
 };
@@ -26,6 +27,8 @@ pub(crate) struct SharedContext {
     /// How many ids a provider remembers.
     pub(crate) max_ids: usize,
     pub(crate) router: RouterClient,
+    /// What happens on handsets.
+    pub(crate) journal: Arc<HandsetJournal>,
 }
 
 /// A provider's name, behaviour, record of SMS, and way to call the router.
@@ -39,6 +42,7 @@ pub(crate) struct ProviderCore {
     pub(crate) seen: Arc<Seen>,
     router: RouterClient,
     pub(crate) clock: Clock,
+    pub(crate) journal: Arc<HandsetJournal>,
     /// Microseconds since 1970: ids from before are of another sandbox.
     started: i64,
     numbers: AtomicU64,
@@ -66,6 +70,7 @@ impl ProviderCore {
             behaviour: Behaviour::new(misbehave),
             seen: Arc::new(Seen::new(context.max_ids)),
             router: context.router.clone(),
+            journal: Arc::clone(&context.journal),
             started: clock.now().micros(),
             clock,
             numbers: AtomicU64::new(0),
@@ -77,6 +82,16 @@ impl ProviderCore {
         let taken = self.next_number();
         self.seen.take(id, taken);
         taken
+    }
+
+    /// A handset gets an SMS that was taken.
+    pub(crate) fn show_on_handset(&self, from: &str, to: &str, text: &str) {
+        let (provider, other, text) = (self.name, from, text);
+        self.journal.record(to, || HandsetEvent::SmsReceived {
+            provider,
+            other: other.to_owned(),
+            text: text.to_owned(),
+        });
     }
 
     /// The next number, for an SMS of either direction.

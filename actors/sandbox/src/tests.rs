@@ -3,6 +3,7 @@
 mod harness;
 mod http_providers;
 mod misbehaviour;
+mod phone;
 mod providers;
 mod smsc;
 mod ussd;

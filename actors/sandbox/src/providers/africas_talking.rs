@@ -114,15 +114,15 @@ impl AfricasTalkingServer {
             self.core.seen.refused();
             return summary("InvalidSenderId", &[], as_json);
         }
-        let recipients: Vec<_> =
-            form.text("to").split(',').map(|to| self.deliver(plan, to.trim(), form.text("message"))).collect();
+        let recipients: Vec<_> = form.text("to").split(',').map(|to| self.deliver(plan, &form, to.trim())).collect();
         let sent = recipients.iter().filter(|recipient| recipient.code == 101).count();
         let words = format!("Sent to {sent}/{} Total Cost: ZAR 0.2000", recipients.len());
         summary(&words, &recipients, as_json)
     }
 
     /// Takes or refuses the SMS for one recipient.
-    fn deliver<'a>(&self, plan: &'a SubmissionPlan, to: &'a str, text: &str) -> RecipientResult<'a> {
+    fn deliver<'a>(&self, plan: &'a SubmissionPlan, form: &FormFields<'_>, to: &'a str) -> RecipientResult<'a> {
+        let text = form.text("message");
         let refusal = match to.strip_prefix('+').is_some_and(is_msisdn) {
             false => Some("403, InvalidPhoneNumber"),
             true if plan.refused => Some(plan.refusal("406, UserInBlacklist")),
@@ -134,6 +134,7 @@ impl AfricasTalkingServer {
             return RecipientResult { code: code.parse().unwrap_or(502), number: to, status, id: "None".to_owned() };
         }
         let taken = self.core.take(&format!("{to} {text}"));
+        self.core.show_on_handset(form.text("from"), to, text);
         let id = format!("ATXid_{:016x}{:016x}", taken.at, taken.number);
         self.core.send_receipt(plan, FORM, || {
             let status = plan.receipt_status("Success");

@@ -147,6 +147,7 @@ impl ClickatellServer {
             (id, true) => self.core.take(id),
             (id, false) => self.core.take(&format!("{id} {to}")),
         };
+        self.core.show_on_handset(form.text("from"), to, form.text("text"));
         let id = api_message_id(taken);
         // Bit 2 of `callback` asks for final statuses.
         let wants_receipt =

@@ -111,6 +111,8 @@ impl ClickatellPlatformServer {
             (Some(id), _) => self.core.take(&format!("{id} {to}")),
             (None, _) => self.core.take(&format!("{to} {}", submission.content)),
         };
+        let from = submission.from.as_deref().unwrap_or_default();
+        self.core.show_on_handset(from, to, &submission.content);
         let id = format!("{:016x}{:016x}", taken.at, taken.number);
         self.core.send_receipt(plan, "application/json", || {
             let status = plan.receipt_status("4");

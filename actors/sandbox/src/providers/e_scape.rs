@@ -103,6 +103,7 @@ impl EScapeServer {
         };
         if status.starts_with("0:") {
             self.core.take(&format!("{to} {text}"));
+            self.core.show_on_handset(from, to, text);
         } else {
             self.core.seen.refused();
         }

@@ -159,6 +159,8 @@ impl OperaServer {
         let mut identifier = String::new();
         for number in &submission.numbers {
             let taken = self.core.take(&format!("{number} {}", submission.text));
+            // Whom it is from is a matter of the channel.
+            self.core.show_on_handset("", number, &submission.text);
             if identifier.is_empty() {
                 identifier = format!("{:016x}{:08x}", taken.at, taken.number);
             }

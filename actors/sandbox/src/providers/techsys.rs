@@ -79,6 +79,8 @@ impl TechsysServer {
             refusal.to_owned()
         } else {
             self.core.take(&format!("{to} {text}"));
+            // Whom it is from is a matter of the bind.
+            self.core.show_on_handset("", to, text);
             "Message queued successfully".to_owned()
         };
         answer(StatusCode::OK, "text/plain", words)

@@ -111,6 +111,7 @@ impl TwilioServer {
             return Err(TwilioRefusal::of_sms(code.parse().unwrap_or(30008), words));
         }
         let taken = self.core.take(&format!("{to} {text}"));
+        self.core.show_on_handset(from, to, text);
         let sid = sid(taken);
         // Without `StatusCallback` there is no receipt. Its URL is not used: the sandbox calls only the router of its
         // own settings.

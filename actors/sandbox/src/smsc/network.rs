@@ -201,6 +201,7 @@ impl SmscNetwork {
         };
         drop(state);
         if let Some(whole) = whole {
+            self.core.show_on_handset(&String::from_utf8_lossy(&message.source.addr), &to, &whole);
             self.whole.take(&format!("{to} {whole}"), taken);
         }
         sms

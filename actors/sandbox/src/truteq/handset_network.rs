@@ -14,7 +14,10 @@ use tokio::{
 };
 use vumi_ssmi_codec::{Phase, SCREEN_UNITS, ServerCommand, UssdType, screen_units, to_latin1};
 
-use crate::provider_core::{ProviderCore, is_msisdn};
+use crate::{
+    phone::HandsetEvent,
+    provider_core::{ProviderCore, is_msisdn},
+};
 
 /// How many handsets can have a session at once.
 const MAX_SESSIONS: usize = 100_000;
@@ -153,6 +156,11 @@ impl HandsetNetwork {
         self.drops.subscribe()
     }
 
+    /// Whether a handset has a session.
+    pub(crate) fn has_session(&self, msisdn: &str) -> bool {
+        self.state().sessions.contains_key(msisdn)
+    }
+
     /// How many routers are logged in.
     pub(crate) fn routers(&self) -> usize {
         let mut state = self.state();
@@ -178,6 +186,7 @@ impl HandsetNetwork {
                 state.send(connection, ussd(&msisdn, UssdType::New, code))?;
             }
             state.counts.dialled += 1;
+            self.core.journal.record(&msisdn, || HandsetEvent::Dialled { text: code.to_owned() });
             let (waiter, reply) = oneshot::channel();
             state
                 .sessions
@@ -202,6 +211,7 @@ impl HandsetNetwork {
             let connection = state.connection(Some(pinned))?;
             state.send(connection, ussd(&msisdn, UssdType::Response, text))?;
             state.counts.answered += 1;
+            self.core.journal.record(&msisdn, || HandsetEvent::Answered { text: text.to_owned() });
             let (waiter, reply) = oneshot::channel();
             state.sessions.insert(msisdn, HandsetSession { connection, waiter: Some(waiter), touched: Instant::now() });
             reply
@@ -217,6 +227,7 @@ impl HandsetNetwork {
         let connection = state.connection(Some(session.connection))?;
         state.send(connection, ussd(&msisdn, UssdType::End, ""))?;
         state.counts.hung_up += 1;
+        self.core.journal.record(&msisdn, || HandsetEvent::HungUp);
         Ok(HandsetScreen { text: String::new(), open: false })
     }
 
@@ -252,6 +263,7 @@ impl HandsetNetwork {
         state.last_connection += 1;
         let number = state.last_connection;
         state.connections.insert(number, connection);
+        self.core.journal.wake();
         (number, std::mem::take(&mut state.reports))
     }
 
@@ -261,6 +273,7 @@ impl HandsetNetwork {
         if let Some(connection) = connection {
             state.connections.remove(&connection);
         }
+        self.core.journal.wake();
         let mut lost = 0;
         for report in reports {
             if state.reports.len() < MAX_REPORTS {
@@ -296,6 +309,9 @@ impl HandsetNetwork {
         if !open {
             state.sessions.remove(msisdn);
         }
+        let waiter = waiter.filter(|waiter| !waiter.is_closed());
+        let asked = waiter.is_some();
+        self.core.journal.record(msisdn, || HandsetEvent::Screen { text: text.clone(), open, asked });
         if waiter.is_some_and(|waiter| waiter.send(HandsetScreen { text, open }).is_ok()) {
             state.counts.replies += 1;
         } else {
@@ -315,6 +331,7 @@ impl HandsetNetwork {
             state.sessions.extract_if(|_, session| now.duration_since(session.touched) > timeout).collect();
         for (msisdn, session) in over {
             state.counts.timed_out += 1;
+            self.core.journal.record(&msisdn, || HandsetEvent::TimedOut);
             // A router that is away ends the session by its own timeout.
             if let Ok(connection) = state.connection(Some(session.connection))
                 && let Err(why) = state.send(connection, ussd(&msisdn, UssdType::Timeout, ""))

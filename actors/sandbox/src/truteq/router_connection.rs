@@ -169,6 +169,7 @@ impl RouterConnection {
             core.seen.refused();
             (core.next_number(), plan.refusal("3"), 1)
         } else {
+            core.show_on_handset("", msisdn, text);
             let taken = core.take(&format!("{msisdn} {text}"));
             (taken, plan.receipt_status("0"), plan.rules.receipts.times())
         };
