@@ -21,6 +21,8 @@ pub struct Deployment {
     pub sandbox: bool,
     /// The transports that run here.
     pub transports: Vec<Name>,
+    /// Of the settings' transports those whose aggregators call: they run in every process with the HTTP front-end.
+    pub callers: Vec<Name>,
     /// The campaigns that run here.
     pub campaigns: Vec<Name>,
     /// The connectors on the broker. `None`: this process needs no broker.
@@ -48,19 +50,30 @@ impl Deployment {
             return Ok(Self { part: false, ..all });
         }
         let (transports, campaigns) = (&all.transports, &all.campaigns);
-        let mut deployment = Self { part: true, ..Self::default() };
+        let mut deployment = Self { part: true, callers: all.callers.clone(), ..Self::default() };
         for asked in only.iter().map(|asked| asked.trim()) {
             let found = |prefix: &str, all: &[Name]| {
                 asked.strip_prefix(prefix).and_then(|name| all.iter().find(|known| known.as_str() == name)).cloned()
             };
             match asked {
-                "http" => deployment.http = true,
+                "http" => {
+                    deployment.http = true;
+                    deployment.transports.extend(all.callers.clone());
+                }
                 "callbacks" => deployment.callbacks = true,
                 "smpp" if parts.smpp => deployment.smpp = true,
                 "sandbox" if parts.sandbox => deployment.sandbox = true,
-                "transports" => deployment.transports.extend(transports.clone()),
+                "transports" => {
+                    let elsewhere = |name: &&Name| !all.callers.contains(name);
+                    deployment.transports.extend(transports.iter().filter(elsewhere).cloned());
+                }
                 "campaigns" => deployment.campaigns.extend(campaigns.clone()),
                 _ => match (found("transport:", transports), found("campaign:", campaigns)) {
+                    (Some(transport), _) if all.callers.contains(&transport) => {
+                        return Err(format!(
+                            "the transport `{transport}` answers calls, and so runs wherever `http` does: ask for `http`"
+                        ));
+                    }
                     (Some(transport), _) => deployment.transports.push(transport),
                     (None, Some(campaign)) => deployment.campaigns.push(campaign),
                     (None, None) => return Err(unknown(asked, &all)),
@@ -77,8 +90,9 @@ impl Deployment {
     /// Everything there is.
     fn all(parts: &DeploymentParts<'_>) -> Self {
         let DeploymentParts { transports, campaigns, sandbox, smpp } = *parts;
+        let callers = names(transports.iter().filter(|transport| transport.kind.takes_calls));
         let (transports, campaigns) = (names(transports), names(campaigns));
-        Self { part: true, http: true, smpp, callbacks: true, sandbox, transports, campaigns, amqp: None }
+        Self { part: true, http: true, smpp, callbacks: true, sandbox, transports, callers, campaigns, amqp: None }
     }
 
     /// Whether only the sandbox runs, which needs no store.
@@ -125,6 +139,7 @@ impl Deployment {
             campaigns_elsewhere,
             transports_here,
             transports_elsewhere,
+            callers: self.callers.clone(),
         }
     }
 
@@ -135,7 +150,8 @@ impl Deployment {
             apart.push(format!("campaigns run in another process ({})", listed(&peers.campaigns_elsewhere)));
         }
         let http = (!self.http).then(|| "http".to_owned());
-        let transports = peers.transports_elsewhere.iter().map(|name| format!("transport:{name}"));
+        let apart_from_http = peers.transports_elsewhere.iter().filter(|name| !self.callers.contains(name));
+        let transports = apart_from_http.map(|name| format!("transport:{name}"));
         let people_elsewhere: Vec<String> = http.into_iter().chain(transports).collect();
         if !people_elsewhere.is_empty() && !self.campaigns.is_empty() {
             let (parts, campaigns) = (people_elsewhere.join(", "), listed(&self.campaigns));
@@ -157,7 +173,8 @@ impl std::fmt::Display for Deployment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let own = [("http", self.http), ("smpp", self.smpp), ("callbacks", self.callbacks), ("sandbox", self.sandbox)];
         let own = own.into_iter().filter(|(_, runs)| *runs).map(|(name, _)| name.to_owned());
-        let transports = self.transports.iter().map(|name| format!("transport:{name}"));
+        let transports =
+            self.transports.iter().filter(|name| !self.callers.contains(name)).map(|name| format!("transport:{name}"));
         let campaigns = self.campaigns.iter().map(|name| format!("campaign:{name}"));
         f.write_str(&own.chain(transports).chain(campaigns).collect::<Vec<_>>().join(","))
     }

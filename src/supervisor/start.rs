@@ -255,6 +255,7 @@ fn http_component(
     let mount = |transport: &ComponentConfig| WebhookMount {
         transport: transport.name.clone(),
         webhooks: (transport.kind.webhooks)(&transport.settings),
+        takes_calls: transport.kind.takes_calls,
         access: (transport.kind.webhook_access)(&transport.settings),
         settings: transport.of_any_kind.clone(),
         carries: (transport.kind.carries)(&transport.settings),

@@ -48,6 +48,13 @@ impl Correlation {
         &self.connectors
     }
 
+    /// The queue of this process for replies to the calls of a transport; none where that answers no calls here.
+    pub(super) fn reply_queue(&self, transport: &Name) -> Option<&str> {
+        let own =
+            self.connectors.iter().find(|connector| connector.queues.is_for_replies && connector.name == *transport)?;
+        Some(&own.queues.outbound)
+    }
+
     pub(super) fn record_arrival(&self, message_id: &str, connector: &Rc<Connector>) {
         self.arrived_by.borrow_mut().insert(message_id.to_owned(), connector.clone());
     }

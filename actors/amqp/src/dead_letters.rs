@@ -59,7 +59,7 @@ pub(super) fn dead_letter(dead_letters: &str, queue: &str, reason: &str, at: Tim
         .with_delivery_mode(PERSISTENT)
         .with_message_id(ids::message_id().into())
         .with_headers(headers);
-    Publication { exchange: "", queue: dead_letters.to_owned(), body, properties }
+    Publication { exchange: "", queue: dead_letters.to_owned(), body, properties, may_be_gone: false }
 }
 
 /// The oldest letters, `limit` at the most.

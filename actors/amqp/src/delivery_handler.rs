@@ -255,7 +255,13 @@ impl DeliveryHandler<'_> {
     async fn park(&self, key: &DeliveryKey) {
         let ackers = self.state.deliveries.take(key);
         let queue = self.connector.queues.parked.clone();
-        let parked = Publication { exchange: "", queue, body: self.data.clone(), properties: json_properties() };
+        let parked = Publication {
+            exchange: "",
+            queue,
+            body: self.data.clone(),
+            properties: json_properties(),
+            may_be_gone: false,
+        };
         match self.state.publisher.publish(parked).await {
             Ok(()) => self.state.deliveries.acknowledge_all(ackers).await,
             Err(error) => {

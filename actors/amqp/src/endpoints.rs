@@ -24,6 +24,10 @@ use super::{
 /// The key by which a peer learns who is told what becomes of a message: [`UserMessage::sent_by`].
 pub(super) const SENT_BY: &str = "vumi_sent_by";
 
+/// The key of [`UserMessage::transport_metadata`] by which a reply finds the process that has the call which it answers. Replies
+/// copy it.
+const REPLY_QUEUE: &str = "vumi_reply_queue";
+
 /// A campaign that lives elsewhere.
 struct CampaignElsewhere {
     connector: Rc<Connector>,
@@ -85,7 +89,7 @@ fn start<A: Actor<Context = Context<A>>>(actor: A, mailbox: usize) -> Addr<A> {
 impl Handler<Inbound> for CampaignElsewhere {
     type Result = ResponseFuture<Result<(), Refused>>;
 
-    fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Inbound(mut message): Inbound, _: &mut Self::Context) -> Self::Result {
         let (state, connector) = (self.state.clone(), self.connector.clone());
         let name = connector.name.clone();
         let Some(permit) = state.publisher.try_permit() else {
@@ -95,13 +99,16 @@ impl Handler<Inbound> for CampaignElsewhere {
         let once = message.transport_type == TransportType::Sms && connector.role == ConnectorRole::FamilyCampaign;
         Box::pin(async move {
             let id = message.message_id.clone();
+            if let Some(queue) = state.correlation.reply_queue(&message.transport_name) {
+                message.transport_metadata.insert(REPLY_QUEUE.to_owned(), queue.into());
+            }
             if connector.role == ConnectorRole::FamilyCampaign {
                 state.correlation.record_brought_by(id.clone(), message.transport_name.clone());
             }
             if once && state.correlation.sms_was_published(&id) {
                 return sms_without_answer(&state, id, name).await;
             }
-            let published = publish(&state, permit, &connector.queues.inbound, message).await;
+            let published = publish(&state, permit, (&connector.queues.inbound, false), message).await;
             published.map_err(|why| refused(&why, name))?;
             if once {
                 state.correlation.record_published_sms(id);
@@ -132,31 +139,53 @@ impl Handler<Happened> for CampaignElsewhere {
 impl Handler<Outbound> for TransportElsewhere {
     type Result = ResponseFuture<Result<(), Refused>>;
 
-    fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Outbound(mut message): Outbound, _: &mut Self::Context) -> Self::Result {
         let (state, name) = (self.state.clone(), self.name.clone());
         let connector = state.correlation.connector_towards(&name, message.in_reply_to.as_deref());
         let Some(connector) = connector else { return Box::pin(async move { Err(Refused::NoTransport(name)) }) };
         if connector.role == ConnectorRole::PeerTransport && message.transport_type == TransportType::Sms {
             return Box::pin(async move { answer_in_shared_ledger(&state, message).await });
         }
+        let queue = if connector.answers_calls {
+            reply_queue(&connector, &mut message)
+        } else {
+            Some(connector.queues.outbound.clone())
+        };
         let permit = state.publisher.try_permit();
         Box::pin(async move {
             let answered = message.in_reply_to.clone();
-            let sent = match permit {
-                Some(permit) => send(&state, permit, &connector, message).await,
-                None => Err(Unpublished::Unconfirmed),
+            let sent = match (permit, queue) {
+                (Some(permit), Some(queue)) => send(&state, permit, &connector, &queue, message).await,
+                (Some(_), None) => Err(Unpublished::Unroutable(name.as_str().to_owned())),
+                (None, _) => Err(Unpublished::Unconfirmed),
             };
+            let call_is_gone = connector.answers_calls && matches!(sent, Err(Unpublished::Unroutable(_)));
             if let Some(id) = answered {
                 let key = state.correlation.delivery_key(id, &connector);
                 match sent {
                     Ok(()) => state.deliveries.settle(&key).await,
+                    // The process with the call has ended, and the call with it: the person goes on with the next one.
+                    Err(_) if call_is_gone => state.deliveries.settle(&key).await,
                     // The campaign sends an answer once: it gets the answered message again.
                     Err(_) => state.deliveries.give_back(&key),
                 }
             }
+            if call_is_gone {
+                return Err(Refused::NoTransport(name));
+            }
             sent.map_err(|why| refused(&why, name))
         })
     }
+}
+
+/// The queue of the process that has the call which a message answers: what the answered message named, if it is one of the
+/// transport's.
+fn reply_queue(connector: &Connector, message: &mut UserMessage) -> Option<String> {
+    let named = message.transport_metadata.remove(REPLY_QUEUE)?;
+    let named = named.as_str()?;
+    let node = named.strip_prefix(&connector.queues.outbound)?.strip_prefix('.')?;
+    let is_node = !node.is_empty() && node.len() <= 64 && node.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_node.then(|| named.to_owned())
 }
 
 /// The answer to an SMS in the ledger that peers share; the ledger sends it.
@@ -176,6 +205,7 @@ async fn send(
     state: &AmqpState,
     permit: OwnedSemaphorePermit,
     connector: &Connector,
+    queue: &str,
     mut message: UserMessage,
 ) -> Result<(), Unpublished> {
     if message.transport_type == TransportType::Sms && message.content.is_none() {
@@ -187,18 +217,21 @@ async fn send(
     if let Some(sent_by) = message.sent_by.take().filter(|_| connector.role == ConnectorRole::PeerTransport) {
         message.other.insert(SENT_BY.to_owned(), sent_by.as_str().into());
     }
-    publish(state, permit, &connector.queues.outbound, message).await
+    publish(state, permit, (queue, connector.answers_calls), message).await
 }
 
 async fn publish(
     state: &AmqpState,
     permit: OwnedSemaphorePermit,
-    queue: &str,
+    (queue, may_be_gone): (&str, bool),
     message: UserMessage,
 ) -> Result<(), Unpublished> {
     let id = message.message_id.clone();
     match write_message(message) {
-        Ok(body) => state.publisher.publish_with(permit, Publication::json(queue, &id, body)).await,
+        Ok(body) => {
+            let publication = Publication { may_be_gone, ..Publication::json(queue, &id, body) };
+            state.publisher.publish_with(permit, publication).await
+        }
         Err(error) => {
             tracing::error!(queue, message = id, %error, "a message can't be written for the broker");
             Err(Unpublished::Refused)

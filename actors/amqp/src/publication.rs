@@ -14,6 +14,8 @@ pub(super) struct Publication {
     pub(super) queue: String,
     pub(super) body: Vec<u8>,
     pub(super) properties: BasicProperties,
+    /// The queue is that of a process which may have ended: that it is gone says nothing of the connection.
+    pub(super) may_be_gone: bool,
 }
 
 impl Publication {
@@ -24,7 +26,7 @@ impl Publication {
             Ok(id) => json_properties().with_message_id(id),
             Err(_) => json_properties(),
         };
-        Self { exchange: EXCHANGE, queue: queue.to_owned(), body, properties }
+        Self { exchange: EXCHANGE, queue: queue.to_owned(), body, properties, may_be_gone: false }
     }
 }
 

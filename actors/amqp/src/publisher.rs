@@ -122,12 +122,16 @@ impl Publisher {
     ) -> Result<(), Unpublished> {
         let channel = self.channel()?;
         let (reply, outcome) = oneshot::channel();
-        let publisher = self.clone();
+        let (publisher, may_be_gone) = (self.clone(), publication.may_be_gone);
         // A task of its own: cancelled half way, it would leave half a message, or a confirm that nobody collects.
         actix_rt::spawn(async move {
             let outcome = publish_on(&channel, publication).await;
-            if let Err(PublishFailure::Lost(why) | PublishFailure::Answered(Unpublished::Unroutable(why))) = &outcome {
-                publisher.suspect(why);
+            match &outcome {
+                Err(PublishFailure::Answered(Unpublished::Unroutable(_))) if may_be_gone => {}
+                Err(PublishFailure::Lost(why) | PublishFailure::Answered(Unpublished::Unroutable(why))) => {
+                    publisher.suspect(why);
+                }
+                _ => {}
             }
             let _nobody_waits = reply.send(outcome);
             drop(permit);
@@ -174,7 +178,7 @@ impl Publisher {
 }
 
 async fn publish_on(channel: &Channel, publication: Publication) -> Result<(), PublishFailure> {
-    let Publication { exchange, queue, body, properties } = publication;
+    let Publication { exchange, queue, body, properties, may_be_gone: _ } = publication;
     let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let lost = |error: lapin::Error| PublishFailure::Lost(explain(&error));
     let confirm = channel.basic_publish(exchange.into(), queue.as_str().into(), mandatory, &body, properties).await;

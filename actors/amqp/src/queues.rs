@@ -6,7 +6,7 @@
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 use vumi_kit::name::Name;
 
@@ -39,6 +39,9 @@ impl QueueKind {
     }
 }
 
+/// How long a queue for replies outlives its last use, in milliseconds.
+const REPLIES_UNUSED_MS: i32 = 60_000;
+
 /// Parked events do nothing but wait.
 const PARKED_PREFETCH: u16 = 2_000;
 
@@ -50,6 +53,8 @@ pub(super) struct ConnectorQueues {
     pub(super) event: String,
     /// Bound to no exchange: only those who consume events know it.
     pub(super) parked: String,
+    /// `outbound` is this process's own: it has replies to the calls that this process has, and ends with its connection.
+    pub(super) is_for_replies: bool,
 }
 
 impl ConnectorQueues {
@@ -60,7 +65,13 @@ impl ConnectorQueues {
             outbound: queue("outbound"),
             event: queue("event"),
             parked: queue("event.parked"),
+            is_for_replies: false,
         }
+    }
+
+    /// The same, with a queue for replies of a process's own.
+    pub(super) fn with_replies_to(self, node: &str) -> Self {
+        Self { outbound: format!("{}.{node}", self.outbound), is_for_replies: true, ..self }
     }
 
     pub(super) fn name(&self, kind: QueueKind) -> &str {
@@ -91,11 +102,25 @@ pub(super) async fn declare_own(channel: &Channel, dead_letters: &str) -> lapin:
 /// Declares and binds the queues of a connector, so that nothing is lost when the other side starts later.
 pub(super) async fn declare_connector(channel: &Channel, queues: &ConnectorQueues) -> lapin::Result<()> {
     for queue in [&queues.inbound, &queues.outbound, &queues.event] {
-        declare_queue(channel, queue).await?;
+        if queues.is_for_replies && *queue == queues.outbound {
+            declare_replies(channel, queue).await?;
+        } else {
+            declare_queue(channel, queue).await?;
+        }
         let (name, key) = (queue.as_str().into(), queue.as_str().into());
         channel.queue_bind(name, EXCHANGE.into(), key, QueueBindOptions::default(), FieldTable::default()).await?;
     }
     Ok(())
+}
+
+/// Declares a queue for replies to calls. Nobody else declares it, so it may have arguments: it ends with the process that
+/// consumes it, or unused for a minute, and no policy makes it of a type that outlives its consumers.
+async fn declare_replies(channel: &Channel, queue: &str) -> lapin::Result<()> {
+    let options = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
+    arguments.insert("x-expires".into(), AMQPValue::LongInt(REPLIES_UNUSED_MS));
+    channel.queue_declare(queue.into(), options, arguments).await.map(drop)
 }
 
 /// Declares a queue that only this side of a connector knows.

@@ -1,6 +1,6 @@
 //! The connectors of a process: those of the settings' tables, and those that join it with its peers.
 
-use vumi_kit::name::Name;
+use vumi_kit::{ids, name::Name};
 
 use super::{
     queues::{ConnectorQueues, QueueKind},
@@ -26,6 +26,9 @@ pub struct PeerComponents {
     pub transports_here: Vec<Name>,
     /// Transports that run in another process and hold sessions.
     pub transports_elsewhere: Vec<Name>,
+    /// Of all transports those that answer calls, here and in other processes at the same time: a reply goes to the process
+    /// that has the call.
+    pub callers: Vec<Name>,
 }
 
 /// A connector: a name on the broker, with its queues.
@@ -39,6 +42,8 @@ pub(super) struct Connector {
     pub(super) queues: ConnectorQueues,
     /// The transports behind it.
     pub(super) transports: Vec<Name>,
+    /// It answers calls: a reply finds the process that has the call by the queue that its message names.
+    pub(super) answers_calls: bool,
     /// Owns the SMS that a campaign elsewhere sends in answer to none.
     pub(super) account: Option<String>,
     /// Sends what a campaign elsewhere sends by the connector's own name.
@@ -118,6 +123,7 @@ impl AmqpTopology {
         let by_table: Vec<Name> = self.campaigns_elsewhere().chain(self.transports_elsewhere()).cloned().collect();
         let derived =
             |names: Vec<Name>| names.into_iter().filter(|name| !by_table.contains(name)).collect::<Vec<Name>>();
+        let node = ids::message_id();
         let by_role = [
             (ConnectorRole::PeerTransport, derived(peers.transports_elsewhere)),
             (ConnectorRole::PeerCampaign, derived(peers.campaigns_elsewhere)),
@@ -127,13 +133,18 @@ impl AmqpTopology {
         for (role, name) in
             by_role.into_iter().flat_map(|(role, names)| names.into_iter().map(move |name| (role, name)))
         {
-            let (queues, transports) = (ConnectorQueues::of(&name), vec![name.clone()]);
+            let (mut queues, transports) = (ConnectorQueues::of(&name), vec![name.clone()]);
+            let answers_calls = peers.callers.contains(&name);
+            if answers_calls && role == ConnectorRole::OwnTransport {
+                queues = queues.with_replies_to(&node);
+            }
             self.connectors.push(Connector {
                 number: self.connectors.len(),
                 name,
                 role,
                 queues,
                 transports,
+                answers_calls,
                 account: None,
                 transport: None,
             });
@@ -167,6 +178,7 @@ impl AmqpTopology {
             },
             queues: ConnectorQueues::of(table.name_on_broker(name)),
             transports: table.transports_behind(name).to_vec(),
+            answers_calls: false,
             account: table.account.clone(),
             transport: table.transport.clone(),
         });

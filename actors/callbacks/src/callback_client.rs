@@ -9,13 +9,12 @@ use reqwest::{
     redirect::Policy,
 };
 use url::Url;
-use vumi_kit::{callback::Delivery, clock::Timestamp, component::StartError};
+use vumi_kit::{callback::Delivery, clock::Timestamp, component::StartError, webhook_signature::sign};
 
 use crate::{
     attempt::PostOutcome,
     guard::{Guard, GuardedResolver, RefusedUrl},
     settings::CallbackSettings,
-    signature::sign,
 };
 
 /// How many bytes of an answer's body are read and dropped, so that its connection can be used again. A connection with a
@@ -86,7 +85,8 @@ impl CallbackClient {
         self.guard.check_url(&url).map_err(|wrong| refused(&wrong))?;
         let id = format!("msg_{}", delivery.id);
         let at_s = at.micros().div_euclid(1_000_000);
-        let signature = sign(&delivery.secret, &id, at_s, &delivery.body).map_err(|wrong| refused(&wrong))?;
+        let signature = sign(&delivery.secret, &id, at_s, &delivery.body)
+            .map_err(|wrong| PostOutcome::Refused(format!("{wrong}: delete the callback and create it anew")))?;
         self.client
             .post(url)
             .header(CONTENT_TYPE, delivery.format.media_type())

@@ -12,7 +12,6 @@ mod callback_client;
 mod guard;
 mod poster;
 mod settings;
-mod signature;
 
 #[cfg(test)]
 mod tests;

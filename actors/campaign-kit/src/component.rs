@@ -138,7 +138,12 @@ impl<C: Campaign> Handler<AskHealth> for CampaignActor<C> {
                 detail.push_str(&format!(", {count} {what}"));
             }
         }
-        MessageResult(Health { state: State::Up, detail })
+        let trouble = self.queue.trouble();
+        let state = if trouble.is_some() { State::Degraded } else { State::Up };
+        if let Some(trouble) = trouble {
+            detail = format!("{trouble}; {detail}");
+        }
+        MessageResult(Health { state, detail })
     }
 }
 

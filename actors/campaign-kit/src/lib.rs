@@ -100,6 +100,11 @@ pub trait Campaign: Sized + 'static {
         "Sorry, that took too long. Nothing is lost: please send your answer again."
     }
 
+    /// What is wrong with it now, for an operator: the campaign shows as degraded. None while all is well.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// The last screen of a session whose turn failed.
     fn sorry(&self) -> &str {
         "Sorry, something went wrong here. Please try again later."

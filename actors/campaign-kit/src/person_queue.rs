@@ -90,6 +90,11 @@ impl<C: Campaign> PersonQueue<C> {
         self.limits.at_once
     }
 
+    /// What is wrong with the campaign now.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.campaign.trouble()
+    }
+
     /// How many messages were taken and are not done.
     pub(super) fn len(&self) -> usize {
         self.queue.borrow().len()

@@ -39,6 +39,7 @@ pub struct Session<State> {
     /// The campaign's state of this dialogue: its value after an answer is there again at the next message.
     pub state: State,
     id: String,
+    operator: Option<String>,
     msisdn: String,
     code: String,
     transport: Name,
@@ -63,6 +64,19 @@ impl<State> Session<State> {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The id of the message that is answered. A message that is delivered again has the same, and so has a turn that is taken
+    /// again.
+    #[must_use]
+    pub fn message_id(&self) -> &str {
+        &self.message_id
+    }
+
+    /// The mobile network operator, as the transport calls it.
+    #[must_use]
+    pub fn operator(&self) -> Option<&str> {
+        self.operator.as_deref()
     }
 
     /// The person's number, without `+`; on networks without numbers, the person's address there.
@@ -177,6 +191,14 @@ impl<State> Session<State> {
         self.or_record_error(answered)
     }
 
+    /// Gives the turn up: something outside that the campaign asks gave no answer. Nothing of the turn is saved, whatever screen
+    /// the campaign returns. A person in a session reads [`Campaign::delayed`](crate::Campaign::delayed) where it was `late`,
+    /// else [`Campaign::sorry`](crate::Campaign::sorry); an SMS comes again. `why` is for the log and the health: it names no
+    /// text and no number of a person.
+    pub fn give_up(&self, why: impl Into<String>, late: bool) {
+        self.error.replace(Some(TurnError::Unanswered { why: why.into(), late }));
+    }
+
     fn or_record_error<T>(&self, found: Result<Vec<T>, TurnError>) -> Vec<T> {
         found.unwrap_or_else(|error| {
             self.error.replace(Some(error));
@@ -196,6 +218,7 @@ impl<State> Session<State> {
         Self {
             state,
             id,
+            operator: message.provider.clone(),
             msisdn: without_plus(&message.from_addr).to_owned(),
             code: message.to_addr.clone(),
             transport: message.transport_name.clone(),

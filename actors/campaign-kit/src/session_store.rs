@@ -32,6 +32,14 @@ pub(crate) enum TurnError {
     /// The campaign panicked.
     #[error("it panicked; the panic stands in the log")]
     Panic,
+    /// What the campaign asks outside gave no answer.
+    #[error("{why}")]
+    Unanswered {
+        /// Why, for the log: no text and no number of a person.
+        why: String,
+        /// It took too long, and the person may be asked to answer again.
+        late: bool,
+    },
     /// The campaign took too long.
     #[error("it took longer than {0:?}")]
     Timeout(Duration),
@@ -43,7 +51,7 @@ impl TurnError {
         match self {
             // The database keeps what others write, and would refuse this again.
             Self::Store(StoreError::Rejected(_)) => false,
-            Self::Store(_) | Self::StoreTimeout(_) | Self::Conflict => true,
+            Self::Store(_) | Self::StoreTimeout(_) | Self::Conflict | Self::Unanswered { .. } => true,
             Self::State(_) | Self::Panic | Self::Timeout(_) => false,
         }
     }
@@ -52,7 +60,7 @@ impl TurnError {
 impl TurnError {
     /// Whether the turn took too long, so that the person is asked to answer again. It may have been saved all the same.
     pub(crate) const fn is_late(&self) -> bool {
-        matches!(self, Self::StoreTimeout(_) | Self::Timeout(_))
+        matches!(self, Self::StoreTimeout(_) | Self::Timeout(_) | Self::Unanswered { late: true, .. })
     }
 }
 

@@ -6,6 +6,7 @@
 //! in [`kinds`]. `docs/campaigns.md` leads through it; its examples are compiled and run by this crate's tests.
 
 mod echo;
+mod http;
 mod quiz;
 
 use vumi_campaign_kit::WithCampaign;
@@ -14,7 +15,10 @@ use vumi_kit::kind::Registry;
 /// The kinds of campaign that ship with Vumi.
 #[must_use]
 pub fn kinds() -> Registry {
-    Registry::default().with_campaign::<echo::Echo>().with_campaign::<quiz::Quiz>()
+    Registry::default()
+        .with_campaign::<echo::Echo>()
+        .with_campaign::<http::HttpApplication>()
+        .with_campaign::<quiz::Quiz>()
 }
 
 /// The examples of the manual are tests.

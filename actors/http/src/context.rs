@@ -17,6 +17,8 @@ pub struct WebhookMount {
     pub transport: Name,
     /// Mounted below `sms/{transport}/`, and with a token below `hooks/{transport}/{token}/`.
     pub webhooks: Vec<Webhook>,
+    /// Whether its aggregator calls `ussd`, and the transport of this process answers.
+    pub takes_calls: bool,
     /// Who may call them, beside accounts of role carrier.
     pub access: WebhookAccess,
     /// What it takes as addresses, and in which character set its provider posts.

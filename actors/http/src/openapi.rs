@@ -77,6 +77,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         webhooks::receipt_json,
         webhooks::receive_json,
         webhooks::receive_xml,
+        webhooks::ussd::ussd,
         document,
     ),
     components(schemas(error::ProblemDocument, error::FieldErrorView, views::SmsView, send::MsisdnField)),

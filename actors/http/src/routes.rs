@@ -71,6 +71,11 @@ fn mount_api(api: &mut ServiceConfig) {
         .service(web::resource("/hooks/{transport}/{token}/receipt.json").to(webhooks::receipt_json))
         .service(web::resource("/hooks/{transport}/{token}/receive.json").to(webhooks::receive_json))
         .service(web::resource("/hooks/{transport}/{token}/receive.xml").to(webhooks::receive_xml))
+        .service(web::resource(["/ussd/{transport}", "/ussd/{transport}/{rest:.*}"]).to(webhooks::ussd::ussd))
+        .service(
+            web::resource(["/hooks/{transport}/{token}/ussd", "/hooks/{transport}/{token}/ussd/{rest:.*}"])
+                .to(webhooks::ussd::ussd),
+        )
         .service(public("/openapi.json", || web::route().to(openapi::document)).wrap(from_fn(limit_public)))
         .default_service(web::to(async |request: HttpRequest| refused(&request, nothing_here(&request)).await));
 }

@@ -7,6 +7,7 @@
 mod admission;
 pub(crate) mod protected;
 mod signature;
+pub(crate) mod ussd;
 
 use std::sync::Arc;
 

@@ -49,6 +49,10 @@ pub trait Kind: 'static {
     /// SMS takes them from the ledger, whatever process it runs in.
     const CONVERSES: bool = false;
 
+    /// Whether people come by calls that an aggregator makes and that wait for their answer. Such a transport runs in every process
+    /// that has the HTTP front-end, which mounts `ussd` for it and hands it the calls ([`crate::ussd_call`]).
+    const TAKES_CALLS: bool = false;
+
     /// What is wrong with settings that parse. Pure.
     fn check(settings: &Self::Settings) -> Vec<Problem> {
         let _nothing_to_check = settings;
@@ -114,6 +118,8 @@ pub struct KindEntry {
     pub example: &'static str,
     /// [`Kind::CONVERSES`].
     pub converses: bool,
+    /// [`Kind::TAKES_CALLS`].
+    pub takes_calls: bool,
     /// Describes the keys of its table: what `docs/settings.md` is made of.
     pub schema: fn() -> Schema,
     /// Reads and checks settings.
@@ -142,6 +148,7 @@ impl KindEntry {
             name: K::NAME,
             example: K::EXAMPLE,
             converses: K::CONVERSES,
+            takes_calls: K::TAKES_CALLS,
             schema: settings_schema::<K::Settings>,
             check: |settings| {
                 let renamed = renamed(settings, K::RENAMED);

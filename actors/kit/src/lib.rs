@@ -52,5 +52,7 @@ pub mod testing;
 pub mod text;
 pub mod transport_board;
 pub mod transport_settings;
+pub mod ussd_call;
 pub mod webhook;
 pub mod webhook_access;
+pub mod webhook_signature;

@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use actix::Recipient;
 use serde::{Deserialize, Serialize};
 
-use crate::name::Name;
+use crate::{name::Name, ussd_call::AnswerCall};
 
 /// Whether a transport's provider takes SMS now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,6 +93,7 @@ pub struct TransportGauge {
     submitted: AtomicU64,
     receipts: AtomicU64,
     missing: Mutex<Option<MissingReceipts>>,
+    calls: Mutex<Option<Recipient<AnswerCall>>>,
 }
 
 /// Too few receipts came for what a provider took.
@@ -124,6 +126,7 @@ impl Default for TransportGauge {
             submitted: AtomicU64::default(),
             receipts: AtomicU64::default(),
             missing: Mutex::default(),
+            calls: Mutex::default(),
         }
     }
 }
@@ -181,6 +184,17 @@ impl TransportGauge {
     /// So many receipts are missing; none: they come.
     pub fn set_missing_receipts(&self, missing: Option<MissingReceipts>) {
         *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = missing;
+    }
+
+    /// Where the calls of its aggregator are answered; none: it does not run here, or takes no calls.
+    #[must_use]
+    pub fn calls(&self) -> Option<Recipient<AnswerCall>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The transport of this process answers its aggregator's calls there, from this start on.
+    pub fn set_calls(&self, calls: Recipient<AnswerCall>) {
+        *self.calls.lock().unwrap_or_else(PoisonError::into_inner) = Some(calls);
     }
 
     /// A route leads to it.

@@ -17,6 +17,7 @@ mod form_reports;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod http_provider;
+mod http_ussd;
 mod json_body;
 mod json_fields;
 mod outbox;
@@ -48,6 +49,7 @@ pub fn kinds() -> Registry {
         .with_provider::<providers::opera::Opera>()
         .with_provider::<providers::techsys::Techsys>()
         .with_provider::<http_provider::HttpProvider>()
+        .with::<http_ussd::HttpUssd>()
         .with::<smpp::Smpp>()
         .with::<ssmi::Ssmi>()
 }

@@ -19,7 +19,9 @@ use super::{
     client_server::{CERTIFICATE, ClientServer, DEADLINE, TlsClientServer},
     delivery_store::DeliveryStore,
 };
-use crate::{guard::SystemResolver, poster::open, settings::CallbackSettings, signature::sign};
+use vumi_kit::webhook_signature::sign;
+
+use crate::{guard::SystemResolver, poster::open, settings::CallbackSettings};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 

@@ -195,6 +195,7 @@ fn account(id: i64, name: &str, password: &str, roles: AccountRoles) -> Account 
 fn transports() -> Vec<WebhookMount> {
     let webhook = |path, methods| Webhook { path, methods, form: Arc::new(TestWebhookForm) };
     let mount = |name: &str, webhooks| WebhookMount {
+        takes_calls: false,
         transport: Name::parse(name).unwrap(),
         webhooks,
         access: WebhookAccess::default(),

@@ -22,6 +22,7 @@ static REFUSED: LogLimiter = LogLimiter::every(Duration::from_secs(60));
 /// A transport's webhooks, and who may call them.
 pub(crate) struct ProtectedWebhooks {
     pub(crate) webhooks: Vec<Webhook>,
+    pub(super) takes_calls: bool,
     pub(crate) settings: TransportSettings,
     pub(crate) carries: Carries,
     pub(super) access: WebhookAccess,
@@ -30,8 +31,8 @@ pub(crate) struct ProtectedWebhooks {
 
 impl From<WebhookMount> for ProtectedWebhooks {
     fn from(mount: WebhookMount) -> Self {
-        let WebhookMount { webhooks, access, settings, carries, .. } = mount;
-        Self { webhooks, settings, carries, access, calls: Semaphore::new(CALLS_AT_ONCE) }
+        let WebhookMount { webhooks, takes_calls, access, settings, carries, .. } = mount;
+        Self { webhooks, takes_calls, settings, carries, access, calls: Semaphore::new(CALLS_AT_ONCE) }
     }
 }
 

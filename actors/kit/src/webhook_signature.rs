@@ -4,13 +4,17 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// A signing secret that is not what the specification says.
+/// A signing secret that is not what the specification says: `whsec_` and base64.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the callback's signing secret is not `whsec_` and base64: delete the callback and create it anew")]
-pub(crate) struct BadSecret;
+#[error("the signing secret is not `whsec_` and base64")]
+pub struct BadSecret;
 
 /// The value of `webhook-signature` for a message sent `at_s` seconds after 1970.
-pub(crate) fn sign(secret: &str, id: &str, at_s: i64, body: &str) -> Result<String, BadSecret> {
+///
+/// # Errors
+///
+/// Where the secret is not what the specification says.
+pub fn sign(secret: &str, id: &str, at_s: i64, body: &str) -> Result<String, BadSecret> {
     let key = secret.strip_prefix("whsec_").ok_or(BadSecret)?;
     let key = STANDARD.decode(key).map_err(|_| BadSecret)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| BadSecret)?;
