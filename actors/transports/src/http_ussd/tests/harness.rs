@@ -8,6 +8,7 @@ use actix::{Actor, Context, Handler};
 use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use vumi_kit::{
+    campaign_sms::CampaignSmsOffice,
     clock::Clock,
     component::{Component, ComponentContext},
     kind::Kind,
@@ -121,6 +122,7 @@ impl UssdHarness {
             name: name.clone(),
             router: RouterAddress::of(&router),
             store: fake_store(),
+            campaign_sms: CampaignSmsOffice::default(),
             owners: SmsOwners::default(),
             board: board.clone(),
             clock: Clock::system(),
