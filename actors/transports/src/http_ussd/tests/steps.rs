@@ -21,6 +21,10 @@ fn kept(text: &str, content: Option<&str>, is_over: bool) -> KeptUssdSession {
     }
 }
 
+/// What is kept; the call's session, event, input and turn; how inputs come; what follows.
+type StepCase<'k> =
+    (Option<&'k KeptUssdSession>, &'static str, CallEvent, &'static str, &'static str, InputStyle, SessionStep);
+
 #[test]
 fn a_call_begins_a_session_goes_on_with_it_repeats_or_ends_it() {
     use CallEvent::{End, New, Resume, Unmarked};
@@ -29,7 +33,7 @@ fn a_call_begins_a_session_goes_on_with_it_repeats_or_ends_it() {
     let go_on = |input: &str| SessionStep::GoOn(input.to_owned());
     let begin = || SessionStep::Begin(code.clone());
     let (first, second, over) = (kept("", None, false), kept("1", Some("1"), false), kept("1", Some("1"), true));
-    let cases: Vec<(Option<&KeptUssdSession>, &str, CallEvent, &str, &str, InputStyle, SessionStep)> = vec![
+    let cases: Vec<StepCase<'_>> = vec![
         (None, "s1", New, "", "1", Last, begin()),
         (None, "s1", Unmarked, "", "1", Joined, begin()),
         // Another process forgot it, or it expired: the person is shown the first screen.
