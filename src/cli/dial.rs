@@ -27,6 +27,9 @@ pub(super) struct DialArgs {
     /// The phone's own number
     #[arg(long, default_value = "27831234567")]
     msisdn: String,
+    /// Over this transport of kind http-ussd, as its aggregator; over TruTeq if left out
+    #[arg(long, value_name = "NAME")]
+    transport: Option<String>,
     /// The sandbox's address; that of the settings if left out
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -51,15 +54,25 @@ pub(super) fn dial(args: &DialArgs, settings: &Settings) -> anyhow::Result<ExitC
         }
     };
     block_on(async {
-        let handset = Handset { client: client()?, url, msisdn };
+        let via = args.transport.as_deref().map(|transport| via(transport, settings));
+        let handset = Handset { client: client()?, url, msisdn, via };
         handset.hold(&code).await
     })
+}
+
+/// How the sandbox reaches a transport of kind http-ussd.
+fn via(transport: &str, settings: &Settings) -> Value {
+    let known = settings.transports.iter().find(|known| known.name.as_str() == transport);
+    let aggregator = known.and_then(|known| known.settings.get("aggregator")).and_then(Value::as_str);
+    json!({ "transport": transport, "aggregator": aggregator.unwrap_or("africas-talking") })
 }
 
 struct Handset {
     client: reqwest::Client,
     url: String,
     msisdn: Msisdn,
+    /// Which transport serves it; none: TruTeq.
+    via: Option<Value>,
 }
 
 impl Handset {
@@ -78,7 +91,10 @@ impl Handset {
         }
     }
 
-    async fn press(&self, key: &str, body: Value) -> anyhow::Result<DialScreen> {
+    async fn press(&self, key: &str, mut body: Value) -> anyhow::Result<DialScreen> {
+        if let (Some(via), Some(body)) = (&self.via, body.as_object_mut()) {
+            body.insert("via".to_owned(), via.clone());
+        }
         let url = format!("{}/handset/{key}", self.url);
         let answer =
             self.client.post(&url).json(&body).send().await.with_context(|| {

@@ -129,6 +129,31 @@ fn it_runs_wherever_http_does_and_nowhere_else() {
     assert!(!router.log().contains("component=clickatell"), "{}", router.log());
 }
 
+#[test]
+fn the_sandbox_dials_as_the_aggregator_also_twice_and_out_of_order() {
+    let harness = with_transport("at", "africas-talking", "*384*123#");
+    // The sandbox comes by its account.
+    harness.edit(|text| text.replace(&format!("[transports.at.webhooks]\ntoken = \"{TOKEN}\"\n"), ""));
+    let _router = harness.run();
+    let press = |key: &str, mut body: Value| -> Value {
+        body["msisdn"] = "254700000001".into();
+        body["via"] = json!({ "transport": "at", "twice": true, "stale": true });
+        let answer = harness.handset(key, &body);
+        assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
+        answer.json().unwrap()
+    };
+    let mut shown = press("dial", json!({ "code": "*384*123#" }));
+    for _ in 0..3 {
+        assert_eq!(shown["session"], "open", "{shown}");
+        let next = press("answer", json!({ "text": "1" }));
+        assert_ne!(next["screen"], shown["screen"]);
+        shown = next;
+    }
+    assert_eq!(shown["session"], "closed", "three questions, each answered once: {shown}");
+    let dialled = harness.vumi(&["dial", "--transport", "at", "--msisdn", "254700000002", "*384*123#"]);
+    assert!(dialled.status.success() && words(&dialled).contains('?'), "{}", words(&dialled));
+}
+
 struct Cluster {
     harness: Harness,
     ports: [u16; 2],

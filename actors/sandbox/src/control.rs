@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
+    aggregator::{AggregatorOrder, UssdAggregator},
     behaviour::Misbehaviour,
     front_page,
     http::{answer, json_answer},
@@ -28,6 +29,7 @@ use crate::{
 pub(crate) struct ControlPages {
     pub(crate) providers: Vec<Arc<dyn SandboxProvider>>,
     pub(crate) network: Arc<HandsetNetwork>,
+    pub(crate) aggregator: UssdAggregator,
     pub(crate) smsc: Arc<SmscNetwork>,
     /// The pages of the phone that wait for something to happen.
     pub(crate) polls: LongPolls,
@@ -197,6 +199,9 @@ fn pass_on(response: RouterResponse) -> HttpResponse {
 struct Dial {
     msisdn: String,
     code: String,
+    /// None: by TruTeq.
+    #[serde(default)]
+    via: Option<AggregatorOrder>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -204,29 +209,46 @@ struct Dial {
 struct AnswerSession {
     msisdn: String,
     text: String,
+    #[serde(default)]
+    via: Option<AggregatorOrder>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HangUp {
     msisdn: String,
+    #[serde(default)]
+    via: Option<AggregatorOrder>,
 }
 
 async fn dial(pages: Pages, body: Bytes) -> Answered {
-    let Dial { msisdn, code } = read(&body)?;
+    let Dial { msisdn, code, via } = read(&body)?;
     let begun = Instant::now();
-    shown(&pages, &msisdn, begun, pages.network.dial(&msisdn, &code).await)
+    let screen = match via {
+        Some(order) => pages.aggregator.dial(&order, &msisdn, &code).await.map_err(HandsetError::Aggregator),
+        None => pages.network.dial(&msisdn, &code).await,
+    };
+    shown(&pages, &msisdn, begun, screen)
 }
 
 async fn answer_session(pages: Pages, body: Bytes) -> Answered {
-    let AnswerSession { msisdn, text } = read(&body)?;
+    let AnswerSession { msisdn, text, via } = read(&body)?;
     let begun = Instant::now();
-    shown(&pages, &msisdn, begun, pages.network.answer(&msisdn, &text).await)
+    let screen = match via {
+        Some(order) => pages.aggregator.answer(&order, &msisdn, &text).await.map_err(HandsetError::Aggregator),
+        None => pages.network.answer(&msisdn, &text).await,
+    };
+    shown(&pages, &msisdn, begun, screen)
 }
 
 async fn hang_up(pages: Pages, body: Bytes) -> Answered {
-    let HangUp { msisdn } = read(&body)?;
-    shown(&pages, &msisdn, Instant::now(), pages.network.hang_up(&msisdn))
+    let HangUp { msisdn, via } = read(&body)?;
+    let begun = Instant::now();
+    let screen = match via {
+        Some(order) => pages.aggregator.hang_up(&order, &msisdn).await.map_err(HandsetError::Aggregator),
+        None => pages.network.hang_up(&msisdn),
+    };
+    shown(&pages, &msisdn, begun, screen)
 }
 
 /// What a handset shows; why it shows nothing is remembered, too.
@@ -267,6 +289,7 @@ impl From<HandsetError> for ControlProblem {
             HandsetError::NoRouter | HandsetError::Stuck | HandsetError::TooMany => StatusCode::SERVICE_UNAVAILABLE,
             HandsetError::NoSession | HandsetError::StillWaiting | HandsetError::Interrupted => StatusCode::CONFLICT,
             HandsetError::NoReply(_) => StatusCode::GATEWAY_TIMEOUT,
+            HandsetError::Aggregator(_) => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, why.to_string())
     }

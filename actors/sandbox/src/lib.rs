@@ -21,6 +21,7 @@ use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, sync::oneshot};
 use vumi_kit::clock::Clock;
 
+mod aggregator;
 mod behaviour;
 mod connections;
 mod control;
@@ -47,6 +48,7 @@ pub use settings::*;
 pub use smsc::{IdForm, ReceiptForm, SmscMisbehaviour, SmscSettings};
 pub use truteq::TruteqSettings;
 
+use aggregator::UssdAggregator;
 use control::{ControlPages, SandboxAddresses};
 use phone::{HandsetJournal, LongPolls};
 use provider_core::{ProviderCore, SharedContext};
@@ -181,6 +183,7 @@ fn assemble(
     })
     .map_err(SandboxError::Client)?;
     let callback_url = settings.callback_url.clone();
+    let aggregator = UssdAggregator::new(router.clone(), callback_url.clone());
     let journal = Arc::new(HandsetJournal::new(Clock::system()));
     let context = SharedContext { callback_url: callback_url.clone(), max_ids: settings.seen_ids, router, journal };
     let providers = settings.servers(&context).map_err(wrong_url)?;
@@ -192,7 +195,7 @@ fn assemble(
     let smsc =
         SmscNetwork::new(core("smsc", &settings.smsc.misbehave)?, settings.smsc.clone(), limits, settings.seen_ids);
     let (network, smsc, polls) = (Arc::new(network), Arc::new(smsc), LongPolls::new());
-    let pages = ControlPages { providers, network, smsc, polls, callback_url, addresses };
+    let pages = ControlPages { providers, network, aggregator, smsc, polls, callback_url, addresses };
     Ok((pages, poster))
 }
 

@@ -54,6 +54,8 @@ pub(crate) enum HandsetError {
     Interrupted,
     #[error("the router did not reply within {0:?}: is there a route and a campaign for this code?")]
     NoReply(Duration),
+    #[error("{0}")]
+    Aggregator(String),
 }
 
 /// What `/seen/truteq` shows besides the counts of SMS.
