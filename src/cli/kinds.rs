@@ -18,8 +18,14 @@ pub(super) fn list(args: &KindsArgs, kinds: &Kinds) -> anyhow::Result<ExitCode> 
     let mut shown = 0;
     for (section, registry) in [("transports", &kinds.transports), ("campaigns", &kinds.campaigns)] {
         for kind in registry.iter().filter(|kind| args.kind.as_deref().is_none_or(|wanted| wanted == kind.name)) {
-            let reserved = if RESERVED.contains(&kind.name) { "my-" } else { "" };
-            let component = format!("{section}.{reserved}{}", kind.name);
+            // A transport and a campaign of one kind's name are two components, and need two names.
+            let is_taken = section == "campaigns" && kinds.transports.get(kind.name).is_some();
+            let prefix = match () {
+                () if is_taken => "our-",
+                () if RESERVED.contains(&kind.name) => "my-",
+                () => "",
+            };
+            let component = format!("{section}.{prefix}{}", kind.name);
             println!("[{component}]\nkind = \"{}\"\n{}\n", kind.name, below(&component, kind.example.trim()));
             shown += 1;
         }

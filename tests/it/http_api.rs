@@ -249,7 +249,10 @@ fn the_api_describes_itself_and_the_page_needs_no_internet() {
         }
     }
     let transport = &paths["/api/v1/sms/{transport}/send.json"]["post"]["parameters"][0];
-    assert_eq!(transport["schema"]["enum"], json!(["clickatell", "e-scape", "opera", "smsc", "techsys", "truteq"]));
+    assert_eq!(
+        transport["schema"]["enum"],
+        json!(["africas-talking-ussd", "clickatell", "e-scape", "opera", "smsc", "techsys", "truteq"])
+    );
 
     let page = harness.get_open("/api/docs/").unwrap();
     assert_eq!(page.status(), 200);

@@ -38,7 +38,7 @@ fn harness_of_both() -> Harness {
         let mut is_new = false;
         let kept = text.lines().filter(|line| {
             if line.starts_with('[') {
-                is_new = matches!(*line, "[transports.smsc]" | "[sandbox.smsc]");
+                is_new = matches!(*line, "[transports.smsc]" | "[sandbox.smsc]" | "[transports.africas-talking-ussd]");
             }
             !is_new && !line.starts_with("smsc_bind")
         });
