@@ -21,6 +21,7 @@ use vumi_amqp::AmqpSettings;
 use vumi_callbacks::CallbackSettings;
 use vumi_http::{HealthSettings, HttpSettings};
 use vumi_kit::{
+    consent::ConsentSettings,
     kind::{KindEntry, Registry},
     name::Name,
     price::PriceTable,
@@ -117,6 +118,8 @@ struct Sections {
     #[serde(default)]
     store: Value,
     #[serde(default)]
+    consent: Value,
+    #[serde(default)]
     http: Value,
     #[serde(default)]
     health: Option<Value>,
@@ -167,6 +170,7 @@ impl Settings {
         });
 
         let store = reader.section("store", sections.store, StoreSettings::check);
+        let consent = reader.section("consent", sections.consent, ConsentSettings::check);
         let http = reader.section("http", sections.http, HttpSettings::check);
         let health = reader.optional_section("health", sections.health, HealthSettings::check);
         let broker = sections.amqp.filter(|_| !skip_queue);
@@ -211,6 +215,14 @@ impl Settings {
         });
         let table = table.map(|table| table.with_accounts(accounts));
         let prices = cross_checks::prices(&mut reader, sections.price);
+        // The store hears what people write, the router answers it.
+        let (store, router) = match consent {
+            Some(consent) => (
+                store.map(|store| StoreSettings { consent: consent.clone(), ..store }),
+                router.map(|router| RouterSettings { consent, ..router }),
+            ),
+            None => (None, None),
+        };
 
         match (store, http, health, amqp, smpp, callbacks, router, supervisor, sandbox, table, prices, outbound) {
             (

@@ -9,6 +9,7 @@ use vumi_amqp::AmqpSettings;
 use vumi_callbacks::CallbackSettings;
 use vumi_http::{HealthSettings, HttpSettings};
 use vumi_kit::{
+    consent::ConsentSettings,
     kind::{KindEntry, Registry, settings_schema},
     price::PriceSettings,
     transport_settings::TransportSettings,
@@ -57,6 +58,7 @@ const SHARED: [(&str, &str); 4] = [
 pub fn settings_page(kinds: &Kinds) -> String {
     let mut page = Page { text: HEAD.to_owned(), shipped: SHIPPED.iter().filter_map(|text| example(text)).collect() };
     page.section::<StoreSettings>("store");
+    page.section::<ConsentSettings>("consent");
     page.section::<HttpSettings>("http");
     page.section::<HealthSettings>("health");
     page.section::<AmqpSettings>("amqp");

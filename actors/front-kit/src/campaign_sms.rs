@@ -101,7 +101,8 @@ impl CampaignSmsDesk {
             return Err(never(refused));
         }
         let options = match asked.at {
-            None => SmsOptions::none(),
+            // It goes with a screen that the person is looking at.
+            None => Arc::new(SmsOptions { occasion: Occasion::Answer, ..SmsOptions::default() }),
             Some(at) => Arc::new(SmsOptions { send_at: Some(at), ..SmsOptions::default() }),
         };
         Ok(NewSms { account: account.id, transport, to, from, message: asked.text.clone(), route, options })

@@ -79,6 +79,8 @@ pub enum AuditEvent {
     Replayed,
     /// A person was taken out of everything that is kept.
     SubscriberErased,
+    /// Consent of people was set by an account or an operator, not by the people's own SMS.
+    ConsentChanged,
 }
 
 impl AuditEvent {
@@ -99,6 +101,7 @@ impl AuditEvent {
             Self::Resent => "SMS resent",
             Self::Replayed => "replayed",
             Self::SubscriberErased => "subscriber erased",
+            Self::ConsentChanged => "consent changed",
         }
     }
 }

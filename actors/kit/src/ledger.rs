@@ -26,6 +26,7 @@ pub use self::{
     status::{FindSms, ListSms, Order, SmsTimeline, StatusCursor, TimelineEvent, Which},
 };
 use crate::{
+    consent::{ExportConsent, FindConsent, SetConsent},
     export::{ExportReceived, ExportSms, FindLedgerEnd},
     levers::{CancelSms, PullLever, SearchSms},
     name::Name,
@@ -70,6 +71,9 @@ store_address! {
         find_person: FindPerson,
         find_mentions: FindMentions,
         erase_person: ErasePerson,
+        find_consent: FindConsent,
+        set_consent: SetConsent,
+        export_consent: ExportConsent,
     }
 }
 

@@ -213,6 +213,8 @@ pub enum LifeEvent {
     LoseTrack,
     /// Its time runs out.
     Expire,
+    /// Its person wants no SMS.
+    OptOut,
     /// A receipt of its provider comes: the SMS goes on, or reaches an end.
     Receipt,
     /// Somebody holds it back.
@@ -238,6 +240,7 @@ impl LifeEvent {
             Self::Refuse => "the provider refuses it",
             Self::LoseTrack => "its answers were lost, and it may not be submitted again",
             Self::Expire => "its time runs out",
+            Self::OptOut => "its person has opted out",
             Self::Receipt => "a receipt comes",
             Self::Hold => "it is held",
             Self::Release => "it is released",
@@ -264,6 +267,7 @@ pub const STEPS: &[LifeStep] = steps! {
     new Accept => Accepted, Scheduled, Held, Claimed;
     Accepted Claim => Claimed;
     Accepted Expire => Expired;
+    Accepted OptOut => Failed;
     Accepted Hold => Held;
     Accepted Cancel => Cancelled;
     Accepted Receipt => Submitted, Delivered, Failed, Expired, Cancelled;
@@ -288,6 +292,7 @@ pub const STEPS: &[LifeStep] = steps! {
     Claimed Refuse => Failed, Expired, Cancelled;
     Claimed LoseTrack => Unknown;
     Claimed Expire => Expired;
+    Claimed OptOut => Failed;
     Claimed Hold => Held;
     Claimed Cancel => Cancelled;
     Claimed Receipt => Submitted, Delivered, Failed, Expired, Cancelled;

@@ -9,6 +9,7 @@ use crate::{
     account::AccountId,
     address::{Address, Msisdn},
     clock::Timestamp,
+    consent::ConsentNotice,
     esme::ReceiptRequest,
     life::SmsState,
     name::Name,
@@ -348,6 +349,8 @@ pub struct Received {
     pub repeated: bool,
     /// What middleware noted of it, for its campaign; not kept.
     pub tags: Vec<String>,
+    /// What it says of its person's consent, which the ledger has noted; none: it is an ordinary SMS.
+    pub consent: Option<ConsentNotice>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it became its account's.

@@ -9,7 +9,7 @@ use crate::{
     callback::check_callback_url,
     clock::Timestamp,
     field_errors::{FieldError, FieldErrors},
-    sms_options::{Content, Priority, SmsOptions},
+    sms_options::{Content, Occasion, Priority, SmsOptions},
 };
 
 /// The longest `reference`, in bytes.
@@ -131,6 +131,7 @@ impl<'a> SmsFields<'a> {
                 receipts: None,
                 content,
                 held: None,
+                occasion: Occasion::Unasked,
             },
             data,
         }

@@ -28,6 +28,8 @@ pub struct SmsOptions {
     pub content: Content,
     /// Why it is kept and not sent until an operator releases it.
     pub held: Option<String>,
+    /// What it is sent for.
+    pub occasion: Occasion,
 }
 
 impl SmsOptions {
@@ -43,6 +45,18 @@ impl SmsOptions {
         static NONE: LazyLock<Arc<SmsOptions>> = LazyLock::new(Arc::default);
         NONE.clone()
     }
+}
+
+/// What an SMS is sent for: how far its person's consent and quiet hours hold it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Occasion {
+    /// Nobody asked for it at this moment.
+    #[default]
+    Unasked,
+    /// It answers what its person just did: quiet hours do not hold it back, consent does.
+    Answer,
+    /// It confirms that its person is out or in, or answers their call for help: nothing holds it back.
+    ConsentAnswer,
 }
 
 /// Which SMS of a transport go first.

@@ -1,6 +1,7 @@
 //! The router's actor.
 
 mod components;
+mod consent;
 mod passing;
 mod received;
 mod sending;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 use vumi_kit::{
     component::{Lifeline, Terminated, lifeline},
+    consent::ConsentRules,
     health::{AskHealth, Health, State},
     ledger::HandOver,
     log_limiter::LogLimiter,
@@ -61,6 +63,7 @@ pub struct Router {
     unowned: UnownedRound,
     handed_over: Option<mpsc::Receiver<HandOver>>,
     watch: Option<TransportWatch>,
+    consent: Arc<ConsentRules>,
     _lifeline: Lifeline,
 }
 
@@ -77,6 +80,7 @@ impl Router {
         let (lifeline, ended) = lifeline();
         let table = Arc::new(table);
         let router = Self {
+            consent: Arc::new(ConsentRules::new(&settings.consent)),
             settings,
             table: table.clone(),
             components: Components::default(),

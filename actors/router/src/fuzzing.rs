@@ -3,10 +3,10 @@
 /// A keyword of a route in the form that keywords are compared in.
 #[must_use]
 pub fn keyword(word: &str) -> String {
-    crate::keyword::normalized(word)
+    vumi_kit::keyword::normalized(word)
 }
 
 /// What may be meant as the keyword of a text.
 pub fn keyword_candidates(text: &str) -> impl Iterator<Item = String> {
-    crate::keyword::candidates(text)
+    vumi_kit::keyword::candidates(text)
 }

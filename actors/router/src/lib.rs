@@ -11,7 +11,6 @@
 mod actor;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod keyword;
 mod outbound;
 mod passage;
 mod received_queues;

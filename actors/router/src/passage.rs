@@ -215,6 +215,7 @@ mod tests {
             sms: InboundSms::whole(Msisdn::parse(from).unwrap(), Msisdn::parse("38080").unwrap(), "hi"),
             repeated: false,
             tags: Vec::new(),
+            consent: None,
             created_at: Timestamp::from_seconds(0),
             updated_at: Timestamp::from_seconds(0),
         }

@@ -269,6 +269,7 @@ mod tests {
             sms: InboundSms::whole(msisdn("27831234567"), msisdn("38080"), ""),
             repeated: false,
             tags: Vec::new(),
+            consent: None,
             created_at: Timestamp::from_micros(0),
             updated_at: Timestamp::from_micros(0),
         }

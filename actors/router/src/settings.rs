@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vumi_kit::{kind::Problem, settings_schema::HumanDuration};
+use vumi_kit::{consent::ConsentSettings, kind::Problem, settings_schema::HumanDuration};
 
 use crate::outbound::FailoverSettings;
 
@@ -24,6 +24,9 @@ pub struct RouterSettings {
     pub retry_received: Duration,
     /// How SMS that go by `[[outbound]]` come back to a transport that had failed.
     pub failover: FailoverSettings,
+    /// `[consent]`, a table of its own: what people read who opted out or in, or asked for help.
+    #[serde(skip)]
+    pub consent: ConsentSettings,
 }
 
 impl Default for RouterSettings {
@@ -33,6 +36,7 @@ impl Default for RouterSettings {
             hand_over_limit: Duration::from_secs(2),
             retry_received: Duration::from_secs(5),
             failover: FailoverSettings::default(),
+            consent: ConsentSettings::default(),
         }
     }
 }

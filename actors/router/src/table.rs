@@ -12,10 +12,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{
     address::{Address, UssdCode},
+    keyword,
     name::Name,
 };
-
-use crate::keyword;
 
 /// The longest code that may have a route, in bytes.
 const LONGEST_CODE: usize = 100;
@@ -244,13 +243,21 @@ impl RoutingTable {
         all_routes || self.accounts.contains_key(transport)
     }
 
-    fn sms_route(&self, short_code: &str, text: &str) -> Option<&SmsRoute> {
-        let code = Some(short_code.to_owned());
-        let by_word = keyword::candidates(text).find_map(|word| {
-            let both = (code.clone(), Some(word));
+    /// Whether a route names the keyword of an SMS to `short_code`.
+    pub(crate) fn has_keyword(&self, short_code: &str, text: &str) -> bool {
+        self.keyword_route(short_code, text).is_some()
+    }
+
+    fn keyword_route(&self, short_code: &str, text: &str) -> Option<&SmsRoute> {
+        keyword::candidates(text).find_map(|word| {
+            let both = (Some(short_code.to_owned()), Some(word));
             self.sms.get(&both).or_else(|| self.sms.get(&(None, both.1)))
-        });
-        by_word.or_else(|| self.sms.get(&(code, None))).or(self.default.as_ref())
+        })
+    }
+
+    fn sms_route(&self, short_code: &str, text: &str) -> Option<&SmsRoute> {
+        let by_word = self.keyword_route(short_code, text);
+        by_word.or_else(|| self.sms.get(&(Some(short_code.to_owned()), None))).or(self.default.as_ref())
     }
 
     /// Whether any campaign serves SMS.

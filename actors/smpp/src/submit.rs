@@ -20,7 +20,7 @@ use vumi_kit::{
     name::Name,
     outbound::{Routable, RouteChoice},
     sms::{NewSms, SmsId},
-    sms_options::{Content, Priority, SmsOptions},
+    sms_options::{Content, Occasion, Priority, SmsOptions},
     store::StoreError,
     transport_settings::TransportSettings,
 };
@@ -129,6 +129,7 @@ impl Submitter {
             receipts: self.receipts(message, to),
             content,
             held: None,
+            occasion: Occasion::Unasked,
         };
         let (transport, route) = self.transport(&way, &from, &to_number, &text, &options)?;
         Ok(NewSms {

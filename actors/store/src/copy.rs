@@ -154,6 +154,8 @@ impl Copying<'_> {
             answers,
             answer_counts,
             retention_progress,
+            consent,
+            consent_now,
         );
         go_on(target)?;
         Ok(rows)
@@ -231,6 +233,7 @@ fn go_on(target: &mut postgres::Conn) -> QueryResult<()> {
         "received_parts",
         "callbacks",
         "callback_deliveries",
+        "consent",
     ] {
         target.batch_execute(&format!(
             "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table} HAVING max(id) IS NOT NULL"

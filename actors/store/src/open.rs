@@ -8,6 +8,7 @@ use tracing::{error, warn};
 use vumi_kit::{
     clock::{Clock, Timestamp},
     component::Terminated,
+    consent::ConsentRules,
     health::AskHealth,
     ledger::HandOver,
     store::{Request, Store},
@@ -272,6 +273,7 @@ impl Opening {
             join_parts_within: settings.join_parts_within,
             waiting_per_callback: settings.waiting_per_callback,
             retention: RetentionRules::of(settings),
+            consent: ConsentRules::new(&settings.consent),
         };
         let retains = rules.retention.is_set() && self.role == ProcessRole::Router;
         let work = writer(WriterParts {

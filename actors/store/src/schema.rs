@@ -98,6 +98,7 @@ diesel::table! {
         route -> Nullable<Text>,
         charged -> Nullable<BigInt>,
         text_removed_at -> Nullable<BigInt>,
+        occasion -> Integer,
     }
 }
 
@@ -181,6 +182,28 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         text_removed_at -> Nullable<BigInt>,
+        consent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    consent (id) {
+        id -> BigInt,
+        msisdn -> Text,
+        scope -> Text,
+        is_out -> Integer,
+        at -> BigInt,
+        written_by -> Text,
+        words -> Text,
+    }
+}
+
+diesel::table! {
+    consent_now (msisdn, scope) {
+        msisdn -> Text,
+        scope -> Text,
+        is_out -> Integer,
+        consent -> BigInt,
     }
 }
 
@@ -307,6 +330,8 @@ diesel::joinable!(callback_deliveries -> callbacks (callback));
 diesel::joinable!(callback_attempts -> callback_deliveries (delivery));
 diesel::allow_tables_to_appear_in_same_query!(accounts, account_quotas);
 diesel::allow_tables_to_appear_in_same_query!(accounts, sms);
+diesel::allow_tables_to_appear_in_same_query!(consent, consent_now);
+diesel::allow_tables_to_appear_in_same_query!(consent_now, sms);
 diesel::allow_tables_to_appear_in_same_query!(callbacks, callback_deliveries, callback_attempts);
 
 diesel::table! {

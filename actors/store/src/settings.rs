@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vumi_kit::{kind::Problem, name::Name, settings_schema::HumanDuration, sms_fields::SmsTimes};
+use vumi_kit::{
+    consent::ConsentSettings, kind::Problem, name::Name, settings_schema::HumanDuration, sms_fields::SmsTimes,
+};
 
 /// Where everything is kept, and how: `[store]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -85,6 +87,9 @@ pub struct StoreSettings {
     /// `local`, on PostgreSQL a new one at each start.
     #[schemars(example = &"machine1-transports")]
     pub node: Option<Name>,
+    /// `[consent]`, a table of its own: its words are read in the transaction that keeps an SMS from a person.
+    #[serde(skip)]
+    pub consent: ConsentSettings,
 }
 
 /// What an answered request survives.
@@ -131,6 +136,7 @@ impl Default for StoreSettings {
             readers: 2,
             read_limit: Duration::from_secs(5),
             node: None,
+            consent: ConsentSettings::default(),
         }
     }
 }

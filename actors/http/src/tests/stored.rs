@@ -281,6 +281,7 @@ fn received(account: Option<i64>, transport: &Name, sms: InboundSms) -> Received
         sms,
         repeated: false,
         tags: Vec::new(),
+        consent: None,
         created_at: test_time(),
         updated_at: test_time(),
     }

@@ -56,6 +56,7 @@ fn every_field_is_read_and_none_asks_for_nothing() {
             receipts: None,
             content: Content::Flash,
             held: None,
+            ..SmsOptions::default()
         }
     );
 }

@@ -63,6 +63,12 @@ impl Router {
 
     pub(super) fn route_received(&mut self, received: Received, claimed: bool, ctx: &mut Context<Self>) -> Arrived {
         let (to, from) = (received.sms.to.as_str(), received.sms.from.as_str());
+        if let Some(notice) = received.consent
+            && self.is_answered_here(notice, &received)
+        {
+            self.answer_consent(notice, &received);
+            return Arrived::Waits;
+        }
         let Some(campaign) = self.table.sms(to, &received.sms.message) else {
             self.settle_unroutable(&received, format!("no campaign serves {}", received.sms.to));
             return Arrived::Waits;
@@ -89,7 +95,13 @@ impl Router {
     }
 
     pub(super) fn settle_unroutable(&self, received: &Received, outcome: String) {
-        let settle = SettleReceived { outcome, ..SettleReceived::by_campaign(received.message_id.clone(), None, None) };
+        self.settle_here(received, outcome, None);
+    }
+
+    /// Settles a received SMS that goes to no campaign, with its answer if there is one.
+    pub(super) fn settle_here(&self, received: &Received, outcome: String, reply: Option<String>) {
+        let settle =
+            SettleReceived { outcome, ..SettleReceived::by_campaign(received.message_id.clone(), reply, None) };
         let store = self.store.clone();
         actix::spawn(async move {
             if let Err(error) = store.ledger.ask_waiting(settle).await {

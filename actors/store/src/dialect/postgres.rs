@@ -77,6 +77,15 @@ fn hold_off_senders(conn: &mut Conn) -> QueryResult<()> {
     conn.batch_execute("SELECT pg_advisory_xact_lock(hashtextextended('vumi senders ' || current_schema(), 0))")
 }
 
+/// Waits until every transaction that writes and began before has ended. Not within one of ours: two processes that wait so
+/// would wait for each other.
+fn await_senders(conn: &mut Conn) -> QueryResult<()> {
+    conn.batch_execute(
+        "SELECT pg_advisory_lock(hashtextextended('vumi senders ' || current_schema(), 0)); \
+         SELECT pg_advisory_unlock(hashtextextended('vumi senders ' || current_schema(), 0))",
+    )
+}
+
 /// A connection may have broken since it was last used.
 const TEST_ON_CHECK_OUT: bool = true;
 

@@ -13,8 +13,9 @@ use vumi_kit::{
 };
 
 use super::{
-    Conn, Evidence, Failed, Tx, Write, idempotency,
+    Conn, Evidence, Failed, Tx, Write, consent, idempotency,
     life::{self, moves},
+    permission::occasion_number,
     rows::{content_columns, priority_number, told_column},
     timeline,
 };
@@ -93,6 +94,8 @@ pub(crate) struct Incoming {
     pub(crate) give_up_at: i64,
     /// What it took from its account's budget; none: the account's quotas do not count it.
     pub(crate) charged: Option<i64>,
+    /// Whether its person is out: it is kept and ends at once.
+    pub(crate) unwanted: bool,
 }
 
 impl Incoming {
@@ -118,6 +121,11 @@ impl Incoming {
         told_column(&self.new.options)
     }
 
+    /// What it is sent for, as its column has it.
+    pub(crate) fn occasion(&self) -> i32 {
+        occasion_number(self.new.options.occasion)
+    }
+
     pub(crate) fn route(&self) -> Option<&str> {
         self.new.route.as_ref().map(|choice| choice.route.as_str())
     }
@@ -126,16 +134,20 @@ impl Incoming {
 /// Keeps SMS: claimed and to be handed over where their transport has room for them, else waiting.
 pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micros]>) -> QueryResult<Vec<Sms>> {
     let (now, lease_until) = (tx.now, tx.lease_until());
+    let unwanted = consent::unwanted(tx, &batch)?;
     let mut incoming = Vec::with_capacity(batch.len());
     for (at, new) in batch.into_iter().enumerate() {
         let send_at = new.options.send_at.map_or(now, |send_at| send_at.max(now));
         let held = new.options.held.is_some();
-        let claim = if send_at > now || held { None } else { tx.state.outboxes.claim_new(&new.transport) };
+        // One that is scheduled or held is looked at when its time has come.
+        let unwanted = send_at <= now && !held && unwanted.get(at).copied().unwrap_or(false);
+        let waits = send_at > now || held || unwanted;
+        let claim = if waits { None } else { tx.state.outboxes.claim_new(&new.transport) };
         let due = if claim.is_some() {
             lease_until
         } else {
             // What is scheduled is found when its time has come.
-            if send_at <= now && !held {
+            if !waits {
                 tx.state.outboxes.set_waiting(&new.transport, true);
                 tx.state.fair_shares.waits(&new.transport, new.options.priority, new.account);
             }
@@ -147,16 +159,19 @@ pub(super) fn insert(tx: &mut Tx<'_>, batch: Vec<NewSms>, charged: Option<&[Micr
         let (due, created_at, give_up_at) = (due.micros(), now.micros(), give_up_at.micros());
         let segments = new.segments();
         let charged = charged.map(|of_each| of_each.get(at).copied().unwrap_or_default().get());
-        incoming.push(Incoming { new, segments, due, claimed_by, begun, created_at, give_up_at, charged });
+        incoming.push(Incoming { new, segments, due, claimed_by, begun, created_at, give_up_at, charged, unwanted });
     }
     let ids = moves::accept(tx, &incoming)?;
     note_choices(tx, &ids, &incoming)?;
     let mut kept = Vec::with_capacity(ids.len());
-    for (id, Incoming { new, segments, claimed_by, begun, give_up_at, .. }) in ids.into_iter().zip(incoming) {
+    for (id, Incoming { new, segments, claimed_by, begun, give_up_at, unwanted, .. }) in ids.into_iter().zip(incoming) {
         let give_up_at = Timestamp::from_micros(give_up_at);
         if let Some(why) = &new.options.held {
             moves::hold(tx, id, why)?;
             life::note(tx, &[id], Lever::Hold.done(), why)?;
+        }
+        if unwanted {
+            consent::end(tx, id)?;
         }
         if let Some(claim_token) = claimed_by {
             let submission = Submission {
@@ -224,6 +239,7 @@ pub(crate) fn insert_one(conn: &mut Conn, incoming: &Incoming, batch: Option<Sms
             sms::udh.eq(udh),
             sms::route.eq(incoming.route()),
             sms::charged.eq(incoming.charged),
+            sms::occasion.eq(incoming.occasion()),
         ))
         .returning(sms::id)
         .get_result(conn)

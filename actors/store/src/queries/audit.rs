@@ -44,6 +44,11 @@ pub(super) fn note(
     add(tx, RecordAudit { by, address: None, account, event, detail })
 }
 
+/// Adds an entry about no account.
+pub(super) fn note_general(tx: &mut Tx<'_>, by: &AuditActor, event: AuditEvent, detail: &str) -> QueryResult<()> {
+    add(tx, RecordAudit { by: by.clone(), address: None, account: None, event, detail: detail.to_owned() })
+}
+
 /// Adds an entry about what an account did with what is its own.
 pub(super) fn note_of_account(tx: &mut Tx<'_>, account: AccountId, event: AuditEvent, detail: &str) -> QueryResult<()> {
     let name = accounts::table.find(account).select(accounts::username).first::<String>(tx.conn).optional()?;

@@ -2,8 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use diesel::prelude::*;
+use diesel::{dsl::not, prelude::*};
 use vumi_kit::{
+    account::AccountId,
     clock::Timestamp,
     ledger::{ClaimSms, CloseOutbox, OpenOutbox, OpenedOutbox, ReleaseSms},
     levers::{ACCOUNT_STOPPED, Lever},
@@ -12,12 +13,12 @@ use vumi_kit::{
 };
 
 use super::{
-    Failed, Tx, Write,
+    Failed, Tx, Write, consent,
     fair_claims::FairClaim,
     life::{self, moves},
     parts,
     permission::may_go_out,
-    rows::{address, content, msisdn, priority, segments},
+    rows::{address, content, msisdn, name, priority, segments},
     waiting,
 };
 use crate::schema::sms;
@@ -67,9 +68,15 @@ pub(super) struct DueSms {
     reference: Option<String>,
     created_at: i64,
     scheduled_at: Option<i64>,
+    account: i64,
 }
 
 impl DueSms {
+    /// Whether its time has run out.
+    pub(super) const fn is_over(&self, now: Timestamp) -> bool {
+        self.give_up_at <= now.micros()
+    }
+
     /// Whether it is to be given up earlier than one whose client asked for nothing.
     fn is_limited(&self, give_up_after: Duration) -> bool {
         let since = Timestamp::from_micros(self.scheduled_at.unwrap_or(self.created_at));
@@ -84,17 +91,48 @@ impl DueSms {
     }
 }
 
-/// It may not go out: its time ran out, and it ends with the last reason; or its account is stopped.
+/// It may not go out: its time ran out, and it ends with the last reason; or its account is stopped; or its person is out.
 pub(super) fn end_due(tx: &mut Tx<'_>, row: DueSms) -> QueryResult<()> {
-    end(tx, row.id, row.give_up_at, row.provider_response)
+    end(tx, row.id, (row.account, row.give_up_at), row.provider_response)
 }
 
-fn end(tx: &mut Tx<'_>, id: SmsId, give_up_at: i64, provider_response: Option<String>) -> QueryResult<()> {
+fn end(
+    tx: &mut Tx<'_>,
+    id: SmsId,
+    (account, give_up_at): (AccountId, i64),
+    provider_response: Option<String>,
+) -> QueryResult<()> {
     if give_up_at <= tx.now.micros() {
         return moves::expire(tx, id, provider_response);
     }
-    life::cancel(tx, id, ACCOUNT_STOPPED)?;
-    life::note(tx, &[id], Lever::Cancel.done(), ACCOUNT_STOPPED)
+    if tx.is_stopped(account)? {
+        life::cancel(tx, id, ACCOUNT_STOPPED)?;
+        return life::note(tx, &[id], Lever::Cancel.done(), ACCOUNT_STOPPED);
+    }
+    consent::end(tx, id)
+}
+
+/// Ends what a transport holds for these people, has not begun and may not begin. Answers how many.
+pub(super) fn end_unbegun(tx: &mut Tx<'_>, transport: &str, people: &[&str]) -> QueryResult<usize> {
+    let held = sms::table
+        .filter(sms::transport.eq(transport))
+        // Told so that the index of what is claimed holds them.
+        .filter(sms::next_attempt_at.gt(i64::MIN))
+        .filter(sms::claimed_by.is_not_null())
+        .filter(sms::begun.lt(1))
+        .filter(among!(sms::recipient, "sms.recipient", people))
+        .filter(not(may_go_out(tx.now)))
+        .select(DueSms::as_select());
+    let held: Vec<DueSms> = for_update!(held).load(tx.conn)?;
+    let (count, transport) = (held.len(), name(transport)?);
+    for row in held {
+        let ours = row.claimed_by.as_deref() == tx.state.outboxes.present(&transport).as_deref();
+        end_due(tx, row)?;
+        if ours {
+            tx.state.outboxes.freed(&transport, false);
+        }
+    }
+    Ok(count)
 }
 
 impl Write for ClaimSms {
@@ -161,6 +199,7 @@ pub(super) fn claim(
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sms)]
 struct HeldSms {
+    account: i64,
     begun: i32,
     give_up_at: i64,
     next_attempt_at: Option<i64>,
@@ -223,7 +262,7 @@ fn look_at_held(tx: &mut Tx<'_>, transport: &Name, claim_token: &str, id: SmsId)
     } else if may_go_out {
         return Ok(Held::Waits);
     } else {
-        end(tx, id, held.give_up_at, held.provider_response)?;
+        end(tx, id, (held.account, held.give_up_at), held.provider_response)?;
     }
     tx.state.outboxes.freed(transport, held.begun != 0);
     Ok(Held::Gone)

@@ -18,7 +18,8 @@ use crate::fair_shares::{Allowance, LANES, Rest};
 /// their accounts have saved up.
 const LOOKS: usize = 8;
 
-/// SMS of stopped accounts that one claim ends: they cost more than others, and nobody waits for them.
+/// SMS of stopped accounts, and to people who are out, that one claim ends: they cost more than others, and nobody waits for
+/// them.
 const ENDED_AT_ONCE: usize = 50;
 
 /// How often the index is looked at for accounts that this process was not told of; less often where there are very many.
@@ -33,7 +34,7 @@ pub(super) struct FairClaim<'a> {
     claimed: Vec<Submission>,
     /// How many more SMS may be looked at.
     looks: usize,
-    /// How many more of stopped accounts may be ended.
+    /// How many more of stopped accounts, or to people who are out, may be ended.
     endings: usize,
 }
 
@@ -134,6 +135,14 @@ impl<'a> FairClaim<'a> {
         self.looks = self.looks.saturating_sub(found.len().max(1));
         let (count, mut saved, mut next, mut turn) = (found.len(), allowance, next, Vec::with_capacity(found.len()));
         for (row, may_go_out) in found {
+            // Its person is out: to end it costs more than to give it up.
+            if !may_go_out && !row.is_over(tx.now) {
+                if self.endings == 0 {
+                    self.looks = 0;
+                    break;
+                }
+                self.endings -= 1;
+            }
             next = row.segments();
             let costs = if may_go_out { next } else { 0 };
             if costs > saved {

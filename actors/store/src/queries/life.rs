@@ -64,6 +64,15 @@ pub(super) fn cancel(tx: &mut Tx<'_>, id: SmsId, reason: &str) -> QueryResult<()
     Ok(())
 }
 
+/// Ends an SMS whose person is out, and tells its account. Its timeline is the caller's.
+pub(super) fn opt_out(tx: &mut Tx<'_>, id: SmsId) -> QueryResult<()> {
+    moves::opt_out(tx, id)?;
+    for sms in rows::find_sms(tx.conn, &[id], tx.now)? {
+        receipts::tell(tx, &sms, &[])?;
+    }
+    Ok(())
+}
+
 /// Writes into the timelines of SMS what was done with them, all in the same words.
 pub(super) fn note(tx: &mut Tx<'_>, ids: &[SmsId], what: &str, detail: &str) -> QueryResult<()> {
     timeline::add(tx, what, ids.iter().map(|id| (*id, detail.to_owned())).collect())

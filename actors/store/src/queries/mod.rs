@@ -14,6 +14,7 @@ mod audit;
 mod backlog;
 mod callbacks;
 mod claims;
+mod consent;
 mod deliveries;
 mod dialogue_sms;
 mod esmes;
@@ -58,8 +59,8 @@ use vumi_kit::{
 };
 
 use super::{
-    BEGIN, Conn, TEST_ON_CHECK_OUT, alone, bulk, configure, finish, hold_off_senders, into_work, is_lost, ledger_end,
-    within,
+    BEGIN, Conn, TEST_ON_CHECK_OUT, alone, await_senders, bulk, configure, finish, hold_off_senders, into_work,
+    is_lost, ledger_end, within,
 };
 use crate::{
     fair_shares::FairShares,
@@ -153,6 +154,8 @@ pub(crate) struct Tx<'a> {
     state: &'a mut WriterState,
     /// Which accounts are stopped, of those that were asked for.
     stopped: HashMap<AccountId, bool>,
+    /// Whether nobody ever said anything of consent, where it was asked for.
+    nobody_is_out: Option<bool>,
 }
 
 /// What the writer knows beside the database, and what is to be handed over once the transaction is committed.
@@ -171,6 +174,8 @@ struct WriterState {
     retention: retention::RetentionPlace,
     /// Which callbacks have as much waiting as they may: a hint, not rolled back.
     backlogs: deliveries::CallbackBacklogs,
+    /// Somebody's consent changed in this transaction. Not rolled back: to wait in vain does no harm.
+    consent_changed: bool,
 }
 
 /// The writer's state at some moment, to roll it back.
@@ -211,7 +216,8 @@ pub(crate) fn write_alone<M: Write>(ask: M, conn: &mut Conn, now: Timestamp) -> 
             rows: Some(give_up_after),
             old_texts: crate::settings::OldTexts::Remove,
         },
+        consent: vumi_kit::consent::ConsentRules::new(&vumi_kit::consent::ConsentSettings::default()),
     };
     let state = &mut WriterState::default();
-    ask.write(&mut Tx { conn, now, wall: now, rules: &rules, state, stopped: HashMap::new() })
+    ask.write(&mut Tx { conn, now, wall: now, rules: &rules, state, stopped: HashMap::new(), nobody_is_out: None })
 }

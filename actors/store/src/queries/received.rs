@@ -7,6 +7,7 @@ use vumi_kit::{
     account::AccountId,
     callback::CallbackName,
     clock::Timestamp,
+    consent::ConsentNotice,
     ids::message_id,
     ledger::{
         Accepted, AnswerNotSent, ClaimReceived, KeepReceived, ListReceived, ListUnowned, OwnReceived, ReleaseReceived,
@@ -14,12 +15,12 @@ use vumi_kit::{
     },
     name::Name,
     sms::{InboundSms, NewSms, Received, Sms, SmsId},
-    sms_options::SmsOptions,
+    sms_options::{Occasion, SmsOptions},
     text::keepable,
 };
 
 use super::{
-    Conn, Evidence, Failed, Fixed, Read, Tx, Write, accept, deliveries, esmes, idempotency, received_parts,
+    Conn, Evidence, Failed, Fixed, Read, Tx, Write, accept, consent, deliveries, esmes, idempotency, received_parts,
     rows::{NOBODY, ReceivedRow, address, as_limit, name},
 };
 use crate::{
@@ -104,6 +105,8 @@ pub(super) fn keep(
             return row.into_received(true);
         }
     }
+    let heard = consent::listen(tx, &sms)?;
+    let notice = heard.as_ref().map(|heard| heard.notice);
     let (now, message_id) = (tx.now, message_id());
     let id = diesel::insert_into(received_sms::table)
         .values((
@@ -120,9 +123,13 @@ pub(super) fn keep(
             received_sms::claimed_by.eq(owner.map(|_| &tx.rules.node)),
             received_sms::created_at.eq(now.micros()),
             received_sms::updated_at.eq(now.micros()),
+            received_sms::consent.eq(notice.map(ConsentNotice::as_str)),
         ))
         .returning(received_sms::id)
         .get_result::<i64>(tx.conn)?;
+    if let Some(heard) = &heard {
+        consent::write_down(tx, heard, id)?;
+    }
     let received = Received {
         id,
         account: owner,
@@ -131,6 +138,7 @@ pub(super) fn keep(
         sms,
         repeated: false,
         tags: Vec::new(),
+        consent: notice,
         created_at: now,
         updated_at: now,
     };
@@ -273,6 +281,20 @@ struct Answerable {
     /// `None`: it was settled before.
     route_at: Option<i64>,
     reply: Option<i64>,
+    consent: Option<String>,
+}
+
+impl Answerable {
+    /// What an answer to it is sent for. What a person wrote about consent has one answer that goes out though they are out.
+    fn occasion(&self) -> Occasion {
+        let notice = self.consent.as_deref().and_then(ConsentNotice::kept);
+        let is_first = self.route_at.is_some();
+        if is_first && notice.is_some_and(ConsentNotice::is_answered) {
+            Occasion::ConsentAnswer
+        } else {
+            Occasion::Answer
+        }
+    }
 }
 
 impl Write for SettleReceived {
@@ -342,6 +364,7 @@ fn answer(
         return Ok(Err(AnswerNotSent::AccountStopped));
     }
     let (transport, message) = (name(&row.transport)?, keepable(text));
+    let options = Arc::new(SmsOptions { occasion: row.occasion(), ..(*options).clone() });
     let new = NewSms { account: row.account, transport, to, from, message, route: None, options };
     accept::insert(tx, vec![new], None)?.pop().map(Ok).ok_or(diesel::result::Error::NotFound)
 }

@@ -6,6 +6,7 @@ use diesel::{prelude::*, result::Error};
 use vumi_kit::{
     address::{Address, Msisdn},
     clock::Timestamp,
+    consent::ConsentNotice,
     esme::ReceiptRequest,
     name::Name,
     sms::{InboundSms, Received, Sms, TransportStatus},
@@ -101,6 +102,7 @@ pub(super) struct ReceivedRow {
     at: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    consent: Option<String>,
 }
 
 /// The account of received SMS that belong to none yet.
@@ -124,6 +126,7 @@ impl ReceivedRow {
             },
             repeated,
             tags: Vec::new(),
+            consent: self.consent.as_deref().and_then(ConsentNotice::kept),
             created_at: Timestamp::from_micros(self.created_at),
             updated_at: Timestamp::from_micros(self.updated_at),
         })

@@ -24,7 +24,7 @@ use self::{
     probe::write_and_take_back,
     work::{Care, detail},
 };
-use super::{BEGIN, Conn, Evidence, Tx, WriterState, alone, finish, into_work, is_lost};
+use super::{BEGIN, Conn, Evidence, Tx, WriterState, alone, await_senders, finish, into_work, is_lost};
 #[cfg(test)]
 use super::{Failed, Write};
 #[cfg(test)]
@@ -122,6 +122,9 @@ impl Writer {
     fn commit(&mut self, state: &mut WriterState, mut batch: Vec<Box<dyn Work>>) -> bool {
         let failed = self.persist(state, &mut batch).err();
         self.parts.health.committed(failed.as_ref(), batch.iter().map(|work| (work.kind(), work.is_done())));
+        if std::mem::take(&mut state.consent_changed) {
+            self.await_senders();
+        }
         let releases = self.hand_over(state);
         for work in batch {
             work.answer(failed.as_ref());
@@ -136,6 +139,13 @@ impl Writer {
             }
         }
         failed.is_none()
+    }
+
+    /// Waits for those who began before somebody's consent changed, and may not have seen it.
+    fn await_senders(&mut self) {
+        if let Err(error) = await_senders(&mut self.conn) {
+            warn!(%error, "other processes were not waited for: an SMS may begin a moment after its person opted out");
+        }
     }
 
     /// Gets the transaction done, as far as that can be. After a failed statement each request gets a savepoint, and what
@@ -186,7 +196,7 @@ impl Writer {
         let mut done = alone(&mut self.conn, lock_keys).map_err(Undone::Conflict);
         if done.is_ok() {
             let (conn, rules, stopped) = (&mut self.conn, &self.parts.rules, HashMap::new());
-            let mut tx = Tx { conn, now, wall, rules, state, stopped };
+            let mut tx = Tx { conn, now, wall, rules, state, stopped, nobody_is_out: None };
             done = batch.iter_mut().try_for_each(|work| work.perform(&mut tx, care));
         }
         if done.is_ok() && batch.iter().any(|work| work.is_refused()) && !batch.iter().any(|work| work.is_done()) {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
-use vumi_kit::{clock::Clock, ledger::HandOver};
+use vumi_kit::{clock::Clock, consent::ConsentRules, ledger::HandOver};
 
 use super::{
     health::{Lifelines, WriterHealth},
@@ -36,6 +36,8 @@ pub(crate) struct Rules {
     pub(crate) waiting_per_callback: usize,
     /// What is kept, and for how long.
     pub(crate) retention: RetentionRules,
+    /// Which words of people end SMS to them.
+    pub(crate) consent: ConsentRules,
 }
 
 /// How long SMS are kept after their last state; none: for ever.

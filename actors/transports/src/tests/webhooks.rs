@@ -88,6 +88,7 @@ pub(crate) fn answer(form: &dyn WebhookForm, request: &WebhookRequest, known: bo
                     sms,
                     repeated: false,
                     tags: Vec::new(),
+                    consent: None,
                     created_at: at,
                     updated_at: at,
                 })

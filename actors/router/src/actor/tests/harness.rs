@@ -219,6 +219,7 @@ pub(super) fn received(id: i64, from: &str, to: &str) -> Received {
         sms,
         repeated: false,
         tags: Vec::new(),
+        consent: None,
         created_at: at,
         updated_at: at,
     }

@@ -39,14 +39,14 @@ pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<
     diesel::sql_query(
         "INSERT INTO sms (id, account, transport, recipient, sender, message, status, attempts, created_at, \
          updated_at, give_up_at, next_attempt_at, claimed_by, unsure, begun, priority, scheduled_at, segments, batch, \
-         reference, callback_url, content, udh, route, charged) \
+         reference, callback_url, content, udh, route, charged, occasion) \
          SELECT id, account, transport, recipient, sender, message, $10, 0, created_at, created_at, give_up_at, due, \
          claimed_by, 0, begun, priority, scheduled_at, segments, nullif($13, id), reference, callback_url, content, udh, route, \
-         charged FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
+         charged, occasion FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], \
          $8::bigint[], $9::bigint[], $11::text[], $12::integer[], $14::integer[], $15::bigint[], $16::integer[], \
-         $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[]) \
+         $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $23::integer[]) \
          AS new (id, account, transport, recipient, sender, message, created_at, give_up_at, due, claimed_by, begun, \
-         priority, scheduled_at, segments, reference, callback_url, content, udh, route, charged)",
+         priority, scheduled_at, segments, reference, callback_url, content, udh, route, charged, occasion)",
     )
     .bind::<Array<BigInt>, _>(&ids)
     .bind::<Array<BigInt>, _>(numbers(|one| one.new.account))
@@ -70,6 +70,7 @@ pub(super) fn insert_sms(conn: &mut Conn, incoming: &[Incoming]) -> QueryResult<
     .bind::<Array<Nullable<Text>>, _>(may_be(|one| one.content().1))
     .bind::<Array<Nullable<Text>>, _>(may_be(Incoming::route))
     .bind::<Array<Nullable<BigInt>>, _>(incoming.iter().map(|one| one.charged).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(small(Incoming::occasion))
     .execute(conn)?;
     Ok(ids)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use vumi_kit::{
     clock::Timestamp,
+    consent::OPTED_OUT,
     name::Name,
     sms::{Sms, SmsId, Submission, TransportStatus},
 };
@@ -155,6 +156,22 @@ pub(super) fn cancel(tx: &mut Tx<'_>, id: SmsId, reason: &str) -> QueryResult<()
     Fixed(diesel::update(sms::table.find(id)).set((
         sms::status.eq(i32::from(TransportStatus::Cancelled)),
         sms::provider_said.eq(Some(reason)),
+        sms::next_attempt_at.eq(None::<i64>),
+        sms::claimed_by.eq(None::<String>),
+        sms::begun.eq(0),
+        sms::held_at.eq(None::<i64>),
+        sms::held_because.eq(None::<String>),
+        sms::updated_at.eq(tx.now.micros()),
+    )))
+    .execute(tx.conn)?;
+    esmes::tell_ended(tx, &[id])
+}
+
+/// Opt out: its person wants no SMS. It ends, and says so where a provider's words would stand.
+pub(super) fn opt_out(tx: &mut Tx<'_>, id: SmsId) -> QueryResult<()> {
+    Fixed(diesel::update(sms::table.find(id)).set((
+        sms::status.eq(i32::from(TransportStatus::DeliveryError)),
+        sms::provider_said.eq(Some(OPTED_OUT)),
         sms::next_attempt_at.eq(None::<i64>),
         sms::claimed_by.eq(None::<String>),
         sms::begun.eq(0),

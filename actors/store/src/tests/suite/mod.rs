@@ -4,6 +4,7 @@ mod accept;
 mod accounts;
 mod callbacks;
 mod clock;
+mod consent;
 mod dialogue_sms;
 mod esmes;
 mod export;

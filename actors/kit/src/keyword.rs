@@ -1,10 +1,11 @@
-//! The keyword of an SMS, as people write it: `STOP.`, `stop!`, `“STOP”`, `STOP,please`, with invisible marks, in any
+//! The words of an SMS, as people write them: `STOP.`, `stop!`, `“STOP”`, `STOP,please`, with invisible marks, in any
 //! case and in any Unicode normal form.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// A keyword of a route in the form that keywords are compared in.
-pub(crate) fn normalized(word: &str) -> String {
+/// A keyword in the form that keywords are compared in: without invisible marks, in capitals, in one Unicode normal form.
+#[must_use]
+pub fn normalized(word: &str) -> String {
     let visible = word.chars().filter(|c| !is_invisible(*c));
     let upper: String = visible.nfkc().flat_map(char::to_uppercase).collect();
     upper.nfkc().collect()
@@ -12,11 +13,29 @@ pub(crate) fn normalized(word: &str) -> String {
 
 /// What may be meant as the keyword of a text, the most exact first: its first word as it stands, without the
 /// punctuation around it, and up to the first punctuation in it.
-pub(crate) fn candidates(text: &str) -> impl Iterator<Item = String> {
+pub fn candidates(text: &str) -> impl Iterator<Item = String> {
     let word = text.split_whitespace().map(normalized).find(|word| word.chars().any(is_letter)).unwrap_or_default();
     let trimmed = word.trim_matches(|c| !is_letter(c)).to_owned();
     let beginning = trimmed.split(|c| !is_letter(c)).next().unwrap_or_default().to_owned();
     [word, trimmed, beginning].into_iter().filter(|word| !word.is_empty())
+}
+
+/// The longest text that [`whole`] reads, in characters: what is longer says more than a word.
+const LONGEST_WHOLE: usize = 160;
+
+/// A whole text in the form that keywords are compared in: punctuation is left out, one space stands between words, and a word
+/// that is written several times (`STOP STOP!`) stands once. Empty: it has no letter, or is longer than 160 characters.
+#[must_use]
+pub fn whole(text: &str) -> String {
+    if text.trim().chars().nth(LONGEST_WHOLE).is_some() {
+        return String::new();
+    }
+    let text = normalized(text);
+    let mut words: Vec<&str> = text.split(|c| !is_letter(c)).filter(|word| !word.is_empty()).collect();
+    if words.iter().all(|word| Some(word) == words.first()) {
+        words.truncate(1);
+    }
+    words.join(" ")
 }
 
 /// A letter, a digit, or a mark that combines with one.
@@ -36,7 +55,7 @@ fn is_invisible(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{candidates, normalized};
+    use super::{candidates, normalized, whole};
 
     fn is_meant(text: &str, keyword: &str) -> bool {
         candidates(text).any(|word| word == normalized(keyword))
@@ -84,5 +103,38 @@ mod tests {
     fn a_keyword_with_punctuation_of_its_own_is_known_too() {
         assert!(is_meant("A+B please", "a+b"));
         assert!(is_meant("#1", "#1"));
+    }
+
+    #[test]
+    fn a_whole_text_is_known_as_people_write_it() {
+        for text in [
+            "STOP",
+            " stop. ",
+            "“Stop”",
+            "«stop!»",
+            "\u{FEFF}STOP",
+            "s\u{200B}top",
+            "ＳＴＯＰ",
+            "stop\u{A0}",
+            "Stop 🙏",
+            "STOP STOP stop!!",
+            "(stop)\n",
+            "st\u{AD}op",
+        ] {
+            assert_eq!(whole(text), "STOP", "{text:?}");
+        }
+        for (text, words) in [
+            ("STOP ALL", "STOP ALL"),
+            ("stop,  all!", "STOP ALL"),
+            ("opt-out", "OPT OUT"),
+            ("arre\u{302}t", "ARRÊT"),
+            ("አቁም።", "አቁም"),
+            ("please stop", "PLEASE STOP"),
+            ("...", ""),
+            ("", ""),
+        ] {
+            assert_eq!(whole(text), words, "{text:?}");
+        }
+        assert_eq!(whole(&"stop ".repeat(33)), "", "that is more than a word");
     }
 }
