@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod callbacks;
 mod check;
+mod consent;
 mod dead;
 mod dial;
 mod kinds;
@@ -69,6 +70,9 @@ enum CliCommand {
     /// What is kept of one person: handed out, or forgotten
     #[command(subcommand)]
     Subscriber(subscriber::SubscriberCommand),
+    /// Who wants no SMS: shown, set, exported and imported
+    #[command(subcommand)]
+    Consent(consent::ConsentCommand),
     /// Exports of the ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -140,6 +144,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Migrate => migrate::migrate(&load()?),
         CliCommand::Store(command) => store::run(command, load),
         CliCommand::Subscriber(command) => subscriber::run(command, load()?),
+        CliCommand::Consent(command) => consent::run(command, load()?),
         CliCommand::Ledger(command) => ledger::run(command, load()?),
         CliCommand::Account(command) => account::run(command, load()?),
         CliCommand::Audit(command) => audit::run(command, load()?),

@@ -23,6 +23,7 @@ mod clock;
 mod cluster;
 mod connect;
 mod connections;
+mod consent;
 mod crash;
 mod fairness;
 mod health;

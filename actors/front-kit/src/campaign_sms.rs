@@ -13,7 +13,7 @@ use vumi_kit::{
     name::Name,
     outbound::{OutboundRoutes, Routable, RouteChoice},
     sms::NewSms,
-    sms_options::{Content, SmsOptions},
+    sms_options::{Content, Occasion, SmsOptions},
     store::{Ask, Store, StoreError},
     transport_settings::TransportSettings,
 };

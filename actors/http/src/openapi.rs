@@ -20,7 +20,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use vumi_kit::name::Name;
 
 use crate::{
-    api::{account, callbacks, preview, received, routed, send, status},
+    api::{account, callbacks, consent, preview, received, routed, send, status},
     response::{error, views},
     webhooks,
 };
@@ -48,6 +48,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         (name = "routed", description = "SMS whose transport the routes of the settings choose"),
         (name = "status", description = "What became of them"),
         (name = "account", description = "The account that is logged in"),
+        (name = "consent", description = "Who wants no SMS"),
         (name = "callbacks", description = "URLs to which the router posts what happens"),
         (name = "providers", description = "What providers post to the router"),
         (name = "description", description = "This document"),
@@ -68,6 +69,8 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         status::events,
         status::list,
         account::show,
+        consent::show,
+        consent::change,
         received::list,
         callbacks::create,
         callbacks::list,

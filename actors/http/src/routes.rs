@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    api::{account, callbacks, preview, received, routed, send, status},
+    api::{account, callbacks, consent, preview, received, routed, send, status},
     guard::{guarded, limit_public},
     health, landing,
     limits::call_rates::RateClass,
@@ -55,6 +55,11 @@ fn mount_api(api: &mut ServiceConfig) {
         .service(resource("/sms/status/{id}/events.json", "GET", vec![web::get().to(routed::events)]))
         .service(resource("/sms/preview.json", "POST", vec![web::post().to(preview::preview)]))
         .service(resource("/account.json", "GET", vec![web::get().to(account::show)]))
+        .service(resource(
+            "/consent/{msisdn}.json",
+            "GET, PUT",
+            vec![web::get().to(consent::show), web::put().to(consent::change)],
+        ))
         .service(resource(
             "/account/callbacks.json",
             "GET, POST",

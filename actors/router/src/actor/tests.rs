@@ -1,5 +1,6 @@
 //! Who gets a message, who is told why nobody does, and what the ledger is asked.
 
+mod consent;
 mod harness;
 mod middleware;
 

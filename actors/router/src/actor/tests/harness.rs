@@ -194,6 +194,7 @@ pub(super) fn table() -> RoutingTable {
         serde_json::json!({ "ussd": "*120*1#", "campaign": "quiz" }),
         serde_json::json!({ "short_code": "38080", "campaign": "quiz" }),
         serde_json::json!({ "short_code": "38081", "campaign": "other" }),
+        serde_json::json!({ "keyword": "HALT", "campaign": "quiz" }),
     ];
     let routes: Vec<Route> = routes.into_iter().map(|route| serde_json::from_value(route).unwrap()).collect();
     RoutingTable::new(&routes).unwrap()

@@ -195,3 +195,31 @@ async fn who_stops_an_account_waits_for_what_others_are_about_to_begin_and_nothi
     assert_eq!(second.ledger(accept()).await, Accepted::AccountStopped);
     assert_eq!(second.sms_rows("begun = 1"), 1);
 }
+
+#[actix_rt::test]
+async fn a_stop_waits_for_what_began_in_another_process_before_it_is_confirmed() {
+    let Some(first) = StoreHarness::new() else { return };
+    let second = beside(&first);
+    second.open_outbox(10).await;
+    let mut held = first.fixture.connect();
+    held.batch_execute(HOLD).unwrap();
+    let accept = || AcceptSms { batch: vec![sms("x")], idempotency: None };
+    let ledger = second.store.store.ledger.clone();
+    let accepting = actix_rt::spawn(async move { ledger.ask_waiting(accept()).await.unwrap() });
+    // It has found that nobody is out, and waits for the table.
+    let waits = "(SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'sms'::regclass)";
+    let mut watch = first.fixture.connect();
+    while diesel::select(diesel::dsl::sql::<BigInt>(waits)).get_result::<i64>(&mut watch).unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let inbound = vec![InboundSms::whole(sms("").to, sms("").from, "STOP")];
+    let keep = KeepReceived { owner: SmsOwner::Account(ALICE), transport: opera(), inbound };
+    let mut stopping = Box::pin(first.ledger(keep));
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut stopping).await.is_err(), "it does not wait");
+    held.batch_execute("COMMIT").unwrap();
+    let Accepted::Now(kept) = accepting.await.unwrap() else { panic!("not now") };
+    stopping.await;
+    assert_eq!((kept.len(), second.sms_rows("begun = 1")), (1, 1), "it had begun before");
+    second.ledger(accept()).await;
+    assert_eq!((second.sms_rows("begun = 1"), second.sms_rows("status = 7")), (1, 1), "nothing begins afterwards");
+}
