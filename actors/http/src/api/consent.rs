@@ -82,7 +82,6 @@ pub(crate) struct ConsentBody {
 #[utoipa::path(
     get,
     path = "/api/v1/consent/{msisdn}.json",
-    operation_id = "showConsent",
     tag = "consent",
     params(("msisdn" = String, Path, description = "The person's number, in international form", example = "27831234567")),
     responses((status = 200, description = "The person's consent; empty lists where nobody said anything", body = ConsentView)),
@@ -99,7 +98,6 @@ pub(crate) async fn show(request: HttpRequest) -> HttpResponse {
 #[utoipa::path(
     put,
     path = "/api/v1/consent/{msisdn}.json",
-    operation_id = "changeConsent",
     tag = "consent",
     params(("msisdn" = String, Path, description = "The person's number, in international form", example = "27831234567")),
     request_body(content((ConsentBody = "application/x-www-form-urlencoded"), (ConsentBody = "application/json"), (ConsentBody = "multipart/form-data"))),
