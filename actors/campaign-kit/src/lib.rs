@@ -16,7 +16,11 @@
 mod component;
 mod dialogue;
 mod given_up;
+#[cfg(any(test, feature = "rehearsal"))]
+mod memory_sessions;
 mod person_queue;
+#[cfg(any(test, feature = "rehearsal"))]
+pub mod rehearsal;
 mod screen;
 mod session;
 mod session_store;

@@ -34,55 +34,27 @@
 //! assert_eq!(phone.send("40"), "40 is a fine age.");
 //! ```
 
-mod memory;
+pub use crate::rehearsal::PhoneSms;
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, fmt, rc::Rc, time::Duration};
 
-use tokio::runtime::{Builder, Runtime};
-
-pub(crate) use memory::MemorySessions;
+use tokio::runtime::Builder;
 
 use crate::{
     Campaign, Screen,
-    dialogue::{Dialogue, person},
-    session_store::SessionStore,
+    rehearsal::{PersonAct, Rehearsal, Rehearse},
 };
-use vumi_kit::{
-    clock::{Clock, Timestamp},
-    message::{SessionEvent, TransportType, UserMessage},
-    name::Name,
-};
+use vumi_kit::{clock::Timestamp, message::UserMessage};
 
 /// A person's phone: it dials a campaign, answers its screens and hangs up.
 ///
 /// Its methods panic, which fails the test, where a screen would not fit a USSD phone, and where a campaign panics.
 /// It brings a runtime of its own: use it in a plain `#[test]`, not in an async one.
 pub struct Phone<C> {
-    network: Rc<PhoneNetwork<C>>,
+    rehearsal: Rc<Rehearsal<C>>,
     msisdn: String,
     code: RefCell<String>,
-    /// The id of the open USSD session.
-    session: RefCell<String>,
-    /// What is dialled beyond the route's code.
-    beyond: RefCell<Vec<String>>,
     last: RefCell<Option<UserMessage>>,
-}
-
-/// What all phones of a test share.
-struct PhoneNetwork<C> {
-    campaign: RefCell<Rc<C>>,
-    sessions: Rc<MemorySessions>,
-    clock: Clock,
-    runtime: Runtime,
-    messages: Cell<u64>,
-    ussd: Name,
-    sms: Name,
-    campaign_name: Name,
 }
 
 impl<C: Campaign> Phone<C> {
@@ -90,31 +62,14 @@ impl<C: Campaign> Phone<C> {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test that has no runtime, or no names, can't go on")]
     pub fn new(campaign: C) -> Self {
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-        let name = |text| Name::parse(text).expect("a name");
-        let clock = Clock::held(Timestamp::from_seconds(1_275_000_000));
-        let network = PhoneNetwork {
-            campaign: RefCell::new(Rc::new(campaign)),
-            sessions: Rc::new(MemorySessions::new(clock.clone())),
-            clock,
-            runtime: runtime.expect("a runtime"),
-            messages: Cell::new(0),
-            ussd: name("ussd"),
-            sms: name("sms"),
-            campaign_name: name("campaign"),
-        };
-        Self::of(Rc::new(network), "27831234567")
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let now = Timestamp::from_seconds(1_275_000_000);
+        let rehearsal = Rehearsal::with(campaign, now, runtime, false).expect("a rehearsal");
+        Self::of(Rc::new(rehearsal), "27831234567")
     }
 
-    fn of(network: Rc<PhoneNetwork<C>>, msisdn: &str) -> Self {
-        Self {
-            network,
-            msisdn: msisdn.to_owned(),
-            code: RefCell::default(),
-            session: RefCell::default(),
-            beyond: RefCell::default(),
-            last: RefCell::default(),
-        }
+    fn of(rehearsal: Rc<Rehearsal<C>>, msisdn: &str) -> Self {
+        Self { rehearsal, msisdn: msisdn.to_owned(), code: RefCell::default(), last: RefCell::default() }
     }
 
     /// This phone with another number.
@@ -127,7 +82,7 @@ impl<C: Campaign> Phone<C> {
     /// Somebody else's phone: the campaign and everybody's answers are the same.
     #[must_use]
     pub fn another(&self, msisdn: &str) -> Self {
-        Self::of(self.network.clone(), msisdn)
+        Self::of(self.rehearsal.clone(), msisdn)
     }
 
     /// Dials a USSD code, and shows the campaign's first screen.
@@ -140,29 +95,26 @@ impl<C: Campaign> Phone<C> {
     #[track_caller]
     pub fn dial_beyond(&self, code: &str, beyond: &[&str]) -> PhoneScreen {
         code.clone_into(&mut self.code.borrow_mut());
-        self.session.replace(format!("s{}", self.network.messages.get()));
-        self.beyond.replace(beyond.iter().map(|input| (*input).to_owned()).collect());
-        self.ussd(SessionEvent::New, None)
+        self.ussd(PersonAct::Dial(code, beyond))
     }
 
     /// Types an answer into the open USSD session, and shows the next screen.
     #[track_caller]
     pub fn send(&self, text: &str) -> PhoneScreen {
-        self.ussd(SessionEvent::Resume, Some(text))
+        self.ussd(PersonAct::Answer(&self.code.borrow(), text))
     }
 
     /// Hangs up.
     #[track_caller]
     pub fn hang_up(&self) {
-        let message = self.message(TransportType::Ussd, &self.code.borrow(), Some(SessionEvent::Close), None);
-        let answered = self.network.turn(&message);
+        let answered = self.turn(&self.rehearsal.message(&self.msisdn, PersonAct::HangUp(&self.code.borrow())));
         assert!(answered.is_none(), "nobody is there any more to be shown {answered:?}");
     }
 
     /// Sends an SMS to a short code, and shows the SMS that answers it; [`PhoneScreen::is_silent`] if none does.
     #[track_caller]
     pub fn sms(&self, to: &str, text: &str) -> PhoneScreen {
-        self.show(self.message(TransportType::Sms, to, None, Some(text)))
+        self.show(self.rehearsal.message(&self.msisdn, PersonAct::Write(to, text)))
     }
 
     /// Delivers the last message once more, and shows what the campaign answers.
@@ -177,23 +129,23 @@ impl<C: Campaign> Phone<C> {
     /// are the running router's.
     #[must_use]
     pub fn sent_sms(&self) -> Vec<PhoneSms> {
-        let theirs = self.network.sessions.sent().into_iter().filter(|sms| sms.to.as_str() == self.msisdn);
-        theirs.map(|sms| PhoneSms { text: sms.message, from: sms.from.to_string(), at: sms.options.send_at }).collect()
+        let sent = self.rehearsal.sent_sms();
+        sent.into_iter().filter(|(to, _)| *to == self.msisdn).map(|(_, sms)| sms).collect()
     }
 
     /// Lets time pass, for all phones: sessions expire.
     pub fn wait(&self, time: Duration) {
-        self.network.clock.advance(time);
+        self.rehearsal.clock().advance(time);
     }
 
     /// Restarts the router with this instance of the campaign: only what is stored outlives the old one.
     pub fn restart(&self, campaign: C) {
-        self.network.campaign.replace(Rc::new(campaign));
+        self.rehearsal.restart(campaign);
     }
 
     #[track_caller]
-    fn ussd(&self, event: SessionEvent, text: Option<&str>) -> PhoneScreen {
-        let shown = self.show(self.message(TransportType::Ussd, &self.code.borrow(), Some(event), text));
+    fn ussd(&self, act: PersonAct<'_>) -> PhoneScreen {
+        let shown = self.show(self.rehearsal.message(&self.msisdn, act));
         if let Err(wrong) = shown.0.fits_ussd() {
             assert!(shown.text().is_empty(), "a phone can't show this screen: {wrong}\n{shown}");
         }
@@ -202,64 +154,17 @@ impl<C: Campaign> Phone<C> {
 
     #[track_caller]
     fn show(&self, message: UserMessage) -> PhoneScreen {
-        let screen = self.network.turn(&message);
+        let screen = self.turn(&message);
         self.last.replace(Some(message));
         PhoneScreen(screen.unwrap_or(Screen::Silence))
     }
 
-    fn message(
-        &self,
-        transport_type: TransportType,
-        to: &str,
-        event: Option<SessionEvent>,
-        text: Option<&str>,
-    ) -> UserMessage {
-        let network = &self.network;
-        let transport = if transport_type == TransportType::Sms { &network.sms } else { &network.ussd };
-        let number = network.messages.get() + 1;
-        network.messages.set(number);
-        let mut message = UserMessage::from_person(transport, transport_type, &self.msisdn, to, network.clock.now());
-        message.message_id = format!("{number:032x}");
-        message.session_event = event;
-        message.content = text.map(str::to_owned);
-        if transport_type == TransportType::Ussd {
-            message.set_session_id(&self.session.borrow());
-            message.dialled_inputs = self.beyond.take();
-        }
-        message
-    }
-}
-
-impl<C: Campaign> PhoneNetwork<C> {
     #[track_caller]
     fn turn(&self, message: &UserMessage) -> Option<Screen> {
-        let campaign = self.campaign.borrow().clone();
-        let sessions: Rc<dyn SessionStore> = self.sessions.clone();
-        let dialogue = Dialogue {
-            campaign: &*campaign,
-            name: &self.campaign_name,
-            limits: &campaign.limits(),
-            sessions: &sessions,
-            now: self.clock.now(),
-            given_up: &[],
-            last_message: RefCell::default(),
-        };
-        let person = person(campaign.known_by(), message);
-        let turn = self.runtime.block_on(dialogue.turn(&person, message));
+        let turn = self.rehearsal.turn(message);
         assert!(turn.is_ok(), "no screen could be made: {turn:?}");
         turn.unwrap_or_default()
     }
-}
-
-/// An SMS that a campaign sent beside its answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PhoneSms {
-    /// What it says.
-    pub text: String,
-    /// Who sent it.
-    pub from: String,
-    /// When it is to be sent; none: at once.
-    pub at: Option<Timestamp>,
 }
 
 /// What a phone shows.

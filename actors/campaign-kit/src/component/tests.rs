@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{CampaignActor, StoredSessions};
-use crate::testing::MemorySessions;
+use crate::memory_sessions::MemorySessions;
 use crate::{Campaign, KnownBy, Limits, Screen, Session, WithCampaign, dialogue::person};
 use vumi_kit::{
     campaign_sms::CampaignSmsOffice,

@@ -160,10 +160,10 @@ impl Campaign for Changed {
 fn a_state_of_another_version_of_the_campaign_begins_anew() {
     let old = Phone::new(Counting::default());
     old.dial("*1#");
-    let mut network = Rc::into_inner(Phone::new(Changed).network).unwrap();
-    network.sessions = old.network.sessions.clone();
-    network.messages.set(1);
-    let new = Phone::of(Rc::new(network), &old.msisdn);
+    let mut rehearsal = Rc::into_inner(Phone::new(Changed).rehearsal).unwrap();
+    rehearsal.memory = old.rehearsal.memory.clone();
+    rehearsal.messages.set(1);
+    let new = Phone::of(Rc::new(rehearsal), &old.msisdn);
     assert_eq!(new.send("1"), "begin");
     assert_eq!(new.send("2"), "begin");
 }
@@ -276,7 +276,7 @@ fn a_message_of_another_session_is_no_answer_to_a_screen_it_never_showed() {
     phone.send("Thandi");
     phone.wait(Duration::from_secs(1));
     // The beginning of the next session got lost.
-    phone.session.replace("another".to_owned());
+    phone.rehearsal.session_ids.borrow_mut().insert(phone.msisdn.clone(), "another".to_owned());
     assert_eq!(phone.send("Durban"), "Go on? -");
 }
 
