@@ -10,6 +10,7 @@ mod dial;
 mod kinds;
 mod ledger;
 mod log;
+mod menu;
 mod migrate;
 mod receipts;
 mod route;
@@ -89,6 +90,9 @@ enum CliCommand {
     Sms(sms::SmsCommand),
     /// A phone in the terminal: holds a USSD session through the sandbox's network
     Dial(dial::DialArgs),
+    /// Menus, and the test files of campaigns
+    #[command(subcommand)]
+    Menu(menu::MenuCommand),
     /// Shows how every part of the running router is
     Status(status::StatusArgs),
     /// Callbacks that were given up
@@ -151,6 +155,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Send(options) => send::send(options, &load()?),
         CliCommand::Sms(command) => sms::run(command, load()?),
         CliCommand::Dial(options) => dial::dial(options, &load()?),
+        CliCommand::Menu(command) => menu::run(command),
         CliCommand::Status(options) => status::status(options, &load()?),
         CliCommand::Callbacks(command) => callbacks::run(command, load()?),
         CliCommand::Dead(command) => dead::run(command, load()?),

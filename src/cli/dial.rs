@@ -1,7 +1,10 @@
 //! `vumi dial`: a phone in the terminal.
 
+mod record;
+
 use std::{
     io::{BufRead, IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -9,6 +12,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use vumi_campaign_kit::Screen;
+use vumi_campaign_tests::recording::Recording;
 use vumi_kit::address::{Msisdn, UssdCode};
 
 use super::{block_on, status::client};
@@ -33,6 +38,10 @@ pub(super) struct DialArgs {
     /// The sandbox's address; that of the settings if left out
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Writes the session as a test into this file, clinic.test.yaml beside clinic.yaml; numbers of people are replaced. A
+    /// file that is there gets one more test. `vumi menu test` runs it
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// What the network shows.
@@ -41,6 +50,12 @@ struct DialScreen {
     screen: String,
     session: String,
     elapsed_ms: f64,
+}
+
+impl DialScreen {
+    fn as_screen(&self) -> Screen {
+        if self.session == "open" { Screen::ask(&self.screen) } else { Screen::end(&self.screen) }
+    }
 }
 
 pub(super) fn dial(args: &DialArgs, settings: &Settings) -> anyhow::Result<ExitCode> {
@@ -53,11 +68,17 @@ pub(super) fn dial(args: &DialArgs, settings: &Settings) -> anyhow::Result<ExitC
             bail!("these settings have no [sandbox], and `dial` goes through the sandbox's network: give --url")
         }
     };
-    block_on(async {
+    let recorder = args.record.as_deref().map(record::Recorder::new).transpose()?;
+    let mut recording = Recording::of(msisdn.as_str());
+    let code = block_on(async {
         let via = args.transport.as_deref().map(|transport| via(transport, settings));
         let handset = Handset { client: client()?, url, msisdn, via };
-        handset.hold(&code).await
-    })
+        handset.hold(&code, &mut recording).await
+    })?;
+    if let Some(recorder) = recorder {
+        recorder.write(&recording)?;
+    }
+    Ok(code)
 }
 
 /// How the sandbox reaches a transport of kind http-ussd.
@@ -76,8 +97,9 @@ struct Handset {
 }
 
 impl Handset {
-    async fn hold(&self, code: &UssdCode) -> anyhow::Result<ExitCode> {
+    async fn hold(&self, code: &UssdCode, recording: &mut Recording) -> anyhow::Result<ExitCode> {
         let mut shown = self.press("dial", json!({ "msisdn": self.msisdn.as_str(), "code": code.as_str() })).await?;
+        recording.dialled(code.as_str(), Some(&shown.as_screen()));
         loop {
             draw(&shown);
             if shown.session != "open" {
@@ -85,9 +107,11 @@ impl Handset {
             }
             let Some(text) = typed()? else {
                 self.press("hang_up", json!({ "msisdn": self.msisdn.as_str() })).await?;
+                recording.hung_up();
                 return Ok(ExitCode::SUCCESS);
             };
             shown = self.press("answer", json!({ "msisdn": self.msisdn.as_str(), "text": text })).await?;
+            recording.sent(&text, Some(&shown.as_screen()));
         }
     }
 

@@ -35,6 +35,7 @@ mod large_bodies;
 mod levers;
 mod limits;
 mod listener;
+mod menu_test;
 mod middleware;
 mod opera_webhooks;
 mod order;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use serde_json::Value;
 use tokio::{
     runtime::{Builder, Runtime},
     task::LocalSet,
@@ -26,6 +27,7 @@ use crate::{
 };
 use vumi_kit::{
     clock::{Clock, Timestamp},
+    kind::{Problem, read_settings},
     message::{SessionEvent, TransportType, UserMessage},
     name::Name,
     sms::NewSms,
@@ -91,6 +93,15 @@ pub struct Rehearsal<C> {
     /// The ids of the people's last USSD sessions.
     pub(crate) session_ids: RefCell<BTreeMap<String, String>>,
     names: RehearsalNames,
+}
+
+/// A campaign in rehearsal by its settings, without `kind`, or what is wrong with them. Its clock stands at `now`.
+pub fn rehearse<C: Campaign>(settings: &Value, now: Timestamp) -> Result<Box<dyn Rehearse>, Vec<Problem>> {
+    let campaign = C::new(read_settings(settings).map_err(|problem| vec![problem])?)?;
+    match Rehearsal::new(campaign, now) {
+        Ok(rehearsal) => Ok(Box::new(rehearsal)),
+        Err(error) => Err(vec![Problem::new("", error.to_string())]),
+    }
 }
 
 /// What the parts of a rehearsal are called.

@@ -9,8 +9,15 @@ mod echo;
 mod http;
 mod quiz;
 
-use vumi_campaign_kit::WithCampaign;
-use vumi_kit::kind::Registry;
+use serde_json::Value;
+use vumi_campaign_kit::{
+    Campaign, WithCampaign,
+    rehearsal::{Rehearse, rehearse},
+};
+use vumi_kit::{
+    clock::Timestamp,
+    kind::{Problem, Registry},
+};
 
 /// The kinds of campaign that ship with Vumi.
 #[must_use]
@@ -21,6 +28,17 @@ pub fn kinds() -> Registry {
         .with_campaign::<quiz::Quiz>()
 }
 
+/// A campaign of such a kind in rehearsal, by its settings, its clock at `now`: for test files. None: there is no such kind.
+#[must_use]
+pub fn in_rehearsal(kind: &str, settings: &Value, now: Timestamp) -> Option<Result<Box<dyn Rehearse>, Vec<Problem>>> {
+    match kind {
+        echo::Echo::NAME => Some(rehearse::<echo::Echo>(settings, now)),
+        http::HttpApplication::NAME => Some(rehearse::<http::HttpApplication>(settings, now)),
+        quiz::Quiz::NAME => Some(rehearse::<quiz::Quiz>(settings, now)),
+        _ => None,
+    }
+}
+
 /// The examples of the manual are tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/campaigns.md")]
@@ -28,6 +46,18 @@ struct Manual;
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn every_kind_can_be_rehearsed() {
+        for kind in super::kinds().iter() {
+            let example: serde_json::Value = toml::from_str(kind.example).unwrap();
+            let rehearsal = super::in_rehearsal(kind.name, &example, vumi_kit::clock::Timestamp::from_seconds(0));
+            assert!(rehearsal.is_some_and(|made| made.is_ok()), "{}", kind.name);
+        }
+        let unknown =
+            super::in_rehearsal("none", &serde_json::Value::Null, vumi_kit::clock::Timestamp::from_seconds(0));
+        assert!(unknown.is_none());
+    }
+
     #[test]
     fn every_kinds_example_passes_its_check() {
         for kind in super::kinds().iter() {

@@ -32,6 +32,11 @@ fn it_asks_three_questions_and_thanks() {
 }
 
 #[test]
+fn it_does_what_its_test_file_says() {
+    vumi_campaign_tests::assert_file("src/quiz/quiz.test.yaml", quiz);
+}
+
+#[test]
 fn a_wrong_choice_asks_again() {
     let phone = Phone::new(quiz());
     let question = phone.dial("*120#");
