@@ -14,7 +14,7 @@ use super::shown_problems;
 
 /// Options of `vumi menu test`.
 #[derive(Debug, Args)]
-pub(super) struct TestArgs {
+pub(in crate::cli) struct TestArgs {
     /// Test files, such as clinic.test.yaml
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
