@@ -13,7 +13,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vumi_campaign_kit::Screen;
-use vumi_campaign_tests::recording::Recording;
+use vumi_campaign_tests::recording::SessionRecording;
 use vumi_kit::address::{Msisdn, UssdCode};
 
 use super::{block_on, status::client};
@@ -69,7 +69,7 @@ pub(super) fn dial(args: &DialArgs, settings: &Settings) -> anyhow::Result<ExitC
         }
     };
     let recorder = args.record.as_deref().map(record::Recorder::new).transpose()?;
-    let mut recording = Recording::of(msisdn.as_str());
+    let mut recording = SessionRecording::of(msisdn.as_str());
     let code = block_on(async {
         let via = args.transport.as_deref().map(|transport| via(transport, settings));
         let handset = Handset { client: client()?, url, msisdn, via };
@@ -97,7 +97,7 @@ struct Handset {
 }
 
 impl Handset {
-    async fn hold(&self, code: &UssdCode, recording: &mut Recording) -> anyhow::Result<ExitCode> {
+    async fn hold(&self, code: &UssdCode, recording: &mut SessionRecording) -> anyhow::Result<ExitCode> {
         let mut shown = self.press("dial", json!({ "msisdn": self.msisdn.as_str(), "code": code.as_str() })).await?;
         recording.dialled(code.as_str(), Some(&shown.as_screen()));
         loop {

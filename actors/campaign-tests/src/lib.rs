@@ -44,4 +44,4 @@ pub use problem::{TestFileProblem, closest};
 pub use report::report;
 pub use runner::{CampaignFactory, FileOutcome, TestOutcome, TestedCampaign, run};
 pub use rust_campaign::{RustCampaign, assert_file};
-pub use test_file::{Expectation, Expected, TestAction, TestCase, TestFile, TestStep};
+pub use test_file::{Expectation, Expected, LaterSms, TestAction, TestCase, TestFile, TestStep};

@@ -5,7 +5,7 @@ use vumi_campaign_kit::Screen;
 
 use crate::{
     difference::lines_between,
-    test_file::{Expected, trimmed},
+    test_file::{Expected, LaterSms, trimmed},
 };
 
 /// An SMS that a campaign sent to a person.
@@ -58,7 +58,7 @@ impl Observed {
         match (expected, self.instead_of(expected)) {
             (Expected::SeePart(part), Expected::See(seen) | Expected::End(seen)) => seen.contains(part.as_str()),
             (Expected::Later(expected), Expected::Later(seen)) => {
-                let same = |(wanted, seen): (&(NaiveDateTime, Option<String>), &(NaiveDateTime, Option<String>))| {
+                let same = |(wanted, seen): (&LaterSms, &LaterSms)| {
                     wanted.0 == seen.0 && (wanted.1.is_none() || wanted.1 == seen.1)
                 };
                 expected.len() == seen.len() && expected.iter().zip(&seen).all(same)

@@ -6,7 +6,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::{
     problem::{TestFileProblem, closest},
-    test_file::{Expectation, Expected, TestAction, TestCase, TestFile, TestStep, trimmed},
+    test_file::{Expectation, Expected, LaterSms, TestAction, TestCase, TestFile, TestStep, trimmed},
     yaml::{self, YamlNode, YamlValue},
 };
 
@@ -289,7 +289,7 @@ impl TestFileReader {
         moment
     }
 
-    fn later(&mut self, value: &YamlNode) -> Vec<(NaiveDateTime, Option<String>)> {
+    fn later(&mut self, value: &YamlNode) -> Vec<LaterSms> {
         let YamlValue::List(items) = &value.value else {
             self.wrong(value, "expected a list of times, such as [2026-09-11 09:00]");
             return Vec::new();

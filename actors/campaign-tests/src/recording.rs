@@ -20,7 +20,7 @@ const NOBODYS_ID: &str = "8001015009087";
 
 /// A session under way, as it is recorded.
 #[derive(Clone, Debug)]
-pub struct Recording {
+pub struct SessionRecording {
     own: String,
     others: BTreeMap<String, String>,
     steps: Vec<RecordedStep>,
@@ -33,7 +33,7 @@ struct RecordedStep {
     shown: Option<Expected>,
 }
 
-impl Recording {
+impl SessionRecording {
     /// Of a phone with this number, which is written nowhere.
     #[must_use]
     pub fn of(msisdn: &str) -> Self {

@@ -1,6 +1,6 @@
 //! Writes texts as YAML.
 
-use crate::test_file::Expected;
+use crate::test_file::{Expected, LaterSms};
 
 /// The longest text that is written without quotes or in one line.
 const LONG: usize = 100;
@@ -12,7 +12,7 @@ pub(crate) fn value(expected: &Expected, indent: usize, flow: bool) -> String {
         Expected::See(text) | Expected::SeePart(text) | Expected::End(text) => screen(text, indent, flow),
         Expected::Sms(texts) => list(texts.iter().map(|text| quoted(text)), indent, flow),
         Expected::Later(later) => {
-            let item = |(at, text): &(chrono::NaiveDateTime, Option<String>)| {
+            let item = |(at, text): &LaterSms| {
                 let at = at.format("%Y-%m-%d %H:%M");
                 text.as_ref().map_or_else(|| at.to_string(), |text| format!("{{\"{at}\": {}}}", quoted(text)))
             };

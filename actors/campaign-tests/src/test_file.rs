@@ -75,6 +75,9 @@ pub struct Expectation {
     pub value: YamlNode,
 }
 
+/// When an SMS is due, in the campaign's time zone, and its text where a file gives one.
+pub type LaterSms = (NaiveDateTime, Option<String>);
+
 /// What must hold after a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
@@ -87,7 +90,7 @@ pub enum Expected {
     /// These SMS went out at once in this step, in this order.
     Sms(Vec<String>),
     /// These SMS are due later, by their times in the campaign's time zone; the text where one is given.
-    Later(Vec<(NaiveDateTime, Option<String>)>),
+    Later(Vec<LaterSms>),
     /// These answers are kept of the person; none at all where it is empty.
     Kept(Vec<(String, String)>),
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use vumi_campaign_kit::{Campaign, Screen, Session};
 use vumi_kit::{address::Address, campaign_sms::CampaignSender, clock::Timestamp, kind::Problem};
 
-use crate::{RustCampaign, TestFile, accepted, recording::Recording, report, run};
+use crate::{RustCampaign, TestFile, accepted, recording::SessionRecording, report, run};
 
 /// Asks for a town and how many, and says both; `panic` panics, `hush` is not answered.
 struct Tanks {
@@ -206,7 +206,7 @@ fn a_file_that_can_not_be_read_is_refused_with_every_problem_at_its_place() {
 
 #[test]
 fn a_recorded_session_becomes_a_test_that_passes_and_has_no_numbers_of_people() {
-    let mut recording = Recording::of("27821112222");
+    let mut recording = SessionRecording::of("27821112222");
     recording.dialled("*120#", Some(&Screen::ask("Hello 0821112222\nyour number?")));
     recording.sent("0825556666", Some(&Screen::ask("Yours is 0825556666, and 27821112222?")));
     recording.sent("+27825557777", Some(&Screen::ask("Your ID?")));
@@ -228,7 +228,7 @@ fn a_recorded_session_becomes_a_test_that_passes_and_has_no_numbers_of_people() 
 fn a_recording_of_a_campaign_is_a_test_that_passes_with_it() {
     let phone = Rc::new(vumi_campaign_kit::rehearsal::Rehearsal::new(tanks(), Timestamp::from_seconds(0)).unwrap());
     use vumi_campaign_kit::rehearsal::{PersonAct, Rehearse};
-    let mut recording = Recording::of("27821112222");
+    let mut recording = SessionRecording::of("27821112222");
     let act = |act| phone.act("27821112222", act).unwrap();
     recording.dialled("*120#", act(PersonAct::Dial("*120#", &[])).as_ref());
     recording.sent("Umlazi", act(PersonAct::Answer("*120#", "Umlazi")).as_ref());

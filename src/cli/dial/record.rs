@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use vumi_campaign_tests::{TestFile, recording::Recording};
+use vumi_campaign_tests::{TestFile, recording::SessionRecording};
 use vumi_kit::clock::Clock;
 
 use crate::cli::menu::shown_problems;
@@ -43,7 +43,7 @@ impl Recorder {
 
     /// Writes the session as a test, and says so.
     #[expect(clippy::print_stdout, reason = "what became of the recording")]
-    pub(super) fn write(&self, recording: &Recording) -> anyhow::Result<()> {
+    pub(super) fn write(&self, recording: &SessionRecording) -> anyhow::Result<()> {
         let now = Clock::system().wall();
         let name = format!("A session of {} UTC", now.format("%Y-%m-%d %H:%M"));
         let text = match &self.before {
