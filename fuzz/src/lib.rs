@@ -56,6 +56,7 @@ fn kept(news: WebhookNews) -> WebhookKept {
                 message_id: id.to_string(),
                 sms,
                 repeated: false,
+                incomplete: false,
                 tags: Vec::new(),
                 created_at: at,
                 updated_at: at,

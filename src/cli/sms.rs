@@ -11,6 +11,7 @@ use vumi_kit::{
     account::{AccountId, ListAccounts},
     ledger::SmsTimeline,
     levers::{Lever, SearchSms, SmsFilter},
+    sent_parts::{ListSentParts, SentPartStatus},
     sms::{Sms, SmsId},
     store::{Ask, Store},
 };
@@ -133,9 +134,19 @@ async fn show(store: &Store, id: SmsId) -> anyhow::Result<()> {
             println!("{what}: {word}");
         }
     }
+    for part in store.ledger.ask(ListSentParts { sms: id }).await? {
+        println!("{}", part_line(&part));
+    }
     let timeline = SmsTimeline { account: sms.account, transport: Some(sms.transport.clone()), id };
     for event in store.ledger.ask(timeline).await?.unwrap_or_default() {
         println!("{}  {:9}  {}", event.at.to_seconds_text(), event.what, event.detail);
     }
     Ok(())
+}
+
+fn part_line(SentPartStatus { number, provider_id, folded_id, status, must_report }: &SentPartStatus) -> String {
+    let id = provider_id.as_deref().unwrap_or("without an id");
+    let folded = folded_id.as_ref().map(|folded| format!(" (also {folded})")).unwrap_or_default();
+    let counts = if *must_report { "; has to be delivered" } else { "" };
+    format!("part {number}: {id}{folded}, {} {}{counts}", i16::from(*status), status.display())
 }

@@ -38,9 +38,36 @@ fn a_long_sms_goes_out_in_parts_and_is_received_when_all_are() {
     let id = harness.send("smsc", PERSON, &long());
     let sms = harness.wait_for_status("smsc", id, 4);
     assert_eq!((&sms["parts"], &sms["attempts"]), (&json!(3), &json!(1)), "{sms}");
+    let parts = sms["sent_parts"].as_array().unwrap();
+    let ids: Vec<&str> = parts.iter().map(|part| part["provider_id"].as_str().unwrap()).collect();
+    for (part, number) in parts.iter().zip(1..) {
+        assert_eq!((&part["part"], &part["transport_status"]), (&json!(number), &json!(4)), "{sms}");
+    }
+    let shown = words(&harness.vumi(&["sms", "show", &id.to_string()]));
+    assert!(
+        ids.len() == 3 && ids.iter().all(|id| shown.contains(&format!("{id},")) || shown.contains(&format!("{id} "))),
+        "{ids:?} {shown}"
+    );
     assert_eq!(parts_seen(&harness), [1, 1, 1]);
     let seen = harness.seen("smsc");
     assert_eq!(seen["smsc"]["texts"], json!({ format!("{PERSON} {}", long()): 1 }));
+}
+
+#[test]
+fn receipts_that_match_nothing_are_listed_with_the_sms_that_they_may_have_been_meant_for() {
+    let harness = Harness::new();
+    harness.add_to("transports.smsc", "receipts = { message_ids = \"exact\" }");
+    let _router = harness.run();
+    harness.wait_for_part("smsc");
+    harness.misbehave("smsc", &json!({ "smpp": { "answer_ids": "upper_hex", "receipt_ids": "decimal" } }));
+    let id = harness.send("smsc", PERSON, "hello");
+    let near = format!("an id that is alike: SMS {id} ");
+    let listed = eventually("the receipt is kept", || {
+        let listed = words(&harness.vumi(&["receipts"]));
+        listed.contains("stat=DELIVRD").then_some(listed)
+    });
+    assert!(listed.contains(&near), "{listed}");
+    assert!(!words(&harness.vumi(&["receipts", "--no-near-misses"])).contains(&near));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub use self::{
         Backlog, ClaimSms, CloseOutbox, CountBacklog, OpenOutbox, OpenedOutbox, OutboxState, Outcome, RecordOutcomes,
         RecordedOutcomes, ReleaseSms, Then,
     },
-    receipts::{ListUnmatchedReceipts, ReceiptMatch, RecordReceipts},
+    receipts::{FindNearMisses, ListUnmatchedReceipts, NearMiss, NearMissReason, ReceiptMatch, RecordReceipts},
     received::{
         AnswerNotSent, ClaimReceived, KeepReceived, ListReceived, ListUnowned, OwnReceived, ReleaseReceived,
         SettleReceived, Settled, SmsOwner, SmsOwners,
@@ -32,6 +32,7 @@ use crate::{
     name::Name,
     request::store_address,
     rerouting::{BeatTransports, RerouteSms},
+    sent_parts::ListSentParts,
     sms::{Received, Submission},
     subscriber::{ErasePerson, FindMentions, FindPerson},
 };
@@ -65,6 +66,8 @@ store_address! {
         settle_received: SettleReceived,
         count_backlog: CountBacklog,
         unmatched_receipts: ListUnmatchedReceipts,
+        near_misses: FindNearMisses,
+        list_parts: ListSentParts,
         find_end: FindLedgerEnd,
         export: ExportSms,
         export_received: ExportReceived,

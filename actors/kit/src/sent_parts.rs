@@ -1,6 +1,10 @@
 //! The parts of a sent SMS, where its transport submits them one by one, and the ways in which a provider writes one id.
 
-use crate::provider_text::bounded_id;
+use crate::{
+    provider_text::bounded_id,
+    request::{Operation, Reads},
+    sms::{SmsId, TransportStatus},
+};
 
 /// A part that the provider has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,4 +61,32 @@ impl IdSpellings {
         let others = self.others.into_iter().map(bounded_id).collect();
         Self { folded: bounded_id(self.folded), others }
     }
+}
+
+/// Lists the parts of an SMS of which something is known by itself, in their order: those that its transport submitted one
+/// by one, or that its provider reported. At most 255; none where the SMS is known as a whole only.
+#[derive(Clone, Debug)]
+pub struct ListSentParts {
+    /// The SMS, whoever's it is.
+    pub sms: SmsId,
+}
+impl Operation for ListSentParts {
+    type Access = Reads;
+    type Answer = Vec<SentPartStatus>;
+}
+
+/// What is known of one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentPartStatus {
+    /// Counted from 1.
+    pub number: u8,
+    /// The provider's id for it, as the answer to its submission wrote it.
+    pub provider_id: Option<String>,
+    /// The same in small letters and without leading zeros, where that differs: receipts that write the id otherwise are
+    /// found by it.
+    pub folded_id: Option<String>,
+    /// The last status that was reported of it.
+    pub status: TransportStatus,
+    /// Whether the SMS is delivered only when this part is.
+    pub must_report: bool,
 }

@@ -304,6 +304,8 @@ pub struct InboundPart {
     pub total: u8,
     /// Which one it is, counted from 1.
     pub number: u8,
+    /// How long it waits for the others, by its transport's settings; none: as long as the store's say.
+    pub waits: Option<Duration>,
 }
 
 impl InboundPart {
@@ -311,7 +313,7 @@ impl InboundPart {
     #[must_use]
     pub fn new(reference: impl Into<String>, total: u8, number: u8) -> Option<Self> {
         let is_part = total > 1 && (1..=total).contains(&number);
-        is_part.then(|| Self { reference: bounded_id(reference.into()), total, number })
+        is_part.then(|| Self { reference: bounded_id(reference.into()), total, number, waits: None })
     }
 }
 
@@ -347,6 +349,8 @@ pub struct Received {
     pub sms: InboundSms,
     /// The provider sent it before; nothing was stored, posted or routed a second time.
     pub repeated: bool,
+    /// It came in parts, and some of them did not come in time: what it says is what was there.
+    pub incomplete: bool,
     /// What middleware noted of it, for its campaign; not kept.
     pub tags: Vec<String>,
     /// What it says of its person's consent, which the ledger has noted; none: it is an ordinary SMS.

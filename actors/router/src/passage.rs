@@ -214,6 +214,7 @@ mod tests {
             message_id: format!("m{id}"),
             sms: InboundSms::whole(Msisdn::parse(from).unwrap(), Msisdn::parse("38080").unwrap(), "hi"),
             repeated: false,
+            incomplete: false,
             tags: Vec::new(),
             consent: None,
             created_at: Timestamp::from_seconds(0),

@@ -268,6 +268,7 @@ mod tests {
             message_id: id.to_string(),
             sms: InboundSms::whole(msisdn("27831234567"), msisdn("38080"), ""),
             repeated: false,
+            incomplete: false,
             tags: Vec::new(),
             consent: None,
             created_at: Timestamp::from_micros(0),

@@ -183,6 +183,7 @@ diesel::table! {
         updated_at -> BigInt,
         text_removed_at -> Nullable<BigInt>,
         consent -> Nullable<Text>,
+        incomplete -> Integer,
     }
 }
 
@@ -223,6 +224,7 @@ diesel::table! {
         at -> Nullable<BigInt>,
         created_at -> BigInt,
         received -> Nullable<BigInt>,
+        due_at -> Nullable<BigInt>,
     }
 }
 

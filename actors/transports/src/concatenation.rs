@@ -71,6 +71,7 @@ mod tests {
                 reference: reference.to_owned(),
                 total,
                 number,
+                waits: None,
             });
             assert_eq!(part_of_header(hex), expected, "{hex}");
         }

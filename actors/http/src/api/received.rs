@@ -57,6 +57,8 @@ pub(crate) struct ReceivedView<'a> {
     /// When it became this account's: the time that `since` is compared with.
     #[schema(value_type = String, example = "2010-05-13 11:34:34")]
     updated_at: UtcTime,
+    /// It came in parts, and some did not come in time: `message` is what was there.
+    incomplete: bool,
 }
 
 impl<'a> ReceivedView<'a> {
@@ -73,6 +75,7 @@ impl<'a> ReceivedView<'a> {
             received_at: UtcTime(sms.at.unwrap_or(received.created_at)),
             created_at: UtcTime(received.created_at),
             updated_at: UtcTime(received.updated_at),
+            incomplete: received.incomplete,
         }
     }
 }

@@ -13,6 +13,7 @@ use vumi_kit::{
     clock::Timestamp,
     ledger::{FindSms, ListSms, Order, SmsTimeline, StatusCursor, TimelineEvent, Which},
     levers::{CancelResult, CancelSms},
+    sent_parts::ListSentParts,
     sms::Sms,
     sms_fields::MAX_REFERENCE,
     store::Ask,
@@ -61,7 +62,10 @@ pub(crate) async fn one(request: HttpRequest) -> HttpResponse {
         let (transport, id) = (call.transport_or_routed()?, call.id()?);
         let found = call.state.store.ledger.ask(FindSms { account: call.account, transport, id }).await?;
         let sms = found.ok_or_else(|| no_such(&call))?;
-        Ok(json(&SmsView::now(&sms), 512))
+        // What was never tried has no parts that anything is known of.
+        let tried = sms.attempts > 0 || sms.provider_id.is_some();
+        let parts = if tried { call.state.store.ledger.ask(ListSentParts { sms: id }).await? } else { Vec::new() };
+        Ok(json(&SmsView::with_parts(&sms, &parts), 512 + parts.len() * 128))
     })
     .await
 }

@@ -9,6 +9,7 @@ use vumi_kit::{
     clock::Timestamp,
     life::SmsState,
     name::Name,
+    sent_parts::SentPartStatus,
     sms::{Sms, TransportStatus},
     sms_options::Content,
     text::measure,
@@ -85,6 +86,43 @@ pub(crate) struct SmsView<'a> {
     expires_at: UtcTime,
     /// The outbound route that chose its transport; null: the call named the transport.
     route: Option<&'a str>,
+    /// Its parts of which something is known by itself, where the status of this one SMS was asked for; left out where there
+    /// are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sent_parts: Vec<SentPartView<'a>>,
+}
+
+/// A part of a sent SMS.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = SentPart)]
+pub(crate) struct SentPartView<'a> {
+    /// Counted from 1.
+    part: u8,
+    /// The provider's id for it, as it answered the submission.
+    provider_id: Option<&'a str>,
+    /// The same in small letters and without leading zeros, where that differs: receipts that write the id otherwise are found
+    /// by it.
+    folded_id: Option<&'a str>,
+    /// As that of the SMS.
+    transport_status: i16,
+    /// In words.
+    transport_status_display: &'static str,
+    /// Whether the SMS is delivered only when this part is.
+    must_report: bool,
+}
+
+impl<'a> SentPartView<'a> {
+    fn of(part: &'a SentPartStatus) -> Self {
+        let SentPartStatus { number, provider_id, folded_id, status, must_report } = part;
+        Self {
+            part: *number,
+            provider_id: provider_id.as_deref(),
+            folded_id: folded_id.as_deref(),
+            transport_status: (*status).into(),
+            transport_status_display: status.display(),
+            must_report: *must_report,
+        }
+    }
 }
 
 impl<'a> SmsView<'a> {
@@ -115,7 +153,13 @@ impl<'a> SmsView<'a> {
             scheduled_at: sms.scheduled_at.map(UtcTime),
             expires_at: UtcTime(sms.expires_at),
             route: sms.route.as_ref().map(Name::as_str),
+            sent_parts: Vec::new(),
         }
+    }
+
+    /// The SMS as it is now, with its parts.
+    pub(crate) fn with_parts(sms: &'a Sms, parts: &'a [SentPartStatus]) -> Self {
+        Self { sent_parts: parts.iter().map(SentPartView::of).collect(), ..Self::now(sms) }
     }
 
     /// The SMS as it was accepted: a repeated request gets the first answer, whatever happened since.

@@ -24,6 +24,7 @@ use vumi_kit::{
     levers::{CancelResult, CancelSms},
     life::SmsState,
     name::Name,
+    sent_parts::ListSentParts,
     sms::{InboundSms, Receipt, Received, Sms, TransportStatus},
     store::{Operation, Request, Store, StoreError},
     testing::FakeStore,
@@ -118,6 +119,7 @@ impl Stored {
     fn with_ledger(&self, store: FakeStore) -> FakeStore {
         let store =
             self.answer(store, |data, FindSms { account, transport, id }| data.sms(account, transport.as_ref(), id));
+        let store = self.answer(store, |_, _: ListSentParts| Vec::new());
         let store = self.answer(store, StoredData::cancel);
         let store = self.answer(store, |data, ask: FindAccepted| data.earlier(&ask.key));
         let store = self.answer(store, |data, AcceptWithinQuota { accept, account, charge }| {
@@ -280,6 +282,7 @@ fn received(account: Option<i64>, transport: &Name, sms: InboundSms) -> Received
         message_id: "m7".to_owned(),
         sms,
         repeated: false,
+        incomplete: false,
         tags: Vec::new(),
         consent: None,
         created_at: test_time(),

@@ -21,6 +21,9 @@ use crate::{
     received_queues::{Arrived, Due, QueueKey},
 };
 
+/// What a campaign's message says of an SMS that lacks parts, in its `transport_metadata`.
+const INCOMPLETE: &str = "incomplete";
+
 /// Received SMS in one claim.
 const CLAIM_LIMIT: usize = 500;
 
@@ -112,7 +115,8 @@ impl Router {
 
     /// Offers a person's first SMS to the campaign; the answer comes as [`OfferAnswered`].
     fn offer(&self, key: QueueKey, ctx: &mut Context<Self>) {
-        let Some(Received { transport, message_id, sms, created_at, tags, .. }) = self.queues.first(&key) else {
+        let Some(Received { transport, message_id, sms, created_at, tags, incomplete, .. }) = self.queues.first(&key)
+        else {
             return;
         };
         let mut message =
@@ -122,6 +126,9 @@ impl Router {
         }
         message.message_id.clone_from(message_id);
         message.content = Some(sms.message.clone());
+        if *incomplete {
+            message.transport_metadata.insert(INCOMPLETE.to_owned(), true.into());
+        }
         add_tags(&mut message, tags.clone());
         let campaign = self.components.get(&key.0).and_then(Endpoints::inbound);
         let (answer, router) = (hand_over(campaign, Inbound(message), key.0.clone(), self.limit()), ctx.address());

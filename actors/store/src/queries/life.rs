@@ -3,7 +3,7 @@
 
 mod levers;
 pub(super) mod moves;
-mod search;
+pub(super) mod search;
 
 use diesel::{prelude::*, result::Error};
 use vumi_kit::{

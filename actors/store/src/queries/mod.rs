@@ -26,6 +26,7 @@ mod idempotency;
 mod ledger_clock;
 mod life;
 mod lookups;
+mod near_misses;
 mod outcomes;
 mod parked;
 mod parts;

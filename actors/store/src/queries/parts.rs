@@ -3,13 +3,14 @@
 
 use diesel::prelude::*;
 use vumi_kit::{
+    clock::Timestamp,
     name::Name,
-    sent_parts::{SentPart, TakenPart},
+    sent_parts::{ListSentParts, SentPart, SentPartStatus, TakenPart},
     sms::{Sms, SmsId, Submission, TransportStatus},
     text::measure,
 };
 
-use super::{Fixed, Tx, receipts::News, rows};
+use super::{Conn, Failed, Fixed, Read, Tx, receipts::News, rows};
 use crate::schema::sms_parts;
 
 /// The parts that an SMS can have (3GPP TS 23.040: the number is a byte).
@@ -23,6 +24,24 @@ struct SentPartRow {
     status: i32,
     taken: i32,
     must_report: i32,
+    folded_id: Option<String>,
+}
+
+impl Read for ListSentParts {
+    fn read(self, conn: &mut Conn, _: Timestamp) -> Result<Vec<SentPartStatus>, Failed> {
+        let its = sms_parts::table.filter(sms_parts::sms.eq(self.sms)).order(sms_parts::part);
+        let mut rows: Vec<SentPartRow> = its.select(SentPartRow::as_select()).load(conn)?;
+        // Beside parts that the provider took stand ids that the SMS had before.
+        if rows.iter().any(|row| row.taken != 0) {
+            rows.retain(|row| row.taken != 0);
+        }
+        let part = |row: SentPartRow| {
+            let SentPartRow { part, provider_id, status, must_report, folded_id, .. } = row;
+            let (number, status) = (u8::try_from(part).unwrap_or(u8::MAX), rows::status(status)?);
+            Ok(SentPartStatus { number, provider_id, folded_id, status, must_report: must_report != 0 })
+        };
+        Ok(rows.into_iter().map(part).collect::<QueryResult<_>>()?)
+    }
 }
 
 /// What the parts of an SMS say of it as a whole.
@@ -240,5 +259,5 @@ fn insert(
         ))
         .execute(tx.conn)?;
     let provider_id = provider_id.map(str::to_owned);
-    Ok(SentPartRow { part, provider_id, status: status.into(), taken: 0, must_report: 0 })
+    Ok(SentPartRow { part, provider_id, status: status.into(), taken: 0, must_report: 0, folded_id: None })
 }

@@ -1,5 +1,7 @@
 //! Delivery receipts: matched with the SMS they speak of, or kept until it is known.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use form_urlencoded::Serializer;
 use vumi_kit::{
@@ -16,13 +18,17 @@ use vumi_kit::{
 
 mod by_spelling;
 
+/// How exact the time of a provider that counts minutes is.
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(super) use self::by_spelling::agree as same_recipient;
 use super::{
     Conn, Failed, Fixed, Read, Tx, Write, deliveries, esmes,
     life::{check_step, moves},
     parts,
     rows::{self, SmsRow, as_limit},
 };
-use crate::schema::{receipts, sms};
+use crate::schema::{receipts, sms, sms_attempts};
 
 /// Receipts that are kept of one SMS, or unmatched of one provider's id. A carrier that goes on is heard where it says
 /// something new, and not kept.
@@ -236,7 +242,7 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
     if supersedes {
         sms.status = status;
         let delivered = status == TransportStatus::Delivered;
-        sms.delivered_at = delivered.then(|| news.at.unwrap_or(tx.now));
+        sms.delivered_at = if delivered { Some(delivered_at(tx, &sms, news.at)?) } else { None };
         if let Some(words) = news.provider_status {
             sms.provider_response = Some(words.to_owned());
         }
@@ -262,6 +268,19 @@ fn apply(tx: &mut Tx<'_>, mut sms: Sms, news: &News<'_>) -> QueryResult<(Sms, bo
         esmes::tell(tx, &sms)?;
     }
     Ok((sms, supersedes || learns_id))
+}
+
+/// When it reached the phone, as the provider says. One that counts minutes may name a moment shortly before the SMS was
+/// submitted; then that moment is taken.
+fn delivered_at(tx: &mut Tx<'_>, sms: &Sms, said: Option<Timestamp>) -> QueryResult<Timestamp> {
+    let Some(said) = said else { return Ok(tx.now) };
+    if said >= sms.updated_at {
+        return Ok(said);
+    }
+    let attempts = sms_attempts::table.filter(sms_attempts::sms.eq(sms.id)).order(sms_attempts::attempt.desc());
+    let submitted: Option<i64> = attempts.select(sms_attempts::at).first(tx.conn).optional()?;
+    let submitted = submitted.map_or(sms.created_at, Timestamp::from_micros);
+    Ok(if said.plus(MINUTE) >= submitted { said.max(submitted) } else { said })
 }
 
 /// Tells the account of the SMS, whoever brought the receipt; one that ended without a receipt has no fields but its own.

@@ -56,7 +56,7 @@ impl Write for KeepReceived {
         for sms in inbound {
             kept.extend(match sms.part.clone() {
                 Some(part) => received_parts::keep(tx, owner, &self.transport, sms, &part)?,
-                None => Some(keep(tx, owner, &self.transport, sms)?),
+                None => Some(keep(tx, owner, &self.transport, sms, false)?),
             });
         }
         Ok(kept)
@@ -79,12 +79,13 @@ fn account_named(tx: &mut Tx<'_>, username: &str) -> QueryResult<Option<AccountI
     accounts::table.filter(accounts::username.eq(username)).select(accounts::id).first(tx.conn).optional()
 }
 
-/// Keeps an SMS that is whole, or knows it from before.
+/// Keeps an SMS, or knows it from before. `incomplete`: it lacks parts that did not come in time.
 pub(super) fn keep(
     tx: &mut Tx<'_>,
     owner: Option<AccountId>,
     transport: &Name,
     sms: InboundSms,
+    incomplete: bool,
 ) -> QueryResult<Received> {
     let account = owner.unwrap_or(NOBODY);
     if let Some(provider_id) = &sms.provider_id {
@@ -124,6 +125,7 @@ pub(super) fn keep(
             received_sms::created_at.eq(now.micros()),
             received_sms::updated_at.eq(now.micros()),
             received_sms::consent.eq(notice.map(ConsentNotice::as_str)),
+            received_sms::incomplete.eq(i32::from(incomplete)),
         ))
         .returning(received_sms::id)
         .get_result::<i64>(tx.conn)?;
@@ -137,6 +139,7 @@ pub(super) fn keep(
         message_id,
         sms,
         repeated: false,
+        incomplete,
         tags: Vec::new(),
         consent: notice,
         created_at: now,
@@ -223,7 +226,8 @@ fn callback_fields(received: &Received) -> Vec<(String, String)> {
         ("created_at", received.created_at.to_seconds_text()),
         ("updated_at", received.updated_at.to_seconds_text()),
     ];
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let incomplete = received.incomplete.then(|| ("incomplete", "true".to_owned()));
+    fields.into_iter().chain(incomplete).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Write for ClaimReceived {

@@ -1,6 +1,8 @@
 //! Parts of SMS from people: kept until all of them are there, in whatever order they come, then put together and
 //! received as one SMS. What waits too long for the rest is received as far as it is there.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use tracing::info;
 use vumi_kit::{
@@ -85,7 +87,8 @@ pub(super) fn keep(
         total: part.total.into(),
     };
     let number = i32::from(part.number);
-    if let Some(before) = repeated(tx, &set, number, &sms)? {
+    let wait = part.waits.unwrap_or(tx.rules.join_parts_within);
+    if let Some(before) = repeated(tx, &set, (number, wait), &sms)? {
         let whole = before.received.map(|id| received_sms::table.find(id).select(ReceivedRow::as_select()));
         return whole.map(|row| row.first::<ReceivedRow>(tx.conn)?.into_received(true)).transpose();
     }
@@ -93,22 +96,27 @@ pub(super) fn keep(
     let taken = waiting.iter().any(|row| row.part == number);
     let others = if taken {
         // Another SMS with the same reference: the rest of the earlier one is not to be expected any more.
-        join(tx, waiting)?;
+        join(tx, waiting, true)?;
         0
     } else {
         waiting.len()
     };
-    insert(tx, owner.unwrap_or(NOBODY), &set, number, sms)?;
+    insert(tx, owner.unwrap_or(NOBODY), &set, (number, wait), sms)?;
     if others + 1 < usize::from(part.total) {
         return Ok(None);
     }
     let whole = self::waiting(tx, &set)?;
-    join(tx, whole)
+    join(tx, whole, false)
 }
 
 /// The same part, from before: with the provider's id within a day, without one while its SMS may still be incomplete.
-fn repeated(tx: &mut Tx<'_>, set: &PartSet, number: i32, sms: &InboundSms) -> QueryResult<Option<ReceivedPartRow>> {
-    let within = if sms.provider_id.is_some() { REPEATED_WITHIN } else { tx.rules.join_parts_within };
+fn repeated(
+    tx: &mut Tx<'_>,
+    set: &PartSet,
+    (number, wait): (i32, Duration),
+    sms: &InboundSms,
+) -> QueryResult<Option<ReceivedPartRow>> {
+    let within = if sms.provider_id.is_some() { REPEATED_WITHIN } else { wait };
     let before: Vec<ReceivedPartRow> = of_set!(set)
         .filter(received_parts::part.eq(number))
         .filter(received_parts::created_at.gt(tx.now.minus(within).micros()))
@@ -128,7 +136,14 @@ fn waiting(tx: &mut Tx<'_>, set: &PartSet) -> QueryResult<Vec<ReceivedPartRow>> 
     for_update!(waiting).load(tx.conn)
 }
 
-fn insert(tx: &mut Tx<'_>, account: AccountId, set: &PartSet, number: i32, sms: InboundSms) -> QueryResult<()> {
+/// `wait`: how long it waits for the others.
+fn insert(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    set: &PartSet,
+    (number, wait): (i32, Duration),
+    sms: InboundSms,
+) -> QueryResult<()> {
     diesel::insert_into(received_parts::table)
         .values((
             received_parts::account.eq(account),
@@ -143,6 +158,7 @@ fn insert(tx: &mut Tx<'_>, account: AccountId, set: &PartSet, number: i32, sms: 
             received_parts::provider_id.eq(sms.provider_id),
             received_parts::at.eq(sms.at.map(Timestamp::micros)),
             received_parts::created_at.eq(tx.now.micros()),
+            received_parts::due_at.eq(Some(tx.now.plus(wait).micros())),
         ))
         .execute(tx.conn)
         .map(drop)
@@ -150,7 +166,7 @@ fn insert(tx: &mut Tx<'_>, account: AccountId, set: &PartSet, number: i32, sms: 
 
 /// Receives the parts of a set as one SMS. Account, id and time are those of the first part that is there: a keyword
 /// stands in it.
-fn join(tx: &mut Tx<'_>, parts: Vec<ReceivedPartRow>) -> QueryResult<Option<Received>> {
+fn join(tx: &mut Tx<'_>, parts: Vec<ReceivedPartRow>, incomplete: bool) -> QueryResult<Option<Received>> {
     let ids: Vec<i64> = parts.iter().map(|part| part.id).collect();
     let message = parts.iter().map(|part| part.message.as_str()).collect();
     let Some(first) = parts.into_iter().next() else { return Ok(None) };
@@ -164,7 +180,7 @@ fn join(tx: &mut Tx<'_>, parts: Vec<ReceivedPartRow>) -> QueryResult<Option<Rece
         part: None,
     };
     let owner = Some(first.account).filter(|account| *account != NOBODY);
-    let received = received::keep(tx, owner, &rows::name(&first.transport)?, sms)?;
+    let received = received::keep(tx, owner, &rows::name(&first.transport)?, sms, incomplete)?;
     for id in ids {
         Fixed(diesel::update(received_parts::table.find(id)).set(received_parts::received.eq(Some(received.id))))
             .execute(tx.conn)?;
@@ -174,24 +190,39 @@ fn join(tx: &mut Tx<'_>, parts: Vec<ReceivedPartRow>) -> QueryResult<Option<Rece
 
 /// Receives what has waited too long for its other parts; answers how many SMS.
 pub(super) fn hand_on_incomplete(tx: &mut Tx<'_>) -> QueryResult<usize> {
-    let until = tx.now.minus(tx.rules.join_parts_within).micros();
     let overdue = received_parts::table
         .filter(received_parts::received.is_null())
-        .filter(received_parts::created_at.le(until))
-        .order((received_parts::created_at, received_parts::id))
+        .filter(received_parts::due_at.le(tx.now.micros()))
+        .order((received_parts::due_at, received_parts::id))
         .limit(as_limit(MOST_HANDED_ON))
         .select(ReceivedPartRow::as_select());
-    let overdue: Vec<ReceivedPartRow> = skip_locked!(overdue).load(tx.conn)?;
+    let mut overdue: Vec<ReceivedPartRow> = skip_locked!(overdue).load(tx.conn)?;
+    if overdue.is_empty() {
+        overdue = overdue_of_before(tx)?;
+    }
     let mut handed_on = 0;
     for ReceivedPartRow { transport, sender, recipient, reference, total, .. } in overdue {
         let parts = waiting(tx, &PartSet { transport, sender, recipient, reference, total })?;
         let there = parts.len();
-        if let Some(received) = join(tx, parts)? {
+        if let Some(received) = join(tx, parts, true)? {
             info!(transport = %received.transport, received = received.id, there, total, "an SMS lacks parts that did not come");
             handed_on += 1;
         }
     }
     Ok(handed_on)
+}
+
+/// Parts that a version before kept, which did not write when they are due.
+fn overdue_of_before(tx: &mut Tx<'_>) -> QueryResult<Vec<ReceivedPartRow>> {
+    let until = tx.now.minus(tx.rules.join_parts_within).micros();
+    let overdue = received_parts::table
+        .filter(received_parts::received.is_null())
+        .filter(received_parts::created_at.le(until))
+        .filter(received_parts::due_at.is_null())
+        .order((received_parts::created_at, received_parts::id))
+        .limit(as_limit(MOST_HANDED_ON))
+        .select(ReceivedPartRow::as_select());
+    skip_locked!(overdue).load(tx.conn)
 }
 
 /// Deletes parts that are not needed any longer to know a repeated one, so many at the most; answers how many.

@@ -103,6 +103,7 @@ pub(super) struct ReceivedRow {
     created_at: i64,
     updated_at: i64,
     consent: Option<String>,
+    incomplete: i32,
 }
 
 /// The account of received SMS that belong to none yet.
@@ -125,6 +126,7 @@ impl ReceivedRow {
                 part: None,
             },
             repeated,
+            incomplete: self.incomplete != 0,
             tags: Vec::new(),
             consent: self.consent.as_deref().and_then(ConsentNotice::kept),
             created_at: Timestamp::from_micros(self.created_at),

@@ -43,7 +43,7 @@ pub(super) fn read(settings: &Settings, message: &Message, now: Timestamp) -> Re
         charset: Some(charset.to_owned()),
         provider_id: None,
         at: Some(now),
-        part: concat.and_then(part),
+        part: concat.and_then(part).map(|part| InboundPart { waits: settings.join_parts_within, ..part }),
     };
     let odd = (charset == UNREAD).then_some("SMS from people in an alphabet that is not read: kept as hex digits");
     Ok(ReadMessage { item: Item::Sms(Box::new(sms)), odd })
@@ -165,6 +165,8 @@ mod tests {
             assert_eq!((sms.message.as_str(), sms.part), ("hi", part));
         }
         assert_eq!(sms("", &header(b"\xff\x00hi")).part, None, "a header that does not fit");
+        let quick = sms("join_parts_within = \"30s\"", &sar(7, 3, 3)).part.unwrap();
+        assert_eq!(quick.waits, Some(std::time::Duration::from_secs(30)));
     }
 
     #[test]

@@ -108,6 +108,11 @@ pub(crate) struct Settings {
     /// them again. Default 1000
     #[serde(default = "default_queue")]
     pub(super) queue: usize,
+    /// How long the parts of an SMS from a person wait for those that are missing, an hour at the most; then it is handed on as
+    /// far as it is there, marked as incomplete. None: `store.join_parts_within`
+    #[serde(default, with = "humantime_serde::option")]
+    #[schemars(with = "Option<HumanDuration>", example = &"2m")]
+    pub(super) join_parts_within: Option<Duration>,
     /// The account that SMS from people belong to, unless their route names another.
     #[serde(default)]
     pub(super) account: Option<String>,
@@ -314,6 +319,9 @@ impl Settings {
             if time.is_zero() || time > Duration::from_secs(most_s) {
                 problems.push(Problem::new(key, format!("expected a time above zero, {most_s}s at the most")));
             }
+        }
+        if self.join_parts_within.is_some_and(|time| time.is_zero() || time > Duration::from_secs(3_600)) {
+            problems.push(Problem::new("join_parts_within", "expected a time above zero, 3600s at the most"));
         }
         let counts = [("sessions", self.sessions, 64), ("window", self.window, 1_000), ("queue", self.queue, 100_000)];
         for (key, count, most) in counts {

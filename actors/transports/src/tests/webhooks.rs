@@ -87,6 +87,7 @@ pub(crate) fn answer(form: &dyn WebhookForm, request: &WebhookRequest, known: bo
                     message_id: "m1".to_owned(),
                     sms,
                     repeated: false,
+                    incomplete: false,
                     tags: Vec::new(),
                     consent: None,
                     created_at: at,

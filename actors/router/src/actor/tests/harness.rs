@@ -219,6 +219,7 @@ pub(super) fn received(id: i64, from: &str, to: &str) -> Received {
         message_id: id.to_string(),
         sms,
         repeated: false,
+        incomplete: false,
         tags: Vec::new(),
         consent: None,
         created_at: at,

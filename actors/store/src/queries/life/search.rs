@@ -82,7 +82,7 @@ fn candidates(conn: &mut Conn, filter: &SmsFilter, after: SmsId) -> QueryResult<
 }
 
 /// The number of the first SMS that was accepted at this moment or later, found by halves: numbers grow with time.
-fn first_since(conn: &mut Conn, at: Timestamp) -> QueryResult<SmsId> {
+pub(in super::super) fn first_since(conn: &mut Conn, at: Timestamp) -> QueryResult<SmsId> {
     let all = sms::table.filter(sms::id.ge(0));
     let last: Option<SmsId> = all.order(sms::id.desc()).select(sms::id).first(conn).optional()?;
     let (mut low, mut high) = (0, last.map_or(0, |last| last.saturating_add(1)));

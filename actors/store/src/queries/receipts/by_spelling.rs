@@ -77,7 +77,7 @@ fn whole(tx: &mut Tx<'_>, transport: &Name, id: &str) -> QueryResult<Vec<(SmsId,
 }
 
 /// Whether two numbers are the same as far as both say; a receipt without a number agrees with all.
-fn agree(given: Option<&str>, recipient: &str) -> bool {
+pub(in super::super) fn agree(given: Option<&str>, recipient: &str) -> bool {
     fn tail(number: &str) -> &str {
         number.get(number.len().saturating_sub(COMMON_DIGITS)..).unwrap_or(number)
     }

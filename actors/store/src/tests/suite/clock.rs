@@ -86,7 +86,7 @@ async fn what_a_provider_repeats_over_a_restart_with_another_clock_is_known() {
             provider_id: Some("id".to_owned()),
             ..InboundSms::whole(msisdn("27831234567"), msisdn("38080"), "x")
         };
-        let first = InboundPart { reference: "7".to_owned(), number: 1, total: 2 };
+        let first = InboundPart { reference: "7".to_owned(), number: 1, total: 2, waits: None };
         let part = || InboundSms { part: Some(first.clone()), provider_id: Some("part".to_owned()), ..inbound() };
         let second = InboundSms { part: Some(InboundPart { number: 2, ..first.clone() }), ..inbound() };
         let keep = async |harness: &StoreHarness, sms: InboundSms| {

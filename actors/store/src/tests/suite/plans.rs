@@ -18,13 +18,14 @@ use vumi_kit::{
     },
     export::{ExportFilter, ExportReceived, ExportSms, NumberRange},
     ledger::{
-        AcceptSms, AcceptWithinQuota, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindSms, IdempotencyKey,
-        KeepReceived, ListReceived, ListSms, ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order, Outcome,
-        OwnReceived, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner,
+        AcceptSms, AcceptWithinQuota, ClaimReceived, ClaimSms, CountBacklog, FindAccepted, FindNearMisses, FindSms,
+        IdempotencyKey, KeepReceived, ListReceived, ListSms, ListUnmatchedReceipts, ListUnowned, OpenOutbox, Order,
+        Outcome, OwnReceived, RecordOutcomes, RecordReceipts, ReleaseReceived, ReleaseSms, SettleReceived, SmsOwner,
         SmsTimeline, StatusCursor, Then, Which,
     },
     levers::{CancelSms, Lever, PullLever, SearchSms, SmsFilter},
     rerouting::{RerouteSms, WayOut},
+    sent_parts::ListSentParts,
     session::{After, CloseSession, CountAnswers, FindAnswers, FindSession, SaveSession, SessionRecord},
     sms::{InboundPart, InboundSms, Receipt, TransportStatus},
     sms_options::SmsOptions,
@@ -289,6 +290,10 @@ fn sessions_answers_and_accounts_are_found_by_index() {
     let (counted, _) = watched.plans();
     assert!(uses(&counted, COUNTS, "campaign=? AND question=?"), "{counted}");
     ListUnmatchedReceipts { limit: 10 }.read(&mut watched.conn, START).unwrap();
+    watched.seen.lock().unwrap().clear();
+    read!(watched, ListSentParts { sms: 1 });
+    let (ids, to) = (vec!["1".to_owned()], Some(msisdn("27831234567")));
+    read!(watched, FindNearMisses { transport: opera(), ids, to, came_at: START });
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! SMS from people.
 
+use std::time::Duration;
+
 use vumi_kit::{
     account::{AccountRoles, CreateAccount},
     address::Address,
     audit::AuditActor,
     callback::{CallbackFormat, CallbackName, ClaimDeliveries, CreateCallback},
     ledger::{
-        AnswerNotSent, ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListUnowned, OwnReceived, SettleReceived,
-        SmsOwner,
+        AnswerNotSent, ClaimReceived, HandOver, IdempotencyKey, KeepReceived, ListReceived, ListUnowned, OwnReceived,
+        SettleReceived, SmsOwner,
     },
     sms::{InboundPart, InboundSms, Received},
     sms_options::SmsOptions,
@@ -238,9 +240,41 @@ async fn a_reference_that_is_used_again_ends_the_sms_whose_parts_did_not_come() 
     let Some(mut harness) = StoreHarness::new() else { return };
     keep_parts(&mut harness, &[part(1, "JOIN ", None), part(2, "the ", None)]).await;
     let (_, handed) = keep_parts(&mut harness, &[part(1, "STOP ", None)]).await;
-    assert_eq!(handed[0].sms.message, "JOIN the ");
+    assert_eq!((handed[0].sms.message.as_str(), handed[0].incomplete), ("JOIN the ", true));
     let (whole, _) = keep_parts(&mut harness, &[part(2, "it ", None), part(3, "now", None)]).await;
-    assert_eq!(whole[0].sms.message, "STOP it now");
+    assert_eq!((whole[0].sms.message.as_str(), whole[0].incomplete), ("STOP it now", false));
+}
+
+#[actix_rt::test]
+async fn a_transport_may_have_a_time_of_its_own_for_missing_parts_and_clients_are_told_of_what_lacks_some() {
+    let Some(mut harness) = StoreHarness::new() else { return };
+    let (name, url) = (CallbackName::SmsReceived, "https://client.example/".to_owned());
+    harness
+        .callbacks(CreateCallback { account: ALICE, name, url, format: CallbackFormat::Form, secret: String::new() })
+        .await;
+    let waits = Some(Duration::from_secs(30));
+    let quick = InboundPart::new("9", 2, 2).map(|part| InboundPart { waits, ..part });
+    keep_parts(&mut harness, &[part(1, "JOIN ", None), InboundSms { part: quick, ..part(2, "quiz", None) }]).await;
+    harness.advance(29);
+    harness.sweep().await;
+    assert_eq!(all_handed(&mut harness), []);
+    harness.advance(1);
+    harness.sweep().await;
+    let handed = all_handed(&mut harness);
+    assert_eq!(
+        handed.iter().map(|sms| (sms.sms.message.as_str(), sms.incomplete)).collect::<Vec<_>>(),
+        [("quiz", true)]
+    );
+    let told = harness.callbacks(claim_deliveries()).await.deliveries.remove(0);
+    assert!(told.body.contains("incomplete=true"), "{}", told.body);
+    let list = ListReceived {
+        account: ALICE,
+        transport: opera(),
+        since: harness.now().minus(waits.unwrap()),
+        after: None,
+        limit: 9,
+    };
+    assert_eq!(harness.ledger(list).await, handed, "the mark is kept");
 }
 
 #[actix_rt::test]
@@ -253,7 +287,8 @@ async fn what_lacks_parts_is_handed_over_as_far_as_it_is_there_after_a_time() {
     harness.advance(1);
     harness.sweep().await;
     let handed = all_handed(&mut harness);
-    assert_eq!(handed.iter().map(|sms| sms.sms.message.as_str()).collect::<Vec<_>>(), ["JOIN quiz"]);
+    let said: Vec<_> = handed.iter().map(|sms| (sms.sms.message.as_str(), sms.incomplete)).collect();
+    assert_eq!(said, [("JOIN quiz", true)]);
     harness.sweep().await;
     assert_eq!(all_handed(&mut harness), [], "once");
     harness.advance(24 * 3600);

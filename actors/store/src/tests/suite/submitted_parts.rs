@@ -1,8 +1,9 @@
 //! SMS whose transport submits them part by part, and ids that come back in another spelling.
 
 use vumi_kit::{
-    ledger::{Outcome, ReceiptMatch, RecordOutcomes, RecordReceipts, Then},
-    sent_parts::{IdSpellings, SentPart, TakenPart},
+    clock::Timestamp,
+    ledger::{FindNearMisses, NearMissReason, Outcome, ReceiptMatch, RecordOutcomes, RecordReceipts, Then},
+    sent_parts::{IdSpellings, ListSentParts, SentPart, TakenPart},
     sms::{Receipt, SmsId, TransportStatus},
 };
 
@@ -57,6 +58,72 @@ async fn a_retry_knows_the_parts_that_were_taken() {
     assert_eq!(numbers, [(1, Some("a1")), (3, Some("a3"))]);
     outcome(&harness, (id, 1), vec![taken(2, "a2", true)], done("a1")).await;
     assert_eq!(harness.rows("sms_parts"), 3);
+}
+
+#[actix_rt::test]
+async fn each_part_is_listed_with_its_state_and_both_spellings_of_its_id() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let id = claimed(&harness).await;
+    assert_eq!(harness.ledger(ListSentParts { sms: id }).await, []);
+    let padded = TakenPart { spellings: spellings("a2", &[]), ..taken(2, "00A2", true) };
+    outcome(&harness, (id, 0), vec![taken(1, "a1", true), padded], done("a1")).await;
+    let late = Receipt { spellings: spellings("a2", &[]), ..receipt("0A2", TransportStatus::Delivered) };
+    assert_eq!(record(&harness, late).await, Some(id));
+    let parts = harness.ledger(ListSentParts { sms: id }).await;
+    let shown: Vec<_> = parts
+        .iter()
+        .map(|part| (part.number, part.provider_id.as_deref().unwrap(), part.folded_id.as_deref(), part.status))
+        .collect();
+    let (gateway, delivered) = (TransportStatus::AtGateway, TransportStatus::Delivered);
+    assert_eq!(shown, [(1, "a1", None, gateway), (2, "00A2", Some("a2"), delivered)]);
+}
+
+#[actix_rt::test]
+async fn a_receipt_without_an_sms_has_near_misses_by_id_and_by_recipient() {
+    let Some(harness) = StoreHarness::new() else { return };
+    let sms = harness.accept(1).await.remove(0);
+    harness.claim(1).await;
+    outcome(
+        &harness,
+        (sms.id, 0),
+        vec![TakenPart { spellings: spellings("a1", &[]), ..taken(1, "00A1", true) }],
+        done("00A1"),
+    )
+    .await;
+    harness.advance(60);
+    let to = |number: &str| Some(msisdn(number));
+    for (ids, recipient, found) in [
+        (&["a1"][..], None, Some(NearMissReason::AlikeId)),
+        (&["x", "00A1"], to("27830000000"), Some(NearMissReason::AlikeId)),
+        (&["x"], Some(sms.to.clone()), Some(NearMissReason::SameRecipient)),
+        (&["a1"], Some(sms.to.clone()), Some(NearMissReason::AlikeId)),
+        (&["x"], to("27830000000"), None),
+    ] {
+        let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
+        let ask = FindNearMisses { transport: opera(), ids, to: recipient, came_at: harness.now() };
+        let misses = harness.ledger(ask.clone()).await;
+        let seen: Vec<_> = misses.iter().map(|miss| (miss.sms, miss.why)).collect();
+        assert_eq!(seen, found.map(|why| (sms.id, why)).into_iter().collect::<Vec<_>>(), "{ask:?}");
+    }
+    let before = harness.now().minus(std::time::Duration::from_secs(120));
+    let early = FindNearMisses { transport: opera(), ids: Vec::new(), to: Some(sms.to), came_at: before };
+    assert_eq!(harness.ledger(early).await, [], "it was accepted after the receipt came");
+}
+
+#[actix_rt::test]
+async fn a_receipt_that_counts_minutes_does_not_say_delivered_before_submitted() {
+    for (said_before, expected_before) in [(600, 600), (59, 0), (1, 0), (0, 0), (-5, -5)] {
+        let Some(harness) = StoreHarness::new() else { return };
+        let id = claimed(&harness).await;
+        harness.advance(10);
+        let submitted = harness.now();
+        outcome(&harness, (id, 0), vec![taken(1, "a1", true)], done("a1")).await;
+        harness.advance(30);
+        let at = |before: i64| Timestamp::from_micros(submitted.micros() - before * 1_000_000);
+        let said = Receipt { at: Some(at(said_before)), ..receipt("a1", TransportStatus::Delivered) };
+        record(&harness, said).await;
+        assert_eq!(harness.find(id).await.delivered_at, Some(at(expected_before)), "{said_before} s before");
+    }
 }
 
 #[actix_rt::test]
