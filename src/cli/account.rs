@@ -1,6 +1,7 @@
 //! `vumi account`.
 
 mod access;
+mod codes;
 mod password;
 mod quota;
 mod rights;
@@ -26,6 +27,7 @@ use vumi_kit::{
 
 pub(super) use self::values::duration;
 use self::{
+    codes::CodesArgs,
     password::{NameAndPassword, RotateArgs},
     quota::{BudgetArgs, QuotaArgs},
     rights::AllowArgs,
@@ -77,6 +79,8 @@ pub(super) enum AccountCommand {
     Unlock(AccountName),
     /// Says where an account may call from, and as whom, over what and to whom it may send
     Allow(AllowArgs),
+    /// Says which codes and keywords an account may use for the conversations that it posts
+    Codes(CodesArgs),
     /// Says how many recipients a minute and how many waiting SMS an account may have
     Quota(QuotaArgs),
     /// Says what an account may spend, in segments or money
@@ -124,6 +128,7 @@ pub(super) fn run(command: &AccountCommand, settings: Settings) -> anyhow::Resul
         AccountCommand::Lock(AccountName { name }) => change(store, name, AccountChange::Lock).await,
         AccountCommand::Unlock(AccountName { name }) => change(store, name, AccountChange::Unlock).await,
         AccountCommand::Allow(args) => rights::allow(store, args, &transports).await,
+        AccountCommand::Codes(args) => codes::set(store, args).await,
         AccountCommand::Quota(args) => quota::set(store, args).await,
         AccountCommand::Budget(args) => quota::budget(store, args).await,
         AccountCommand::Smpp(args) => smpp::set(store, args).await,

@@ -16,6 +16,7 @@ use vumi_kit::{
     campaign_sms::CampaignSmsOffice,
     clock::Clock,
     component::{Component, ComponentContext, StartError, Terminated},
+    conversation::{ConversationRules, PostedRoutes},
     health::AskParts,
     ledger::SmsOwners,
     middleware::MiddlewareChains,
@@ -55,6 +56,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
 
     let board = TransportBoard::default();
     let routes = outbound_routes(&settings, &board);
+    let posted = PostedRoutes::default();
+    let mut settings = settings;
+    settings.table = settings.table.clone().with_posted(posted.clone(), own_name("conversations"));
     let transport_watch = watch_of(&settings, &board, routes.clone());
     let router_arbiter = Arbiter::new();
     let (router_settings, table, router_store) = (settings.router.clone(), settings.table.clone(), store.store.clone());
@@ -89,6 +93,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartFailed> {
         supervisor.try_send(WatchFixture(fixture)).map_err(|_| StartFailed::Terminated("supervisor"))?;
     }
     let outbound = (routes.map(|routes| routes as OutboundRoutes), board);
+    let conversations: StartFn = Arc::new(move |context| Ok(vumi_conversations::start(context, posted.clone())));
+    start_component(&supervisor, own_name("conversations"), Role::Campaign, conversations).await?;
     let bound = start_components(&supervisor, router.recipient(), &settings, &sending, outbound).await?;
     Ok(Running { supervisor, store, address: bound, fatal, arbiters: vec![router_arbiter, store_arbiter] })
 }
@@ -207,7 +213,7 @@ fn campaign_sms(
 
 /// Whose SMS from people are, as routes and transports say.
 fn owners(table: RoutingTable) -> SmsOwners {
-    SmsOwners::new(move |transport, sms| table.account(transport, sms.to.as_str(), &sms.message).map(str::to_owned))
+    SmsOwners::new(move |transport, sms| table.account(transport, sms.to.as_str(), &sms.message))
 }
 
 fn of_kind(config: ComponentConfig) -> StartFn {
@@ -264,6 +270,9 @@ fn http_component(
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
     let (sandbox_account, sms_times) = (settings.sandbox.is_some(), settings.store.sms_times());
     // Of port 0, nobody knows which port it became.
+    let table = settings.table.clone();
+    let conversations =
+        ConversationRules::new(vumi_conversations::problems, move |code| table.has_route(code).cloned());
     let sandbox = settings.sandbox.as_ref().map(|sandbox| sandbox.http_bind).filter(|bind| bind.port() != 0);
     Arc::new(move |context: ComponentContext| {
         let mut http = http.clone();
@@ -272,6 +281,7 @@ fn http_component(
             http.bind = *address;
         }
         let context = HttpContext {
+            conversations: conversations.clone(),
             store: context.store,
             clock: context.clock,
             owners: context.owners,

@@ -55,9 +55,9 @@ fn a_process_without_the_api_says_how_it_is_and_nothing_else() {
     let ready: Value = ready.json().unwrap();
     let parts = ready["parts"].as_array().unwrap();
     let names: Vec<&str> = parts.iter().map(|part| part["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["store", "router", "echo", "quiz", "amqp", "health"]);
+    assert_eq!(names, ["store", "router", "conversations", "echo", "quiz", "amqp", "health"]);
     // What is for a broker that is away waits in the ledger.
-    assert_eq!(parts[4]["state"], "degraded", "{ready}");
+    assert_eq!(parts[5]["state"], "degraded", "{ready}");
 
     for elsewhere in ["/", "/api/v1/sms/clickatell/status.json?id=1", "/api/docs/", "/api/v1/openapi.json"] {
         assert_eq!(health_harness.get(elsewhere).status(), 404, "{elsewhere}");

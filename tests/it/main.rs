@@ -24,6 +24,7 @@ mod cluster;
 mod connect;
 mod connections;
 mod consent;
+mod conversations;
 mod crash;
 mod fairness;
 mod health;

@@ -237,3 +237,17 @@ http://localhost:8000/api/v1/sms/opera/receipt.json \
                    http://localhost:8000/api/v1/sms/opera/receive.xml -d 'EVENT'";
     assert_eq!(curl(&harness, &command.replace("EVENT", event)), event);
 }
+
+/// As the first Vumi's own test posts it.
+#[test]
+fn a_conversation_in_yaml_is_created_by_post_and_by_no_other_method() {
+    let harness = Harness::new();
+    let _router = harness.run();
+    let yaml = r"printf -- '- question: How do you get water?\n  options: [tap, tank, river]\n- end: Thank you.\n' | \
+curl -u 'username:password' -X POST -w ' %{http_code}' http://localhost:8000/api/v1/conversation.yaml \
+-H 'Content-Type: application/x-yaml' --data-binary @-";
+    assert_eq!(curl(&harness, yaml), "Created 201");
+    let get =
+        "curl -u 'username:password' -o /dev/null -w '%{http_code}' http://localhost:8000/api/v1/conversation.yaml";
+    assert_eq!(curl(&harness, get), "405");
+}

@@ -47,14 +47,19 @@ impl<C: Campaign> Kind for CampaignKind<C> {
             let problems: Vec<String> = problems.iter().map(|wrong| format!("{}: {}", wrong.key, wrong.what)).collect();
             StartError(problems.join("; "))
         })?;
-        let stored = StoredSessions(context.store.sessions, context.campaign_sms);
-        let (actor, ended) = CampaignActor::open(campaign, context.name, stored, context.router, context.clock);
-        Ok(Component {
-            endpoints: Some(Endpoints::Campaign { inbound: actor.clone().recipient(), events: None }),
-            health: actor.clone().recipient(),
-            drain: actor.recipient(),
-            ended,
-        })
+        Ok(start_campaign(campaign, context))
+    }
+}
+
+/// Starts a campaign that is made already, on the present arbiter.
+pub fn start_campaign<C: Campaign>(campaign: C, context: ComponentContext) -> Component {
+    let stored = StoredSessions(context.store.sessions, context.campaign_sms);
+    let (actor, ended) = CampaignActor::open(campaign, context.name, stored, context.router, context.clock);
+    Component {
+        endpoints: Some(Endpoints::Campaign { inbound: actor.clone().recipient(), events: None }),
+        health: actor.clone().recipient(),
+        drain: actor.recipient(),
+        ended,
     }
 }
 

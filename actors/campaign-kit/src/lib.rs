@@ -33,7 +33,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-pub use component::{CampaignKind, WithCampaign};
+pub use component::{CampaignKind, WithCampaign, start_campaign};
 pub use screen::{DoesNotFit, Screen};
 pub use session::Session;
 pub use vumi_kit::{

@@ -9,6 +9,7 @@ use vumi_kit::{
     message::{ScreenLimit, TransportType, UserMessage},
     name::Name,
     session::Answer,
+    store::StoreError,
     text::keepable,
 };
 
@@ -197,6 +198,18 @@ impl<State> Session<State> {
     /// text and no number of a person.
     pub fn give_up(&self, why: impl Into<String>, late: bool) {
         self.error.replace(Some(TurnError::Unanswered { why: why.into(), late }));
+    }
+
+    /// From now on in this turn [`Self::remember`], [`Self::counts`] and [`Self::answers`] are those of another name than the
+    /// campaign's: for one that runs services of several owners.
+    pub fn keep_answers_under(&mut self, name: Name) {
+        self.campaign = name;
+    }
+
+    /// The store has failed in something that the campaign asked of it: the turn fails, as it does where the store fails in
+    /// [`Self::counts`].
+    pub fn fail(&self, error: StoreError) {
+        self.error.replace(Some(error.into()));
     }
 
     fn or_record_error<T>(&self, found: Result<Vec<T>, TurnError>) -> Vec<T> {

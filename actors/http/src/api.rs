@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod callbacks;
 pub(crate) mod consent;
+pub(crate) mod conversations;
 pub(crate) mod preview;
 pub(crate) mod received;
 pub(crate) mod routed;

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use actix::Recipient;
 use vumi_front_kit::quotas::QuotaKeeper;
 use vumi_kit::{
-    carries::Carries, clock::Clock, health::AskParts, ledger::SmsOwners, middleware::MiddlewareChains, name::Name,
-    outbound::OutboundRoutes, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
-    transport_settings::TransportSettings, webhook::Webhook, webhook_access::WebhookAccess,
+    carries::Carries, clock::Clock, conversation::ConversationRules, health::AskParts, ledger::SmsOwners,
+    middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes, sms_fields::SmsTimes, store::Store,
+    transport_board::TransportBoard, transport_settings::TransportSettings, webhook::Webhook,
+    webhook_access::WebhookAccess,
 };
 
 /// A transport that the API serves, and the webhooks that its provider calls.
@@ -46,6 +47,8 @@ pub struct HttpContext {
     pub chains: MiddlewareChains,
     /// Chooses the transports of SMS that name none; none: there are no routes.
     pub routes: Option<OutboundRoutes>,
+    /// What a conversation is checked against before it is kept.
+    pub conversations: ConversationRules,
     /// Where receipts are counted.
     pub board: TransportBoard,
     /// The supervisor, for `/health/ready`.

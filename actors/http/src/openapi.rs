@@ -20,7 +20,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use vumi_kit::name::Name;
 
 use crate::{
-    api::{account, callbacks, consent, preview, received, routed, send, status},
+    api::{account, callbacks, consent, conversations, preview, received, routed, send, status},
     response::{error, views},
     webhooks,
 };
@@ -50,6 +50,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         (name = "account", description = "The account that is logged in"),
         (name = "consent", description = "Who wants no SMS"),
         (name = "callbacks", description = "URLs to which the router posts what happens"),
+        (name = "conversations", description = "Menus that run as soon as they are posted"),
         (name = "providers", description = "What providers post to the router"),
         (name = "description", description = "This document"),
     ),
@@ -77,6 +78,11 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         callbacks::read,
         callbacks::change,
         callbacks::delete,
+        conversations::create,
+        conversations::list,
+        conversations::read,
+        conversations::replace,
+        conversations::delete,
         webhooks::receipt_json,
         webhooks::receive_json,
         webhooks::receive_xml,
@@ -306,7 +312,7 @@ mod tests {
         assert_eq!(api["openapi"], "3.1.0");
         let operations: Vec<&Value> =
             api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
-        assert_eq!(operations.len(), 38);
+        assert_eq!(operations.len(), 43);
         let ids: HashSet<&str> = operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), operations.len(), "{ids:?}");
         for operation in operations.iter().filter(|operation| operation["security"].is_null()) {

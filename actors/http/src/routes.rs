@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    api::{account, callbacks, consent, preview, received, routed, send, status},
+    api::{account, callbacks, consent, conversations, preview, received, routed, send, status},
     guard::{guarded, limit_public},
     health, landing,
     limits::call_rates::RateClass,
@@ -69,6 +69,17 @@ fn mount_api(api: &mut ServiceConfig) {
             "/account/callbacks/{id}.json",
             "GET, PUT, DELETE",
             vec![web::get().to(callbacks::read), web::put().to(callbacks::change), web::delete().to(callbacks::delete)],
+        ))
+        .service(resource("/conversation.yaml", "POST", vec![web::post().to(conversations::create)]))
+        .service(resource("/conversations.json", "GET", vec![web::get().to(conversations::list)]))
+        .service(resource(
+            "/conversations/{name}.yaml",
+            "GET, PUT, DELETE",
+            vec![
+                web::get().to(conversations::read),
+                web::put().to(conversations::replace),
+                web::delete().to(conversations::delete),
+            ],
         ))
         .service(web::resource("/sms/{transport}/receipt.json").to(webhooks::receipt_json))
         .service(web::resource("/sms/{transport}/receive.json").to(webhooks::receive_json))

@@ -118,11 +118,14 @@ pub struct RateSettings {
     /// Callback calls.
     #[schemars(extend("unit" = "a minute"))]
     pub callbacks: u32,
+    /// Conversations that are posted or replaced, in ten minutes.
+    #[schemars(extend("unit" = "in 10 minutes"))]
+    pub conversations: u32,
 }
 
 impl Default for RateSettings {
     fn default() -> Self {
-        Self { sending: 6_000, receipts: None, inbound: None, reading: 60, callbacks: 60 }
+        Self { sending: 6_000, receipts: None, inbound: None, reading: 60, callbacks: 60, conversations: 5 }
     }
 }
 

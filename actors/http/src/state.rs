@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use vumi_front_kit::{log_in_trail::LogInTrail, password::HashError, quotas::QuotaKeeper, token_buckets::TokenBuckets};
 use vumi_kit::{
-    clock::Clock, ledger::SmsOwners, middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes,
-    sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
+    clock::Clock, conversation::ConversationRules, ledger::SmsOwners, middleware::MiddlewareChains, name::Name,
+    outbound::OutboundRoutes, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
 };
 
 use crate::{
@@ -50,6 +50,7 @@ pub(crate) struct ApiState {
     pub(crate) transports: BTreeMap<Name, ProtectedWebhooks>,
     /// Chooses the transports of SMS that name none.
     pub(crate) routes: Option<OutboundRoutes>,
+    pub(crate) conversations: ConversationRules,
     pub(crate) board: TransportBoard,
     pub(crate) clock: Clock,
     pub(crate) owners: SmsOwners,
@@ -86,6 +87,7 @@ impl ApiState {
             store: context.store,
             transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
             routes: context.routes,
+            conversations: context.conversations,
             board: context.board,
             clock: context.clock,
             owners: context.owners,

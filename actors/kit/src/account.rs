@@ -20,6 +20,10 @@ pub use self::{
 use crate::{
     audit::{AuditActor, ListAudit, RecordAudit},
     clock::Timestamp,
+    conversation::{
+        AccountCodes, CountConversationChanges, DeleteConversation, FindConversation, FindConversationVersion,
+        ListConversations, PutConversation,
+    },
     name::Name,
     network::Network,
     request::{Operation, Reads, Writes, store_address},
@@ -57,6 +61,8 @@ pub struct Account {
     pub quotas: AccountQuotas,
     /// How its ESMEs bind; none: they may not.
     pub smpp: Option<SmppAccess>,
+    /// The codes that it may use for its conversations.
+    pub codes: AccountCodes,
 }
 
 /// How an account's ESMEs bind.
@@ -107,6 +113,7 @@ impl Account {
             rights: SendingRights::default(),
             quotas: AccountQuotas::default(),
             smpp: None,
+            codes: AccountCodes::default(),
         }
     }
 
@@ -212,5 +219,11 @@ store_address! {
         remove_token: RemoveToken,
         record_audit: RecordAudit,
         list_audit: ListAudit,
+        put_conversation: PutConversation,
+        list_conversations: ListConversations,
+        find_conversation: FindConversation,
+        find_conversation_version: FindConversationVersion,
+        delete_conversation: DeleteConversation,
+        count_conversation_changes: CountConversationChanges,
     }
 }

@@ -16,6 +16,7 @@ pub mod charset;
 pub mod clock;
 pub mod component;
 pub mod consent;
+pub mod conversation;
 pub mod esme;
 pub mod export;
 pub mod field_errors;

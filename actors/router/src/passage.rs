@@ -70,7 +70,7 @@ impl Passage {
         let service = from.as_str();
         let mut passing = PassingSms {
             direction: SmsDirection::Outbound,
-            account: self.table.account(&message.transport_name, service, "").map(str::to_owned),
+            account: self.table.account(&message.transport_name, service, ""),
             transport: message.transport_name.clone(),
             campaign,
             from,
@@ -90,7 +90,7 @@ impl Passage {
     fn inbound(&self, transport: Name, from: Address, to: Address, message: String) -> PassingSms {
         PassingSms {
             direction: SmsDirection::Inbound,
-            account: self.table.account(&transport, to.as_str(), &message).map(str::to_owned),
+            account: self.table.account(&transport, to.as_str(), &message),
             campaign: self.table.sms(to.as_str(), &message).cloned(),
             transport,
             from,

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use vumi_kit::{
     address::{Address, UssdCode},
+    conversation::{ConversationCode, PostedRoutes},
     keyword,
     name::Name,
 };
@@ -65,6 +66,8 @@ pub struct RoutingTable {
     /// Short code (or any) and normalized keyword (or any).
     sms: HashMap<(Option<String>, Option<String>), SmsRoute>,
     default: Option<SmsRoute>,
+    /// The codes of conversations, and the component that runs them.
+    posted: Option<(PostedRoutes, Name)>,
     /// The accounts of the transports that name one.
     accounts: HashMap<Name, String>,
 }
@@ -74,6 +77,12 @@ pub struct RoutingTable {
 struct SmsRoute {
     campaign: Name,
     account: Option<String>,
+}
+
+/// What takes an SMS: a route, or a conversation of this account.
+enum SmsMatch<'t> {
+    Route(&'t SmsRoute),
+    Posted(String),
 }
 
 impl RoutingTable {
@@ -195,6 +204,10 @@ impl RoutingTable {
         self.codes
             .get(dialled)
             .map(whole)
+            .or_else(|| {
+                self.posted_ussd(dialled)
+                    .map(|(length, name)| length.map_or_else(|| whole(name), |length| beyond(length, name)))
+            })
             .or_else(|| match (prefix(), self.code_beyond(dialled)) {
                 (Some((prefix, _)), Some((length, name))) if length > prefix.len() => Some(beyond(length, name)),
                 (Some((_, name)), _) => Some(whole(name)),
@@ -202,6 +215,37 @@ impl RoutingTable {
                 (None, None) => pattern().map(whole),
             })
             .or(self.default.as_ref().map(|default| whole(&default.campaign)))
+    }
+
+    /// The conversations, where one has this code, or a longer one than any route beyond which the person has dialled; then
+    /// with its length.
+    fn posted_ussd(&self, dialled: &str) -> Option<(Option<usize>, &Name)> {
+        let (posted, conversations) = self.posted.as_ref()?;
+        if posted.has_ussd(dialled) {
+            return Some((None, conversations));
+        }
+        let of_routes = self.code_beyond(dialled).map_or(0, |(length, _)| length);
+        let mut stars = dialled.rmatch_indices('*').map(|(at, _)| at).filter(|at| *at <= LONGEST_CODE);
+        let length = stars.find(|at| dialled.get(..*at).is_some_and(|code| posted.has_ussd(&format!("{code}#"))))? + 1;
+        (length > of_routes).then_some((Some(length), conversations))
+    }
+
+    /// The same table, with the codes of conversations and the component that runs them.
+    #[must_use]
+    pub fn with_posted(mut self, posted: PostedRoutes, conversations: Name) -> Self {
+        self.posted = Some((posted, conversations));
+        self
+    }
+
+    /// The campaign that a route leads exactly this code to: no conversation can have it then.
+    #[must_use]
+    pub fn has_route(&self, code: &ConversationCode) -> Option<&Name> {
+        let sms = |key| self.sms.get(&key).map(|route: &SmsRoute| &route.campaign);
+        match code {
+            ConversationCode::Ussd(code) => self.codes.get(code.as_str()),
+            ConversationCode::ShortCode(number) => sms((Some(number.clone()), None)),
+            ConversationCode::Keyword(word) => sms((None, Some(keyword::normalized(word)))),
+        }
     }
 
     /// The longest code of a route beyond which a person has dialled, up to its `*`, with its length.
@@ -217,15 +261,22 @@ impl RoutingTable {
     /// The campaign that serves an SMS to `short_code`.
     #[must_use]
     pub fn sms(&self, short_code: &str, text: &str) -> Option<&Name> {
-        self.sms_route(short_code, text).map(|route| &route.campaign)
+        match self.sms_route(short_code, text)? {
+            SmsMatch::Route(route) => Some(&route.campaign),
+            SmsMatch::Posted(_) => self.posted.as_ref().map(|(_, conversations)| conversations),
+        }
     }
 
     /// The account that an SMS to `short_code` belongs to, unless a client brought it itself: its route's, else its
     /// transport's.
     #[must_use]
-    pub fn account(&self, transport: &Name, short_code: &str, text: &str) -> Option<&str> {
-        let of_route = self.sms_route(short_code, text).and_then(|route| route.account.as_deref());
-        of_route.or_else(|| self.accounts.get(transport).map(String::as_str))
+    pub fn account(&self, transport: &Name, short_code: &str, text: &str) -> Option<String> {
+        let of_route = match self.sms_route(short_code, text) {
+            Some(SmsMatch::Posted(account)) => Some(account),
+            Some(SmsMatch::Route(route)) => route.account.clone(),
+            None => None,
+        };
+        of_route.or_else(|| self.accounts.get(transport).cloned())
     }
 
     /// The same table, with the accounts of transports.
@@ -255,14 +306,28 @@ impl RoutingTable {
         })
     }
 
-    fn sms_route(&self, short_code: &str, text: &str) -> Option<&SmsRoute> {
-        let by_word = self.keyword_route(short_code, text);
-        by_word.or_else(|| self.sms.get(&(Some(short_code.to_owned()), None))).or(self.default.as_ref())
+    /// A keyword of a route before one of a conversation, that before a short code of a route, that before one of a
+    /// conversation; the default last.
+    fn sms_route(&self, short_code: &str, text: &str) -> Option<SmsMatch<'_>> {
+        let code = Some(short_code.to_owned());
+        let posted = self.posted.as_ref().map(|(posted, _)| posted);
+        let posted_account = |code: &str| posted.and_then(|posted| posted.sms_account(code)).map(SmsMatch::Posted);
+        let by_word = self.keyword_route(short_code, text).map(SmsMatch::Route);
+        by_word
+            .or_else(|| keyword::candidates(text).find_map(|word| posted_account(&word)))
+            .or_else(|| self.sms.get(&(code, None)).map(SmsMatch::Route))
+            .or_else(|| posted_account(short_code))
+            .or_else(|| self.default.as_ref().map(SmsMatch::Route))
     }
 
-    /// Whether any campaign serves SMS.
+    /// Whether a route leads SMS to any campaign; conversations aside.
     pub(crate) fn serves_sms(&self) -> bool {
         self.default.is_some() || !self.sms.is_empty()
+    }
+
+    /// The component that runs conversations.
+    pub(crate) fn conversations(&self) -> Option<&Name> {
+        self.posted.as_ref().map(|(_, conversations)| conversations)
     }
 
     /// Every campaign that a route leads to, with the route's position in the list.
@@ -282,6 +347,8 @@ fn taken(before: Option<Name>, what: impl FnOnce() -> String) -> Result<(), Stri
 
 #[cfg(test)]
 mod tests {
+    use vumi_kit::conversation::{PostedRoutes, PostedTable};
+
     use super::{Route, RoutingTable};
 
     #[derive(serde::Deserialize)]
@@ -410,6 +477,45 @@ mod tests {
     }
 
     #[test]
+    fn the_code_of_a_conversation_leads_to_it_unless_a_route_has_it() {
+        let (posted, mut codes) = (PostedRoutes::default(), PostedTable::default());
+        let conversations = vumi_kit::name::Name::parse("conversations").unwrap();
+        let table = RoutingTable::new(&routes(ALL)).unwrap().with_posted(posted.clone(), conversations);
+        assert_eq!(table.ussd("*120*663*82#").unwrap().as_str(), "eight");
+        for code in ["*120*663*79#", "*120*663*79*5#", "*120*663*82#", "WATER", "STOP", "38080", "40001"] {
+            codes.insert(&code.parse().unwrap(), "school");
+        }
+        posted.set(codes);
+        for (dialled, campaign, beyond) in [
+            ("*120*663*79#", "quiz", ""),
+            ("*120*663*79*4#", "quiz", "4"),
+            ("*120*663*79*5*1#", "conversations", "1"),
+            ("*120*663*82#", "conversations", ""),
+            ("*120*663*82*1*2#", "conversations", "1*2"),
+            ("*120*663*83#", "eight", ""),
+        ] {
+            let found = table.ussd_route(dialled).map(|(name, beyond)| (name.as_str(), beyond));
+            assert_eq!(found, Some((campaign, beyond)), "{dialled}");
+        }
+        let opera = vumi_kit::name::Name::parse("opera").unwrap();
+        for (to, text, campaign, account) in [
+            ("38080", "water, please", "conversations", Some("school")),
+            ("38080", "stop", "optout", None),
+            ("38080", "hello", "clinic", None),
+            ("40001", "hello", "conversations", Some("school")),
+            ("40002", "hello", "echo", None),
+        ] {
+            assert_eq!(table.sms(to, text).unwrap().as_str(), campaign, "{to} {text}");
+            assert_eq!(table.account(&opera, to, text).as_deref(), account, "{to} {text}");
+        }
+        let has = |code: &str| table.has_route(&code.parse().unwrap()).map(|name| name.as_str());
+        assert_eq!(
+            [has("*120*663*79#"), has("stop"), has("38080"), has("WATER")],
+            [Some("quiz"), Some("optout"), Some("clinic"), None]
+        );
+    }
+
+    #[test]
     fn an_sms_belongs_to_the_account_of_its_route_else_of_its_transport() {
         let text = r#"
             [[routes]]
@@ -430,7 +536,7 @@ mod tests {
             ("clickatell", "38080", "Quiz!", Some("school")),
             ("clickatell", "38080", "hello", None),
         ] {
-            assert_eq!(table.account(&name(transport), code, text), account, "{transport} {code} {text}");
+            assert_eq!(table.account(&name(transport), code, text).as_deref(), account, "{transport} {code} {text}");
         }
         assert_eq!(
             [table.names_all_accounts(&name("opera")), table.names_all_accounts(&name("clickatell"))],

@@ -28,7 +28,7 @@ impl UnownedRound {
     pub(crate) async fn step(mut self, store: &Store, table: &RoutingTable) -> Result<Self, StoreError> {
         let page = store.ledger.ask(ListUnowned { after: self.after, limit: STEP }).await?;
         let next = page.last().filter(|_| page.len() == STEP).map_or(0, |last| last.id);
-        let mut by_account: BTreeMap<&str, Vec<ReceivedId>> = BTreeMap::new();
+        let mut by_account: BTreeMap<String, Vec<ReceivedId>> = BTreeMap::new();
         for received in &page {
             match table.account(&received.transport, received.sms.to.as_str(), &received.sms.message) {
                 Some(account) => by_account.entry(account).or_default().push(received.id),
@@ -36,7 +36,7 @@ impl UnownedRound {
             }
         }
         for (account, ids) in by_account {
-            let (username, count) = (account.to_owned(), ids.len());
+            let (username, count) = (account.clone(), ids.len());
             if store.ledger.ask(OwnReceived { username, ids }).await? {
                 tracing::info!(account, count, "SMS from people that waited for this account are passed on");
             } else {

@@ -156,6 +156,8 @@ impl Copying<'_> {
             retention_progress,
             consent,
             consent_now,
+            conversations,
+            conversation_versions,
         );
         go_on(target)?;
         Ok(rows)
@@ -234,6 +236,7 @@ fn go_on(target: &mut postgres::Conn) -> QueryResult<()> {
         "callbacks",
         "callback_deliveries",
         "consent",
+        "conversations",
     ] {
         target.batch_execute(&format!(
             "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table} HAVING max(id) IS NOT NULL"

@@ -19,6 +19,36 @@ diesel::table! {
         country_code -> Nullable<Text>,
         smpp_hash -> Nullable<Text>,
         smpp_binds -> Nullable<Integer>,
+        codes -> Text,
+    }
+}
+
+diesel::table! {
+    conversations (id) {
+        id -> BigInt,
+        account -> BigInt,
+        name -> Text,
+        version -> BigInt,
+        ussd -> Nullable<Text>,
+        sms -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversation_versions (conversation, version) {
+        conversation -> BigInt,
+        version -> BigInt,
+        text -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversation_changes (id) {
+        id -> BigInt,
+        changes -> BigInt,
     }
 }
 

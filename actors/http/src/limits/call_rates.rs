@@ -1,6 +1,6 @@
 //! How many calls an account may make: a token bucket (GCRA) for each account and class of calls.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use governor::{
@@ -22,13 +22,16 @@ pub(crate) enum RateClass {
     Reading,
     /// Callbacks, and what has no class of its own.
     Callbacks,
+    /// Conversations that are posted or replaced: in ten minutes.
+    Conversations,
 }
 
 type AccountBuckets = RateLimiter<AccountId, DashMapStateStore<AccountId>, DefaultClock, StateInformationMiddleware>;
 
 struct ClassRate {
     name: &'static str,
-    per_minute: u32,
+    calls: u32,
+    within_s: u64,
     policy: HeaderValue,
     // Keyed by accounts that exist: bounded by their number.
     buckets: AccountBuckets,
@@ -36,7 +39,7 @@ struct ClassRate {
 }
 
 /// The rates of all classes; `None` is no limit.
-pub(crate) struct CallRates([Option<ClassRate>; 3]);
+pub(crate) struct CallRates([Option<ClassRate>; 4]);
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -62,17 +65,17 @@ impl RateLeft {
 }
 
 impl ClassRate {
-    fn new(name: &'static str, per_minute: u32) -> Option<Self> {
-        let limit = NonZeroU32::new(per_minute)?;
-        let quota = Quota::per_minute(limit);
-        let policy = HeaderValue::try_from(format!("\"{name}\";q={per_minute};w=60")).ok()?;
+    fn new(name: &'static str, calls: u32, within_s: u64) -> Option<Self> {
+        let limit = NonZeroU32::new(calls)?;
+        let quota = Quota::with_period(Duration::from_secs(within_s) / calls)?.allow_burst(limit);
+        let policy = HeaderValue::try_from(format!("\"{name}\";q={calls};w={within_s}")).ok()?;
         let buckets = RateLimiter::dashmap(quota).with_middleware::<StateInformationMiddleware>();
-        Some(Self { name, per_minute, policy, buckets, clock: DefaultClock::default() })
+        Some(Self { name, calls, within_s, policy, buckets, clock: DefaultClock::default() })
     }
 
     fn left(&self, calls: u32) -> RateLeft {
-        let spent = u64::from(self.per_minute.saturating_sub(calls));
-        let full_in_s = (spent * 60).div_ceil(u64::from(self.per_minute));
+        let spent = u64::from(self.calls.saturating_sub(calls));
+        let full_in_s = (spent * self.within_s).div_ceil(u64::from(self.calls));
         RateLeft { name: self.name, policy: self.policy.clone(), calls, full_in_s }
     }
 }
@@ -80,18 +83,20 @@ impl ClassRate {
 impl CallRates {
     pub(crate) fn new(settings: &RateSettings) -> Self {
         Self([
-            ClassRate::new("sending", settings.sending),
-            ClassRate::new("reading", settings.reading),
-            ClassRate::new("callbacks", settings.callbacks),
+            ClassRate::new("sending", settings.sending, 60),
+            ClassRate::new("reading", settings.reading, 60),
+            ClassRate::new("callbacks", settings.callbacks, 60),
+            ClassRate::new("conversations", settings.conversations, 600),
         ])
     }
 
     fn of(&self, class: RateClass) -> Option<&ClassRate> {
-        let [sending, reading, callbacks] = &self.0;
+        let [sending, reading, callbacks, conversations] = &self.0;
         match class {
             RateClass::Sending => sending,
             RateClass::Reading => reading,
             RateClass::Callbacks => callbacks,
+            RateClass::Conversations => conversations,
         }
         .as_ref()
     }

@@ -8,7 +8,7 @@ use actix_web::{
     },
 };
 use serde::Serialize;
-use vumi_kit::{log_limiter::LogLimiter, store::StoreError};
+use vumi_kit::{conversation::ConversationProblem, log_limiter::LogLimiter, store::StoreError};
 
 use super::field_errors::{FieldError, FieldErrors};
 
@@ -43,6 +43,10 @@ pub(crate) enum ApiError {
     BodyTooLarge(usize),
     /// 415: what was sent.
     UnsupportedMediaType(String),
+    /// 415: what was sent in place of YAML.
+    NoYaml(String),
+    /// 400: everything that is wrong in a text, each with its place.
+    InvalidText(Vec<ConversationProblem>),
     /// 429: seconds until the client may try again, and what was too many.
     TooManyRequests(u64, &'static str),
     /// 429: seconds until the client may try again, and which of its account's quotas it would go beyond.
@@ -63,9 +67,19 @@ pub(crate) struct ProblemDocument<'a> {
     status: u16,
     detail: &'a str,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
-    /// Every field that is wrong, with its value.
+    /// Every field that is wrong, with its value; of a conversation's text every problem with its `line` and `column`.
     #[schema(value_type = Option<Vec<FieldErrorView>>)]
     errors: &'a [FieldError],
+}
+
+/// A problem document of a text, whose errors have places.
+#[derive(Serialize)]
+struct TextProblemDocument<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    errors: &'a [ConversationProblem],
 }
 
 /// What is wrong with one field.
@@ -73,10 +87,14 @@ pub(crate) struct ProblemDocument<'a> {
 #[schema(as = FieldError)]
 #[expect(dead_code, reason = "describes the kit's type to clients")]
 pub(crate) struct FieldErrorView {
-    /// The field, as the client named it, shortened.
-    field: String,
-    /// Its value, shortened; empty where it was not given.
-    value: String,
+    /// The field, as the client named it, shortened; of a text none.
+    field: Option<String>,
+    /// Its value, shortened; empty where it was not given; of a text none.
+    value: Option<String>,
+    /// Of a text: the line of the problem, from 1.
+    line: Option<u32>,
+    /// Of a text: the column of the problem, in characters, from 1.
+    column: Option<u32>,
     /// What is wrong, and what was expected.
     detail: String,
 }
@@ -89,7 +107,7 @@ impl ApiError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::InvalidFields(_) | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::InvalidFields(_) | Self::Unreadable(_) | Self::InvalidText(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::PaymentRequired(_) => StatusCode::PAYMENT_REQUIRED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
@@ -100,7 +118,7 @@ impl ApiError {
             Self::Conflict(_) | Self::KeyInProgress => StatusCode::CONFLICT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) | Self::NoYaml(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyRequests(..) | Self::OverQuota(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -132,6 +150,15 @@ impl ApiError {
             Self::KeyReused => "this Idempotency-Key was used for another request: use a new one".to_owned(),
             Self::BodyTooLarge(most) => format!("the body may have {most} bytes: send smaller batches"),
             Self::UnsupportedMediaType(what) => format!("`{what}` is not understood: send {MEDIA_TYPES}"),
+            Self::NoYaml(what) => {
+                format!("`{what}` is not understood: send application/yaml, application/x-yaml or text/yaml")
+            }
+            Self::InvalidText(problems) => {
+                let first = problems.first();
+                first.map_or_else(String::new, |first| {
+                    format!("line {}, column {}: {}; nothing was kept", first.line, first.column, first.detail)
+                })
+            }
             Self::TooManyRequests(wait_s, what) => format!("too many {what}: try again in {wait_s} s"),
             Self::Unavailable(wait_s, why) => format!("{why}: try again in {wait_s} s"),
         }
@@ -141,6 +168,16 @@ impl ApiError {
         let status = self.status();
         let errors: &[FieldError] = if let Self::InvalidFields(errors) = self { errors } else { &[] };
         let title = status.canonical_reason().unwrap_or("Error");
+        if let Self::InvalidText(problems) = self {
+            let problem = TextProblemDocument {
+                r#type: "about:blank",
+                title,
+                status: status.as_u16(),
+                detail: &self.detail(),
+                errors: problems,
+            };
+            return serde_json::to_vec(&problem).unwrap_or_default();
+        }
         let problem =
             ProblemDocument { r#type: "about:blank", title, status: status.as_u16(), detail: &self.detail(), errors };
         serde_json::to_vec(&problem).unwrap_or_default()

@@ -157,6 +157,7 @@ impl HttpHarness {
 
 fn context(store: &Store, supervisor: &Recipient<AskParts>) -> HttpContext {
     HttpContext {
+        conversations: vumi_kit::conversation::ConversationRules::default(),
         store: store.clone(),
         clock: Clock::held(Timestamp::from_seconds(1_790_000_000)),
         owners: SmsOwners::default(),

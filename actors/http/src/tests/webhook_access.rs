@@ -160,7 +160,8 @@ async fn an_sms_belongs_to_the_client_that_posted_it_else_to_whom_the_settings_n
 
 #[actix_web::test]
 async fn no_rate_counts_for_what_a_provider_brings() {
-    let rates = RateSettings { sending: 1, receipts: Some(1), inbound: Some(1), reading: 1, callbacks: 1 };
+    let rates =
+        RateSettings { sending: 1, receipts: Some(1), inbound: Some(1), reading: 1, callbacks: 1, conversations: 1 };
     let harness = HttpHarness::start(HttpSettings { rates, ..HttpSettings::default() }).await;
     for _ in 0..20 {
         let response =

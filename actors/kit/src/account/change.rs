@@ -7,6 +7,7 @@ use crate::{
     address::{Address, CountryCode},
     audit::AuditActor,
     clock::Timestamp,
+    conversation::AccountCodes,
     name::Name,
     network::Network,
     request::{Operation, Writes},
@@ -57,6 +58,8 @@ pub enum AccountChange {
     Countries(Vec<CountryCode>),
     /// The country of recipients that begin with a single 0.
     CountryCode(Option<CountryCode>),
+    /// The codes that it may use for its conversations.
+    Codes(AccountCodes),
     /// Recipients that it may send to in a minute; none: no limit.
     RecipientsPerMinute(Option<u32>),
     /// SMS of it that may wait at once; none: no limit.
@@ -93,6 +96,7 @@ impl fmt::Display for AccountChange {
             Self::Transports(transports) => write!(f, "transports: {}", listed(transports)),
             Self::Countries(codes) => write!(f, "countries: {}", listed(codes.iter().map(CountryCode::as_str))),
             Self::CountryCode(code) => write!(f, "country code: {}", code.as_ref().map_or("none", CountryCode::as_str)),
+            Self::Codes(codes) => write!(f, "codes: {}", codes.to_string().replace('\n', ", ")),
             Self::RecipientsPerMinute(most) => write!(f, "recipients a minute: {}", limit(*most)),
             Self::MostWaiting(most) => write!(f, "SMS waiting: {}", limit(*most)),
             Self::SetBudget(unit, balance) => write!(f, "budget: {balance} {}", unit.as_str()),

@@ -37,9 +37,11 @@ impl Components {
         campaigns.next().filter(|_| campaigns.next().is_none())
     }
 
-    pub(super) fn any_campaign(&self) -> bool {
-        self.0
-            .values()
-            .any(|(endpoints, token)| !token.is_replaced() && matches!(endpoints, Endpoints::Campaign { .. }))
+    /// Whether there is any campaign but this one, which runs in every process.
+    pub(super) fn any_campaign_but(&self, everywhere: Option<&Name>) -> bool {
+        let is_campaign = |(name, (endpoints, token)): (&Name, &(Endpoints, StartToken))| {
+            Some(name) != everywhere && !token.is_replaced() && matches!(endpoints, Endpoints::Campaign { .. })
+        };
+        self.0.iter().any(is_campaign)
     }
 }

@@ -158,7 +158,7 @@ impl Router {
     /// began.
     pub(super) fn claim_received(&mut self, ctx: &mut Context<Self>) {
         // SMS claimed in a process without campaigns would be withheld from the processes that have some.
-        if self.table.serves_sms() && !self.components.any_campaign() {
+        if self.table.serves_sms() && !self.components.any_campaign_but(self.table.conversations()) {
             return;
         }
         if self.claiming != Claiming::No {

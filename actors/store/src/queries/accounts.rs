@@ -21,7 +21,7 @@ use vumi_kit::{
     store::Existing,
 };
 
-use super::{Conn, Failed, Read, Tx, Write, audit, callbacks};
+use super::{Conn, Failed, Read, Tx, Write, audit, callbacks, conversations};
 use crate::schema::{account_changes, account_quotas, account_tokens, accounts, idempotency_keys};
 
 #[derive(Queryable, Selectable, Identifiable, AsChangeset)]
@@ -44,6 +44,7 @@ struct AccountRow {
     country_code: Option<String>,
     smpp_hash: Option<String>,
     smpp_binds: Option<i32>,
+    codes: String,
 }
 
 #[derive(Default, Queryable, Selectable)]
@@ -81,6 +82,7 @@ impl AccountRow {
             },
             quotas: quotas.unwrap_or_default().quotas()?,
             smpp: smpp_access(self.smpp_hash, self.smpp_binds),
+            codes: self.codes.parse().map_err(unreadable)?,
         })
     }
 }
@@ -196,6 +198,7 @@ impl Write for RemoveAccount {
     fn write(self, tx: &mut Tx<'_>) -> Result<bool, Failed> {
         let Some(id) = id_of(tx, &self.username)? else { return Ok(false) };
         callbacks::forget_account(tx, id)?;
+        conversations::forget_account(tx, id)?;
         diesel::delete(idempotency_keys::table.filter(idempotency_keys::account.eq(id))).execute(tx.conn)?;
         diesel::delete(account_tokens::table.filter(account_tokens::account.eq(id))).execute(tx.conn)?;
         diesel::delete(account_quotas::table.find(id)).execute(tx.conn)?;

@@ -15,6 +15,7 @@ mod backlog;
 mod callbacks;
 mod claims;
 mod consent;
+mod conversations;
 mod deliveries;
 mod dialogue_sms;
 mod esmes;

@@ -71,6 +71,7 @@ impl AccountRow {
                 self.smpp_binds = most.map(|most| i32::try_from(most).unwrap_or(i32::MAX));
             }
             AccountChange::NoSmpp => (self.smpp_hash, self.smpp_binds) = (None, None),
+            AccountChange::Codes(codes) => self.codes = codes.to_string(),
             quota @ (AccountChange::RecipientsPerMinute(_)
             | AccountChange::MostWaiting(_)
             | AccountChange::SetBudget(..)

@@ -5,6 +5,7 @@ mod accounts;
 mod callbacks;
 mod clock;
 mod consent;
+mod conversations;
 mod dialogue_sms;
 mod esmes;
 mod export;
