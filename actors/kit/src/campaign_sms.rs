@@ -22,6 +22,7 @@ pub struct CampaignSender {
     #[schemars(example = &"clinic")]
     pub account: String,
     /// The transport that sends them. None: `[[outbound]]` chooses one for each.
+    #[schemars(example = &"clickatell")]
     pub transport: Option<Name>,
     /// The sender shown to people.
     #[schemars(example = &"38080")]

@@ -80,22 +80,29 @@ pub enum InputStyle {
 #[serde(deny_unknown_fields)]
 pub struct CallFields {
     /// The session's id: the same in all its calls.
+    #[schemars(example = &"sessionId")]
     pub session: String,
     /// The person's number.
+    #[schemars(example = &"phoneNumber")]
     pub person: String,
     /// The code that the person dialled. None: the calls do not say it.
     #[serde(default)]
+    #[schemars(example = &"serviceCode")]
     pub code: Option<String>,
     /// What the person sent.
+    #[schemars(example = &"text")]
     pub input: String,
     /// What is another in each call of a session, and the same where a call is made twice. None: nothing is.
     #[serde(default)]
+    #[schemars(example = &"sequence")]
     pub turn: Option<String>,
     /// The mobile network operator.
     #[serde(default)]
+    #[schemars(example = &"networkCode")]
     pub operator: Option<String>,
     /// Where the last input is written beside the joined ones; it is not read.
     #[serde(default)]
+    #[schemars(example = &"input")]
     pub last: Option<String>,
 }
 
@@ -105,6 +112,7 @@ pub struct CallFields {
 #[serde(deny_unknown_fields)]
 pub struct EventField {
     /// The field's name.
+    #[schemars(example = &"newSession")]
     pub field: String,
     /// Its values in a session's first call.
     #[serde(default)]
@@ -134,8 +142,10 @@ pub enum AnswerShape {
 #[serde(deny_unknown_fields)]
 pub struct PrefixAnswer {
     /// What stands before a screen that waits for an input, a space behind it included.
+    #[schemars(example = &"CON ")]
     pub open: String,
     /// What stands before a session's last screen.
+    #[schemars(example = &"END ")]
     pub close: String,
 }
 
@@ -144,6 +154,7 @@ pub struct PrefixAnswer {
 #[serde(deny_unknown_fields)]
 pub struct FieldAnswer {
     /// The field with the screen's text.
+    #[schemars(example = &"message")]
     pub text: String,
     /// The fields that tell whether the session goes on. The first is read. None: it always does.
     #[serde(default)]
@@ -164,10 +175,13 @@ pub struct FieldAnswer {
 #[serde(deny_unknown_fields)]
 pub struct AnswerMark {
     /// The field's name.
+    #[schemars(example = &"continueSession")]
     pub field: String,
     /// Its value while the session goes on.
+    #[schemars(example = true)]
     pub open: Value,
     /// Its value in the session's last answer.
+    #[schemars(example = false)]
     pub close: Value,
 }
 
@@ -176,6 +190,7 @@ pub struct AnswerMark {
 #[serde(deny_unknown_fields)]
 pub struct XmlAnswer {
     /// The name of the root element.
+    #[schemars(example = &"response")]
     pub root: String,
     /// Its elements.
     pub fields: FieldAnswer,

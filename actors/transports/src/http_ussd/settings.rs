@@ -40,9 +40,10 @@ pub(crate) struct UssdSettings {
     /// How long the aggregator waits for an answer: 2 s before, the person reads `texts.delayed`. None: what is known of it, else
     /// 10s.
     #[serde(default, with = "humantime_serde::option")]
-    #[schemars(with = "Option<HumanDuration>")]
+    #[schemars(with = "Option<HumanDuration>", example = &"15s")]
     pub(super) answer_within: Option<Duration>,
     /// How many characters a screen holds. None: what is known of the aggregator, else 182.
+    #[schemars(example = 160)]
     pub(super) screen: Option<usize>,
     /// Calls that wait for their campaign at once; one more is answered with `texts.full`. Default 2000.
     #[serde(default = "two_thousand")]
