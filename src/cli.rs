@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod broadcast;
 mod callbacks;
 mod check;
 mod consent;
@@ -13,6 +14,7 @@ mod log;
 mod menu;
 mod migrate;
 mod receipts;
+mod results;
 mod route;
 mod run;
 mod sandbox;
@@ -85,9 +87,14 @@ enum CliCommand {
     Audit(audit::AuditCommand),
     /// Sends an SMS through the running router, and follows it with --wait
     Send(send::SendArgs),
+    /// A text for many people: each line of a CSV becomes one SMS
+    #[command(subcommand)]
+    Broadcast(broadcast::BroadcastCommand),
     /// SMS in the ledger: lists, shows, holds, releases, cancels them, sends them again
     #[command(subcommand)]
     Sms(sms::SmsCommand),
+    /// What people answered to a campaign, as CSV or JSON Lines; or how often each answer was given
+    Results(results::ResultsArgs),
     /// A phone in the terminal: holds a USSD session through the sandbox's network
     Dial(dial::DialArgs),
     /// Menus, and the test files of campaigns
@@ -153,6 +160,8 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Account(command) => account::run(command, load()?),
         CliCommand::Audit(command) => audit::run(command, load()?),
         CliCommand::Send(options) => send::send(options, &load()?),
+        CliCommand::Broadcast(command) => broadcast::run(command, &load()?),
+        CliCommand::Results(options) => results::run(options, load()?),
         CliCommand::Sms(command) => sms::run(command, load()?),
         CliCommand::Dial(options) => dial::dial(options, &load()?),
         CliCommand::Menu(command) => menu::run(command),

@@ -45,8 +45,8 @@ pub use settings_page::settings_page;
 pub const EMBEDDED_DEFAULT: &str = include_str!("../settings/default.toml");
 
 /// Names of vumi's own parts.
-pub(crate) const RESERVED: [&str; 8] =
-    ["store", "router", "callbacks", "http", "health", "amqp", "smpp", "conversations"];
+pub(crate) const RESERVED: [&str; 9] =
+    ["store", "router", "broadcasts", "callbacks", "http", "health", "amqp", "smpp", "conversations"];
 
 /// `true` (or 1, yes, on) makes a process with `[amqp]` work entirely by itself, as the variable did in the first Vumi.
 const SKIP_QUEUE: &str = "VUMI_SKIP_QUEUE";

@@ -18,7 +18,7 @@ use crate::config::Settings;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The sandbox's account, unless its settings name another.
-const SANDBOX_USER: &str = "username:password";
+pub(super) const SANDBOX_USER: &str = "username:password";
 
 /// Options of `vumi send`.
 #[derive(Debug, Args)]
@@ -159,7 +159,7 @@ async fn follow(client: &reqwest::Client, base: &str, args: &SendArgs, sent: &[V
 }
 
 /// How long to wait where the router is asked too often, or can't answer now.
-fn later(answer: &reqwest::Response) -> Option<Duration> {
+pub(super) fn later(answer: &reqwest::Response) -> Option<Duration> {
     if !matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }

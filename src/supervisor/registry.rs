@@ -42,6 +42,7 @@ pub(super) enum Role {
     Transport,
     Campaign,
     Callbacks,
+    Broadcasts,
     Broker,
     FrontEnd,
 }
@@ -54,6 +55,7 @@ impl Role {
             Self::Transport => "transport",
             Self::Campaign => "campaign",
             Self::Callbacks => "callbacks",
+            Self::Broadcasts => "broadcasts",
             // Operators know both as front-ends.
             Self::Broker | Self::FrontEnd => "front-end",
         }
@@ -65,6 +67,7 @@ impl Role {
             Self::FrontEnd => "requests under way get no answer, what was accepted is in the ledger",
             Self::Callbacks => "posts under way are made again after the next start",
             Self::Campaign => "people under way may get no answer to what they sent last",
+            Self::Broadcasts => "the lines of a step under way are taken after the next start",
             Self::Store | Self::Router | Self::Transport | Self::Broker => "what it left is in the ledger",
         }
     }

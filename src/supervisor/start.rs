@@ -151,6 +151,12 @@ async fn start_components(
         start_component(supervisor, own_name("callbacks"), Role::Callbacks, callbacks).await?;
     }
 
+    // Wherever broadcasts are handed in: several processes share their steps.
+    if deployment.http {
+        let broadcasts: StartFn = Arc::new(|context: ComponentContext| Ok(vumi_broadcasts::start(context)));
+        start_component(supervisor, own_name("broadcasts"), Role::Broadcasts, broadcasts).await?;
+    }
+
     let bound = Arc::new(OnceLock::new());
     if let Some(smpp) = settings.smpp.as_ref().filter(|_| deployment.smpp) {
         let smpp = smpp_component(settings, smpp.clone(), sending.clone(), outbound.0.clone());

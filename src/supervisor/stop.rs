@@ -39,7 +39,7 @@ impl Running {
     /// Campaigns open first and close after the transports: as long as a transport takes what people type, a campaign
     /// is there to answer. The broker closes last, since campaigns answer over it, too.
     pub async fn stop(self) {
-        for role in [Role::FrontEnd, Role::Callbacks, Role::Transport, Role::Campaign, Role::Broker] {
+        for role in [Role::FrontEnd, Role::Broadcasts, Role::Callbacks, Role::Transport, Role::Campaign, Role::Broker] {
             if self.supervisor.send(StopComponents(role)).await.is_err() {
                 warn!("the supervisor is gone: the parts end with the process");
             }

@@ -15,6 +15,7 @@
 #[path = "../black_box/mod.rs"]
 mod black_box;
 
+mod broadcast;
 mod clock;
 mod comparison;
 mod disk;

@@ -82,8 +82,18 @@ fn a_part_runs_alone_and_takes_sms_for_transports_elsewhere() {
     let harness = Harness::new();
     let router = harness.start(&["run", "--only", "http,campaigns", "--only", "transport:truteq,transport:opera"]);
     let parts: Value = harness.get_open("/health/ready").unwrap().json().unwrap();
-    let expected =
-        ["store", "router", "africas-talking-ussd", "opera", "truteq", "conversations", "echo", "quiz", "http"];
+    let expected = [
+        "store",
+        "router",
+        "africas-talking-ussd",
+        "opera",
+        "truteq",
+        "conversations",
+        "echo",
+        "quiz",
+        "broadcasts",
+        "http",
+    ];
     assert_eq!(names(&parts), expected);
     let id = harness.send("clickatell", "27831234567", "for another process");
     let waiting = harness.status("clickatell", id);

@@ -68,8 +68,8 @@ fn campaigns_are_the_first_to_open_and_the_last_to_close() {
     router.signal("TERM");
     assert_eq!(router.exit_code(), 0, "{}", router.log());
     let log = router.log();
-    assert_eq!(roles(&log, "started"), ["campaign", "transport", "callbacks", "front-end"], "{log}");
-    assert_eq!(roles(&log, "stopped"), ["front-end", "callbacks", "transport", "campaign"], "{log}");
+    assert_eq!(roles(&log, "started"), ["campaign", "transport", "callbacks", "broadcasts", "front-end"], "{log}");
+    assert_eq!(roles(&log, "stopped"), ["front-end", "broadcasts", "callbacks", "transport", "campaign"], "{log}");
 }
 
 #[test]

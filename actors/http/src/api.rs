@@ -1,6 +1,7 @@
 //! The handlers of the API, a file for each group of calls.
 
 pub(crate) mod account;
+pub(crate) mod broadcasts;
 pub(crate) mod callbacks;
 pub(crate) mod consent;
 pub(crate) mod conversations;

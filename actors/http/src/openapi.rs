@@ -20,7 +20,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use vumi_kit::name::Name;
 
 use crate::{
-    api::{account, callbacks, consent, conversations, preview, received, routed, send, status},
+    api::{account, broadcasts, callbacks, consent, conversations, preview, received, routed, send, status},
     response::{error, views},
     webhooks,
 };
@@ -46,6 +46,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
     tags(
         (name = "sending", description = "SMS to people"),
         (name = "routed", description = "SMS whose transport the routes of the settings choose"),
+        (name = "broadcasts", description = "A text for many people, line by line from a CSV"),
         (name = "status", description = "What became of them"),
         (name = "account", description = "The account that is logged in"),
         (name = "consent", description = "Who wants no SMS"),
@@ -73,6 +74,14 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         consent::show,
         consent::change,
         received::list,
+        broadcasts::create,
+        broadcasts::list,
+        broadcasts::read,
+        broadcasts::add_lines,
+        broadcasts::start,
+        broadcasts::pause,
+        broadcasts::resume,
+        broadcasts::cancel,
         callbacks::create,
         callbacks::list,
         callbacks::read,
@@ -312,7 +321,7 @@ mod tests {
         assert_eq!(api["openapi"], "3.1.0");
         let operations: Vec<&Value> =
             api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
-        assert_eq!(operations.len(), 43);
+        assert_eq!(operations.len(), 51);
         let ids: HashSet<&str> = operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), operations.len(), "{ids:?}");
         for operation in operations.iter().filter(|operation| operation["security"].is_null()) {

@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    api::{account, callbacks, consent, conversations, preview, received, routed, send, status},
+    api::{account, broadcasts, callbacks, consent, conversations, preview, received, routed, send, status},
     guard::{guarded, limit_public},
     health, landing,
     limits::call_rates::RateClass,
@@ -81,6 +81,17 @@ fn mount_api(api: &mut ServiceConfig) {
                 web::delete().to(conversations::delete),
             ],
         ))
+        .service(resource(
+            "/broadcasts.json",
+            "GET, POST",
+            vec![web::get().to(broadcasts::list), web::post().to(broadcasts::create)],
+        ))
+        .service(resource("/broadcasts/{name}.json", "GET", vec![web::get().to(broadcasts::read)]))
+        .service(resource("/broadcasts/{name}/lines.csv", "POST", vec![web::post().to(broadcasts::add_lines)]))
+        .service(resource("/broadcasts/{name}/start.json", "POST", vec![web::post().to(broadcasts::start)]))
+        .service(resource("/broadcasts/{name}/pause.json", "POST", vec![web::post().to(broadcasts::pause)]))
+        .service(resource("/broadcasts/{name}/resume.json", "POST", vec![web::post().to(broadcasts::resume)]))
+        .service(resource("/broadcasts/{name}/cancel.json", "POST", vec![web::post().to(broadcasts::cancel)]))
         .service(web::resource("/sms/{transport}/receipt.json").to(webhooks::receipt_json))
         .service(web::resource("/sms/{transport}/receive.json").to(webhooks::receive_json))
         .service(web::resource("/sms/{transport}/receive.xml").to(webhooks::receive_xml))

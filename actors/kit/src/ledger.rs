@@ -26,6 +26,10 @@ pub use self::{
     status::{FindSms, ListSms, Order, SmsTimeline, StatusCursor, TimelineEvent, Which},
 };
 use crate::{
+    broadcast::{
+        AddBroadcastLines, CreateBroadcast, FindBroadcast, FindDueBroadcasts, ListBroadcasts, SteerBroadcast,
+        TakeBroadcastLines,
+    },
     consent::{ExportConsent, FindConsent, SetConsent},
     export::{ExportReceived, ExportSms, FindLedgerEnd},
     levers::{CancelSms, PullLever, SearchSms},
@@ -41,6 +45,13 @@ store_address! {
     /// The address of the ledger's actor.
     Ledger {
         accept: AcceptSms,
+        create_broadcast: CreateBroadcast,
+        add_broadcast_lines: AddBroadcastLines,
+        steer_broadcast: SteerBroadcast,
+        find_broadcast: FindBroadcast,
+        list_broadcasts: ListBroadcasts,
+        find_due_broadcasts: FindDueBroadcasts,
+        take_broadcast_lines: TakeBroadcastLines,
         accept_within_quota: AcceptWithinQuota,
         find_accepted: FindAccepted,
         find: FindSms,

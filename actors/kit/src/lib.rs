@@ -9,6 +9,7 @@ pub mod account;
 pub mod address;
 pub mod audit;
 pub mod backoff;
+pub mod broadcast;
 pub mod callback;
 pub mod campaign_sms;
 pub mod carries;

@@ -127,6 +127,35 @@ impl Operation for CountAnswers {
     type Answer = Vec<(String, u64)>;
 }
 
+/// The most rows of a page of answers.
+pub const ANSWERS_PAGE: usize = 5_000;
+
+/// How often each answer to each question of a campaign was given, by question and answer: a page of [`ANSWERS_PAGE`].
+#[derive(Clone, Debug)]
+pub struct ListAnswerCounts {
+    /// The campaign.
+    pub campaign: Name,
+    /// The question and answer behind which the page begins; none: at the first.
+    pub after: Option<(String, String)>,
+}
+impl Operation for ListAnswerCounts {
+    type Access = Reads;
+    type Answer = Vec<(String, String, u64)>;
+}
+
+/// What people answered to a campaign, by person and question: a page of [`ANSWERS_PAGE`].
+#[derive(Clone, Debug)]
+pub struct ListAnswers {
+    /// The campaign.
+    pub campaign: Name,
+    /// The person and question behind which the page begins; none: at the first.
+    pub after: Option<(String, String)>,
+}
+impl Operation for ListAnswers {
+    type Access = Reads;
+    type Answer = Vec<Answer>;
+}
+
 /// What a person answered before: question and answer.
 #[derive(Clone, Debug)]
 pub struct FindAnswers {
@@ -148,6 +177,8 @@ store_address! {
         save: SaveSession,
         close: CloseSession,
         count: CountAnswers,
+        list_counts: ListAnswerCounts,
+        list: ListAnswers,
         answers: FindAnswers,
     }
 }

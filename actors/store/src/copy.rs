@@ -158,6 +158,9 @@ impl Copying<'_> {
             consent_now,
             conversations,
             conversation_versions,
+            broadcasts,
+            broadcast_chunks,
+            broadcast_refusals,
         );
         go_on(target)?;
         Ok(rows)
@@ -237,6 +240,7 @@ fn go_on(target: &mut postgres::Conn) -> QueryResult<()> {
         "callback_deliveries",
         "consent",
         "conversations",
+        "broadcasts",
     ] {
         target.batch_execute(&format!(
             "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table} HAVING max(id) IS NOT NULL"

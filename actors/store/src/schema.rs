@@ -377,3 +377,42 @@ diesel::table! {
         receipts -> BigInt,
     }
 }
+
+diesel::table! {
+    broadcasts (id) {
+        id -> BigInt,
+        account -> BigInt,
+        username -> Text,
+        name -> Text,
+        template -> Text,
+        transport -> Nullable<Text>,
+        sender -> Text,
+        pace -> Nullable<Integer>,
+        state -> Text,
+        lines -> Nullable<BigInt>,
+        loaded -> BigInt,
+        taken -> BigInt,
+        accepted -> BigInt,
+        refused -> BigInt,
+        why -> Nullable<Text>,
+        next_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    broadcast_chunks (broadcast, last_line) {
+        broadcast -> BigInt,
+        last_line -> BigInt,
+        lines -> Text,
+    }
+}
+
+diesel::table! {
+    broadcast_refusals (broadcast, line) {
+        broadcast -> BigInt,
+        line -> BigInt,
+        why -> Text,
+    }
+}

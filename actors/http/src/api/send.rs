@@ -1,6 +1,7 @@
 //! Sending: `send.json` and `template_send.json`.
 
 pub(super) mod batch;
+pub(super) mod broadcast_lines;
 mod destination;
 mod personalised;
 mod template;

@@ -10,8 +10,10 @@
 
 mod accept;
 mod accounts;
+mod answers;
 mod audit;
 mod backlog;
+mod broadcasts;
 mod callbacks;
 mod claims;
 mod consent;

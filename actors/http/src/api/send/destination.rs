@@ -15,6 +15,7 @@ use crate::{
         error::ApiError,
         field_errors::{FieldError, FieldErrors},
     },
+    webhooks::protected::ProtectedWebhooks,
 };
 
 /// Where the SMS of a call go. It also says what is taken as their addresses.
@@ -29,9 +30,22 @@ pub(crate) enum Destination {
 impl Destination {
     /// As the path says.
     pub(crate) fn of(call: &ApiCall<'_>) -> Result<Self, ApiError> {
+        let named = call.names_transport().then(|| transport(call.state, call.request)).transpose()?;
+        Self::to(call, named)
+    }
+
+    /// To this transport, or where the routes choose.
+    pub(super) fn for_transport(call: &ApiCall<'_>, named: Option<&Name>) -> Result<Self, ApiError> {
+        let known = |name: &Name| {
+            let missing = || ApiError::field("transport", name.as_str(), "there is no such transport");
+            call.state.transports.get_key_value(name).ok_or_else(missing)
+        };
+        Self::to(call, named.map(known).transpose()?)
+    }
+
+    fn to(call: &ApiCall<'_>, named: Option<(&Name, &ProtectedWebhooks)>) -> Result<Self, ApiError> {
         let own_country = &call.caller.rights.country_code;
-        if call.names_transport() {
-            let (name, protected) = transport(call.state, call.request)?;
+        if let Some((name, protected)) = named {
             if let Some(refused) = call.caller.sending_error(name) {
                 return Err(ApiError::Forbidden(refused));
             }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod accounts;
+mod broadcasts;
 mod callbacks;
 mod clock;
 mod consent;
