@@ -33,6 +33,7 @@ pub mod life;
 pub mod log_limiter;
 pub mod message;
 pub mod middleware;
+pub mod mustache;
 pub mod name;
 pub mod network;
 pub mod outbound;

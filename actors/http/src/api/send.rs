@@ -4,7 +4,6 @@ pub(super) mod batch;
 pub(super) mod broadcast_lines;
 mod destination;
 mod personalised;
-mod template;
 pub(crate) mod text;
 
 use std::{borrow::Cow, sync::Arc};

@@ -9,15 +9,13 @@ use vumi_kit::{
     account::Account,
     address::Address,
     broadcast::{BroadcastLine, BroadcastSpec, MAX_ADDED},
+    mustache::{MustacheTemplate, TemplateError},
     name::Name,
     outbound::Routable,
     sms_options::Content,
 };
 
-use super::{
-    destination::Destination,
-    template::{MustacheTemplate, TemplateError},
-};
+use super::destination::Destination;
 use crate::{
     guard::ApiCall,
     response::{

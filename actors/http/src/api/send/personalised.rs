@@ -1,8 +1,8 @@
 //! The texts of `template_send.json`: a template, and values for each recipient.
 
 use vumi_front_kit::sms_text::text_error;
+use vumi_kit::mustache::{MustacheTemplate, TemplateError};
 
-use super::template::{MustacheTemplate, TemplateError};
 use crate::{
     limits::send_limits::SendLimits,
     request::fields::RequestFields,
@@ -74,7 +74,11 @@ fn check_counts(variables: &[Variable<'_>], count: usize, errors: &mut FieldErro
 fn parse<'t>(text: &'t str, variables: &[Variable<'_>], errors: &mut FieldErrors) -> Option<MustacheTemplate<'t>> {
     let names: Vec<&str> = variables.iter().map(|variable| variable.name).collect();
     let parsed = MustacheTemplate::parse(text, &names);
-    parsed.map_err(|error| errors.push(FieldError::new("template", text, error.to_string()))).ok()
+    let detail = |error| match error {
+        TemplateError::NotGiven(name) => format!("names `{name}`, but no {VARIABLE_PREFIX}{name} is given"),
+        error => error.to_string(),
+    };
+    parsed.map_err(|error| errors.push(FieldError::new("template", text, detail(error)))).ok()
 }
 
 fn render(

@@ -1,4 +1,4 @@
-//! Mustache templates: parsed once for a call, rendered for each recipient.
+//! Mustache templates, as in `template_send.json`, menus and broadcasts: parsed once, rendered for each person.
 //!
 //! The engines for Rust that were tried render variables that were not given as nothing instead of naming them, escape values
 //! for HTML, bound neither depth nor size, and parse the template anew for each recipient. What an SMS needs of Mustache is
@@ -6,16 +6,21 @@
 //! at all. White space follows the specification: a tag of a section, comment or delimiters alone on its line takes its line
 //! with it.
 
+use std::borrow::Cow;
+
 /// The longest template, in bytes.
 const MAX_TEMPLATE: usize = 16 * 1024;
 
 /// Why a template can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TemplateError {
+pub enum TemplateError {
+    /// It is no Mustache.
     #[error("does not parse: {0}")]
     Syntax(String),
-    #[error("names `{0}`, but no template_{0} is given")]
+    /// It names a variable that was not given: its first 64 characters.
+    #[error("names `{0}`, which is not given")]
     NotGiven(String),
+    /// The text that it makes exceeds its bound.
     #[error("its text is too long")]
     TooLong,
 }
@@ -25,15 +30,15 @@ fn syntax(what: impl Into<String>) -> TemplateError {
 }
 
 /// A template that parses and names only variables that are given.
-#[derive(Debug)]
-pub(super) struct MustacheTemplate<'t> {
-    steps: Vec<Step<'t>>,
+#[derive(Clone, Debug)]
+pub struct MustacheTemplate<'t> {
+    steps: Vec<TemplatePart<'t>>,
 }
 
 /// What rendering does next.
-#[derive(Clone, Copy, Debug)]
-enum Step<'t> {
-    Text(&'t str),
+#[derive(Clone, Debug)]
+enum TemplatePart<'t> {
+    Text(Cow<'t, str>),
     /// The value of the variable of this index.
     Variable(usize),
     /// Goes on at `end` unless the variable's value is a text, or with `inverted` is none.
@@ -46,29 +51,57 @@ enum Step<'t> {
 
 impl<'t> MustacheTemplate<'t> {
     /// Parses a template for variables of these names.
-    pub(super) fn parse(text: &'t str, names: &[&str]) -> Result<Self, TemplateError> {
+    pub fn parse(text: &'t str, names: &[&str]) -> Result<Self, TemplateError> {
+        Ok(Self::read(text, Some(names))?.0)
+    }
+
+    /// Parses a template for whatever variables it names, and returns their names in the order of their index.
+    pub fn parse_any(text: &'t str) -> Result<(Self, Vec<&'t str>), TemplateError> {
+        Self::read(text, None)
+    }
+
+    fn read(text: &'t str, given: Option<&[&str]>) -> Result<(Self, Vec<&'t str>), TemplateError> {
         if text.len() > MAX_TEMPLATE {
             return Err(syntax(format!("it is longer than {MAX_TEMPLATE} bytes")));
         }
-        let mut reader = TemplateReader { names, tokens: vec![], open: vec![] };
+        let mut reader = TemplateReader { given, found: vec![], tokens: vec![], open: vec![] };
         reader.read(text)?;
-        let mut tokens = reader.tokens;
+        let TemplateReader { mut tokens, found, .. } = reader;
         drop_lines_of_tags(&mut tokens);
-        Ok(Self { steps: steps(&tokens) })
+        Ok((Self { steps: steps(&tokens) }, found))
+    }
+
+    /// The template with a copy of its text.
+    #[must_use]
+    pub fn into_owned(self) -> MustacheTemplate<'static> {
+        let owned = |part| match part {
+            TemplatePart::Text(text) => TemplatePart::Text(Cow::Owned(text.into_owned())),
+            TemplatePart::Variable(index) => TemplatePart::Variable(index),
+            TemplatePart::Section { index, inverted, end } => TemplatePart::Section { index, inverted, end },
+        };
+        MustacheTemplate { steps: self.steps.into_iter().map(owned).collect() }
+    }
+
+    /// The text outside its variables.
+    pub fn literals(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|part| match part {
+            TemplatePart::Text(text) => Some(text.as_ref()),
+            _ => None,
+        })
     }
 
     /// Renders the text with a value for each name, in at most `max_bytes`.
-    pub(super) fn render(&self, values: &[&str], max_bytes: usize) -> Result<String, TemplateError> {
+    pub fn render(&self, values: &[&str], max_bytes: usize) -> Result<String, TemplateError> {
         let value = |index: usize| values.get(index).copied().unwrap_or_default();
         let (mut text, mut at) = (String::new(), 0);
         while let Some(step) = self.steps.get(at) {
             at += 1;
-            let more = match *step {
-                Step::Text(more) => more,
-                Step::Variable(index) => value(index),
-                Step::Section { index, inverted, end } => {
-                    if value(index).is_empty() != inverted {
-                        at = end;
+            let more = match step {
+                TemplatePart::Text(more) => more.as_ref(),
+                TemplatePart::Variable(index) => value(*index),
+                TemplatePart::Section { index, inverted, end } => {
+                    if value(*index).is_empty() != *inverted {
+                        at = *end;
                     }
                     continue;
                 }
@@ -84,19 +117,19 @@ impl<'t> MustacheTemplate<'t> {
 }
 
 /// The steps of tokens whose sections are closed.
-fn steps<'t>(tokens: &[Token<'t>]) -> Vec<Step<'t>> {
+fn steps<'t>(tokens: &[Token<'t>]) -> Vec<TemplatePart<'t>> {
     let (mut steps, mut open) = (Vec::with_capacity(tokens.len()), Vec::new());
     for token in tokens {
         match *token {
-            Token::Text(text) => steps.push(Step::Text(text)),
-            Token::Variable(index) => steps.push(Step::Variable(index)),
+            Token::Text(text) => steps.push(TemplatePart::Text(Cow::Borrowed(text))),
+            Token::Variable(index) => steps.push(TemplatePart::Variable(index)),
             Token::Open { index, inverted } => {
                 open.push(steps.len());
-                steps.push(Step::Section { index, inverted, end: 0 });
+                steps.push(TemplatePart::Section { index, inverted, end: 0 });
             }
             Token::Close => {
                 let after = steps.len();
-                if let Some(Step::Section { end, .. }) = open.pop().and_then(|opened| steps.get_mut(opened)) {
+                if let Some(TemplatePart::Section { end, .. }) = open.pop().and_then(|opened| steps.get_mut(opened)) {
                     *end = after;
                 }
             }
@@ -183,7 +216,10 @@ fn line_end(text: &str, is_last: bool) -> Option<usize> {
 type OpenSection<'t> = (&'t str, usize, bool);
 
 struct TemplateReader<'n, 't> {
-    names: &'n [&'n str],
+    /// The names of the variables that are given; none where any name will do.
+    given: Option<&'n [&'n str]>,
+    /// The names that the template uses, where none are given.
+    found: Vec<&'t str>,
     tokens: Vec<Token<'t>>,
     open: Vec<OpenSection<'t>>,
 }
@@ -246,7 +282,7 @@ impl<'t> TemplateReader<'_, 't> {
     }
 
     /// A variable; `.` is the value of the innermost section.
-    fn variable(&mut self, name: &str) -> Result<(), TemplateError> {
+    fn variable(&mut self, name: &'t str) -> Result<(), TemplateError> {
         let name = name.trim();
         let shown = self.open.iter().rev().find(|(.., section)| *section).filter(|_| name == ".");
         let index = match shown {
@@ -257,9 +293,18 @@ impl<'t> TemplateReader<'_, 't> {
         Ok(())
     }
 
-    fn index_of(&self, name: &str) -> Result<usize, TemplateError> {
-        let known = self.names.iter().position(|given| *given == name);
-        known.ok_or_else(|| TemplateError::NotGiven(name.chars().take(64).collect()))
+    fn index_of(&mut self, name: &'t str) -> Result<usize, TemplateError> {
+        let not_given = || TemplateError::NotGiven(name.chars().take(64).collect());
+        if let Some(given) = self.given {
+            return given.iter().position(|given| *given == name).ok_or_else(not_given);
+        }
+        if name == "." {
+            return Err(not_given());
+        }
+        Ok(self.found.iter().position(|found| *found == name).unwrap_or_else(|| {
+            self.found.push(name);
+            self.found.len() - 1
+        }))
     }
 }
 
@@ -308,6 +353,15 @@ mod tests {
             ];
             assert_eq!(rendered(template, &values).as_deref(), Ok(expected), "{template}");
         }
+    }
+
+    #[test]
+    fn a_template_for_any_variables_says_which_it_names() {
+        let (template, names) = MustacheTemplate::parse_any("{{b}} {{#a}}x{{.}}{{/a}} {{b}}").unwrap();
+        assert_eq!(names, ["b", "a"]);
+        assert_eq!(template.literals().collect::<String>(), " x ");
+        assert_eq!(template.into_owned().render(&["1", "2"], 100).as_deref(), Ok("1 x2 1"));
+        assert!(MustacheTemplate::parse_any("{{.}}").is_err());
     }
 
     #[test]
