@@ -51,6 +51,7 @@ mod routes_outwards;
 mod seed_readme;
 mod smpp;
 mod smpp_peers;
+mod smpp_processes;
 mod smpp_server;
 mod sms;
 mod smsc;
