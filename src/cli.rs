@@ -25,6 +25,7 @@ mod sms;
 mod status;
 mod store;
 mod subscriber;
+mod ussd_push;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -85,6 +86,8 @@ enum CliCommand {
     /// Who logged in, and who changed, cancelled or repeated what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Begins a USSD dialogue with a person, for a campaign or with a text
+    Push(ussd_push::PushArgs),
     /// Sends an SMS through the running router, and follows it with --wait
     Send(send::SendArgs),
     /// A text for many people: each line of a CSV becomes one SMS
@@ -159,6 +162,7 @@ fn dispatch(arguments: &Arguments, kinds: &Kinds) -> anyhow::Result<ExitCode> {
         CliCommand::Ledger(command) => ledger::run(command, load()?),
         CliCommand::Account(command) => account::run(command, load()?),
         CliCommand::Audit(command) => audit::run(command, load()?),
+        CliCommand::Push(options) => ussd_push::push(options, &load()?),
         CliCommand::Send(options) => send::send(options, &load()?),
         CliCommand::Broadcast(command) => broadcast::run(command, &load()?),
         CliCommand::Results(options) => results::run(options, load()?),

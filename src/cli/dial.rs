@@ -32,7 +32,7 @@ pub(super) struct DialArgs {
     /// The phone's own number
     #[arg(long, default_value = "27831234567")]
     msisdn: String,
-    /// Over this transport of kind http-ussd, as its aggregator; over TruTeq if left out
+    /// Over this transport: of kind http-ussd as its aggregator, of kind smpp over the SMSC; over TruTeq if left out
     #[arg(long, value_name = "NAME")]
     transport: Option<String>,
     /// The sandbox's address; that of the settings if left out
@@ -71,8 +71,13 @@ pub(super) fn dial(args: &DialArgs, settings: &Settings) -> anyhow::Result<ExitC
     let recorder = args.record.as_deref().map(record::Recorder::new).transpose()?;
     let mut recording = SessionRecording::of(msisdn.as_str());
     let code = block_on(async {
-        let via = args.transport.as_deref().map(|transport| via(transport, settings));
-        let handset = Handset { client: client()?, url, msisdn, via };
+        let of_kind = |kind: &str| {
+            let mut named = settings.transports.iter().filter(|one| one.kind.name == kind);
+            named.any(|one| args.transport.as_deref() == Some(one.name.as_str()))
+        };
+        let provider = if of_kind("smpp") { Some("smsc") } else { of_kind("ssmi").then_some("truteq") };
+        let via = args.transport.as_deref().filter(|_| provider.is_none()).map(|transport| via(transport, settings));
+        let handset = Handset { client: client()?, url, msisdn, via, provider };
         handset.hold(&code, &mut recording).await
     })?;
     if let Some(recorder) = recorder {
@@ -94,6 +99,8 @@ struct Handset {
     msisdn: Msisdn,
     /// Which transport serves it; none: TruTeq.
     via: Option<Value>,
+    /// The sandbox's provider; none: as `via` says.
+    provider: Option<&'static str>,
 }
 
 impl Handset {
@@ -118,6 +125,9 @@ impl Handset {
     async fn press(&self, key: &str, mut body: Value) -> anyhow::Result<DialScreen> {
         if let (Some(via), Some(body)) = (&self.via, body.as_object_mut()) {
             body.insert("via".to_owned(), via.clone());
+        }
+        if let (Some(provider), Some(body)) = (self.provider, body.as_object_mut()) {
+            body.insert("provider".to_owned(), provider.into());
         }
         let url = format!("{}/handset/{key}", self.url);
         let answer =

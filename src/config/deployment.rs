@@ -130,7 +130,8 @@ impl Deployment {
     }
 
     fn peers(&self, transports: &[ComponentConfig], campaigns: &[ComponentConfig]) -> PeerComponents {
-        let with_sessions = names(transports.iter().filter(|transport| transport.kind.converses));
+        let with_sessions =
+            names(transports.iter().filter(|transport| (transport.kind.converses)(&transport.settings)));
         let (transports_here, transports_elsewhere) =
             with_sessions.into_iter().partition(|name| self.transports.contains(name));
         let campaigns_elsewhere = names(campaigns).into_iter().filter(|name| !self.campaigns.contains(name)).collect();

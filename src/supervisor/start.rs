@@ -271,7 +271,10 @@ fn http_component(
         access: (transport.kind.webhook_access)(&transport.settings),
         settings: transport.of_any_kind.clone(),
         carries: (transport.kind.carries)(&transport.settings),
+        // Over calls that wait for their answer the network begins nothing.
+        converses: (transport.kind.converses)(&transport.settings) && !transport.kind.takes_calls,
     };
+    let campaigns: Vec<Name> = settings.campaigns.iter().map(|campaign| campaign.name.clone()).collect();
     let transports: Vec<WebhookMount> = settings.transports.iter().map(mount).collect();
     let (parts, http) = (supervisor.clone().recipient::<AskParts>(), settings.http.clone());
     let (sandbox_account, sms_times) = (settings.sandbox.is_some(), settings.store.sms_times());
@@ -298,6 +301,8 @@ fn http_component(
             routes: routes.clone(),
             board: board.clone(),
             parts: parts.clone(),
+            router: context.router,
+            campaigns: campaigns.clone(),
             sandbox,
             sandbox_account,
         };

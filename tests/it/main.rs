@@ -63,6 +63,7 @@ mod tls;
 mod unknown_outcome;
 mod upgrade;
 mod ussd;
+mod ussd_smpp;
 mod webhook_access;
 mod webhooks;
 mod wrong_input;

@@ -43,7 +43,12 @@ pub(super) struct OfferRules<'a> {
 impl OfferRules<'_> {
     fn is_final(&self, refused: &Refused) -> bool {
         match refused {
-            Refused::NoRoute(_) | Refused::NoSessions(_) | Refused::Middleware(_) => true,
+            Refused::NoRoute(_)
+            | Refused::NoSessions(_)
+            | Refused::Middleware(_)
+            | Refused::NotConnected(_)
+            | Refused::InDialogue
+            | Refused::UnfitPush(_) => true,
             Refused::NoTransport(name) => !self.transports.contains(name),
             Refused::Busy(_) | Refused::Away(_) | Refused::Replaced => false,
         }

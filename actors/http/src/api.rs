@@ -10,3 +10,4 @@ pub(crate) mod received;
 pub(crate) mod routed;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod ussd_push;

@@ -6,8 +6,8 @@ use actix::Recipient;
 use vumi_front_kit::quotas::QuotaKeeper;
 use vumi_kit::{
     carries::Carries, clock::Clock, conversation::ConversationRules, health::AskParts, ledger::SmsOwners,
-    middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes, sms_fields::SmsTimes, store::Store,
-    transport_board::TransportBoard, transport_settings::TransportSettings, webhook::Webhook,
+    middleware::MiddlewareChains, name::Name, outbound::OutboundRoutes, router::RouterAddress, sms_fields::SmsTimes,
+    store::Store, transport_board::TransportBoard, transport_settings::TransportSettings, webhook::Webhook,
     webhook_access::WebhookAccess,
 };
 
@@ -26,6 +26,8 @@ pub struct WebhookMount {
     pub settings: TransportSettings,
     /// What it carries beside texts.
     pub carries: Carries,
+    /// Whether it carries USSD.
+    pub converses: bool,
 }
 
 /// What the front-end is given at its start.
@@ -51,6 +53,10 @@ pub struct HttpContext {
     pub conversations: ConversationRules,
     /// Where receipts are counted.
     pub board: TransportBoard,
+    /// Takes USSD that the network is to begin.
+    pub router: RouterAddress,
+    /// The campaigns that it may be begun for.
+    pub campaigns: Vec<Name>,
     /// The supervisor, for `/health/ready`.
     pub parts: Recipient<AskParts>,
     /// Where the sandbox's pages are, for the page at `/`; none without a sandbox.

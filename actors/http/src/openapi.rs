@@ -20,7 +20,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use vumi_kit::name::Name;
 
 use crate::{
-    api::{account, broadcasts, callbacks, consent, conversations, preview, received, routed, send, status},
+    api::{account, broadcasts, callbacks, consent, conversations, preview, received, routed, send, status, ussd_push},
     response::{error, views},
     webhooks,
 };
@@ -66,6 +66,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         routed::events,
         routed::list,
         preview::preview,
+        ussd_push::push,
         status::one,
         status::cancel,
         status::events,
@@ -321,7 +322,7 @@ mod tests {
         assert_eq!(api["openapi"], "3.1.0");
         let operations: Vec<&Value> =
             api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
-        assert_eq!(operations.len(), 51);
+        assert_eq!(operations.len(), 52);
         let ids: HashSet<&str> = operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), operations.len(), "{ids:?}");
         for operation in operations.iter().filter(|operation| operation["security"].is_null()) {

@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    api::{account, broadcasts, callbacks, consent, conversations, preview, received, routed, send, status},
+    api::{account, broadcasts, callbacks, consent, conversations, preview, received, routed, send, status, ussd_push},
     guard::{guarded, limit_public},
     health, landing,
     limits::call_rates::RateClass,
@@ -54,6 +54,7 @@ fn mount_api(api: &mut ServiceConfig) {
         ))
         .service(resource("/sms/status/{id}/events.json", "GET", vec![web::get().to(routed::events)]))
         .service(resource("/sms/preview.json", "POST", vec![web::post().to(preview::preview)]))
+        .service(resource("/ussd/{transport}/push.json", "POST", vec![web::post().to(ussd_push::push)]))
         .service(resource("/account.json", "GET", vec![web::get().to(account::show)]))
         .service(resource(
             "/consent/{msisdn}.json",

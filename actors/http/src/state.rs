@@ -7,7 +7,8 @@ use tokio::sync::Semaphore;
 use vumi_front_kit::{log_in_trail::LogInTrail, password::HashError, quotas::QuotaKeeper, token_buckets::TokenBuckets};
 use vumi_kit::{
     clock::Clock, conversation::ConversationRules, ledger::SmsOwners, middleware::MiddlewareChains, name::Name,
-    outbound::OutboundRoutes, sms_fields::SmsTimes, store::Store, transport_board::TransportBoard,
+    outbound::OutboundRoutes, router::RouterAddress, sms_fields::SmsTimes, store::Store,
+    transport_board::TransportBoard,
 };
 
 use crate::{
@@ -51,6 +52,12 @@ pub(crate) struct ApiState {
     /// Chooses the transports of SMS that name none.
     pub(crate) routes: Option<OutboundRoutes>,
     pub(crate) conversations: ConversationRules,
+    /// The transports that carry USSD.
+    with_ussd: Vec<Name>,
+    /// Takes USSD that the network is to begin.
+    pub(crate) router: RouterAddress,
+    /// The campaigns that it may be begun for.
+    pub(crate) campaigns: Vec<Name>,
     pub(crate) board: TransportBoard,
     pub(crate) clock: Clock,
     pub(crate) owners: SmsOwners,
@@ -80,11 +87,24 @@ pub(crate) struct ApiState {
 }
 
 impl ApiState {
+    /// Whether a transport carries USSD.
+    pub(crate) fn converses(&self, transport: &Name) -> bool {
+        self.with_ussd.contains(transport)
+    }
+
     pub(crate) fn new(context: HttpContext, settings: &HttpSettings) -> Result<Self, HashError> {
         Ok(Self {
             authenticator: Authenticator::new(context.store.accounts.clone(), context.clock.clone(), settings)?,
             audit: LogInTrail::new(context.store.accounts.clone()),
             store: context.store,
+            with_ussd: context
+                .transports
+                .iter()
+                .filter(|mount| mount.converses)
+                .map(|mount| mount.transport.clone())
+                .collect(),
+            router: context.router,
+            campaigns: context.campaigns,
             transports: context.transports.into_iter().map(|mount| (mount.transport.clone(), mount.into())).collect(),
             routes: context.routes,
             conversations: context.conversations,

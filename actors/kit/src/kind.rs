@@ -47,7 +47,10 @@ pub trait Kind: 'static {
 
     /// Whether it holds sessions with people (USSD), so that a campaign's replies must reach it. A kind that only sends
     /// SMS takes them from the ledger, whatever process it runs in.
-    const CONVERSES: bool = false;
+    fn converses(settings: &Self::Settings) -> bool {
+        let _sms_only = settings;
+        false
+    }
 
     /// Whether people come by calls that an aggregator makes and that wait for their answer. Such a transport runs in every process
     /// that has the HTTP front-end, which mounts `ussd` for it and hands it the calls ([`crate::ussd_call`]).
@@ -116,10 +119,10 @@ pub struct KindEntry {
     pub name: &'static str,
     /// [`Kind::EXAMPLE`].
     pub example: &'static str,
-    /// [`Kind::CONVERSES`].
-    pub converses: bool,
     /// [`Kind::TAKES_CALLS`].
     pub takes_calls: bool,
+    /// [`Kind::converses`]; no where the settings do not parse.
+    pub converses: fn(&Value) -> bool,
     /// Describes the keys of its table: what `docs/settings.md` is made of.
     pub schema: fn() -> Schema,
     /// Reads and checks settings.
@@ -147,8 +150,8 @@ impl KindEntry {
         Self {
             name: K::NAME,
             example: K::EXAMPLE,
-            converses: K::CONVERSES,
             takes_calls: K::TAKES_CALLS,
+            converses: |settings| read::<K>(settings).is_ok_and(|settings| K::converses(&settings)),
             schema: settings_schema::<K::Settings>,
             check: |settings| {
                 let renamed = renamed(settings, K::RENAMED);

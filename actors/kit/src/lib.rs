@@ -58,6 +58,7 @@ pub mod text;
 pub mod transport_board;
 pub mod transport_settings;
 pub mod ussd_call;
+pub mod ussd_push;
 pub mod webhook;
 pub mod webhook_access;
 pub mod webhook_signature;

@@ -113,6 +113,10 @@ pub struct UserMessage {
     /// leave the process.
     #[serde(skip)]
     pub screen_limit: Option<ScreenLimit>,
+    /// The campaign that a message from a person goes to, whatever address it names: the one that the network began the
+    /// dialogue for ([`crate::ussd_push`]). None: the campaign that serves the address. It does not leave the process.
+    #[serde(skip)]
+    pub for_campaign: Option<Name>,
     /// Unknown keys, passed on.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -153,6 +157,7 @@ impl UserMessage {
             sent_by: None,
             dialled_inputs: Vec::new(),
             screen_limit: None,
+            for_campaign: None,
             other: Map::new(),
         }
     }
@@ -200,6 +205,7 @@ impl UserMessage {
             sent_by: None,
             dialled_inputs: Vec::new(),
             screen_limit: None,
+            for_campaign: None,
             other: Map::new(),
         }
     }
@@ -221,6 +227,7 @@ impl UserMessage {
             sent_by: None,
             dialled_inputs: Vec::new(),
             screen_limit: None,
+            for_campaign: None,
             other: Map::new(),
             ..self
         }

@@ -58,6 +58,15 @@ pub enum Refused {
     /// The transport holds no sessions: it takes SMS only.
     #[error("the transport {0} takes no messages but SMS")]
     NoSessions(Name),
+    /// The transport has no connection now, and what it was asked for can't wait.
+    #[error("the transport {0} is not connected to its network now")]
+    NotConnected(Name),
+    /// The person is in a dialogue already: a network has one for each.
+    #[error("the person is in a USSD dialogue already: try again when it is over")]
+    InDialogue,
+    /// The dialogue that the network is to begin is not possible, and why.
+    #[error("{0}")]
+    UnfitPush(String),
 }
 
 /// Where the router reaches a component.

@@ -185,21 +185,24 @@ impl Handler<Inbound> for Router {
 
 impl Router {
     fn hand_to_campaign(&self, mut message: UserMessage) -> ResponseFuture<Result<(), Refused>> {
-        let campaign = match message.transport_type {
-            TransportType::Sms => self.table.sms(&message.to_addr, message.content.as_deref().unwrap_or_default()),
-            _ => self.table.ussd_route(&message.to_addr).map(|(campaign, beyond)| {
+        let served = match (&message.for_campaign, message.transport_type) {
+            (Some(campaign), _) => Some(campaign),
+            (None, TransportType::Sms) => {
+                self.table.sms(&message.to_addr, message.content.as_deref().unwrap_or_default())
+            }
+            (None, _) => self.table.ussd_route(&message.to_addr).map(|(campaign, beyond)| {
                 if message.session_event == Some(SessionEvent::New) {
                     message.dialled_inputs = dialled_inputs(beyond);
                 }
                 campaign
             }),
         };
-        let Some(campaign) = campaign else {
+        let Some(campaign) = served.cloned() else {
             let to = message.to_addr;
             return Box::pin(async move { Err(Refused::NoRoute(to)) });
         };
-        let inbound = self.components.get(campaign).and_then(Endpoints::inbound);
-        hand_over(inbound, Inbound(message), campaign.clone(), self.limit())
+        let inbound = self.components.get(&campaign).and_then(Endpoints::inbound);
+        hand_over(inbound, Inbound(message), campaign, self.limit())
     }
 }
 

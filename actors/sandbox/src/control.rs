@@ -56,6 +56,18 @@ impl ControlPages {
         })
     }
 
+    /// Whether a handset is at the SMPP centre, and not at TruTeq.
+    fn by_smsc(&self, provider: Option<&str>) -> Result<bool, ControlProblem> {
+        match provider {
+            None => Ok(false),
+            Some(name) if self.is_truteq(name) => Ok(false),
+            Some(name) if self.is_smsc(name) => Ok(true),
+            Some(_) => {
+                Err(ControlProblem::new(StatusCode::BAD_REQUEST, "`provider` is truteq or smsc: these carry USSD"))
+            }
+        }
+    }
+
     fn is_truteq(&self, name: &str) -> bool {
         name == self.network.core.name
     }
@@ -202,6 +214,8 @@ struct Dial {
     /// None: by TruTeq.
     #[serde(default)]
     via: Option<AggregatorOrder>,
+    /// `truteq`, or `smsc`.
+    provider: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,6 +225,7 @@ struct AnswerSession {
     text: String,
     #[serde(default)]
     via: Option<AggregatorOrder>,
+    provider: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -219,11 +234,15 @@ struct HangUp {
     msisdn: String,
     #[serde(default)]
     via: Option<AggregatorOrder>,
+    provider: Option<String>,
 }
 
 async fn dial(pages: Pages, body: Bytes) -> Answered {
-    let Dial { msisdn, code, via } = read(&body)?;
+    let Dial { msisdn, code, via, provider } = read(&body)?;
     let begun = Instant::now();
+    if pages.by_smsc(provider.as_deref())? {
+        return shown(&pages, &msisdn, begun, pages.smsc.dial(&msisdn, &code).await);
+    }
     let screen = match via {
         Some(order) => pages.aggregator.dial(&order, &msisdn, &code).await.map_err(HandsetError::Aggregator),
         None => pages.network.dial(&msisdn, &code).await,
@@ -232,8 +251,11 @@ async fn dial(pages: Pages, body: Bytes) -> Answered {
 }
 
 async fn answer_session(pages: Pages, body: Bytes) -> Answered {
-    let AnswerSession { msisdn, text, via } = read(&body)?;
+    let AnswerSession { msisdn, text, via, provider } = read(&body)?;
     let begun = Instant::now();
+    if pages.by_smsc(provider.as_deref())? {
+        return shown(&pages, &msisdn, begun, pages.smsc.answer(&msisdn, &text).await);
+    }
     let screen = match via {
         Some(order) => pages.aggregator.answer(&order, &msisdn, &text).await.map_err(HandsetError::Aggregator),
         None => pages.network.answer(&msisdn, &text).await,
@@ -242,8 +264,11 @@ async fn answer_session(pages: Pages, body: Bytes) -> Answered {
 }
 
 async fn hang_up(pages: Pages, body: Bytes) -> Answered {
-    let HangUp { msisdn, via } = read(&body)?;
+    let HangUp { msisdn, via, provider } = read(&body)?;
     let begun = Instant::now();
+    if pages.by_smsc(provider.as_deref())? {
+        return shown(&pages, &msisdn, begun, pages.smsc.hang_up(&msisdn).await);
+    }
     let screen = match via {
         Some(order) => pages.aggregator.hang_up(&order, &msisdn).await.map_err(HandsetError::Aggregator),
         None => pages.network.hang_up(&msisdn),

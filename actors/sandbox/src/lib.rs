@@ -45,7 +45,7 @@ mod tests;
 
 pub use behaviour::{DropWhen, Misbehaviour, ReceiptMode};
 pub use settings::*;
-pub use smsc::{IdForm, ReceiptForm, SmscMisbehaviour, SmscSettings};
+pub use smsc::{IdForm, ReceiptForm, SmscMisbehaviour, SmscSettings, SmscUssdDialect};
 pub use truteq::TruteqSettings;
 
 use aggregator::UssdAggregator;

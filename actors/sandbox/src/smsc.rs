@@ -3,6 +3,7 @@
 mod counts;
 mod delivery;
 mod esme_queue;
+mod handsets;
 mod inbound;
 mod misbehaviour;
 mod network;
@@ -15,6 +16,7 @@ mod submissions;
 mod taken;
 mod text;
 
+pub use handsets::SmscUssdDialect;
 pub(crate) use inbound::InboundError;
 pub(crate) use misbehaviour::wrong_status;
 pub use misbehaviour::{IdForm, ReceiptForm, SmscMisbehaviour};

@@ -37,7 +37,6 @@ pub(crate) struct HttpUssd;
 
 impl Kind for HttpUssd {
     const NAME: &'static str = "http-ussd";
-    const CONVERSES: bool = true;
     const TAKES_CALLS: bool = true;
     const EXAMPLE: &'static str = r#"
 aggregator = "africas-talking"
@@ -47,6 +46,10 @@ token = "0123456789abcdef0123456789abcdef"
 "#;
     const RENAMED: &'static [(&'static str, &'static str)] = &[OutboxSettings::RENAMED];
     type Settings = UssdSettings;
+
+    fn converses(_: &UssdSettings) -> bool {
+        true
+    }
 
     fn check(settings: &UssdSettings) -> Vec<Problem> {
         settings.problems()

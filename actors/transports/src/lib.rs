@@ -31,6 +31,7 @@ mod ssmi;
 mod tests;
 mod time;
 mod tls;
+mod ussd;
 mod webhook_answer;
 mod webhook_fields;
 

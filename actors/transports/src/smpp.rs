@@ -6,6 +6,7 @@
 //! - [`link`]: one bound connection: its window, what waits for an answer, the octets that wait to be written.
 //! - [`sender`]: SMS from the outbox, submitted part by part. [`message`] and [`addresses`] make their PDUs, [`statuses`]
 //!   says what an answer means, [`late`] keeps answers that came after their attempt had ended.
+//! - [`ussd`]: dialogues of people, which [`crate::ussd`] holds.
 //! - [`inbox`], [`reports`], [`inbound`]: delivery receipts and SMS from people.
 //!
 //! [`forwarder`] brings those to the ledger, and then has them answered. [`trial`] is what an operator asks an SMSC with.
@@ -26,6 +27,7 @@ mod settings;
 mod state;
 mod statuses;
 mod trial;
+mod ussd;
 
 #[cfg(test)]
 mod tests;
@@ -61,6 +63,7 @@ enquire_link = "30s"
 reconnect = { first = "1s", most = "60s" }
 statuses = { "0x14" = "throttled" }
 sms = { alphabet = "gsm7", long_texts = "udh8", registered_delivery = 1, tlvs = [{ tag = 0x1400, text = "1101" }] }
+ussd = { profile = "spec", service_type = "USSD", code_in = "short_message", end_op = 0x11, lifetime = "300s" }
 receipts = { message_ids = "auto", parts = "all" }
 outbox = { window = 20, rate = 100.0 }
 "#;
@@ -69,6 +72,10 @@ outbox = { window = 20, rate = 100.0 }
 
     fn check(settings: &Settings) -> Vec<Problem> {
         settings.check()
+    }
+
+    fn converses(settings: &Settings) -> bool {
+        settings.ussd.is_some()
     }
 
     fn account(settings: &Settings) -> Option<String> {

@@ -5,28 +5,21 @@
 //! writes; [`state`] is what they share:
 //!
 //! - [`server_link`], [`frame_buffer`]: how the connection is, and the frames that wait to be written.
-//! - [`ussd_handler`], [`ussd_sessions`], [`session_table`], [`paging`]: USSD messages from people.
-//! - [`replies`]: the campaigns' replies.
+//! - [`crate::ussd`]: the sessions of people, and the campaigns' replies.
 //! - [`sms_sender`], [`sms_numbers`]: SMS from the outbox. [`sms_inbox`]: SMS from people, delivery reports.
 //!
-//! [`forwarders`] take from it what router, store and ledger are to get.
+//! [`forwarders`] take from it what the ledger is to get, `crate::ussd` what router and store are.
 
 mod component;
 mod connection;
 mod forwarders;
 mod frame_buffer;
-mod paging;
-mod person_work;
-mod replies;
 mod server_link;
-mod session_table;
 mod settings;
 mod sms_inbox;
 mod sms_numbers;
 mod sms_sender;
 mod state;
-mod ussd_handler;
-mod ussd_sessions;
 
 #[cfg(test)]
 mod tests;
@@ -48,7 +41,6 @@ pub(crate) struct Ssmi;
 
 impl Kind for Ssmi {
     const NAME: &'static str = "ssmi";
-    const CONVERSES: bool = true;
     const EXAMPLE: &'static str = r#"
 host = "127.0.0.1"
 port = 50008
@@ -67,6 +59,10 @@ texts = { unavailable = "Service unavailable, please try again later.", more = "
 
     fn check(settings: &Settings) -> Vec<Problem> {
         settings.check()
+    }
+
+    fn converses(_: &Settings) -> bool {
+        true
     }
 
     fn account(settings: &Settings) -> Option<String> {

@@ -16,8 +16,10 @@ use vumi_kit::{
     clock::{Clock, Timestamp},
     health::{AskParts, Part, State},
     ledger::{ReceiptMatch, SmsOwners},
+    message::UserMessage,
     middleware::MiddlewareChains,
     name::Name,
+    router::{Happened, Inbound, Outbound, Refused, RouterAddress},
     sms::{InboundSms, Receipt, TransportStatus},
     sms_fields::SmsTimes,
     store::Store,
@@ -162,6 +164,8 @@ fn context(store: &Store, supervisor: &Recipient<AskParts>) -> HttpContext {
         clock: Clock::held(Timestamp::from_seconds(1_790_000_000)),
         owners: SmsOwners::default(),
         routes: None,
+        router: RouterAddress::of(&FakeRouter::default().start()),
+        campaigns: vec![Name::parse("quiz").unwrap()],
         board: TransportBoard::default(),
         sandbox_account: false,
         transports: transports(),
@@ -171,6 +175,43 @@ fn context(store: &Store, supervisor: &Recipient<AskParts>) -> HttpContext {
         parts: supervisor.clone(),
         sandbox: Some("127.0.0.1:8010".parse().unwrap()),
     }
+}
+
+/// A router that keeps what it is given for people, and answers as it is told.
+#[derive(Clone, Default)]
+pub(super) struct FakeRouter {
+    pub(super) sent: Arc<Mutex<Vec<UserMessage>>>,
+    pub(super) refusal: Arc<Mutex<Option<Refused>>>,
+}
+
+impl Actor for FakeRouter {
+    type Context = Context<Self>;
+}
+
+vumi_kit::takes_from_components!(FakeRouter);
+
+impl Handler<Inbound> for FakeRouter {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, _: Inbound, _: &mut Self::Context) -> Self::Result {
+        panic!("a front-end brings no message from a person");
+    }
+}
+
+impl Handler<Outbound> for FakeRouter {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
+        self.refusal.lock().unwrap().clone().map_or(Ok(()), Err)?;
+        self.sent.lock().unwrap().push(message);
+        Ok(())
+    }
+}
+
+impl Handler<Happened> for FakeRouter {
+    type Result = ();
+
+    fn handle(&mut self, _: Happened, _: &mut Self::Context) {}
 }
 
 /// A supervisor that names the parts that a test gives it.
@@ -202,6 +243,7 @@ fn transports() -> Vec<WebhookMount> {
         access: WebhookAccess::default(),
         settings: TransportSettings::default(),
         carries: Carries { flash: true, ..Carries::TEXTS },
+        converses: name == "techsys",
     };
     vec![
         mount("clickatell", vec![webhook("receipt.json", &["GET", "POST"]), webhook("receive.json", &["GET", "POST"])]),

@@ -10,6 +10,7 @@ mod quotas;
 mod routed;
 mod stored;
 mod tls;
+mod ussd_push;
 mod webhook_access;
 
 use std::time::Duration;

@@ -12,6 +12,7 @@ use super::{
     counts::SmscCounts,
     delivery::{DeliveryContent, SmscDelivery},
     esme_queue::EsmeQueue,
+    handsets::SmscHandsets,
     reassembly::Reassembly,
     settings::SmscSettings,
     taken::{TakenMessages, TakenSms},
@@ -60,6 +61,8 @@ pub(crate) struct SmscNetwork {
     /// Changes when all connections have to close.
     drops: watch::Sender<()>,
     state: Mutex<SmscState>,
+    /// Handsets in USSD dialogues.
+    pub(super) handsets: Mutex<SmscHandsets>,
 }
 
 impl SmscNetwork {
@@ -73,6 +76,7 @@ impl SmscNetwork {
             first_id: seconds * IDS_PER_SECOND,
             drops: watch::Sender::new(()),
             state: Mutex::default(),
+            handsets: Mutex::default(),
         }
     }
 
@@ -90,6 +94,7 @@ impl SmscNetwork {
         let state = self.state();
         let mut shown = json!({
             "smpp": state.counts,
+            "ussd": self.handsets.lock().unwrap_or_else(PoisonError::into_inner).counts,
             "sms": self.whole.record().counts.submissions,
             "sessions": state.esmes.iter().map(|esme| esme.sessions()).sum::<usize>(),
         });

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use vumi_kit::settings_schema::{HumanDuration, Secret};
 
+use super::handsets::SmscUssdDialect;
 use crate::behaviour::Misbehaviour;
 
 /// The table `[sandbox.smsc]`. Credentials that are not set are not checked.
@@ -26,6 +27,8 @@ pub struct SmscSettings {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub answer_limit: Duration,
+    /// The dialect of USSD that it speaks: as `ussd.profile` of the transport that binds to it.
+    pub ussd: SmscUssdDialect,
     /// How it misbehaves. Submissions are counted by PDU: an SMS of three parts is three.
     pub misbehave: Misbehaviour,
 }
@@ -36,6 +39,7 @@ impl Default for SmscSettings {
             system_id: None,
             password: None,
             window: 100,
+            ussd: SmscUssdDialect::default(),
             answer_limit: Duration::from_secs(10),
             misbehave: Misbehaviour::default(),
         }

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use tokio::time::Instant;
 use vumi_smpp_codec::{
-    CancelSm, CommandId, DataSm, Message, MessageResp, OutgoingPdu, Pdu, QuerySm, QuerySmResp, status,
+    CancelSm, CommandId, DataSm, Message, MessageResp, OutgoingPdu, Pdu, QuerySm, QuerySmResp, status, tag,
 };
 
 use super::{session::SmscSession, text::PduText};
@@ -34,6 +34,12 @@ impl SmscSession {
             self.refuse(command, sequence, status::ESME_RINVBNDSTS);
             return ControlFlow::Continue(());
         };
+        if message.tlvs.get(tag::USSD_SERVICE_OP).is_some() {
+            let status = self.network.show(message);
+            let pdu = Pdu::SubmitSmResp(MessageResp::default());
+            self.answer_at(Instant::now(), OutgoingPdu { status, sequence, pdu }, 0);
+            return ControlFlow::Continue(());
+        }
         let esme = bound.esme.clone();
         let core = self.network.core.clone();
         let plan = core.behaviour.plan_next();

@@ -9,7 +9,7 @@ use tokio::{task::JoinSet, time::timeout};
 use vumi_kit::{
     component::{Component, ComponentContext, Drain, Lifeline, lifeline},
     health::{AskHealth, Health},
-    router::Endpoints,
+    router::{Endpoints, Outbound, Refused},
 };
 use vumi_smpp_codec::Pdu;
 
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     failure::first_failure,
     outbox::{OutboxActor, with_outbox_health},
+    ussd,
 };
 
 /// See the module.
@@ -42,11 +43,19 @@ pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
     let (lifeline, ended) = lifeline();
     let mut work = JoinSet::new();
     work.spawn_local(forwarder::forward(shared.clone(), context.clone()));
+    let with_ussd = settings.ussd.is_some();
+    if with_ussd {
+        spawn_ussd(&mut work, &shared, &context);
+    }
     let connections = shared.borrow().connections.len();
     for at in 0..connections {
-        work.spawn_local(session::keep_bound(shared.clone(), at));
+        work.spawn_local(bound_once_restored(shared.clone(), at, with_ussd));
     }
+    let queue = settings.ussd.as_ref().map(|ussd| ussd.queue);
     let transport = SmppTransport::create(|ctx| {
+        if let Some(queue) = queue {
+            ctx.set_mailbox_capacity(queue);
+        }
         let transport =
             SmppTransport { shared, outbox: outbox.drain, outbox_health: outbox.health, _lifeline: lifeline };
         ctx.spawn(first_failure(context.name, work).into_actor(&transport).map(|(), _, ctx| ctx.stop()));
@@ -54,15 +63,58 @@ pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
         transport
     });
     Component {
-        endpoints: submit.map(|submit| Endpoints::Transport { submit, outbound: None }),
+        endpoints: submit
+            .map(|submit| Endpoints::Transport { submit, outbound: with_ussd.then(|| transport.clone().recipient()) }),
         health: transport.clone().recipient(),
         drain: transport.recipient(),
         ended,
     }
 }
 
+fn spawn_ussd(work: &mut JoinSet<()>, shared: &SharedSmpp, context: &ComponentContext) {
+    work.spawn_local(ussd::forward_messages(shared.clone(), context.clone()));
+    work.spawn_local(ussd::forward_sessions(shared.clone(), context.clone()));
+    work.spawn_local(ussd::forward_events(shared.clone(), context.clone()));
+    work.spawn_local(ussd::sweep(shared.clone()));
+    let (shared, context) = (shared.clone(), context.clone());
+    work.spawn_local(async move {
+        let restored = ussd::restore_sessions(&shared, &context).await;
+        {
+            let mut state = shared.borrow_mut();
+            state.restored = restored;
+            state.bound_changed.notify_waiters();
+        }
+        // The end of one of them ends the transport.
+        std::future::pending::<()>().await;
+    });
+}
+
+/// Connects once the open sessions of USSD are known.
+async fn bound_once_restored(shared: SharedSmpp, at: usize, with_ussd: bool) {
+    let changed = shared.borrow().bound_changed.clone();
+    loop {
+        let notified = changed.notified();
+        {
+            let state = shared.borrow();
+            if !with_ussd || state.restored || state.stopping {
+                break;
+            }
+        }
+        notified.await;
+    }
+    session::keep_bound(shared, at).await;
+}
+
 impl Actor for SmppTransport {
     type Context = Context<Self>;
+}
+
+impl Handler<Outbound> for SmppTransport {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, Outbound(message): Outbound, _: &mut Self::Context) -> Self::Result {
+        self.shared.borrow_mut().reply(message)
+    }
 }
 
 impl Handler<AskHealth> for SmppTransport {
@@ -82,6 +134,7 @@ impl Handler<Drain> for SmppTransport {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        self.shared.borrow_mut().dialogues.draining = true;
         Box::pin(drain(self.shared.clone(), self.outbox.clone()))
     }
 }
@@ -92,12 +145,15 @@ async fn drain(shared: SharedSmpp, outbox: Recipient<Drain>) {
     if outbox.send(Drain).await.is_err() {
         tracing::debug!("the outbox has ended already");
     }
-    let (limit, finished) = {
+    let limit = shared.borrow().settings.drain_limit;
+    ussd::settle(&shared, limit).await;
+    let finished = {
         let mut state = shared.borrow_mut();
         state.stopping = true;
+        state.stop_screens();
         // Those that wait to connect hear of it.
         state.bound_changed.notify_waiters();
-        (state.settings.drain_limit, state.finished.clone())
+        state.finished.clone()
     };
     let settled = wait_until(&finished, || shared.borrow().inbox.len() == 0);
     if timeout(limit, settled).await.is_err() {

@@ -10,6 +10,8 @@ use tokio::{
 use vumi_kit::sms::SmsId;
 use vumi_smpp_codec::{BindMode, EncodeError, Message, OutgoingPdu, Pdu};
 
+use super::ussd::{LostScreens, SentScreens};
+
 /// Octets that may wait for an SMSC that does not read; beyond, nothing more is read from it nor submitted to it.
 const MOST_UNWRITTEN: usize = 256 * 1024;
 
@@ -104,6 +106,8 @@ pub(super) struct Link {
     out: BytesMut,
     sequence: u32,
     unanswered: HashMap<u32, Unanswered>,
+    /// Screens of USSD: they go beside the window, for a person waits.
+    pub(super) screens: SentScreens,
     /// Octets ever put into `out`, and ever written.
     queued: u64,
     written: u64,
@@ -126,6 +130,7 @@ impl Link {
             out: BytesMut::new(),
             sequence: last_sequence,
             unanswered: HashMap::new(),
+            screens: SentScreens::default(),
             queued: 0,
             written: 0,
         }
@@ -229,13 +234,20 @@ impl Link {
         self.signals.writable.notify_one();
     }
 
+    /// Where the last PDU ends in the stream.
+    pub(super) const fn queued(&self) -> u64 {
+        self.queued
+    }
+
     /// It is lost: those who wait for answers hear of it.
-    pub(super) fn lose(self) {
+    pub(super) fn lose(mut self) -> LostScreens {
+        let screens = self.screens.lose(self.written);
         for waiting in self.unanswered.into_values() {
             if waiting.end > self.written {
                 // Its attempt may have ended.
                 let _heard = waiting.fate.send(PartFate::NeverWritten);
             }
         }
+        screens
     }
 }

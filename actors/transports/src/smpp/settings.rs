@@ -2,6 +2,7 @@
 
 mod receipts;
 mod sms;
+mod ussd;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,6 +20,7 @@ use vumi_smpp_codec::BindMode;
 
 pub(super) use receipts::{MessageIds, PartReceipts, SmppReceiptSettings};
 pub(super) use sms::{Numbering, SmsSettings, Validity, octets_of_hex};
+pub(super) use ussd::{CodeIn, SCREEN_SEPTETS, ScreenCoding, SmppUssdSettings, UssdProfile, no_dialogues};
 
 use super::statuses::{SubmitStatus, status_of_key};
 use crate::{
@@ -132,6 +134,9 @@ pub(crate) struct Settings {
     /// How SMS are written.
     #[serde(default)]
     pub(super) sms: SmsSettings,
+    /// USSD over the same sessions. None: what comes of USSD is refused.
+    #[serde(default)]
+    pub(super) ussd: Option<SmppUssdSettings>,
     /// How receipts are read.
     #[serde(default)]
     pub(super) receipts: SmppReceiptSettings,
@@ -260,7 +265,21 @@ impl Settings {
         let what = "expected a command_status as a number, such as `0x14` or `20`";
         problems.extend(odd.map(|key| Problem::new(format!("statuses.{key}"), what)));
         problems.extend(self.sms.check(self.version));
+        problems.extend(self.check_ussd());
         problems.extend(self.outbox.check());
+        problems
+    }
+
+    fn check_ussd(&self) -> Vec<Problem> {
+        let Some(ussd) = &self.ussd else { return Vec::new() };
+        let mut problems = ussd.check();
+        if self.version == Version::V33 {
+            problems.push(Problem::new("ussd", "USSD needs TLVs, which `version = \"3.3\"` does not have: set 3.4"));
+        }
+        if matches!(self.bind, BindAs::Transmitter | BindAs::Receiver) {
+            let what = "USSD goes both ways: set `bind` to `transceiver` or `transmitter_and_receiver`";
+            problems.push(Problem::new("ussd", what));
+        }
         problems
     }
 

@@ -19,9 +19,11 @@ use super::{
     inbox::{Inbox, ReplyTo},
     late::LateAnswers,
     link::{AnswerOf, Link, PartAnswer},
+    settings::no_dialogues,
     statuses::{SubmitStatus, meaning},
+    ussd::{self, profile::SmppDialogue},
 };
-use crate::{fault_log::FaultLog, outbox::SubmitReadiness};
+use crate::{fault_log::FaultLog, outbox::SubmitReadiness, ussd::Dialogues};
 
 /// How a connection is while it is not bound.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +64,13 @@ pub(super) struct SmppState {
     pub(super) stopping: bool,
     /// Receipts that matched no SMS when they came.
     pub(super) unmatched: u64,
+    pub(super) dialogues: Dialogues<SmppDialogue>,
+    /// The open sessions of USSD are read from the store.
+    pub(super) restored: bool,
+    /// No screen goes out any more.
+    pub(super) stopped: bool,
+    /// The number of the last dialogue that we began.
+    pub(super) last_begun: u16,
     full_in_a_row: u32,
     next_link: u64,
     token: StartToken,
@@ -73,7 +82,12 @@ impl SmppState {
     pub(super) fn new(name: Name, clock: Clock, settings: Rc<Settings>, token: StartToken) -> Self {
         let modes = (0..settings.sessions).flat_map(|_| settings.bind.modes());
         let connections = modes.map(|mode| SmscConnection { mode: *mode, link: None, down: None, last_sequence: 0 });
+        let held = settings.ussd.as_ref().map_or_else(no_dialogues, |ussd| ussd.dialogues());
         Self {
+            dialogues: Dialogues::new(name.clone(), clock.clone(), held),
+            restored: false,
+            stopped: false,
+            last_begun: 0,
             connections: connections.collect(),
             inbox: Inbox::default(),
             late: LateAnswers::default(),
@@ -135,18 +149,22 @@ impl SmppState {
             connection.link = Some(Link::new(id, connection.mode, window, last, freed));
             connection.down = None;
         }
+        self.retry_screens();
         self.changed();
     }
 
     /// The connection is lost, or was never bound.
     pub(super) fn link_lost(&mut self, at: usize, why: &str, refused: bool) {
-        let now = self.clock.now();
+        let (now, mut lost) = (self.clock.now(), None);
         if let Some(connection) = self.connections.get_mut(at) {
             let since = connection.down.as_ref().map_or(now, |down| down.since);
             connection.down = Some(Down { since, why: why.to_owned(), refused });
             if let Some(link) = connection.link.take() {
-                link.lose();
+                lost = Some(link.lose());
             }
+        }
+        if let Some(lost) = lost {
+            self.on_screens_lost(lost);
         }
         self.changed();
     }
@@ -204,10 +222,15 @@ impl SmppState {
         if let Some(congestion) = congestion {
             link.set_congestion(congestion);
         }
-        let answered = link.answered(sequence, PartAnswer { status: code, message_id, nacked });
+        let screen = link.screens.take(sequence);
         if binds_again {
             link.end("the SMSC says that the session is not bound as it should be");
         }
+        if let Some(screen) = screen {
+            return self.on_screen_answer(screen, code, nacked);
+        }
+        let Some(link) = self.link(at) else { return };
+        let answered = link.answered(sequence, PartAnswer { status: code, message_id, nacked });
         match answered {
             AnswerOf::Part => {}
             AnswerOf::Late(key, answer) => self.late.keep(key, answer),
@@ -246,6 +269,9 @@ impl SmppState {
         let Some(link) = self.link(at).map(|link| link.id) else { return };
         let response = command.response().unwrap_or(CommandId::DELIVER_SM_RESP);
         let place = ReplyTo { connection: at, link, sequence, response };
+        if ussd::is_ussd(&message) {
+            return self.on_ussd(place, command, &message);
+        }
         if self.stopping || self.inbox.len() >= self.settings.queue {
             self.faults.record("SMS and receipts put off: as many wait for the ledger as `queue` allows", command);
             return self.settle(place, status::ESME_RX_T_APPN);
@@ -303,6 +329,9 @@ impl SmppState {
         let down = self.connections.iter().filter(|one| one.link.is_none()).find_map(|one| one.down.as_ref());
         if let Some(Down { since, why, .. }) = down {
             detail = format!("not bound since {} UTC: {why}; {detail}", since.to_seconds_text());
+        }
+        if self.settings.ussd.is_some() {
+            detail = format!("{detail}, {} USSD sessions", self.dialogues.len());
         }
         if self.unmatched > 0 {
             detail = format!("{detail}; receipts that matched no SMS when they came: {}", self.unmatched);

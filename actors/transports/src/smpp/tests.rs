@@ -5,6 +5,7 @@ mod inbound;
 mod receipts;
 mod sessions;
 mod submissions;
+mod ussd;
 
 use vumi_kit::kind::Kind;
 
@@ -29,7 +30,7 @@ fn content(key: &str) -> &'static str {
 #[test]
 fn the_examples_of_the_guide_are_good_settings() {
     let examples: Vec<&str> = GUIDE.split("```toml").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         let mut file: toml::Table = toml::from_str(example).unwrap();
         let mut table = file["transports"].as_table_mut().unwrap().values().next().unwrap().as_table().unwrap().clone();
@@ -57,6 +58,10 @@ fn settings_that_can_not_work_are_named() {
         ("sms = { tlvs = [{ tag = 1, text = \"a\", hex = \"00\" }] }", "sms.tlvs"),
         ("sms = { source = { ton = 9, npi = 1 } }", "sms.source"),
         ("window = 0", "window"),
+        ("ussd = { profile = \"spec\", service_type = \"longer\" }", "ussd.service_type"),
+        ("version = \"3.3\"\nussd = { profile = \"spec\" }", "ussd"),
+        ("bind = \"receiver\"\nussd = { profile = \"spec\" }", "ussd"),
+        ("ussd = { profile = \"tata\", texts = { gone = \"Привет\" } }", "ussd.texts.gone"),
         ("max_temporary = 0", "max_temporary"),
     ] {
         assert_eq!(keys(more).first().map(String::as_str), Some(expected), "{more}");

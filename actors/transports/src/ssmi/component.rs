@@ -21,6 +21,7 @@ use super::{
 use crate::{
     failure::first_failure,
     outbox::{OutboxActor, with_outbox_health},
+    ussd,
 };
 
 /// See the module.
@@ -59,16 +60,17 @@ pub(super) fn open(context: ComponentContext, settings: Settings) -> Component {
 /// Spawns the futures that do the work; they end with the set.
 fn spawn_forwarders(shared: &SharedState, context: &ComponentContext, settings: &Settings) -> JoinSet<()> {
     let mut set = JoinSet::new();
-    set.spawn_local(forwarders::forward_messages(shared.clone(), context.clone()));
-    set.spawn_local(forwarders::forward_sessions(shared.clone(), context.clone()));
-    set.spawn_local(forwarders::forward_events(shared.clone(), context.clone()));
+    set.spawn_local(ussd::forward_messages(shared.clone(), context.clone()));
+    set.spawn_local(ussd::forward_sessions(shared.clone(), context.clone()));
+    set.spawn_local(ussd::forward_events(shared.clone(), context.clone()));
     if let Some(account) = &settings.account {
         set.spawn_local(forwarders::forward_to_ledger(shared.clone(), context.clone(), account.clone()));
     }
-    set.spawn_local(forwarders::sweep(shared.clone()));
+    set.spawn_local(ussd::sweep(shared.clone()));
     let (shared, context) = (shared.clone(), context.clone());
     set.spawn_local(async move {
-        if forwarders::restore_sessions(&shared, &context).await {
+        if ussd::restore_sessions(&shared, &context).await {
+            shared.borrow_mut().restored();
             connection::keep_connected(shared).await;
         }
     });
@@ -104,7 +106,7 @@ impl Handler<Drain> for SsmiTransport {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
-        self.shared.borrow_mut().draining = true;
+        self.shared.borrow_mut().dialogues.draining = true;
         Box::pin(drain(self.shared.clone(), self.outbox.clone()))
     }
 }
@@ -116,7 +118,7 @@ async fn drain(shared: SharedState, outbox: Recipient<Drain>) {
         tracing::debug!("the outbox has ended already");
     }
     let limit = shared.borrow().settings.drain_limit;
-    forwarders::settle(&shared, limit).await;
+    ussd::settle(&shared, limit).await;
     let signals = {
         let mut state = shared.borrow_mut();
         state.link.send(&ClientCommand::Logout);
@@ -132,7 +134,7 @@ async fn drain(shared: SharedState, outbox: Recipient<Drain>) {
     }
     signals.stop.notify_one();
     shared.borrow_mut().stop();
-    forwarders::settle(&shared, limit).await;
+    ussd::settle(&shared, limit).await;
     let lost = shared.borrow().inbox.len();
     if lost > 0 {
         tracing::warn!(count = lost, "SMS from people and delivery reports lost: the ledger did not have them in time");

@@ -140,7 +140,7 @@ async fn connect_and_serve(shared: &SharedState, settings: &Settings, signals: &
     }
     {
         let mut state = shared.borrow_mut();
-        tracing::info!(transport = %state.name, server = %address, sessions = state.sessions.table.len(), "logged in");
+        tracing::info!(transport = %state.name, server = %address, sessions = state.dialogues.len(), "logged in");
         state.link_up();
     }
     let since = Instant::now();

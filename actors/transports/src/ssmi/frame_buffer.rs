@@ -3,23 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use vumi_kit::{address::Msisdn, message::UserMessage};
 use vumi_ssmi_codec::{BadField, ClientCommand, SsmiCommand};
+
+use crate::ussd::CarriedReply;
 
 /// While so many bytes wait to be written, nothing more is read: the server does not read either.
 const FULL: usize = 1024 * 1024;
-
-/// A campaign's reply whose frame was added.
-pub(super) struct FramedReply {
-    pub(super) message: UserMessage,
-    pub(super) person: Msisdn,
-    /// The id of the message that began its session.
-    pub(super) first_id: String,
-    /// The session ends with this frame.
-    pub(super) ends: bool,
-    /// Characters that ISO-8859-1 lacks.
-    pub(super) replaced: Vec<char>,
-}
 
 /// The write half of a connection, up to the socket. Positions count bytes since the connection was made.
 #[derive(Default)]
@@ -27,7 +16,7 @@ pub(super) struct FrameBuffer {
     buffer: BytesMut,
     added: u64,
     written: u64,
-    replies: VecDeque<(u64, FramedReply)>,
+    replies: VecDeque<(u64, CarriedReply)>,
 }
 
 impl FrameBuffer {
@@ -64,7 +53,7 @@ impl FrameBuffer {
     }
 
     /// Notes the reply that the frame added last carries.
-    pub(super) fn last_carries(&mut self, reply: FramedReply) {
+    pub(super) fn last_carries(&mut self, reply: CarriedReply) {
         self.replies.push_back((self.added, reply));
     }
 
@@ -74,7 +63,7 @@ impl FrameBuffer {
     }
 
     /// Counts bytes that were written to the socket. Answers the replies whose frames are written whole.
-    pub(super) fn wrote(&mut self, bytes: usize) -> Vec<FramedReply> {
+    pub(super) fn wrote(&mut self, bytes: usize) -> Vec<CarriedReply> {
         self.written += bytes as u64;
         let mut whole = Vec::new();
         while let Some((end, reply)) = self.replies.pop_front() {
@@ -88,7 +77,7 @@ impl FrameBuffer {
     }
 
     /// Drops all frames, for the connection is lost. Answers the replies that were not written whole, in their order.
-    pub(super) fn clear(&mut self) -> Vec<FramedReply> {
+    pub(super) fn clear(&mut self) -> Vec<CarriedReply> {
         std::mem::take(self).replies.into_iter().map(|(_, reply)| reply).collect()
     }
 }
@@ -103,7 +92,8 @@ mod tests {
     };
     use vumi_ssmi_codec::{ClientCommand, UssdType};
 
-    use super::{FrameBuffer, FramedReply};
+    use super::FrameBuffer;
+    use crate::ussd::CarriedReply;
 
     fn add_reply(frames: &mut FrameBuffer, text: &str) {
         let msisdn = "27831234567".to_owned();
@@ -114,10 +104,11 @@ mod tests {
         let mut message = UserMessage::from_person(&name, TransportType::Ussd, "*1#", &msisdn, at);
         message.content = Some(text.to_owned());
         let person = Msisdn::parse(&msisdn).unwrap();
-        frames.last_carries(FramedReply { message, person, first_id: String::new(), ends: true, replaced: Vec::new() });
+        let (first_id, replaced) = (String::new(), Vec::new());
+        frames.last_carries(CarriedReply { message, person, first_id, ends: true, pushed: false, replaced });
     }
 
-    fn texts(replies: Vec<FramedReply>) -> Vec<String> {
+    fn texts(replies: Vec<CarriedReply>) -> Vec<String> {
         replies.into_iter().filter_map(|reply| reply.message.content).collect()
     }
 

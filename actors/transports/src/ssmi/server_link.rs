@@ -3,25 +3,26 @@
 use std::rc::Rc;
 
 use tokio::sync::Notify;
-use vumi_kit::{address::Msisdn, clock::Timestamp, name::Name};
-use vumi_ssmi_codec::{ClientCommand, UssdType};
+use vumi_kit::{address::UssdCode, clock::Timestamp, name::Name};
+use vumi_ssmi_codec::{ClientCommand, SCREEN_UNITS, UssdType, screen_units, to_latin1};
 
-use super::frame_buffer::{FrameBuffer, FramedReply};
-use crate::fault_log::FaultLog;
+use super::frame_buffer::FrameBuffer;
+use crate::{
+    fault_log::FaultLog,
+    ussd::{CarriedReply, PageSize, ScreenKind, ScreenNetwork, ScreensState, UnwrittenScreen, UssdScreen},
+};
 
 /// How the futures of the transport wake one another.
 #[derive(Default)]
 pub(super) struct Signals {
     /// Frames wait to be written.
     pub(super) writable: Notify,
-    /// Events wait for the router.
-    pub(super) events: Notify,
     /// SMS or delivery reports wait for the ledger.
     pub(super) ledger: Notify,
     /// Something was finished: reading may go on.
     pub(super) readable: Notify,
     /// Something was finished: a drain may be done.
-    pub(super) finished: Notify,
+    pub(super) finished: Rc<Notify>,
     /// The connection is to end for good.
     pub(super) stop: Notify,
 }
@@ -78,7 +79,7 @@ impl ServerLink {
     }
 
     /// The connection is lost. Answers the replies that were not written whole.
-    pub(super) fn lose(&mut self, state: LinkState) -> Vec<FramedReply> {
+    pub(super) fn lose(&mut self, state: LinkState) -> Vec<CarriedReply> {
         self.state = state;
         self.unanswered_check = false;
         self.reading_paused = false;
@@ -96,9 +97,57 @@ impl ServerLink {
             Err(bad) => self.faults.record("a frame could not be written", bad),
         }
     }
+}
 
-    /// Sends a screen of our own, one that is no campaign's reply.
-    pub(super) fn send_screen(&mut self, person: &Msisdn, kind: UssdType, message: String) {
-        self.send(&ClientCommand::Ussd { msisdn: person.as_str().to_owned(), kind, message });
+impl ScreenNetwork<()> for ServerLink {
+    fn state(&self) -> ScreensState {
+        match self.state {
+            LinkState::Starting => ScreensState::Starting,
+            LinkState::Up => ScreensState::Up,
+            LinkState::Down { .. } => ScreensState::Down,
+            LinkState::Stopping => ScreensState::Stopping,
+        }
+    }
+
+    fn spelled(&self, text: &str) -> (String, Vec<char>) {
+        let (text, replaced) = to_latin1(text);
+        (text.into_owned(), replaced)
+    }
+
+    fn page_size(&self, _: &str) -> PageSize {
+        PageSize { most: SCREEN_UNITS, units: screen_units }
+    }
+
+    fn begin(&mut self, _: &UssdCode) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn show(&mut self, screen: UssdScreen<'_, ()>, reply: Option<CarriedReply>) -> Result<(), Box<UnwrittenScreen>> {
+        if !self.is_up() && reply.is_none() {
+            tracing::debug!(transport = %self.transport, "not connected: a screen was not sent");
+            return Ok(());
+        }
+        let kind = match screen.kind {
+            ScreenKind::Question => UssdType::Response,
+            ScreenKind::Last => UssdType::End,
+            ScreenKind::PushedQuestion | ScreenKind::Notification => UssdType::NetworkInitiated,
+        };
+        let msisdn = screen.person.as_str().to_owned();
+        if let Err(bad) = self.frames.add(&ClientCommand::Ussd { msisdn, kind, message: screen.text }) {
+            return Err(Box::new(UnwrittenScreen { why: bad.to_string(), reply }));
+        }
+        if let Some(reply) = reply {
+            self.frames.last_carries(reply);
+        }
+        self.signals.writable.notify_one();
+        Ok(())
+    }
+
+    fn replies_under_way(&self) -> usize {
+        self.frames.unwritten_replies()
+    }
+
+    fn faults(&mut self) -> &mut FaultLog {
+        &mut self.faults
     }
 }

@@ -17,6 +17,7 @@ use vumi_ssmi_codec::{SCREEN_UNITS, screen_units, to_latin1};
 use crate::{
     outbox::OutboxSettings,
     tls::{NO_AUTHORITIES, TlsTarget, authorities},
+    ussd::{DialogueSettings, DialogueTexts},
 };
 
 /// A connection to a server that speaks SSMI.
@@ -95,65 +96,10 @@ pub(crate) struct Settings {
     pub(super) sms_validity_min: u32,
     /// What people read where no campaign answers.
     #[serde(default)]
-    pub(super) texts: SsmiTexts,
+    pub(super) texts: DialogueTexts,
     /// Window, rate, retries of SMS.
     #[serde(default)]
     pub(super) outbox: OutboxSettings,
-}
-
-/// The screens that no campaign wrote.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct SsmiTexts {
-    /// No campaign takes the message.
-    pub(super) unavailable: String,
-    /// As many sessions are open as there may be.
-    pub(super) full: String,
-    /// The session is over, for example because its lifetime ended.
-    pub(super) gone: String,
-    /// The campaign restarts or has stopped and can't take the answer now. The session stays open.
-    pub(super) again: String,
-    /// The line under a page that is not the last; its first word is what to answer.
-    pub(super) more: String,
-}
-
-impl Default for SsmiTexts {
-    fn default() -> Self {
-        Self {
-            unavailable: "Service unavailable, please try again later.".to_owned(),
-            full: "Too many people use this service now, please try again later.".to_owned(),
-            gone: "This session has ended. Please dial again.".to_owned(),
-            again: "One moment, please. Then send your answer again.".to_owned(),
-            more: "0 More".to_owned(),
-        }
-    }
-}
-
-impl SsmiTexts {
-    /// What people answer to see the next page.
-    pub(super) fn more_key(&self) -> &str {
-        self.more.split_whitespace().next().unwrap_or_default()
-    }
-
-    fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let texts =
-            [("unavailable", &self.unavailable), ("full", &self.full), ("gone", &self.gone), ("again", &self.again)];
-        for (key, text) in texts {
-            if screen_units(text) > SCREEN_UNITS || !to_latin1(text).1.is_empty() {
-                problems.push(Problem::new(
-                    format!("texts.{key}"),
-                    format!("expected at most {SCREEN_UNITS} 7-bit characters of ISO-8859-1"),
-                ));
-            }
-        }
-        let wrong = self.more_key().is_empty() || self.more.contains(['\r', '\n']) || screen_units(&self.more) > 40;
-        if wrong || !to_latin1(&self.more).1.is_empty() {
-            let what = "expected one line of at most 40 characters of ISO-8859-1 that begins with what to answer";
-            problems.push(Problem::new("texts.more", what));
-        }
-        problems
-    }
 }
 
 fn default_host() -> String {
@@ -220,7 +166,9 @@ impl Settings {
             problems.push(Problem::new("password", what));
         }
         problems.extend(self.check_limits());
-        problems.extend(self.texts.check());
+        let fits = |text: &str, most: usize| screen_units(text) <= most && to_latin1(text).1.is_empty();
+        problems.extend(self.texts.check(fits, SCREEN_UNITS, "ISO-8859-1"));
+        problems.extend(self.dialogues().check());
         problems.extend(self.outbox.check());
         problems
     }
@@ -228,6 +176,18 @@ impl Settings {
     /// Host and port.
     pub(super) fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// How it holds its sessions.
+    pub(super) fn dialogues(&self) -> DialogueSettings {
+        DialogueSettings {
+            lifetime: self.lifetime,
+            max_sessions: self.max_sessions,
+            window: self.window,
+            queue: self.queue,
+            max_pages: self.max_pages,
+            texts: self.texts.clone(),
+        }
     }
 
     /// What the connection trusts; none: it is without TLS.
@@ -258,23 +218,11 @@ impl Settings {
             ("connect_limit", self.connect_limit, 60),
             ("login_limit", self.login_limit, 60),
             ("link_check", self.link_check, 3_600),
-            ("lifetime", self.lifetime, 86_400),
             ("drain_limit", self.drain_limit, 60),
         ];
         for (key, time, most_s) in times {
             if time.is_zero() || time > Duration::from_secs(most_s) {
                 problems.push(Problem::new(key, format!("expected a time above zero, {most_s}s at the most")));
-            }
-        }
-        let counts = [
-            ("max_sessions", self.max_sessions, 10_000_000),
-            ("window", self.window, 100_000),
-            ("queue", self.queue, 1_000_000),
-            ("max_pages", self.max_pages, 50),
-        ];
-        for (key, count, most) in counts {
-            if !(1..=most).contains(&count) {
-                problems.push(Problem::new(key, format!("expected 1 to {most}")));
             }
         }
         let Backoff { first, most } = self.reconnect;

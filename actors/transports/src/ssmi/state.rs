@@ -5,6 +5,8 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use vumi_kit::{
     address::Msisdn,
     clock::Clock,
@@ -14,16 +16,17 @@ use vumi_kit::{
     router::Refused,
     start_token::StartToken,
 };
-use vumi_ssmi_codec::{AckKind, Malformed, ServerCommand};
+use vumi_ssmi_codec::{AckKind, Genfields, Malformed, Phase, ServerCommand, UssdType};
 
 use super::{
     Settings,
-    replies::Replies,
     server_link::{LinkState, ServerLink},
     sms_inbox::SmsInbox,
     sms_numbers::SmsNumbers,
-    ussd_handler::{UndeliveredMessage, UssdHandler, UssdInput},
-    ussd_sessions::UssdSessions,
+};
+use crate::{
+    fault_log::FaultLog,
+    ussd::{DialogueOwner, Dialogues, InputKind, UndeliveredMessage, UssdInput},
 };
 
 /// See the module.
@@ -32,12 +35,9 @@ pub(super) struct SsmiState {
     pub(super) clock: Clock,
     pub(super) settings: Rc<Settings>,
     pub(super) link: ServerLink,
-    pub(super) sessions: UssdSessions,
-    pub(super) replies: Replies,
+    pub(super) dialogues: Dialogues<()>,
     pub(super) numbers: SmsNumbers,
     pub(super) inbox: SmsInbox,
-    /// No new sessions any more.
-    pub(super) draining: bool,
     token: StartToken,
 }
 
@@ -47,11 +47,9 @@ impl SsmiState {
     pub(super) fn new(name: Name, clock: Clock, settings: Rc<Settings>, token: StartToken) -> Self {
         Self {
             link: ServerLink::new(name.clone()),
-            sessions: UssdSessions::new(name.clone(), settings.lifetime, settings.max_sessions),
-            replies: Replies::new(name.clone(), settings.clone()),
+            dialogues: Dialogues::new(name.clone(), clock.clone(), settings.dialogues()),
             numbers: SmsNumbers::default(),
             inbox: SmsInbox::new(settings.clone()),
-            draining: false,
             token,
             name,
             clock,
@@ -66,10 +64,7 @@ impl SsmiState {
 
     /// Whether more may be read: what was read before is on its way, and answers are being written.
     pub(super) fn lets_read(&self) -> bool {
-        self.sessions.to_router.len() < self.settings.window
-            && self.sessions.to_store.len() < self.settings.queue
-            && self.inbox.lets_read()
-            && !self.link.frames.is_full()
+        self.dialogues.lets_read() && self.inbox.lets_read() && !self.link.frames.is_full()
     }
 
     /// Handles a command that follows the login. An error ends the connection.
@@ -106,8 +101,20 @@ impl SsmiState {
             self.link.faults.record("malformed frames skipped", "a USSD message without a valid MSISDN");
             return;
         };
+        let input_kind = match kind {
+            UssdType::New => InputKind::New,
+            UssdType::Response => InputKind::Answer,
+            UssdType::End | UssdType::Timeout => InputKind::End,
+            UssdType::Redirect | UssdType::NetworkInitiated => InputKind::Either,
+            UssdType::Other(number) => {
+                self.link.faults.record("USSD messages of an unknown type ignored", format!("type {number}"));
+                return;
+            }
+        };
+        let (metadata, provider) = (metadata(kind, phase, genfields.as_ref()), operator(genfields.as_ref()));
         let at = self.clock.now();
-        self.ussd().handle(UssdInput { person, kind, phase, genfields, text, at });
+        let input = UssdInput { person, kind: input_kind, text, dialogue: (), metadata, provider, at };
+        self.dialogues.on_input(input, &mut self.link);
     }
 
     fn on_sms_number(&mut self, msisdn: &str, number: String) {
@@ -117,71 +124,41 @@ impl SsmiState {
         }
     }
 
-    fn ussd(&mut self) -> UssdHandler<'_> {
-        UssdHandler {
-            settings: &self.settings,
-            sessions: &mut self.sessions,
-            link: &mut self.link,
-            draining: self.draining,
-        }
-    }
-
-    /// The router did not take a message.
-    pub(super) fn not_routed(&mut self, person: &Msisdn, undelivered: &UndeliveredMessage, why: String, later: bool) {
-        let now = self.clock.now();
-        self.ussd().not_routed(person, undelivered, why, later, now);
-    }
-
     /// Takes a campaign's reply.
     pub(super) fn reply(&mut self, message: UserMessage) -> Result<(), Refused> {
-        self.replies.take(message, &mut self.sessions, &mut self.link, self.clock.now())
+        self.dialogues.take(message, &mut self.link)
     }
 
     /// Bytes were written to the socket.
     pub(super) fn wrote(&mut self, bytes: usize) {
         let written = self.link.frames.wrote(bytes);
-        self.replies.written(written, &mut self.sessions, &self.link, self.clock.now());
+        self.dialogues.written(written);
         self.link.signals.progress();
+    }
+
+    /// The open sessions are read.
+    pub(super) fn restored(&mut self) {
+        self.link.state = LinkState::Down { since: self.clock.now(), why: "connecting".to_owned() };
     }
 
     /// Logged in: what was held is sent.
     pub(super) fn link_up(&mut self) {
         self.link.state = LinkState::Up;
-        self.replies.retry_held(&mut self.sessions, &mut self.link, self.clock.now());
+        self.dialogues.retry_held(&mut self.link);
     }
 
     /// The connection is lost.
     pub(super) fn link_lost(&mut self, state: LinkState) {
         self.numbers.link_lost(self.link.frames.written());
         let unwritten = self.link.lose(state);
-        self.replies.hold_unwritten(unwritten, &mut self.sessions);
+        self.dialogues.hold(unwritten);
         self.link.signals.progress();
     }
 
     /// Closes the connection for good.
     pub(super) fn stop(&mut self) {
         self.link_lost(LinkState::Stopping);
-        self.replies.refuse_held(&mut self.link, self.clock.now());
-    }
-
-    /// Ends sessions whose lifetime is over, and refuses the replies that were held within them.
-    pub(super) fn sweep(&mut self) {
-        let now = self.clock.now();
-        self.sessions.sweep(now);
-        if self.link.state != LinkState::Starting {
-            self.replies.retry_held(&mut self.sessions, &mut self.link, now);
-        }
-        self.numbers.sweep();
-    }
-
-    /// Nothing is under way: people have their screens, router and store know everything.
-    pub(super) fn is_settled(&self) -> bool {
-        let answered = !self.link.is_up() || (self.sessions.table.waiting() == 0 && self.link.frames.is_empty());
-        answered
-            && self.sessions.to_router.len() == 0
-            && self.sessions.to_store.len() == 0
-            && self.replies.events.is_empty()
-            && (self.inbox.no_account_since.is_some() || self.inbox.len() == 0)
+        self.dialogues.refuse_held(&mut self.link);
     }
 
     pub(super) fn health(&self) -> Health {
@@ -204,7 +181,7 @@ impl SsmiState {
     }
 
     fn link_health(&self) -> (State, String) {
-        let (server, sessions) = (self.settings.address(), self.sessions.table.len());
+        let (server, sessions) = (self.settings.address(), self.dialogues.len());
         match &self.link.state {
             LinkState::Starting => (State::Starting, "reading its open sessions from the store".to_owned()),
             LinkState::Up => (State::Up, format!("connected to {server}, {sessions} sessions")),
@@ -215,4 +192,59 @@ impl SsmiState {
             LinkState::Stopping => (State::Stopping, format!("stopping, {sessions} sessions")),
         }
     }
+}
+
+impl DialogueOwner for SsmiState {
+    type Key = ();
+
+    fn dialogues(&mut self) -> &mut Dialogues<()> {
+        &mut self.dialogues
+    }
+
+    fn faults(&mut self) -> &mut FaultLog {
+        &mut self.link.faults
+    }
+
+    fn not_routed(&mut self, person: &Msisdn, undelivered: &UndeliveredMessage, why: String, later: bool) {
+        self.dialogues.not_routed(person, undelivered, why, later, &mut self.link);
+    }
+
+    fn sweep(&mut self) {
+        self.dialogues.sweep(&mut self.link);
+        self.numbers.sweep();
+    }
+
+    fn progressed(&self) {
+        self.link.signals.progress();
+    }
+
+    fn finished(&self) -> Rc<Notify> {
+        self.link.signals.finished.clone()
+    }
+
+    /// People have their screens, router and store know everything.
+    fn is_settled(&self) -> bool {
+        let up = self.link.is_up();
+        self.dialogues.is_settled(up)
+            && (!up || self.link.frames.is_empty())
+            && (self.inbox.no_account_since.is_some() || self.inbox.len() == 0)
+    }
+}
+
+/// The protocol's own fields: `phase`, `ussd_type`, and of an extended message `genfields`, raw and by label.
+fn metadata(kind: UssdType, phase: Phase, genfields: Option<&Genfields>) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    metadata.insert("ussd_type".to_owned(), u32::from(kind).into());
+    metadata.insert("phase".to_owned(), u32::from(phase).into());
+    if let Some(genfields) = genfields {
+        let mut labelled = Map::new();
+        labelled.insert("raw".to_owned(), genfields.0.clone().into());
+        labelled.extend(genfields.labelled().map(|(label, value)| (label.to_owned(), value.into())));
+        metadata.insert("genfields".to_owned(), labelled.into());
+    }
+    metadata
+}
+
+fn operator(genfields: Option<&Genfields>) -> Option<String> {
+    genfields?.get("operator_id").map(str::to_owned)
 }

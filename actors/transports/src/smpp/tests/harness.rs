@@ -27,8 +27,10 @@ use vumi_kit::{
         ClaimSms, CloseOutbox, KeepReceived, OpenOutbox, OpenedOutbox, OutboxState, Outcome, RecordOutcomes,
         RecordReceipts, RecordedOutcomes, SmsOwners,
     },
+    message::{Event, EventKind, TransportType, UserMessage},
     name::Name,
     router::{Endpoints, Happened, Inbound, Outbound, Refused, RouterAddress, Submit},
+    session::{CloseSession, OpenSessions, SaveSession, SessionRecord},
     sms::{InboundSms, Receipt, Submission},
     start_token::StartToken,
     store::{Request, Store, StoreError},
@@ -66,7 +68,11 @@ pub(super) enum LedgerRequest {
     Receipts(Request<RecordReceipts>),
 }
 
-struct NoRouter;
+/// A router that hands every message to the test.
+struct NoRouter {
+    inbound: mpsc::UnboundedSender<UserMessage>,
+    events: mpsc::UnboundedSender<Event>,
+}
 
 impl Actor for NoRouter {
     type Context = Context<Self>;
@@ -76,8 +82,10 @@ vumi_kit::takes_from_components!(NoRouter);
 
 impl Handler<Inbound> for NoRouter {
     type Result = Result<(), Refused>;
-    fn handle(&mut self, _: Inbound, _: &mut Self::Context) -> Self::Result {
-        panic!("SMS go through the ledger");
+    fn handle(&mut self, Inbound(message): Inbound, _: &mut Self::Context) -> Self::Result {
+        assert_eq!(message.transport_type, TransportType::Ussd, "SMS go through the ledger");
+        self.inbound.send(message).ok();
+        Ok(())
     }
 }
 
@@ -90,16 +98,33 @@ impl Handler<Outbound> for NoRouter {
 
 impl Handler<Happened> for NoRouter {
     type Result = ();
-    fn handle(&mut self, _: Happened, _: &mut Self::Context) {}
+    fn handle(&mut self, happened: Happened, _: &mut Self::Context) {
+        self.events.send(happened.event).ok();
+    }
 }
 
 /// What waits in the ledger.
 type InLedger = Arc<Mutex<VecDeque<Submission>>>;
 
-fn fake_store(requests: &mpsc::UnboundedSender<LedgerRequest>, waiting: &InLedger) -> Store {
+/// The sessions that the store keeps.
+pub(super) type InStore = Arc<Mutex<Vec<SessionRecord>>>;
+
+fn fake_store(requests: &mpsc::UnboundedSender<LedgerRequest>, waiting: &InLedger, sessions: &InStore) -> Store {
+    let (open, saved, closed) = (sessions.clone(), sessions.clone(), sessions.clone());
     let (outcomes, received, receipts) = (requests.clone(), requests.clone(), requests.clone());
     let waiting = waiting.clone();
     FakeStore::default()
+        .on(move |_: OpenSessions| Ok(open.lock().unwrap().clone()))
+        .on(move |ask: SaveSession| {
+            let mut sessions = saved.lock().unwrap();
+            sessions.retain(|kept| kept.person != ask.session.person);
+            sessions.push(ask.session);
+            Ok(true)
+        })
+        .on(move |ask: CloseSession| {
+            closed.lock().unwrap().retain(|kept| kept.person != ask.person);
+            Ok(true)
+        })
         .on(|_: OpenOutbox| Ok(OpenedOutbox { lease: Duration::from_secs(120), claim_token: CLAIM_TOKEN.into() }))
         .on(|_: CloseOutbox| Ok(()))
         .on(move |ask: ClaimSms| {
@@ -223,11 +248,19 @@ pub(super) struct SmppHarness {
     listener: TcpListener,
     requests: mpsc::UnboundedReceiver<LedgerRequest>,
     waiting: InLedger,
+    inbound: mpsc::UnboundedReceiver<UserMessage>,
+    events: mpsc::UnboundedReceiver<Event>,
+    pub(super) sessions: InStore,
 }
 
 impl SmppHarness {
     /// With more keys in TOML.
     pub(super) async fn start(more: &str) -> Self {
+        Self::start_with(more, InStore::default()).await
+    }
+
+    /// With sessions in the store.
+    pub(super) async fn start_with(more: &str, sessions: InStore) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let quick = if more.contains("reconnect") { "" } else { "reconnect = { first = \"5ms\", most = \"10ms\" }\n" };
@@ -235,17 +268,20 @@ impl SmppHarness {
         assert_eq!(Smpp::check(&settings), []);
         let (requests_sent, requests) = mpsc::unbounded_channel();
         let (token, waiting) = (StartToken::default(), InLedger::default());
+        let (inbound_sent, inbound) = mpsc::unbounded_channel();
+        let (events_sent, events) = mpsc::unbounded_channel();
         let context = ComponentContext {
             campaign_sms: vumi_kit::campaign_sms::CampaignSmsOffice::default(),
             owners: SmsOwners::default(),
             name: Name::parse("smsc").unwrap(),
-            router: RouterAddress::of(&NoRouter.start()).with_token(&token),
-            store: fake_store(&requests_sent, &waiting).with_token(&token),
+            router: RouterAddress::of(&NoRouter { inbound: inbound_sent, events: events_sent }.start())
+                .with_token(&token),
+            store: fake_store(&requests_sent, &waiting, &sessions).with_token(&token),
             board: TransportBoard::default(),
             clock: Clock::held(START),
         };
         let component = Smpp::start(context, settings).unwrap();
-        Self { component, listener, requests, waiting }
+        Self { component, listener, requests, waiting, inbound, events, sessions }
     }
 
     /// The transport connects.
@@ -275,6 +311,22 @@ impl SmppHarness {
         assert_eq!((&bind.system_id[..], &bind.password.0[..]), (&b"vumi"[..], &b"secret"[..]));
         smsc.is_heard().await;
         smsc
+    }
+
+    /// The next message for a campaign.
+    pub(super) async fn next_message(&mut self) -> UserMessage {
+        timeout(LIMIT, self.inbound.recv()).await.expect("no message").unwrap()
+    }
+
+    /// What became of the next reply.
+    pub(super) async fn next_event(&mut self) -> EventKind {
+        timeout(LIMIT, self.events.recv()).await.expect("no event").unwrap().what
+    }
+
+    /// A message for a person within a dialogue.
+    pub(super) async fn show(&self, message: UserMessage) -> Result<(), Refused> {
+        let outbound = self.component.endpoints.as_ref().and_then(Endpoints::outbound).unwrap();
+        outbound.send(Outbound(message)).await.unwrap()
     }
 
     /// SMS wait in the ledger, to be claimed.

@@ -11,7 +11,7 @@ use vumi_kit::{
 };
 
 use super::{
-    paging::UnshownText,
+    network::DialogueKey,
     person_work::PersonWork,
     session_table::{SessionTable, UssdSession},
 };
@@ -21,6 +21,8 @@ pub(super) struct ToRouter {
     pub(super) message: UserMessage,
     /// The id of the message that began its session.
     pub(super) first_id: String,
+    /// The network begins it, and nothing of it was shown.
+    pub(super) unseen: bool,
 }
 
 /// A change of a session on its way to the store.
@@ -30,14 +32,14 @@ pub(super) enum SessionChange {
 }
 
 /// See the module.
-pub(super) struct UssdSessions {
+pub(crate) struct UssdSessions<D> {
     pub(super) transport: Name,
-    pub(super) table: SessionTable,
+    pub(super) table: SessionTable<D>,
     pub(super) to_router: Rc<PersonWork<ToRouter>>,
     pub(super) to_store: Rc<PersonWork<SessionChange>>,
 }
 
-impl UssdSessions {
+impl<D: DialogueKey> UssdSessions<D> {
     pub(super) fn new(transport: Name, lifetime: Duration, most: usize) -> Self {
         Self { transport, table: SessionTable::new(lifetime, most), to_router: Rc::default(), to_store: Rc::default() }
     }
@@ -50,12 +52,14 @@ impl UssdSessions {
     }
 
     /// Tells the campaign that a session has ended which was removed from the table, and has the store forget it.
-    pub(super) fn ended(&self, person: Msisdn, session: UssdSession, content: Option<String>, now: Timestamp) {
+    pub(super) fn ended(&self, person: Msisdn, session: UssdSession<D>, content: Option<String>, now: Timestamp) {
         let mut message = self.message(&person, &session.code, SessionEvent::Close, now);
         message.set_session_id(&session.first_id);
         message.content = content;
+        message.for_campaign = session.campaign;
         self.to_store.push(person.clone(), SessionChange::Close);
-        self.to_router.push(person, ToRouter { message, first_id: session.first_id });
+        let job = ToRouter { message, first_id: session.first_id, unseen: session.pushed };
+        self.to_router.push(person, job);
     }
 
     /// Closes the person's session if it began with this message. Its campaign closed it, or can't be told.
@@ -75,7 +79,7 @@ impl UssdSessions {
             person: person.as_str().to_owned(),
             address: session.code.clone(),
             last_message_id: session.first_id.clone(),
-            state: state_text(session.unshown.as_ref()),
+            state: session.state_text(),
             expires_at: session.stored_until,
         };
         self.to_store.push(person.clone(), SessionChange::Save(Box::new(record)));
@@ -89,8 +93,4 @@ impl UssdSessions {
             }
         }
     }
-}
-
-fn state_text(unshown: Option<&UnshownText>) -> String {
-    unshown.and_then(|unshown| serde_json::to_string(unshown).ok()).unwrap_or_else(|| "null".to_owned())
 }

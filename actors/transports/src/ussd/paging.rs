@@ -1,25 +1,41 @@
 //! Paging: a text longer than a USSD screen is shown page by page; each but the last ends with a line that offers more.
 
 use serde::{Deserialize, Serialize};
-use vumi_ssmi_codec::{SCREEN_UNITS, screen_units};
+
+/// How much a screen holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageSize {
+    /// So many units at the most.
+    pub(crate) most: usize,
+    /// How many units a text takes.
+    pub(crate) units: fn(&str) -> usize,
+}
+
+impl PageSize {
+    /// Whether a text fits one screen.
+    pub(crate) fn holds(&self, text: &str) -> bool {
+        (self.units)(text) <= self.most
+    }
+}
 
 /// The part of a text that was not shown yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct UnshownText {
+pub(crate) struct UnshownText {
     pub(super) text: String,
     /// The session ends with its last page.
     pub(super) closes: bool,
 }
 
 /// Splits a text into its first page and the rest: at a space or line break, where the second half of the page has one.
-pub(super) fn first_page(text: &str, more: &str) -> (String, Option<String>) {
-    if screen_units(text) <= SCREEN_UNITS {
+pub(super) fn first_page(text: &str, more: &str, size: PageSize) -> (String, Option<String>) {
+    if size.holds(text) {
         return (text.to_owned(), None);
     }
-    let space = SCREEN_UNITS.saturating_sub(screen_units(more) + 1);
+    let units = size.units;
+    let space = size.most.saturating_sub(units(more) + 1);
     let (mut taken, mut end, mut last_space) = (0, 0, None);
     for (at, c) in text.char_indices() {
-        taken += screen_units(c.encode_utf8(&mut [0; 4]));
+        taken += units(c.encode_utf8(&mut [0; 4]));
         if matches!(c, ' ' | '\n') {
             last_space = Some(at);
         }
@@ -35,7 +51,7 @@ pub(super) fn first_page(text: &str, more: &str) -> (String, Option<String>) {
 }
 
 /// How many pages a text takes; counts no further than `most` + 1.
-pub(super) fn page_count(text: &str, more: &str, most: usize) -> usize {
+pub(super) fn page_count(text: &str, more: &str, size: PageSize, most: usize) -> usize {
     let mut rest = Some(text.to_owned());
     let mut count = 0;
     while let Some(left) = rest {
@@ -43,7 +59,7 @@ pub(super) fn page_count(text: &str, more: &str, most: usize) -> usize {
         if count > most {
             break;
         }
-        rest = first_page(&left, more).1;
+        rest = first_page(&left, more, size).1;
     }
     count
 }
@@ -53,28 +69,29 @@ mod tests {
     use proptest::prelude::*;
     use vumi_ssmi_codec::{SCREEN_UNITS, screen_units};
 
-    use super::{first_page, page_count};
+    use super::{PageSize, first_page, page_count};
 
     const MORE: &str = "0 More";
+    const SIZE: PageSize = PageSize { most: SCREEN_UNITS, units: screen_units };
 
     #[test]
     fn a_text_that_fits_is_one_page() {
         let text = "a".repeat(SCREEN_UNITS);
-        assert_eq!(first_page(&text, MORE), (text.clone(), None));
+        assert_eq!(first_page(&text, MORE, SIZE), (text.clone(), None));
     }
 
     #[test]
     fn a_longer_text_is_cut_between_words_and_offers_more() {
-        let (page, rest) = first_page(&"word ".repeat(40), MORE);
+        let (page, rest) = first_page(&"word ".repeat(40), MORE, SIZE);
         assert!(page.ends_with("word\n0 More"), "{page}");
         assert!(rest.unwrap().starts_with("word word"));
     }
 
     #[test]
     fn pages_are_counted_no_further_than_asked() {
-        assert_eq!(page_count("short", MORE, 3), 1);
-        assert_eq!(page_count(&"x".repeat(300), MORE, 3), 2);
-        assert_eq!(page_count(&"x".repeat(100_000), MORE, 3), 4);
+        assert_eq!(page_count("short", MORE, SIZE, 3), 1);
+        assert_eq!(page_count(&"x".repeat(300), MORE, SIZE, 3), 2);
+        assert_eq!(page_count(&"x".repeat(100_000), MORE, SIZE, 3), 4);
     }
 
     proptest! {
@@ -83,7 +100,7 @@ mod tests {
             let mut rest = Some(text.clone());
             let mut shown = String::new();
             while let Some(left) = rest {
-                let (page, further) = first_page(&left, MORE);
+                let (page, further) = first_page(&left, MORE, SIZE);
                 prop_assert!(screen_units(&page) <= SCREEN_UNITS);
                 prop_assert!(further.as_ref().is_none_or(|further| further.len() < left.len()));
                 shown.push_str(page.strip_suffix("\n0 More").unwrap_or(&page));

@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use vumi_kit::{address::Msisdn, clock::Timestamp, session::SessionRecord};
+use serde::{Deserialize, Serialize};
+use vumi_kit::{address::Msisdn, clock::Timestamp, name::Name, session::SessionRecord};
 
-use super::paging::UnshownText;
+use super::{network::DialogueKey, paging::UnshownText};
 
 /// An open session.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct UssdSession {
+pub(crate) struct UssdSession<D> {
     /// The code dialled, closing `#` included.
     pub(super) code: String,
     /// The id of the message that began it: it tells this session from the person's earlier ones, and since ids
@@ -22,31 +23,81 @@ pub(super) struct UssdSession {
     pub(super) unshown: Option<UnshownText>,
     /// The person waits for the campaign.
     pub(super) waits: bool,
-    /// The frame that ends it waits to be written.
+    /// The screen that ends it waits to be written.
     pub(super) closing: bool,
+    /// The network begins it, and its first screen is not written yet.
+    pub(super) pushed: bool,
+    /// The campaign that the network began it for; where there is none, the one that serves the code.
+    pub(super) campaign: Option<Name>,
+    /// How the network knows it.
+    pub(super) dialogue: D,
+}
+
+/// How a session begins.
+pub(super) struct SessionStart<D> {
+    /// The code, closing `#` included.
+    pub(super) code: String,
+    /// The id of its first message.
+    pub(super) first_id: String,
+    /// The campaign that it is begun for; none: the one that serves the code.
+    pub(super) campaign: Option<Name>,
+    /// The network begins it.
+    pub(super) pushed: bool,
+    pub(super) dialogue: D,
+}
+
+/// What a session's row holds beyond its columns. The fields of the unshown text stand beside the others, as versions wrote them
+/// that knew nothing else.
+#[derive(Default, Serialize, Deserialize)]
+struct StoredSession<D: Default + PartialEq> {
+    #[serde(flatten)]
+    unshown: Option<UnshownText>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    dialogue: D,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    campaign: Option<Name>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pushed: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl<D: DialogueKey> UssdSession<D> {
+    /// What the store keeps beside the code, the id and the time.
+    pub(super) fn state_text(&self) -> String {
+        let stored = StoredSession {
+            unshown: self.unshown.clone(),
+            dialogue: self.dialogue.clone(),
+            campaign: self.campaign.clone(),
+            pushed: self.pushed,
+        };
+        serde_json::to_string(&stored).unwrap_or_default()
+    }
 }
 
 /// The result of opening a session.
 #[derive(Debug, PartialEq)]
-pub(super) enum Opened {
+pub(super) enum Opened<D> {
     /// The person had none.
     Fresh,
     /// It takes the place of one.
-    Replaced(Box<UssdSession>),
+    Replaced(Box<UssdSession<D>>),
     /// There are as many as there may be.
     Full,
 }
 
 /// The open sessions.
 #[derive(Debug)]
-pub(super) struct SessionTable {
+pub(super) struct SessionTable<D> {
     lifetime: Duration,
     most: usize,
-    sessions: HashMap<Msisdn, UssdSession>,
+    sessions: HashMap<Msisdn, UssdSession<D>>,
     waiting: usize,
 }
 
-impl SessionTable {
+impl<D: DialogueKey> SessionTable<D> {
     pub(super) fn new(lifetime: Duration, most: usize) -> Self {
         Self { lifetime, most, sessions: HashMap::new(), waiting: 0 }
     }
@@ -61,14 +112,18 @@ impl SessionTable {
     }
 
     /// Opens a session that waits for its campaign.
-    pub(super) fn open(&mut self, person: &Msisdn, code: String, first_id: String, now: Timestamp) -> Opened {
+    pub(super) fn open(&mut self, person: &Msisdn, start: SessionStart<D>, now: Timestamp) -> Opened<D> {
         let before = self.close(person);
         if before.is_none() && self.sessions.len() >= self.most {
             return Opened::Full;
         }
+        let SessionStart { code, first_id, campaign, pushed, dialogue } = start;
         let session = UssdSession {
             code,
             first_id,
+            pushed,
+            campaign,
+            dialogue,
             last: now,
             stored_until: now.plus(self.lifetime),
             unshown: None,
@@ -83,6 +138,7 @@ impl SessionTable {
     /// Restores a session from the store. Answers false where its person is no MSISDN.
     pub(super) fn restore(&mut self, record: SessionRecord) -> bool {
         let Ok(person) = Msisdn::parse(&record.person) else { return false };
+        let stored: StoredSession<D> = serde_json::from_str(&record.state).unwrap_or_default();
         let session = UssdSession {
             code: record.address,
             first_id: record.last_message_id,
@@ -90,18 +146,21 @@ impl SessionTable {
                 record.expires_at.micros() - i64::try_from(self.lifetime.as_micros()).unwrap_or(0),
             ),
             stored_until: record.expires_at,
-            unshown: serde_json::from_str(&record.state).unwrap_or_default(),
+            unshown: stored.unshown,
             waits: false,
             closing: false,
+            pushed: stored.pushed,
+            campaign: stored.campaign,
+            dialogue: stored.dialogue,
         };
         self.sessions.insert(person, session).is_none()
     }
 
-    pub(super) fn get(&self, person: &Msisdn) -> Option<&UssdSession> {
+    pub(super) fn get(&self, person: &Msisdn) -> Option<&UssdSession<D>> {
         self.sessions.get(person)
     }
 
-    pub(super) fn get_mut(&mut self, person: &Msisdn) -> Option<&mut UssdSession> {
+    pub(super) fn get_mut(&mut self, person: &Msisdn) -> Option<&mut UssdSession<D>> {
         self.sessions.get_mut(person)
     }
 
@@ -122,26 +181,32 @@ impl SessionTable {
         due
     }
 
-    pub(super) fn close(&mut self, person: &Msisdn) -> Option<UssdSession> {
+    pub(super) fn close(&mut self, person: &Msisdn) -> Option<UssdSession<D>> {
         let session = self.sessions.remove(person)?;
         self.waiting -= usize::from(session.waits);
         Some(session)
     }
 
     /// Closes the person's session if it is the one that began with this message.
-    pub(super) fn close_if(&mut self, person: &Msisdn, first_id: &str) -> Option<UssdSession> {
+    pub(super) fn close_if(&mut self, person: &Msisdn, first_id: &str) -> Option<UssdSession<D>> {
         self.get(person).filter(|session| session.first_id == first_id)?;
         self.close(person)
     }
 
-    fn over(&self, session: &UssdSession, now: Timestamp) -> bool {
+    fn over(&self, session: &UssdSession<D>, now: Timestamp) -> bool {
         session.last.plus(self.lifetime) <= now
     }
 
     /// Closes the person's session if its lifetime is over.
-    pub(super) fn close_if_over(&mut self, person: &Msisdn, now: Timestamp) -> Option<UssdSession> {
+    pub(super) fn close_if_over(&mut self, person: &Msisdn, now: Timestamp) -> Option<UssdSession<D>> {
         self.get(person).filter(|session| self.over(session, now))?;
         self.close(person)
+    }
+
+    /// The people who have seen nothing of the session that the network was to begin.
+    pub(super) fn unseen(&self) -> Vec<Msisdn> {
+        let unseen = self.sessions.iter().filter(|(_, session)| session.pushed);
+        unseen.map(|(person, _)| person.clone()).collect()
     }
 
     /// The people whose session's lifetime is over.
@@ -157,7 +222,7 @@ mod tests {
 
     use vumi_kit::{address::Msisdn, clock::Timestamp, name::Name, session::SessionRecord};
 
-    use super::{Opened, SessionTable};
+    use super::{Opened, SessionStart, SessionTable};
 
     const LIFETIME: Duration = Duration::from_secs(300);
 
@@ -169,8 +234,15 @@ mod tests {
         Msisdn::parse(&(27_831_000_000 + number).to_string()).unwrap()
     }
 
-    fn open(table: &mut SessionTable, number: u64, id: &str, seconds: i64) -> Opened {
-        table.open(&person(number), "*120#".to_owned(), id.to_owned(), at(seconds))
+    fn open(table: &mut SessionTable<()>, number: u64, id: &str, seconds: i64) -> Opened<()> {
+        let start = SessionStart {
+            code: "*120#".to_owned(),
+            first_id: id.to_owned(),
+            campaign: None,
+            pushed: false,
+            dialogue: (),
+        };
+        table.open(&person(number), start, at(seconds))
     }
 
     #[test]
@@ -215,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_session_comes_back_from_the_store_with_what_is_left_to_see() {
-        let mut table = SessionTable::new(LIFETIME, 10);
+        let mut table = SessionTable::<()>::new(LIFETIME, 10);
         let record = SessionRecord {
             owner: Name::parse("truteq").unwrap(),
             person: person(1).to_string(),
@@ -229,5 +301,38 @@ mod tests {
         let session = table.get(&person(1)).unwrap();
         assert_eq!((session.last, session.code.as_str()), (at(0), "*120#"));
         assert_eq!(session.unshown.as_ref().unwrap().text, "rest");
+    }
+
+    #[test]
+    fn what_the_store_keeps_of_a_session_is_read_back_whatever_version_wrote_it() {
+        let mut table = SessionTable::new(LIFETIME, 10);
+        open(&mut table, 1, "a", 0);
+        assert_eq!(table.get(&person(1)).unwrap().state_text(), "{}");
+        let campaign = Some(Name::parse("quiz").unwrap());
+        let start =
+            SessionStart { code: "*1#".to_owned(), first_id: "b".to_owned(), campaign, pushed: true, dialogue: () };
+        table.open(&person(1), start, at(0));
+        let state = table.get(&person(1)).unwrap().state_text();
+        for (state, pushed, unshown) in [
+            (state.as_str(), true, None),
+            ("null", false, None),
+            ("{}", false, None),
+            (r#"{"text":"rest","closes":false}"#, false, Some("rest")),
+            ("no JSON", false, None),
+        ] {
+            let mut fresh = SessionTable::<()>::new(LIFETIME, 10);
+            let record = SessionRecord {
+                owner: Name::parse("truteq").unwrap(),
+                person: person(1).to_string(),
+                address: "*120#".to_owned(),
+                last_message_id: "a".to_owned(),
+                state: state.to_owned(),
+                expires_at: at(300),
+            };
+            assert!(fresh.restore(record));
+            let session = fresh.get(&person(1)).unwrap();
+            assert_eq!((session.pushed, session.campaign.is_some()), (pushed, pushed), "{state}");
+            assert_eq!(session.unshown.as_ref().map(|unshown| unshown.text.as_str()), unshown, "{state}");
+        }
     }
 }
