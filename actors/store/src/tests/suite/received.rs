@@ -252,8 +252,8 @@ async fn a_transport_may_have_a_time_of_its_own_for_missing_parts_and_clients_ar
     harness
         .callbacks(CreateCallback { account: ALICE, name, url, format: CallbackFormat::Form, secret: String::new() })
         .await;
-    let waits = Some(Duration::from_secs(30));
-    let quick = InboundPart::new("9", 2, 2).map(|part| InboundPart { waits, ..part });
+    let waits = Duration::from_secs(30);
+    let quick = InboundPart::new("9", 2, 2).map(|part| InboundPart { waits: Some(waits), ..part });
     keep_parts(&mut harness, &[part(1, "JOIN ", None), InboundSms { part: quick, ..part(2, "quiz", None) }]).await;
     harness.advance(29);
     harness.sweep().await;
@@ -270,7 +270,7 @@ async fn a_transport_may_have_a_time_of_its_own_for_missing_parts_and_clients_ar
     let list = ListReceived {
         account: ALICE,
         transport: opera(),
-        since: harness.now().minus(waits.unwrap()),
+        since: harness.now().minus(waits),
         after: None,
         limit: 9,
     };
