@@ -267,13 +267,8 @@ async fn a_transport_may_have_a_time_of_its_own_for_missing_parts_and_clients_ar
     );
     let told = harness.callbacks(claim_deliveries()).await.deliveries.remove(0);
     assert!(told.body.contains("incomplete=true"), "{}", told.body);
-    let list = ListReceived {
-        account: ALICE,
-        transport: opera(),
-        since: harness.now().minus(waits),
-        after: None,
-        limit: 9,
-    };
+    let list =
+        ListReceived { account: ALICE, transport: opera(), since: harness.now().minus(waits), after: None, limit: 9 };
     assert_eq!(harness.ledger(list).await, handed, "the mark is kept");
 }
 
