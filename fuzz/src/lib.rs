@@ -57,6 +57,7 @@ fn kept(news: WebhookNews) -> WebhookKept {
                 sms,
                 repeated: false,
                 incomplete: false,
+                consent: None,
                 tags: Vec::new(),
                 created_at: at,
                 updated_at: at,

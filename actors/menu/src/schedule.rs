@@ -51,7 +51,7 @@ pub enum RepeatDay {
     Weekly(Weekday),
 }
 
-/// When an `every` ends; never after more than [`MOST_REPEATS`].
+/// When an `every` ends; `for N times` is bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RepeatEnd {
     /// After so many SMS.

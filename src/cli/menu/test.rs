@@ -58,7 +58,9 @@ pub(super) fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
 
 fn no_campaign(name: &str, file: &TestFile) -> String {
     match &file.menu {
-        Some(menu) => format!("{name}: tests the menu {menu}"),
+        Some(menu) => format!(
+            "{name}: menus such as {menu} can't be run by this version yet: test a campaign, `campaign: {{kind: quiz}}` with its settings"
+        ),
         None => format!(
             "{name} says not what it tests: write `campaign: {{kind: quiz}}` with the settings of a campaign; a campaign in Rust \
              runs it in `cargo test` (docs/campaigns.md)"
