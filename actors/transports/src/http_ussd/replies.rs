@@ -41,6 +41,15 @@ impl UssdCalls {
         let closes = message.session_event == Some(SessionEvent::Close);
         let text = message.content.clone().unwrap_or_default();
         if !self.waiting.borrow().is_waiting(id) {
+            if let Some(shown) = self.waiting.borrow().shown(id) {
+                // Two calls at once may both have asked the campaign: the second answer is no further screen.
+                let (page, _) = first_page(&text, self.settings.screen_limit(), &self.settings.texts.more);
+                return if page == shown.text {
+                    Ok(())
+                } else {
+                    Err("the call that it answers has its answer".to_owned())
+                };
+            }
             let late = UnshownPages { text, closes, late: true };
             let kept = self.change(&person, id, |kept| kept.unshown = Some(late)).await;
             return if kept { Ok(()) } else { Err("the call that it answers is over".to_owned()) };
