@@ -50,16 +50,16 @@ pub(super) struct RouterArgs {
     url: Option<String>,
 }
 
-/// Which broadcast.
+/// The broadcast that a command is about: its account and its name.
 #[derive(Debug, Args)]
 pub(super) struct NamedArgs {
-    /// Its name
+    /// The broadcast's name, as `vumi broadcast list` shows it
     name: String,
     #[command(flatten)]
     router: RouterArgs,
 }
 
-/// A new broadcast.
+/// What a new broadcast sends, to whom and how fast.
 #[derive(Debug, Args)]
 pub(super) struct BroadcastArgs {
     /// A CSV: its first line names the columns, `to_msisdn` among them

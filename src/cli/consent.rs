@@ -36,7 +36,7 @@ pub(super) enum ConsentCommand {
         /// The number, in any spelling: +27 83 123 4567, 0027831234567
         #[arg(value_parser = Subscriber::parse)]
         msisdn: Subscriber,
-        /// `out` or `in`
+        /// `out`: no more SMS; `in`: SMS again
         #[arg(value_parser = |text: &str| text.parse::<ConsentState>())]
         state: ConsentState,
         /// For the SMS of this sender; without it for those of all

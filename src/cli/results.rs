@@ -21,7 +21,7 @@ pub(super) struct ResultsArgs {
     /// As CSV, which is the default
     #[arg(long, conflicts_with = "jsonl")]
     csv: bool,
-    /// As JSON Lines
+    /// Write a JSON object a line in place of CSV
     #[arg(long)]
     jsonl: bool,
     /// How often each answer was given, as it is now, without the people

@@ -1,4 +1,4 @@
-//! `vumi push`.
+//! `vumi push`: the network opens a USSD session with a person, by the HTTP API of a running router.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ const SANDBOX_USER: &str = "username:password";
 /// Options of `vumi push`.
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
-    /// The person's number
+    /// The number to push to, in international form
     #[arg(long, value_name = "MSISDN")]
     to: String,
     /// The code that stands for the service, in quotes: '*120*663*79#'

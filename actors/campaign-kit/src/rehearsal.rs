@@ -4,6 +4,8 @@
 //! Each turn runs in the code that the running router uses; only the store is a map. Every state goes through JSON between
 //! two messages, as it does in the store.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -70,9 +72,7 @@ pub trait Rehearse {
 /// An SMS that a campaign sent beside its answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhoneSms {
-    /// What it says.
     pub text: String,
-    /// Who sent it.
     pub from: String,
     /// When it is to be sent; none: at once.
     pub at: Option<Timestamp>,

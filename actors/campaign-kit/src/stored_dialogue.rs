@@ -18,7 +18,7 @@ pub(crate) struct StoredDialogue<State> {
     pub(crate) state: State,
     /// The last one shown: it answers a repeated message.
     pub(crate) screen: Screen,
-    /// [`Session::id`](crate::Session::id).
+    /// The id of the session: see [`Session::id`](crate::Session::id).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dialogue: Option<String>,
     /// By which transport the person came last.

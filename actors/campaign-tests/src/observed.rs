@@ -1,5 +1,7 @@
 //! What was seen after a step, and what of it differs from what was expected.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use chrono::NaiveDateTime;
 use vumi_campaign_kit::Screen;
 
@@ -13,7 +15,6 @@ use crate::{
 pub struct SentSms {
     /// When it is due, in the campaign's time zone; none: at once.
     pub at: Option<NaiveDateTime>,
-    /// Its text.
     pub text: String,
 }
 

@@ -1,12 +1,14 @@
 //! A test file as it is read.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
 
 use crate::yaml::YamlNode;
 
-/// A test file.
+/// A `*.test.yaml` as it was read: what is tested, from which moment on, and the tests in the order of the file.
 #[derive(Clone, Debug)]
 pub struct TestFile {
     /// As it was read.
@@ -24,7 +26,6 @@ pub struct TestFile {
 /// A test: a person's dialogue from its beginning, with nothing kept from before.
 #[derive(Clone, Debug)]
 pub struct TestCase {
-    /// A sentence.
     pub name: String,
     /// Where it begins; the first line is 1.
     pub line: usize,
@@ -56,9 +57,7 @@ pub enum TestAction {
     Send(Vec<String>),
     /// Writes SMS to the campaign, one after the other.
     Write(Vec<String>),
-    /// Hangs up.
     HangUp,
-    /// Lets time pass.
     Wait(Duration),
     /// From now on these look-ups fail.
     Away(Vec<String>),
@@ -67,11 +66,9 @@ pub enum TestAction {
 /// What must hold after a step, and where the file says so.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    /// What must hold.
     pub expected: Expected,
     /// The key, such as `see`.
     pub key: YamlNode,
-    /// Its value.
     pub value: YamlNode,
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Every scalar is a text: `yes`, `007` and `1.0` stay as they are written. Anchors and aliases are refused.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
@@ -18,7 +20,6 @@ const DEEPEST: usize = 32;
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct YamlNode {
-    /// What it is.
     pub value: YamlValue,
     /// The bytes of the file that it takes. A block scalar begins with its first line's text, after `|`.
     pub bytes: Range<usize>,

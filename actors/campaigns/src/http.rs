@@ -26,7 +26,7 @@ use settings::ApplicationSettings;
 const LONGEST_INPUT: usize = 1_000;
 const LONGEST_INPUTS: usize = 6_000;
 
-/// The campaign.
+/// A campaign that asks an application over HTTP for each screen, and counts since when it has failed.
 pub(crate) struct HttpApplication {
     settings: ApplicationSettings,
     form: ApplicationForm,
@@ -34,7 +34,7 @@ pub(crate) struct HttpApplication {
     failing: RefCell<Option<FailingSince>>,
 }
 
-/// The application fails.
+/// Since when the application has failed, and with what: for the health.
 struct FailingSince {
     since: Timestamp,
     calls: u64,

@@ -12,7 +12,7 @@ use vumi_kit::{
     name::Name,
 };
 
-use crate::{library::Library, list_menu::ListTurn, turn_pace::TurnPace};
+use crate::{list_menu::ListTurn, posted_menus::PostedMenus, turn_pace::TurnPace};
 
 /// The most screens of one dialogue.
 const MOST_SCREENS: u32 = 1_000;
@@ -39,32 +39,32 @@ pub(crate) struct DialoguePlace {
     answers: Vec<(String, String)>,
 }
 
-/// All conversations.
+/// The one campaign that runs all conversations: it finds the menu of a code, and keeps each account to its pace.
 pub(crate) struct Conversations {
-    library: Library,
+    menus: PostedMenus,
     clock: Clock,
     pace: TurnPace,
 }
 
 impl Conversations {
-    pub(crate) fn new(library: Library, clock: Clock) -> Self {
-        Self { library, clock, pace: TurnPace::default() }
+    pub(crate) fn new(menus: PostedMenus, clock: Clock) -> Self {
+        Self { menus, clock, pace: TurnPace::default() }
     }
 
     /// The conversation of a dialogue: the one that it began with, or the one that its code leads to.
     fn conversation(&self, session: &Session<DialoguePlace>) -> Option<Rc<Conversation>> {
         if session.state.version > 0 {
-            return self.library.by_id(session.state.conversation);
+            return self.menus.by_id(session.state.conversation);
         }
         if session.transport_type() == TransportType::Sms {
             let word = session.opened_with().and_then(first_word);
-            let by_word = word.and_then(|word| self.library.by_code(&ConversationCode::Keyword(word)));
-            return by_word.or_else(|| self.library.by_code(&session.code().parse().ok()?));
+            let by_word = word.and_then(|word| self.menus.by_code(&ConversationCode::Keyword(word)));
+            return by_word.or_else(|| self.menus.by_code(&session.code().parse().ok()?));
         }
         let dialled = session.code();
         let mut ends = dialled.rmatch_indices('*').map(|(at, _)| at);
-        let beyond = || ends.find_map(|at| self.library.by_code(&format!("{}#", dialled.get(..at)?).parse().ok()?));
-        dialled.parse().ok().and_then(|code| self.library.by_code(&code)).or_else(beyond)
+        let beyond = || ends.find_map(|at| self.menus.by_code(&format!("{}#", dialled.get(..at)?).parse().ok()?));
+        dialled.parse().ok().and_then(|code| self.menus.by_code(&code)).or_else(beyond)
     }
 
     async fn turn(&self, session: &mut Session<DialoguePlace>, input: Option<&str>) -> Screen {
@@ -78,7 +78,7 @@ impl Conversations {
             session.state.conversation = conversation.id;
             session.state.version = conversation.version;
         }
-        let menu = match self.library.menu((conversation.id, session.state.version)).await {
+        let menu = match self.menus.menu((conversation.id, session.state.version)).await {
             Ok(Some(menu)) => menu,
             Ok(None) => return Screen::end(CLOSED),
             Err(error) => {

@@ -4,9 +4,9 @@
 //! keeps a few versions at hand: a dialogue goes on with the version that it began with.
 
 mod conversations;
-mod library;
 mod list_menu;
 mod list_yaml;
+mod posted_menus;
 mod turn_pace;
 
 use vumi_campaign_kit::start_campaign;
@@ -15,14 +15,14 @@ use vumi_kit::{
     conversation::{ConversationProblem, PostedRoutes},
 };
 
-use crate::{conversations::Conversations, library::Library};
+use crate::{conversations::Conversations, posted_menus::PostedMenus};
 
 /// Starts the component on the present arbiter. The router reads the codes from `posted`.
 pub fn start(context: ComponentContext, posted: PostedRoutes) -> Component {
-    let library = Library::new(context.store.accounts.clone(), posted);
-    let refreshed = library.clone();
-    let component = start_campaign(Conversations::new(library, context.clock.clone()), context);
-    // Ends when the campaign's actor does: it holds the library.
+    let menus = PostedMenus::new(context.store.accounts.clone(), posted);
+    let refreshed = menus.clone();
+    let component = start_campaign(Conversations::new(menus, context.clock.clone()), context);
+    // Ends when the campaign's actor does: it holds the menus.
     actix_rt::spawn(refreshed.refresh());
     component
 }

@@ -19,12 +19,12 @@ pub(crate) enum ListItem {
         /// Whether `%(key)s` stands for an earlier answer.
         parse: bool,
     },
-    /// The last screen.
+    /// Its text closes the session.
     End(String),
 }
 
 impl ListItem {
-    /// The whole screen.
+    /// The text with the answers filled in, then a line `1: option` for each option.
     pub(crate) fn shown(&self, answers: &[(String, String)]) -> String {
         match self {
             Self::End(text) => filled(text, answers),
@@ -58,7 +58,7 @@ impl ListMenu {
         Self(items)
     }
 
-    /// The first screen.
+    /// Shows the first item; a list that is only an `end` closes at once.
     pub(crate) fn begin(&self) -> ListTurn {
         self.show(0, &[], None)
     }

@@ -7,7 +7,7 @@ use vumi_kit::conversation::ConversationProblem;
 
 use crate::list_menu::{ListItem, ListMenu};
 
-/// The most items.
+/// Items of a list; each is a screen that somebody has to answer.
 const MOST_ITEMS: usize = 500;
 
 /// The most options of a question.

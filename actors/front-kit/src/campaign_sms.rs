@@ -1,6 +1,8 @@
 //! What a campaign sends beside its answers is decided here as what a client sends: the account's rights, the chains of
 //! middleware, the quotas.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -30,7 +32,7 @@ const SCHEDULE_WITHIN: Duration = Duration::from_secs(400 * 24 * 3600);
 /// The most parts of a campaign's SMS.
 const MAX_SEGMENTS: u32 = 10;
 
-/// Prepares campaigns' SMS.
+/// Prepares campaigns' SMS as a client's are: rights of the account, route, middleware, quota.
 #[derive(Debug)]
 pub struct CampaignSmsDesk {
     /// Where the accounts are.
@@ -43,7 +45,6 @@ pub struct CampaignSmsDesk {
     pub quotas: QuotaKeeper,
     /// Who chooses transports; none: the settings have no `[[outbound]]`.
     pub routes: Option<OutboundRoutes>,
-    /// Of the process.
     pub clock: Clock,
 }
 

@@ -3,6 +3,8 @@
 //! A broadcast is loaded, then started. Its lines are numbered from 1, and `taken` of them have become SMS or were refused: a step
 //! takes the next ones in one transaction with the SMS that they become, so that each line is one SMS, whatever crashes.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::time::Duration;
 
 use crate::{
@@ -82,17 +84,13 @@ impl BroadcastState {
 /// A broadcast, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broadcast {
-    /// Its number.
     pub id: BroadcastId,
-    /// Whose it is.
     pub account: AccountId,
-    /// That account's name.
     pub username: String,
     /// Its name, of which the account has one.
     pub name: Name,
     /// What it is to be.
     pub spec: BroadcastSpec,
-    /// Where it is.
     pub state: BroadcastState,
     /// How many lines it has; none: it was not started.
     pub lines: Option<u64>,
@@ -117,20 +115,15 @@ pub struct Broadcast {
 pub struct BroadcastLine {
     /// Its number within the broadcast, from 1.
     pub line: u64,
-    /// The recipient.
     pub to: String,
-    /// The text.
     pub text: String,
 }
 
 /// Makes a broadcast; one of the same name is made once.
 #[derive(Clone, Debug)]
 pub struct CreateBroadcast {
-    /// Whose.
     pub account: AccountId,
-    /// That account's name.
     pub username: String,
-    /// Its name.
     pub name: Name,
     /// What it is to be.
     pub spec: BroadcastSpec,
@@ -143,7 +136,6 @@ impl Operation for CreateBroadcast {
 /// The result of [`CreateBroadcast`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CreatedBroadcast {
-    /// It is made.
     New(Broadcast),
     /// There was the same already.
     Existing(Broadcast),
@@ -156,9 +148,7 @@ pub enum CreatedBroadcast {
 /// Adds lines to a broadcast that is loaded: those it has already are left out.
 #[derive(Clone, Debug)]
 pub struct AddBroadcastLines {
-    /// Whose.
     pub account: AccountId,
-    /// The broadcast's name.
     pub name: Name,
     /// Lines with consecutive numbers, [`MAX_ADDED`] at the most.
     pub lines: Vec<BroadcastLine>,
@@ -199,11 +189,8 @@ pub enum BroadcastStep {
 /// Starts, pauses, resumes or cancels a broadcast.
 #[derive(Clone, Debug)]
 pub struct SteerBroadcast {
-    /// Whose.
     pub account: AccountId,
-    /// The broadcast's name.
     pub name: Name,
-    /// What is done.
     pub step: BroadcastStep,
 }
 impl Operation for SteerBroadcast {
@@ -225,9 +212,7 @@ pub enum SteeredBroadcast {
 /// Finds a broadcast, with the first [`MAX_LISTED`] of its refused lines and why.
 #[derive(Clone, Debug)]
 pub struct FindBroadcast {
-    /// Whose.
     pub account: AccountId,
-    /// Its name.
     pub name: Name,
 }
 impl Operation for FindBroadcast {
@@ -238,7 +223,6 @@ impl Operation for FindBroadcast {
 /// Lists an account's broadcasts, the newest first, [`MAX_LISTED`] at the most.
 #[derive(Clone, Debug)]
 pub struct ListBroadcasts {
-    /// Whose.
     pub account: AccountId,
 }
 impl Operation for ListBroadcasts {
@@ -269,7 +253,6 @@ pub enum LineOutcome {
 /// What the next lines of a broadcast become: all in one transaction with the count of those taken.
 #[derive(Clone, Debug)]
 pub struct TakeBroadcastLines {
-    /// The broadcast.
     pub id: BroadcastId,
     /// How many lines were taken before: another number, and nothing is done.
     pub taken: u64,

@@ -3,6 +3,8 @@
 //! The contract only. Who has the accounts' rights, the chains of middleware and the prices carries it out, and every
 //! component gets it in its context.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
@@ -32,13 +34,10 @@ pub struct CampaignSender {
 /// An SMS as a campaign asks for it.
 #[derive(Clone, Debug)]
 pub struct CampaignSms {
-    /// Who asks.
     pub campaign: Name,
     /// By whose account it goes.
     pub sender: CampaignSender,
-    /// The person's number.
     pub to: String,
-    /// What it says.
     pub text: String,
     /// Not to be sent before; none: at once.
     pub at: Option<Timestamp>,
@@ -47,7 +46,6 @@ pub struct CampaignSms {
 /// An SMS that may be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreparedSms {
-    /// The SMS.
     pub sms: NewSms,
     /// What it takes from the account's quotas; none: they count nothing.
     pub charge: Option<QuotaCharge>,
@@ -116,7 +114,7 @@ impl CampaignSmsOffice {
         Self(Some(Arc::new(prepares)))
     }
 
-    /// As [`PrepareCampaignSms::prepare`].
+    /// Prepares an SMS by what the supervisor installed. Errors are those of [`PrepareCampaignSms::prepare`].
     pub async fn prepare(&self, asked: CampaignSms) -> Result<PreparedSms, CampaignSmsRefused> {
         match &self.0 {
             Some(prepares) => prepares.prepare(asked).await,

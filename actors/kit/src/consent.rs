@@ -1,6 +1,8 @@
 //! Consent: who wants no SMS, from one sender or from all. The ledger of consent is only added to, and the newest entry
 //! that concerns a sender wins.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 mod requests;
 mod settings;
 mod words;
@@ -22,7 +24,6 @@ pub const OPTED_OUT: &str = "opted out";
 /// Whether a person gets SMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsentState {
-    /// They want none.
     Out,
     /// They want them, or want them again.
     In,

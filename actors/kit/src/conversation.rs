@@ -1,5 +1,7 @@
 //! Conversations: menus that accounts post, kept in the store with their versions.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::{
     collections::HashMap,
     fmt,
@@ -32,7 +34,6 @@ const LONGEST_KEYWORD: usize = 20;
 /// Where people reach a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ConversationCode {
-    /// What they dial.
     Ussd(UssdCode),
     /// The number that they write to, in digits.
     ShortCode(String),
@@ -82,9 +83,7 @@ pub enum AccountCodes {
     /// Nothing was said: none, and any for the sandbox's account.
     #[default]
     Unsaid,
-    /// Any.
     Any,
-    /// These.
     Only(Vec<ConversationCode>),
 }
 
@@ -132,15 +131,12 @@ impl fmt::Display for AccountCodes {
 /// A conversation, without its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
-    /// Its number.
     pub id: i64,
-    /// Whose it is.
     pub account: AccountId,
     /// The name that the account gave it.
     pub name: Name,
     /// Of its text, counted from 1: new dialogues begin with it.
     pub version: i64,
-    /// What people dial.
     pub ussd: Option<ConversationCode>,
     /// What people write to, or begin with.
     pub sms: Option<ConversationCode>,
@@ -153,7 +149,6 @@ pub struct Conversation {
 /// Keeps a conversation: a new one, or another version of the one that the account has under this name.
 #[derive(Clone, Debug)]
 pub struct PutConversation {
-    /// Whose it is.
     pub account: AccountId,
     /// None: `conversation-<id>`, a new one.
     pub name: Option<Name>,
@@ -187,7 +182,7 @@ pub enum KeptConversation {
 /// The conversations of an account by name; of all accounts by number.
 #[derive(Clone, Debug)]
 pub struct ListConversations {
-    /// None: of all.
+    /// The account whose conversations are listed; none: all accounts'.
     pub account: Option<AccountId>,
 }
 impl Operation for ListConversations {
@@ -198,9 +193,7 @@ impl Operation for ListConversations {
 /// Finds a conversation with its present text.
 #[derive(Clone, Debug)]
 pub struct FindConversation {
-    /// Whose it is.
     pub account: AccountId,
-    /// Its name.
     pub name: Name,
 }
 impl Operation for FindConversation {
@@ -211,9 +204,7 @@ impl Operation for FindConversation {
 /// Finds the text of a version, while the conversation is there and the version is kept.
 #[derive(Clone, Debug)]
 pub struct FindConversationVersion {
-    /// The conversation.
     pub id: i64,
-    /// Its version.
     pub version: i64,
 }
 impl Operation for FindConversationVersion {
@@ -224,9 +215,7 @@ impl Operation for FindConversationVersion {
 /// Removes a conversation with all its versions. Answers whether there was one.
 #[derive(Clone, Debug)]
 pub struct DeleteConversation {
-    /// Whose it is.
     pub account: AccountId,
-    /// Its name.
     pub name: Name,
 }
 impl Operation for DeleteConversation {
@@ -237,7 +226,7 @@ impl Operation for DeleteConversation {
 /// Something wrong in a conversation's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConversationProblem {
-    /// From 1.
+    /// The line, counted from 1.
     pub line: u32,
     /// In characters, from 1.
     pub column: u32,

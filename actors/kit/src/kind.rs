@@ -119,7 +119,7 @@ pub struct KindEntry {
     pub name: &'static str,
     /// [`Kind::EXAMPLE`].
     pub example: &'static str,
-    /// [`Kind::TAKES_CALLS`].
+    /// Whether its calls come over the HTTP front-end: see [`Kind::TAKES_CALLS`].
     pub takes_calls: bool,
     /// [`Kind::converses`]; no where the settings do not parse.
     pub converses: fn(&Value) -> bool,

@@ -1,5 +1,7 @@
 //! The parts of a sent SMS, where its transport submits them one by one, and the ways in which a provider writes one id.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use crate::{
     provider_text::bounded_id,
     request::{Operation, Reads},
@@ -10,6 +12,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentPart {
     /// Counted from 1.
+    /// Which part it is, counted from 1.
     pub number: u8,
     /// The provider's id for it, where the provider gave one.
     pub provider_id: Option<String>,
@@ -78,7 +81,6 @@ impl Operation for ListSentParts {
 /// What is known of one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentPartStatus {
-    /// Counted from 1.
     pub number: u8,
     /// The provider's id for it, as the answer to its submission wrote it.
     pub provider_id: Option<String>,

@@ -3,6 +3,8 @@
 //! A connector owns its sessions: the transport remembers the code that a person dialled, the campaign where
 //! the person is in its dialogue. Each is one row, found by owner and person.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use crate::{
     campaign_sms::DialogueSms,
     clock::Timestamp,
@@ -93,7 +95,6 @@ pub struct CloseSession {
     pub after: Option<String>,
     /// Answers to keep beyond the session.
     pub answers: Vec<Answer>,
-    /// As [`SaveSession::sms`].
     pub sms: Vec<DialogueSms>,
 }
 impl Operation for CloseSession {
@@ -133,7 +134,6 @@ pub const ANSWERS_PAGE: usize = 5_000;
 /// How often each answer to each question of a campaign was given, by question and answer: a page of [`ANSWERS_PAGE`].
 #[derive(Clone, Debug)]
 pub struct ListAnswerCounts {
-    /// The campaign.
     pub campaign: Name,
     /// The question and answer behind which the page begins; none: at the first.
     pub after: Option<(String, String)>,
@@ -146,7 +146,6 @@ impl Operation for ListAnswerCounts {
 /// What people answered to a campaign, by person and question: a page of [`ANSWERS_PAGE`].
 #[derive(Clone, Debug)]
 pub struct ListAnswers {
-    /// The campaign.
     pub campaign: Name,
     /// The person and question behind which the page begins; none: at the first.
     pub after: Option<(String, String)>,

@@ -1,5 +1,7 @@
 //! `expect`: what an answer must look like. How an answer is read by it is in `typed_answer`.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use regex::{Regex, RegexBuilder};
 
 use crate::{
@@ -18,12 +20,8 @@ const MAX_PATTERN_SIZE: usize = 256 * 1024;
 /// What an answer must look like.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnswerFormat {
-    /// Any text up to so many characters.
-    Text {
-        /// In characters.
-        most: u32,
-    },
-    /// A number.
+    /// Any text up to `most` characters.
+    Text { most: u32 },
     Number {
         /// The least that is taken.
         least: Option<f64>,
@@ -32,7 +30,6 @@ pub enum AnswerFormat {
         /// Whether it may have decimals: where a bound has some.
         decimals: bool,
     },
-    /// A day.
     Date {
         /// The first day that is taken.
         from: Option<DateExpression>,
@@ -42,12 +39,7 @@ pub enum AnswerFormat {
     /// The number of a phone; kept as in an MSISDN, without `+`.
     Phone,
     /// Digits, kept as a text.
-    Digits {
-        /// The fewest.
-        least: u32,
-        /// The most.
-        most: u32,
-    },
+    Digits { least: u32, most: u32 },
     /// A South African identity number: 13 digits with a birthday and a check digit.
     ZaId,
     /// A text that the whole of an expression matches.

@@ -1,5 +1,7 @@
 //! Conditions: `age < 18`, `town = "Durban" and not known clinic`, `town in (Durban, Umlazi)`.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use chrono::NaiveDate;
 
 use crate::{
@@ -32,15 +34,15 @@ pub enum Condition {
 pub enum ConditionOperator {
     /// `=`: numbers and dates by value, texts in any case.
     Equal,
-    /// `!=`
+    /// `!=`, on two values of one type.
     Different,
-    /// `<`
+    /// `<`, on numbers and dates.
     Less,
-    /// `<=`
+    /// `<=`, on numbers and dates.
     AtMost,
-    /// `>`
+    /// `>`, on numbers and dates.
     More,
-    /// `>=`
+    /// `>=`, on numbers and dates.
     AtLeast,
 }
 
@@ -67,22 +69,17 @@ pub enum Operand {
     /// The value of this name; a word without quotes that names an option is its text after the menu is read. And where it
     /// stands, in characters.
     Name(String, usize),
-    /// A number.
     Number(f64),
     /// A text, and where it stands, in characters.
     Text(String, usize),
-    /// A day.
     Date(DateExpression),
 }
 
 /// The value of a name while a condition is judged.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OperandValue {
-    /// A text.
     Text(String),
-    /// A number.
     Number(f64),
-    /// A day.
     Date(NaiveDate),
 }
 
@@ -192,7 +189,7 @@ impl OperandValue {
     }
 }
 
-/// Reads a condition.
+/// Reads a condition such as `age < 18 and known town`, the whole text or nothing. The error says where and what was expected.
 pub(crate) fn read_condition(text: &str) -> Result<Condition, NotAnExpression> {
     let mut words = WordReader::new(text)?;
     let condition = any(&mut words, 0)?;

@@ -1,5 +1,7 @@
 //! Days that are reckoned: `today + 42 weeks`, `due - 2 weeks`, `2026-12-25`.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use chrono::{Days, Months, NaiveDate};
 
 use crate::words::{NotAnExpression, Word, WordReader};
@@ -12,7 +14,6 @@ const MAX_SHIFTS: usize = 4;
 /// A day that is reckoned from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DateExpression {
-    /// Where it starts.
     pub base: DateBase,
     /// What is added, in order.
     pub shifts: Vec<DateShift>,
@@ -23,7 +24,6 @@ pub struct DateExpression {
 pub enum DateBase {
     /// The day on which the person is answered, in the menu's time zone.
     Today,
-    /// This day.
     Day(NaiveDate),
     /// An answer, by its name, and where the name stands in the expression, in characters.
     Answer(String, usize),
@@ -32,22 +32,17 @@ pub enum DateBase {
 /// So much later, or earlier where it is negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DateShift {
-    /// How many units.
     pub amount: i32,
-    /// What is counted.
     pub unit: DateUnit,
 }
 
 /// A unit of calendars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateUnit {
-    /// Of 24 hours.
     Days,
-    /// Of seven days.
     Weeks,
     /// The 31st becomes the last day of a shorter month.
     Months,
-    /// Of twelve months.
     Years,
 }
 

@@ -1,5 +1,7 @@
 //! A menu as it was read: every step, text and expression with its place.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -21,7 +23,6 @@ use crate::{
 /// A menu that was read without a problem: its links lead to steps, its names are known.
 #[derive(Clone, Debug)]
 pub struct Menu {
-    /// Its text.
     pub source: MenuSource,
     /// Of the text: 16 hex digits. Another text has another version.
     pub version: String,
@@ -117,11 +118,9 @@ pub enum ResumePolicy {
 /// The keys that people press beside their answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MenuKeys {
-    /// The next page.
     pub more: String,
     /// The page or question before.
     pub back: String,
-    /// The first step.
     pub home: String,
 }
 
@@ -147,7 +146,6 @@ pub struct MenuTranslation {
 pub struct MenuText {
     /// As it is written, without space around it.
     pub written: String,
-    /// Where it begins.
     pub place: SourcePlace,
     /// The names of its variables, in the order of the template's.
     pub names: Vec<String>,
@@ -177,7 +175,6 @@ pub struct MenuStep {
     pub name: Placed<String>,
     /// Under which question its answer is kept: the step's name; in a list `save_as` or the question's words.
     pub kept_as: String,
-    /// What it does.
     pub action: StepAction,
     /// What comes after it where nothing else says so; the step below it if this is `None`.
     pub next: Option<StepLink>,
@@ -192,7 +189,6 @@ pub struct MenuStep {
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StepAction {
-    /// Asks a question.
     Question(QuestionStep),
     /// Shows a text; any key goes on.
     Show(MenuText),
@@ -200,11 +196,9 @@ pub enum StepAction {
     Branch(BranchStep),
     /// Sets values, in order.
     Set(Vec<(Placed<String>, SetValue)>),
-    /// Asks a service.
     Fetch(Box<FetchStep>),
     /// Sends the person an SMS.
     Sms(SmsStep),
-    /// The last screen.
     End(EndStep),
 }
 
@@ -227,7 +221,6 @@ impl StepAction {
 /// A step that asks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuestionStep {
-    /// The question.
     pub text: MenuText,
     /// What may be answered.
     pub answers: QuestionAnswers,
@@ -248,19 +241,16 @@ pub enum QuestionAnswers {
     Languages,
     /// One of a list that was fetched.
     ListOf {
-        /// The list's name.
         list: Placed<String>,
         /// A line of an item; its variables are the item's fields.
         show: MenuText,
     },
-    /// What is typed.
     Typed(Placed<AnswerFormat>),
 }
 
 /// One answer of a question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MenuOption {
-    /// What people read.
     pub text: MenuText,
     /// What is kept; the source text where it is `None`.
     pub value: Option<String>,
@@ -281,7 +271,6 @@ impl MenuOption {
 /// A step that goes where the answers lead.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BranchStep {
-    /// In order.
     pub lines: Vec<BranchLine>,
     /// Where it goes if none holds.
     pub otherwise: StepLink,
@@ -292,18 +281,15 @@ pub struct BranchStep {
 pub struct BranchLine {
     /// When it is taken.
     pub condition: Placed<Condition>,
-    /// Where it leads.
     pub link: StepLink,
 }
 
 /// What a name is set to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SetValue {
-    /// This number.
     Number(f64),
     /// The value of another name, as it is.
     Copy(Placed<String>),
-    /// A text.
     Text(MenuText),
 }
 
@@ -318,7 +304,6 @@ pub struct FetchStep {
     pub method: FetchMethod,
     /// What is sent as JSON.
     pub body: Option<FetchBody>,
-    /// Further header fields.
     pub headers: Vec<(Placed<String>, MenuText)>,
     /// How long it may take.
     pub within: Duration,
@@ -333,12 +318,9 @@ pub struct FetchStep {
 /// The methods of a fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FetchMethod {
-    /// `GET`
     #[default]
     Get,
-    /// `POST`
     Post,
-    /// `PUT`
     Put,
 }
 
@@ -349,9 +331,7 @@ pub enum FetchBody {
     Fixed(Value),
     /// The value of a name, as it is: a number stays one.
     Copy(Placed<String>),
-    /// A text.
     Text(MenuText),
-    /// A list.
     List(Vec<FetchBody>),
     /// A map, in its order.
     Map(Vec<(String, FetchBody)>),
@@ -360,9 +340,7 @@ pub enum FetchBody {
 /// A step that sends an SMS.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SmsStep {
-    /// What it says.
     pub text: MenuText,
-    /// When it goes.
     pub time: Placed<SmsTime>,
     /// The sender; the campaign's own where it is `None`.
     pub from: Option<Placed<String>>,
@@ -370,10 +348,9 @@ pub struct SmsStep {
     pub unless: Option<Placed<Condition>>,
 }
 
-/// The last screen.
+/// Shows a last screen and closes the session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndStep {
-    /// What it says.
     pub text: MenuText,
     /// Whether the person's answers are deleted.
     pub forget: bool,

@@ -1,5 +1,7 @@
 //! What a menu may do and how large it may be: an operator's file may do more than what an account posts.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::collections::BTreeSet;
 
 /// What a menu may do.
@@ -11,7 +13,6 @@ pub struct MenuPermissions {
     pub fetch: bool,
     /// Whether `sms` is allowed.
     pub sms: bool,
-    /// The most steps.
     pub steps: usize,
     /// The longest file, in bytes.
     pub bytes: usize,
@@ -48,7 +49,7 @@ pub(crate) const MAX_TEXT: usize = 2_000;
 pub(crate) const MAX_OPTIONS: usize = 200;
 /// The most lines of a branch, names of a `set` or a `take`, header fields of a `fetch`.
 pub(crate) const MAX_LINES: usize = 100;
-/// The most languages.
+/// Languages of a menu: each is a map of translations.
 pub(crate) const MAX_LANGUAGES: usize = 30;
 /// The longest name of a step or value, in characters.
 pub(crate) const MAX_NAME: usize = 60;

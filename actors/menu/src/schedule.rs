@@ -1,5 +1,7 @@
 //! When an SMS goes: `at: due - 2 weeks, 09:00`, `at: now + 3 hours`, `every: Monday 09:00 until due`.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::time::Duration;
 
 use chrono::{NaiveTime, Weekday};
@@ -24,7 +26,6 @@ pub enum SmsTime {
     Now,
     /// On a day, at a time of day in the menu's time zone; not at all where that is past.
     At {
-        /// The day.
         day: DateExpression,
         /// In the menu's time zone.
         time: NaiveTime,
@@ -33,11 +34,9 @@ pub enum SmsTime {
     After(Duration),
     /// Again and again, from the next such day on.
     Every {
-        /// On which days.
         day: RepeatDay,
         /// In the menu's time zone.
         time: NaiveTime,
-        /// When it ends.
         end: RepeatEnd,
     },
 }
@@ -45,7 +44,6 @@ pub enum SmsTime {
 /// The days of an `every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepeatDay {
-    /// Each day.
     Daily,
     /// One day of the week.
     Weekly(Weekday),

@@ -1,11 +1,13 @@
 //! A menu's text, the places in it, and what is wrong at them.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::{fmt, ops::Deref};
 
 /// A place in a text: line and column, both from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourcePlace {
-    /// From 1.
+    /// The line, counted from 1.
     pub line: u32,
     /// In characters, from 1.
     pub column: u32,
@@ -26,9 +28,7 @@ impl SourcePlace {
 /// A value and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed<T> {
-    /// As read.
     pub value: T,
-    /// Where it begins.
     pub place: SourcePlace,
 }
 
@@ -52,7 +52,6 @@ impl<T> Deref for Placed<T> {
 pub struct MenuSource {
     /// As errors name it.
     pub file: String,
-    /// The whole text.
     pub text: String,
 }
 
@@ -80,7 +79,6 @@ impl MenuSource {
 pub struct MenuProblem {
     /// The file's name as it was given.
     pub file: String,
-    /// Where it is.
     pub place: SourcePlace,
     /// The line there, 200 characters of it at the most.
     pub source_line: String,

@@ -1,5 +1,7 @@
 //! The values that texts and conditions may name: what is known of each, and whether they are used as what they are.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -19,11 +21,8 @@ use crate::{
 /// What is known of a value before anybody has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VariableType {
-    /// A text.
     Text,
-    /// A number.
     Number,
-    /// A day.
     Date,
     /// One of these texts.
     Choice(Vec<String>),

@@ -31,7 +31,7 @@ pub(crate) enum Word {
     Name(String),
     /// With whether it has a decimal point.
     Number(f64, bool),
-    /// In quotes.
+    /// What stood between quotes.
     Text(String),
     Date(NaiveDate),
     Time(NaiveTime),
@@ -146,7 +146,7 @@ impl WordReader {
         NotAnExpression::new(self.at(), format!("expected {wanted}, found {found}"))
     }
 
-    /// Nothing may follow.
+    /// Checks that the text ends here; the error says what else could have stood.
     pub(crate) fn finish(&self, wanted: &str) -> Result<(), NotAnExpression> {
         if self.peek().is_none() { Ok(()) } else { Err(self.wanted(wanted)) }
     }

@@ -30,7 +30,7 @@ pub(crate) struct MenuNode {
 /// What a value is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum MenuContent {
-    /// Nothing, or `null`.
+    /// No value: nothing is written, or `null`.
     Empty,
     Scalar(String),
     List(Vec<MenuNode>),

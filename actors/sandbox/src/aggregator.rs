@@ -42,19 +42,18 @@ fn africas_talking() -> String {
     "africas-talking".to_owned()
 }
 
-/// A handset's session.
+/// A session of a handset, as the aggregator sees it between two calls.
 #[derive(Clone, Debug)]
 struct AggregatorSession {
     id: String,
     code: String,
-    /// All inputs, joined.
     inputs: String,
     turn: u64,
-    /// The call before.
+    /// The last call, which `stale` makes again after the next one.
     before: Option<UssdCall>,
 }
 
-/// See the module.
+/// The sandbox as an aggregator: it calls the router for each step of a handset.
 pub(crate) struct UssdAggregator {
     router: RouterClient,
     /// `http://127.0.0.1:8000/api/v1/sms`: the transports' URLs are beside it.

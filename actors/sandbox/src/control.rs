@@ -211,10 +211,10 @@ fn pass_on(response: RouterResponse) -> HttpResponse {
 struct Dial {
     msisdn: String,
     code: String,
-    /// None: by TruTeq.
+    /// The aggregator that calls for the handset; none: the handset dials by TruTeq or an SMSC.
     #[serde(default)]
     via: Option<AggregatorOrder>,
-    /// `truteq`, or `smsc`.
+    /// The network of the handset, `truteq` or `smsc`: none is `truteq`.
     provider: Option<String>,
 }
 

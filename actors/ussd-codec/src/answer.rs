@@ -1,5 +1,7 @@
 //! The answers to an aggregator's calls, written and read.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -12,7 +14,6 @@ use crate::{
 /// A screen in answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UssdAnswer {
-    /// The screen's text.
     pub text: String,
     /// Whether the session goes on.
     pub is_open: bool,
@@ -21,9 +22,7 @@ pub struct UssdAnswer {
 /// An answer as it goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenAnswer {
-    /// Its content type.
     pub content_type: &'static str,
-    /// Its body.
     pub body: String,
 }
 

@@ -1,5 +1,7 @@
 //! The calls of an aggregator, read and written.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -25,14 +27,12 @@ pub struct CallBytes<'c> {
     pub query: &'c str,
     /// Whether the body is a form.
     pub is_form: bool,
-    /// The body.
     pub body: &'c [u8],
 }
 
 /// Where in its session a call is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CallEvent {
-    /// It begins one.
     New,
     /// It goes on with one.
     Resume,
@@ -46,7 +46,6 @@ pub enum CallEvent {
 /// A call: a step of a person's session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UssdCall {
-    /// The session's id.
     pub session: String,
     /// The person's number, without `+`.
     pub person: String,
@@ -69,7 +68,6 @@ pub struct UssdCall {
 /// A call to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenCall {
-    /// Its method.
     pub method: CallMethod,
     /// What is added to the path, without a leading `/`; mostly nothing.
     pub path: String,
@@ -105,7 +103,7 @@ impl UssdCall {
 }
 
 impl UssdShape {
-    /// Reads a call.
+    /// Reads a call's fields wherever they stand: query, path, form or JSON. The error names the field and what is wrong with it.
     pub fn read_call(&self, call: &CallBytes<'_>) -> Result<UssdCall, WrongCall> {
         let fields = fields_of(call)?;
         let names = &self.fields;

@@ -12,7 +12,7 @@ use crate::shape::UssdShape;
 
 const TABLE: &str = include_str!("presets.json");
 
-/// An aggregator.
+/// An aggregator that is known by name: how its calls look, and how long it waits.
 #[derive(Clone, Debug)]
 pub struct UssdPreset {
     /// How its calls look.

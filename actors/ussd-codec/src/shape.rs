@@ -55,7 +55,7 @@ pub enum CallMethod {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CallFormat {
-    /// A form-encoded body.
+    /// A body of type `application/x-www-form-urlencoded`.
     #[default]
     Form,
     /// A JSON object as the body.
@@ -82,7 +82,7 @@ pub struct CallFields {
     /// The session's id: the same in all its calls.
     #[schemars(example = &"sessionId")]
     pub session: String,
-    /// The person's number.
+    /// The number of the person who dials, in international form, with or without `+`.
     #[schemars(example = &"phoneNumber")]
     pub person: String,
     /// The code that the person dialled. None: the calls do not say it.
@@ -111,7 +111,7 @@ pub struct CallFields {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventField {
-    /// The field's name.
+    /// The field of a call that tells it.
     #[schemars(example = &"newSession")]
     pub field: String,
     /// Its values in a session's first call.
@@ -131,7 +131,7 @@ pub struct EventField {
 pub enum AnswerShape {
     /// Plain text that begins with a word.
     Prefix(PrefixAnswer),
-    /// A JSON object.
+    /// A JSON object with the fields.
     Json(FieldAnswer),
     /// An XML document with an element for each field.
     Xml(XmlAnswer),
@@ -174,7 +174,7 @@ pub struct FieldAnswer {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerMark {
-    /// The field's name.
+    /// The field of an answer that tells it.
     #[schemars(example = &"continueSession")]
     pub field: String,
     /// Its value while the session goes on.
@@ -192,7 +192,7 @@ pub struct XmlAnswer {
     /// The name of the root element.
     #[schemars(example = &"response")]
     pub root: String,
-    /// Its elements.
+    /// The elements within the root.
     pub fields: FieldAnswer,
 }
 

@@ -1,4 +1,4 @@
-//! `vumi account codes`.
+//! `vumi account codes`: which USSD codes and keywords an account may use for conversations.
 
 use anyhow::bail;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! `vumi menu test`.
+//! `vumi menu test`: runs test files of campaigns without a router, in virtual time.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 

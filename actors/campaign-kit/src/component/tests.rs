@@ -86,7 +86,7 @@ enum StoreFault {
     None,
     All,
     Counting,
-    /// It answers nothing.
+    /// The store takes the request and never answers it.
     Silent,
     /// It saves, and does not say so.
     SavesSilently,

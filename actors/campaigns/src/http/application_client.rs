@@ -20,7 +20,7 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 /// How long an unused connection is kept: less than the keep-alive of usual servers.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// Calls one application.
+/// Calls one application, within a time and a size, over connections that are kept.
 pub(super) struct ApplicationClient {
     client: Client,
     url: Url,

@@ -12,7 +12,6 @@ const LONGEST_TEXT: usize = 4_000;
 
 /// A way to call an application.
 pub(super) enum ApplicationForm {
-    /// Ours.
     Json,
     /// As an aggregator would.
     Shaped(Box<UssdShape>),
@@ -22,13 +21,11 @@ pub(super) enum ApplicationForm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StepEvent {
-    /// It begins.
     New,
     /// The person sent something.
     Resume,
     /// The person was cut off and has come back; the state is as it was.
     Again,
-    /// It is over.
     Close,
 }
 

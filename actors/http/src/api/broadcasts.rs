@@ -34,7 +34,7 @@ const OF_BROADCAST: KnownFields =
 const OF_START: KnownFields = known(&[&["lines"]], &["lines"]);
 const OF_LINES: KnownFields = known(&[&["first"]], &[]);
 
-/// A broadcast.
+/// A broadcast and how far it is, as JSON.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Broadcast)]
 pub(crate) struct BroadcastView<'a> {

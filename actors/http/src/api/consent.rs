@@ -51,7 +51,7 @@ pub(crate) struct ConsentEntryView<'a> {
     words: &'a str,
 }
 
-/// A person's consent.
+/// What a person said last for each scope, and all that was noted, the newest first.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Consent)]
 pub(crate) struct ConsentView<'a> {
@@ -63,11 +63,11 @@ pub(crate) struct ConsentView<'a> {
     history: Vec<ConsentEntryView<'a>>,
 }
 
-/// What changes.
+/// A change of consent that an account notes for a person.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the fields, which are read one by one so that every fault can be named")]
 pub(crate) struct ConsentBody {
-    /// `out` or `in`.
+    /// `out`: the person wants no more SMS. `in`: they want them again.
     #[schema(pattern = "^(out|in)$", example = "out")]
     consent: String,
     /// The sender that it counts for; left out: all senders.

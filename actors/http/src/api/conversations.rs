@@ -42,14 +42,14 @@ const KNOWN_FIELDS: KnownFields = KnownFields {
 /// The media types of YAML.
 const YAML: [&str; 3] = ["application/yaml", "application/x-yaml", "text/yaml"];
 
-/// A conversation.
+/// A conversation as lists show it: its name, codes and version, not its text.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Conversation)]
 pub(crate) struct ConversationView<'a> {
     name: &'a str,
     /// Counted from 1: new dialogues begin with it.
     version: i64,
-    /// What people dial.
+    /// The code that people dial, such as `*120*663*79#`; it has to be granted to the account.
     ussd: Option<String>,
     /// What people write to, or the word that they begin with.
     sms: Option<String>,

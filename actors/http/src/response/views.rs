@@ -96,7 +96,7 @@ pub(crate) struct SmsView<'a> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = SentPart)]
 pub(crate) struct SentPartView<'a> {
-    /// Counted from 1.
+    /// Which part of the SMS it is, counted from 1.
     part: u8,
     /// The provider's id for it, as it answered the submission.
     provider_id: Option<&'a str>,
@@ -105,7 +105,7 @@ pub(crate) struct SentPartView<'a> {
     folded_id: Option<&'a str>,
     /// As that of the SMS.
     transport_status: i16,
-    /// In words.
+    /// What `transport_status` means, in English.
     transport_status_display: &'static str,
     /// Whether the SMS is delivered only when this part is.
     must_report: bool,

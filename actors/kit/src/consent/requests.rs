@@ -1,5 +1,7 @@
 //! What the store is asked about consent.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use super::{ConsentScope, ConsentSource, ConsentState};
 use crate::{
     account::AccountId,
@@ -22,7 +24,6 @@ pub struct ConsentRecord {
     pub state: ConsentState,
     /// When it was written.
     pub at: Timestamp,
-    /// Who wrote it.
     pub by: ConsentSource,
     /// What the person wrote, or why somebody else wrote it.
     pub words: String,
@@ -43,7 +44,7 @@ impl Operation for FindConsent {
     type Answer = PersonConsent;
 }
 
-/// A person's consent.
+/// What a person said last for each scope, and the entries behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersonConsent {
     /// The entries that count, at the most one for each scope.
@@ -70,7 +71,6 @@ pub struct ConsentChange {
 /// Changes the consent of people, in the order given, [`Self::MOST`] at the most. What is so already is not written again.
 #[derive(Clone, Debug)]
 pub struct SetConsent {
-    /// What changes.
     pub changes: Vec<ConsentChange>,
     /// Who does it, for the ledger of consent and the audit trail.
     pub by: AuditActor,
@@ -117,7 +117,6 @@ impl Operation for ExportConsent {
 /// A page of the ledger of consent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConsentPage {
-    /// Entries, by number.
     pub records: Vec<ConsentRecord>,
     /// Where the next page goes on; none: this is the last one.
     pub next: Option<i64>,

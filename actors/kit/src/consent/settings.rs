@@ -40,7 +40,7 @@ pub enum OptOutScope {
     Sender,
 }
 
-/// The words: `[consent.words]`.
+/// The words that mean out, in and help: `[consent.words]`. A word stands in one list only.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConsentWordSettings {

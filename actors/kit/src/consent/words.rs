@@ -1,5 +1,7 @@
 //! What an SMS means for consent, and what its person reads.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::collections::HashMap;
 
 use super::{ConsentNotice, ConsentSettings, OptOutScope};
@@ -8,11 +10,10 @@ use crate::keyword;
 /// What a word means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsentWord {
-    /// No more SMS.
+    /// No more SMS of the sender that the person wrote to, or as `scope` says.
     Out,
     /// No more SMS of any sender.
     OutOfAll,
-    /// SMS again.
     In,
     /// SMS again, where the person is out; else it is an ordinary SMS.
     InIfOut,

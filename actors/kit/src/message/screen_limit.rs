@@ -17,7 +17,7 @@ impl Default for ScreenLimit {
 }
 
 impl ScreenLimit {
-    /// What fits both.
+    /// The limit that a screen keeps to where both hold.
     #[must_use]
     pub fn smaller(self, other: Self) -> Self {
         Self {

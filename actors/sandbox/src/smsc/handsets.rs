@@ -1,5 +1,7 @@
 //! USSD of the centre: handsets dial, answer and hang up, and the router's screens come back, in the dialect of a gateway.
 
+#![expect(missing_docs, reason = "fields and variants whose name and type say it all")]
+
 use std::{collections::HashMap, sync::PoisonError, time::Duration};
 
 use schemars::JsonSchema;
@@ -35,15 +37,14 @@ const LAST_OPS: [u8; 2] = [op::PSSR_RESPONSE, 0x17];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SmscUssdDialect {
-    /// By the book.
+    /// By the specification: octet 1 of its_session_info tells the session.
     #[default]
     Spec,
     /// Tata's: 15 bits of its_session_info, the last bit ends.
     Tata,
-    /// 6D's.
     #[serde(rename = "6d")]
     SixD,
-    /// Mica's: user_message_reference.
+    /// As Mica does: user_message_reference tells the session.
     Mica,
     /// Nothing names the dialogue.
     None,

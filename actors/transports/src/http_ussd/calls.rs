@@ -66,7 +66,8 @@ type FoundSession = Option<(KeptUssdSession, SessionRecord)>;
 struct StoreAway;
 
 impl UssdCalls {
-    /// Answers a call.
+    /// Answers a call with the campaign's screen, or with a courtesy text at the deadline. An error names the field that can't be
+    /// read.
     pub(super) async fn answer(self: Rc<Self>, call: AnswerCall) -> Result<WebhookAnswer, Unreadable> {
         let AnswerCall { request, path } = call;
         let deadline = Instant::now() + self.settings.deadline();

@@ -23,7 +23,7 @@ use crate::{
 /// Replies that may be under way for each call that may wait: what exceeds them is refused as busy.
 const REPLIES_PER_CALL: usize = 4;
 
-/// See the module.
+/// The actor of one aggregator: it hands calls and replies to [`UssdCalls`], and tells its health.
 struct UssdTransport {
     calls: Rc<UssdCalls>,
     outbox: Recipient<Drain>,

@@ -12,7 +12,6 @@ use super::long_texts::UnshownPages;
 /// What the store has of a session. Its other facts are in the record: the person, and the id of the last message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KeptUssdSession {
-    /// The aggregator's id.
     pub(super) session: String,
     /// The input's field in the last call: where inputs come joined, the next call's begins with it.
     pub(super) text: String,

@@ -31,7 +31,6 @@ impl DialogueKey for () {
 pub(crate) enum ScreensState {
     /// The open sessions are being read from the store.
     Starting,
-    /// Screens go out.
     Up,
     /// There is no connection now.
     Down,
@@ -72,7 +71,7 @@ pub(crate) struct UssdScreen<'a, D> {
     pub(crate) text: String,
 }
 
-/// See the module.
+/// What dialogues ask of their network: to write a screen, and whether one can be written now.
 pub(crate) trait ScreenNetwork<D> {
     /// Whether screens can be written.
     fn state(&self) -> ScreensState;

@@ -41,7 +41,6 @@ pub(crate) struct CarriedReply {
 #[derive(Debug)]
 pub(crate) struct UnwrittenScreen {
     pub(crate) why: String,
-    /// What it carried.
     pub(crate) reply: Option<CarriedReply>,
 }
 

@@ -22,7 +22,6 @@ pub(crate) enum InputKind {
     New,
     /// It goes on; the text is what the person typed.
     Answer,
-    /// It is over.
     End,
     /// Handed on by another service, or begun by the network: one with a code begins a dialogue, another goes on.
     Either,
@@ -47,7 +46,6 @@ pub(super) struct UssdHandler<'a, D, N> {
     pub(super) settings: &'a DialogueSettings,
     pub(super) sessions: &'a mut UssdSessions<D>,
     pub(super) network: &'a mut N,
-    /// No new sessions.
     pub(super) draining: bool,
 }
 

@@ -26,7 +26,7 @@ use crate::{
 
 /// The column of the recipients.
 const RECIPIENT: &str = "to_msisdn";
-/// The most columns.
+/// Columns of a CSV, the recipient included.
 const MAX_COLUMNS: usize = 100;
 /// The most parts that an SMS of a broadcast may take.
 const MAX_SEGMENTS: u32 = 10;

@@ -19,7 +19,7 @@ const END_BIT: u16 = 1;
 pub(in crate::smpp) struct KnownAddress {
     ton: u8,
     npi: u8,
-    /// Latin-1.
+    /// The octets of the address, each as the Latin-1 character of its number.
     addr: String,
 }
 
@@ -41,7 +41,6 @@ pub(in crate::smpp) struct SmppDialogue {
     profile: Option<UssdProfile>,
     /// its_session_info as it came last.
     info: Option<u16>,
-    /// user_message_reference.
     reference: Option<u16>,
     pub(in crate::smpp) service: KnownAddress,
     pub(in crate::smpp) person: KnownAddress,

@@ -24,7 +24,7 @@ pub(in crate::smpp) struct SentScreens(HashMap<u32, WaitingScreen>);
 pub(in crate::smpp) struct LostScreens {
     /// Not written whole: nobody has seen them.
     pub(in crate::smpp) unwritten: Vec<CarriedReply>,
-    /// Written: nobody knows.
+    /// Replies that were written when the connection ended: nobody knows whether they were shown.
     pub(in crate::smpp) unknown: Vec<CarriedReply>,
 }
 

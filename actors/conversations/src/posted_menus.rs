@@ -36,18 +36,18 @@ struct Present {
 
 /// The conversations, as the store last had them. Clones are the same.
 #[derive(Clone)]
-pub(crate) struct Library(Rc<Shelves>);
+pub(crate) struct PostedMenus(Rc<SharedMenus>);
 
-struct Shelves {
+struct SharedMenus {
     accounts: Accounts,
     posted: PostedRoutes,
     present: RefCell<Present>,
     menus: RefCell<HashMap<MenuVersion, Rc<ListMenu>>>,
 }
 
-impl Library {
+impl PostedMenus {
     pub(crate) fn new(accounts: Accounts, posted: PostedRoutes) -> Self {
-        Self(Rc::new(Shelves { accounts, posted, present: RefCell::default(), menus: RefCell::default() }))
+        Self(Rc::new(SharedMenus { accounts, posted, present: RefCell::default(), menus: RefCell::default() }))
     }
 
     /// The conversation that a code leads to.
@@ -84,17 +84,17 @@ impl Library {
         Ok(Some(menu))
     }
 
-    /// Follows the store for as long as somebody else holds the library.
+    /// Follows the store for as long as somebody else holds the menus.
     pub(crate) async fn refresh(self) {
-        let shelves = Rc::downgrade(&self.0);
+        let shared = Rc::downgrade(&self.0);
         drop(self);
         let mut seen = None;
-        while let Some(library) = held(&shelves) {
-            match library.look(seen).await {
+        while let Some(menus) = held(&shared) {
+            match menus.look(seen).await {
                 Ok(changes) => seen = Some(changes),
                 Err(error) => tracing::debug!(%error, "the conversations could not be read now"),
             }
-            drop(library);
+            drop(menus);
             tokio::time::sleep(REFRESH).await;
         }
     }
@@ -132,6 +132,6 @@ impl Library {
     }
 }
 
-fn held(shelves: &Weak<Shelves>) -> Option<Library> {
-    shelves.upgrade().map(Library)
+fn held(shared: &Weak<SharedMenus>) -> Option<PostedMenus> {
+    shared.upgrade().map(PostedMenus)
 }
