@@ -18,7 +18,7 @@ const STOPPED: Duration = Duration::from_secs(9);
 const BACK: Duration = Duration::from_secs(20);
 
 fn fixture(url: &str) -> FaultFixture {
-    let transports = ["clickatell", "opera", "techsys", "truteq", "smsc", "africas-talking-ussd"];
+    let transports = ["clickatell", "opera", "techsys", "truteq", "smsc"];
     FaultFixture::with(url, |text| {
         let text = text.replace("[store]\n", &format!("[store]\nlease = \"{LEASE}\"\n"));
         let text = text.replace("outbox = { window", &format!("outbox = {{ {CALL_LIMIT}, window"));

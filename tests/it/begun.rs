@@ -71,7 +71,7 @@ fn what_the_provider_answered_while_the_process_was_stopped_is_not_sent_again() 
     let harness = Harness::new();
     harness.add_to("store", &format!("lease = \"{}s\"", LEASE.as_secs()));
     let outbox = format!("outbox = {{ window = {WINDOW}, call_limit = \"1s\" }}");
-    for transport in ["clickatell", "opera", "e-scape", "techsys", "truteq", "smsc", "africas-talking-ussd"] {
+    for transport in ["clickatell", "opera", "e-scape", "techsys", "truteq", "smsc"] {
         harness.add_to(&format!("transports.{transport}"), &outbox);
     }
     let apart = Apart::new(&harness);

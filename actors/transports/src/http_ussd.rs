@@ -60,7 +60,7 @@ token = "0123456789abcdef0123456789abcdef"
     }
 
     fn least_lease(settings: &UssdSettings) -> Duration {
-        settings.outbox.least_lease()
+        settings.outbox().least_lease()
     }
 
     fn start(context: ComponentContext, settings: UssdSettings) -> Result<Component, StartError> {

@@ -44,7 +44,7 @@ impl SubmitSms for NoSms {
 pub(super) fn open(context: ComponentContext, settings: UssdSettings) -> Result<Component, StartError> {
     let shape = settings.shape().ok_or_else(|| StartError("expected `aggregator` or `shape`".to_owned()))?;
     let gauge = context.board.of(&context.name);
-    let outbox = OutboxActor::open(context.clone(), &settings.outbox, NoSms);
+    let outbox = OutboxActor::open(context.clone(), &settings.outbox(), NoSms);
     let submit = outbox.endpoints.as_ref().and_then(Endpoints::submit).cloned();
     let mailbox = settings.max_calls;
     let calls = Rc::new(UssdCalls {

@@ -99,7 +99,15 @@ const fn five_minutes() -> Duration {
     Duration::from_secs(300)
 }
 
+/// An SMS is refused here, without a call to anybody.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
+
 impl UssdSettings {
+    /// How SMS are claimed, each to be refused at once: no call makes a longer lease necessary.
+    pub(super) fn outbox(&self) -> OutboxSettings {
+        OutboxSettings { call_limit: REFUSED_WITHIN, ..self.outbox.clone() }
+    }
+
     fn preset(&self) -> Option<UssdPreset> {
         self.aggregator.as_deref().and_then(presets::preset)
     }
