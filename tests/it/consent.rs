@@ -113,10 +113,10 @@ fn consent_is_set_shown_exported_and_imported_beside_the_running_router() {
         let url = harness.url(&format!("/api/v1/consent/{PERSON}.json"));
         harness.client().put(url).basic_auth("username", Some("password")).form(form).send().unwrap()
     };
-    let refused = put(&[("consent", "maybe"), ("from_msisdn", "!")]);
+    let refused = put(&[("consent", "maybe"), ("from_msisdn", "!"), ("words", &"x".repeat(161))]);
     assert_eq!(refused.status(), 400);
     let named = refused.text().unwrap();
-    assert!(named.contains("consent") && named.contains("from_msisdn"), "{named}");
+    assert!(["consent", "from_msisdn", "160 characters"].iter().all(|wrong| named.contains(wrong)), "{named}");
     let changed: Value = put(&[("consent", "in"), ("from_msisdn", "38080")]).json().unwrap();
     let current = changed["current"].as_array().unwrap();
     assert_eq!(current.len(), 2, "{changed}");

@@ -73,7 +73,7 @@ pub(crate) struct ConsentBody {
     /// The sender that it counts for; left out: all senders.
     #[schema(nullable = false, example = "38080")]
     from_msisdn: Option<String>,
-    /// Why, for whoever asks later; 160 characters are kept.
+    /// Why, for whoever asks later; 160 characters at the most.
     #[schema(nullable = false, max_length = 160, example = "asked by letter")]
     words: Option<String>,
 }
@@ -142,6 +142,10 @@ fn changed(fields: &RequestFields<'_>, msisdn: Msisdn, account: &Account) -> Res
     let scope = ConsentScope::parse(sender);
     let scope = scope.map_err(|what| errors.push(FieldError::new("from_msisdn", sender, what))).ok();
     let words = fields.one("words", &mut errors).unwrap_or_default().to_owned();
+    if words.chars().count() > ConsentChange::LONGEST_WORDS {
+        let what = format!("expected {} characters at the most", ConsentChange::LONGEST_WORDS);
+        errors.push(FieldError::new("words", &words, what));
+    }
     let (Some(state), Some(scope), true) = (state, scope, errors.is_empty()) else {
         return Err(ApiError::InvalidFields(errors));
     };

@@ -64,8 +64,13 @@ pub struct ConsentChange {
     pub state: ConsentState,
     /// When they said so; none: now. A file from elsewhere knows it.
     pub at: Option<Timestamp>,
-    /// Why; 160 characters at the most, the rest is left out.
+    /// Why; [`Self::LONGEST_WORDS`] characters are kept.
     pub words: String,
+}
+
+impl ConsentChange {
+    /// Characters of `words` that are kept.
+    pub const LONGEST_WORDS: usize = 160;
 }
 
 /// Changes the consent of people, in the order given, [`Self::MOST`] at the most. What is so already is not written again.

@@ -12,8 +12,8 @@ use vumi_kit::{
     audit::AuditEvent,
     clock::Timestamp,
     consent::{
-        ConsentDone, ConsentNotice, ConsentPage, ConsentRecord, ConsentScope, ConsentSource, ConsentState, ConsentWord,
-        ExportConsent, FindConsent, OPTED_OUT, PersonConsent, SetConsent, consent_for,
+        ConsentChange, ConsentDone, ConsentNotice, ConsentPage, ConsentRecord, ConsentScope, ConsentSource,
+        ConsentState, ConsentWord, ExportConsent, FindConsent, OPTED_OUT, PersonConsent, SetConsent, consent_for,
     },
     sms::{InboundSms, NewSms, SmsId},
     text::keepable,
@@ -28,9 +28,6 @@ use crate::schema::{consent, consent_now};
 
 /// The scope of every sender, as its column has it.
 pub(super) const ALL: &str = "";
-
-/// Characters of what a person wrote, or of a reason, that are kept.
-const LONGEST_WORDS: usize = 160;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = consent)]
@@ -164,7 +161,7 @@ struct Entry<'a> {
 /// Adds an entry, which counts from then on.
 fn add(tx: &mut Tx<'_>, msisdn: &Msisdn, scope: &ConsentScope, entry: &Entry<'_>) -> QueryResult<()> {
     let (scope, is_out) = (scope_column(scope), i32::from(entry.state == ConsentState::Out));
-    let words: String = keepable(entry.words.to_owned()).chars().take(LONGEST_WORDS).collect();
+    let words: String = keepable(entry.words.to_owned()).chars().take(ConsentChange::LONGEST_WORDS).collect();
     let id: i64 = diesel::insert_into(consent::table)
         .values((
             consent::msisdn.eq(msisdn.as_str()),
